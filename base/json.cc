@@ -1,0 +1,88 @@
+#include "base/json.h"
+
+#include <string>
+#include <vector>
+
+namespace switchyard {
+namespace {
+
+// Builds the value itself, so that depth and doubled keys are refused where they stand.
+class LimitedBuilder : public nlohmann::json_sax<Json> {
+ public:
+  explicit LimitedBuilder(int max_depth) : max_depth_(max_depth) {}
+
+  bool null() override { return Add(nullptr); }
+  bool boolean(bool value) override { return Add(value); }
+  bool number_integer(number_integer_t value) override { return Add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return Add(value); }
+  bool number_float(number_float_t value, const string_t&) override { return Add(value); }
+  bool string(string_t& value) override { return Add(std::move(value)); }
+  bool binary(binary_t&) override { return Fail("binary value"); }
+  bool start_object(std::size_t) override { return Open(Json::object()); }
+  bool start_array(std::size_t) override { return Open(Json::array()); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+  bool key(string_t& name) override {
+    key_ = std::move(name);
+    if (open_.back()->contains(key_)) return Fail(fmt::format("key \"{}\" twice", key_));
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
+    return Fail(e.what());
+  }
+
+  const std::string& error() const { return error_; }
+  Json TakeRoot() { return std::move(root_); }
+
+ private:
+  Json* Place(Json value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+      return &root_;
+    }
+    Json& parent = *open_.back();
+    if (parent.is_array()) {
+      parent.push_back(std::move(value));
+      return &parent.back();
+    }
+    return &(parent[key_] = std::move(value));
+  }
+  bool Add(Json value) {
+    Place(std::move(value));
+    return true;
+  }
+  bool Open(Json value) {
+    if (int(open_.size()) >= max_depth_) {
+      return Fail(fmt::format("nested deeper than {} levels", max_depth_));
+    }
+    // A container's address stays valid while it is open: its parent grows only after it is closed.
+    open_.push_back(Place(std::move(value)));
+    return true;
+  }
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+  bool Fail(std::string message) {
+    error_ = std::move(message);
+    return false;
+  }
+
+  const int max_depth_;
+  Json root_;
+  std::vector<Json*> open_;
+  std::string key_;
+  std::string error_;
+};
+
+}  // namespace
+
+absl::StatusOr<Json> ParseJson(std::string_view text, int max_depth) {
+  LimitedBuilder builder(max_depth);
+  if (!Json::sax_parse(text.begin(), text.end(), &builder)) {
+    return absl::InvalidArgumentError(fmt::format("malformed JSON: {}", builder.error()));
+  }
+  return builder.TakeRoot();
+}
+
+}  // namespace switchyard

@@ -1,0 +1,35 @@
+# Language level, warnings, sanitizers, compiler cache: everything that changes how a file is compiled.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+option(SWITCHYARD_BUILD_TESTS "Build the tests" ON)
+option(SWITCHYARD_FUZZ "Build the fuzz targets with libFuzzer (clang only)" OFF)
+set(SWITCHYARD_SANITIZE "" CACHE STRING "Value for -fsanitize=, or empty")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
+set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -fno-omit-frame-pointer")
+
+# One answer everywhere: the compiler may fuse a*b+c only where the source asks for it (ARCHITECTURE, "Same tokens").
+add_compile_options(-Wall -Wextra -Werror -ffp-contract=off)
+
+if(SWITCHYARD_SANITIZE)
+  add_compile_options(-fsanitize=${SWITCHYARD_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${SWITCHYARD_SANITIZE})
+endif()
+if(SWITCHYARD_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(LLD_PROGRAM ld.lld)
+if(LLD_PROGRAM)
+  add_link_options(-fuse-ld=lld)
+endif()
