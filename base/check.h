@@ -1,5 +1,6 @@
-// CHECK: for what must be true whatever the world does. A failure is a bug of ours: it prints the condition, the message
-// and the stack, and aborts. Bad input is no bug: that is an absl::Status (base/status.h).
+// CHECK: for what must be true whatever the world does. A failure is a bug of ours: it prints the
+// condition, the message and the stack, and aborts. Bad input is no bug: that is an absl::Status
+// (base/status.h).
 #ifndef SWITCHYARD_BASE_CHECK_H_
 #define SWITCHYARD_BASE_CHECK_H_
 
@@ -28,10 +29,10 @@ struct CheckVoidify {
 
 }  // namespace switchyard
 
-#define SY_CHECK(condition)                   \
-  (__builtin_expect(!!(condition), 1))        \
-      ? (void)0                               \
-      : ::switchyard::CheckVoidify() &        \
+#define SY_CHECK(condition)            \
+  (__builtin_expect(!!(condition), 1)) \
+      ? (void)0                        \
+      : ::switchyard::CheckVoidify() & \
             ::switchyard::CheckFailure(__FILE__, __LINE__, #condition).stream()
 
 #define SY_CHECK_OP(a, op, b) SY_CHECK((a)op(b)) << (a) << " vs " << (b) << ' '

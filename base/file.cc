@@ -20,10 +20,14 @@ using File = std::unique_ptr<std::FILE, FileCloser>;
 absl::Status ErrnoStatus(const std::string& path, const char* what) {
   const std::string message = fmt::format("{}: cannot {}: {}", path, what, std::strerror(errno));
   switch (errno) {
-    case ENOENT: return absl::NotFoundError(message);
-    case EACCES: return absl::PermissionDeniedError(message);
-    case ENOSPC: return absl::ResourceExhaustedError(message);
-    default: return absl::UnavailableError(message);
+    case ENOENT:
+      return absl::NotFoundError(message);
+    case EACCES:
+      return absl::PermissionDeniedError(message);
+    case ENOSPC:
+      return absl::ResourceExhaustedError(message);
+    default:
+      return absl::UnavailableError(message);
   }
 }
 
@@ -39,7 +43,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
   }
   if (info.st_size > max_bytes) {
     return absl::InvalidArgumentError(fmt::format("{}: {}, more than the limit of {}", path,
-                                                  FormatBytes(info.st_size), FormatBytes(max_bytes)));
+                                                  FormatBytes(info.st_size),
+                                                  FormatBytes(max_bytes)));
   }
   std::string bytes(info.st_size, '\0');
   if (std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) {

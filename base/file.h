@@ -10,11 +10,12 @@
 
 namespace switchyard {
 
-// The file's bytes. NOT_FOUND if it is missing, INVALID_ARGUMENT if it is larger than `max_bytes` or no regular file,
-// both with the path in the message.
+// The file's bytes. NOT_FOUND if it is missing, INVALID_ARGUMENT if it is larger than `max_bytes`
+// or no regular file, both with the path in the message.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes);
 
-// Writes `bytes` beside `path` and renames into place, so that a reader sees the old file or the whole new one.
+// Writes `bytes` beside `path` and renames into place, so that a reader sees the old file or the
+// whole new one.
 absl::Status WriteFile(const std::string& path, std::string_view bytes);
 
 }  // namespace switchyard

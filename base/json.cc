@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace switchyard {
@@ -24,7 +25,7 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
   bool end_array() override { return Close(); }
   bool key(string_t& name) override {
     key_ = std::move(name);
-    if (open_.back()->contains(key_)) return Fail(fmt::format("key \"{}\" twice", key_));
+    if (!open_.back().keys.insert(key_).second) return Fail(fmt::format("key \"{}\" twice", key_));
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
@@ -35,17 +36,28 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
   Json TakeRoot() { return std::move(root_); }
 
  private:
+  // An array or object whose end has not come yet.
+  struct Container {
+    Json* value;
+    std::unordered_set<std::string> keys;  // of an object
+  };
+
   Json* Place(Json value) {
     if (open_.empty()) {
       root_ = std::move(value);
       return &root_;
     }
-    Json& parent = *open_.back();
+    Json& parent = *open_.back().value;
     if (parent.is_array()) {
       parent.push_back(std::move(value));
       return &parent.back();
     }
-    return &(parent[key_] = std::move(value));
+    // `keys` has shown the key to be new. An ordered object would search all its members again, and
+    // a checkpoint's index has a hundred thousand of them: append to the vector that it is.
+    using Members = Json::object_t::Container;
+    return &static_cast<Members&>(parent.get_ref<Json::object_t&>())
+                .emplace_back(key_, std::move(value))
+                .second;
   }
   bool Add(Json value) {
     Place(std::move(value));
@@ -56,7 +68,7 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
       return Fail(fmt::format("nested deeper than {} levels", max_depth_));
     }
     // A container's address stays valid while it is open: its parent grows only after it is closed.
-    open_.push_back(Place(std::move(value)));
+    open_.push_back({Place(std::move(value)), {}});
     return true;
   }
   bool Close() {
@@ -70,7 +82,7 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
 
   const int max_depth_;
   Json root_;
-  std::vector<Json*> open_;
+  std::vector<Container> open_;
   std::string key_;
   std::string error_;
 };

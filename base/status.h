@@ -1,5 +1,5 @@
-// absl::Status for everything that bad input or the outside world can cause. A message says what, where and what to do;
-// it is made with fmt::format.
+// absl::Status for everything that bad input or the outside world can cause. A message says what,
+// where and what to do; it is made with fmt::format.
 #ifndef SWITCHYARD_BASE_STATUS_H_
 #define SWITCHYARD_BASE_STATUS_H_
 
@@ -29,10 +29,10 @@ inline absl::Status Annotate(const absl::Status& status, std::string_view contex
 #define SY_STATUS_CONCAT(a, b) SY_STATUS_CONCAT_INNER(a, b)
 
 // Returns the status from the enclosing function unless it is OK.
-#define SY_RETURN_IF_ERROR(expression)                      \
-  do {                                                      \
-    absl::Status sy_status = (expression);                  \
-    if (!sy_status.ok()) return sy_status;                  \
+#define SY_RETURN_IF_ERROR(expression)     \
+  do {                                     \
+    absl::Status sy_status = (expression); \
+    if (!sy_status.ok()) return sy_status; \
   } while (false)
 
 // SY_ASSIGN_OR_RETURN(auto value, FunctionReturningStatusOr());

@@ -23,7 +23,8 @@ TEST(ParseJson, RefusesDepthBeforeItCosts) {
 }
 
 TEST(ParseJson, RefusesWhatIsNotOneValue) {
-  for (const char* text : {"", "{", "{\"a\":1} x", "{\"a\":1,\"a\":2}", "nul", "\"\xff\"", "[1,]"}) {
+  for (const char* text :
+       {"", "{", "{\"a\":1} x", "{\"a\":1,\"a\":2}", "nul", "\"\xff\"", "[1,]"}) {
     EXPECT_FALSE(ParseJson(text).ok()) << text;
   }
 }

@@ -1,0 +1,37 @@
+#include "base/exit_code.h"
+
+#include <gtest/gtest.h>
+
+namespace switchyard {
+namespace {
+
+TEST(ExitCodeTest, EveryCodeSurvivesTheWayThroughAParentProcess) {
+  EXPECT_EQ(ExitCode(absl::OkStatus()), kExitOk);
+  for (const int code : {kExitBug, kExitUsage, kExitNotFound, kExitUnsupported, kExitResources,
+                         kExitLost, kExitCancelled}) {
+    const absl::Status status = StatusOfExitCode(code, "what happened");
+    EXPECT_EQ(ExitCode(status), code);
+    EXPECT_EQ(Message(status), "what happened");
+  }
+}
+
+TEST(ExitCodeTest, UnknownCodesAndSignalsAreFaultsOfOurs) {
+  for (const int code : {7, 127, 128 + 9, 255, -1}) {
+    EXPECT_EQ(ExitCode(StatusOfExitCode(code, "x")), kExitBug) << code;
+  }
+}
+
+TEST(ExitCodeTest, KindsOfFaultAreToldApart) {
+  EXPECT_EQ(ExitCode(absl::InvalidArgumentError("")), kExitUsage);
+  EXPECT_EQ(ExitCode(absl::NotFoundError("")), kExitNotFound);
+  EXPECT_EQ(ExitCode(absl::UnimplementedError("")), kExitUnsupported);
+  EXPECT_EQ(ExitCode(absl::ResourceExhaustedError("")), kExitResources);
+  EXPECT_EQ(ExitCode(absl::PermissionDeniedError("")), kExitResources);
+  EXPECT_EQ(ExitCode(absl::UnavailableError("")), kExitLost);
+  EXPECT_EQ(ExitCode(absl::DeadlineExceededError("")), kExitLost);
+  EXPECT_EQ(ExitCode(absl::CancelledError("")), kExitCancelled);
+  EXPECT_EQ(ExitCode(absl::InternalError("")), kExitBug);
+}
+
+}  // namespace
+}  // namespace switchyard
