@@ -1,0 +1,123 @@
+// Linear layers: weights as they come from a checkpoint, weights as a backend packs them, and the
+// ops over them.
+//
+// Symbols: M rows of activations, N outputs, K inputs. act = the backend's activation type
+// (Ops::activation_dtype()). Exactness: row m of a result depends on row m of x alone, and on M not
+// at all: every element walks K in one fixed order.
+#ifndef SWITCHYARD_KERNELS_ARGS_LINEAR_H_
+#define SWITCHYARD_KERNELS_ARGS_LINEAR_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "kernels/tensor_view.h"
+
+namespace switchyard::kernels {
+
+// How linears multiply; see ComputeMode in proto/model.proto.
+enum class Compute : uint8_t { kBf16, kF32, kW8A8 };
+
+// A slice of a weight matrix in host memory, row-major [N, K], as the checkpoint stores it.
+struct LinearSource {
+  std::string_view name;  // for messages
+  TensorView weight;      // f32, f16, bf16 or f8e4m3 [N, K]
+  // Block scales of the *whole* tensor, f32 [ceil(rows / block_rows), ceil(cols / block_cols)];
+  // empty unless weight is f8e4m3.
+  TensorView scales;
+  int64_t block_rows = 128;
+  int64_t block_cols = 128;
+  // Where the slice begins in the whole tensor: places it among the scale blocks.
+  int64_t row_offset = 0;
+  int64_t col_offset = 0;
+  // f32 [N], added to the finished sum; may be empty.
+  TensorView bias;
+  // K is cut into this many equal shards (a power of two); each is summed by itself, then they are
+  // added by a balanced binary tree. A rank's slice of a row-parallel weight holds its part of the
+  // model's virtual shards, so its sum is a subtree (ARCHITECTURE 1.5).
+  int64_t k_shards = 1;
+  // The backend's arithmetic. kW8A8 falls back to kF32 where the weight is not FP8.
+  Compute compute = Compute::kBf16;
+};
+
+// A weight in the layout of one backend, made once at load by Ops::Pack*. Immutable; safe to read
+// from any thread.
+class PackedLinear {
+ public:
+  virtual ~PackedLinear() = default;
+  int64_t n() const { return n_; }
+  int64_t k() const { return k_; }
+  // Bytes of device memory.
+  int64_t num_bytes() const { return num_bytes_; }
+
+ protected:
+  PackedLinear(int64_t n, int64_t k, int64_t num_bytes) : n_(n), k_(k), num_bytes_(num_bytes) {}
+
+ private:
+  int64_t n_, k_, num_bytes_;
+};
+
+// y = x W^T (+ bias), in the arithmetic that W was packed for:
+//   kBf16  x rounded to BF16, products exact, FP32 sums; FP8 weights widen exactly, and each
+//   block's FP32 partial sum is
+//          multiplied by its scale and added, in order of K.
+//   kF32   FP32 products and sums.
+//   kW8A8  x quantised to e4m3 per row and 128 columns (columns counted from the source's
+//   col_offset); per block the FP32 partial sum
+//          times activation scale times weight scale is added, in order of K (MODEL_SPECS 1.7).
+struct LinearArgs {
+  TensorView x;  // act [M, K]
+  const PackedLinear* weight = nullptr;
+  TensorView y;  // act or f32 [M, N]
+  // kW8A8 only: f32 [M, groups], the largest |x| of each row's quantisation group, where a group
+  // may reach beyond this slice of K (see GroupAmaxArgs). Empty: taken from x.
+  TensorView x_amax;
+  bool ue8m0_scales = false;  // kW8A8: activation scales are powers of two
+};
+
+// The largest |x| per row and group of 128 columns, groups counted from column -(col_offset mod
+// 128): what ranks must agree on before they quantise slices of one row whose borders cut a group.
+struct GroupAmaxArgs {
+  TensorView x;            // act [M, K]
+  int64_t col_offset = 0;  // column of x[:, 0] in the whole row
+  TensorView amax;         // f32 [M, ceil((col_offset % 128 + K) / 128)]
+};
+
+// For every b: y[:, b, :] = x[:, b, :] weights[b]^T. All weights have one shape.
+struct BatchedLinearArgs {
+  TensorView x;  // act [M, B, K]; row stride free
+  int64_t x_batch_stride =
+      0;  // elements from x[m, b] to x[m, b + 1]; 0: K. Lets x be a part of wider heads.
+  std::span<const PackedLinear* const> weights;  // B of them
+  TensorView y;                                  // act [M, B, N]
+};
+
+// y = silu(x Wg^T) * (x Wu^T), gate and up packed together by Ops::PackGateUp: n() is the width of
+// y.
+struct GateUpArgs {
+  TensorView x;  // act [M, K]
+  const PackedLinear* weight = nullptr;
+  TensorView y;  // act [M, N]
+  bool ue8m0_scales = false;
+};
+
+// One SwiGLU block: down(silu(gate(x)) * up(x)).
+struct MlpWeights {
+  std::unique_ptr<PackedLinear> gate_up;
+  std::unique_ptr<PackedLinear> down;
+};
+
+// Rows of x are grouped by block: rows [offsets[i], offsets[i + 1]) run through mlps[i]. Widths may
+// differ between blocks.
+struct GroupedMlpArgs {
+  TensorView x;                      // act [M, H]
+  std::span<const int32_t> offsets;  // host, mlps.size() + 1, ascending, ends with M
+  std::span<const MlpWeights* const> mlps;
+  TensorView y;  // act [M, H]
+  bool ue8m0_scales = false;
+};
+
+}  // namespace switchyard::kernels
+
+#endif  // SWITCHYARD_KERNELS_ARGS_LINEAR_H_

@@ -1,0 +1,17 @@
+#include "kernels/cpu/attention_decode_impl.h"
+#include "kernels/cpu/attention_dot.h"
+#include "kernels/cpu/attention_prefill_impl.h"
+#include "kernels/cpu/vec_portable.h"
+
+namespace switchyard::kernels::cpu {
+
+const AttentionKernels kAttentionKernelsPortable = {
+    .prefill_f32 = PrefillHead<DotFloat<VecPortable, float>>::Run,
+    .prefill_bf16 = PrefillHead<DotFloat<VecPortable, Bf16>>::Run,
+    .decode_f32 = DecodeRun<DotFloat<VecPortable, float>>::Run,
+    .decode_bf16 = DecodeRun<DotFloat<VecPortable, Bf16>>::Run,
+    .merge = SoftmaxJoin<VecPortable>::Merge,
+    .normalize = SoftmaxJoin<VecPortable>::Normalize,
+};
+
+}  // namespace switchyard::kernels::cpu

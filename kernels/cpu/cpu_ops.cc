@@ -1,0 +1,66 @@
+// The CPU backend: binds the interface to the kernels, one function each.
+#include "kernels/backend.h"
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/cpu_device.h"
+#include "kernels/cpu/linear.h"
+#include "kernels/cpu/moe.h"
+#include "kernels/cpu/rows.h"
+
+namespace switchyard::kernels {
+namespace cpu {
+namespace {
+
+class CpuOps final : public Ops {
+ public:
+  CpuOps(const ThreadPool::Options& threads, Isa isa)
+      : pool_(threads), cpu_{.pool = pool_, .isa = isa}, device_(isa) {}
+
+  DType activation_dtype() const override { return DType::kF32; }
+  Device& device() override { return device_; }
+
+ private:
+  std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) override {
+    return cpu::Pack(cpu_, device_, source);
+  }
+  std::unique_ptr<PackedLinear> DoPackGateUp(const LinearSource& gate,
+                                             const LinearSource& up) override {
+    return cpu::PackGateUp(cpu_, device_, gate, up);
+  }
+  void DoLinear(const LinearArgs& args) override { cpu::Linear(cpu_, args); }
+  void DoGroupAmax(const GroupAmaxArgs& args) override { cpu::GroupAmax(cpu_, args); }
+  void DoBatchedLinear(const BatchedLinearArgs& args) override { cpu::BatchedLinear(cpu_, args); }
+  void DoGateUp(const GateUpArgs& args) override { cpu::GateUp(cpu_, args); }
+  void DoGroupedMlp(const GroupedMlpArgs& args) override { cpu::GroupedMlp(cpu_, args); }
+  void DoEmbedding(const EmbeddingArgs& args) override { cpu::Embedding(cpu_, args); }
+  void DoRmsNorm(const RmsNormArgs& args) override { cpu::RmsNorm(cpu_, args); }
+  void DoAdd(const AddArgs& args) override { cpu::Add(cpu_, args); }
+  void DoRope(const RopeArgs& args) override { cpu::Rope(cpu_, args); }
+  void DoGatherRows(const GatherRowsArgs& args) override { cpu::GatherRows(cpu_, args); }
+  void DoCast(const CastArgs& args) override { cpu::Cast(cpu_, args); }
+  void DoTreeSum(const TreeSumArgs& args) override { cpu::TreeSum(cpu_, args); }
+  void DoLatentWrite(const LatentWriteArgs& args) override { cpu::LatentWrite(cpu_, args); }
+  void DoLatentGather(const LatentGatherArgs& args) override { cpu::LatentGather(cpu_, args); }
+  void DoPrefillAttention(const PrefillAttentionArgs& args) override {
+    cpu::PrefillAttention(cpu_, args);
+  }
+  void DoDecodeAttention(const DecodeAttentionArgs& args) override {
+    cpu::DecodeAttention(cpu_, args);
+  }
+  void DoGate(const GateArgs& args) override { cpu::Gate(cpu_, args); }
+  void DoCombineRows(const CombineRowsArgs& args) override { cpu::CombineRows(cpu_, args); }
+
+  ThreadPool pool_;
+  const CpuContext cpu_;
+  CpuDevice device_;
+};
+
+}  // namespace
+}  // namespace cpu
+
+absl::StatusOr<std::unique_ptr<Ops>> MakeCpuBackend(const CpuBackendOptions& options) {
+  SY_ASSIGN_OR_RETURN(const cpu::Isa isa, cpu::ChooseIsa(options.isa));
+  SY_ASSIGN_OR_RETURN(const cpu::ThreadPool::Options threads, cpu::ChooseThreads(options));
+  return std::make_unique<cpu::CpuOps>(threads, isa);
+}
+
+}  // namespace switchyard::kernels

@@ -1,0 +1,27 @@
+// Packing weights into row panels and multiplying them.
+// Meaning and shapes: kernels/args/linear.h.
+#ifndef SWITCHYARD_KERNELS_CPU_LINEAR_H_
+#define SWITCHYARD_KERNELS_CPU_LINEAR_H_
+
+#include <memory>
+
+#include "kernels/args/linear.h"
+#include "kernels/cpu/cpu_context.h"
+#include "kernels/device.h"
+
+namespace switchyard::kernels::cpu {
+
+std::unique_ptr<PackedLinear> Pack(const CpuContext& cpu, Device& device,
+                                   const LinearSource& source);
+std::unique_ptr<PackedLinear> PackGateUp(const CpuContext& cpu, Device& device,
+                                         const LinearSource& gate, const LinearSource& up);
+
+void Linear(const CpuContext& cpu, const LinearArgs& args);
+void GroupAmax(const CpuContext& cpu, const GroupAmaxArgs& args);
+void BatchedLinear(const CpuContext& cpu, const BatchedLinearArgs& args);
+void GateUp(const CpuContext& cpu, const GateUpArgs& args);
+void GroupedMlp(const CpuContext& cpu, const GroupedMlpArgs& args);
+
+}  // namespace switchyard::kernels::cpu
+
+#endif  // SWITCHYARD_KERNELS_CPU_LINEAR_H_

@@ -1,0 +1,75 @@
+// Element types of tensors and the scalar conversions between them. Bulk conversions are ops; these
+// define their meaning.
+#ifndef SWITCHYARD_KERNELS_DTYPE_H_
+#define SWITCHYARD_KERNELS_DTYPE_H_
+
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+namespace switchyard::kernels {
+
+enum class DType : uint8_t { kF32, kBf16, kF16, kF8E4M3, kI32, kI64 };
+
+constexpr int64_t SizeOf(DType dtype) {
+  switch (dtype) {
+    case DType::kF8E4M3:
+      return 1;
+    case DType::kBf16:
+    case DType::kF16:
+      return 2;
+    case DType::kF32:
+    case DType::kI32:
+      return 4;
+    case DType::kI64:
+      return 8;
+  }
+  return 0;
+}
+
+constexpr std::string_view Name(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return "f32";
+    case DType::kBf16:
+      return "bf16";
+    case DType::kF16:
+      return "f16";
+    case DType::kF8E4M3:
+      return "f8e4m3";
+    case DType::kI32:
+      return "i32";
+    case DType::kI64:
+      return "i64";
+  }
+  return "?";
+}
+
+// Bit patterns of the narrow types; plain integers so that memory of them can be copied and
+// compared.
+enum class Bf16 : uint16_t {};
+enum class F16 : uint16_t {};
+enum class F8E4M3 : uint8_t {};
+
+constexpr float ToFloat(Bf16 value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
+}
+
+// Round to nearest, ties to even; a NaN stays a (quiet) NaN.
+constexpr Bf16 ToBf16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<Bf16>((bits >> 16) | 0x40u);
+  return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+// IEEE binary16, subnormals included.
+float ToFloat(F16 value);
+
+// e4m3fn: no infinity, largest 448, 0x7f and 0xff are NaN.
+float ToFloat(F8E4M3 value);
+// Round to nearest, ties to even, saturating at +-448; NaN gives NaN.
+F8E4M3 ToF8E4M3(float value);
+
+}  // namespace switchyard::kernels
+
+#endif  // SWITCHYARD_KERNELS_DTYPE_H_

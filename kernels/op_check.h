@@ -1,0 +1,43 @@
+// The door of every op: aborts with tensor name, dimension, expected and got when an argument does
+// not fit (kernels/args/*.h says what fits). Costs some comparisons per op, whatever the sizes.
+#ifndef SWITCHYARD_KERNELS_OP_CHECK_H_
+#define SWITCHYARD_KERNELS_OP_CHECK_H_
+
+#include "kernels/args/attention.h"
+#include "kernels/args/elementwise.h"
+#include "kernels/args/linear.h"
+#include "kernels/args/moe.h"
+
+namespace switchyard::kernels {
+
+// op_check_linear.cc
+void CheckSource(const LinearSource& source);
+void CheckGateUpSources(const LinearSource& gate, const LinearSource& up);
+void Check(const LinearArgs& args);
+void Check(const GroupAmaxArgs& args);
+void Check(const BatchedLinearArgs& args);
+void Check(const GateUpArgs& args);
+void Check(const GroupedMlpArgs& args);
+
+// op_check_elementwise.cc
+void Check(const EmbeddingArgs& args);
+void Check(const RmsNormArgs& args);
+void Check(const AddArgs& args);
+void Check(const RopeArgs& args);
+void Check(const GatherRowsArgs& args);
+void Check(const CastArgs& args);
+void Check(const TreeSumArgs& args);
+
+// op_check_attention.cc
+void Check(const LatentWriteArgs& args);
+void Check(const LatentGatherArgs& args);
+void Check(const PrefillAttentionArgs& args);
+void Check(const DecodeAttentionArgs& args);
+
+// op_check_moe.cc
+void Check(const GateArgs& args);
+void Check(const CombineRowsArgs& args);
+
+}  // namespace switchyard::kernels
+
+#endif  // SWITCHYARD_KERNELS_OP_CHECK_H_

@@ -1,0 +1,140 @@
+#include <bit>
+#include <string>
+
+#include "kernels/op_check.h"
+#include "kernels/op_check_util.h"
+
+namespace switchyard::kernels {
+namespace {
+
+constexpr int64_t kScaleColumns = 128;
+
+int64_t CeilDiv(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
+
+void CheckScales(const std::string& op, const LinearSource& source) {
+  const bool f8 = source.weight.dtype == DType::kF8E4M3;
+  SY_CHECK(source.scales.empty() != f8) << op << ": scales: expected " << (f8 ? "some" : "none")
+                                        << " for " << Name(source.weight.dtype);
+  if (!f8) return;
+  SY_CHECK_GE(source.block_rows, 1) << op << ": block_rows";
+  SY_CHECK(source.block_cols > 0 && source.block_cols % kScaleColumns == 0)
+      << op << ": block_cols: expected a multiple of " << kScaleColumns << ", got "
+      << source.block_cols;
+  TensorCheck(op, "scales", source.scales).Type(DType::kF32).Rank(2);
+  // The whole tensor has at least the rows and columns of the slice.
+  const int64_t rows = CeilDiv(source.row_offset + source.weight.dims[0], source.block_rows);
+  const int64_t cols = CeilDiv(source.col_offset + source.weight.dims[1], source.block_cols);
+  SY_CHECK_GE(source.scales.dims[0], rows) << op << ": scales: dimension 0";
+  SY_CHECK_GE(source.scales.dims[1], cols) << op << ": scales: dimension 1";
+}
+
+// Activations of M rows by the weight's K.
+void CheckProduct(const char* op, const TensorView& x, const PackedLinear* weight,
+                  const TensorView& y) {
+  SY_CHECK(weight != nullptr) << op << ": weight: expected one, got null";
+  TensorCheck(op, "x", x).Activation().Shape({x.rows(), weight->k()});
+  TensorCheck(op, "y", y).Activation().Shape({x.rows(), weight->n()});
+}
+
+int64_t NumGroups(int64_t col_offset, int64_t columns) {
+  return CeilDiv(col_offset % kScaleColumns + columns, kScaleColumns);
+}
+
+}  // namespace
+
+void CheckSource(const LinearSource& source) {
+  const std::string op = "Pack " + std::string(source.name);
+  const TensorView& weight = source.weight;
+  TensorCheck(op, "weight", weight)
+      .OneOf({DType::kF32, DType::kF16, DType::kBf16, DType::kF8E4M3})
+      .Rank(2)
+      .Shape({weight.dims[0], weight.dims[1]});
+  SY_CHECK(weight.dims[0] > 0 && weight.dims[1] > 0)
+      << op << ": weight: expected rows and columns, got " << weight.dims[0] << " x "
+      << weight.dims[1];
+  SY_CHECK(source.row_offset >= 0 && source.col_offset >= 0)
+      << op << ": offsets: expected none below 0";
+  SY_CHECK(source.k_shards > 0 && std::has_single_bit(static_cast<uint64_t>(source.k_shards)) &&
+           weight.dims[1] % source.k_shards == 0)
+      << op << ": k_shards: expected a power of two that divides " << weight.dims[1] << ", got "
+      << source.k_shards;
+  if (!source.bias.empty()) {
+    TensorCheck(op, "bias", source.bias).Type(DType::kF32).Shape({weight.dims[0]});
+    TensorCheck(op, "bias", source.bias).Contiguous();
+  }
+  CheckScales(op, source);
+}
+
+void CheckGateUpSources(const LinearSource& gate, const LinearSource& up) {
+  CheckSource(gate);
+  CheckSource(up);
+  const std::string op = "PackGateUp " + std::string(up.name);
+  TensorCheck(op, "up", up.weight)
+      .Type(gate.weight.dtype)
+      .Shape({gate.weight.dims[0], gate.weight.dims[1]});
+  SY_CHECK(gate.compute == up.compute) << op << ": compute: expected that of gate";
+  ExpectEqual(op, "col_offset", gate.col_offset, up.col_offset);
+  ExpectEqual(op, "k_shards", gate.k_shards, up.k_shards);
+  SY_CHECK(gate.bias.empty() && up.bias.empty()) << op << ": bias: expected none";
+}
+
+void Check(const LinearArgs& args) {
+  CheckProduct("Linear", args.x, args.weight, args.y);
+  if (args.x_amax.empty()) return;
+  TensorCheck("Linear", "x_amax", args.x_amax).Type(DType::kF32).Rank(2);
+  ExpectEqual("Linear", "rows of x_amax", args.x.rows(), args.x_amax.rows());
+  // Where the slice begins in its first group is known to the weight alone.
+  const int64_t least = CeilDiv(args.weight->k(), kScaleColumns);
+  ExpectBetween("Linear", "groups of x_amax", least, least + 1, args.x_amax.dims[1]);
+}
+
+void Check(const GroupAmaxArgs& args) {
+  TensorCheck("GroupAmax", "x", args.x).Activation().Rank(2);
+  TensorCheck("GroupAmax", "x", args.x).Shape({args.x.dims[0], args.x.dims[1]});
+  SY_CHECK_GE(args.col_offset, 0) << "GroupAmax: col_offset";
+  TensorCheck("GroupAmax", "amax", args.amax)
+      .Type(DType::kF32)
+      .Shape({args.x.rows(), NumGroups(args.col_offset, args.x.dims[1])});
+}
+
+void Check(const BatchedLinearArgs& args) {
+  const auto batch = static_cast<int64_t>(args.weights.size());
+  SY_CHECK_GT(batch, 0) << "BatchedLinear: weights";
+  for (const PackedLinear* weight : args.weights) {
+    SY_CHECK(weight != nullptr) << "BatchedLinear: weights: expected one, got null";
+    ExpectEqual("BatchedLinear", "n of a weight", args.weights[0]->n(), weight->n());
+    ExpectEqual("BatchedLinear", "k of a weight", args.weights[0]->k(), weight->k());
+  }
+  TensorCheck("BatchedLinear", "x", args.x)
+      .Activation()
+      .Shape({args.x.rows(), batch, args.weights[0]->k()});
+  if (args.x_batch_stride != 0) {
+    SY_CHECK_GE(args.x_batch_stride, args.weights[0]->k()) << "BatchedLinear: x_batch_stride";
+  }
+  TensorCheck("BatchedLinear", "y", args.y)
+      .Activation()
+      .Shape({args.x.rows(), batch, args.weights[0]->n()});
+}
+
+void Check(const GateUpArgs& args) { CheckProduct("GateUp", args.x, args.weight, args.y); }
+
+void Check(const GroupedMlpArgs& args) {
+  TensorCheck("GroupedMlp", "x", args.x).Activation().Rank(2);
+  TensorCheck("GroupedMlp", "x", args.x).Shape({args.x.dims[0], args.x.dims[1]});
+  TensorCheck("GroupedMlp", "y", args.y).Activation().Shape({args.x.dims[0], args.x.dims[1]});
+  const auto blocks = static_cast<int64_t>(args.mlps.size());
+  ExpectEqual("GroupedMlp", "offsets", blocks + 1, static_cast<int64_t>(args.offsets.size()));
+  ExpectEqual("GroupedMlp", "first offset", 0, args.offsets.front());
+  ExpectEqual("GroupedMlp", "last offset", args.x.rows(), args.offsets.back());
+  for (size_t i = 0; i < args.mlps.size(); ++i) {
+    SY_CHECK_LE(args.offsets[i], args.offsets[i + 1]) << "GroupedMlp: offsets";
+    const MlpWeights* mlp = args.mlps[i];
+    SY_CHECK(mlp != nullptr && mlp->gate_up != nullptr && mlp->down != nullptr)
+        << "GroupedMlp: mlps: expected weights, got null";
+    ExpectEqual("GroupedMlp", "k of gate and up", args.x.dims[1], mlp->gate_up->k());
+    ExpectEqual("GroupedMlp", "k of down", mlp->gate_up->n(), mlp->down->k());
+    ExpectEqual("GroupedMlp", "n of down", args.x.dims[1], mlp->down->n());
+  }
+}
+
+}  // namespace switchyard::kernels

@@ -1,0 +1,107 @@
+#include "kernels/ops.h"
+
+#include "kernels/op_check.h"
+
+namespace switchyard::kernels {
+
+std::unique_ptr<PackedLinear> Ops::Pack(const LinearSource& source) {
+  CheckSource(source);
+  return DoPack(source);
+}
+
+std::unique_ptr<PackedLinear> Ops::PackGateUp(const LinearSource& gate, const LinearSource& up) {
+  CheckGateUpSources(gate, up);
+  return DoPackGateUp(gate, up);
+}
+
+void Ops::Linear(const LinearArgs& args) {
+  Check(args);
+  DoLinear(args);
+}
+
+void Ops::GroupAmax(const GroupAmaxArgs& args) {
+  Check(args);
+  DoGroupAmax(args);
+}
+
+void Ops::BatchedLinear(const BatchedLinearArgs& args) {
+  Check(args);
+  DoBatchedLinear(args);
+}
+
+void Ops::GateUp(const GateUpArgs& args) {
+  Check(args);
+  DoGateUp(args);
+}
+
+void Ops::GroupedMlp(const GroupedMlpArgs& args) {
+  Check(args);
+  DoGroupedMlp(args);
+}
+
+void Ops::Embedding(const EmbeddingArgs& args) {
+  Check(args);
+  DoEmbedding(args);
+}
+
+void Ops::RmsNorm(const RmsNormArgs& args) {
+  Check(args);
+  DoRmsNorm(args);
+}
+
+void Ops::Add(const AddArgs& args) {
+  Check(args);
+  DoAdd(args);
+}
+
+void Ops::Rope(const RopeArgs& args) {
+  Check(args);
+  DoRope(args);
+}
+
+void Ops::GatherRows(const GatherRowsArgs& args) {
+  Check(args);
+  DoGatherRows(args);
+}
+
+void Ops::Cast(const CastArgs& args) {
+  Check(args);
+  DoCast(args);
+}
+
+void Ops::TreeSum(const TreeSumArgs& args) {
+  Check(args);
+  DoTreeSum(args);
+}
+
+void Ops::LatentWrite(const LatentWriteArgs& args) {
+  Check(args);
+  DoLatentWrite(args);
+}
+
+void Ops::LatentGather(const LatentGatherArgs& args) {
+  Check(args);
+  DoLatentGather(args);
+}
+
+void Ops::PrefillAttention(const PrefillAttentionArgs& args) {
+  Check(args);
+  DoPrefillAttention(args);
+}
+
+void Ops::DecodeAttention(const DecodeAttentionArgs& args) {
+  Check(args);
+  DoDecodeAttention(args);
+}
+
+void Ops::Gate(const GateArgs& args) {
+  Check(args);
+  DoGate(args);
+}
+
+void Ops::CombineRows(const CombineRowsArgs& args) {
+  Check(args);
+  DoCombineRows(args);
+}
+
+}  // namespace switchyard::kernels

@@ -1,0 +1,82 @@
+// Every operation that a model needs, over one device. The public method checks its arguments by
+// name and aborts on a wrong one (kernels/op_check.h); the private virtual one works. Shapes and
+// meaning: kernels/args/*.h.
+//
+// Owner: the worker, one Ops per device. Thread: one caller at a time. Ops run in the order of the
+// calls; on a GPU they are issued and not awaited (Device::Synchronize). No op allocates, except
+// Pack*.
+#ifndef SWITCHYARD_KERNELS_OPS_H_
+#define SWITCHYARD_KERNELS_OPS_H_
+
+#include <memory>
+
+#include "kernels/args/attention.h"
+#include "kernels/args/elementwise.h"
+#include "kernels/args/linear.h"
+#include "kernels/args/moe.h"
+#include "kernels/device.h"
+
+namespace switchyard::kernels {
+
+class Ops {
+ public:
+  virtual ~Ops() = default;
+
+  // The type that activations have between ops: f32 on CPUs, bf16 on GPUs.
+  virtual DType activation_dtype() const = 0;
+  virtual Device& device() = 0;
+
+  // Load time. The sources' memory is no longer needed when they return.
+  std::unique_ptr<PackedLinear> Pack(const LinearSource& source);
+  // Gate and up projections of one SwiGLU block, of one shape.
+  std::unique_ptr<PackedLinear> PackGateUp(const LinearSource& gate, const LinearSource& up);
+
+  void Linear(const LinearArgs& args);
+  void GroupAmax(const GroupAmaxArgs& args);
+  void BatchedLinear(const BatchedLinearArgs& args);
+  void GateUp(const GateUpArgs& args);
+  void GroupedMlp(const GroupedMlpArgs& args);
+
+  void Embedding(const EmbeddingArgs& args);
+  void RmsNorm(const RmsNormArgs& args);
+  void Add(const AddArgs& args);
+  void Rope(const RopeArgs& args);
+  void GatherRows(const GatherRowsArgs& args);
+  void Cast(const CastArgs& args);
+  void TreeSum(const TreeSumArgs& args);
+
+  void LatentWrite(const LatentWriteArgs& args);
+  void LatentGather(const LatentGatherArgs& args);
+  void PrefillAttention(const PrefillAttentionArgs& args);
+  void DecodeAttention(const DecodeAttentionArgs& args);
+
+  void Gate(const GateArgs& args);
+  void CombineRows(const CombineRowsArgs& args);
+
+ private:
+  virtual std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) = 0;
+  virtual std::unique_ptr<PackedLinear> DoPackGateUp(const LinearSource& gate,
+                                                     const LinearSource& up) = 0;
+  virtual void DoLinear(const LinearArgs& args) = 0;
+  virtual void DoGroupAmax(const GroupAmaxArgs& args) = 0;
+  virtual void DoBatchedLinear(const BatchedLinearArgs& args) = 0;
+  virtual void DoGateUp(const GateUpArgs& args) = 0;
+  virtual void DoGroupedMlp(const GroupedMlpArgs& args) = 0;
+  virtual void DoEmbedding(const EmbeddingArgs& args) = 0;
+  virtual void DoRmsNorm(const RmsNormArgs& args) = 0;
+  virtual void DoAdd(const AddArgs& args) = 0;
+  virtual void DoRope(const RopeArgs& args) = 0;
+  virtual void DoGatherRows(const GatherRowsArgs& args) = 0;
+  virtual void DoCast(const CastArgs& args) = 0;
+  virtual void DoTreeSum(const TreeSumArgs& args) = 0;
+  virtual void DoLatentWrite(const LatentWriteArgs& args) = 0;
+  virtual void DoLatentGather(const LatentGatherArgs& args) = 0;
+  virtual void DoPrefillAttention(const PrefillAttentionArgs& args) = 0;
+  virtual void DoDecodeAttention(const DecodeAttentionArgs& args) = 0;
+  virtual void DoGate(const GateArgs& args) = 0;
+  virtual void DoCombineRows(const CombineRowsArgs& args) = 0;
+};
+
+}  // namespace switchyard::kernels
+
+#endif  // SWITCHYARD_KERNELS_OPS_H_

@@ -1,0 +1,66 @@
+// The CPU backend's memory, and the choice of instruction set and threads.
+#include "kernels/cpu/cpu_device.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <vector>
+
+namespace switchyard::kernels::cpu {
+namespace {
+
+TEST(CpuDeviceTest, MemoryIsZeroedAndAlignedWhateverItsSize) {
+  CpuDevice device(Isa::kPortable);
+  for (const int64_t size : {int64_t{0}, int64_t{1}, int64_t{65}, int64_t{100000}, kHugePageBytes,
+                             5 * kHugePageBytes + 77}) {
+    const Buffer buffer = device.Allocate(size);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 64, 0u);
+    EXPECT_EQ(buffer.num_bytes(), size);
+    const auto* bytes = static_cast<const uint8_t*>(buffer.data());
+    for (int64_t i = 0; i < size; ++i) ASSERT_EQ(bytes[i], 0) << i << " of " << size;
+  }
+}
+
+TEST(CpuDeviceTest, SmallBuffersDoNotOverlapAndOutliveTheDevice) {
+  std::vector<Buffer> buffers;
+  {
+    CpuDevice device(Isa::kPortable);
+    for (int i = 0; i < 200; ++i) {
+      buffers.push_back(device.Allocate(500000));
+      memset(buffers.back().data(), i, 500000);
+    }
+  }
+  for (int i = 0; i < 200; ++i) {
+    const auto* bytes = static_cast<const uint8_t*>(buffers[i].data());
+    EXPECT_EQ(bytes[0], i);
+    EXPECT_EQ(bytes[499999], i);
+  }
+}
+
+TEST(CpuDeviceTest, CopiesBothWays) {
+  CpuDevice device(Isa::kPortable);
+  const Buffer buffer = device.Allocate(8);
+  const int64_t sent = 0x0123456789abcdef;
+  int64_t received = 0;
+  device.CopyToDevice(buffer.data(), &sent, 8);
+  device.CopyToHost(&received, buffer.data(), 8);
+  EXPECT_EQ(received, sent);
+}
+
+TEST(CpuChoiceTest, AnInstructionSetIsChosenByNameOrTheBestOne) {
+  EXPECT_EQ(*ChooseIsa("auto"), BestIsa());
+  EXPECT_EQ(*ChooseIsa("portable"), Isa::kPortable);
+  const auto wrong = ChooseIsa("avx1024");
+  EXPECT_TRUE(absl::IsInvalidArgument(wrong.status()));
+  EXPECT_NE(wrong.status().message().find("portable"), absl::string_view::npos);
+}
+
+TEST(CpuChoiceTest, ThreadCountsAreBounded) {
+  EXPECT_GE(ChooseThreads({})->num_threads, 1);
+  EXPECT_EQ(ChooseThreads({.num_threads = 7})->num_threads, 7);
+  EXPECT_TRUE(absl::IsInvalidArgument(ChooseThreads({.num_threads = -1}).status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(ChooseThreads({.num_threads = 1000000}).status()));
+}
+
+}  // namespace
+}  // namespace switchyard::kernels::cpu

@@ -1,0 +1,145 @@
+// Random weights in every checkpoint type, and the CPU contexts to run them in.
+#ifndef SWITCHYARD_TESTS_KERNELS_LINEAR_FIXTURE_H_
+#define SWITCHYARD_TESTS_KERNELS_LINEAR_FIXTURE_H_
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/args/linear.h"
+#include "kernels/cpu/cpu_context.h"
+#include "kernels/cpu/cpu_device.h"
+#include "kernels/cpu/linear.h"
+
+namespace switchyard::kernels {
+
+inline std::vector<float> RandomRows(int64_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0.0f, 1.0f);
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& value : values) value = normal(random);
+  return values;
+}
+
+// A whole tensor as a checkpoint has it; slices of it are LinearSources.
+class TestWeight {
+ public:
+  TestWeight(DType dtype, int64_t n, int64_t k, uint32_t seed) : dtype_(dtype), n_(n), k_(k) {
+    const std::vector<float> values = RandomRows(n * k, seed);
+    bytes_.resize(values.size() * static_cast<size_t>(SizeOf(dtype)));
+    for (size_t i = 0; i < values.size(); ++i) Store(i, values[i]);
+    if (dtype == DType::kF8E4M3) {
+      const int64_t blocks = Blocks(n) * Blocks(k);
+      for (const float value : RandomRows(blocks, seed + 1))
+        scales_.push_back(0.01f + std::abs(value));
+    }
+  }
+
+  LinearSource Whole(Compute compute) const { return Slice(compute, 0, n_, 0, k_); }
+
+  LinearSource Slice(Compute compute, int64_t row, int64_t rows, int64_t col, int64_t cols) const {
+    LinearSource source{.name = "w", .row_offset = row, .col_offset = col, .compute = compute};
+    source.weight = TensorView(bytes_.data(), dtype_, {n_, k_}).Rows(row, rows).Cols(col, cols);
+    if (!scales_.empty()) {
+      source.scales = TensorView(scales_.data(), DType::kF32, {Blocks(n_), Blocks(k_)});
+    }
+    return source;
+  }
+
+  void Store(size_t index, float value) {
+    std::byte* to = bytes_.data() + index * static_cast<size_t>(SizeOf(dtype_));
+    switch (dtype_) {
+      case DType::kF32:
+        memcpy(to, &value, sizeof(value));
+        return;
+      case DType::kBf16:
+        Put(to, ToBf16(value));
+        return;
+      case DType::kF8E4M3:
+        Put(to, ToF8E4M3(value));
+        return;
+      default:
+        Put(to, HalfOf(value));
+        return;
+    }
+  }
+
+ private:
+  static int64_t Blocks(int64_t length) { return (length + 127) / 128; }
+
+  template <typename T>
+  static void Put(std::byte* to, T value) {
+    memcpy(to, &value, sizeof(value));
+  }
+
+  // Normal halves only: enough for weights of a test.
+  static F16 HalfOf(float value) {
+    const uint32_t bits = std::bit_cast<uint32_t>(value);
+    const int exponent = static_cast<int>((bits >> 23) & 0xff) - 127 + 15;
+    if (exponent <= 0 || exponent >= 31) return F16{0};
+    return static_cast<F16>((bits >> 31 << 15) | static_cast<uint32_t>(exponent << 10) |
+                            ((bits >> 13) & 0x3ff));
+  }
+
+  const DType dtype_;
+  const int64_t n_, k_;
+  std::vector<std::byte> bytes_;
+  std::vector<float> scales_;
+};
+
+// One instruction set with some threads, and its memory.
+struct TestCpu {
+  explicit TestCpu(cpu::Isa isa, int num_threads = 2)
+      : pool({.num_threads = num_threads}), context{.pool = pool, .isa = isa}, device(isa) {}
+
+  std::unique_ptr<PackedLinear> Pack(const LinearSource& source) {
+    return cpu::Pack(context, device, source);
+  }
+
+  std::vector<float> Linear(const PackedLinear& weight, std::span<const float> x) {
+    const int64_t rows = static_cast<int64_t>(x.size()) / weight.k();
+    std::vector<float> y(static_cast<size_t>(rows * weight.n()), -1.0f);
+    cpu::Linear(context, {.x = TensorView(x.data(), DType::kF32, {rows, weight.k()}),
+                          .weight = &weight,
+                          .y = TensorView(y.data(), DType::kF32, {rows, weight.n()})});
+    return y;
+  }
+
+  cpu::ThreadPool pool;
+  const cpu::CpuContext context;
+  cpu::CpuDevice device;
+};
+
+// The instruction sets of this machine.
+inline std::vector<cpu::Isa> Isas() {
+  std::vector<cpu::Isa> isas;
+  for (const cpu::Isa isa : {cpu::Isa::kPortable, cpu::Isa::kAvx2, cpu::Isa::kAvx512Bf16}) {
+    if (isa <= cpu::BestIsa()) isas.push_back(isa);
+  }
+  return isas;
+}
+
+// How weights and activations can meet.
+struct Mode {
+  DType weight;
+  Compute compute;
+};
+inline constexpr Mode kModes[] = {
+    {DType::kBf16, Compute::kBf16},   {DType::kF16, Compute::kBf16},
+    {DType::kF32, Compute::kBf16},    {DType::kF8E4M3, Compute::kBf16},
+    {DType::kBf16, Compute::kF32},    {DType::kF16, Compute::kF32},
+    {DType::kF32, Compute::kF32},     {DType::kF8E4M3, Compute::kF32},
+    {DType::kF8E4M3, Compute::kW8A8}, {DType::kBf16, Compute::kW8A8},
+};
+
+inline std::string NameOf(const Mode& mode) {
+  constexpr const char* kComputes[] = {"bf16", "f32", "w8a8"};
+  return std::string(Name(mode.weight)) + "_in_" + kComputes[static_cast<int>(mode.compute)];
+}
+
+}  // namespace switchyard::kernels
+
+#endif  // SWITCHYARD_TESTS_KERNELS_LINEAR_FIXTURE_H_

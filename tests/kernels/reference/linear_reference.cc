@@ -1,0 +1,122 @@
+#include "tests/kernels/reference/linear_reference.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace switchyard::kernels::reference {
+namespace {
+
+constexpr int64_t kGroup = 128;
+
+float Element(const TensorView& tensor, int64_t row, int64_t column) {
+  switch (tensor.dtype) {
+    case DType::kF32:
+      return tensor.row<float>(row)[column];
+    case DType::kBf16:
+      return ToFloat(tensor.row<Bf16>(row)[column]);
+    case DType::kF16:
+      return ToFloat(tensor.row<F16>(row)[column]);
+    default:
+      return ToFloat(tensor.row<F8E4M3>(row)[column]);
+  }
+}
+
+// The weight that is multiplied with, as the compute mode rounds it.
+double Weight(const LinearSource& source, int64_t n, int64_t k) {
+  const float value = Element(source.weight, n, k);
+  if (source.weight.dtype != DType::kF8E4M3) {
+    return source.compute == Compute::kBf16 ? ToFloat(ToBf16(value)) : value;
+  }
+  const float scale = source.scales.row<float>(
+      (n + source.row_offset) / source.block_rows)[(k + source.col_offset) / source.block_cols];
+  if (source.compute == Compute::kF32) return value * scale;  // rounded once
+  return double{value} * double{scale};
+}
+
+double QuantizationScale(float amax, bool ue8m0) {
+  const float scale = std::max(amax, 1e-4f) / 448.0f;
+  if (!ue8m0) return scale;
+  return std::exp2(std::ceil(std::log2(double{scale})));
+}
+
+// One row of activations as the compute mode rounds it.
+std::vector<double> RoundRow(const LinearSource& source, const LinearInput& input, int64_t row) {
+  const int64_t columns = source.weight.dims[1];
+  const std::span<const float> x =
+      input.x.subspan(static_cast<size_t>(row * columns), static_cast<size_t>(columns));
+  std::vector<double> rounded(x.begin(), x.end());
+  if (source.compute == Compute::kBf16) {
+    for (double& value : rounded) value = ToFloat(ToBf16(static_cast<float>(value)));
+  }
+  if (source.compute != Compute::kW8A8 || source.weight.dtype != DType::kF8E4M3) return rounded;
+  std::vector<float> amax;
+  if (input.amax.empty()) {
+    amax = GroupAmax(x, 1, columns, source.col_offset);
+  } else {
+    const size_t groups = input.amax.size() / static_cast<size_t>(input.rows);
+    amax.assign(input.amax.begin() + static_cast<int64_t>(groups) * row,
+                input.amax.begin() + static_cast<int64_t>(groups) * (row + 1));
+  }
+  for (int64_t k = 0; k < columns; ++k) {
+    const auto group = static_cast<size_t>((source.col_offset % kGroup + k) / kGroup);
+    const double scale = QuantizationScale(amax[group], input.ue8m0);
+    const float quotient = x[static_cast<size_t>(k)] / static_cast<float>(scale);
+    rounded[static_cast<size_t>(k)] = ToFloat(ToF8E4M3(quotient)) * scale;
+  }
+  return rounded;
+}
+
+}  // namespace
+
+std::vector<float> GroupAmax(std::span<const float> x, int64_t rows, int64_t columns,
+                             int64_t col_offset) {
+  const int64_t lead = col_offset % kGroup;
+  const int64_t groups = (lead + columns + kGroup - 1) / kGroup;
+  std::vector<float> amax(static_cast<size_t>(rows * groups), 0.0f);
+  for (int64_t i = 0; i < rows * columns; ++i) {
+    float& largest =
+        amax[static_cast<size_t>(i / columns * groups + (lead + i % columns) / kGroup)];
+    largest = std::max(largest, std::fabs(x[static_cast<size_t>(i)]));
+  }
+  return amax;
+}
+
+Sums Linear(const LinearSource& source, const LinearInput& input) {
+  const int64_t n_count = source.weight.dims[0], k_count = source.weight.dims[1];
+  Sums sums;
+  for (int64_t row = 0; row < input.rows; ++row) {
+    const std::vector<double> x = RoundRow(source, input, row);
+    for (int64_t n = 0; n < n_count; ++n) {
+      double value = 0, magnitude = 0;
+      for (int64_t k = 0; k < k_count; ++k) {
+        const double term = x[static_cast<size_t>(k)] * Weight(source, n, k);
+        value += term;
+        magnitude += std::fabs(term);
+      }
+      if (!source.bias.empty()) {
+        const double bias = source.bias.row<float>(0)[n];
+        value += bias;
+        magnitude += std::fabs(bias);
+      }
+      sums.value.push_back(value);
+      sums.magnitude.push_back(magnitude);
+    }
+  }
+  return sums;
+}
+
+Sums GateUp(const LinearSource& gate, const LinearSource& up, const LinearInput& input) {
+  const Sums g = Linear(gate, input), u = Linear(up, input);
+  Sums sums;
+  for (size_t i = 0; i < g.value.size(); ++i) {
+    const double sigmoid = 1 / (1 + std::exp(-g.value[i]));
+    const double silu = g.value[i] * sigmoid;
+    sums.value.push_back(silu * u.value[i]);
+    // |silu'| <= 1.1; the last term is the error of silu and product themselves.
+    sums.magnitude.push_back(1.1 * g.magnitude[i] * std::fabs(u.value[i]) +
+                             std::fabs(silu) * u.magnitude[i] + std::fabs(silu * u.value[i]));
+  }
+  return sums;
+}
+
+}  // namespace switchyard::kernels::reference
