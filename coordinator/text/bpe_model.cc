@@ -1,0 +1,107 @@
+#include "coordinator/text/bpe_model.h"
+
+#include <algorithm>
+
+namespace switchyard::text {
+namespace {
+
+uint64_t Pair(int32_t left, int32_t right) {
+  return uint64_t(uint32_t(left)) << 32 | uint32_t(right);
+}
+
+// For the heap functions of the standard library, which keep the largest first.
+constexpr auto kComesLater = [](const auto& a, const auto& b) { return a.order > b.order; };
+
+}  // namespace
+
+absl::StatusOr<BpeModel> BpeModel::Create(const std::vector<TokenSpec>& tokens,
+                                          const std::vector<MergeSpec>& merges,
+                                          bool ignore_merges) {
+  BpeModel model;
+  model.byte_ids_.fill(-1);
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    if (tokens[id].is_mergeable && tokens[id].bytes.size() == 1) {
+      model.byte_ids_[uint8_t(tokens[id].bytes[0])] = int32_t(id);
+    }
+  }
+  for (int byte = 0; byte < 256; ++byte) {
+    if (model.byte_ids_[byte] < 0) {
+      return absl::InvalidArgumentError(
+          fmt::format("model.vocab has no token for the byte 0x{:02x}", byte));
+    }
+  }
+  model.merges_.reserve(merges.size());
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    model.merges_.insert_or_assign(Pair(merges[rank].left, merges[rank].right),
+                                   {uint32_t(rank), merges[rank].result});
+  }
+  Scratch scratch;
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    const std::string_view bytes = tokens[id].bytes;
+    if (!tokens[id].is_mergeable || bytes.empty()) continue;
+    if (!ignore_merges) {
+      model.MergeAll(bytes, scratch);
+      if (scratch.symbols[0].id != int32_t(id) || scratch.symbols[0].next != -1) continue;
+    }
+    model.whole_pieces_.emplace(bytes, int32_t(id));
+  }
+  return model;
+}
+
+void BpeModel::Append(std::string_view piece, Scratch& scratch, std::vector<int32_t>& ids) const {
+  if (piece.empty()) return;
+  if (const auto whole = whole_pieces_.find(piece); whole != whole_pieces_.end()) {
+    ids.push_back(whole->second);
+    return;
+  }
+  MergeAll(piece, scratch);
+  for (int32_t i = 0; i != -1; i = scratch.symbols[i].next) ids.push_back(scratch.symbols[i].id);
+}
+
+// Merges the best pair until none is left. Pairs wait in a heap; one that changed meanwhile is
+// dropped when it comes up.
+void BpeModel::MergeAll(std::string_view piece, Scratch& scratch) const {
+  auto& symbols = scratch.symbols;
+  const auto num_bytes = int32_t(piece.size());
+  symbols.resize(piece.size());
+  for (int32_t i = 0; i < num_bytes; ++i) {
+    symbols[i] = {byte_ids_[uint8_t(piece[i])], i - 1, i + 1 < num_bytes ? i + 1 : -1};
+  }
+  scratch.heap.clear();
+  for (int32_t i = 0; i + 1 < num_bytes; ++i) Offer(i, scratch);
+
+  while (!scratch.heap.empty()) {
+    std::pop_heap(scratch.heap.begin(), scratch.heap.end(), kComesLater);
+    const Scratch::Candidate best = scratch.heap.back();
+    scratch.heap.pop_back();
+    Scratch::Symbol& left = symbols[uint32_t(best.order)];
+    if (left.id < 0 || left.next < 0) continue;
+    const Merge* merge = FindMerge(left.id, symbols[left.next].id);
+    if (merge == nullptr || merge->result != best.result) continue;
+
+    Scratch::Symbol& right = symbols[left.next];
+    right.id = -1;
+    left.id = best.result;
+    left.next = right.next;
+    if (left.next >= 0) symbols[left.next].previous = int32_t(uint32_t(best.order));
+    if (left.previous >= 0) Offer(left.previous, scratch);
+    Offer(int32_t(uint32_t(best.order)), scratch);
+  }
+}
+
+// Puts the pair of symbol `left` and its right neighbour into the heap, if there is a merge for it.
+void BpeModel::Offer(int32_t left, Scratch& scratch) const {
+  const Scratch::Symbol& symbol = scratch.symbols[left];
+  if (symbol.next < 0) return;
+  const Merge* merge = FindMerge(symbol.id, scratch.symbols[symbol.next].id);
+  if (merge == nullptr) return;
+  scratch.heap.push_back({uint64_t{merge->rank} << 32 | uint32_t(left), merge->result});
+  std::push_heap(scratch.heap.begin(), scratch.heap.end(), kComesLater);
+}
+
+const BpeModel::Merge* BpeModel::FindMerge(int32_t left, int32_t right) const {
+  const auto merge = merges_.find(Pair(left, right));
+  return merge == merges_.end() ? nullptr : &merge->second;
+}
+
+}  // namespace switchyard::text

@@ -1,0 +1,67 @@
+// Byte-pair encoding: one piece of text to token ids by a ranked list of merges.
+#ifndef SWITCHYARD_COORDINATOR_TEXT_BPE_MODEL_H_
+#define SWITCHYARD_COORDINATOR_TEXT_BPE_MODEL_H_
+
+#include <absl/container/flat_hash_map.h>
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "coordinator/text/tokenizer_spec.h"
+
+namespace switchyard::text {
+
+// Immutable; threads may share it, each with its own scratch.
+class BpeModel {
+ public:
+  // Reused from piece to piece, so that encoding allocates only when a piece is longer than all
+  // before it.
+  class Scratch {
+   private:
+    friend class BpeModel;
+    // The piece as a linked list of symbols; a symbol that was merged into its left neighbour has
+    // id -1.
+    struct Symbol {
+      int32_t id;
+      int32_t previous;  // -1: none
+      int32_t next;      // -1: none
+    };
+    // Two neighbours that may merge. Of the heap the lowest rank comes first, then the leftmost.
+    struct Candidate {
+      uint64_t order;  // rank in the high half, index of the left symbol in the low
+      int32_t result;
+    };
+    std::vector<Symbol> symbols;
+    std::vector<Candidate> heap;
+  };
+
+  // Keeps views into `tokens`: they must live, unmoved, as long as the model. INVALID_ARGUMENT if a
+  // byte has no token.
+  static absl::StatusOr<BpeModel> Create(const std::vector<TokenSpec>& tokens,
+                                         const std::vector<MergeSpec>& merges, bool ignore_merges);
+
+  // Appends the ids of `piece`. Time O(n log n). REQUIRES: fewer than 2^31 bytes.
+  void Append(std::string_view piece, Scratch& scratch, std::vector<int32_t>& ids) const;
+
+ private:
+  struct Merge {
+    uint32_t rank;
+    int32_t result;
+  };
+
+  void MergeAll(std::string_view piece, Scratch& scratch) const;
+  void Offer(int32_t left, Scratch& scratch) const;
+  const Merge* FindMerge(int32_t left, int32_t right) const;
+
+  std::array<int32_t, 256> byte_ids_{};
+  absl::flat_hash_map<uint64_t, Merge> merges_;  // left id << 32 | right id
+  // Pieces whose encoding is one token, known from the start: most pieces of real text.
+  absl::flat_hash_map<std::string_view, int32_t> whole_pieces_;
+};
+
+}  // namespace switchyard::text
+
+#endif  // SWITCHYARD_COORDINATOR_TEXT_BPE_MODEL_H_

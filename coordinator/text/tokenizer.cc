@@ -1,0 +1,24 @@
+#include "coordinator/text/tokenizer.h"
+
+#include "coordinator/text/bpe_tokenizer.h"
+#include "coordinator/text/tokenizer_file.h"
+#include "coordinator/text/utf8.h"
+
+namespace switchyard::text {
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromFiles(const std::string& dir) {
+  SY_ASSIGN_OR_RETURN(TokenizerSpec spec, ReadTokenizerSpec(dir));
+  absl::StatusOr<std::unique_ptr<BpeTokenizer>> tokenizer = BpeTokenizer::Create(std::move(spec));
+  if (!tokenizer.ok()) return Annotate(tokenizer.status(), fmt::format("{}/tokenizer.json", dir));
+  return std::move(tokenizer).value();
+}
+
+std::string Tokenizer::Decode(std::span<const int32_t> ids, bool skip_special) const {
+  std::string bytes;
+  for (const int32_t id : ids) {
+    if (!skip_special || !IsSpecial(id)) bytes += DecodeToken(id);
+  }
+  return ReplaceInvalidUtf8(bytes);
+}
+
+}  // namespace switchyard::text

@@ -1,0 +1,204 @@
+#include "coordinator/text/tokenizer_components.h"
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace switchyard::text {
+namespace {
+
+constexpr size_t kMaxSteps = 64;
+constexpr size_t kMaxPrefixIds = 64;
+
+constexpr std::string_view kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+absl::StatusOr<std::string> ReadType(const JsonField& field) {
+  SY_RETURN_IF_ERROR(field.Expect(field.value().is_object(), "an object"));
+  return field.Member("type").AsString();
+}
+
+absl::Status UnknownType(const JsonField& field, std::string_view type) {
+  return field.Member("type").Unsupported(fmt::format("\"{}\" is not supported", type));
+}
+
+// The steps of a component that is one step, or a Sequence of steps in member `list`, nested or
+// not. None for null.
+absl::Status Flatten(const JsonField& field, std::string_view list, std::vector<JsonField>& steps) {
+  if (field.IsNull()) return absl::OkStatus();
+  SY_ASSIGN_OR_RETURN(const std::string type, ReadType(field));
+  if (type != "Sequence") {
+    if (steps.size() == kMaxSteps)
+      return field.Invalid(fmt::format("more than {} steps", kMaxSteps));
+    steps.push_back(field);
+    return absl::OkStatus();
+  }
+  const JsonField parts = field.Member(list);
+  SY_RETURN_IF_ERROR(parts.Expect(parts.value().is_array(), "an array"));
+  for (size_t i = 0; i < parts.value().size(); ++i) {
+    const JsonField part = parts.Element(i);
+    SY_RETURN_IF_ERROR(part.Expect(part.value().is_object(), "an object"));
+    SY_RETURN_IF_ERROR(Flatten(part, list, steps));
+  }
+  return absl::OkStatus();
+}
+
+// {"String": "..."} or {"Regex": "..."}
+absl::StatusOr<PatternSpec> ReadPattern(const JsonField& field) {
+  SY_RETURN_IF_ERROR(field.Expect(field.value().is_object(), "an object"));
+  for (const bool is_regex : {false, true}) {
+    const JsonField kind = field.Member(is_regex ? "Regex" : "String");
+    if (kind.IsNull()) continue;
+    SY_ASSIGN_OR_RETURN(std::string text, kind.AsString());
+    return PatternSpec{.text = std::move(text), .is_regex = is_regex};
+  }
+  return field.Unsupported("expected \"String\" or \"Regex\"");
+}
+
+absl::StatusOr<SplitBehavior> ReadBehavior(const JsonField& field) {
+  static constexpr std::array<std::pair<std::string_view, SplitBehavior>, 5> kNames = {{
+      {"Isolated", SplitBehavior::kIsolated},
+      {"Removed", SplitBehavior::kRemoved},
+      {"MergedWithPrevious", SplitBehavior::kMergedWithPrevious},
+      {"MergedWithNext", SplitBehavior::kMergedWithNext},
+      {"Contiguous", SplitBehavior::kContiguous},
+  }};
+  SY_ASSIGN_OR_RETURN(const std::string name, field.AsString());
+  for (const auto& [known, behavior] : kNames) {
+    if (name == known) return behavior;
+  }
+  return field.Unsupported(fmt::format("\"{}\" is not supported", name));
+}
+
+absl::StatusOr<SplitSpec> ReadSplit(const JsonField& step) {
+  SplitSpec split;
+  SY_ASSIGN_OR_RETURN(split.pattern, ReadPattern(step.Member("pattern")));
+  SY_ASSIGN_OR_RETURN(split.behavior, ReadBehavior(step.Member("behavior")));
+  SY_ASSIGN_OR_RETURN(split.invert, step.Member("invert").AsBool(false));
+  return split;
+}
+
+absl::StatusOr<SplitSpec> ReadDigits(const JsonField& step) {
+  SY_ASSIGN_OR_RETURN(const bool individual, step.Member("individual_digits").AsBool(false));
+  return SplitSpec{.pattern = {.text = "\\p{N}", .is_regex = true},
+                   .behavior = individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous};
+}
+
+// The step's other half, the byte alphabet, is how BpeModel names its tokens.
+absl::StatusOr<SplitSpec> ReadByteLevel(const JsonField& step) {
+  SplitSpec split;
+  SY_ASSIGN_OR_RETURN(split.add_prefix_space, step.Member("add_prefix_space").AsBool(true));
+  SY_ASSIGN_OR_RETURN(split.has_pattern, step.Member("use_regex").AsBool(true));
+  if (split.has_pattern) split.pattern = {.text = std::string(kGpt2Pattern), .is_regex = true};
+  return split;
+}
+
+absl::StatusOr<NormalizerSpec> ReadNormalizer(const JsonField& step, std::string_view type) {
+  using Form = UnicodeFormSpec::Form;
+  if (type == "NFC") return UnicodeFormSpec{Form::kNfc};
+  if (type == "NFD") return UnicodeFormSpec{Form::kNfd};
+  if (type == "NFKC") return UnicodeFormSpec{Form::kNfkc};
+  if (type == "NFKD") return UnicodeFormSpec{Form::kNfkd};
+  if (type == "Lowercase") return LowercaseSpec{};
+  if (type == "Prepend") {
+    SY_ASSIGN_OR_RETURN(std::string text, step.Member("prepend").AsString());
+    return PrependSpec{std::move(text)};
+  }
+  if (type == "Replace") {
+    ReplaceSpec replace;
+    SY_ASSIGN_OR_RETURN(replace.pattern, ReadPattern(step.Member("pattern")));
+    SY_ASSIGN_OR_RETURN(replace.content, step.Member("content").AsString());
+    return replace;
+  }
+  return UnknownType(step, type);
+}
+
+// The ids of special token `name` as TemplateProcessing lists them.
+absl::Status AppendTemplateToken(const JsonField& processor, const std::string& name,
+                                 const std::vector<TokenSpec>& tokens, std::vector<int32_t>& ids) {
+  const JsonField list = processor.Member("special_tokens").Member(name).Member("ids");
+  SY_RETURN_IF_ERROR(list.Expect(list.value().is_array(), "an array"));
+  for (size_t i = 0; i < list.value().size(); ++i) {
+    const JsonField id = list.Element(i);
+    const bool is_token =
+        id.value().is_number_unsigned() && id.value().get<uint64_t>() < tokens.size();
+    if (!is_token || !tokens[id.value().get<size_t>()].is_defined)
+      return id.Invalid("is not the id of a token");
+    if (ids.size() == kMaxPrefixIds)
+      return list.Invalid(fmt::format("more than {} ids", kMaxPrefixIds));
+    ids.push_back(id.value().get<int32_t>());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<NormalizerSpec>> ReadNormalizers(const JsonField& field) {
+  std::vector<JsonField> steps;
+  SY_RETURN_IF_ERROR(Flatten(field, "normalizers", steps));
+  std::vector<NormalizerSpec> normalizers;
+  for (const JsonField& step : steps) {
+    SY_ASSIGN_OR_RETURN(const std::string type, ReadType(step));
+    SY_ASSIGN_OR_RETURN(NormalizerSpec normalizer, ReadNormalizer(step, type));
+    normalizers.push_back(std::move(normalizer));
+  }
+  return normalizers;
+}
+
+absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field) {
+  std::vector<JsonField> steps;
+  SY_RETURN_IF_ERROR(Flatten(field, "pretokenizers", steps));
+  std::vector<SplitSpec> splits;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    SY_ASSIGN_OR_RETURN(const std::string type, ReadType(steps[i]));
+    const bool is_byte_level = type == "ByteLevel";
+    if (!is_byte_level && type != "Split" && type != "Digits") return UnknownType(steps[i], type);
+    if (is_byte_level && i + 1 < steps.size()) {
+      return steps[i].Unsupported("ByteLevel is supported only as the last pre-tokenizer");
+    }
+    SY_ASSIGN_OR_RETURN(SplitSpec split, is_byte_level     ? ReadByteLevel(steps[i])
+                                         : type == "Split" ? ReadSplit(steps[i])
+                                                           : ReadDigits(steps[i]));
+    splits.push_back(std::move(split));
+    if (is_byte_level) return splits;
+  }
+  return field.Unsupported(
+      "has no ByteLevel step; of BPE tokenizers only byte-level ones are supported");
+}
+
+absl::Status CheckDecoder(const JsonField& field) {
+  std::vector<JsonField> steps;
+  SY_RETURN_IF_ERROR(Flatten(field, "decoders", steps));
+  for (const JsonField& step : steps) {
+    SY_ASSIGN_OR_RETURN(const std::string type, ReadType(step));
+    if (type != "ByteLevel") return UnknownType(step, type);
+  }
+  if (steps.empty())
+    return field.Unsupported("has no ByteLevel step; only byte-level decoding is supported");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<int32_t>> ReadPrefixIds(const JsonField& field,
+                                                   const std::vector<TokenSpec>& tokens) {
+  std::vector<JsonField> steps;
+  SY_RETURN_IF_ERROR(Flatten(field, "processors", steps));
+  std::vector<int32_t> ids;
+  for (const JsonField& step : steps) {
+    SY_ASSIGN_OR_RETURN(const std::string type, ReadType(step));
+    if (type == "ByteLevel") continue;  // it only moves offsets
+    if (type != "TemplateProcessing") return UnknownType(step, type);
+    const JsonField parts = step.Member("single");
+    SY_RETURN_IF_ERROR(parts.Expect(parts.value().is_array(), "an array"));
+    for (size_t i = 0; i < parts.value().size(); ++i) {
+      const JsonField token = parts.Element(i).Member("SpecialToken");
+      if (token.IsNull()) break;  // the text itself
+      SY_ASSIGN_OR_RETURN(const std::string name, token.Member("id").AsString());
+      SY_RETURN_IF_ERROR(AppendTemplateToken(step, name, tokens, ids));
+    }
+  }
+  return ids;
+}
+
+}  // namespace switchyard::text

@@ -1,0 +1,94 @@
+// What tokenizer.json and tokenizer_config.json say, as plain data: written by tokenizer_file, read
+// by the classes that do the work. Only what has been checked stands here.
+#ifndef SWITCHYARD_COORDINATOR_TEXT_TOKENIZER_SPEC_H_
+#define SWITCHYARD_COORDINATOR_TEXT_TOKENIZER_SPEC_H_
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace switchyard::text {
+
+// Text to look for, by its bytes or by a regular expression (Oniguruma's dialect).
+struct PatternSpec {
+  std::string text;
+  bool is_regex = false;
+};
+
+// --- normalizers, applied in order ---
+
+struct UnicodeFormSpec {
+  enum class Form { kNfc, kNfd, kNfkc, kNfkd };
+  Form form = Form::kNfc;
+};
+struct ReplaceSpec {
+  PatternSpec pattern;
+  std::string content;
+};
+struct PrependSpec {
+  std::string text;  // goes before any text that is not empty
+};
+struct LowercaseSpec {};
+using NormalizerSpec = std::variant<UnicodeFormSpec, ReplaceSpec, PrependSpec, LowercaseSpec>;
+
+// --- pre-tokenizers, applied in order, each to every piece that the one before it made ---
+
+// What becomes of the text that a split pattern matches.
+enum class SplitBehavior {
+  kIsolated,            // a piece of its own
+  kRemoved,             // dropped
+  kMergedWithPrevious,  // joined to the piece before it
+  kMergedWithNext,      // joined to the piece after it
+  kContiguous,          // joined to neighbours that also match
+};
+
+// Cuts pieces at the matches of a pattern. Without a pattern it only may put a space in front.
+struct SplitSpec {
+  PatternSpec pattern;
+  bool has_pattern = true;
+  SplitBehavior behavior = SplitBehavior::kIsolated;
+  bool invert = false;            // matched and unmatched text change places
+  bool add_prefix_space = false;  // a piece that does not begin with a space gets one first
+};
+
+// --- vocabulary ---
+
+struct TokenSpec {
+  std::string bytes;          // what the token stands for; empty where an id has no token
+  bool is_defined = false;    // the id has a token
+  bool is_mergeable = false;  // spelled in the byte alphabet: BPE can make it
+  bool is_special = false;    // left out of text when specials are skipped
+};
+
+struct MergeSpec {  // in order of rank
+  int32_t left = 0;
+  int32_t right = 0;
+  int32_t result = 0;
+};
+
+struct AddedTokenSpec {
+  int32_t id = 0;
+  std::string content;
+  bool special = false;
+  bool normalized = false;   // looked for in normalized text
+  bool single_word = false;  // only where no word character touches it
+  bool lstrip = false;       // takes the white space before it
+  bool rstrip = false;       // takes the white space after it
+};
+
+struct TokenizerSpec {
+  std::vector<TokenSpec> tokens;  // by id
+  std::vector<MergeSpec> merges;
+  std::vector<AddedTokenSpec> added_tokens;
+  std::vector<NormalizerSpec> normalizers;
+  std::vector<SplitSpec> splits;
+  bool ignore_merges = false;       // a piece that is a token as a whole is that token
+  std::vector<int32_t> prefix_ids;  // what `add_special_tokens` puts in front
+  int32_t bos_id = -1;              // -1: none
+  int32_t eos_id = -1;
+};
+
+}  // namespace switchyard::text
+
+#endif  // SWITCHYARD_COORDINATOR_TEXT_TOKENIZER_SPEC_H_
