@@ -1,0 +1,80 @@
+// What the scheduler costs per step: one plan and the taking of its result, while every running
+// request generates.
+#include "coordinator/core/sched/scheduler.h"
+
+#include <benchmark/benchmark.h>
+
+#include <vector>
+
+#include "base/check.h"
+
+namespace switchyard::core {
+namespace {
+
+constexpr int32_t kPromptTokens = 100;
+constexpr int32_t kAnswerTokens = 3000;
+
+void AdmitOne(Scheduler& scheduler, RequestId id) {
+  NewRequest request{.id = id,
+                     .prompt_tokens = std::vector<int32_t>(kPromptTokens, 7),
+                     .max_tokens = kAnswerTokens};
+  const absl::Status status = scheduler.Admit(std::move(request));
+  SY_CHECK(status.ok()) << status;
+}
+
+// The result that answers `plan`; its messages are used again.
+void Answer(const v1::StepPlan& plan, v1::StepResult& result) {
+  result.clear_sampled();
+  result.set_epoch(plan.epoch());
+  result.set_step(plan.step());
+  for (const v1::GroupWork& group : plan.groups()) {
+    for (const v1::SequenceWork& work : group.sequences()) {
+      if (!work.sample()) continue;
+      v1::SampledToken* sampled = result.add_sampled();
+      sampled->set_sequence_id(work.sequence_id());
+      sampled->set_position(work.begin_position() +
+                            (work.use_last_sampled() ? 1 : work.tokens_size()));
+      sampled->set_token(5);
+    }
+  }
+}
+
+// Arguments: running requests, waiting requests.
+void BM_DecodeStep(benchmark::State& state) {
+  const int32_t num_running = int32_t(state.range(0));
+  const int32_t num_waiting = int32_t(state.range(1));
+  Scheduler scheduler({.max_batched_tokens = 8192,
+                       .max_running = num_running,
+                       .max_waiting = num_running + num_waiting,
+                       .num_blocks = num_running * 256,
+                       .max_context = 4096,
+                       .vocab_size = 1000});
+  RequestId next_id = 1;
+  for (int32_t i = 0; i < num_running + num_waiting; ++i) AdmitOne(scheduler, next_id++);
+  v1::StepResult result;
+  for (auto _ : state) {
+    const auto plan = scheduler.NextPlan();
+    state.PauseTiming();
+    Answer(*plan, result);
+    state.ResumeTiming();
+    auto outcome = scheduler.Complete(result);
+    benchmark::DoNotOptimize(outcome);
+    state.PauseTiming();
+    for (size_t i = 0; i < outcome->finished.size(); ++i) AdmitOne(scheduler, next_id++);
+    state.ResumeTiming();
+  }
+  state.counters["running"] = scheduler.num_running();
+  state.counters["waiting"] = scheduler.num_waiting();
+}
+BENCHMARK(BM_DecodeStep)
+    ->Args({1, 0})
+    ->Args({32, 0})
+    ->Args({32, 10000})
+    ->Args({256, 0})
+    ->Args({1000, 10000})
+    ->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace switchyard::core
+
+BENCHMARK_MAIN();

@@ -1,0 +1,84 @@
+// What crosses between the edges (gateway, fleet) and the coordinator's one loop thread. Plain data
+// and two interfaces; no I/O.
+//
+//   gateway --Engine::Submit/Cancel--> loop --> core/sched --> StepPlan --> fleet
+//   gateway <--RequestListener-------- loop <-- core/sched <-- StepResult <-- fleet
+#ifndef SWITCHYARD_COORDINATOR_CORE_EVENTS_H_
+#define SWITCHYARD_COORDINATOR_CORE_EVENTS_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/status.h"
+#include "proto/admin.pb.h"
+#include "proto/step.pb.h"
+
+namespace switchyard::core {
+
+// Chosen by the submitter, unique over the coordinator's life, never 0. The same number names the
+// request's sequence in step plans.
+using RequestId = uint64_t;
+
+struct NewRequest {
+  RequestId id = 0;
+  std::vector<int32_t> prompt_tokens;  // at least one; each inside the vocabulary
+  int32_t max_tokens = 0;              // tokens to generate at most, at least one
+  v1::SamplingParams sampling;
+  std::vector<int32_t> stop_token_ids;  // a sampled one ends the answer and is its last token
+};
+
+enum class FinishReason {
+  kStop,    // a stop token, or Cancel by the submitter after it saw a stop text
+  kLength,  // max_tokens or the context's end
+  kError,   // see status
+};
+
+// A token of an answer, in order of positions.
+struct TokenOutput {
+  int32_t token = 0;
+  float logprob = 0;  // natural logarithm, before temperature
+};
+
+struct RequestFinish {
+  FinishReason reason = FinishReason::kStop;
+  // OK unless reason is kError: RESOURCE_EXHAUSTED (queue full: try later), INVALID_ARGUMENT (does
+  // not fit the context), UNAVAILABLE (a worker was lost, or the coordinator stops).
+  absl::Status status;
+  int32_t num_prompt_tokens = 0;
+  int32_t num_generated_tokens = 0;
+};
+
+// Receives one request's answer. Called on the loop thread only: never blocks, never throws, never
+// calls back into the Engine.
+class RequestListener {
+ public:
+  virtual ~RequestListener() = default;
+  // The request was taken into the queue; not called when it is refused.
+  virtual void OnAdmitted() = 0;
+  virtual void OnToken(const TokenOutput& output) = 0;
+  // Exactly once and last, also after Cancel.
+  virtual void OnFinish(const RequestFinish& finish) = 0;
+};
+
+// The coordinator as its gateway sees it. Thread-safe.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Queues the request. RESOURCE_EXHAUSTED at once when the event queue is full, UNAVAILABLE when
+  // the cluster does not serve (gathering, loading, draining, failed); then the listener is never
+  // called. Any other answer comes through the listener.
+  virtual absl::Status Submit(NewRequest request, std::shared_ptr<RequestListener> listener) = 0;
+
+  // Ends a request: its blocks are free within a step. No effect on an id that is finished or
+  // unknown. Never refused.
+  virtual void Cancel(RequestId id) = 0;
+
+  // A snapshot of the cluster.
+  virtual v1::StatusResponse Status() const = 0;
+};
+
+}  // namespace switchyard::core
+
+#endif  // SWITCHYARD_COORDINATOR_CORE_EVENTS_H_

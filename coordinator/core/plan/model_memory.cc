@@ -1,0 +1,161 @@
+#include "coordinator/core/plan/model_memory.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/units.h"
+#include "coordinator/core/plan/topology.h"
+
+namespace switchyard::core {
+namespace {
+
+constexpr int64_t kScaleBytes = 4;
+
+int64_t DtypeBytes(const v1::ModelSpec& model) {
+  return model.dtype() == v1::DATA_TYPE_F32 ? 4 : 2;
+}
+
+int64_t CacheElementBytes(v1::ComputeMode compute) {
+  return compute == v1::COMPUTE_MODE_BF16 ? 2 : 4;
+}
+
+// A linear [rows, cols] as stored.
+int64_t LinearBytes(const v1::ModelSpec& model, int64_t rows, int64_t cols) {
+  if (!model.has_fp8()) return rows * cols * DtypeBytes(model);
+  return rows * cols + CeilDiv(rows, model.fp8().block_rows()) *
+                           CeilDiv(cols, model.fp8().block_cols()) * kScaleBytes;
+}
+
+// gate_proj, up_proj and down_proj of one MLP.
+int64_t MlpBytes(const v1::ModelSpec& model, int64_t width) {
+  return 2 * LinearBytes(model, width, model.hidden_size()) +
+         LinearBytes(model, model.hidden_size(), width);
+}
+
+int64_t AttentionBytes(const v1::ModelSpec& model, int64_t heads) {
+  const v1::MlaSpec& mla = model.mla();
+  const int64_t hidden = model.hidden_size();
+  const int64_t latent_width = int64_t{mla.kv_lora_rank()} + mla.qk_rope_head_dim();
+  const int64_t query_width = heads * (int64_t{mla.qk_nope_head_dim()} + mla.qk_rope_head_dim());
+  const int64_t kv_width = heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim());
+  int64_t bytes = LinearBytes(model, latent_width, hidden) +
+                  LinearBytes(model, kv_width, mla.kv_lora_rank()) +
+                  LinearBytes(model, hidden, heads * mla.v_head_dim());
+  if (mla.q_lora_rank() > 0) {
+    bytes += LinearBytes(model, mla.q_lora_rank(), hidden) +
+             LinearBytes(model, query_width, mla.q_lora_rank());
+  } else {
+    bytes += LinearBytes(model, query_width, hidden);
+  }
+  if (mla.attention_bias())
+    bytes += (mla.q_lora_rank() + latent_width + hidden) * DtypeBytes(model);
+  return bytes;
+}
+
+// What one copy of the weights, or one rank's part of them, consists of.
+struct Share {
+  int64_t vocab_rows = 0;
+  int64_t heads = 0;
+  int64_t dense_width = 0;
+  int64_t routed_experts = 0;
+};
+
+WeightBytes BytesOf(const v1::ModelSpec& model, const Share& share) {
+  const int64_t hidden = model.hidden_size();
+  const int64_t element = DtypeBytes(model);
+  const int64_t blocks = int64_t{model.num_layers()} + model.num_mtp_layers();
+  const int64_t moe_layers = model.has_moe() ? blocks - model.moe().first_moe_layer() : 0;
+  const v1::MlaSpec& mla = model.mla();
+  WeightBytes bytes;
+  bytes.embedding = (1 + model.num_mtp_layers()) * share.vocab_rows * hidden * element;
+  bytes.head = model.tie_word_embeddings() ? 0 : bytes.embedding;
+  bytes.attention = blocks * AttentionBytes(model, share.heads);
+  bytes.dense_mlp = (blocks - moe_layers) * MlpBytes(model, share.dense_width);
+  if (model.has_moe()) {
+    const v1::MoeSpec& moe = model.moe();
+    bytes.gate = moe_layers * moe.num_routed_experts() * (hidden * element + 4);
+    if (moe.num_shared_experts() > 0) {
+      bytes.shared_experts =
+          moe_layers * MlpBytes(model, int64_t{moe.num_shared_experts()} * moe.intermediate_size());
+    }
+    bytes.routed_experts =
+        moe_layers * share.routed_experts * MlpBytes(model, moe.intermediate_size());
+  }
+  bytes.mtp_projection = model.num_mtp_layers() * hidden * 2 * hidden * element;
+  const int64_t block_norms = 2 * hidden + mla.q_lora_rank() + mla.kv_lora_rank();
+  bytes.norms = (blocks * block_norms + hidden + model.num_mtp_layers() * 3 * hidden) * element;
+  return bytes;
+}
+
+int64_t LocalExperts(const v1::ShardPlan& plan, int32_t rank) {
+  const auto& ranks = plan.placement().rank_of_expert();
+  return std::count(ranks.begin(), ranks.end(), rank);
+}
+
+}  // namespace
+
+int64_t WeightBytes::Total() const {
+  return embedding + head + attention + absorbed + dense_mlp + gate + shared_experts +
+         routed_experts + mtp_projection + norms;
+}
+
+WeightBytes CheckpointBytes(const v1::ModelSpec& model) {
+  return BytesOf(model, {.vocab_rows = model.vocab_size(),
+                         .heads = model.num_heads(),
+                         .dense_width = model.intermediate_size(),
+                         .routed_experts = model.has_moe() ? model.moe().num_routed_experts() : 0});
+}
+
+WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
+  SY_CHECK(rank >= 0 && rank < World(plan.layout())) << rank;
+  const v1::ModelSpec& model = plan.model();
+  const int64_t tp = plan.layout().tensor_parallel();
+  const int64_t heads = model.num_heads() / tp;
+  WeightBytes bytes = BytesOf(model, {.vocab_rows = CeilDiv(model.vocab_size(), tp),
+                                      .heads = heads,
+                                      .dense_width = model.intermediate_size() / tp,
+                                      .routed_experts = LocalExperts(plan, rank)});
+  const int64_t blocks = int64_t{model.num_layers()} + model.num_mtp_layers();
+  const int64_t kv_width =
+      heads * (int64_t{model.mla().qk_nope_head_dim()} + model.mla().v_head_dim());
+  bytes.absorbed =
+      blocks * kv_width * model.mla().kv_lora_rank() * CacheElementBytes(plan.compute());
+  return bytes;
+}
+
+int64_t KvBytesPerToken(const v1::ModelSpec& model, v1::ComputeMode compute) {
+  const int64_t width = int64_t{model.mla().kv_lora_rank()} + model.mla().qk_rope_head_dim();
+  return model.num_layers() * width * CacheElementBytes(compute);
+}
+
+int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
+  constexpr int64_t kElement = 4;  // the widest type that any mode computes in
+  const v1::ModelSpec& model = plan.model();
+  const v1::MlaSpec& mla = model.mla();
+  const int64_t tokens = plan.limits().max_batched_tokens();
+  const int64_t tp = plan.layout().tensor_parallel();
+  const int64_t hidden = model.hidden_size();
+  const int64_t heads = model.num_heads() / tp;
+  const int64_t head_widths =
+      int64_t{mla.qk_nope_head_dim()} + mla.qk_rope_head_dim() + mla.v_head_dim() +
+      2 * int64_t{mla.kv_lora_rank()};  // query, output, and both absorbed forms
+  // Residual, normalised input, layer output and its parts before the canonical sum.
+  const int64_t residual = tokens * hidden * (3 + plan.layout().virtual_shards() / tp);
+  const int64_t attention = tokens * (heads * head_widths + mla.q_lora_rank() + mla.kv_lora_rank() +
+                                      mla.qk_rope_head_dim());
+  const int64_t dense = tokens * 3 * (model.intermediate_size() / tp);
+  int64_t experts = 0;
+  if (model.has_moe()) {
+    const v1::MoeSpec& moe = model.moe();
+    const int64_t slots = std::min<int64_t>(moe.experts_per_token(), LocalExperts(plan, rank));
+    const int64_t received = tokens * plan.layout().data_parallel() * slots;
+    experts = received * (2 * hidden + 3 * int64_t{moe.intermediate_size()}) +
+              tokens * (2 * moe.experts_per_token() * hidden + moe.num_routed_experts() +
+                        3 * int64_t{moe.num_shared_experts()} * moe.intermediate_size());
+  }
+  const int64_t logits =
+      plan.limits().max_running() * (int64_t{model.vocab_size()} + CeilDiv(model.vocab_size(), tp));
+  return kElement * (residual + std::max({attention, dense, experts}) + logits);
+}
+
+}  // namespace switchyard::core

@@ -1,0 +1,50 @@
+// How many bytes of device memory a model takes: what the planner sizes the KV cache by, and what
+// `plan` shows a person.
+#ifndef SWITCHYARD_COORDINATOR_CORE_PLAN_MODEL_MEMORY_H_
+#define SWITCHYARD_COORDINATOR_CORE_PLAN_MODEL_MEMORY_H_
+
+#include <cstdint>
+
+#include "proto/cluster.pb.h"
+#include "proto/model.pb.h"
+
+namespace switchyard::core {
+
+// Bytes of weights by kind of tensor. FP8 linears count one byte a weight and four a scale block;
+// embeddings, head, norms, gates and the MTP projection are never FP8; the gate's correction bias
+// is F32. Norms within a kind's layer count under `norms`.
+struct WeightBytes {
+  int64_t embedding = 0;  // embed_tokens, with its copies in MTP blocks
+  int64_t head = 0;       // lm_head, with its copies in MTP blocks; nothing if tied
+  int64_t attention = 0;  // projections (and their biases)
+  int64_t absorbed =
+      0;  // kv_b_proj once more, dequantised per head for the absorbed form; not in checkpoints
+  int64_t dense_mlp = 0;
+  int64_t gate = 0;  // with correction biases
+  int64_t shared_experts = 0;
+  int64_t routed_experts = 0;
+  int64_t mtp_projection = 0;  // eh_proj
+  int64_t norms = 0;
+
+  int64_t Total() const;
+};
+
+// The checkpoint as published: one copy of everything.
+WeightBytes CheckpointBytes(const v1::ModelSpec& model);
+
+// What `rank` of the plan holds: its shards, its experts, all that is replicated. Weights stay in
+// their stored type; packing keeps sizes up to the padding of the last panel. REQUIRES: a plan that
+// CheckShardPlan accepts, up to `kv` and `hash`; rank in the world.
+WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank);
+
+// Cache of one token on every rank of its group: latent and rotary key of every layer, BF16, or F32
+// where compute is F32 or W8A8. MTP blocks cache nothing.
+int64_t KvBytesPerToken(const v1::ModelSpec& model, v1::ComputeMode compute);
+
+// Upper estimate of a step's intermediate tensors on `rank`, with StepLimits full and every token
+// of the cluster routed to the rank's experts.
+int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank);
+
+}  // namespace switchyard::core
+
+#endif  // SWITCHYARD_COORDINATOR_CORE_PLAN_MODEL_MEMORY_H_

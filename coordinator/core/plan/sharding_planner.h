@@ -1,0 +1,39 @@
+// Model + wishes -> ShardPlan: how one epoch of the cluster lays the model over its ranks. Every
+// worker obeys the same plan.
+#ifndef SWITCHYARD_COORDINATOR_CORE_PLAN_SHARDING_PLANNER_H_
+#define SWITCHYARD_COORDINATOR_CORE_PLAN_SHARDING_PLANNER_H_
+
+#include <cstdint>
+
+#include "base/status.h"
+#include "proto/cluster.pb.h"
+#include "proto/model.pb.h"
+
+namespace switchyard::core {
+
+struct PlanRequest {
+  int32_t data_parallel = 1;
+  int32_t tensor_parallel = 1;
+  v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
+  int32_t max_batched_tokens = 2048;  // per group and step
+  int32_t max_running = 256;          // per group and step; at most max_batched_tokens
+  int32_t kv_block_tokens = 16;
+  // Size of the cache, by the first of these three that is not 0. At least one must be.
+  int32_t kv_num_blocks = 0;          // blocks per group, taken as it is
+  int64_t kv_bytes_per_rank = 0;      // bytes for the cache alone
+  int64_t memory_bytes_per_rank = 0;  // bytes for everything: the cache gets what weights and
+                                      // activations leave on the fullest rank
+  uint64_t epoch = 1;
+};
+
+// The plan, whole and hashed. When bytes size the cache, it never gets more blocks than max_running
+// sequences of full length fill.
+//
+// INVALID_ARGUMENT: a layout that the model cannot have (the message lists the nearest that it
+// can), numbers out of range. RESOURCE_EXHAUSTED: the memory does not hold weights, activations and
+// one block; the message says what each takes.
+absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model, const PlanRequest& request);
+
+}  // namespace switchyard::core
+
+#endif  // SWITCHYARD_COORDINATOR_CORE_PLAN_SHARDING_PLANNER_H_

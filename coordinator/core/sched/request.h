@@ -1,0 +1,46 @@
+// One request inside the scheduler. There is no prefill and no decode: a request has known tokens
+// (its prompt, then what was sampled), of which some are computed, and every step lets the computed
+// ones catch up.
+#ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_H_
+#define SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "coordinator/core/events.h"
+
+namespace switchyard::core {
+
+// Owned by the Scheduler; waits in its RequestQueue or runs in one GroupSchedule.
+struct Request {
+  static constexpr int32_t kNoGroup = -1;
+  static constexpr int32_t kNone = -1;
+
+  // What was asked for.
+  RequestId id = 0;
+  uint64_t arrival = 0;       // counts admitted requests: smaller is older
+  int32_t prompt_length = 0;  // tokens
+  int32_t max_generated = 0;  // tokens, cut to the context's end
+  v1::SamplingParams sampling;
+  std::vector<int32_t> stop_token_ids;
+
+  // What is known and how far it is computed; a plan that is under way counts as computed.
+  std::vector<int32_t> tokens;  // prompt, then the answer so far
+  int32_t num_computed = 0;     // positions 0 .. num_computed - 1 are in the cache
+  bool awaits_sample = false;   // the plan under way samples the token at position num_known()
+
+  // Where it runs; all of this is lost in a preemption.
+  int32_t group = kNoGroup;               // kNoGroup: waiting
+  int32_t num_covered = 0;                // positions that its block table holds
+  int32_t last_sampled_position = kNone;  // of the token that its workers still have from sampling
+
+  int32_t num_known() const { return static_cast<int32_t>(tokens.size()); }
+  int32_t num_generated() const { return num_known() - prompt_length; }
+  int32_t num_remaining() const { return num_known() - num_computed; }
+  // Positions that are ever computed: the last token of an answer never is.
+  int32_t max_computed() const { return prompt_length + max_generated - 1; }
+};
+
+}  // namespace switchyard::core
+
+#endif  // SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_H_

@@ -1,0 +1,267 @@
+#include "coordinator/core/sched/scheduler.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "base/check.h"
+
+namespace switchyard::core {
+namespace {
+
+RequestFinish FinishOf(const Request& request, FinishReason reason,
+                       absl::Status status = absl::OkStatus()) {
+  return {.reason = reason,
+          .status = std::move(status),
+          .num_prompt_tokens = request.prompt_length,
+          .num_generated_tokens = request.num_generated()};
+}
+
+absl::Status WrongResult(const v1::SampledToken& sampled, std::string_view what) {
+  return absl::InternalError(fmt::format("step result: token {} at position {} of sequence {}: {}",
+                                         sampled.token(), sampled.position(), sampled.sequence_id(),
+                                         what));
+}
+
+}  // namespace
+
+SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, int32_t max_waiting) {
+  return {.epoch = plan.epoch(),
+          .placement_version = plan.placement().version(),
+          .num_groups = plan.layout().data_parallel(),
+          .max_batched_tokens = plan.limits().max_batched_tokens(),
+          .max_running = plan.limits().max_running(),
+          .max_waiting = max_waiting,
+          .num_blocks = plan.kv().num_blocks(),
+          .block_tokens = plan.kv().block_tokens(),
+          .max_context = plan.model().max_position_embeddings(),
+          .vocab_size = plan.model().vocab_size()};
+}
+
+Scheduler::Scheduler(const SchedulerConfig& config) : config_(config) {
+  SY_CHECK_GT(config.num_groups, 0);
+  SY_CHECK_GT(config.max_context, 0);
+  groups_.reserve(config.num_groups);
+  for (int32_t group = 0; group < config.num_groups; ++group) {
+    groups_.emplace_back(group,
+                         GroupSchedule::Limits{.max_batched_tokens = config.max_batched_tokens,
+                                               .max_running = config.max_running,
+                                               .num_blocks = config.num_blocks,
+                                               .block_tokens = config.block_tokens});
+  }
+}
+
+absl::Status Scheduler::Admit(NewRequest request) {
+  SY_CHECK(request.id != 0 && !request.prompt_tokens.empty() && request.max_tokens > 0)
+      << "request " << request.id;
+  const int64_t prompt_length = static_cast<int64_t>(request.prompt_tokens.size());
+  if (prompt_length >= config_.max_context) {
+    return absl::InvalidArgumentError(
+        fmt::format("the prompt has {} tokens, the model's context is {} for prompt and answer",
+                    prompt_length, config_.max_context));
+  }
+  for (const int32_t token : request.prompt_tokens) {
+    if (token < 0 || token >= config_.vocab_size) {
+      return absl::InvalidArgumentError(fmt::format(
+          "prompt token {} is outside the vocabulary of {}", token, config_.vocab_size));
+    }
+  }
+  auto admitted = std::make_unique<Request>();
+  admitted->id = request.id;
+  admitted->prompt_length = static_cast<int32_t>(prompt_length);
+  admitted->max_generated =
+      std::min(request.max_tokens, config_.max_context - admitted->prompt_length);
+  admitted->sampling = request.sampling;
+  admitted->stop_token_ids = std::move(request.stop_token_ids);
+  admitted->tokens = std::move(request.prompt_tokens);
+  const int64_t pool_tokens = int64_t{config_.num_blocks} * config_.block_tokens;
+  if (admitted->max_computed() > pool_tokens) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} prompt tokens and max_tokens = {} do not fit the KV cache of {} tokens",
+                    prompt_length, admitted->max_generated, pool_tokens));
+  }
+  // Asked last, so that what can never run is not told to try later.
+  if (waiting_.size() >= config_.max_waiting) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{} requests are waiting already, try again later", waiting_.size()));
+  }
+  admitted->arrival = next_arrival_++;
+  Request& waiting = *admitted;
+  const bool fresh = requests_.emplace(waiting.id, std::move(admitted)).second;
+  SY_CHECK(fresh) << "request " << waiting.id << " admitted twice";
+  waiting_.Insert(waiting);
+  return absl::OkStatus();
+}
+
+std::optional<RequestFinish> Scheduler::Cancel(RequestId id) {
+  const auto it = requests_.find(id);
+  if (it == requests_.end()) return std::nullopt;
+  Request& request = *it->second;
+  if (request.awaits_sample) {
+    --under_way_->num_samples;
+    ++under_way_->num_dropped;
+  }
+  const RequestFinish finish = FinishOf(request, FinishReason::kStop);
+  Detach(request);
+  requests_.erase(it);
+  return finish;
+}
+
+std::optional<v1::StepPlan> Scheduler::NextPlan() {
+  if (under_way_ || requests_.empty()) return std::nullopt;
+  StepBuilder builder({.epoch = config_.epoch,
+                       .step = next_step_,
+                       .placement_version = config_.placement_version,
+                       .num_groups = config_.num_groups});
+  for (const RequestId id : released_) builder.Release(id);
+  released_.clear();
+  std::vector<Request*> preempted;
+  for (GroupSchedule& group : groups_) {
+    group.BeginStep();
+    group.PlanRunning(builder, preempted);
+  }
+  for (Request* request : preempted) {
+    builder.Release(request->id);
+    waiting_.Insert(*request);
+  }
+  num_preemptions_ += static_cast<int64_t>(preempted.size());
+  AdmitWaiting(builder);
+  SY_CHECK_GT(num_running(), 0) << "requests wait, and nothing runs";
+  under_way_ = PlanUnderWay{.step = next_step_++, .num_samples = builder.num_samples()};
+  return builder.Take();
+}
+
+void Scheduler::AdmitWaiting(StepBuilder& builder) {
+  // Strictly in order: a large request at the front is not overtaken for ever by small ones.
+  while (!waiting_.empty()) {
+    Request& request = waiting_.Front();
+    GroupSchedule* group = ChooseGroup(request);
+    if (group == nullptr) return;
+    waiting_.Remove(request);
+    group->Admit(request, builder);
+  }
+}
+
+GroupSchedule* Scheduler::ChooseGroup(const Request& request) {
+  const auto load = [](const GroupSchedule& group) {
+    return std::tuple(group.num_running(), group.blocks().num_used());
+  };
+  GroupSchedule* best = nullptr;
+  for (GroupSchedule& group : groups_) {
+    if (group.CanAdmit(request) && (best == nullptr || load(group) < load(*best))) best = &group;
+  }
+  return best;
+}
+
+absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
+  if (!under_way_ || merged.epoch() != config_.epoch || merged.step() != under_way_->step) {
+    return absl::FailedPreconditionError(fmt::format(
+        "result of epoch {} step {}, but under way is {}", merged.epoch(), merged.step(),
+        under_way_ ? fmt::format("epoch {} step {}", config_.epoch, under_way_->step) : "no step"));
+  }
+  StepOutcome outcome;
+  outcome.tokens.reserve(merged.sampled_size());
+  for (const v1::SampledToken& sampled : merged.sampled())
+    SY_RETURN_IF_ERROR(TakeToken(sampled, outcome));
+  if (under_way_->num_samples != 0) {
+    return absl::InternalError(
+        fmt::format("step result: {} of the planned tokens are missing", under_way_->num_samples));
+  }
+  under_way_.reset();
+  return outcome;
+}
+
+absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome) {
+  const auto it = requests_.find(sampled.sequence_id());
+  if (it == requests_.end()) {
+    if (under_way_->num_dropped-- > 0) return absl::OkStatus();
+    return WrongResult(sampled, "no such sequence in the plan");
+  }
+  Request& request = *it->second;
+  if (!request.awaits_sample || sampled.position() != request.num_known()) {
+    return WrongResult(sampled, "the plan does not ask for it, or it came twice");
+  }
+  if (sampled.token() < 0 || sampled.token() >= config_.vocab_size) {
+    return WrongResult(sampled, fmt::format("outside the vocabulary of {}", config_.vocab_size));
+  }
+  request.awaits_sample = false;
+  --under_way_->num_samples;
+  request.tokens.push_back(sampled.token());
+  outcome.tokens.push_back(
+      {.id = request.id, .output = {.token = sampled.token(), .logprob = sampled.logprob()}});
+  if (const auto reason = ReasonToEnd(request)) {
+    outcome.finished.push_back({.id = request.id, .finish = FinishOf(request, *reason)});
+    Detach(request);
+    requests_.erase(it);
+  }
+  return absl::OkStatus();
+}
+
+std::optional<FinishReason> Scheduler::ReasonToEnd(const Request& request) const {
+  const std::vector<int32_t>& stops = request.stop_token_ids;
+  if (std::find(stops.begin(), stops.end(), request.tokens.back()) != stops.end())
+    return FinishReason::kStop;
+  if (request.num_generated() >= request.max_generated) return FinishReason::kLength;
+  return std::nullopt;
+}
+
+// Takes the request out of the queue or its group.
+void Scheduler::Detach(Request& request) {
+  if (request.group == Request::kNoGroup) {
+    waiting_.Remove(request);
+  } else {
+    released_.push_back(request.id);
+    groups_[request.group].Remove(request);
+  }
+}
+
+std::vector<RequestEnd> Scheduler::FailAll(const absl::Status& status) {
+  SY_CHECK(!status.ok());
+  std::vector<Request*> requests;
+  for (const auto& [id, request] : requests_) requests.push_back(request.get());
+  std::sort(requests.begin(), requests.end(),
+            [](const Request* a, const Request* b) { return a->arrival < b->arrival; });
+  std::vector<RequestEnd> ended;
+  ended.reserve(requests.size());
+  for (Request* request : requests) {
+    ended.push_back(
+        {.id = request->id, .finish = FinishOf(*request, FinishReason::kError, status)});
+    Cancel(request->id);
+  }
+  return ended;
+}
+
+int32_t Scheduler::context_tokens() const {
+  return static_cast<int32_t>(
+      std::min<int64_t>(config_.max_context, int64_t{config_.num_blocks} * config_.block_tokens));
+}
+
+int32_t Scheduler::num_running() const {
+  int32_t num = 0;
+  for (const GroupSchedule& group : groups_) num += group.num_running();
+  return num;
+}
+
+int32_t Scheduler::num_free_blocks() const {
+  int32_t num = 0;
+  for (const GroupSchedule& group : groups_) num += group.blocks().num_free();
+  return num;
+}
+
+int32_t Scheduler::num_blocks() const { return config_.num_groups * config_.num_blocks; }
+
+void Scheduler::CheckIntegrity() const {
+  SY_CHECK_EQ(static_cast<int64_t>(requests_.size()), int64_t{num_running()} + num_waiting());
+  int32_t num_awaiting = 0;
+  for (const auto& [id, request] : requests_) {
+    SY_CHECK_EQ(id, request->id);
+    SY_CHECK_EQ(request->group == Request::kNoGroup, waiting_.Contains(*request))
+        << "request " << id;
+    SY_CHECK_LT(request->num_generated(), request->max_generated) << "request " << id;
+    num_awaiting += request->awaits_sample;
+  }
+  for (const GroupSchedule& group : groups_) group.CheckIntegrity();
+  SY_CHECK_EQ(num_awaiting, under_way_ ? under_way_->num_samples : 0);
+}
+
+}  // namespace switchyard::core

@@ -1,0 +1,138 @@
+// Continuous batching: requests in, numbered StepPlans out, results in, tokens and endings out. The
+// core of the coordinator's loop.
+//
+// Each step has one token budget per attention group. Running requests come first: a token for each
+// that generates, then chunks of prompts; what is left admits waiting requests, oldest first, into
+// the group with the fewest running. When blocks run out, the youngest running request of the group
+// gives up its blocks and waits at its old place; it is computed anew later. Its answer does not
+// change by that: sampling is keyed by seed and position, and the workers keep a token's attention
+// form.
+//
+// Deterministic: the same calls give the same plans.
+#ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_SCHEDULER_H_
+#define SWITCHYARD_COORDINATOR_CORE_SCHED_SCHEDULER_H_
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/status.h"
+#include "coordinator/core/events.h"
+#include "coordinator/core/sched/group_schedule.h"
+#include "coordinator/core/sched/request.h"
+#include "coordinator/core/sched/request_queue.h"
+#include "proto/cluster.pb.h"
+#include "proto/step.pb.h"
+
+namespace switchyard::core {
+
+struct SchedulerConfig {
+  uint64_t epoch = 1;
+  uint64_t placement_version = 0;
+  int32_t num_groups = 1;
+  int32_t max_batched_tokens = 2048;  // per group and step
+  int32_t max_running = 256;          // per group; at most max_batched_tokens
+  int32_t max_waiting = 1024;         // new requests are refused while so many wait
+  int32_t num_blocks = 0;             // per group
+  int32_t block_tokens = 16;
+  int32_t max_context = 0;  // longest sequence that the model takes, tokens
+  int32_t vocab_size = 0;
+
+  // What a plan prescribes.
+  static SchedulerConfig FromPlan(const v1::ShardPlan& plan, int32_t max_waiting);
+};
+
+struct RequestToken {
+  RequestId id = 0;
+  TokenOutput output;
+};
+
+struct RequestEnd {
+  RequestId id = 0;
+  RequestFinish finish;
+};
+
+// What a finished step means for the requests. A request's tokens come before its end.
+struct StepOutcome {
+  std::vector<RequestToken> tokens;
+  std::vector<RequestEnd> finished;
+};
+
+// Owned by the coordinator's loop thread; not thread-safe. One for each epoch.
+class Scheduler {
+ public:
+  // REQUIRES: sizes positive, as CheckShardPlan has it.
+  explicit Scheduler(const SchedulerConfig& config);
+
+  // Takes the request into the queue. RESOURCE_EXHAUSTED when the queue is full (try later);
+  // INVALID_ARGUMENT (final) when a token is outside the vocabulary, the prompt leaves no room for
+  // an answer in the model's context, or the whole KV cache does not hold prompt and max_tokens. An
+  // answer that would pass the context's end is cut there. REQUIRES: a fresh id, not 0.
+  absl::Status Admit(NewRequest request);
+
+  // Forgets the request; its blocks are free for the next plan. Returns how far it came (reason
+  // kStop), nothing for an id that has ended or was never there.
+  std::optional<RequestFinish> Cancel(RequestId id);
+
+  // Whether any request is waiting or running.
+  bool HasWork() const { return !requests_.empty(); }
+
+  // The next plan. Nothing while a plan is under way, or without work.
+  std::optional<v1::StepPlan> NextPlan();
+
+  // Takes the tokens that all groups sampled in the plan under way (`rank`, timings and expert rows
+  // are not looked at). Tokens of requests that were cancelled meanwhile are dropped.
+  // FAILED_PRECONDITION for another epoch or step than the one under way; INTERNAL for a token that
+  // was not asked for, is missing, doubled or outside the vocabulary: then the workers cannot be
+  // trusted, and the caller ends the epoch with FailAll.
+  absl::StatusOr<StepOutcome> Complete(const v1::StepResult& merged);
+
+  // Ends every request with `status`, oldest first.
+  std::vector<RequestEnd> FailAll(const absl::Status& status);
+
+  // Tokens that one sequence can have: the model's context, or what the KV cache of a group holds
+  // if that is less.
+  int32_t context_tokens() const;
+
+  int32_t num_running() const;
+  int32_t num_waiting() const { return waiting_.size(); }
+  int32_t num_free_blocks() const;  // of all groups
+  int32_t num_blocks() const;       // of all groups
+  int64_t num_preemptions() const { return num_preemptions_; }
+  bool plan_under_way() const { return under_way_.has_value(); }
+
+  // Checks that every request is in exactly one place and every block accounted for.
+  void CheckIntegrity() const;
+
+ private:
+  struct PlanUnderWay {
+    uint64_t step = 0;
+    int32_t num_samples = 0;  // tokens that are still to come from requests that still live
+    int32_t num_dropped = 0;  // at most so many come from requests that were cancelled
+  };
+
+  GroupSchedule* ChooseGroup(const Request& request);
+  void AdmitWaiting(StepBuilder& builder);
+  absl::Status TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome);
+  std::optional<FinishReason> ReasonToEnd(const Request& request) const;
+  void Detach(Request& request);
+
+  const SchedulerConfig config_;
+  std::vector<GroupSchedule> groups_;
+  // Looked up by id; decisions walk the queue and the groups, never this.
+  absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
+  RequestQueue waiting_;
+  // Sequences that workers know and the next plan makes them forget.
+  std::vector<RequestId> released_;
+  std::optional<PlanUnderWay> under_way_;
+  uint64_t next_step_ = 1;
+  uint64_t next_arrival_ = 1;
+  int64_t num_preemptions_ = 0;
+};
+
+}  // namespace switchyard::core
+
+#endif  // SWITCHYARD_COORDINATOR_CORE_SCHED_SCHEDULER_H_

@@ -1,0 +1,42 @@
+#include "coordinator/core/sched/step_builder.h"
+
+#include "base/check.h"
+
+namespace switchyard::core {
+
+StepBuilder::StepBuilder(const Header& header) {
+  plan_.set_epoch(header.epoch);
+  plan_.set_step(header.step);
+  plan_.set_placement_version(header.placement_version);
+  for (int32_t group = 0; group < header.num_groups; ++group) plan_.add_groups();
+}
+
+void StepBuilder::Start(const Request& request) {
+  v1::SequenceStart* start = plan_.add_started();
+  start->set_sequence_id(request.id);
+  start->set_group(request.group);
+  start->set_prompt_length(request.prompt_length);
+  *start->mutable_sampling() = request.sampling;
+}
+
+void StepBuilder::AddWork(const Request& request, int32_t count,
+                          std::span<const int32_t> new_blocks) {
+  SY_CHECK(count > 0 && count <= request.num_remaining())
+      << "request " << request.id << ", " << count << " tokens";
+  v1::SequenceWork* work = plan_.mutable_groups(request.group)->add_sequences();
+  work->set_sequence_id(request.id);
+  work->set_begin_position(request.num_computed);
+  if (request.last_sampled_position == request.num_computed) {
+    work->set_use_last_sampled(true);
+  } else {
+    const auto begin = request.tokens.begin() + request.num_computed;
+    work->mutable_tokens()->Add(begin, begin + count);
+  }
+  work->mutable_new_blocks()->Add(new_blocks.begin(), new_blocks.end());
+  if (count == request.num_remaining()) {
+    work->set_sample(true);
+    ++num_samples_;
+  }
+}
+
+}  // namespace switchyard::core

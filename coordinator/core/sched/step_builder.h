@@ -1,0 +1,48 @@
+// Scheduling decisions -> StepPlan: the one place that knows how a plan spells them.
+#ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_STEP_BUILDER_H_
+#define SWITCHYARD_COORDINATOR_CORE_SCHED_STEP_BUILDER_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "coordinator/core/sched/request.h"
+#include "proto/step.pb.h"
+
+namespace switchyard::core {
+
+// Builds one plan. Lives for one call of Scheduler::NextPlan.
+class StepBuilder {
+ public:
+  struct Header {
+    uint64_t epoch = 0;
+    uint64_t step = 0;
+    uint64_t placement_version = 0;
+    int32_t num_groups = 0;
+  };
+  explicit StepBuilder(const Header& header);
+
+  // The workers forget this sequence before the step.
+  void Release(RequestId id) { plan_.add_released(id); }
+
+  // The workers meet this request, in group `request.group`.
+  void Start(const Request& request);
+
+  // The next `count` tokens of the request, in blocks of which `new_blocks` are new. Call it before
+  // `num_computed` moves. The last known token is followed by a sampled one. A token that the
+  // workers sampled themselves is not sent back to them. REQUIRES: 0 < count <=
+  // request.num_remaining().
+  void AddWork(const Request& request, int32_t count, std::span<const int32_t> new_blocks);
+
+  int32_t num_samples() const { return num_samples_; }
+
+  v1::StepPlan Take() { return std::move(plan_); }
+
+ private:
+  v1::StepPlan plan_;
+  int32_t num_samples_ = 0;
+};
+
+}  // namespace switchyard::core
+
+#endif  // SWITCHYARD_COORDINATOR_CORE_SCHED_STEP_BUILDER_H_
