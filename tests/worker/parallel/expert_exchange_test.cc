@@ -1,0 +1,303 @@
+// The exchange against its definition: output (t, slot) is expert ids[t, slot] applied to token t's
+// row, rounded as the wires round, whoever holds the expert; and what is combined has the same bits
+// in every layout.
+#include "worker/parallel/expert_exchange.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <numeric>
+
+#include "base/random.h"
+#include "kernels/backend.h"
+#include "tests/testing/ranks.h"
+
+namespace switchyard::worker {
+namespace {
+
+using kernels::Bf16;
+using kernels::DType;
+using kernels::TensorView;
+using switchyard::testing::AllOk;
+
+constexpr int64_t kHidden = 37;  // odd: lists of experts follow rows at any alignment
+
+struct Routing {
+  int num_experts = 8;
+  int64_t k = 3;
+  std::vector<int32_t> ids;  // [tokens, k], ascending per token
+  int64_t num_tokens() const { return std::ssize(ids) / k; }
+};
+
+struct Layout {
+  std::vector<int> rank_of_expert;
+  std::vector<int64_t> slices;  // tokens of each rank, in order
+  DType dispatch_wire = DType::kBf16;
+  DType combine_wire = DType::kBf16;
+  int world() const { return static_cast<int>(slices.size()); }
+};
+
+Routing RandomRouting(int num_experts, int64_t k, int64_t num_tokens, uint64_t seed) {
+  Routing routing{.num_experts = num_experts, .k = k, .ids = {}};
+  for (int64_t t = 0; t < num_tokens; ++t) {
+    std::vector<int32_t> experts(num_experts);
+    std::iota(experts.begin(), experts.end(), 0);
+    std::ranges::sort(experts, {}, [&](int32_t e) { return RandomBits(seed + t, e); });
+    experts.resize(k);
+    std::ranges::sort(experts);
+    routing.ids.insert(routing.ids.end(), experts.begin(), experts.end());
+  }
+  return routing;
+}
+
+std::vector<int> RoundRobin(int num_experts, int world) {
+  std::vector<int> ranks(num_experts);
+  for (int e = 0; e < num_experts; ++e) ranks[e] = e % world;
+  return ranks;
+}
+
+std::vector<int64_t> Balanced(int64_t num_tokens, int world) {
+  std::vector<int64_t> slices;
+  for (int r = 0; r < world; ++r) slices.push_back(BalancedSlice(num_tokens, world, r).size());
+  return slices;
+}
+
+float Input(int64_t token, int64_t h) {
+  return static_cast<float>(RandomUnit(77, token * kHidden + h) - 0.5);
+}
+float Weight(int64_t token, int64_t slot) {
+  return static_cast<float>(RandomUnit(88, token * 64 + slot));
+}
+float Expert(int expert, float x) {
+  return x * (1.0f + 0.37f * static_cast<float>(expert)) + 0.01f * static_cast<float>(expert);
+}
+float Rounded(float value, DType wire) {
+  return wire == DType::kBf16 ? kernels::ToFloat(kernels::ToBf16(value)) : value;
+}
+
+float ElementOf(const TensorView& view, int64_t row, int64_t column) {
+  if (view.dtype == DType::kBf16) return kernels::ToFloat(view.row<const Bf16>(row)[column]);
+  return view.row<const float>(row)[column];
+}
+
+ParallelContext ContextOf(const Routing& routing, const Layout& layout, int rank) {
+  v1::ShardPlan plan;
+  plan.mutable_layout()->set_data_parallel(layout.world());
+  plan.mutable_layout()->set_tensor_parallel(1);
+  plan.mutable_layout()->set_virtual_shards(1);
+  plan.mutable_model()->set_vocab_size(1);
+  plan.mutable_model()->mutable_moe()->set_num_routed_experts(routing.num_experts);
+  for (int owner : layout.rank_of_expert) plan.mutable_placement()->add_rank_of_expert(owner);
+  auto context = ParallelContext::Create(plan, rank);
+  EXPECT_TRUE(context.ok()) << context.status();
+  return *std::move(context);
+}
+
+// One rank's part of one MoE layer, with elementwise experts.
+class Rank {
+ public:
+  Rank(const Routing& routing, const Layout& layout, Collectives& world)
+      : routing_(routing),
+        layout_(layout),
+        context_(ContextOf(routing, layout, world.rank())),
+        ops_(*kernels::MakeCpuBackend({.num_threads = 1})),
+        first_token_(std::accumulate(layout.slices.begin(), layout.slices.begin() + world.rank(),
+                                     int64_t{0})),
+        num_tokens_(layout.slices[world.rank()]) {
+    const ExpertExchangeOptions options{
+        .hidden_size = kHidden,
+        .experts_per_token = routing.k,
+        .max_slice_tokens = std::max<int64_t>(1, *std::ranges::max_element(layout.slices)),
+        .dispatch_wire = layout.dispatch_wire,
+        .combine_wire = layout.combine_wire};
+    auto exchange = ExpertExchange::Create(context_, options, *ops_, world);
+    EXPECT_TRUE(exchange.ok()) << exchange.status();
+    exchange_ = *std::move(exchange);
+    for (int64_t t = 0; t < num_tokens_; ++t) {
+      for (int64_t h = 0; h < kHidden; ++h) x_.push_back(Input(first_token_ + t, h));
+    }
+  }
+
+  // Runs the layer and writes this rank's rows of `combined`, f32 [all tokens, H].
+  absl::Status Run(std::vector<float>* combined) {
+    const TensorView ids(routing_.ids.data() + first_token_ * routing_.k, DType::kI32,
+                         {num_tokens_, routing_.k});
+    const TensorView x(x_.data(), DType::kF32, {num_tokens_, kHidden});
+    ExpertBatch batch;
+    SY_RETURN_IF_ERROR(exchange_->Dispatch(ids, x, &batch));
+    CheckBatch(batch);
+    Compute(batch);
+    CombinedRows rows;
+    SY_RETURN_IF_ERROR(exchange_->Combine(&rows));
+    CheckRows(rows);
+    std::vector<float> weights;
+    for (int64_t t = 0; t < num_tokens_; ++t) {
+      for (int64_t j = 0; j < routing_.k; ++j) weights.push_back(Weight(first_token_ + t, j));
+    }
+    ops_->CombineRows(
+        {.rows = rows.rows,
+         .row_of = rows.row_of,
+         .weights = TensorView(weights.data(), DType::kF32, {num_tokens_, routing_.k}),
+         .base = {},
+         .y = TensorView(combined->data() + first_token_ * kHidden, DType::kF32,
+                         {num_tokens_, kHidden})});
+    return absl::OkStatus();
+  }
+
+ private:
+  void CheckBatch(const ExpertBatch& batch) const {
+    const auto experts = context_.local_experts();
+    for (size_t i = 0; i < experts.size(); ++i) {
+      const int64_t want = std::ranges::count(routing_.ids, experts[i]);
+      EXPECT_EQ(batch.offsets[i + 1] - batch.offsets[i], want) << "rows of expert " << experts[i];
+      EXPECT_EQ(exchange_->expert_rows()[i], want);
+    }
+    EXPECT_EQ(batch.offsets[experts.size()], batch.num_routed_rows);
+    EXPECT_EQ(batch.offsets.back(), batch.num_routed_rows + num_tokens_);
+    EXPECT_EQ(batch.x.rows(), batch.offsets.back());
+    const TensorView own = batch.x.Rows(batch.num_routed_rows, num_tokens_);
+    for (int64_t t = 0; t < num_tokens_; ++t) {
+      for (int64_t h = 0; h < kHidden; ++h) {
+        EXPECT_EQ(own.row<float>(t)[h], x_[t * kHidden + h]) << "the shared expert's own rows";
+      }
+    }
+  }
+
+  void Compute(const ExpertBatch& batch) const {
+    for (size_t i = 0; i + 2 < batch.offsets.size(); ++i) {
+      for (int64_t row = batch.offsets[i]; row < batch.offsets[i + 1]; ++row) {
+        for (int64_t h = 0; h < kHidden; ++h) {
+          batch.y.row<float>(row)[h] =
+              Expert(context_.local_experts()[i], batch.x.row<float>(row)[h]);
+        }
+      }
+    }
+  }
+
+  void CheckRows(const CombinedRows& rows) const {
+    for (int64_t t = 0; t < num_tokens_; ++t) {
+      for (int64_t j = 0; j < routing_.k; ++j) {
+        const int expert = routing_.ids[(first_token_ + t) * routing_.k + j];
+        const int64_t row = rows.row_of.row<int32_t>(t)[j];
+        for (int64_t h = 0; h < kHidden; ++h) {
+          const float x = Rounded(x_[t * kHidden + h], layout_.dispatch_wire);
+          ASSERT_EQ(ElementOf(rows.rows, row, h), Rounded(Expert(expert, x), layout_.combine_wire))
+              << "token " << first_token_ + t << ", slot " << j << ", column " << h;
+        }
+      }
+    }
+  }
+
+  const Routing& routing_;
+  const Layout& layout_;
+  const ParallelContext context_;
+  const std::unique_ptr<kernels::Ops> ops_;
+  const int64_t first_token_;
+  const int64_t num_tokens_;
+  std::unique_ptr<ExpertExchange> exchange_;
+  std::vector<float> x_;
+};
+
+// All ranks run the layer twice (buffers are used again); returns what they combined, f32 [tokens,
+// H].
+std::vector<float> RunLayer(const Routing& routing, const Layout& layout) {
+  EXPECT_EQ(std::accumulate(layout.slices.begin(), layout.slices.end(), int64_t{0}),
+            routing.num_tokens());
+  std::vector<float> combined(routing.num_tokens() * kHidden);
+  EXPECT_TRUE(AllOk(testing::RunLocalRanks(layout.world(), [&](Collectives& world) -> absl::Status {
+    Rank rank(routing, layout, world);
+    SY_RETURN_IF_ERROR(rank.Run(&combined));
+    return rank.Run(&combined);
+  })));
+  return combined;
+}
+
+TEST(ExpertExchangeTest, EveryTokenMeetsItsExpertsUnderAnyRoutingAndPlacement) {
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    const auto pick = [&](int what, int64_t least, int64_t most) {
+      return least + static_cast<int64_t>(RandomBits(seed, what) % (most - least + 1));
+    };
+    const int num_experts = static_cast<int>(pick(0, 1, 13));
+    const int world = static_cast<int>(pick(1, 1, 6));
+    const int64_t k = pick(2, 1, std::min(num_experts, 5));
+    Layout layout;
+    int64_t num_tokens = 0;
+    for (int r = 0; r < world; ++r) {
+      layout.slices.push_back(pick(10 + r, 0, 1) *
+                              pick(20 + r, 0, 9));  // every second rank is empty
+      num_tokens += layout.slices.back();
+    }
+    for (int e = 0; e < num_experts; ++e) {
+      layout.rank_of_expert.push_back(static_cast<int>(pick(30 + e, 0, world - 1)));
+    }
+    layout.dispatch_wire = seed % 2 == 0 ? DType::kBf16 : DType::kF32;
+    layout.combine_wire = seed % 4 < 2 ? DType::kBf16 : DType::kF32;
+    SCOPED_TRACE(fmt::format("seed {}: {} experts, {} ranks, k {}, {} tokens", seed, num_experts,
+                             world, k, num_tokens));
+    RunLayer(RandomRouting(num_experts, k, num_tokens, seed), layout);
+  }
+}
+
+TEST(ExpertExchangeTest, TheSameBitsComeOutOfOneTwoAndFourRanks) {
+  const Routing routing = RandomRouting(/*num_experts=*/10, /*k=*/4, /*num_tokens=*/23, /*seed=*/5);
+  for (const DType wire : {DType::kBf16, DType::kF32}) {
+    std::vector<std::vector<float>> results;
+    for (const int world : {1, 2, 4}) {
+      results.push_back(RunLayer(routing, {.rank_of_expert = RoundRobin(10, world),
+                                           .slices = Balanced(23, world),
+                                           .dispatch_wire = wire,
+                                           .combine_wire = wire}));
+    }
+    for (size_t i = 0; i < results[0].size(); ++i) {
+      for (int w : {1, 2}) {
+        ASSERT_EQ(std::bit_cast<uint32_t>(results[0][i]), std::bit_cast<uint32_t>(results[w][i]))
+            << "element " << i;
+      }
+    }
+  }
+}
+
+TEST(ExpertExchangeTest, AllTokensOfAllRanksMayChooseTheSameRank) {
+  Routing routing{.num_experts = 4, .k = 2, .ids = {}};
+  for (int t = 0; t < 12; ++t) routing.ids.insert(routing.ids.end(), {1, 2});
+  RunLayer(routing, {.rank_of_expert = {0, 2, 2, 1}, .slices = {4, 4, 4}});
+}
+
+TEST(ExpertExchangeTest, AStepWithoutAnyTokenRunsTheSameSequence) {
+  RunLayer(RandomRouting(6, 2, 0, 1), {.rank_of_expert = RoundRobin(6, 3), .slices = {0, 0, 0}});
+}
+
+TEST(ExpertExchangeTest, ItWorksOverProcessesCollectivesToo) {
+  const Routing routing = RandomRouting(/*num_experts=*/7, /*k=*/3, /*num_tokens=*/17, /*seed=*/9);
+  const Layout layout{.rank_of_expert = RoundRobin(7, 3), .slices = {5, 0, 12}};
+  std::vector<float> combined(routing.num_tokens() * kHidden);
+  EXPECT_TRUE(AllOk(testing::RunGlooRanks(
+      3, [&](Collectives& world) { return Rank(routing, layout, world).Run(&combined); })));
+  EXPECT_EQ(combined, RunLayer(routing, layout));
+}
+
+TEST(ExpertExchangeTest, SizesThatCannotBeAreRefused) {
+  const Routing routing{.num_experts = 4, .k = 2, .ids = {}};
+  const ParallelContext context =
+      ContextOf(routing, {.rank_of_expert = {0, 0, 0, 0}, .slices = {0}}, 0);
+  const auto ops = *kernels::MakeCpuBackend({.num_threads = 1});
+  const auto ranks = MakeLocalCollectives(1);
+  const ExpertExchangeOptions good{.hidden_size = 8, .experts_per_token = 2, .max_slice_tokens = 4};
+  EXPECT_TRUE(ExpertExchange::Create(context, good, *ops, *ranks[0]).ok());
+  const auto code = [&](auto&& change) {
+    ExpertExchangeOptions options = good;
+    change(options);
+    return ExpertExchange::Create(context, options, *ops, *ranks[0]).status().code();
+  };
+  EXPECT_EQ(code([](auto& o) { o.hidden_size = 0; }), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](auto& o) { o.experts_per_token = 5; }), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](auto& o) { o.max_slice_tokens = int64_t{1} << 40; }),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code([](auto& o) { o.dispatch_wire = DType::kF16; }),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace switchyard::worker

@@ -1,0 +1,64 @@
+// Step plans -> forward batches: keeps what this rank must remember of its group's sequences
+// between steps, and holds every plan against it. Knows no kernel and no model.
+#ifndef SWITCHYARD_WORKER_EXEC_BATCH_BUILDER_H_
+#define SWITCHYARD_WORKER_EXEC_BATCH_BUILDER_H_
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "base/status.h"
+#include "proto/cluster.pb.h"
+#include "proto/step.pb.h"
+#include "worker/layers/forward_batch.h"
+
+namespace switchyard::worker {
+
+struct SequenceState {
+  int32_t prompt_length = 0;
+  v1::SamplingParams sampling;
+  std::vector<int32_t> blocks;
+  int32_t num_computed = 0;   // positions whose latents are cached
+  int32_t last_sampled = -1;  // -1: none since the sequence was started
+};
+
+// One row of logits that the step asks for.
+struct OutputRow {
+  uint64_t sequence_id = 0;
+  int32_t position = 0;  // of the row's token; a sampled token takes the next
+  bool sample = false;
+  SequenceState* sequence = nullptr;  // valid until the next Build
+};
+
+class BatchBuilder {
+ public:
+  struct Options {
+    int group = 0;             // whose sequences are kept
+    bool all_outputs = false;  // logits of every row, not only of those that are sampled from
+  };
+  // `plan` outlives the builder.
+  BatchBuilder(const v1::ShardPlan& plan, const Options& options);
+
+  // Fills `batch` and `outputs` (one entry per batch.output_rows). INTERNAL, with step and
+  // sequence, when the plan does not fit what was planned before: unknown or doubled sequences,
+  // positions that do not follow, tokens outside the vocabulary, blocks outside the cache or too
+  // few, more than the limits. The builder is not to be used after an error.
+  absl::Status Build(const v1::StepPlan& plan, ForwardBatch* batch,
+                     std::vector<OutputRow>* outputs);
+
+  int64_t num_sequences() const { return static_cast<int64_t>(sequences_.size()); }
+
+ private:
+  absl::Status Start(const v1::SequenceStart& start);
+  absl::Status Extend(const v1::SequenceWork& work, SequenceState* sequence) const;
+  void AddRows(const v1::SequenceWork& work, SequenceState* sequence, bool prompt_rows,
+               ForwardBatch* batch, std::vector<OutputRow>* outputs) const;
+
+  const v1::ShardPlan& plan_;
+  const Options options_;
+  std::unordered_map<uint64_t, SequenceState> sequences_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_EXEC_BATCH_BUILDER_H_

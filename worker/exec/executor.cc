@@ -1,0 +1,174 @@
+#include "worker/exec/executor.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "worker/models/model_registry.h"
+
+namespace switchyard::worker {
+namespace {
+
+using kernels::DType;
+using kernels::TensorView;
+using Clock = std::chrono::steady_clock;
+
+kernels::Compute ComputeOf(v1::ComputeMode mode) {
+  switch (mode) {
+    case v1::COMPUTE_MODE_F32:
+      return kernels::Compute::kF32;
+    case v1::COMPUTE_MODE_W8A8:
+      return kernels::Compute::kW8A8;
+    default:
+      return kernels::Compute::kBf16;
+  }
+}
+
+uint32_t MicrosSince(Clock::time_point start) {
+  return static_cast<uint32_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Executor>> Executor::Create(const v1::ShardPlan& plan, int rank,
+                                                           const std::string& model_path,
+                                                           kernels::Ops& ops, Collectives& world,
+                                                           Collectives& tensor_group,
+                                                           const ExecutorOptions& options) {
+  SY_ASSIGN_OR_RETURN(ParallelContext parallel, ParallelContext::Create(plan, rank));
+  std::unique_ptr<Executor> executor(new Executor(plan, std::move(parallel), ops, options));
+  SY_RETURN_IF_ERROR(executor->Load(model_path, world, tensor_group, options));
+  return executor;
+}
+
+Executor::Executor(const v1::ShardPlan& plan, ParallelContext parallel, kernels::Ops& ops,
+                   const ExecutorOptions& options)
+    : plan_(plan),
+      parallel_(std::move(parallel)),
+      ops_(ops),
+      all_logits_(options.all_logits),
+      logits_sink_(options.logits_sink),
+      batch_builder_(plan_, {.group = parallel_.group(), .all_outputs = options.all_logits}),
+      sampler_(plan.model().vocab_size()),
+      expert_rows_(parallel_.local_experts().size()) {}
+
+absl::Status Executor::Load(const std::string& model_path, Collectives& world,
+                            Collectives& tensor_group, const ExecutorOptions& options) {
+  const v1::ModelSpec& spec = plan_.model();
+  const kernels::Compute compute = ComputeOf(plan_.compute());
+  SY_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(model_path));
+  SY_ASSIGN_OR_RETURN(model_, MakeModel(plan_, parallel_, ops_.device()));
+
+  if (spec.has_moe()) {
+    const DType wire = compute == kernels::Compute::kBf16 ? DType::kBf16 : DType::kF32;
+    SY_ASSIGN_OR_RETURN(
+        exchange_,
+        ExpertExchange::Create(
+            parallel_,
+            {.hidden_size = spec.hidden_size(),
+             .experts_per_token = spec.moe().experts_per_token(),
+             .max_slice_tokens = parallel_.MaxTokenSlice(plan_.limits().max_batched_tokens()),
+             .dispatch_wire = wire,
+             .combine_wire = wire},
+            ops_, world));
+  }
+  const int64_t max_output_rows =
+      all_logits_ ? plan_.limits().max_batched_tokens() : plan_.limits().max_running();
+  const int64_t logits_bytes =
+      ActivationArena::BytesFor(DType::kF32, max_output_rows * spec.vocab_size());
+  arena_ = std::make_unique<ActivationArena>(
+      ops_.device(), model_->ArenaBytes(plan_.limits(), max_output_rows) + logits_bytes);
+  kv_ = std::make_unique<KvStore>(ops_.device(), MakeKvLayout(plan_, spec.num_layers()));
+  context_.emplace(LayerContext{.ops = ops_,
+                                .compute = compute,
+                                .ue8m0_scales = spec.fp8().ue8m0_activation_scales(),
+                                .parallel = parallel_,
+                                .tensor_group = tensor_group,
+                                .exchange = exchange_.get(),
+                                .arena = *arena_,
+                                .trace = options.trace});
+
+  WeightLoader loader(checkpoint, ops_,
+                      {.compute = compute,
+                       .num_threads = options.load_threads,
+                       .progress = options.load_progress,
+                       .cancel = options.cancel});
+  model_->Load(loader, *context_);
+  SY_RETURN_IF_ERROR(loader.Run());
+  weight_bytes_read_ = loader.bytes_read();
+  return absl::OkStatus();
+}
+
+int64_t Executor::activation_bytes() const { return arena_->num_bytes(); }
+
+absl::Status Executor::CheckOrder(const v1::StepPlan& plan) const {
+  if (plan.epoch() != plan_.epoch() || plan.step() != last_step_ + 1 ||
+      plan.placement_version() != parallel_.placement_version()) {
+    return absl::InternalError(fmt::format(
+        "plan of epoch {}, step {}, placement {} came; epoch {}, step {}, placement {} is next",
+        plan.epoch(), plan.step(), plan.placement_version(), plan_.epoch(), last_step_ + 1,
+        parallel_.placement_version()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
+  const Clock::time_point start = Clock::now();
+  SY_RETURN_IF_ERROR(CheckOrder(plan));
+  last_step_ = plan.step();
+  SY_RETURN_IF_ERROR(Annotate(batch_builder_.Build(plan, &batch_, &outputs_),
+                              fmt::format("step {}", plan.step())));
+
+  ActivationArena::Scope scope(*arena_);
+  std::fill(expert_rows_.begin(), expert_rows_.end(), 0u);
+  const int64_t num_outputs = static_cast<int64_t>(outputs_.size());
+  const TensorView logits = arena_->Take(DType::kF32, {num_outputs, plan_.model().vocab_size()});
+  SY_RETURN_IF_ERROR(model_->Forward(*context_, batch_, *kv_, logits, expert_rows_));
+
+  v1::StepResult result;
+  result.set_epoch(plan.epoch());
+  result.set_step(plan.step());
+  result.set_rank(parallel_.rank());
+  const Clock::time_point sampling = Clock::now();
+  SY_RETURN_IF_ERROR(SampleRows(logits, &result));
+  result.mutable_timings()->set_sample_us(MicrosSince(sampling));
+  if (exchange_ != nullptr) {
+    result.mutable_expert_rows()->Resize(plan_.model().moe().num_routed_experts(), 0);
+    for (size_t i = 0; i < expert_rows_.size(); ++i) {
+      result.set_expert_rows(parallel_.local_experts()[i], expert_rows_[i]);
+    }
+  }
+  result.mutable_timings()->set_total_us(MicrosSince(start));
+  return result;
+}
+
+// Every rank of a group chooses alike; rank 0 of the group reports.
+absl::Status Executor::SampleRows(const TensorView& logits, v1::StepResult* result) {
+  if (outputs_.empty()) return absl::OkStatus();
+  host_logits_.resize(logits.NumElements());
+  ops_.device().Synchronize();
+  ops_.device().CopyToHost(host_logits_.data(), logits.data,
+                           logits.NumElements() * int64_t{sizeof(float)});
+  const int64_t vocab = plan_.model().vocab_size();
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const OutputRow& output = outputs_[i];
+    const float* row = host_logits_.data() + i * vocab;
+    if (logits_sink_) logits_sink_(output.sequence_id, output.position, row);
+    if (!output.sample) continue;
+    const absl::StatusOr<Sample> sample = sampler_.Choose(
+        {row, static_cast<size_t>(vocab)}, output.sequence->sampling, output.position + 1);
+    if (!sample.ok()) {
+      return Annotate(sample.status(), fmt::format("sequence {}", output.sequence_id));
+    }
+    output.sequence->last_sampled = sample->token;
+    if (parallel_.tensor_rank() != 0) continue;
+    v1::SampledToken* sampled = result->add_sampled();
+    sampled->set_sequence_id(output.sequence_id);
+    sampled->set_position(output.position + 1);
+    sampled->set_token(sample->token);
+    sampled->set_logprob(sample->logprob);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace switchyard::worker

@@ -1,0 +1,92 @@
+// One rank's engine: weights, cache and model behind "run this plan". No gRPC, no thread of its
+// own.
+#ifndef SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
+#define SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/status.h"
+#include "kernels/ops.h"
+#include "proto/cluster.pb.h"
+#include "proto/step.pb.h"
+#include "worker/exec/batch_builder.h"
+#include "worker/kv/kv_store.h"
+#include "worker/models/model.h"
+#include "worker/parallel/collectives.h"
+#include "worker/parallel/expert_exchange.h"
+#include "worker/parallel/parallel_context.h"
+#include "worker/sample/sampler.h"
+#include "worker/weights/weight_loader.h"
+
+namespace switchyard::worker {
+
+// Logits as they are computed, for tools: every position's row, f32 [vocabulary].
+using LogitsSink = std::function<void(uint64_t sequence_id, int32_t position, const float* logits)>;
+
+struct ExecutorOptions {
+  int load_threads = 4;
+  std::function<void(int64_t bytes_done, int64_t bytes_total)> load_progress;
+  const std::atomic<bool>* cancel = nullptr;  // ends loading
+  bool all_logits = false;  // compute logits of every position; the same on all ranks
+  LogitsSink logits_sink;   // takes those logits; may be empty
+  Trace* trace = nullptr;   // sees inside every forward pass; outlives the executor
+};
+
+class Executor {
+ public:
+  // Loads this rank's weights and allocates everything that a step needs. `ops` and the
+  // communicators (the world's and that of this rank's tensor group) outlive the executor. Errors:
+  // those of Checkpoint, WeightLoader, MakeModel, ExpertExchange::Create.
+  static absl::StatusOr<std::unique_ptr<Executor>> Create(const v1::ShardPlan& plan, int rank,
+                                                          const std::string& model_path,
+                                                          kernels::Ops& ops, Collectives& world,
+                                                          Collectives& tensor_group,
+                                                          const ExecutorOptions& options);
+
+  // Runs one step with all other ranks. INTERNAL when the plan's epoch, number or contents do not
+  // fit; errors of Collectives when a peer is lost. After an error the executor is not to be used.
+  absl::StatusOr<v1::StepResult> RunStep(const v1::StepPlan& plan);
+
+  uint64_t last_step() const { return last_step_; }
+  int64_t weight_bytes_read() const { return weight_bytes_read_; }
+  int64_t kv_bytes() const { return kv_->num_bytes(); }
+  int64_t activation_bytes() const;
+  int64_t activation_high_water() const { return arena_->high_water(); }  // of all steps so far
+  const ParallelContext& parallel() const { return parallel_; }
+
+ private:
+  Executor(const v1::ShardPlan& plan, ParallelContext parallel, kernels::Ops& ops,
+           const ExecutorOptions& options);
+  absl::Status Load(const std::string& model_path, Collectives& world, Collectives& tensor_group,
+                    const ExecutorOptions& options);
+  absl::Status CheckOrder(const v1::StepPlan& plan) const;
+  absl::Status SampleRows(const kernels::TensorView& logits, v1::StepResult* result);
+
+  const v1::ShardPlan plan_;
+  const ParallelContext parallel_;
+  kernels::Ops& ops_;
+  const bool all_logits_;
+  const LogitsSink logits_sink_;
+
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<KvStore> kv_;
+  std::unique_ptr<ActivationArena> arena_;
+  std::unique_ptr<ExpertExchange> exchange_;  // null for dense models
+  std::optional<LayerContext> context_;
+  BatchBuilder batch_builder_;
+  Sampler sampler_;
+
+  ForwardBatch batch_;
+  std::vector<OutputRow> outputs_;
+  std::vector<float> host_logits_;
+  std::vector<uint32_t> expert_rows_;  // [local experts], of the step
+  uint64_t last_step_ = 0;
+  int64_t weight_bytes_read_ = 0;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_EXEC_EXECUTOR_H_

@@ -1,0 +1,215 @@
+#include "worker/layers/attention_mla.h"
+
+#include <algorithm>
+
+namespace switchyard::worker {
+
+using kernels::TensorView;
+
+namespace {
+
+// Columns [begin, begin + width) of every head of q [T, heads * head_dim], as [T, heads, width]
+// with the strides of q.
+TensorView HeadPart(const TensorView& q, int64_t heads, int64_t begin, int64_t width) {
+  TensorView part(q.Cols(begin, width).data, q.dtype, {q.rows(), heads, width});
+  part.row_stride = q.row_stride;
+  return part;
+}
+
+}  // namespace
+
+void MlaAttention::Load(WeightLoader& loader, const LayerContext& context,
+                        const std::string& prefix, const v1::ModelSpec& model,
+                        const RopeTable* rope) {
+  const v1::MlaSpec& mla = model.mla();
+  heads_ = model.num_heads() / context.parallel.tensor_parallel();
+  head_begin_ = heads_ * context.parallel.tensor_rank();
+  latent_ = mla.kv_lora_rank();
+  rope_dim_ = mla.qk_rope_head_dim();
+  nope_dim_ = mla.qk_nope_head_dim();
+  value_dim_ = mla.v_head_dim();
+  scale_ = static_cast<float>(AttentionScale(model.rope(), nope_dim_ + rope_dim_));
+  rope_ = rope;
+
+  LoadQuery(loader, prefix, model);
+  LoadKeyValue(loader, context, prefix, model);
+  o_.Load(loader, context, prefix + "o_proj.weight", model.hidden_size(),
+          model.num_heads() * value_dim_, mla.attention_bias() ? prefix + "o_proj.bias" : "");
+}
+
+void MlaAttention::LoadQuery(WeightLoader& loader, const std::string& prefix,
+                             const v1::ModelSpec& model) {
+  const int64_t q_latent = model.mla().q_lora_rank();
+  const int64_t head_dim = nope_dim_ + rope_dim_;
+  MatrixSlice by_heads{.tensor = prefix + (q_latent > 0 ? "q_b_proj.weight" : "q_proj.weight"),
+                       .rows = model.num_heads() * head_dim,
+                       .cols = q_latent > 0 ? q_latent : model.hidden_size(),
+                       .row_begin = head_begin_ * head_dim,
+                       .row_end = (head_begin_ + heads_) * head_dim};
+  loader.Linear(by_heads, &q_b_);
+  if (q_latent == 0) return;
+  loader.Linear({.tensor = prefix + "q_a_proj.weight",
+                 .rows = q_latent,
+                 .cols = model.hidden_size(),
+                 .bias = model.mla().attention_bias() ? prefix + "q_a_proj.bias" : ""},
+                &q_a_);
+  loader.Vector(prefix + "q_a_layernorm.weight", q_latent, &q_a_norm_);
+}
+
+void MlaAttention::LoadKeyValue(WeightLoader& loader, const LayerContext& context,
+                                const std::string& prefix, const v1::ModelSpec& model) {
+  loader.Linear({.tensor = prefix + "kv_a_proj_with_mqa.weight",
+                 .rows = latent_ + rope_dim_,
+                 .cols = model.hidden_size(),
+                 .bias = model.mla().attention_bias() ? prefix + "kv_a_proj_with_mqa.bias" : ""},
+                &kv_a_);
+  loader.Vector(prefix + "kv_a_layernorm.weight", latent_, &kv_a_norm_);
+
+  const int64_t head_rows = nope_dim_ + value_dim_;
+  const MatrixSlice kv_b{.tensor = prefix + "kv_b_proj.weight",
+                         .rows = model.num_heads() * head_rows,
+                         .cols = latent_,
+                         .row_begin = head_begin_ * head_rows,
+                         .row_end = (head_begin_ + heads_) * head_rows};
+  loader.Linear(kv_b, &kv_b_);
+  loader.Values(kv_b, [this, &context](const float* values) {
+    const auto pack = [&](const float* matrix, int64_t rows, int64_t cols) {
+      return context.ops.Pack({.name = "kv_b_proj, absorbed",
+                               .weight = TensorView(matrix, kernels::DType::kF32, {rows, cols}),
+                               .compute = context.compute});
+    };
+    std::vector<float> transposed(latent_ * nope_dim_);
+    for (int64_t head = 0; head < heads_; ++head) {
+      const float* const keys = values + head * (nope_dim_ + value_dim_) * latent_;
+      for (int64_t p = 0; p < nope_dim_; ++p) {
+        for (int64_t r = 0; r < latent_; ++r) {
+          transposed[r * nope_dim_ + p] = keys[p * latent_ + r];
+        }
+      }
+      query_to_latent_.push_back(pack(transposed.data(), latent_, nope_dim_));
+      latent_to_value_.push_back(pack(keys + nope_dim_ * latent_, value_dim_, latent_));
+      query_to_latent_views_.push_back(query_to_latent_.back().get());
+      latent_to_value_views_.push_back(latent_to_value_.back().get());
+    }
+  });
+}
+
+absl::Status MlaAttention::Forward(const LayerContext& context, const ForwardBatch& batch,
+                                   int layer, const TensorView& x, const TensorView& cache,
+                                   const TensorView& y) const {
+  ActivationArena::Scope scope(context.arena);
+  const TensorView q = Query(context, batch, x);
+  WriteLatents(context, batch, layer, x, cache);
+  const TensorView out = context.Take({x.rows(), heads_ * value_dim_});
+  for (const PrefillSpan& span : batch.prefill) {
+    Prefill(context, batch, span, q.Rows(span.row_begin, span.num_rows), cache,
+            out.Rows(span.row_begin, span.num_rows));
+  }
+  const int64_t num_decode_rows = x.rows() - batch.num_prefill_rows;
+  if (num_decode_rows > 0) {
+    Decode(context, batch, q.Rows(batch.num_prefill_rows, num_decode_rows), cache,
+           out.Rows(batch.num_prefill_rows, num_decode_rows));
+  }
+  return o_.Forward(context, out, y);
+}
+
+// act [T, heads * (P + D)], the rope part of each head rotated.
+TensorView MlaAttention::Query(const LayerContext& context, const ForwardBatch& batch,
+                               const TensorView& x) const {
+  const TensorView q = context.Take({x.rows(), heads_ * (nope_dim_ + rope_dim_)});
+  if (q_a_ != nullptr) {
+    ActivationArena::Scope scope(context.arena);
+    const TensorView latent = context.Take({x.rows(), q_a_->n()});
+    ApplyLinear(context, *q_a_, x, latent);
+    context.ops.RmsNorm(
+        {.x = latent, .weight = q_a_norm_.view, .eps = kLatentNormEps, .y = latent});
+    ApplyLinear(context, *q_b_, latent, q);
+  } else {
+    ApplyLinear(context, *q_b_, x, q);
+  }
+  context.ops.Rope({.x = HeadPart(q, heads_, nope_dim_, rope_dim_),
+                    .head_stride = nope_dim_ + rope_dim_,
+                    .positions = batch.positions,
+                    .table = rope_->view()});
+  return q;
+}
+
+void MlaAttention::WriteLatents(const LayerContext& context, const ForwardBatch& batch, int layer,
+                                const TensorView& x, const TensorView& cache) const {
+  ActivationArena::Scope scope(context.arena);
+  const TensorView kv = context.Take({x.rows(), latent_ + rope_dim_});
+  const TensorView c = context.Take({x.rows(), latent_});
+  ApplyLinear(context, *kv_a_, x, kv);
+  context.ops.RmsNorm(
+      {.x = kv.Cols(0, latent_), .weight = kv_a_norm_.view, .eps = kLatentNormEps, .y = c});
+  const TensorView k_pe = kv.Cols(latent_, rope_dim_);
+  context.ops.Rope({.x = k_pe.Reshaped({x.rows(), 1, rope_dim_}),
+                    .positions = batch.positions,
+                    .table = rope_->view()});
+  context.Record("c", layer, c);
+  context.Record("k_pe", layer, k_pe);
+  context.ops.LatentWrite({.c = c, .k_pe = k_pe, .slots = batch.slots, .cache = cache});
+}
+
+void MlaAttention::Prefill(const LayerContext& context, const ForwardBatch& batch,
+                           const PrefillSpan& span, const TensorView& q, const TensorView& cache,
+                           const TensorView& out) const {
+  using kernels::kPrefillTileTokens;
+  ActivationArena::Scope scope(context.arena);
+  const int64_t num_keys = span.begin_position + span.num_rows;
+  const int64_t tile_tokens = std::min(num_keys, kPrefillTileTokens);
+  const TensorView c = context.Take({tile_tokens, latent_});
+  const TensorView k_pe = context.Take({tile_tokens, rope_dim_});
+  const TensorView kv = context.Take({tile_tokens, heads_ * (nope_dim_ + value_dim_)});
+  const TensorView state =
+      context.arena.Take(kernels::DType::kF32, {span.num_rows, heads_, value_dim_ + 2});
+  for (int64_t begin = 0; begin < num_keys; begin += kPrefillTileTokens) {
+    const int64_t count = std::min(kPrefillTileTokens, num_keys - begin);
+    const TensorView tile_kv = kv.Rows(0, count);
+    context.ops.LatentGather({.cache = cache,
+                              .table = span.table,
+                              .begin = begin,
+                              .count = count,
+                              .c = c.Rows(0, count),
+                              .k_pe = k_pe.Rows(0, count)});
+    ApplyLinear(context, *kv_b_, c.Rows(0, count), tile_kv);
+    context.ops.PrefillAttention(
+        {.q = q.Reshaped({span.num_rows, heads_, nope_dim_ + rope_dim_}),
+         .positions = std::span(batch.positions).subspan(span.row_begin, span.num_rows),
+         .kv = tile_kv.Reshaped({count, heads_, nope_dim_ + value_dim_}),
+         .k_pe = k_pe.Rows(0, count),
+         .tile_begin = begin,
+         .scale = scale_,
+         .state = state,
+         .last = begin + count == num_keys,
+         .out = out.Reshaped({span.num_rows, heads_, value_dim_}),
+         .bf16 = context.compute == kernels::Compute::kBf16});
+  }
+}
+
+void MlaAttention::Decode(const LayerContext& context, const ForwardBatch& batch,
+                          const TensorView& q, const TensorView& cache,
+                          const TensorView& out) const {
+  ActivationArena::Scope scope(context.arena);
+  const int64_t rows = q.rows();
+  const int64_t head_dim = nope_dim_ + rope_dim_;
+  const TensorView qa = context.Take({rows, heads_, latent_});
+  const TensorView z = context.Take({rows, heads_, latent_});
+  context.ops.BatchedLinear({.x = HeadPart(q, heads_, 0, nope_dim_),
+                             .x_batch_stride = head_dim,
+                             .weights = query_to_latent_views_,
+                             .y = qa});
+  context.ops.DecodeAttention(
+      {.qa = qa,
+       .q_pe = HeadPart(q, heads_, nope_dim_, rope_dim_),
+       .q_pe_head_stride = head_dim,
+       .positions = std::span(batch.positions).subspan(batch.num_prefill_rows, rows),
+       .cache = cache,
+       .tables = batch.decode_tables,
+       .scale = scale_,
+       .out = z});
+  context.ops.BatchedLinear(
+      {.x = z, .weights = latent_to_value_views_, .y = out.Reshaped({rows, heads_, value_dim_})});
+}
+
+}  // namespace switchyard::worker

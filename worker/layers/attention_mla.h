@@ -1,0 +1,70 @@
+// Multi-head latent attention over the paged cache (MODEL_SPECS 1.5): heads over the tensor group,
+// latents on every rank. Prompt rows run in the naive form, generated rows absorbed.
+#ifndef SWITCHYARD_WORKER_LAYERS_ATTENTION_MLA_H_
+#define SWITCHYARD_WORKER_LAYERS_ATTENTION_MLA_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proto/model.pb.h"
+#include "worker/layers/forward_batch.h"
+#include "worker/layers/linear.h"
+#include "worker/layers/rope_table.h"
+
+namespace switchyard::worker {
+
+// Latent norms use this eps whatever the config says (MODEL_SPECS 1.1).
+inline constexpr float kLatentNormEps = 1e-6f;
+
+class MlaAttention {
+ public:
+  // `prefix` is up to and with "self_attn.". The rope table outlives the layer.
+  void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
+            const v1::ModelSpec& model, const RopeTable* rope);
+
+  // x: act [T, H]; cache: [blocks, tokens, R + D] of this layer; y: f32 [T, H], the same on every
+  // rank of the tensor group. `layer` names what is traced.
+  absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
+                       const kernels::TensorView& x, const kernels::TensorView& cache,
+                       const kernels::TensorView& y) const;
+
+ private:
+  void LoadQuery(WeightLoader& loader, const std::string& prefix, const v1::ModelSpec& model);
+  void LoadKeyValue(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
+                    const v1::ModelSpec& model);
+  kernels::TensorView Query(const LayerContext& context, const ForwardBatch& batch,
+                            const kernels::TensorView& x) const;
+  void WriteLatents(const LayerContext& context, const ForwardBatch& batch, int layer,
+                    const kernels::TensorView& x, const kernels::TensorView& cache) const;
+  void Prefill(const LayerContext& context, const ForwardBatch& batch, const PrefillSpan& span,
+               const kernels::TensorView& q, const kernels::TensorView& cache,
+               const kernels::TensorView& out) const;
+  void Decode(const LayerContext& context, const ForwardBatch& batch, const kernels::TensorView& q,
+              const kernels::TensorView& cache, const kernels::TensorView& out) const;
+
+  int64_t heads_ = 0;       // of this rank
+  int64_t head_begin_ = 0;  // the first of them
+  int64_t latent_ = 0;      // R
+  int64_t rope_dim_ = 0;    // D
+  int64_t nope_dim_ = 0;    // P
+  int64_t value_dim_ = 0;   // W
+  float scale_ = 0;
+  const RopeTable* rope_ = nullptr;
+
+  std::unique_ptr<kernels::PackedLinear> q_a_;  // null: no query latent
+  DeviceTensor q_a_norm_;
+  std::unique_ptr<kernels::PackedLinear> q_b_;  // or the full query projection
+  std::unique_ptr<kernels::PackedLinear> kv_a_;
+  DeviceTensor kv_a_norm_;
+  std::unique_ptr<kernels::PackedLinear>
+      kv_b_;  // naive form: latent -> keys and values of each head
+  // Absorbed form, per head: query into the latent space [R, P], latent into values [W, R].
+  std::vector<std::unique_ptr<kernels::PackedLinear>> query_to_latent_, latent_to_value_;
+  std::vector<const kernels::PackedLinear*> query_to_latent_views_, latent_to_value_views_;
+  RowParallelLinear o_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_LAYERS_ATTENTION_MLA_H_

@@ -1,0 +1,48 @@
+// What the model computes in one step, as flat arrays: made by worker/exec/batch_builder from a
+// step plan, read by models and layers. Rows (tokens) stand in two regions: first all prompt
+// tokens, whose attention runs in the naive form, then all generated tokens, which run absorbed
+// (ARCHITECTURE 1.5). A sequence may have rows in both.
+#ifndef SWITCHYARD_WORKER_LAYERS_FORWARD_BATCH_H_
+#define SWITCHYARD_WORKER_LAYERS_FORWARD_BATCH_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace switchyard::worker {
+
+// Prompt rows of one sequence: rows [row_begin, row_begin + num_rows) hold positions begin_position
+// ascending.
+struct PrefillSpan {
+  int64_t row_begin = 0;
+  int64_t num_rows = 0;
+  int64_t begin_position = 0;
+  std::span<const int32_t> table;  // the sequence's blocks; covers the last position
+};
+
+struct ForwardBatch {
+  std::vector<int32_t> token_ids;  // T
+  std::vector<int32_t> positions;  // T
+  std::vector<int64_t> slots;      // T: where each token's latent is cached
+  std::vector<PrefillSpan> prefill;
+  int64_t num_prefill_rows = 0;               // rows of the first region
+  std::vector<const int32_t*> decode_tables;  // T - num_prefill_rows
+  std::vector<int32_t> output_rows;           // rows whose logits are wanted
+
+  int64_t num_rows() const { return static_cast<int64_t>(token_ids.size()); }
+
+  // Empties every array and keeps their memory.
+  void Clear() {
+    token_ids.clear();
+    positions.clear();
+    slots.clear();
+    prefill.clear();
+    num_prefill_rows = 0;
+    decode_tables.clear();
+    output_rows.clear();
+  }
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_LAYERS_FORWARD_BATCH_H_

@@ -1,0 +1,47 @@
+// Linear layers over the tensor group.
+#ifndef SWITCHYARD_WORKER_LAYERS_LINEAR_H_
+#define SWITCHYARD_WORKER_LAYERS_LINEAR_H_
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "worker/layers/layer_context.h"
+#include "worker/weights/weight_loader.h"
+
+namespace switchyard::worker {
+
+// y = x W^T on this rank alone: a replicated weight, or this rank's rows of one (column parallel).
+void ApplyLinear(const LayerContext& context, const kernels::PackedLinear& weight,
+                 const kernels::TensorView& x, const kernels::TensorView& y);
+
+// y (contiguous f32) = the sum of y over the tensor group in the model's tree.
+absl::Status TreeAllReduce(const LayerContext& context, const kernels::TensorView& y);
+
+// y = x W^T where every rank of the tensor group holds some columns of W and the same columns of x
+// (row parallel). The sum over K is the model's tree of virtual shards, whatever the number of
+// ranks (ARCHITECTURE 1.5).
+class RowParallelLinear {
+ public:
+  // `rows` x `cols` is the whole weight; the bias may be empty.
+  void Load(WeightLoader& loader, const LayerContext& context, const std::string& tensor,
+            int64_t rows, int64_t cols, const std::string& bias);
+
+  // x: act [T, cols / tensor ranks]; y: f32 [T, rows], the same on every rank.
+  absl::Status Forward(const LayerContext& context, const kernels::TensorView& x,
+                       const kernels::TensorView& y) const;
+
+ private:
+  absl::StatusOr<kernels::TensorView> GatherAmax(const LayerContext& context,
+                                                 const kernels::TensorView& x) const;
+
+  std::unique_ptr<kernels::PackedLinear> weight_;
+  DeviceTensor bias_;  // added after the sum over ranks
+  int64_t cols_ = 0;
+  int64_t col_begin_ = 0;
+  bool fp8_ = false;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_LAYERS_LINEAR_H_

@@ -1,0 +1,29 @@
+// The dense SwiGLU block: gate and up by rows over the tensor group, down by columns.
+#ifndef SWITCHYARD_WORKER_LAYERS_MLP_H_
+#define SWITCHYARD_WORKER_LAYERS_MLP_H_
+
+#include <memory>
+#include <string>
+
+#include "worker/layers/linear.h"
+
+namespace switchyard::worker {
+
+class DenseMlp {
+ public:
+  // `prefix` is up to and with "mlp.".
+  void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
+            int64_t hidden_size, int64_t intermediate_size);
+
+  // x: act [T, H]; y: f32 [T, H], the same on every rank of the tensor group.
+  absl::Status Forward(const LayerContext& context, const kernels::TensorView& x,
+                       const kernels::TensorView& y) const;
+
+ private:
+  std::unique_ptr<kernels::PackedLinear> gate_up_;
+  RowParallelLinear down_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_LAYERS_MLP_H_

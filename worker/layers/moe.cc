@@ -1,0 +1,107 @@
+#include "worker/layers/moe.h"
+
+#include <fmt/format.h>
+
+namespace switchyard::worker {
+
+using kernels::DType;
+using kernels::TensorView;
+
+void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
+                    const v1::ModelSpec& model) {
+  spec_ = model.moe();
+  const int64_t hidden = model.hidden_size();
+  // The router decides in FP32 whatever the linears do (MODEL_SPECS 1.4).
+  loader.Values(
+      {.tensor = prefix + "gate.weight", .rows = spec_.num_routed_experts(), .cols = hidden},
+      [this, &context, hidden](const float* values) {
+        gate_ = context.ops.Pack(
+            {.name = "gate.weight",
+             .weight = TensorView(values, DType::kF32, {spec_.num_routed_experts(), hidden}),
+             .compute = kernels::Compute::kF32});
+      });
+  loader.Vector(prefix + "gate.e_score_correction_bias", spec_.num_routed_experts(),
+                &correction_bias_);
+  const auto add = [&](const std::string& name, int64_t width) {
+    mlps_.push_back(std::make_unique<kernels::MlpWeights>());
+    mlp_views_.push_back(mlps_.back().get());
+    LoadMlp(loader, name, hidden, width, mlps_.back().get());
+  };
+  for (int32_t expert : context.parallel.local_experts()) {
+    add(fmt::format("{}experts.{}.", prefix, expert), spec_.intermediate_size());
+  }
+  if (spec_.num_shared_experts() > 0) {
+    add(prefix + "shared_experts.", spec_.num_shared_experts() * spec_.intermediate_size());
+  }
+}
+
+void MoeBlock::LoadMlp(WeightLoader& loader, const std::string& prefix, int64_t hidden_size,
+                       int64_t width, kernels::MlpWeights* mlp) {
+  loader.GateUp({.tensor = prefix + "gate_proj.weight", .rows = width, .cols = hidden_size},
+                {.tensor = prefix + "up_proj.weight", .rows = width, .cols = hidden_size},
+                &mlp->gate_up);
+  loader.Linear({.tensor = prefix + "down_proj.weight", .rows = hidden_size, .cols = width},
+                &mlp->down);
+}
+
+absl::Status MoeBlock::Forward(const LayerContext& context, int layer, const TensorView& x,
+                               const TensorView& y, std::span<uint32_t> expert_rows) const {
+  ActivationArena::Scope scope(context.arena);
+  ExpertExchange& exchange = *context.exchange;
+  const IndexRange slice = context.parallel.TokenSlice(x.rows());
+  const TensorView own_x = x.Rows(slice.begin, slice.size());
+  const TensorView own_y = y.Rows(slice.begin, slice.size());
+
+  const TensorView logits = context.arena.Take(DType::kF32, {slice.size(), gate_->n()});
+  const TensorView ids = context.arena.Take(DType::kI32, {slice.size(), spec_.experts_per_token()});
+  const TensorView weights =
+      context.arena.Take(DType::kF32, {slice.size(), spec_.experts_per_token()});
+  if (slice.size() > 0) {
+    context.ops.Linear({.x = own_x, .weight = gate_.get(), .y = logits});
+    context.ops.Gate({.logits = logits,
+                      .bias = correction_bias_.view,
+                      .num_groups = spec_.num_groups(),
+                      .top_groups = spec_.top_groups(),
+                      .normalize = spec_.normalize_weights(),
+                      .scale = static_cast<float>(spec_.routed_scaling_factor()),
+                      .ids = ids,
+                      .weights = weights});
+    context.Record("router_ids", layer, ids);
+    context.Record("router_weights", layer, weights);
+  }
+
+  ExpertBatch batch;
+  SY_RETURN_IF_ERROR(exchange.Dispatch(ids, own_x, &batch));
+  for (size_t i = 0; i < expert_rows.size(); ++i) expert_rows[i] += exchange.expert_rows()[i];
+  const int64_t num_mlps = static_cast<int64_t>(mlp_views_.size());
+  const int64_t num_rows =
+      batch.offsets[num_mlps];  // without the shared rows where there is no shared expert
+  if (num_rows > 0) {
+    context.ops.GroupedMlp({.x = batch.x.Rows(0, num_rows),
+                            .offsets = batch.offsets.first(num_mlps + 1),
+                            .mlps = mlp_views_,
+                            .y = batch.y.Rows(0, num_rows),
+                            .ue8m0_scales = context.ue8m0_scales});
+  }
+  CombinedRows combined;
+  SY_RETURN_IF_ERROR(exchange.Combine(&combined));
+  if (slice.size() > 0) {
+    const bool shared = spec_.num_shared_experts() > 0;
+    context.ops.CombineRows(
+        {.rows = combined.rows,
+         .row_of = combined.row_of,
+         .weights = weights,
+         .base = shared ? batch.y.Rows(batch.num_routed_rows, slice.size()) : TensorView(),
+         .y = own_y});
+  }
+  if (context.parallel.tensor_parallel() == 1 || x.rows() == 0) return absl::OkStatus();
+
+  const int64_t row_bytes = y.RowElements() * SizeOf(y.dtype);
+  std::vector<int64_t> slice_bytes(context.parallel.tensor_parallel());
+  for (size_t rank = 0; rank < slice_bytes.size(); ++rank) {
+    slice_bytes[rank] = context.parallel.TokenSliceOf(x.rows(), int(rank)).size() * row_bytes;
+  }
+  return context.tensor_group.AllGatherV(own_y.data, y.data, slice_bytes);
+}
+
+}  // namespace switchyard::worker

@@ -1,0 +1,41 @@
+// The mixture-of-experts block: gate on this rank's slice of its group's tokens, dispatch, experts
+// with the shared expert as one more group of rows, combine in slot order, and the slices gathered
+// again (ARCHITECTURE 4).
+#ifndef SWITCHYARD_WORKER_LAYERS_MOE_H_
+#define SWITCHYARD_WORKER_LAYERS_MOE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proto/model.pb.h"
+#include "worker/layers/linear.h"
+
+namespace switchyard::worker {
+
+class MoeBlock {
+ public:
+  // `prefix` is up to and with "mlp.".
+  void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
+            const v1::ModelSpec& model);
+
+  // x: act [T, H], the same on every rank of the group; y: act [T, H], likewise. T may be 0: the
+  // rank still takes part in the exchange. `layer` names what is traced. Adds the rows of this call
+  // to `expert_rows` [local experts].
+  absl::Status Forward(const LayerContext& context, int layer, const kernels::TensorView& x,
+                       const kernels::TensorView& y, std::span<uint32_t> expert_rows) const;
+
+ private:
+  void LoadMlp(WeightLoader& loader, const std::string& prefix, int64_t hidden_size, int64_t width,
+               kernels::MlpWeights* mlp);
+
+  v1::MoeSpec spec_;
+  std::unique_ptr<kernels::PackedLinear> gate_;
+  DeviceTensor correction_bias_;
+  std::vector<std::unique_ptr<kernels::MlpWeights>> mlps_;  // local experts, then the shared expert
+  std::vector<const kernels::MlpWeights*> mlp_views_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_LAYERS_MOE_H_

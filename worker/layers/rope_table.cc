@@ -1,0 +1,81 @@
+#include "worker/layers/rope_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace switchyard::worker {
+namespace {
+
+// YaRN's g: how much longer contexts sharpen the softmax.
+double Magnitude(double mscale, double factor) { return 0.1 * mscale * std::log(factor) + 1.0; }
+
+// The pair (as a real number) that turns `rotations` times over the original context.
+double PairOfRotations(const v1::RopeSpec& spec, int64_t dim, double rotations) {
+  const double context = spec.yarn().original_max_position_embeddings();
+  return dim * std::log(context / (rotations * 2 * std::numbers::pi)) /
+         (2 * std::log(spec.theta()));
+}
+
+}  // namespace
+
+std::vector<double> RopeFrequencies(const v1::RopeSpec& spec, int64_t dim) {
+  std::vector<double> frequencies(dim / 2);
+  for (int64_t i = 0; i < dim / 2; ++i) {
+    frequencies[i] = std::pow(spec.theta(), -2.0 * i / dim);
+  }
+  if (!spec.has_yarn()) return frequencies;
+
+  const v1::YarnScaling& yarn = spec.yarn();
+  double low = PairOfRotations(spec, dim, yarn.beta_fast());
+  double high = PairOfRotations(spec, dim, yarn.beta_slow());
+  if (yarn.truncate()) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, static_cast<double>(dim - 1));
+  if (low == high) high += 0.001;
+  for (int64_t i = 0; i < dim / 2; ++i) {
+    const double ramp = std::clamp((i - low) / (high - low), 0.0, 1.0);
+    frequencies[i] = frequencies[i] / yarn.factor() * ramp + frequencies[i] * (1 - ramp);
+  }
+  return frequencies;
+}
+
+double RopeAmplitude(const v1::RopeSpec& spec) {
+  if (!spec.has_yarn()) return 1.0;
+  const v1::YarnScaling& yarn = spec.yarn();
+  if (yarn.has_attention_factor()) return yarn.attention_factor();
+  if (yarn.mscale() != 0 && yarn.mscale_all_dim() != 0) {
+    return Magnitude(yarn.mscale(), yarn.factor()) /
+           Magnitude(yarn.mscale_all_dim(), yarn.factor());
+  }
+  return Magnitude(1.0, yarn.factor());
+}
+
+double AttentionScale(const v1::RopeSpec& spec, int64_t head_dim) {
+  const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim));
+  if (!spec.has_yarn() || spec.yarn().mscale_all_dim() == 0) return scale;
+  const double m = Magnitude(spec.yarn().mscale_all_dim(), spec.yarn().factor());
+  return scale * m * m;
+}
+
+RopeTable::RopeTable(kernels::Device& device, const v1::RopeSpec& spec, int64_t dim,
+                     int64_t max_positions)
+    : memory_(device.Allocate(max_positions * dim * sizeof(float))),
+      view_(memory_.data(), kernels::DType::kF32, {max_positions, dim}) {
+  const std::vector<double> frequencies = RopeFrequencies(spec, dim);
+  const double amplitude = RopeAmplitude(spec);
+  std::vector<float> table(max_positions * dim);
+  for (int64_t position = 0; position < max_positions; ++position) {
+    for (int64_t i = 0; i < dim / 2; ++i) {
+      const double angle = position * frequencies[i];
+      table[position * dim + 2 * i] = static_cast<float>(amplitude * std::cos(angle));
+      table[position * dim + 2 * i + 1] = static_cast<float>(amplitude * std::sin(angle));
+    }
+  }
+  device.CopyToDevice(memory_.data(), table.data(), memory_.num_bytes());
+}
+
+}  // namespace switchyard::worker

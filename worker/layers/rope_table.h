@@ -1,0 +1,38 @@
+// Rotary embedding frequencies, with YaRN and without (MODEL_SPECS 1.5, 1.6), and the table of
+// cosines and sines over positions.
+#ifndef SWITCHYARD_WORKER_LAYERS_ROPE_TABLE_H_
+#define SWITCHYARD_WORKER_LAYERS_ROPE_TABLE_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/device.h"
+#include "kernels/tensor_view.h"
+#include "proto/model.pb.h"
+
+namespace switchyard::worker {
+
+// Angle per position of each of dim / 2 pairs, radians.
+std::vector<double> RopeFrequencies(const v1::RopeSpec& spec, int64_t dim);
+
+// Factor on cosines and sines: 1 without YaRN.
+double RopeAmplitude(const v1::RopeSpec& spec);
+
+// head_dim^-0.5, times m^2 with YaRN and mscale_all_dim.
+double AttentionScale(const v1::RopeSpec& spec, int64_t head_dim);
+
+class RopeTable {
+ public:
+  RopeTable(kernels::Device& device, const v1::RopeSpec& spec, int64_t dim, int64_t max_positions);
+
+  // f32 [max_positions, dim]: cosine and sine of each pair side by side.
+  const kernels::TensorView& view() const { return view_; }
+
+ private:
+  kernels::Buffer memory_;
+  kernels::TensorView view_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_LAYERS_ROPE_TABLE_H_

@@ -1,0 +1,69 @@
+#include "worker/layers/vocabulary.h"
+
+#include <cstring>
+#include <vector>
+
+namespace switchyard::worker {
+
+using kernels::DType;
+using kernels::TensorView;
+
+namespace {
+
+MatrixSlice VocabularySlice(const LayerContext& context, const std::string& tensor,
+                            int64_t vocab_size, int64_t hidden_size) {
+  const IndexRange rows = context.parallel.VocabularyRows();
+  return {.tensor = tensor,
+          .rows = vocab_size,
+          .cols = hidden_size,
+          .row_begin = rows.begin,
+          .row_end = rows.end};
+}
+
+}  // namespace
+
+void TokenEmbedding::Load(WeightLoader& loader, const LayerContext& context,
+                          const std::string& tensor, int64_t vocab_size, int64_t hidden_size) {
+  first_row_ = context.parallel.VocabularyRows().begin;
+  loader.Table(VocabularySlice(context, tensor, vocab_size, hidden_size), &table_);
+}
+
+absl::Status TokenEmbedding::Forward(const LayerContext& context, std::span<const int32_t> ids,
+                                     const TensorView& y) const {
+  context.ops.Embedding({.ids = ids, .table = table_.view, .first_row = first_row_, .y = y});
+  return TreeAllReduce(context, y);  // one rank has the row, the others zeros: the sum is exact
+}
+
+void LmHead::Load(WeightLoader& loader, const LayerContext& context, const std::string& tensor,
+                  int64_t vocab_size, int64_t hidden_size) {
+  loader.Linear(VocabularySlice(context, tensor, vocab_size, hidden_size), &weight_);
+}
+
+absl::Status LmHead::Forward(const LayerContext& context, const TensorView& x,
+                             const TensorView& logits) const {
+  const int num_ranks = context.parallel.tensor_parallel();
+  if (num_ranks == 1) {
+    ApplyLinear(context, *weight_, x, logits);
+    return absl::OkStatus();
+  }
+  ActivationArena::Scope scope(context.arena);
+  const TensorView own = context.arena.Take(DType::kF32, {x.rows(), weight_->n()});
+  const TensorView all = context.arena.Take(DType::kF32, {logits.NumElements()});
+  ApplyLinear(context, *weight_, x, own);
+  std::vector<int64_t> num_bytes(num_ranks);
+  for (int rank = 0; rank < num_ranks; ++rank) {
+    num_bytes[rank] =
+        x.rows() * context.parallel.VocabularyRowsOf(rank).size() * int64_t{sizeof(float)};
+  }
+  SY_RETURN_IF_ERROR(context.tensor_group.AllGatherV(own.data, all.data, num_bytes));
+  const float* from = static_cast<const float*>(all.data);
+  for (int rank = 0; rank < num_ranks; ++rank) {
+    const IndexRange columns = context.parallel.VocabularyRowsOf(rank);
+    for (int64_t row = 0; row < x.rows(); ++row, from += columns.size()) {
+      std::memcpy(logits.row<float>(row) + columns.begin, from, columns.size() * sizeof(float));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace switchyard::worker

@@ -1,0 +1,76 @@
+// switchyard-worker: one device of a cluster.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+
+#include "base/exit_code.h"
+#include "base/version.h"
+#include "worker/worker.h"
+
+namespace {
+
+std::atomic<bool> stop_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
+
+void RequestStop(int) { stop_requested = true; }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using switchyard::worker::WorkerConfig;
+  CLI::App app(
+      "One worker of a Switchyard cluster: holds its shard of the model on this machine's CPU "
+      "cores and computes the "
+      "steps that the coordinator plans.\n"
+      "Example: switchyard-worker --coordinator 10.0.0.1:7070 --host 10.0.0.2");
+  app.set_version_flag("--version", std::string(switchyard::kVersion));
+  WorkerConfig config;
+  app.add_option("--coordinator", config.coordinator, "Address of the coordinator's gRPC service")
+      ->capture_default_str();
+  app.add_option("--rank", config.rank, "Rank to ask for; -1 takes any that is free")
+      ->capture_default_str()
+      ->check(CLI::Range(-1, 4095));
+  app.add_option("--host", config.host,
+                 "Name or address of this host as other workers reach it (default 127.0.0.1)");
+  app.add_option("--interface", config.interface,
+                 "Network interface whose address other workers reach, in place of --host");
+  app.add_option("--threads", config.num_threads, "Threads that compute; 0: one per core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  app.add_option("--first-cpu", config.first_cpu,
+                 "Pin threads to cores from this one on; -1: do not pin")
+      ->capture_default_str()
+      ->check(CLI::Range(-1, 4095));
+  app.add_option("--isa", config.isa,
+                 "Instruction set: auto, avx512-bf16, avx2 or portable; all workers must have one")
+      ->capture_default_str();
+  app.add_option("--memory", config.memory_bytes,
+                 "Bytes of memory to use, such as 8GiB; 0: three quarters of the machine's")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  app.add_option("--load-threads", config.load_threads, "Threads that read the checkpoint")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  app.add_option("--connect-seconds", config.connect_seconds,
+                 "How long to wait for the coordinator")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86400));
+  app.add_option("--peer-timeout-seconds", config.peer_timeout_seconds,
+                 "How long a step waits for another worker before it counts as lost")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3600));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? switchyard::kExitOk : switchyard::kExitUsage;
+  }
+
+  spdlog::set_default_logger(spdlog::stderr_color_mt("worker"));
+  std::signal(SIGINT, RequestStop);
+  std::signal(SIGTERM, RequestStop);
+  return switchyard::ReportAndExitCode("switchyard-worker",
+                                       switchyard::worker::RunWorker(config, stop_requested));
+}

@@ -1,0 +1,81 @@
+// DeepSeek-V3 and its kin (MODEL_SPECS 1): latent attention, a few dense blocks, then mixtures of
+// experts, and multi-token-prediction blocks behind the last layer.
+#ifndef SWITCHYARD_WORKER_MODELS_DEEPSEEK_V3_H_
+#define SWITCHYARD_WORKER_MODELS_DEEPSEEK_V3_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "worker/layers/attention_mla.h"
+#include "worker/layers/mlp.h"
+#include "worker/layers/moe.h"
+#include "worker/layers/vocabulary.h"
+#include "worker/models/model.h"
+
+namespace switchyard::worker {
+
+class DeepseekV3 final : public Model {
+ public:
+  // `parallel` outlives the model.
+  DeepseekV3(const v1::ShardPlan& plan, const ParallelContext& parallel, kernels::Device& device);
+
+  void Load(WeightLoader& loader, const LayerContext& context) override;
+  absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                       const kernels::TensorView& logits, std::span<uint32_t> expert_rows) override;
+  int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const override;
+
+  // The first multi-token-prediction block (MODEL_SPECS 1.8): row t of `hidden` is the main model's
+  // state after its last norm, `batch.token_ids[t]` the *next* token, `batch.positions[t]` = t. kv
+  // needs one layer more than the model has. The logits [T, vocabulary] guess the token after the
+  // next.
+  absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
+                          const kernels::TensorView& hidden, KvStore& kv,
+                          const kernels::TensorView& logits, std::span<uint32_t> expert_rows);
+
+ private:
+  struct Block {
+    DeviceTensor input_norm;
+    MlaAttention attention;
+    DeviceTensor post_attention_norm;
+    std::unique_ptr<DenseMlp> mlp;  // one of the two
+    std::unique_ptr<MoeBlock> moe;
+  };
+  struct MtpBlock {
+    TokenEmbedding embedding;
+    DeviceTensor embedding_norm, hidden_norm;
+    std::unique_ptr<kernels::PackedLinear> projection;
+    Block block;
+    DeviceTensor head_norm;
+    LmHead head;
+  };
+  // Rows that travel down the layers. After a block the residual sum is h + delta: the next norm
+  // adds them.
+  struct Stream {
+    kernels::TensorView h;       // act [T, H]
+    kernels::TensorView delta;   // act [T, H]; empty before the first block
+    kernels::TensorView normed;  // act [T, H]
+  };
+
+  void LoadBlock(WeightLoader& loader, const LayerContext& context, int layer, Block* block);
+  void LoadMtp(WeightLoader& loader, const LayerContext& context);
+  Stream TakeStream(const LayerContext& context, int64_t num_rows) const;
+  void Norm(const LayerContext& context, const Stream& stream, const DeviceTensor& weight,
+            bool add_delta) const;
+  absl::Status ForwardBlock(const LayerContext& context, const ForwardBatch& batch, int layer,
+                            const Block& block, KvStore& kv, const Stream& stream, bool first,
+                            std::span<uint32_t> expert_rows) const;
+
+  const v1::ModelSpec model_;
+  const ParallelContext& parallel_;
+  const RopeTable rope_;
+  TokenEmbedding embedding_;
+  std::vector<Block> blocks_;
+  DeviceTensor final_norm_;
+  LmHead head_;
+  std::unique_ptr<MtpBlock> mtp_;  // null where the model has none
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_MODELS_DEEPSEEK_V3_H_

@@ -1,0 +1,40 @@
+// A model as the executor sees it. Architecture only: layers do the work, ranks are the layers'
+// business.
+#ifndef SWITCHYARD_WORKER_MODELS_MODEL_H_
+#define SWITCHYARD_WORKER_MODELS_MODEL_H_
+
+#include <cstdint>
+#include <span>
+
+#include "base/status.h"
+#include "proto/cluster.pb.h"
+#include "worker/kv/kv_store.h"
+#include "worker/layers/forward_batch.h"
+#include "worker/layers/layer_context.h"
+#include "worker/weights/weight_loader.h"
+
+namespace switchyard::worker {
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  // Asks the loader for every weight of this rank; they are there when the loader has run.
+  virtual void Load(WeightLoader& loader, const LayerContext& context) = 0;
+
+  // Caches the batch's tokens and computes logits f32 [output_rows, vocabulary] for the batch's
+  // output rows, the same on every rank of the tensor group. Every rank of the world calls it in
+  // every step, with an empty batch if need be. Adds the rows that each local expert computed to
+  // `expert_rows` [local experts]. Errors: those of Collectives.
+  virtual absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                               const kernels::TensorView& logits,
+                               std::span<uint32_t> expert_rows) = 0;
+
+  // Upper bound of the arena that Forward needs in a step of at most `limits`, with logits of every
+  // row of `max_output_rows`.
+  virtual int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const = 0;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_MODELS_MODEL_H_

@@ -1,0 +1,181 @@
+#include "worker/parallel/collectives.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "base/units.h"
+
+namespace switchyard::worker {
+namespace {
+
+// Below this many bytes sent per rank, one exchange that gathers everything costs less than the two
+// of reduce-scatter and gather: about what a connection carries during one exchange's latency.
+constexpr int64_t kReduceByGatherBytes = 64 * kKiB;
+
+const std::byte* Offset(const void* data, int64_t num_bytes) {
+  return static_cast<const std::byte*>(data) + num_bytes;
+}
+std::byte* Offset(void* data, int64_t num_bytes) {
+  return static_cast<std::byte*>(data) + num_bytes;
+}
+
+void CopyBytes(void* to, const void* from, int64_t num_bytes) {
+  if (num_bytes > 0 && to != from) std::memcpy(to, from, num_bytes);
+}
+
+void Sum(const float* a, const float* b, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+}
+
+void Max(const float* a, const float* b, float* out, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) out[i] = (a[i] > b[i] || std::isnan(a[i])) ? a[i] : b[i];
+}
+
+// Reduces parts[0 .. num_parts - 1], `stride` floats apart, in place by a balanced binary tree; the
+// result goes to `out`.
+template <typename Reduce>
+void ReduceTree(Reduce reduce, float* parts, int64_t num_parts, int64_t stride, float* out,
+                int64_t n) {
+  int64_t distance = 1;
+  for (; 2 * distance < num_parts; distance *= 2) {
+    for (int64_t i = 0; i + distance < num_parts; i += 2 * distance) {
+      reduce(parts + i * stride, parts + (i + distance) * stride, parts + i * stride, n);
+    }
+  }
+  reduce(parts, parts + distance * stride, out, n);
+}
+
+}  // namespace
+
+Collectives::Collectives(int rank, int size)
+    : rank_(rank), size_(size), transfers_(size), slice_bytes_(size), barrier_bytes_(size) {
+  SY_CHECK(size >= 1 && rank >= 0 && rank < size) << "rank " << rank << " of " << size;
+}
+
+absl::Status Collectives::Exchange(std::string_view name) {
+  started_.fetch_add(1, std::memory_order_relaxed);
+  const Transfer own = std::exchange(transfers_[rank_], {});
+  if (failure_.ok()) failure_ = DoExchange(name, transfers_);
+  if (failure_.ok()) CopyBytes(own.recv, own.send, own.recv_bytes);
+  finished_.fetch_add(1, std::memory_order_relaxed);
+  return failure_;
+}
+
+absl::Status Collectives::AllGather(const void* in, void* out, int64_t num_bytes) {
+  for (int r = 0; r < size_; ++r) {
+    transfers_[r] = {.send = in,
+                     .send_bytes = num_bytes,
+                     .recv = Offset(out, r * num_bytes),
+                     .recv_bytes = num_bytes};
+  }
+  return Exchange("AllGather");
+}
+
+absl::Status Collectives::AllGatherV(const void* in, void* out,
+                                     std::span<const int64_t> num_bytes) {
+  SY_CHECK_EQ(std::ssize(num_bytes), size_);
+  int64_t offset = 0;
+  for (int r = 0; r < size_; ++r) {
+    transfers_[r] = {.send = in,
+                     .send_bytes = num_bytes[rank_],
+                     .recv = Offset(out, offset),
+                     .recv_bytes = num_bytes[r]};
+    offset += num_bytes[r];
+  }
+  return Exchange("AllGatherV");
+}
+
+absl::Status Collectives::AllToAll(const void* in, void* out, int64_t num_bytes) {
+  for (int r = 0; r < size_; ++r) {
+    transfers_[r] = {.send = Offset(in, r * num_bytes),
+                     .send_bytes = num_bytes,
+                     .recv = Offset(out, r * num_bytes),
+                     .recv_bytes = num_bytes};
+  }
+  return Exchange("AllToAll");
+}
+
+absl::Status Collectives::AllToAllV(const void* in, std::span<const int64_t> send_bytes, void* out,
+                                    std::span<const int64_t> recv_bytes) {
+  SY_CHECK_EQ(std::ssize(send_bytes), size_);
+  SY_CHECK_EQ(std::ssize(recv_bytes), size_);
+  SY_CHECK_EQ(send_bytes[rank_], recv_bytes[rank_]) << "bytes that stay on this rank";
+  int64_t send_offset = 0;
+  int64_t recv_offset = 0;
+  for (int r = 0; r < size_; ++r) {
+    transfers_[r] = {.send = Offset(in, send_offset),
+                     .send_bytes = send_bytes[r],
+                     .recv = Offset(out, recv_offset),
+                     .recv_bytes = recv_bytes[r]};
+    send_offset += send_bytes[r];
+    recv_offset += recv_bytes[r];
+  }
+  return Exchange("AllToAllV");
+}
+
+absl::Status Collectives::Broadcast(void* data, int64_t num_bytes, int root) {
+  SY_CHECK(root >= 0 && root < size_) << "root " << root << " of " << size_;
+  std::fill(transfers_.begin(), transfers_.end(), Transfer{});
+  if (rank_ == root) {
+    for (Transfer& transfer : transfers_) transfer = {.send = data, .send_bytes = num_bytes};
+    transfers_[rank_] = {};
+  } else {
+    transfers_[root] = {.recv = data, .recv_bytes = num_bytes};
+  }
+  return Exchange("Broadcast");
+}
+
+absl::Status Collectives::Barrier() {
+  // A byte each way: an exchange of nothing would wait for nobody.
+  return AllGather(&barrier_bytes_[rank_], barrier_bytes_.data(), 1);
+}
+
+bool Collectives::ReducesByGather(int64_t n) const {
+  const int64_t bytes_sent = (size_ - 1) * n * static_cast<int64_t>(sizeof(float));
+  return size_ <= 2 || bytes_sent <= kReduceByGatherBytes;
+}
+
+int64_t Collectives::ReduceScratchSize(int64_t n) const {
+  if (size_ == 1) return 0;
+  return size_ * (ReducesByGather(n) ? n : CeilDiv(n, size_));
+}
+
+// Small: everybody gathers everything and walks the tree. Large: rank r walks it for slice r of the
+// elements, then slices are gathered. Either way each element takes the same tree.
+absl::Status Collectives::AllReduce(Reduction reduce, float* data, int64_t n,
+                                    std::span<float> scratch) {
+  SY_CHECK_GE(std::ssize(scratch), ReduceScratchSize(n)) << "scratch of a reduction";
+  if (size_ == 1 || n == 0) return failure_;
+  if (ReducesByGather(n)) {
+    SY_RETURN_IF_ERROR(AllGather(data, scratch.data(), n * sizeof(float)));
+    ReduceTree(reduce, scratch.data(), size_, n, data, n);
+    return absl::OkStatus();
+  }
+  const auto slice_begin = [&](int64_t r) { return n * r / size_; };
+  const int64_t begin = slice_begin(rank_);
+  const int64_t own = slice_begin(rank_ + 1) - begin;
+  for (int r = 0; r < size_; ++r) {
+    slice_bytes_[r] = (slice_begin(r + 1) - slice_begin(r)) * static_cast<int64_t>(sizeof(float));
+    transfers_[r] = {.send = data + slice_begin(r),
+                     .send_bytes = slice_bytes_[r],
+                     .recv = scratch.data() + r * own,
+                     .recv_bytes = own * static_cast<int64_t>(sizeof(float))};
+  }
+  SY_RETURN_IF_ERROR(Exchange("ReduceScatter"));
+  ReduceTree(reduce, scratch.data(), size_, own, data + begin, own);
+  return AllGatherV(data + begin, data, slice_bytes_);
+}
+
+absl::Status Collectives::AllReduceMax(float* data, int64_t n, std::span<float> scratch) {
+  return AllReduce(Max, data, n, scratch);
+}
+
+absl::Status Collectives::TreeAllReduce(float* data, int64_t n, std::span<float> scratch) {
+  SY_CHECK(IsPowerOfTwo(size_)) << "tree sum over " << size_ << " ranks";
+  return AllReduce(Sum, data, n, scratch);
+}
+
+}  // namespace switchyard::worker

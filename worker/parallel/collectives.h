@@ -1,0 +1,108 @@
+// Collective operations over one communicator: the world, or one tensor group. All are built here,
+// once, on a single primitive that a backend supplies: every rank hands bytes to every other rank
+// (local_collectives.h: threads; gloo_collectives.h: processes).
+//
+// All ranks call the same operations in the same order with the same sizes (sizes per pair where an
+// operation is uneven). Memory is host memory of the caller; outputs are complete when a call
+// returns OK. Thread: one caller at a time; Abort and progress from any thread. Errors end the
+// communicator: every later call gives the first error again, at once.
+//   UNAVAILABLE        a peer is lost; the message names the rank where it is known
+//   DEADLINE_EXCEEDED  a peer did not come within the communicator's timeout
+//   INTERNAL           ranks disagree on operation or sizes; the message says who (where the
+//   backend can see it) CANCELLED          Abort was called
+#ifndef SWITCHYARD_WORKER_PARALLEL_COLLECTIVES_H_
+#define SWITCHYARD_WORKER_PARALLEL_COLLECTIVES_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace switchyard::worker {
+
+class Collectives {
+ public:
+  virtual ~Collectives() = default;
+  Collectives(const Collectives&) = delete;
+  Collectives& operator=(const Collectives&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+
+  // out[r] = rank r's `in`, num_bytes each. `in` may be this rank's place in `out`.
+  absl::Status AllGather(const void* in, void* out, int64_t num_bytes);
+  // The same with num_bytes[r] bytes from rank r, packed one after another.
+  absl::Status AllGatherV(const void* in, void* out, std::span<const int64_t> num_bytes);
+  // out[r] = the block that rank r has in its `in` at this rank's index; num_bytes per block.
+  absl::Status AllToAll(const void* in, void* out, int64_t num_bytes);
+  // The same with send_bytes[r] bytes to and recv_bytes[r] bytes from rank r, packed one after
+  // another. What rank a sends to rank b is what rank b receives from rank a.
+  absl::Status AllToAllV(const void* in, std::span<const int64_t> send_bytes, void* out,
+                         std::span<const int64_t> recv_bytes);
+  // `data` of rank `root` to all.
+  absl::Status Broadcast(void* data, int64_t num_bytes, int root);
+  // Returns on no rank before all have called.
+  absl::Status Barrier();
+
+  // Floats of scratch that the reductions below need for n floats.
+  int64_t ReduceScratchSize(int64_t n) const;
+  // data[i] = the largest data[i] of all ranks. A NaN on any rank gives NaN.
+  absl::Status AllReduceMax(float* data, int64_t n, std::span<float> scratch);
+  // data[i] = the sum of all ranks' data[i] in the canonical order, the balanced binary tree (r0 +
+  // r1) + (r2 + r3) ...: the bits of kernels' TreeSum over the gathered parts, alike on all ranks
+  // and for every n. REQUIRES: size() is a power of two.
+  absl::Status TreeAllReduce(float* data, int64_t n, std::span<float> scratch);
+
+  // Makes a pending call and all later ones fail; peers fail as they come to miss this rank.
+  virtual void Abort() = 0;
+
+  // Calls begun and calls ended so far; they differ while a call waits for peers. For liveness
+  // reports.
+  struct Progress {
+    uint64_t started = 0;
+    uint64_t finished = 0;
+  };
+  Progress progress() const {
+    return {.started = started_.load(std::memory_order_relaxed),
+            .finished = finished_.load(std::memory_order_relaxed)};
+  }
+
+ protected:
+  // What this rank hands to one peer and takes from it. Zero bytes: nothing travels.
+  struct Transfer {
+    const void* send = nullptr;
+    int64_t send_bytes = 0;
+    void* recv = nullptr;
+    int64_t recv_bytes = 0;
+  };
+
+  Collectives(int rank, int size);
+
+ private:
+  using Reduction = void (*)(const float* a, const float* b, float* out, int64_t n);
+
+  // Moves transfers[p] between this rank and rank p, for every p but this rank (whose entry is
+  // empty). `name` is that of the operation.
+  virtual absl::Status DoExchange(std::string_view name, std::span<const Transfer> transfers) = 0;
+
+  absl::Status Exchange(std::string_view name);
+  absl::Status AllReduce(Reduction reduce, float* data, int64_t n, std::span<float> scratch);
+  bool ReducesByGather(int64_t n) const;
+
+  const int rank_;
+  const int size_;
+  absl::Status failure_;                  // the first error
+  std::vector<Transfer> transfers_;       // [size], of the call in progress
+  std::vector<int64_t> slice_bytes_;      // [size], of a reduction
+  std::vector<std::byte> barrier_bytes_;  // [size]
+  std::atomic<uint64_t> started_{0};
+  std::atomic<uint64_t> finished_{0};
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_PARALLEL_COLLECTIVES_H_

@@ -1,0 +1,396 @@
+#include "worker/parallel/gloo_mesh.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <gloo/common/error.h>
+#include <gloo/transport/buffer.h>
+#include <gloo/transport/context.h>
+#include <gloo/transport/device.h>
+#include <gloo/transport/pair.h>
+#include <gloo/transport/tcp/address.h>
+#include <gloo/transport/tcp/device.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+
+namespace switchyard::worker {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kSendBufferBytes = 1 << 20;  // the system may grant less
+
+class TcpDevice final : public GlooDevice {
+ public:
+  explicit TcpDevice(std::shared_ptr<gloo::transport::Device> device) : device(std::move(device)) {}
+  const std::shared_ptr<gloo::transport::Device> device;
+};
+
+// A second handle on a connection's socket. Gloo holds a lock while it waits for a peer, so only
+// the socket itself can end that wait from another thread. A duplicate keeps meaning this socket,
+// however descriptors are reused.
+class SocketHandle {
+ public:
+  SocketHandle() = default;
+  explicit SocketHandle(int fd) : fd_(fcntl(fd, F_DUPFD_CLOEXEC, 0)) {}
+  SocketHandle(SocketHandle&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  SocketHandle& operator=(SocketHandle&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~SocketHandle() {
+    if (fd_ >= 0) close(fd_);
+  }
+  bool valid() const { return fd_ >= 0; }
+  void Shutdown(int how) const { shutdown(fd_, how); }
+  // Whether something came (bytes, or the end) within `wait`.
+  bool WaitReadable(std::chrono::milliseconds wait) const {
+    pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
+    return poll(&entry, 1, static_cast<int>(wait.count())) > 0;
+  }
+  void SetSendBuffer(int num_bytes) const {
+    setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &num_bytes, sizeof(num_bytes));
+  }
+  bool PeerIsGone() const {
+    pollfd entry{.fd = fd_, .events = POLLRDHUP, .revents = 0};
+    return poll(&entry, 1, 0) > 0;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+bool SameEndpoint(const sockaddr_storage& a, const sockaddr_storage& b) {
+  if (a.ss_family != b.ss_family) return false;
+  if (a.ss_family == AF_INET) {
+    const auto& left = reinterpret_cast<const sockaddr_in&>(a);
+    const auto& right = reinterpret_cast<const sockaddr_in&>(b);
+    return left.sin_port == right.sin_port && left.sin_addr.s_addr == right.sin_addr.s_addr;
+  }
+  const auto& left = reinterpret_cast<const sockaddr_in6&>(a);
+  const auto& right = reinterpret_cast<const sockaddr_in6&>(b);
+  return a.ss_family == AF_INET6 && left.sin6_port == right.sin6_port &&
+         std::memcmp(&left.sin6_addr, &right.sin6_addr, sizeof(left.sin6_addr)) == 0;
+}
+
+// The socket of this process that is bound to `local`; Gloo does not tell descriptors.
+SocketHandle FindSocket(const sockaddr_storage& local) {
+  SocketHandle found;
+  DIR* const directory = opendir("/proc/self/fd");
+  if (directory == nullptr) return found;
+  while (const dirent* entry = readdir(directory)) {
+    const int fd = std::atoi(entry->d_name);
+    sockaddr_storage name{};
+    socklen_t length = sizeof(name);
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) == 0 &&
+        SameEndpoint(name, local)) {
+      found = SocketHandle(fd);
+      break;
+    }
+  }
+  closedir(directory);
+  return found;
+}
+
+// One peer's pair of Gloo buffers. Slot 0 of both sides; a message is one remote write.
+struct Connection {
+  gloo::transport::Pair* pair = nullptr;
+  std::vector<std::byte> staging;
+  std::unique_ptr<gloo::transport::Buffer> receive;
+  std::unique_ptr<gloo::transport::Buffer> send;
+  SocketHandle socket;
+};
+
+class TcpMesh final : public GlooMesh {
+ public:
+  TcpMesh(std::shared_ptr<TcpDevice> device, const GlooCollectivesOptions& options)
+      : options_(options),
+        device_(std::move(device)),
+        context_(device_->device->createContext(options.rank, options.size)),
+        outgoing_(kMaxMessageBytes),
+        connections_(options.size) {
+    context_->setTimeout(options.timeout);
+  }
+  ~TcpMesh() override {
+    Close();
+    // Pairs that did not get as far as synchronous mode may still be served by the device's thread:
+    // not after this.
+    for (const Connection& connection : connections_) {
+      if (connection.pair != nullptr && !connection.socket.valid()) connection.pair->close();
+    }
+  }
+
+  // May throw what Gloo throws; Connect catches.
+  absl::Status ConnectAll(RendezvousStore& store);
+
+  std::byte* outgoing() override { return outgoing_.data(); }
+  const std::byte* incoming(int peer) const override { return connections_[peer].staging.data(); }
+
+  absl::Status Send(int peer, int64_t num_bytes) override {
+    SY_CHECK_LE(num_bytes, kMaxMessageBytes);
+    if (connections_[peer].socket.PeerIsGone()) return absl::OkStatus();
+    return Talk(peer, [&](Connection& connection) {
+      connection.send->send(0, num_bytes);
+      connection.send->waitSend();
+    });
+  }
+
+  absl::Status Receive(int peer) override {
+    SY_RETURN_IF_ERROR(AwaitMessage(peer));
+    return ReceiveNow(peer);
+  }
+
+  int culprit() const override { return culprit_; }
+
+  void EndSending() override { ShutdownAll(SHUT_WR); }
+  void Close() override {
+    closed_ = true;
+    ShutdownAll(SHUT_RDWR);
+  }
+
+ private:
+  void ShutdownAll(int how) {
+    for (const Connection& connection : connections_) {
+      if (connection.socket.valid()) connection.socket.Shutdown(how);
+    }
+  }
+  template <typename Action>
+  absl::Status Talk(int peer, Action&& action);
+  absl::Status ReceiveNow(int peer) {
+    return Talk(peer, [](Connection& connection) { connection.receive->waitRecv(); });
+  }
+  absl::Status AwaitMessage(int peer);
+  absl::Status GreetAll();
+  absl::Status Blame(int rank, absl::Status status);
+
+  std::string Key(int rank) const { return fmt::format("{}/{}", options_.name, rank); }
+  std::string CreatePairs();
+  absl::StatusOr<std::vector<std::string>> GatherAddresses(RendezvousStore& store,
+                                                           Clock::time_point deadline) const;
+  std::string MissingRanks(RendezvousStore& store) const;
+  absl::Status ConnectPair(int peer, const std::string& addresses);
+  void CloseUnconnected();
+
+  const GlooCollectivesOptions options_;
+  // In the order of their dependence: buffers go before pairs (of the context), pairs before the
+  // device.
+  const std::shared_ptr<TcpDevice> device_;
+  const std::shared_ptr<gloo::transport::Context> context_;
+  size_t address_bytes_ = 0;
+  std::atomic<bool> closed_{false};
+  int culprit_ = -1;
+  std::vector<std::byte> outgoing_;
+  std::vector<Connection> connections_;  // [size]; empty at this rank
+};
+
+absl::Status TcpMesh::Blame(int rank, absl::Status status) {
+  culprit_ = rank;
+  return status;
+}
+
+template <typename Action>
+absl::Status TcpMesh::Talk(int peer, Action&& action) {
+  const Clock::time_point start = Clock::now();
+  try {
+    action(connections_[peer]);
+    return absl::OkStatus();
+  } catch (const std::exception& error) {
+    if (closed_) return Blame(options_.rank, absl::CancelledError("the communicator is closed"));
+    if (Clock::now() - start >= options_.timeout) {
+      return Blame(peer, absl::DeadlineExceededError(fmt::format(
+                             "no word from rank {} within {} ms", peer, options_.timeout.count())));
+    }
+    return Blame(peer,
+                 absl::UnavailableError(fmt::format("rank {} is lost: {}", peer, error.what())));
+  }
+}
+
+// Returns when there is something to read from the peer. It may itself wait in vain for a rank that
+// is gone, so look at the others from time to time.
+absl::Status TcpMesh::AwaitMessage(int peer) {
+  const Clock::time_point deadline = Clock::now() + options_.timeout;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    if (connections_[peer].socket.WaitReadable(
+            std::clamp(left, std::chrono::milliseconds(0), kPatience))) {
+      return absl::OkStatus();
+    }
+    for (int other = 0; other < options_.size; ++other) {
+      if (other != options_.rank && connections_[other].socket.PeerIsGone()) {
+        return Blame(other, absl::UnavailableError(fmt::format("rank {} is lost", other)));
+      }
+    }
+    if (Clock::now() >= deadline) {
+      return Blame(peer, absl::DeadlineExceededError(fmt::format(
+                             "no word from rank {} within {} ms", peer, options_.timeout.count())));
+    }
+  }
+}
+
+// Starts listening for every peer; returns the addresses, [size] of address_bytes_ each.
+std::string TcpMesh::CreatePairs() {
+  std::string addresses;
+  for (int peer = 0; peer < options_.size; ++peer) {
+    if (peer == options_.rank) continue;
+    Connection& connection = connections_[peer];
+    connection.pair = context_->createPair(peer).get();
+    connection.staging.resize(kMaxMessageBytes);
+    connection.receive =
+        connection.pair->createRecvBuffer(0, connection.staging.data(), kMaxMessageBytes);
+    connection.send = connection.pair->createSendBuffer(0, outgoing_.data(), kMaxMessageBytes);
+    const std::vector<char> address = connection.pair->address().bytes();
+    address_bytes_ = address.size();
+    addresses.resize(peer * address_bytes_);  // zeros in this rank's own place
+    addresses.append(address.begin(), address.end());
+  }
+  addresses.resize(options_.size * address_bytes_);
+  return addresses;
+}
+
+std::string TcpMesh::MissingRanks(RendezvousStore& store) const {
+  std::vector<int> missing;
+  for (int rank = 0; rank < options_.size; ++rank) {
+    const Clock::time_point soon = Clock::now() + std::chrono::milliseconds(200);
+    if (!store.Wait(Key(rank), soon).ok()) missing.push_back(rank);
+  }
+  return fmt::format("{}", fmt::join(missing, ", "));
+}
+
+absl::StatusOr<std::vector<std::string>> TcpMesh::GatherAddresses(
+    RendezvousStore& store, Clock::time_point deadline) const {
+  std::vector<std::string> addresses(options_.size);
+  for (int rank = 0; rank < options_.size; ++rank) {
+    if (rank == options_.rank) continue;
+    absl::StatusOr<std::string> value = store.Wait(Key(rank), deadline);
+    if (absl::IsDeadlineExceeded(value.status())) {
+      return absl::DeadlineExceededError(fmt::format("no word within {} ms from rank {}",
+                                                     options_.connect_timeout.count(),
+                                                     MissingRanks(store)));
+    }
+    SY_RETURN_IF_ERROR(value.status());
+    if (value->size() != options_.size * address_bytes_) {
+      return absl::InternalError(
+          fmt::format("rank {} published {} bytes of addresses, {} are expected: is it of another "
+                      "build or size?",
+                      rank, value->size(), options_.size * address_bytes_));
+    }
+    addresses[rank] = *std::move(value);
+  }
+  return addresses;
+}
+
+absl::Status TcpMesh::ConnectPair(int peer, const std::string& addresses) {
+  Connection& connection = connections_[peer];
+  const char* const begin = addresses.data() + options_.rank * address_bytes_;
+  try {
+    connection.pair->connect(std::vector<char>(begin, begin + address_bytes_));
+    connection.pair->setSync(true, /*busyPoll=*/false);
+  } catch (const std::exception& error) {
+    if (closed_) {
+      return absl::DeadlineExceededError(fmt::format("rank {} did not connect within {} ms", peer,
+                                                     options_.connect_timeout.count()));
+    }
+    return absl::UnavailableError(
+        fmt::format("rank {} cannot be connected: {}", peer, error.what()));
+  }
+  const auto& local =
+      dynamic_cast<const gloo::transport::tcp::Address&>(connection.pair->address());
+  connection.socket = FindSocket(local.getSockaddr());
+  if (!connection.socket.valid()) {
+    return absl::InternalError(fmt::format("no socket found for {}", local.str()));
+  }
+  return absl::OkStatus();
+}
+
+// For the connect deadline: ends the wait for peers that published their address and went away.
+void TcpMesh::CloseUnconnected() {
+  closed_ = true;
+  for (const Connection& connection : connections_) {
+    if (connection.pair != nullptr) connection.pair->close();
+  }
+}
+
+// A first message of full size each way. Gloo fits a socket's send buffer to the largest message so
+// far, and never again once that was the largest possible: then it can be set to what is needed.
+// And Gloo's thread may read the first message before the pair is in synchronous mode, which is why
+// the socket may have nothing to await.
+absl::Status TcpMesh::GreetAll() {
+  for (int peer = 0; peer < options_.size; ++peer) {
+    if (peer == options_.rank) continue;
+    SY_RETURN_IF_ERROR(Send(peer, kMaxMessageBytes));
+    connections_[peer].socket.SetSendBuffer(kSendBufferBytes);
+  }
+  for (int peer = 0; peer < options_.size; ++peer) {
+    if (peer != options_.rank) SY_RETURN_IF_ERROR(ReceiveNow(peer));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TcpMesh::ConnectAll(RendezvousStore& store) {
+  const Clock::time_point deadline = Clock::now() + options_.connect_timeout;
+  SY_RETURN_IF_ERROR(store.Put(Key(options_.rank), CreatePairs()));
+  SY_ASSIGN_OR_RETURN(const std::vector<std::string> addresses, GatherAddresses(store, deadline));
+
+  std::mutex mutex;
+  std::condition_variable_any never;
+  const std::jthread watchdog([&](std::stop_token stop) {
+    std::unique_lock lock(mutex);
+    never.wait_until(lock, stop, deadline, [] { return false; });
+    if (!stop.stop_requested()) CloseUnconnected();
+  });
+  for (int peer = 0; peer < options_.size; ++peer) {
+    if (peer != options_.rank) SY_RETURN_IF_ERROR(ConnectPair(peer, addresses[peer]));
+  }
+  return GreetAll();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GlooMesh>> GlooMesh::Connect(std::shared_ptr<GlooDevice> device,
+                                                            RendezvousStore& store,
+                                                            const GlooCollectivesOptions& options) {
+  try {
+    auto tcp = std::dynamic_pointer_cast<TcpDevice>(std::move(device));
+    SY_CHECK(tcp != nullptr) << "a device that OpenGlooDevice made";
+    auto mesh = std::make_unique<TcpMesh>(std::move(tcp), options);
+    SY_RETURN_IF_ERROR(
+        Annotate(mesh->ConnectAll(store), fmt::format("communicator {}", options.name)));
+    return mesh;
+  } catch (const std::exception& error) {
+    return absl::UnavailableError(fmt::format("communicator {}: {}", options.name, error.what()));
+  }
+}
+
+absl::StatusOr<std::shared_ptr<GlooDevice>> OpenGlooDevice(const GlooDeviceOptions& options) {
+  // Gloo writes to sockets without MSG_NOSIGNAL: a lost peer must be an error here, not the end of
+  // the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  gloo::transport::tcp::attr attributes;
+  attributes.iface = options.interface;
+  attributes.hostname = options.host;
+  if (options.interface.empty() && options.host.empty()) attributes.hostname = "127.0.0.1";
+  try {
+    return std::make_shared<TcpDevice>(gloo::transport::tcp::CreateDevice(attributes));
+  } catch (const std::exception& error) {
+    return absl::InvalidArgumentError(
+        fmt::format("cannot listen on interface \"{}\", host \"{}\": {}", options.interface,
+                    attributes.hostname, error.what()));
+  }
+}
+
+}  // namespace switchyard::worker

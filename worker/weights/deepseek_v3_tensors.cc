@@ -1,0 +1,133 @@
+#include "worker/weights/deepseek_v3_tensors.h"
+
+#include <utility>
+
+#include "base/units.h"
+#include "worker/weights/block_fp8.h"
+
+namespace switchyard::worker {
+namespace {
+
+constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
+constexpr std::string_view kHead = "lm_head.weight";
+
+// Writes the list down, in the order of the forward pass (MODEL_SPECS: DeepSeek-V3, "Checkpoint
+// tensors").
+class TensorLister {
+ public:
+  explicit TensorLister(const v1::ModelSpec& model) : model_(model), hidden_(model.hidden_size()) {}
+
+  std::vector<ModelTensor> List() {
+    Add(std::string(kEmbedding), {model_.vocab_size(), hidden_}, TensorKind::kEmbedding);
+    for (int layer = 0; layer < model_.num_layers(); ++layer) AddBlock(layer);
+    AddNorm("model.norm", hidden_);
+    if (!model_.tie_word_embeddings()) {
+      Add(std::string(kHead), {model_.vocab_size(), hidden_}, TensorKind::kPlainLinear);
+    }
+    for (int i = 0; i < model_.num_mtp_layers(); ++i) AddMtpBlock(model_.num_layers() + i);
+    return std::move(tensors_);
+  }
+
+ private:
+  void Add(std::string name, TensorShape shape, TensorKind kind, std::string_view copy_of = "") {
+    tensors_.push_back({std::move(name), std::move(shape), kind, std::string(copy_of)});
+  }
+  void AddNorm(const std::string& name, int64_t width) {
+    Add(name + ".weight", {width}, TensorKind::kNorm);
+  }
+  void AddLinear(const std::string& name, int64_t out, int64_t in, bool bias = false) {
+    Add(name + ".weight", {out, in}, TensorKind::kLinear);
+    if (bias) Add(name + ".bias", {out}, TensorKind::kBias);
+  }
+
+  void AddBlock(int layer) {
+    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    AddNorm(prefix + "input_layernorm", hidden_);
+    AddAttention(prefix + "self_attn.");
+    AddNorm(prefix + "post_attention_layernorm", hidden_);
+    if (model_.has_moe() && layer >= model_.moe().first_moe_layer()) {
+      AddMoe(prefix + "mlp.");
+    } else {
+      AddMlp(prefix + "mlp.", model_.intermediate_size());
+    }
+  }
+
+  void AddAttention(const std::string& prefix) {
+    const v1::MlaSpec& mla = model_.mla();
+    const int64_t heads = model_.num_heads();
+    const int64_t query_width = heads * (mla.qk_nope_head_dim() + mla.qk_rope_head_dim());
+    const bool bias = mla.attention_bias();
+    if (mla.q_lora_rank() > 0) {
+      AddLinear(prefix + "q_a_proj", mla.q_lora_rank(), hidden_, bias);
+      AddNorm(prefix + "q_a_layernorm", mla.q_lora_rank());
+      AddLinear(prefix + "q_b_proj", query_width, mla.q_lora_rank());
+    } else {
+      AddLinear(prefix + "q_proj", query_width, hidden_);
+    }
+    AddLinear(prefix + "kv_a_proj_with_mqa", int64_t{mla.kv_lora_rank()} + mla.qk_rope_head_dim(),
+              hidden_, bias);
+    AddNorm(prefix + "kv_a_layernorm", mla.kv_lora_rank());
+    AddLinear(prefix + "kv_b_proj", heads * (mla.qk_nope_head_dim() + mla.v_head_dim()),
+              mla.kv_lora_rank());
+    AddLinear(prefix + "o_proj", hidden_, heads * mla.v_head_dim(), bias);
+  }
+
+  void AddMlp(const std::string& prefix, int64_t width) {
+    AddLinear(prefix + "gate_proj", width, hidden_);
+    AddLinear(prefix + "up_proj", width, hidden_);
+    AddLinear(prefix + "down_proj", hidden_, width);
+  }
+
+  void AddMoe(const std::string& prefix) {
+    const v1::MoeSpec& moe = model_.moe();
+    const int64_t experts = moe.num_routed_experts();
+    Add(prefix + "gate.weight", {experts, hidden_}, TensorKind::kPlainLinear);
+    Add(prefix + "gate.e_score_correction_bias", {experts}, TensorKind::kScoreBias);
+    for (int64_t expert = 0; expert < experts; ++expert) {
+      AddMlp(fmt::format("{}experts.{}.", prefix, expert), moe.intermediate_size());
+    }
+    // However many shared experts there are, they are stored as one MLP.
+    if (moe.num_shared_experts() > 0) {
+      AddMlp(prefix + "shared_experts.",
+             int64_t{moe.num_shared_experts()} * moe.intermediate_size());
+    }
+  }
+
+  void AddMtpBlock(int layer) {
+    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    Add(prefix + "embed_tokens.weight", {model_.vocab_size(), hidden_}, TensorKind::kEmbedding,
+        kEmbedding);
+    AddNorm(prefix + "enorm", hidden_);
+    AddNorm(prefix + "hnorm", hidden_);
+    Add(prefix + "eh_proj.weight", {hidden_, 2 * hidden_}, TensorKind::kPlainLinear);
+    AddBlock(layer);
+    AddNorm(prefix + "shared_head.norm", hidden_);
+    if (!model_.tie_word_embeddings()) {
+      Add(prefix + "shared_head.head.weight", {model_.vocab_size(), hidden_},
+          TensorKind::kPlainLinear, kHead);
+    }
+  }
+
+  const v1::ModelSpec& model_;
+  const int64_t hidden_;
+  std::vector<ModelTensor> tensors_;
+};
+
+}  // namespace
+
+std::vector<ModelTensor> DeepseekV3Tensors(const v1::ModelSpec& model) {
+  return TensorLister(model).List();
+}
+
+std::vector<TensorSpec> StoredAs(const ModelTensor& tensor, bool fp8) {
+  if (fp8 && tensor.kind == TensorKind::kLinear) {
+    const TensorShape blocks = {CeilDiv(tensor.shape[0], kFp8BlockSize),
+                                CeilDiv(tensor.shape[1], kFp8BlockSize)};
+    return {{tensor.name, FileDtype::kF8E4m3, tensor.shape},
+            {ScaleName(tensor.name), FileDtype::kF32, blocks}};
+  }
+  const bool f32 = tensor.kind == TensorKind::kScoreBias;
+  return {{tensor.name, f32 ? FileDtype::kF32 : FileDtype::kBf16, tensor.shape}};
+}
+
+}  // namespace switchyard::worker

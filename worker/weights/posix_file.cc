@@ -1,0 +1,133 @@
+#include "worker/weights/posix_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace switchyard::worker {
+namespace {
+
+absl::Status ErrnoStatus(const std::string& path, std::string_view what) {
+  const int error = errno;
+  const std::string message = fmt::format("{}: cannot {}: {}", path, what, std::strerror(error));
+  switch (error) {
+    case ENOENT:
+      return absl::NotFoundError(message);
+    case EEXIST:
+      return absl::AlreadyExistsError(message);
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return absl::PermissionDeniedError(message);
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EMFILE:
+    case ENFILE:
+      return absl::ResourceExhaustedError(message);
+    default:
+      return absl::UnavailableError(message);
+  }
+}
+
+absl::Status CutStatus(const std::string& path, int64_t offset) {
+  return absl::DataLossError(
+      fmt::format("{}: ends at byte {}, it was cut while it was read", path, offset));
+}
+
+// Takes the first `num_bytes` off `parts`.
+std::span<iovec> Advance(std::span<iovec> parts, size_t num_bytes) {
+  while (!parts.empty() && num_bytes >= parts.front().iov_len) {
+    num_bytes -= parts.front().iov_len;
+    parts = parts.subspan(1);
+  }
+  if (num_bytes > 0) {
+    parts.front().iov_base = static_cast<char*>(parts.front().iov_base) + num_bytes;
+    parts.front().iov_len -= num_bytes;
+  }
+  return parts;
+}
+
+}  // namespace
+
+absl::StatusOr<PosixFile> PosixFile::OpenForRead(const std::string& path) {
+  // O_NONBLOCK: opening a pipe by mistake must not wait for its writer.
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return ErrnoStatus(path, "open");
+  PosixFile file(path, fd, 0);
+  struct stat info;
+  if (fstat(fd, &info) != 0) return ErrnoStatus(path, "stat");
+  if (!S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(fmt::format("{}: not a regular file", path));
+  }
+  file.num_bytes_ = info.st_size;
+  return file;
+}
+
+absl::StatusOr<PosixFile> PosixFile::Create(const std::string& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) return ErrnoStatus(path, "create");
+  return PosixFile(path, fd, 0);
+}
+
+PosixFile::PosixFile(PosixFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      num_bytes_(other.num_bytes_) {}
+
+PosixFile& PosixFile::operator=(PosixFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(num_bytes_, other.num_bytes_);
+  return *this;
+}
+
+PosixFile::~PosixFile() {
+  if (fd_ >= 0) close(fd_);
+}
+
+absl::Status PosixFile::ReadAt(int64_t offset, std::span<std::byte> out) const {
+  if (out.empty()) return absl::OkStatus();
+  iovec part{out.data(), out.size()};
+  return ReadAt(offset, std::span<iovec>(&part, 1));
+}
+
+absl::Status PosixFile::ReadAt(int64_t offset, std::span<iovec> parts) const {
+  while (!parts.empty()) {
+    const ssize_t count = preadv(fd_, parts.data(), int(parts.size()), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return ErrnoStatus(path_, fmt::format("read at byte {}", offset));
+    if (count == 0) return CutStatus(path_, offset);
+    offset += count;
+    parts = Advance(parts, size_t(count));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PosixFile::WriteAt(int64_t offset, std::span<const std::byte> bytes) const {
+  while (!bytes.empty()) {
+    const ssize_t count = pwrite(fd_, bytes.data(), bytes.size(), offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return ErrnoStatus(path_, fmt::format("write at byte {}", offset));
+    offset += count;
+    bytes = bytes.subspan(size_t(count));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PosixFile::Reserve(int64_t num_bytes) const {
+  if (num_bytes == 0 || fallocate(fd_, 0, 0, num_bytes) == 0) return absl::OkStatus();
+  if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINTR) return absl::OkStatus();
+  return ErrnoStatus(path_, fmt::format("reserve {} bytes", num_bytes));
+}
+
+absl::Status PosixFile::Close() {
+  if (close(std::exchange(fd_, -1)) != 0) return ErrnoStatus(path_, "close");
+  return absl::OkStatus();
+}
+
+}  // namespace switchyard::worker

@@ -1,0 +1,59 @@
+// A regular file, read and written at absolute offsets by any number of threads at once. Errors
+// name path and offset.
+#ifndef SWITCHYARD_WORKER_WEIGHTS_POSIX_FILE_H_
+#define SWITCHYARD_WORKER_WEIGHTS_POSIX_FILE_H_
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "base/status.h"
+
+namespace switchyard::worker {
+
+class PosixFile {
+ public:
+  // NOT_FOUND if missing, INVALID_ARGUMENT if it is not a regular file. Symbolic links are
+  // followed.
+  static absl::StatusOr<PosixFile> OpenForRead(const std::string& path);
+  // ALREADY_EXISTS if there is something at `path`.
+  static absl::StatusOr<PosixFile> Create(const std::string& path);
+
+  PosixFile(PosixFile&& other) noexcept;
+  PosixFile& operator=(PosixFile&& other) noexcept;
+  ~PosixFile();
+
+  const std::string& path() const { return path_; }
+  // Size when it was opened.
+  int64_t num_bytes() const { return num_bytes_; }
+
+  // Reads until `out` is full. DATA_LOSS if the file ends before that: it was cut after it was
+  // opened.
+  absl::Status ReadAt(int64_t offset, std::span<std::byte> out) const;
+  // The same for one stretch of the file that goes to several places. `parts` (at most IOV_MAX,
+  // none empty) is used up.
+  absl::Status ReadAt(int64_t offset, std::span<iovec> parts) const;
+
+  // RESOURCE_EXHAUSTED if the disk is full.
+  absl::Status WriteAt(int64_t offset, std::span<const std::byte> bytes) const;
+  // Claims the disk space of the first `num_bytes` where the file system can, so that a full disk
+  // shows before the work.
+  absl::Status Reserve(int64_t num_bytes) const;
+  // Closes and reports what the file system had not told before. The file is not used after it.
+  absl::Status Close();
+
+ private:
+  PosixFile(std::string path, int fd, int64_t num_bytes)
+      : path_(std::move(path)), fd_(fd), num_bytes_(num_bytes) {}
+
+  std::string path_;
+  int fd_ = -1;
+  int64_t num_bytes_ = 0;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_WEIGHTS_POSIX_FILE_H_

@@ -1,0 +1,259 @@
+#include "worker/worker.h"
+
+#include <grpcpp/create_channel.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "base/units.h"
+#include "base/version.h"
+#include "kernels/backend.h"
+#include "worker/coordinator_link.h"
+#include "worker/exec/executor.h"
+#include "worker/membership_client.h"
+#include "worker/parallel/gloo_collectives.h"
+
+namespace switchyard::worker {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kPollInterval(200);  // how soon a signal is seen while idle
+constexpr milliseconds kHeartbeatInterval(500);
+constexpr milliseconds kProgressInterval(100);
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "unknown";
+}
+
+int64_t MachineMemory() {
+  return int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGE_SIZE)};
+}
+
+v1::WorkerHello MakeHello(const WorkerConfig& config, kernels::Device& device) {
+  v1::WorkerHello hello;
+  hello.set_host(config.host.empty() ? HostName() : config.host);
+  hello.set_pid(getpid());
+  hello.set_wanted_rank(config.rank);
+  hello.set_backend(device.backend());
+  hello.set_isa(device.isa());
+  hello.set_memory_bytes(config.memory_bytes > 0 ? config.memory_bytes : MachineMemory() / 4 * 3);
+  hello.set_version(kVersion);
+  return hello;
+}
+
+// Tells the coordinator at a steady pace that this process lives and which step it has finished.
+class Heart {
+ public:
+  explicit Heart(CoordinatorLink& link) : link_(link), thread_([this] { Beat(); }) {}
+  ~Heart() {
+    {
+      std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  void Set(uint64_t epoch, uint64_t step) {
+    epoch_.store(epoch, std::memory_order_relaxed);
+    step_.store(step, std::memory_order_relaxed);
+  }
+
+ private:
+  void Beat() {
+    std::unique_lock lock(mutex_);
+    while (!changed_.wait_for(lock, kHeartbeatInterval, [&] { return stopped_; })) {
+      v1::WorkerMessage message;
+      message.mutable_heartbeat()->set_epoch(epoch_.load(std::memory_order_relaxed));
+      message.mutable_heartbeat()->set_step(step_.load(std::memory_order_relaxed));
+      if (!link_.Send(message)) return;
+    }
+  }
+
+  CoordinatorLink& link_;
+  std::atomic<uint64_t> epoch_{0}, step_{0};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopped_ = false;
+  std::thread thread_;
+};
+
+// The communicators of one assignment; Abort is for the link's thread.
+class Communicators {
+ public:
+  absl::Status Connect(const WorkerConfig& config, const v1::Assignment& assignment,
+                       RendezvousStore& store) {
+    const v1::Layout& layout = assignment.plan().layout();
+    const int tensor_ranks = layout.tensor_parallel();
+    const int group = assignment.rank() / tensor_ranks;
+    SY_ASSIGN_OR_RETURN(const std::shared_ptr<GlooDevice> device,
+                        OpenGlooDevice({.interface = config.interface, .host = config.host}));
+    GlooCollectivesOptions options{.name = assignment.session() + "/world",
+                                   .rank = assignment.rank(),
+                                   .size = layout.data_parallel() * tensor_ranks,
+                                   .timeout = seconds(config.peer_timeout_seconds)};
+    SY_ASSIGN_OR_RETURN(std::unique_ptr<Collectives> world, ConnectGloo(device, store, options));
+    options.name = fmt::format("{}/tensor-{}", assignment.session(), group);
+    options.rank = assignment.rank() % tensor_ranks;
+    options.size = tensor_ranks;
+    SY_ASSIGN_OR_RETURN(std::unique_ptr<Collectives> tensor, ConnectGloo(device, store, options));
+    std::lock_guard lock(mutex_);
+    world_ = std::move(world);
+    tensor_group_ = std::move(tensor);
+    return absl::OkStatus();
+  }
+
+  void Abort() {
+    std::lock_guard lock(mutex_);
+    if (world_ != nullptr) world_->Abort();
+    if (tensor_group_ != nullptr) tensor_group_->Abort();
+  }
+
+  Collectives& world() { return *world_; }
+  Collectives& tensor_group() { return *tensor_group_; }
+
+ private:
+  std::mutex mutex_;
+  std::unique_ptr<Collectives> world_, tensor_group_;
+};
+
+class Session {
+ public:
+  Session(const WorkerConfig& config, const std::atomic<bool>& stop, kernels::Ops& ops)
+      : config_(config),
+        stop_(stop),
+        ops_(ops),
+        channel_(grpc::CreateChannel(config.coordinator, grpc::InsecureChannelCredentials())),
+        store_(channel_),
+        link_(channel_, MakeHello(config, ops.device()), seconds(config.connect_seconds),
+              [this] {
+                cancel_ = true;
+                communicators_.Abort();
+              }),
+        heart_(link_) {}
+
+  absl::Status Run() {
+    const absl::Status status = JoinLoadAndServe();
+    if (!status.ok() && !absl::IsCancelled(status)) {
+      v1::WorkerMessage message;
+      message.mutable_fault()->set_message(std::string(status.message()));
+      message.mutable_fault()->set_code(static_cast<int>(status.code()));
+      link_.Send(message);
+    }
+    communicators_.Abort();
+    return status;
+  }
+
+ private:
+  absl::Status JoinLoadAndServe() {
+    SY_ASSIGN_OR_RETURN(const v1::CoordinatorMessage first, NextMessage());
+    if (first.has_shutdown()) return absl::OkStatus();
+    if (!first.has_assignment()) {
+      return absl::InternalError("the coordinator's first message is no assignment");
+    }
+    SY_RETURN_IF_ERROR(Load(first.assignment()));
+    return Serve();
+  }
+
+  absl::StatusOr<v1::CoordinatorMessage> NextMessage() {
+    while (true) {
+      absl::StatusOr<v1::CoordinatorMessage> message = link_.Next(kPollInterval);
+      if (stop_) return absl::CancelledError("stopped by a signal");
+      if (!absl::IsDeadlineExceeded(message.status()) || stream_ended()) return message;
+    }
+  }
+  bool stream_ended() const { return cancel_; }
+
+  absl::Status Load(const v1::Assignment& assignment) {
+    const v1::ShardPlan& plan = assignment.plan();
+    spdlog::info("rank {} of {}: loading {}", assignment.rank(),
+                 plan.layout().data_parallel() * plan.layout().tensor_parallel(),
+                 assignment.model_path());
+    heart_.Set(plan.epoch(), 0);
+    SendProgress(v1::LOAD_PHASE_CONNECTING_PEERS, 0, 0);
+    SY_RETURN_IF_ERROR(communicators_.Connect(config_, assignment, store_));
+    SendProgress(v1::LOAD_PHASE_READING_HEADERS, 0, 0);
+    Clock::time_point next_report;
+    ExecutorOptions options{.load_threads = config_.load_threads,
+                            .load_progress =
+                                [&](int64_t done, int64_t total) {
+                                  if (stop_) cancel_ = true;
+                                  if (Clock::now() < next_report && done < total) return;
+                                  next_report = Clock::now() + kProgressInterval;
+                                  SendProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, done, total);
+                                },
+                            .cancel = &cancel_};
+    SY_ASSIGN_OR_RETURN(
+        executor_,
+        Executor::Create(plan, assignment.rank(), assignment.model_path(), ops_,
+                         communicators_.world(), communicators_.tensor_group(), options));
+    v1::WorkerMessage message;
+    v1::WorkerReady* ready = message.mutable_ready();
+    ready->set_epoch(plan.epoch());
+    ready->set_plan_hash(plan.hash());
+    ready->set_weight_bytes(executor_->weight_bytes_read());
+    ready->set_kv_bytes(executor_->kv_bytes());
+    ready->set_activation_bytes(executor_->activation_bytes());
+    link_.Send(message);
+    spdlog::info("rank {}: ready, {} of weights, {} of cache", assignment.rank(),
+                 FormatBytes(executor_->weight_bytes_read()), FormatBytes(executor_->kv_bytes()));
+    epoch_ = plan.epoch();
+    return absl::OkStatus();
+  }
+
+  absl::Status Serve() {
+    while (true) {
+      SY_ASSIGN_OR_RETURN(const v1::CoordinatorMessage message, NextMessage());
+      if (message.has_shutdown()) {
+        spdlog::info("leaving: {}", message.shutdown().reason());
+        return absl::OkStatus();
+      }
+      if (!message.has_plan()) return absl::InternalError("a second assignment while serving");
+      SY_ASSIGN_OR_RETURN(v1::StepResult result, executor_->RunStep(message.plan()));
+      heart_.Set(epoch_, result.step());
+      v1::WorkerMessage answer;
+      *answer.mutable_result() = std::move(result);
+      link_.Send(answer);
+    }
+  }
+
+  void SendProgress(v1::LoadPhase phase, int64_t done, int64_t total) {
+    v1::WorkerMessage message;
+    message.mutable_progress()->set_phase(phase);
+    message.mutable_progress()->set_bytes_done(done);
+    message.mutable_progress()->set_bytes_total(total);
+    link_.Send(message);
+  }
+
+  const WorkerConfig& config_;
+  const std::atomic<bool>& stop_;
+  kernels::Ops& ops_;
+  std::atomic<bool> cancel_{false};  // the coordinator is gone, or a signal came while loading
+  Communicators communicators_;
+  std::unique_ptr<Executor> executor_;
+  uint64_t epoch_ = 0;
+  const std::shared_ptr<grpc::Channel> channel_;
+  MembershipClient store_;
+  CoordinatorLink link_;
+  Heart heart_;
+};
+
+}  // namespace
+
+absl::Status RunWorker(const WorkerConfig& config, const std::atomic<bool>& stop) {
+  SY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<kernels::Ops> ops,
+      kernels::MakeCpuBackend(
+          {.num_threads = config.num_threads, .first_cpu = config.first_cpu, .isa = config.isa}));
+  return Session(config, stop, *ops).Run();
+}
+
+}  // namespace switchyard::worker
