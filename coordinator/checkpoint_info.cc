@@ -1,0 +1,44 @@
+#include "coordinator/checkpoint_info.h"
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "base/units.h"
+#include "coordinator/core/plan/hf_config.h"
+
+namespace switchyard {
+namespace {
+
+constexpr int64_t kMaxConfigBytes = 16 * kMiB;
+
+// generation_config.json, or what config.json says of the same where that file is missing.
+absl::StatusOr<core::GenerationConfig> ReadGenerationConfig(const std::string& model_path,
+                                                            const std::string& config_text) {
+  const std::string path = model_path + "/generation_config.json";
+  const absl::StatusOr<std::string> text = ReadFile(path, kMaxConfigBytes);
+  if (text.ok()) return core::ParseGenerationConfig(*text, path);
+  if (!absl::IsNotFound(text.status())) return text.status();
+  return core::ParseGenerationConfig(config_text, model_path + "/config.json");
+}
+
+}  // namespace
+
+absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& model_path) {
+  CheckpointInfo info;
+  std::error_code ignored;
+  info.name = std::filesystem::canonical(model_path, ignored).filename().string();
+  const std::string config_path = model_path + "/config.json";
+  SY_ASSIGN_OR_RETURN(const std::string config, ReadFile(config_path, kMaxConfigBytes));
+  SY_ASSIGN_OR_RETURN(info.model, core::ParseHfConfig(config, config_path));
+  SY_ASSIGN_OR_RETURN(info.generation, ReadGenerationConfig(model_path, config));
+  SY_ASSIGN_OR_RETURN(info.tokenizer, text::Tokenizer::FromFiles(model_path));
+  absl::StatusOr<text::ModelChatTemplate> chat_template = text::LoadChatTemplate(model_path);
+  if (chat_template.ok()) {
+    info.chat_template = *std::move(chat_template);
+  } else if (!absl::IsNotFound(chat_template.status())) {
+    return chat_template.status();
+  }
+  return info;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,380 @@
+#include "coordinator/coordinator.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <random>
+
+namespace switchyard {
+namespace {
+
+using core::Instant;
+using std::chrono::milliseconds;
+
+constexpr size_t kMaxQueuedEvents = 16384;
+constexpr size_t kMaxQueuedWithSubmission = kMaxQueuedEvents / 2;  // the rest is for the workers
+constexpr milliseconds kTickInterval(100);
+constexpr milliseconds kAccusationGrace(1000);
+constexpr milliseconds kRateWindow(10'000);
+
+// Names one start of a cluster in the rendezvous table.
+std::string RandomSession() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
+}  // namespace
+
+Instant Coordinator::Now() {
+  return std::chrono::duration_cast<Instant>(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+Coordinator::Coordinator(CoordinatorOptions options)
+    : options_(std::move(options)),
+      workers_(*this),
+      events_(kMaxQueuedEvents),
+      membership_(options_.membership, Now()) {
+  PublishStatus();
+}
+
+Coordinator::~Coordinator() = default;
+
+absl::Status Coordinator::Run() {
+  Instant next_tick = Now() + kTickInterval;
+  while (!end_.has_value()) {
+    std::optional<Event> event = events_.Pop(std::chrono::steady_clock::time_point(next_tick));
+    while (event.has_value() && !end_.has_value()) {
+      std::visit([this](auto&& e) { Handle(std::move(e)); }, *std::move(event));
+      event = events_.Pop({});  // what else has come meanwhile
+    }
+    if (Now() >= next_tick) {
+      OnTick();
+      next_tick = Now() + kTickInterval;
+    }
+    if (!end_.has_value()) StartStep();
+  }
+  events_.Close();
+  while (std::optional<Event> event = events_.Pop({})) {  // requests that came too late
+    if (auto* submission = std::get_if<Submission>(&*event)) Handle(std::move(*submission));
+  }
+  return *end_;
+}
+
+void Coordinator::Drain() { events_.Push(DrainWanted{}); }
+
+absl::Status Coordinator::Submit(core::NewRequest request,
+                                 std::shared_ptr<core::RequestListener> listener) {
+  {
+    std::lock_guard lock(status_mutex_);
+    if (status_.state() != v1::CLUSTER_STATE_SERVING) {
+      return absl::UnavailableError(
+          fmt::format("the cluster does not serve: {}", status_.detail()));
+    }
+  }
+  if (events_.size() >= kMaxQueuedWithSubmission ||
+      !events_.TryPush(Submission{std::move(request), std::move(listener)})) {
+    return absl::ResourceExhaustedError("too many requests wait; try again later");
+  }
+  return absl::OkStatus();
+}
+
+void Coordinator::Cancel(core::RequestId id) { events_.Push(Cancellation{id}); }
+
+v1::StatusResponse Coordinator::Status() const {
+  std::lock_guard lock(status_mutex_);
+  return status_;
+}
+
+void Coordinator::OnWorkerMessage(core::ConnectionId connection, v1::WorkerMessage message) {
+  if (events_.TryPush(FromWorker{connection, std::move(message)})) return;
+  workers_.End(connection, absl::ResourceExhaustedError("the worker sends faster than is read"));
+}
+
+void Coordinator::OnWorkerGone(core::ConnectionId connection) {
+  events_.Push(WorkerGone{connection});
+}
+
+void Coordinator::Handle(Submission event) {
+  core::RequestFinish refusal{.reason = core::FinishReason::kError};
+  refusal.num_prompt_tokens = static_cast<int32_t>(event.request.prompt_tokens.size());
+  const core::RequestId id = event.request.id;
+  if (scheduler_ == nullptr || drain_until_.has_value() || end_.has_value()) {
+    refusal.status = absl::UnavailableError("the cluster is shutting down");
+  } else {
+    refusal.status = scheduler_->Admit(std::move(event.request));
+  }
+  if (!refusal.status.ok()) return event.listener->OnFinish(refusal);
+  event.listener->OnAdmitted();
+  listeners_.emplace(id, std::move(event.listener));
+}
+
+void Coordinator::Handle(Cancellation event) {
+  if (scheduler_ == nullptr) return;
+  const std::optional<core::RequestFinish> finish = scheduler_->Cancel(event.id);
+  if (finish.has_value()) FinishRequest(event.id, *finish);
+}
+
+void Coordinator::Handle(FromWorker event) {
+  const Instant now = Now();
+  membership_.OnHeard(event.connection, now);
+  const v1::WorkerMessage& message = event.message;
+  switch (message.kind_case()) {
+    case v1::WorkerMessage::kHello:
+      spdlog::info("worker on {} (pid {}) joined", message.hello().host(), message.hello().pid());
+      return CarryOut(membership_.OnJoined(event.connection, message.hello(), now));
+    case v1::WorkerMessage::kProgress:
+      return CarryOut(membership_.OnProgress(event.connection, message.progress(), now));
+    case v1::WorkerMessage::kReady:
+      return CarryOut(membership_.OnReady(event.connection, message.ready(), now));
+    case v1::WorkerMessage::kResult:
+      return OnResult(event.connection, message.result());
+    case v1::WorkerMessage::kFault:
+      return OnFault(event.connection, message.fault());
+    case v1::WorkerMessage::kHeartbeat:
+    case v1::WorkerMessage::KIND_NOT_SET:
+      return;
+  }
+}
+
+void Coordinator::OnFault(core::ConnectionId connection, const v1::WorkerFault& fault) {
+  const bool known = fault.code() > 0 && fault.code() <= 16;
+  const auto code =
+      known ? static_cast<absl::StatusCode>(fault.code()) : absl::StatusCode::kInternal;
+  const bool blames_a_peer =
+      code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded;
+  if (!blames_a_peer || RankOf(connection) < 0) {
+    return CarryOut(membership_.OnFault(connection, absl::Status(code, fault.message())));
+  }
+  if (!accusation_.has_value()) {
+    accusation_ = {.message = fault.message(), .deadline = Now() + kAccusationGrace};
+  }
+  accusation_->accusers.push_back(connection);
+}
+
+void Coordinator::Handle(WorkerGone event) {
+  // An accuser leaves after its word; whoever else goes without one is the one that was lost.
+  if (accusation_.has_value()) {
+    const std::vector<core::ConnectionId>& accusers = accusation_->accusers;
+    if (std::count(accusers.begin(), accusers.end(), event.connection) > 0) return;
+  }
+  CarryOut(membership_.OnLost(event.connection, "its connection broke"));
+  if (leave_until_.has_value()) AdvanceDrain();
+}
+
+void Coordinator::Handle(DrainWanted) {
+  if (drain_until_.has_value() || scheduler_ == nullptr) {  // impatience, or nothing runs yet
+    drain_until_ = Now();
+    if (leave_until_.has_value()) leave_until_ = Now();
+  } else {
+    spdlog::info("draining: {} requests are under way", listeners_.size());
+    drain_until_ = Now() + options_.drain_deadline;
+  }
+  AdvanceDrain();
+  PublishStatus();
+}
+
+void Coordinator::OnResult(core::ConnectionId connection, const v1::StepResult& result) {
+  const int rank = RankOf(connection);
+  if (scheduler_ == nullptr || rank < 0) return;  // the epoch is over
+  absl::StatusOr<std::optional<v1::StepResult>> merged = collector_->Add(rank, result);
+  if (!merged.ok()) return Fail(merged.status());
+  if (!merged->has_value()) return;
+  const absl::StatusOr<core::StepOutcome> outcome = scheduler_->Complete(**merged);
+  if (!outcome.ok()) return Fail(outcome.status());
+  last_step_ = result.step();
+  RecordStep(**merged);
+  Deliver(*outcome);
+}
+
+void Coordinator::RecordStep(const v1::StepResult& result) {
+  using std::chrono::microseconds;
+  const auto now = std::chrono::steady_clock::now();
+  if (step_observer_ && step_clock_.has_value()) {
+    step_observer_({.wall = std::chrono::duration_cast<microseconds>(now - *step_clock_),
+                    .compute = microseconds(result.timings().total_us()),
+                    .num_tokens = result.sampled_size()});
+  }
+  step_clock_ = now;
+}
+
+void Coordinator::Deliver(const core::StepOutcome& outcome) {
+  num_tokens_ += static_cast<int64_t>(outcome.tokens.size());
+  for (const core::RequestToken& token : outcome.tokens) {
+    const auto found = listeners_.find(token.id);
+    if (found != listeners_.end()) found->second->OnToken(token.output);
+  }
+  for (const core::RequestEnd& end : outcome.finished) FinishRequest(end.id, end.finish);
+}
+
+void Coordinator::FinishRequest(core::RequestId id, const core::RequestFinish& finish) {
+  const auto found = listeners_.find(id);
+  if (found == listeners_.end()) return;
+  const std::shared_ptr<core::RequestListener> listener = std::move(found->second);
+  listeners_.erase(found);
+  listener->OnFinish(finish);
+}
+
+void Coordinator::OnTick() {
+  const Instant now = Now();
+  if (accusation_.has_value() && now >= accusation_->deadline) {
+    const Accusation accusation = *std::move(accusation_);
+    accusation_.reset();
+    CarryOut(membership_.OnLost(accusation.accusers.front(), accusation.message));
+  }
+  CarryOut(membership_.OnTick(now));
+  if (scheduler_ != nullptr && !scheduler_->plan_under_way()) scheduler_->CheckIntegrity();
+  if (drain_until_.has_value()) AdvanceDrain();
+  PublishStatus();
+}
+
+void Coordinator::CarryOut(const core::MembershipActions& actions) {
+  for (const core::MembershipAction& action : actions) {
+    if (const auto* refuse = std::get_if<core::RefuseWorker>(&action)) {
+      spdlog::warn("refused a worker: {}", Message(refuse->reason));
+      workers_.End(refuse->connection, refuse->reason);
+    } else if (const auto* assign = std::get_if<core::AssignRanks>(&action)) {
+      Assign(*assign);
+    } else if (std::holds_alternative<core::StartServing>(action)) {
+      StartServing();
+    } else if (const auto* fail = std::get_if<core::FailCluster>(&action)) {
+      Fail(fail->reason);
+    }
+  }
+}
+
+void Coordinator::Assign(const core::AssignRanks& action) {
+  core::PlanRequest request = options_.plan;
+  if (request.kv_num_blocks == 0 && request.kv_bytes_per_rank == 0) {
+    request.memory_bytes_per_rank = action.memory_bytes;
+  }
+  absl::StatusOr<v1::ShardPlan> plan = core::MakeShardPlan(options_.model, request);
+  if (!plan.ok()) return Fail(plan.status());
+  plan_ = *std::move(plan);
+  connection_of_rank_ = action.connection_of_rank;
+  membership_.SetPlan(plan_.epoch(), plan_.hash());
+  v1::CoordinatorMessage message;
+  v1::Assignment* assignment = message.mutable_assignment();
+  *assignment->mutable_plan() = plan_;
+  assignment->set_model_path(options_.model_path);
+  assignment->set_session(RandomSession());
+  for (size_t rank = 0; rank < connection_of_rank_.size(); ++rank) {
+    assignment->set_rank(static_cast<int32_t>(rank));
+    workers_.Send(connection_of_rank_[rank], message);
+  }
+  PublishStatus();
+}
+
+void Coordinator::StartServing() {
+  rendezvous_.Clear();
+  collector_.emplace(static_cast<int>(connection_of_rank_.size()));
+  scheduler_ = std::make_unique<core::Scheduler>(
+      core::SchedulerConfig::FromPlan(plan_, options_.max_waiting));
+  spdlog::info("serving {}: {} x {} ranks, {} cache blocks of {} tokens in each group",
+               options_.model_name, plan_.layout().data_parallel(),
+               plan_.layout().tensor_parallel(), plan_.kv().num_blocks(),
+               plan_.kv().block_tokens());
+  PublishStatus();
+}
+
+void Coordinator::Fail(const absl::Status& reason) {
+  if (end_.has_value()) return;
+  spdlog::error("the cluster is over: {}", Message(reason));
+  end_ = reason;
+  PublishStatus();
+  if (scheduler_ != nullptr) {
+    const absl::Status status = absl::UnavailableError(reason.message());
+    for (const core::RequestEnd& end : scheduler_->FailAll(status)) {
+      FinishRequest(end.id, end.finish);
+    }
+    scheduler_.reset();
+  }
+  rendezvous_.Cancel();
+  workers_.EndAll(reason);
+}
+
+void Coordinator::StartStep() {
+  if (scheduler_ == nullptr || leave_until_.has_value()) return;
+  std::optional<v1::StepPlan> plan = scheduler_->NextPlan();
+  if (!plan.has_value()) {
+    if (!scheduler_->plan_under_way()) step_clock_.reset();
+    return;
+  }
+  if (!step_clock_.has_value()) step_clock_ = std::chrono::steady_clock::now();
+  collector_->Open(plan->epoch(), plan->step());
+  v1::CoordinatorMessage message;
+  *message.mutable_plan() = *std::move(plan);
+  for (const core::ConnectionId connection : connection_of_rank_) {
+    workers_.Send(connection, message);
+  }
+}
+
+void Coordinator::AdvanceDrain() {
+  const Instant now = Now();
+  if (!leave_until_.has_value()) {
+    const bool late = now >= *drain_until_;
+    const bool busy =
+        scheduler_ != nullptr && (scheduler_->HasWork() || scheduler_->plan_under_way());
+    if (busy && !late) return;
+    if (scheduler_ != nullptr) {
+      const absl::Status status = absl::UnavailableError("the server is shutting down");
+      for (const core::RequestEnd& end : scheduler_->FailAll(status)) {
+        FinishRequest(end.id, end.finish);
+      }
+    }
+    leave_until_ = now + options_.leave_deadline;
+    membership_.ExpectLeaving();
+    v1::CoordinatorMessage message;
+    message.mutable_shutdown()->set_reason("the coordinator shuts down");
+    for (const core::ConnectionId connection : connection_of_rank_) {
+      workers_.Send(connection, message);
+    }
+  }
+  if (membership_.num_members() > 0 && !connection_of_rank_.empty() && now < *leave_until_) return;
+  rendezvous_.Cancel();
+  workers_.EndAll(absl::UnavailableError("the coordinator has shut down"));
+  end_ = absl::OkStatus();
+}
+
+int Coordinator::RankOf(core::ConnectionId connection) const {
+  const auto found = std::find(connection_of_rank_.begin(), connection_of_rank_.end(), connection);
+  return found == connection_of_rank_.end() ? -1
+                                            : static_cast<int>(found - connection_of_rank_.begin());
+}
+
+void Coordinator::PublishStatus() {
+  const Instant now = Now();
+  v1::StatusResponse status;
+  status.set_state(end_.has_value() && !end_->ok() ? v1::CLUSTER_STATE_FAILED
+                   : drain_until_.has_value()      ? v1::CLUSTER_STATE_DRAINING
+                                                   : membership_.state());
+  status.set_detail(end_.has_value() && !end_->ok() ? std::string(end_->message())
+                    : drain_until_.has_value()      ? "shutting down"
+                                                    : membership_.Detail());
+  status.set_model(options_.model_name);
+  status.set_epoch(plan_.epoch());
+  status.mutable_layout()->set_data_parallel(options_.plan.data_parallel);
+  status.mutable_layout()->set_tensor_parallel(options_.plan.tensor_parallel);
+  for (v1::WorkerStatus& worker : membership_.WorkerStatuses(now)) {
+    worker.set_step(last_step_);
+    *status.add_workers() = std::move(worker);
+  }
+  if (scheduler_ != nullptr) {
+    status.set_running_requests(scheduler_->num_running());
+    status.set_waiting_requests(scheduler_->num_waiting());
+    status.set_kv_blocks_free(scheduler_->num_free_blocks());
+    status.set_kv_blocks_total(scheduler_->num_blocks());
+  }
+  token_counts_.emplace_back(now, num_tokens_);
+  while (token_counts_.size() > 2 && token_counts_.front().first + kRateWindow < now) {
+    token_counts_.pop_front();
+  }
+  const auto [then, tokens_then] = token_counts_.front();
+  if (now > then) {
+    status.set_tokens_per_second(1000.0 * static_cast<double>(num_tokens_ - tokens_then) /
+                                 static_cast<double>((now - then).count()));
+  }
+  std::lock_guard lock(status_mutex_);
+  status_ = std::move(status);
+}
+
+}  // namespace switchyard

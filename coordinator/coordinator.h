@@ -1,0 +1,159 @@
+// The coordinator's one loop: events from the gateway and from workers go into the pure core, its
+// plans and answers go out. The only thread that touches scheduler and membership; everything else
+// talks to it through a bounded queue.
+#ifndef SWITCHYARD_COORDINATOR_COORDINATOR_H_
+#define SWITCHYARD_COORDINATOR_COORDINATOR_H_
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "base/status.h"
+#include "coordinator/core/events.h"
+#include "coordinator/core/membership/membership.h"
+#include "coordinator/core/plan/sharding_planner.h"
+#include "coordinator/core/sched/scheduler.h"
+#include "coordinator/fleet/rendezvous_service.h"
+#include "coordinator/fleet/step_collector.h"
+#include "coordinator/fleet/worker_service.h"
+
+namespace switchyard {
+
+// A finished step: what the cluster spent on it, and how much of that was computing.
+struct StepRecord {
+  std::chrono::microseconds wall{
+      0};  // since the step before it was done, or since its own start after idleness
+  std::chrono::microseconds compute{0};  // the slowest rank's
+  int64_t num_tokens = 0;                // sampled
+};
+
+struct CoordinatorOptions {
+  std::string model_name;
+  std::string model_path;  // as every worker's host sees it
+  v1::ModelSpec model;
+  core::PlanRequest plan;  // with no cache size: what the workers' memory leaves
+  core::MembershipConfig membership;
+  int32_t max_waiting = 1024;
+  std::chrono::milliseconds drain_deadline = std::chrono::seconds(30);
+  std::chrono::milliseconds leave_deadline =
+      std::chrono::seconds(5);  // for workers, after their last step
+};
+
+class Coordinator final : public core::Engine, public fleet::FleetListener {
+ public:
+  explicit Coordinator(CoordinatorOptions options);
+  ~Coordinator() override;
+
+  // For the gRPC server; they live as long as the coordinator.
+  grpc::Service* worker_service() { return &workers_; }
+  grpc::Service* rendezvous_service() { return &rendezvous_; }
+
+  // Called on the loop thread after every step; must not block. REQUIRES: Run was not called yet.
+  void ObserveSteps(std::function<void(const StepRecord&)> observer) {
+    step_observer_ = std::move(observer);
+  }
+
+  // Runs the loop on the calling thread until the cluster is over. OK after Drain; else why it
+  // failed, naming the rank.
+  absl::Status Run();
+
+  // Takes no new requests, finishes those under way (until the drain deadline), sends the workers
+  // home, ends Run. Any thread; a second call ends at once what is left.
+  void Drain();
+
+  // core::Engine; any thread.
+  absl::Status Submit(core::NewRequest request,
+                      std::shared_ptr<core::RequestListener> listener) override;
+  void Cancel(core::RequestId id) override;
+  v1::StatusResponse Status() const override;
+
+ private:
+  struct Submission {
+    core::NewRequest request;
+    std::shared_ptr<core::RequestListener> listener;
+  };
+  struct Cancellation {
+    core::RequestId id;
+  };
+  struct FromWorker {
+    core::ConnectionId connection;
+    v1::WorkerMessage message;
+  };
+  struct WorkerGone {
+    core::ConnectionId connection;
+  };
+  struct DrainWanted {};
+  using Event = std::variant<Submission, Cancellation, FromWorker, WorkerGone, DrainWanted>;
+
+  // Workers said that a collective failed: very likely another one died, whose broken stream is
+  // about to show.
+  struct Accusation {
+    std::vector<core::ConnectionId> accusers;
+    std::string message;  // the first one's
+    core::Instant deadline;
+  };
+
+  void OnWorkerMessage(core::ConnectionId connection, v1::WorkerMessage message) override;
+  void OnWorkerGone(core::ConnectionId connection) override;
+
+  // Handlers of the loop.
+  void Handle(Submission event);
+  void Handle(Cancellation event);
+  void Handle(FromWorker event);
+  void Handle(WorkerGone event);
+  void Handle(DrainWanted event);
+  void OnFault(core::ConnectionId connection, const v1::WorkerFault& fault);
+  void OnResult(core::ConnectionId connection, const v1::StepResult& result);
+  void RecordStep(const v1::StepResult& result);
+  void OnTick();
+  void CarryOut(const core::MembershipActions& actions);
+  void Assign(const core::AssignRanks& action);
+  void StartServing();
+  void Fail(const absl::Status& reason);
+  void StartStep();
+  void Deliver(const core::StepOutcome& outcome);
+  void FinishRequest(core::RequestId id, const core::RequestFinish& finish);
+  void AdvanceDrain();
+  void PublishStatus();
+  int RankOf(core::ConnectionId connection) const;
+  static core::Instant Now();
+
+  const CoordinatorOptions options_;
+  fleet::WorkerService workers_;
+  fleet::RendezvousService rendezvous_;
+  BoundedQueue<Event> events_;
+
+  // Of the loop thread.
+  core::Membership membership_;
+  std::unique_ptr<core::Scheduler> scheduler_;  // while serving
+  std::optional<fleet::StepCollector> collector_;
+  v1::ShardPlan plan_;
+  std::vector<core::ConnectionId> connection_of_rank_;
+  std::unordered_map<core::RequestId, std::shared_ptr<core::RequestListener>> listeners_;
+  std::optional<Accusation> accusation_;
+  std::optional<core::Instant> drain_until_;                    // draining
+  std::optional<core::Instant> leave_until_;                    // workers were told to leave
+  std::optional<absl::Status> end_;                             // Run returns this
+  std::deque<std::pair<core::Instant, int64_t>> token_counts_;  // generated so far, at recent ticks
+  int64_t num_tokens_ = 0;
+  uint64_t last_step_ = 0;
+  std::function<void(const StepRecord&)> step_observer_;  // may be empty
+  std::optional<std::chrono::steady_clock::time_point>
+      step_clock_;  // StepRecord::wall counts from here; unset when idle
+
+  mutable std::mutex status_mutex_;
+  v1::StatusResponse status_;
+};
+
+}  // namespace switchyard
+
+#endif  // SWITCHYARD_COORDINATOR_COORDINATOR_H_

@@ -1,0 +1,158 @@
+#include "coordinator/fleet/worker_service.h"
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "proto/status_codes.h"
+
+namespace switchyard::fleet {
+
+// One worker's stream. gRPC calls the On... methods, one read and one write at a time; Send and End
+// come from the coordinator. Lives until gRPC calls OnDone; `self_` keeps it until then.
+class WorkerService::Stream final
+    : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage> {
+ public:
+  Stream(WorkerService& service, ConnectionId id, grpc::CallbackServerContext* context)
+      : service_(service), id_(id), context_(context) {}
+
+  void Begin(std::shared_ptr<Stream> self) {
+    self_ = std::move(self);
+    StartRead(&incoming_);
+  }
+
+  void Send(const v1::CoordinatorMessage& message) {
+    {
+      std::lock_guard lock(mutex_);
+      if (end_.has_value()) return;
+      if (outgoing_.size() < kMaxQueuedMessages) {
+        outgoing_.push_back(message);
+        if (!writing_) WriteNext();
+        return;
+      }
+      outgoing_.clear();
+      FinishWhenIdle(absl::ResourceExhaustedError("the worker does not read its messages"));
+    }
+    context_->TryCancel();  // the write under way may never end by itself
+  }
+
+  void End(const absl::Status& status) {
+    std::lock_guard lock(mutex_);
+    if (!end_.has_value()) FinishWhenIdle(status);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return End(absl::OkStatus());  // the worker said goodbye, or its connection broke
+    service_.listener_.OnWorkerMessage(id_, std::move(incoming_));
+    incoming_.Clear();
+    StartRead(&incoming_);
+  }
+
+  void OnWriteDone(bool ok) override {
+    std::lock_guard lock(mutex_);
+    writing_ = false;
+    if (!ok) outgoing_.clear();
+    if (!outgoing_.empty()) return WriteNext();
+    if (end_.has_value()) FinishOnce();
+  }
+
+  void OnCancel() override { End(absl::CancelledError("the worker's connection broke")); }
+
+  void OnDone() override {
+    service_.listener_.OnWorkerGone(id_);
+    service_.Forget(id_);
+    const std::shared_ptr<Stream> self = std::move(self_);  // may be the last owner
+  }
+
+ private:
+  // REQUIRES for all below: mutex_ held.
+  void WriteNext() {
+    writing_ = true;
+    current_ = std::move(outgoing_.front());
+    outgoing_.pop_front();
+    StartWrite(&current_);
+  }
+  void FinishWhenIdle(const absl::Status& status) {
+    end_ = status;
+    if (!writing_) FinishOnce();
+  }
+  void FinishOnce() {
+    if (finished_) return;
+    finished_ = true;
+    Finish(ToGrpc(*end_));
+  }
+
+  WorkerService& service_;
+  const ConnectionId id_;
+  grpc::CallbackServerContext* const context_;
+  std::shared_ptr<Stream> self_;
+  v1::WorkerMessage incoming_;
+  std::mutex mutex_;
+  std::deque<v1::CoordinatorMessage> outgoing_;
+  v1::CoordinatorMessage current_;
+  std::optional<absl::Status> end_;
+  bool writing_ = false;
+  bool finished_ = false;
+};
+
+namespace {
+
+// A stream that is over before it began.
+class Refusal final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage> {
+ public:
+  explicit Refusal(const absl::Status& status) { Finish(ToGrpc(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+WorkerService::WorkerService(FleetListener& listener) : listener_(listener) {}
+WorkerService::~WorkerService() = default;
+
+grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* WorkerService::Session(
+    grpc::CallbackServerContext* context) {
+  std::shared_ptr<Stream> stream;
+  {
+    std::lock_guard lock(mutex_);
+    if (!closed_.ok()) return new Refusal(closed_);
+    if (streams_.size() >= kMaxConnections) {
+      return new Refusal(absl::ResourceExhaustedError("too many workers are connected"));
+    }
+    const ConnectionId id = next_connection_++;
+    stream = std::make_shared<Stream>(*this, id, context);
+    streams_.emplace(id, stream);
+  }
+  stream->Begin(stream);
+  return stream.get();
+}
+
+std::shared_ptr<WorkerService::Stream> WorkerService::Find(ConnectionId connection) {
+  std::lock_guard lock(mutex_);
+  const auto found = streams_.find(connection);
+  return found == streams_.end() ? nullptr : found->second;
+}
+
+void WorkerService::Forget(ConnectionId connection) {
+  std::lock_guard lock(mutex_);
+  streams_.erase(connection);
+}
+
+void WorkerService::Send(ConnectionId connection, const v1::CoordinatorMessage& message) {
+  if (const auto stream = Find(connection)) stream->Send(message);
+}
+
+void WorkerService::End(ConnectionId connection, const absl::Status& status) {
+  if (const auto stream = Find(connection)) stream->End(status);
+}
+
+void WorkerService::EndAll(const absl::Status& status) {
+  std::vector<std::shared_ptr<Stream>> streams;
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = status;
+    for (const auto& [id, stream] : streams_) streams.push_back(stream);
+  }
+  for (const auto& stream : streams) stream->End(status);
+}
+
+}  // namespace switchyard::fleet

@@ -1,0 +1,63 @@
+// The coordinator's end of the workers' streams (proto/worker.proto): turns them into calls on a
+// listener, and sends. Decides nothing.
+#ifndef SWITCHYARD_COORDINATOR_FLEET_WORKER_SERVICE_H_
+#define SWITCHYARD_COORDINATOR_FLEET_WORKER_SERVICE_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "base/status.h"
+#include "proto/worker.grpc.pb.h"
+
+namespace switchyard::fleet {
+
+// Numbers streams over the coordinator's life, from 1.
+using ConnectionId = uint64_t;
+
+// Called on gRPC's threads, for one connection one call at a time; must not block.
+class FleetListener {
+ public:
+  virtual ~FleetListener() = default;
+  // The first message of a connection is its hello.
+  virtual void OnWorkerMessage(ConnectionId connection, v1::WorkerMessage message) = 0;
+  // Last call for a connection, whoever ended it.
+  virtual void OnWorkerGone(ConnectionId connection) = 0;
+};
+
+class WorkerService final : public v1::Worker::CallbackService {
+ public:
+  // Connections beyond this are refused.
+  static constexpr size_t kMaxConnections = 4096;
+  // Messages that wait for one slow worker; more end its connection.
+  static constexpr size_t kMaxQueuedMessages = 64;
+
+  // The listener outlives the server that runs this service.
+  explicit WorkerService(FleetListener& listener);
+  ~WorkerService() override;
+
+  // Queues a message; no effect on a connection that is gone. Thread-safe.
+  void Send(ConnectionId connection, const v1::CoordinatorMessage& message);
+  // Sends what is queued, then ends the stream with `status`. Thread-safe.
+  void End(ConnectionId connection, const absl::Status& status);
+  // Ends every stream, now and from now on.
+  void EndAll(const absl::Status& status);
+
+ private:
+  class Stream;
+  grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Session(
+      grpc::CallbackServerContext* context) override;
+  std::shared_ptr<Stream> Find(ConnectionId connection);
+  void Forget(ConnectionId connection);
+
+  FleetListener& listener_;
+  std::mutex mutex_;
+  ConnectionId next_connection_ = 1;
+  absl::Status closed_;  // not OK once EndAll was called
+  std::unordered_map<ConnectionId, std::shared_ptr<Stream>> streams_;
+};
+
+}  // namespace switchyard::fleet
+
+#endif  // SWITCHYARD_COORDINATOR_FLEET_WORKER_SERVICE_H_

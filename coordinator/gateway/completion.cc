@@ -1,0 +1,170 @@
+#include "coordinator/gateway/completion.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace switchyard::gateway {
+namespace {
+
+double Seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
+                       text::StopMatcher stop_matcher, std::shared_ptr<CompletionSink> sink)
+    : context_(context),
+      id_(++context.last_id),
+      num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
+      stop_token_ids_(spec.stop_token_ids),
+      sink_(std::move(sink)),
+      detokenizer_(*context.model->tokenizer, /*skip_special=*/true),
+      stop_matcher_(std::move(stop_matcher)),
+      started_at_(Clock::now()) {}
+
+absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
+    CompletionContext& context, CompletionSpec spec, std::shared_ptr<CompletionSink> sink) {
+  SY_CHECK(!spec.prompt_tokens.empty());
+  SY_CHECK_GE(spec.max_tokens, 1);
+  SY_ASSIGN_OR_RETURN(text::StopMatcher stop_matcher,
+                      text::StopMatcher::Create(std::move(spec.stop)));
+  std::shared_ptr<Completion> completion(
+      new Completion(context, spec, std::move(stop_matcher), std::move(sink)));
+  core::NewRequest request{.id = completion->id_,
+                           .prompt_tokens = std::move(spec.prompt_tokens),
+                           .max_tokens = spec.max_tokens,
+                           .sampling = std::move(spec.sampling),
+                           .stop_token_ids = std::move(spec.stop_token_ids)};
+  SY_RETURN_IF_ERROR(context.engine->Submit(std::move(request), completion));
+  context.metrics->CountPromptTokens(completion->num_prompt_tokens_);
+  return completion;
+}
+
+void Completion::Cancel() {
+  {
+    std::lock_guard lock(mutex_);
+    if (cancelled_) return;
+    cancelled_ = true;
+  }
+  Schedule();
+  context_.engine->Cancel(id_);
+}
+
+void Completion::OnToken(const core::TokenOutput& output) {
+  {
+    std::lock_guard lock(mutex_);
+    inbox_.push_back({output.token, Clock::now()});
+  }
+  Schedule();
+}
+
+void Completion::OnFinish(const core::RequestFinish& finish) {
+  {
+    std::lock_guard lock(mutex_);
+    SY_CHECK(!finished_) << "request " << id_ << " finished twice";
+    finished_ = finish;
+  }
+  Schedule();
+}
+
+void Completion::Schedule() {
+  {
+    std::lock_guard lock(mutex_);
+    if (draining_) return;
+    draining_ = true;
+  }
+  context_.executor->Post([self = shared_from_this()] { self->Drain(); });
+}
+
+void Completion::Drain() {
+  std::vector<Arrival> arrivals;
+  while (true) {
+    bool cancelled = false;
+    std::optional<core::RequestFinish> finish;
+    {
+      std::lock_guard lock(mutex_);
+      arrivals.clear();
+      arrivals.swap(inbox_);
+      finish = finished_;
+      cancelled = cancelled_;
+      if (arrivals.empty() && !(sink_ && (finish || cancelled))) {
+        draining_ = false;
+        return;
+      }
+    }
+    if (cancelled && sink_) {
+      context_.metrics->CountFinish("cancelled");
+      sink_ = nullptr;
+    }
+    if (sink_) Process(arrivals);
+    if (sink_ && finish) FinishAnswer(*finish);
+  }
+}
+
+void Completion::Process(const std::vector<Arrival>& arrivals) {
+  CompletionDelta delta;
+  for (const Arrival& arrival : arrivals) {
+    Observe(arrival);
+    ++num_completion_tokens_;
+    delta.tokens.push_back(arrival.token);
+    if (EndsAnswer(arrival.token))
+      continue;  // the engine's OnFinish follows; its text is no part of the answer
+    delta.text += stop_matcher_.Push(detokenizer_.Push(arrival.token));
+    if (stop_matcher_.stopped_by()) break;
+  }
+  if (!delta.tokens.empty()) sink_->OnDelta(std::move(delta));
+  if (!stop_matcher_.stopped_by()) return;
+  context_.engine->Cancel(id_);
+  End({.status = absl::OkStatus(),
+       .reason = core::FinishReason::kStop,
+       .num_prompt_tokens = num_prompt_tokens_,
+       .num_completion_tokens = num_completion_tokens_});
+}
+
+void Completion::FinishAnswer(const core::RequestFinish& finish) {
+  CompletionEnd end{.status = finish.status,
+                    .reason = finish.reason,
+                    .num_prompt_tokens = num_prompt_tokens_,
+                    .num_completion_tokens = num_completion_tokens_};
+  if (finish.reason == core::FinishReason::kError) {
+    SY_CHECK(!finish.status.ok()) << "request " << id_;
+    return End(end);
+  }
+  CompletionDelta rest;
+  rest.text = stop_matcher_.Push(detokenizer_.Flush());
+  if (stop_matcher_.stopped_by()) {
+    end.reason = core::FinishReason::kStop;
+  } else {
+    rest.text += stop_matcher_.Flush();
+  }
+  if (!rest.text.empty()) sink_->OnDelta(std::move(rest));
+  End(end);
+}
+
+void Completion::End(const CompletionEnd& end) {
+  if (!end.status.ok()) {
+    context_.metrics->CountFinish("error");
+  } else {
+    context_.metrics->CountFinish(end.reason == core::FinishReason::kStop ? "stop" : "length");
+  }
+  std::exchange(sink_, nullptr)->OnEnd(end);
+}
+
+bool Completion::EndsAnswer(int32_t token) const {
+  return std::find(stop_token_ids_.begin(), stop_token_ids_.end(), token) != stop_token_ids_.end();
+}
+
+void Completion::Observe(const Arrival& arrival) {
+  context_.metrics->CountGeneratedTokens(1);
+  if (num_completion_tokens_ == 0) {
+    context_.metrics->ObserveFirstToken(Seconds(arrival.at - started_at_));
+  } else {
+    context_.metrics->ObserveInterToken(Seconds(arrival.at - last_token_at_));
+  }
+  last_token_at_ = arrival.at;
+}
+
+}  // namespace switchyard::gateway

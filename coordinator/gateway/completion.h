@@ -1,0 +1,124 @@
+// One generation's life, the same for HTTP and gRPC: tokens in, text deltas and one end out.
+//
+//   loop thread -- OnToken --> inbox -- I/O thread --> Detokenizer -> StopMatcher -> CompletionSink
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_COMPLETION_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_COMPLETION_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "coordinator/core/events.h"
+#include "coordinator/gateway/executor.h"
+#include "coordinator/gateway/gateway_metrics.h"
+#include "coordinator/gateway/served_model.h"
+#include "coordinator/text/detokenizer.h"
+#include "coordinator/text/stop_matcher.h"
+
+namespace switchyard::gateway {
+
+// A checked generation, ready for the engine (made by request_builder).
+struct CompletionSpec {
+  std::vector<int32_t> prompt_tokens;
+  int32_t max_tokens = 0;
+  v1::SamplingParams sampling;
+  std::vector<std::string> stop;
+  std::vector<int32_t> stop_token_ids;
+};
+
+struct CompletionDelta {
+  std::string text;  // whole UTF-8; may be empty while a character or a stop text is not decided
+  std::vector<int32_t> tokens;  // all that were sampled, also those without text
+};
+
+struct CompletionEnd {
+  absl::Status status;  // not OK: the answer is broken off, `reason` says nothing
+  core::FinishReason reason = core::FinishReason::kStop;
+  int32_t num_prompt_tokens = 0;
+  int32_t num_completion_tokens = 0;
+};
+
+// Where an answer goes. Called on the executor, one call at a time; does not block.
+class CompletionSink {
+ public:
+  virtual ~CompletionSink() = default;
+  virtual void OnDelta(CompletionDelta delta) = 0;
+  // Once and last.
+  virtual void OnEnd(const CompletionEnd& end) = 0;
+};
+
+// What every completion works with; all of it outlives the last completion.
+struct CompletionContext {
+  const ServedModel* model = nullptr;
+  core::Engine* engine = nullptr;
+  Executor* executor = nullptr;
+  GatewayMetrics* metrics = nullptr;
+  std::atomic<core::RequestId> last_id{0};
+};
+
+// Held by the engine until its last call, by nobody after it. All public methods are thread-safe;
+// those of RequestListener only hand over, so the loop thread never waits for a client. The inbox
+// holds at most max_tokens tokens.
+class Completion : public core::RequestListener, public std::enable_shared_from_this<Completion> {
+ public:
+  // Submits; on error the sink is never called. REQUIRES: the spec passed request_builder.
+  static absl::StatusOr<std::shared_ptr<Completion>> Start(CompletionContext& context,
+                                                           CompletionSpec spec,
+                                                           std::shared_ptr<CompletionSink> sink);
+
+  // The client went away: ends the request, and lets go of the sink without another call once one
+  // under way is over.
+  void Cancel();
+
+  void OnAdmitted() override {}
+  void OnToken(const core::TokenOutput& output) override;
+  void OnFinish(const core::RequestFinish& finish) override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Arrival {
+    int32_t token = 0;
+    Clock::time_point at;
+  };
+
+  Completion(CompletionContext& context, const CompletionSpec& spec, text::StopMatcher stop_matcher,
+             std::shared_ptr<CompletionSink> sink);
+
+  // Has Drain run unless it is already under way.
+  void Schedule();
+  void Drain();
+  void Process(const std::vector<Arrival>& arrivals);
+  void FinishAnswer(const core::RequestFinish& finish);
+  void End(const CompletionEnd& end);
+  bool EndsAnswer(int32_t token) const;
+  void Observe(const Arrival& arrival);
+
+  CompletionContext& context_;
+  const core::RequestId id_;
+  const int32_t num_prompt_tokens_;
+  const std::vector<int32_t> stop_token_ids_;
+
+  std::mutex mutex_;
+  std::vector<Arrival> inbox_;                   // guarded by mutex_
+  std::optional<core::RequestFinish> finished_;  // guarded by mutex_
+  bool draining_ = false;                        // guarded by mutex_: Drain is posted or runs
+  bool cancelled_ = false;                       // guarded by mutex_
+
+  // Only Drain touches what follows, and it never runs twice at a time.
+  std::shared_ptr<CompletionSink> sink_;  // null once the answer is over
+  text::Detokenizer detokenizer_;
+  text::StopMatcher stop_matcher_;
+  int32_t num_completion_tokens_ = 0;
+  const Clock::time_point started_at_;
+  Clock::time_point last_token_at_;
+};
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_COMPLETION_H_

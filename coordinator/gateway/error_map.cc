@@ -1,0 +1,100 @@
+#include "coordinator/gateway/error_map.h"
+
+#include <absl/strings/cord.h>
+
+#include <iterator>
+
+#include "base/check.h"
+#include "coordinator/gateway/sse_writer.h"
+
+namespace switchyard::gateway {
+namespace {
+
+constexpr char kParamUrl[] = "switchyard.v1/param";
+constexpr char kCodeUrl[] = "switchyard.v1/code";
+
+struct Row {
+  absl::StatusCode code;
+  int http_status;
+  std::string_view type;
+  std::string_view error_code;  // OpenAI's `code`; empty: null
+};
+
+// gRPC's codes are Abseil's; only HTTP and OpenAI need a translation.
+constexpr Row kTable[] = {
+    {absl::StatusCode::kCancelled, 499, "invalid_request_error", "request_cancelled"},
+    {absl::StatusCode::kInvalidArgument, 400, "invalid_request_error", ""},
+    {absl::StatusCode::kOutOfRange, 400, "invalid_request_error", ""},
+    {absl::StatusCode::kFailedPrecondition, 400, "invalid_request_error", ""},
+    {absl::StatusCode::kNotFound, 404, "invalid_request_error", "not_found"},
+    {absl::StatusCode::kAlreadyExists, 409, "invalid_request_error", "conflict"},
+    {absl::StatusCode::kAborted, 409, "invalid_request_error", "conflict"},
+    {absl::StatusCode::kUnauthenticated, 401, "authentication_error", "invalid_api_key"},
+    {absl::StatusCode::kPermissionDenied, 403, "permission_error", "permission_denied"},
+    {absl::StatusCode::kResourceExhausted, 429, "rate_limit_error", "rate_limit_exceeded"},
+    {absl::StatusCode::kUnimplemented, 501, "server_error", "not_implemented"},
+    {absl::StatusCode::kUnavailable, 503, "server_error", "service_unavailable"},
+    {absl::StatusCode::kDeadlineExceeded, 504, "server_error", "timeout"},
+    {absl::StatusCode::kInternal, 500, "server_error", "internal_error"},
+    {absl::StatusCode::kUnknown, 500, "server_error", "internal_error"},
+    {absl::StatusCode::kDataLoss, 500, "server_error", "internal_error"},
+};
+
+const Row& RowOf(absl::StatusCode code) {
+  for (const Row& row : kTable) {
+    if (row.code == code) return row;
+  }
+  return kTable[std::size(kTable) - 1];
+}
+
+Json PayloadOr(const absl::Status& status, const char* url, std::string_view fallback) {
+  const auto payload = status.GetPayload(url);
+  if (payload && !payload->empty()) return std::string(*payload);
+  if (fallback.empty()) return nullptr;
+  return fallback;
+}
+
+Json MakeErrorObject(std::string_view message, std::string_view type, Json param, Json code) {
+  return {{"error",
+           {{"message", message},
+            {"type", type},
+            {"param", std::move(param)},
+            {"code", std::move(code)}}}};
+}
+
+}  // namespace
+
+absl::Status WithParam(absl::Status status, std::string_view param, std::string_view code) {
+  SY_CHECK(!status.ok());
+  if (!param.empty()) status.SetPayload(kParamUrl, absl::Cord(std::string(param)));
+  if (!code.empty()) status.SetPayload(kCodeUrl, absl::Cord(std::string(code)));
+  return status;
+}
+
+absl::Status ParamError(std::string_view param, std::string_view message, std::string_view code) {
+  return WithParam(absl::InvalidArgumentError(std::string(message)), param, code);
+}
+
+int HttpStatusOf(const absl::Status& status) { return RowOf(status.code()).http_status; }
+
+Json ErrorObject(const absl::Status& status) {
+  SY_CHECK(!status.ok());
+  const Row& row = RowOf(status.code());
+  return MakeErrorObject(Message(status), row.type, PayloadOr(status, kParamUrl, ""),
+                         PayloadOr(status, kCodeUrl, row.error_code));
+}
+
+HttpResponse ErrorResponse(const absl::Status& status) {
+  HttpResponse response{.status = HttpStatusOf(status), .body = DumpJson(ErrorObject(status))};
+  if (response.status == 429 || response.status == 503) response.headers = {{"Retry-After", "1"}};
+  return response;
+}
+
+int GrpcCodeOf(const absl::Status& status) { return static_cast<int>(status.code()); }
+
+std::string HttpErrorBody(int http_status, std::string_view message) {
+  const std::string_view type = http_status >= 500 ? "server_error" : "invalid_request_error";
+  return DumpJson(MakeErrorObject(message, type, nullptr, nullptr));
+}
+
+}  // namespace switchyard::gateway

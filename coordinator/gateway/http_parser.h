@@ -1,0 +1,61 @@
+// Bytes of one connection -> HTTP/1.x requests, within limits. No socket: the connection feeds it,
+// and so does the fuzz target.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_HTTP_PARSER_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_HTTP_PARSER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "coordinator/gateway/http_message.h"
+
+namespace switchyard::gateway {
+
+struct HttpParserLimits {
+  int64_t max_header_bytes = 16 << 10;  // request line and header fields
+  int64_t max_body_bytes = 8 << 20;
+};
+
+// Why a connection's bytes are no request; nothing after them can be read.
+struct HttpParseError {
+  int status = 400;  // 400 malformed, 413 body too large, 431 header too large
+  std::string message;
+};
+
+// Not thread-safe.
+class HttpParser {
+ public:
+  explicit HttpParser(const HttpParserLimits& limits);
+  ~HttpParser();
+
+  // Takes over bytes that came in. They may hold a part of a request, or several.
+  void Append(std::string_view bytes);
+
+  // The next whole request; none when more bytes are needed or `error()` is set.
+  std::optional<HttpRequest> Next();
+
+  const std::optional<HttpParseError>& error() const { return error_; }
+  // A request has begun and is not whole.
+  bool in_request() const;
+  // Bytes appended and not parsed yet.
+  size_t num_buffered() const { return buffer_.size(); }
+  // True once for each request that waits with its body for "100 Continue"; ask after Next().
+  bool TakeExpectContinue();
+
+ private:
+  struct Impl;  // the packaged parser
+
+  void Fail(int status, std::string message);
+
+  const HttpParserLimits limits_;
+  std::string buffer_;
+  std::unique_ptr<Impl> impl_;
+  std::optional<HttpParseError> error_;
+  bool expect_continue_answered_ = false;
+};
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_HTTP_PARSER_H_

@@ -1,0 +1,92 @@
+#include "coordinator/gateway/json_fields.h"
+
+#include <limits>
+
+#include "coordinator/gateway/error_map.h"
+
+namespace switchyard::gateway {
+namespace {
+
+absl::Status WrongType(const char* name, std::string_view expected, const Json& value) {
+  return ParamError(name,
+                    fmt::format("'{}' must be {}, not {}", name, expected, value.type_name()));
+}
+
+// Whether `value` is an integer that fits 32 bits.
+bool IsInt32(const Json& value) {
+  if (value.is_number_unsigned()) {
+    return value.get<uint64_t>() <= uint64_t(std::numeric_limits<int32_t>::max());
+  }
+  if (!value.is_number_integer()) return false;
+  return value.get<int64_t>() >= std::numeric_limits<int32_t>::min();  // negative here
+}
+
+}  // namespace
+
+const Json* FindField(const Json& object, const char* name) {
+  const auto it = object.find(name);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+absl::Status ReadString(const Json& object, const char* name, std::string* out) {
+  const Json* value = FindField(object, name);
+  if (value == nullptr) return absl::OkStatus();
+  if (!value->is_string()) return WrongType(name, "a string", *value);
+  *out = value->get<std::string>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadBool(const Json& object, const char* name, bool* out) {
+  const Json* value = FindField(object, name);
+  if (value == nullptr) return absl::OkStatus();
+  if (!value->is_boolean()) return WrongType(name, "true or false", *value);
+  *out = value->get<bool>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadFloat(const Json& object, const char* name, std::optional<float>* out) {
+  const Json* value = FindField(object, name);
+  if (value == nullptr) return absl::OkStatus();
+  if (!value->is_number()) return WrongType(name, "a number", *value);
+  const double number = value->get<double>();
+  constexpr double kMax = std::numeric_limits<float>::max();
+  if (number > kMax || number < -kMax) {
+    return ParamError(name, fmt::format("'{}' is out of range: {}", name, number));
+  }
+  *out = static_cast<float>(number);
+  return absl::OkStatus();
+}
+
+absl::Status ReadInt32(const Json& object, const char* name, std::optional<int32_t>* out) {
+  const Json* value = FindField(object, name);
+  if (value == nullptr) return absl::OkStatus();
+  if (!value->is_number_integer()) return WrongType(name, "an integer", *value);
+  if (!IsInt32(*value)) {
+    return ParamError(name, fmt::format("'{}' is out of range: {}", name, value->dump()));
+  }
+  *out = value->get<int32_t>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadUint64(const Json& object, const char* name, std::optional<uint64_t>* out) {
+  const Json* value = FindField(object, name);
+  if (value == nullptr) return absl::OkStatus();
+  if (!value->is_number_integer()) return WrongType(name, "an integer of 64 bits", *value);
+  *out = value->is_number_unsigned() ? value->get<uint64_t>()
+                                     : static_cast<uint64_t>(value->get<int64_t>());
+  return absl::OkStatus();
+}
+
+absl::Status ReadInt32Array(const Json& array, const char* name, std::vector<int32_t>* out) {
+  out->reserve(array.size());
+  for (const Json& item : array) {
+    if (!IsInt32(item)) {
+      return ParamError(name, fmt::format("'{}[{}]' must be a token id, not {}", name, out->size(),
+                                          item.is_number() ? item.dump() : item.type_name()));
+    }
+    out->push_back(item.get<int32_t>());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace switchyard::gateway

@@ -1,0 +1,49 @@
+// The OpenAI-compatible API: routes, and what each answers.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_HANDLER_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_HANDLER_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "coordinator/gateway/completion.h"
+#include "coordinator/gateway/executor.h"
+#include "coordinator/gateway/http_message.h"
+
+namespace switchyard::gateway {
+
+// Thread-safe. Outlives the server that calls it.
+class OpenAiHandler {
+ public:
+  // `work` runs what takes time (parsing, template, tokenizer); it is not the context's executor,
+  // so that a long prompt does not hold up other requests' answers. Both outlive the handler.
+  OpenAiHandler(CompletionContext& context, Executor& work) : context_(context), work_(work) {}
+
+  void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply);
+
+ private:
+  struct Route;
+  static const Route kRoutes[];
+
+  void Chat(HttpRequest request, std::shared_ptr<HttpReply> reply);
+  void Complete(HttpRequest request, std::shared_ptr<HttpReply> reply);
+  void ListModels(HttpRequest request, std::shared_ptr<HttpReply> reply);
+  void GetModel(HttpRequest request, std::shared_ptr<HttpReply> reply);
+  void Health(HttpRequest request, std::shared_ptr<HttpReply> reply);
+  void Metrics(HttpRequest request, std::shared_ptr<HttpReply> reply);
+
+  absl::Status StartChat(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
+  absl::Status StartCompletion(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
+  // Answers through `reply` what the completion gives, and cancels it when the client goes away.
+  absl::Status Launch(CompletionSpec spec, std::shared_ptr<CompletionSink> sink,
+                      const std::shared_ptr<HttpReply>& reply);
+
+  void Send(std::string_view route, HttpReply& reply, HttpResponse response);
+
+  CompletionContext& context_;
+  Executor& work_;
+};
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_HANDLER_H_

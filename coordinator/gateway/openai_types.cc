@@ -1,0 +1,274 @@
+#include "coordinator/gateway/openai_types.h"
+
+#include <array>
+#include <utility>
+
+#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/json_fields.h"
+#include "coordinator/gateway/unsupported_fields.h"
+#include "coordinator/text/stop_matcher.h"
+
+namespace switchyard::gateway {
+namespace {
+
+constexpr float kMaxTemperature = 2;
+
+absl::StatusOr<Json> ParseBody(std::string_view body) {
+  SY_ASSIGN_OR_RETURN(Json request, ParseJson(body));
+  if (!request.is_object()) {
+    return absl::InvalidArgumentError("the request body must be a JSON object");
+  }
+  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(request));
+  return request;
+}
+
+absl::Status ReadStop(const Json& request, std::vector<std::string>* stop) {
+  const Json* value = FindField(request, "stop");
+  if (value == nullptr) return absl::OkStatus();
+  if (value->is_string()) {
+    *stop = {value->get<std::string>()};
+    return absl::OkStatus();
+  }
+  if (!value->is_array()) return ParamError("stop", "'stop' must be a string or a list of strings");
+  for (const Json& item : *value) {
+    if (!item.is_string()) return ParamError("stop", "'stop' must hold strings only");
+    stop->push_back(item.get<std::string>());
+  }
+  return absl::OkStatus();
+}
+
+// `max_completion_tokens` is the newer name of `max_tokens`; both may stand there if they agree.
+absl::Status ReadMaxTokens(const Json& request, std::optional<int32_t>* max_tokens) {
+  std::optional<int32_t> newer;
+  SY_RETURN_IF_ERROR(ReadInt32(request, "max_tokens", max_tokens));
+  SY_RETURN_IF_ERROR(ReadInt32(request, "max_completion_tokens", &newer));
+  if (newer && *max_tokens && *newer != **max_tokens) {
+    return ParamError("max_completion_tokens",
+                      "'max_tokens' and 'max_completion_tokens' contradict each other");
+  }
+  if (newer) *max_tokens = newer;
+  return absl::OkStatus();
+}
+
+absl::Status ReadGeneration(const Json& request, GenerationFields* fields) {
+  SY_RETURN_IF_ERROR(ReadString(request, "model", &fields->model));
+  SY_RETURN_IF_ERROR(ReadMaxTokens(request, &fields->max_tokens));
+  SY_RETURN_IF_ERROR(ReadFloat(request, "temperature", &fields->temperature));
+  SY_RETURN_IF_ERROR(ReadFloat(request, "top_p", &fields->top_p));
+  SY_RETURN_IF_ERROR(ReadInt32(request, "top_k", &fields->top_k));
+  SY_RETURN_IF_ERROR(ReadUint64(request, "seed", &fields->seed));
+  SY_RETURN_IF_ERROR(ReadStop(request, &fields->stop));
+  SY_RETURN_IF_ERROR(ReadBool(request, "ignore_eos", &fields->ignore_eos));
+  return CheckGeneration(*fields);
+}
+
+absl::Status ReadDelivery(const Json& request, StreamFields* fields) {
+  SY_RETURN_IF_ERROR(ReadBool(request, "stream", &fields->stream));
+  const Json* options = FindField(request, "stream_options");
+  if (options == nullptr) return absl::OkStatus();
+  if (!options->is_object()) {
+    return ParamError("stream_options", "'stream_options' must be an object");
+  }
+  if (!fields->stream) {
+    return ParamError("stream_options", "'stream_options' needs 'stream' to be true");
+  }
+  return ReadBool(*options, "include_usage", &fields->include_usage);
+}
+
+// The text of a list of content parts. Parts are joined without a separator, as chat templates that
+// take parts do it.
+absl::StatusOr<std::string> JoinParts(const Json& parts, const std::string& where) {
+  std::string text;
+  for (const Json& part : parts) {
+    const Json* type = part.is_object() ? FindField(part, "type") : nullptr;
+    if (type == nullptr || !type->is_string()) {
+      return ParamError(where, fmt::format("a part of '{}' must be an object with a type", where));
+    }
+    if (*type != "text") {
+      return ParamError(where,
+                        fmt::format("a part of '{}' has the type {}: only text is supported", where,
+                                    type->dump(-1, ' ', true, Json::error_handler_t::replace)));
+    }
+    const Json* piece = FindField(part, "text");
+    if (piece == nullptr || !piece->is_string()) {
+      return ParamError(where, fmt::format("a text part of '{}' must have a text", where));
+    }
+    text += piece->get_ref<const std::string&>();
+  }
+  return text;
+}
+
+absl::Status CheckToolCalls(const Json& calls, const std::string& where) {
+  if (!calls.is_array()) return ParamError(where, fmt::format("'{}' must be a list", where));
+  for (const Json& call : calls) {
+    const Json* function = call.is_object() ? FindField(call, "function") : nullptr;
+    const Json* name =
+        function != nullptr && function->is_object() ? FindField(*function, "name") : nullptr;
+    if (name == nullptr || !name->is_string()) {
+      return ParamError(where, fmt::format("a call in '{}' must name its function", where));
+    }
+    const Json* arguments = FindField(*function, "arguments");
+    if (arguments == nullptr || !(arguments->is_string() || arguments->is_object())) {
+      return ParamError(where, fmt::format("a call in '{}' must have arguments", where));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckRole(Json& message, const std::string& where) {
+  static constexpr std::array kRoles = {"system", "user", "assistant", "tool"};
+  const Json* role = message.is_object() ? FindField(message, "role") : nullptr;
+  if (role == nullptr || !role->is_string()) {
+    return ParamError(where, fmt::format("'{}' must be an object with a role", where));
+  }
+  if (*role == "developer") message["role"] = "system";
+  for (const char* known : kRoles) {
+    if (message["role"] == known) return absl::OkStatus();
+  }
+  return ParamError(
+      where + ".role",
+      fmt::format("'{}.role' must be system, developer, user, assistant or tool", where));
+}
+
+absl::Status CheckMessage(Json& message, const std::string& where) {
+  SY_RETURN_IF_ERROR(CheckRole(message, where));
+  const Json* calls = FindField(message, "tool_calls");
+  if (calls != nullptr) SY_RETURN_IF_ERROR(CheckToolCalls(*calls, where + ".tool_calls"));
+  const std::string content_param = where + ".content";
+  const Json* content = FindField(message, "content");
+  if (content == nullptr) {
+    if (message["role"] == "assistant" && calls != nullptr && !calls->empty()) {
+      message["content"] = nullptr;  // what templates test for
+      return absl::OkStatus();
+    }
+    return ParamError(content_param, fmt::format("'{}' is missing", content_param));
+  }
+  if (content->is_string()) return absl::OkStatus();
+  if (!content->is_array()) {
+    return ParamError(content_param,
+                      fmt::format("'{}' must be a string or a list of text parts", content_param));
+  }
+  SY_ASSIGN_OR_RETURN(std::string text, JoinParts(*content, content_param));
+  message["content"] = std::move(text);
+  return absl::OkStatus();
+}
+
+absl::Status CheckTools(const Json& tools) {
+  if (tools.is_null()) return absl::OkStatus();
+  if (!tools.is_array()) return ParamError("tools", "'tools' must be a list");
+  for (size_t i = 0; i < tools.size(); ++i) {
+    const Json& tool = tools[i];
+    const Json* type = tool.is_object() ? FindField(tool, "type") : nullptr;
+    const Json* function = tool.is_object() ? FindField(tool, "function") : nullptr;
+    const Json* name =
+        function != nullptr && function->is_object() ? FindField(*function, "name") : nullptr;
+    if (type == nullptr || *type != "function" || name == nullptr || !name->is_string()) {
+      const std::string where = fmt::format("tools[{}]", i);
+      return ParamError(where, fmt::format("'{}' must be a function with a name", where));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTemplateKwargs(const Json& kwargs) {
+  constexpr const char* kParam = "chat_template_kwargs";
+  if (!kwargs.is_object()) return ParamError(kParam, "'chat_template_kwargs' must be an object");
+  for (const char* reserved : {"messages", "tools", "add_generation_prompt"}) {
+    if (kwargs.contains(reserved)) {
+      return ParamError(kParam, fmt::format("'chat_template_kwargs' may not set '{}'", reserved));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadChat(const Json& request, ChatFields* chat) {
+  if (const Json* messages = FindField(request, "messages")) chat->messages = *messages;
+  const Json* tools = FindField(request, "tools");
+  if (tools != nullptr) SY_RETURN_IF_ERROR(CheckTools(*tools));
+  // With the choice "none" the model shall not call: it is not told of the tools.
+  const Json* choice = FindField(request, "tool_choice");
+  if (tools != nullptr && (choice == nullptr || *choice != "none")) chat->tools = *tools;
+  chat->template_kwargs = Json::object();
+  if (const Json* kwargs = FindField(request, "chat_template_kwargs")) {
+    chat->template_kwargs = *kwargs;
+  }
+  return CheckChat(chat);
+}
+
+absl::Status ReadPrompt(const Json& request, CompletionRequest* out) {
+  const Json* prompt = FindField(request, "prompt");
+  if (prompt == nullptr) return ParamError("prompt", "'prompt' is missing");
+  if (prompt->is_string()) {
+    out->prompt = prompt->get<std::string>();
+    return absl::OkStatus();
+  }
+  if (!prompt->is_array() || prompt->empty()) {
+    return ParamError("prompt", "'prompt' must be a string or a list of token ids, not empty");
+  }
+  if (prompt->front().is_array() || (prompt->front().is_string() && prompt->size() > 1)) {
+    return ParamError("prompt",
+                      "several prompts in one request are not supported; send one request for each",
+                      kUnsupportedParameter);
+  }
+  if (prompt->front().is_string()) {
+    out->prompt = prompt->front().get<std::string>();
+    return absl::OkStatus();
+  }
+  std::vector<int32_t> tokens;
+  SY_RETURN_IF_ERROR(ReadInt32Array(*prompt, "prompt", &tokens));
+  out->prompt = std::move(tokens);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckGeneration(const GenerationFields& fields) {
+  if (fields.max_tokens && *fields.max_tokens < 1) {
+    return ParamError("max_tokens", "'max_tokens' must be at least 1");
+  }
+  // Written so that NaN, which gRPC can carry, fails too.
+  if (fields.temperature && !(*fields.temperature >= 0 && *fields.temperature <= kMaxTemperature)) {
+    return ParamError("temperature", "'temperature' must be between 0 and 2");
+  }
+  if (fields.top_p && !(*fields.top_p > 0 && *fields.top_p <= 1)) {
+    return ParamError("top_p", "'top_p' must be above 0 and at most 1");
+  }
+  if (fields.top_k && *fields.top_k < -1) {
+    return ParamError("top_k", "'top_k' must be positive, or 0 or -1 for all tokens");
+  }
+  // The matcher that will serve the request knows its own limits.
+  const auto matcher = text::StopMatcher::Create(fields.stop);
+  if (!matcher.ok()) return WithParam(matcher.status(), "stop");
+  return absl::OkStatus();
+}
+
+absl::Status CheckChat(ChatFields* chat) {
+  if (!chat->messages.is_array() || chat->messages.empty()) {
+    return ParamError("messages", "'messages' must be a list with at least one message");
+  }
+  for (size_t i = 0; i < chat->messages.size(); ++i) {
+    SY_RETURN_IF_ERROR(CheckMessage(chat->messages[i], fmt::format("messages[{}]", i)));
+  }
+  SY_RETURN_IF_ERROR(CheckTools(chat->tools));
+  return CheckTemplateKwargs(chat->template_kwargs);
+}
+
+absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_view body) {
+  SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
+  ChatCompletionRequest request;
+  SY_RETURN_IF_ERROR(ReadGeneration(json, &request.generation));
+  SY_RETURN_IF_ERROR(ReadDelivery(json, &request.delivery));
+  SY_RETURN_IF_ERROR(ReadChat(json, &request.chat));
+  return request;
+}
+
+absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body) {
+  SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
+  CompletionRequest request;
+  SY_RETURN_IF_ERROR(ReadGeneration(json, &request.generation));
+  SY_RETURN_IF_ERROR(ReadDelivery(json, &request.delivery));
+  SY_RETURN_IF_ERROR(ReadPrompt(json, &request));
+  return request;
+}
+
+}  // namespace switchyard::gateway

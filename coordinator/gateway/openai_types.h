@@ -1,0 +1,70 @@
+// OpenAI's requests as checked, typed data: everything that a body can get wrong is found here and
+// named.
+//
+// Unknown fields are ignored, as OpenAI does it. A field that is known and not supported is refused
+// unless it asks for what happens anyway, so that nothing a client asked for is dropped in silence.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_TYPES_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_TYPES_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+
+namespace switchyard::gateway {
+
+// What both endpoints, and the gRPC service, ask of a generation. Unset: the model's default.
+struct GenerationFields {
+  std::string model;                  // empty: the one that is served
+  std::optional<int32_t> max_tokens;  // unset: what the context leaves
+  std::optional<float> temperature;
+  std::optional<float> top_p;
+  std::optional<int32_t> top_k;  // 0 or -1: all
+  std::optional<uint64_t> seed;  // unset: chosen by the gateway
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+};
+
+// How an HTTP answer is delivered.
+struct StreamFields {
+  bool stream = false;
+  bool include_usage = false;  // a last chunk with the usage
+};
+
+struct ChatFields {
+  Json messages;         // an array; each content a string, or null where tool calls stand for it
+  Json tools;            // an array, or null: none
+  Json template_kwargs;  // an object, may be empty
+};
+
+struct ChatCompletionRequest {
+  GenerationFields generation;
+  StreamFields delivery;
+  ChatFields chat;
+};
+
+struct CompletionRequest {
+  GenerationFields generation;
+  StreamFields delivery;
+  std::variant<std::string, std::vector<int32_t>> prompt;
+};
+
+// All errors are INVALID_ARGUMENT, with a param where one field is at fault.
+absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_view body);
+absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body);
+
+// The checks that do not depend on the wire's form; the parsers above have made them, the gRPC
+// service calls them.
+absl::Status CheckGeneration(const GenerationFields& fields);
+// Also brings messages into the one form that ChatFields promises: text parts of a content are
+// joined, the role "developer", OpenAI's newer word for it, becomes "system".
+absl::Status CheckChat(ChatFields* chat);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_TYPES_H_

@@ -1,0 +1,104 @@
+#include "coordinator/gateway/request_builder.h"
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+#include <utility>
+
+#include "coordinator/gateway/error_map.h"
+
+namespace switchyard::gateway {
+namespace {
+
+std::tm LocalTime() {
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  return local;
+}
+
+}  // namespace
+
+absl::Status CheckModelName(const ServedModel& model, std::string_view name) {
+  if (name.empty() || name == model.name) return absl::OkStatus();
+  return WithParam(absl::NotFoundError(fmt::format("the model '{}' does not exist; '{}' is served",
+                                                   name.substr(0, 200), model.name)),
+                   "model", kModelNotFound);
+}
+
+absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const ChatFields& chat) {
+  if (model.chat_template == nullptr) {
+    return ParamError("messages", "this model has no chat template; use /v1/completions");
+  }
+  const bool has_tools = chat.tools.is_array() && !chat.tools.empty();
+  const absl::StatusOr<text::RenderedText> rendered =
+      model.chat_template->Select(has_tools).Render({.messages = chat.messages,
+                                                     .tools = has_tools ? &chat.tools : nullptr,
+                                                     .add_generation_prompt = true,
+                                                     .kwargs = &chat.template_kwargs,
+                                                     .bos_token = model.chat_template->bos_token,
+                                                     .eos_token = model.chat_template->eos_token,
+                                                     .now = LocalTime()});
+  // Whatever a template stumbles over came with the request.
+  if (!rendered.ok()) return ParamError("messages", Message(rendered.status()));
+  absl::StatusOr<std::vector<int32_t>> tokens = model.tokenizer->EncodeRendered(*rendered);
+  if (!tokens.ok()) return WithParam(tokens.status(), "messages");
+  return tokens;
+}
+
+absl::StatusOr<std::vector<int32_t>> EncodeText(const ServedModel& model, std::string_view text) {
+  if (text.empty()) return ParamError("prompt", "the prompt is empty");
+  absl::StatusOr<std::vector<int32_t>> tokens =
+      model.tokenizer->Encode(text, {.parse_special = true, .add_special_tokens = true});
+  if (!tokens.ok()) return WithParam(tokens.status(), "prompt");
+  return tokens;
+}
+
+absl::Status CheckTokens(const ServedModel& model, const std::vector<int32_t>& tokens) {
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (tokens[i] >= 0 && tokens[i] < model.vocab_size) continue;
+    return ParamError(
+        "prompt", fmt::format("token {} at position {} is outside the vocabulary of {}", tokens[i],
+                              i, model.vocab_size));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, const GenerationFields& fields,
+                                         std::vector<int32_t> prompt_tokens) {
+  const auto num_prompt_tokens = int64_t(prompt_tokens.size());
+  if (num_prompt_tokens == 0) return ParamError("prompt", "the prompt is empty");
+  const int64_t room = model.context_length - num_prompt_tokens;
+  if (room < 1) {
+    return WithParam(
+        absl::InvalidArgumentError(fmt::format("the prompt has {} tokens, and the model's context "
+                                               "of {} tokens must hold it and an answer",
+                                               num_prompt_tokens, model.context_length)),
+        "", kContextLengthExceeded);
+  }
+  if (fields.max_tokens && *fields.max_tokens > room) {
+    return ParamError(
+        "max_tokens",
+        fmt::format("'max_tokens' is {}, and a prompt of {} tokens leaves {} of the "
+                    "model's context of {} tokens",
+                    *fields.max_tokens, num_prompt_tokens, room, model.context_length),
+        kContextLengthExceeded);
+  }
+  CompletionSpec spec;
+  spec.prompt_tokens = std::move(prompt_tokens);
+  spec.max_tokens = fields.max_tokens.value_or(int32_t(room));
+  spec.sampling.set_temperature(fields.temperature.value_or(model.default_temperature));
+  spec.sampling.set_top_p(fields.top_p.value_or(model.default_top_p));
+  spec.sampling.set_top_k(std::max(0, fields.top_k.value_or(model.default_top_k)));
+  spec.sampling.set_seed(fields.seed ? *fields.seed : RandomUint64());
+  spec.stop = fields.stop;
+  if (!fields.ignore_eos) spec.stop_token_ids = model.eos_token_ids;
+  return spec;
+}
+
+uint64_t RandomUint64() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
+}  // namespace switchyard::gateway

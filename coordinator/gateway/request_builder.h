@@ -1,0 +1,40 @@
+// Checked fields of a request -> the tokens and limits that the engine gets. Shared by HTTP and
+// gRPC.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_REQUEST_BUILDER_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_REQUEST_BUILDER_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "coordinator/gateway/completion.h"
+#include "coordinator/gateway/openai_types.h"
+#include "coordinator/gateway/served_model.h"
+
+namespace switchyard::gateway {
+
+// NOT_FOUND (model_not_found) unless `name` is empty or the served model's.
+absl::Status CheckModelName(const ServedModel& model, std::string_view name);
+
+// The prompt's ids. Takes as long as its text is long: not for I/O threads.
+//   chat: the model's template, whose own text alone may spell special tokens; INVALID_ARGUMENT if
+//   it refuses the messages. text: raw text; the writer of a raw prompt may spell special tokens,
+//   and the model's start token is added. tokens: taken as they are; INVALID_ARGUMENT for one
+//   outside the vocabulary.
+absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const ChatFields& chat);
+absl::StatusOr<std::vector<int32_t>> EncodeText(const ServedModel& model, std::string_view text);
+absl::Status CheckTokens(const ServedModel& model, const std::vector<int32_t>& tokens);
+
+// INVALID_ARGUMENT if the prompt is empty, or (context_length_exceeded, with the numbers) if prompt
+// and max_tokens do not fit the context. REQUIRES: `fields` passed CheckGeneration.
+absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, const GenerationFields& fields,
+                                         std::vector<int32_t> prompt_tokens);
+
+// From the system's entropy; for seeds and answer ids.
+uint64_t RandomUint64();
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_REQUEST_BUILDER_H_

@@ -1,0 +1,39 @@
+// JSON as the gateway sends it: one line of valid UTF-8, alone or as a server-sent event.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_SSE_WRITER_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_SSE_WRITER_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/json.h"
+#include "coordinator/gateway/http_message.h"
+
+namespace switchyard::gateway {
+
+// Compact JSON; bytes that are not UTF-8 become U+FFFD, so that it never fails.
+std::string DumpJson(const Json& json);
+
+// Writes events (`data: {...}`) to one reply. The head goes out with the first of them: until then
+// the reply may still be answered with an error status. One thread at a time.
+class SseWriter {
+ public:
+  explicit SseWriter(std::shared_ptr<HttpReply> reply) : reply_(std::move(reply)) {}
+
+  bool started() const { return started_; }
+  void Event(const Json& json) { Data(DumpJson(json)); }
+  // `data: [DONE]`, and the stream's end.
+  void Done();
+  // The stream's end without [DONE], after an error event.
+  void End() { reply_->EndStream(); }
+
+ private:
+  void Data(const std::string& data);
+
+  const std::shared_ptr<HttpReply> reply_;
+  bool started_ = false;
+};
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_SSE_WRITER_H_

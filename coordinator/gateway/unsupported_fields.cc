@@ -1,0 +1,77 @@
+#include "coordinator/gateway/unsupported_fields.h"
+
+#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/json_fields.h"
+
+namespace switchyard::gateway {
+namespace {
+
+// A field, and the values (a JSON array) that ask for what happens anyway; null always does.
+struct Field {
+  const char* name;
+  const char* harmless_values;
+  const char* hint = "";
+};
+
+constexpr Field kFields[] = {
+    {"n", "[1]", "send one request for each answer"},
+    {"best_of", "[1]"},
+    {"logprobs", "[false]"},
+    {"top_logprobs", "[0]"},
+    {"echo", "[false]"},
+    {"suffix", "[\"\"]"},
+    {"presence_penalty", "[0]"},
+    {"frequency_penalty", "[0]"},
+    {"repetition_penalty", "[1]"},
+    {"logit_bias", "[{}]"},
+    {"min_p", "[0]"},
+    {"min_tokens", "[0]"},
+    {"stop_token_ids", "[[]]"},
+    {"include_stop_str_in_output", "[false]"},
+    {"skip_special_tokens", "[true]"},
+    {"add_generation_prompt", "[true]"},
+    {"continue_final_message", "[false]"},
+    {"response_format", "[{\"type\":\"text\"}]"},
+    {"tool_choice", "[\"auto\",\"none\"]"},
+    {"parallel_tool_calls", "[true]"},
+    {"functions", "[[]]", "use 'tools'"},
+    {"function_call", "[\"auto\",\"none\"]", "use 'tools'"},
+    {"reasoning_effort", "[]", "a model's switches are set in 'chat_template_kwargs'"},
+    {"enable_thinking", "[]", "set it in 'chat_template_kwargs'"},
+    {"chat_template", "[]"},
+    {"documents", "[[]]"},
+    {"modalities", "[[\"text\"]]"},
+    {"audio", "[]"},
+    {"prediction", "[]"},
+    {"web_search_options", "[]"},
+    {"guided_json", "[]"},
+    {"guided_regex", "[]"},
+    {"guided_choice", "[]"},
+    {"guided_grammar", "[]"},
+    {"structured_outputs", "[]"},
+    {"use_beam_search", "[false]"},
+    {"prompt_logprobs", "[]"},
+};
+
+bool IsHarmless(const Field& field, const Json& value) {
+  for (const Json& harmless : Json::parse(field.harmless_values)) {
+    if (value == harmless) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::Status RefuseUnsupportedFields(const Json& request) {
+  for (const Field& field : kFields) {
+    const Json* value = FindField(request, field.name);
+    if (value == nullptr || IsHarmless(field, *value)) continue;
+    const std::string hint = *field.hint == '\0' ? "" : fmt::format("; {}", field.hint);
+    return ParamError(field.name,
+                      fmt::format("this value of '{}' is not supported{}", field.name, hint),
+                      kUnsupportedParameter);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace switchyard::gateway

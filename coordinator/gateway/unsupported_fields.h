@@ -1,0 +1,16 @@
+// Request fields that clients of OpenAI-compatible servers know and Switchyard does not serve yet.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_UNSUPPORTED_FIELDS_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_UNSUPPORTED_FIELDS_H_
+
+#include "base/json.h"
+#include "base/status.h"
+
+namespace switchyard::gateway {
+
+// INVALID_ARGUMENT (code unsupported_parameter) naming the first such field whose value asks for
+// something that would not happen.
+absl::Status RefuseUnsupportedFields(const Json& request);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_UNSUPPORTED_FIELDS_H_

@@ -1,0 +1,111 @@
+// switchyard-coordinator: plans the cluster and answers its clients.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+
+#include "base/exit_code.h"
+#include "base/version.h"
+#include "coordinator/server.h"
+
+namespace {
+
+std::atomic<int> num_signals{0};
+static_assert(std::atomic<int>::is_always_lock_free, "counted in a signal handler");
+
+void CountSignal(int) { ++num_signals; }
+
+void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
+  const CLI::Range port(0, 65535);
+  app.add_option("--model", config.model_path,
+                 "Folder of the checkpoint in the published Hugging Face layout; every worker must "
+                 "see it under this path")
+      ->required();
+  app.add_option("--model-name", config.model_name,
+                 "What requests call the model (default: the folder's name)");
+  app.add_option("--host", config.host, "Address of the HTTP API")->capture_default_str();
+  app.add_option("--port", config.port, "Port of the HTTP API; 0: any free one")
+      ->capture_default_str()
+      ->check(port);
+  app.add_option("--grpc-host", config.grpc_host, "Address for workers and gRPC clients")
+      ->capture_default_str();
+  app.add_option("--grpc-port", config.grpc_port,
+                 "Port for workers and gRPC clients; 0: any free one")
+      ->capture_default_str()
+      ->check(port);
+  app.add_option("--dp", config.data_parallel, "Attention groups: each serves its own requests")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--tp", config.tensor_parallel,
+                 "Ranks that share one group's attention and dense layers")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  app.add_option("--compute", config.compute, "Arithmetic of linears: bf16, f32 or w8a8")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"bf16", "f32", "w8a8"}));
+  app.add_option("--max-batched-tokens", config.max_batched_tokens,
+                 "Tokens that one group computes in one step")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--max-running", config.max_running, "Requests that one group computes at a time")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--max-waiting", config.max_waiting,
+                 "Requests that may wait; more are answered 429")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--kv-blocks", config.kv_blocks,
+                 "Cache blocks of one group; 0: what the workers' memory leaves")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 30));
+  app.add_option("--kv-memory", config.kv_bytes,
+                 "Cache of one rank in bytes, such as 4GiB, in place of --kv-blocks")
+      ->transform(CLI::AsSizeValue(false));
+  app.add_option("--gather-seconds", config.gather_seconds,
+                 "How long to wait for all workers to join")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86400));
+  app.add_option("--load-seconds", config.load_seconds,
+                 "A worker that loads must make progress so often")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86400));
+  app.add_option("--max-silence-seconds", config.max_silence_seconds,
+                 "A worker that says nothing for so long counts as lost; it speaks twice a second")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 3600));
+  app.add_option(
+         "--drain-seconds", config.drain_seconds,
+         "On SIGTERM or Ctrl-C, requests under way may take so long; a second signal ends them")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 86400));
+  app.add_option("--announce-fd", config.announce_fd,
+                 "File descriptor that gets a JSON line with both addresses")
+      ->group("");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "The coordinator of a Switchyard cluster: waits for its workers (switchyard-worker), lays "
+      "the model over them, and serves "
+      "the OpenAI-compatible HTTP API and gRPC.\n"
+      "Example: switchyard-coordinator --model models/tiny-r1 --dp 2 --tp 2");
+  app.set_version_flag("--version", std::string(switchyard::kVersion));
+  switchyard::ServerConfig config;
+  AddOptions(app, config);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? switchyard::kExitOk : switchyard::kExitUsage;
+  }
+
+  spdlog::set_default_logger(spdlog::stderr_color_mt("coordinator"));
+  std::signal(SIGINT, CountSignal);
+  std::signal(SIGTERM, CountSignal);
+  std::signal(SIGPIPE, SIG_IGN);
+  return switchyard::ReportAndExitCode("switchyard-coordinator",
+                                       switchyard::RunServer(config, num_signals));
+}

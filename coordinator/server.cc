@@ -1,0 +1,126 @@
+#include "coordinator/server.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <ctime>
+#include <memory>
+#include <thread>
+
+#include "base/json.h"
+#include "base/version.h"
+#include "coordinator/checkpoint_info.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/gateway/gateway.h"
+#include "coordinator/step_metrics.h"
+
+namespace switchyard {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kPollInterval(50);
+constexpr milliseconds kFrontGrace(
+    2000);  // for answers (and errors) that are on their way out when the loop ends
+
+absl::StatusOr<v1::ComputeMode> ParseCompute(const std::string& name) {
+  if (name == "bf16") return v1::COMPUTE_MODE_BF16;
+  if (name == "f32") return v1::COMPUTE_MODE_F32;
+  if (name == "w8a8") return v1::COMPUTE_MODE_W8A8;
+  return absl::InvalidArgumentError(
+      fmt::format("--compute is \"{}\"; it must be bf16, f32 or w8a8", name));
+}
+
+absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
+                                               const CheckpointInfo& checkpoint) {
+  CoordinatorOptions options{
+      .model_name = config.model_name.empty() ? checkpoint.name : config.model_name,
+      .model_path = config.model_path,
+      .model = checkpoint.model,
+      .max_waiting = config.max_waiting,
+      .drain_deadline = seconds(config.drain_seconds)};
+  SY_ASSIGN_OR_RETURN(const v1::ComputeMode compute, ParseCompute(config.compute));
+  options.plan = {.data_parallel = config.data_parallel,
+                  .tensor_parallel = config.tensor_parallel,
+                  .compute = compute,
+                  .max_batched_tokens = config.max_batched_tokens,
+                  .max_running = config.max_running,
+                  .kv_num_blocks = config.kv_blocks,
+                  .kv_bytes_per_rank = config.kv_bytes};
+  options.membership = {.world = config.data_parallel * config.tensor_parallel,
+                        .version = kVersion,
+                        .gather_deadline = seconds(config.gather_seconds),
+                        .load_deadline = seconds(config.load_seconds),
+                        .max_silence = seconds(config.max_silence_seconds)};
+  // A layout that the model cannot have is refused now, and not when every worker has come.
+  core::PlanRequest probe = options.plan;
+  if (probe.kv_num_blocks == 0 && probe.kv_bytes_per_rank == 0) probe.kv_num_blocks = 1;
+  SY_RETURN_IF_ERROR(core::MakeShardPlan(options.model, probe).status());
+  return options;
+}
+
+gateway::ServedModel DescribeModel(const CheckpointInfo& checkpoint, const std::string& name) {
+  const core::GenerationConfig& generation = checkpoint.generation;
+  return {
+      .name = name,
+      .created_unix_s = std::time(nullptr),
+      .context_length = checkpoint.model.max_position_embeddings(),
+      .vocab_size = checkpoint.model.vocab_size(),
+      .eos_token_ids = generation.eos_token_ids,
+      .default_temperature =
+          generation.do_sample ? static_cast<float>(generation.temperature) : 0.0f,
+      .default_top_p = static_cast<float>(generation.top_p),
+      .default_top_k = generation.top_k,
+      .tokenizer = checkpoint.tokenizer.get(),
+      .chat_template = checkpoint.chat_template.has_value() ? &*checkpoint.chat_template : nullptr};
+}
+
+absl::Status Announce(int fd, const std::string& http, const std::string& grpc) {
+  if (fd < 0) return absl::OkStatus();
+  const std::string line = Json{{"http", http}, {"grpc", grpc}}.dump() + "\n";
+  const bool written = write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  close(fd);
+  return written ? absl::OkStatus() : absl::UnavailableError("--announce-fd cannot be written");
+}
+
+}  // namespace
+
+absl::Status RunServer(const ServerConfig& config, const std::atomic<int>& num_signals) {
+  SY_ASSIGN_OR_RETURN(const CheckpointInfo checkpoint, ReadCheckpointInfo(config.model_path));
+  SY_ASSIGN_OR_RETURN(CoordinatorOptions options, MakeOptions(config, checkpoint));
+  const gateway::ServedModel model = DescribeModel(checkpoint, options.model_name);
+
+  Coordinator coordinator(std::move(options));
+  SY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<gateway::Gateway> gateway,
+      gateway::Gateway::Start({.http = {.host = config.host, .port = config.port},
+                               .grpc = {.host = config.grpc_host, .port = config.grpc_port}},
+                              model, coordinator,
+                              {coordinator.worker_service(), coordinator.rendezvous_service()}));
+  StepMetrics step_metrics(gateway->metrics().registry());
+  coordinator.ObserveSteps([&](const StepRecord& step) { step_metrics.Observe(step); });
+  const std::string http_address = fmt::format("{}:{}", config.host, gateway->http_port());
+  const std::string grpc_address = fmt::format("{}:{}", config.grpc_host, gateway->grpc_port());
+  spdlog::info("HTTP on {}, gRPC on {}; waiting for {} workers", http_address, grpc_address,
+               config.data_parallel * config.tensor_parallel);
+  SY_RETURN_IF_ERROR(Announce(config.announce_fd, http_address, grpc_address));
+
+  absl::Status result;
+  std::atomic<bool> ended{false};
+  std::thread loop([&] {
+    result = coordinator.Run();
+    ended = true;
+  });
+  for (int seen = 0; !ended; std::this_thread::sleep_for(kPollInterval)) {
+    gateway->SetServing(coordinator.Status().state() == v1::CLUSTER_STATE_SERVING);
+    for (const int now = num_signals; seen < now; ++seen) coordinator.Drain();
+  }
+  loop.join();
+  gateway->SetServing(false);
+  gateway->Shutdown(kFrontGrace);
+  return result;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,42 @@
+// A coordinator process: reads the checkpoint's small files, opens the two fronts (HTTP, gRPC),
+// runs the loop, shuts down in order.
+#ifndef SWITCHYARD_COORDINATOR_SERVER_H_
+#define SWITCHYARD_COORDINATOR_SERVER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "base/status.h"
+
+namespace switchyard {
+
+struct ServerConfig {
+  std::string model_path;
+  std::string model_name;               // what requests call it; empty: the folder's name
+  std::string host = "127.0.0.1";       // of the HTTP API
+  int port = 8000;                      // 0: the system picks one
+  std::string grpc_host = "127.0.0.1";  // of workers, gRPC clients and `switchyard status`
+  int grpc_port = 7070;
+  int data_parallel = 1;
+  int tensor_parallel = 1;
+  std::string compute = "bf16";  // or f32, w8a8
+  int max_batched_tokens = 512;  // of one group in one step
+  int max_running = 64;          // requests of one group at a time
+  int max_waiting = 1024;
+  int kv_blocks = 0;         // of one group; 0: what memory leaves
+  int64_t kv_bytes = 0;      // of one rank, in place of kv_blocks
+  int gather_seconds = 120;  // for all workers to join
+  int load_seconds = 60;     // a loading worker makes progress so often
+  int drain_seconds = 30;
+  int max_silence_seconds = 10;  // a worker that says nothing for so long counts as lost
+  int announce_fd = -1;  // a JSON line with both addresses is written there once they listen
+};
+
+// Serves until `num_signals` is over 0 (then drains; over 1: at once) or the cluster is lost.
+// Returns OK after a drain.
+absl::Status RunServer(const ServerConfig& config, const std::atomic<int>& num_signals);
+
+}  // namespace switchyard
+
+#endif  // SWITCHYARD_COORDINATOR_SERVER_H_

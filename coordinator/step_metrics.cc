@@ -1,0 +1,33 @@
+#include "coordinator/step_metrics.h"
+
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+namespace switchyard {
+namespace {
+
+prometheus::Histogram& AddHistogram(prometheus::Registry& registry, const char* name,
+                                    const char* help) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
+      {}, prometheus::Histogram::BucketBoundaries{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                                  0.1, 0.25, 0.5, 1, 2.5, 5, 10});
+}
+
+double Seconds(std::chrono::microseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+StepMetrics::StepMetrics(prometheus::Registry& registry)
+    : wall_(AddHistogram(registry, "switchyard_step_seconds",
+                         "From the end of one step to the end of the next, idle time left out")),
+      compute_(AddHistogram(registry, "switchyard_step_compute_seconds",
+                            "Of that, computing on the slowest worker")) {}
+
+void StepMetrics::Observe(const StepRecord& step) {
+  wall_.Observe(Seconds(step.wall));
+  compute_.Observe(Seconds(step.compute));
+}
+
+}  // namespace switchyard

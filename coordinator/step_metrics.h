@@ -1,0 +1,29 @@
+// How long steps take, for operators: two histograms whose difference is what the cluster spends beside computing.
+#ifndef SWITCHYARD_COORDINATOR_STEP_METRICS_H_
+#define SWITCHYARD_COORDINATOR_STEP_METRICS_H_
+
+#include "coordinator/coordinator.h"
+
+namespace prometheus {
+class Histogram;
+class Registry;
+}  // namespace prometheus
+
+namespace switchyard {
+
+class StepMetrics {
+ public:
+  // `registry` outlives this.
+  explicit StepMetrics(prometheus::Registry& registry);
+
+  // For Coordinator::ObserveSteps. Takes a lock that only a scrape contends for.
+  void Observe(const StepRecord& step);
+
+ private:
+  prometheus::Histogram& wall_;
+  prometheus::Histogram& compute_;
+};
+
+}  // namespace switchyard
+
+#endif  // SWITCHYARD_COORDINATOR_STEP_METRICS_H_

@@ -1,0 +1,297 @@
+// The coordinator's loop with scripted workers at the other end of real streams.
+#include "coordinator/coordinator.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <thread>
+
+#include "base/version.h"
+#include "coordinator/checkpoint_info.h"
+#include "tests/testing/fake_worker.h"
+#include "tests/testing/local_server.h"
+
+namespace switchyard {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::FakeWorker;
+
+constexpr int kWorld = 4;  // 2 x 2
+constexpr int32_t kToken = 77;
+
+// Keeps what one request was told.
+class Answer final : public core::RequestListener {
+ public:
+  void OnAdmitted() override {}
+  void OnToken(const core::TokenOutput& output) override {
+    std::lock_guard lock(mutex_);
+    tokens_.push_back(output.token);
+  }
+  void OnFinish(const core::RequestFinish& finish) override {
+    std::lock_guard lock(mutex_);
+    finish_ = finish;
+    changed_.notify_all();
+  }
+
+  // Its end; status DEADLINE_EXCEEDED if none comes.
+  core::RequestFinish Wait() {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, seconds(20), [&] { return finish_.has_value(); })) {
+      return {.reason = core::FinishReason::kError,
+              .status = absl::DeadlineExceededError("the request did not end")};
+    }
+    return *finish_;
+  }
+  std::vector<int32_t> tokens() {
+    std::lock_guard lock(mutex_);
+    return tokens_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<int32_t> tokens_;
+  std::optional<core::RequestFinish> finish_;
+};
+
+class CoordinatorTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    absl::StatusOr<CheckpointInfo> checkpoint =
+        ReadCheckpointInfo(SWITCHYARD_SOURCE_DIR "/models/tiny-r1");
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    CoordinatorOptions options{
+        .model_name = "tiny-r1", .model_path = "somewhere", .model = checkpoint->model};
+    options.plan = {.data_parallel = 2,
+                    .tensor_parallel = 2,
+                    .max_batched_tokens = 64,
+                    .max_running = 8,
+                    .kv_num_blocks = 64};
+    options.membership = {.world = kWorld, .version = kVersion};
+    coordinator_.emplace(std::move(options));
+    server_.emplace(std::vector<grpc::Service*>{coordinator_->worker_service(),
+                                                coordinator_->rendezvous_service()});
+    loop_ = std::thread([this] { result_ = coordinator_->Run(); });
+  }
+
+  void TearDown() override {
+    coordinator_->Drain();
+    coordinator_->Drain();
+    End().IgnoreError();
+    workers_.clear();
+    server_.reset();
+  }
+
+  // What Run returned.
+  absl::Status End() {
+    if (loop_.joinable()) loop_.join();
+    return result_;
+  }
+
+  FakeWorker& Connect() {
+    return *workers_.emplace_back(std::make_unique<FakeWorker>(server_->NewChannel()));
+  }
+
+  // All ranks join and get their assignment; worker(r) is rank r.
+  void Gather() {
+    for (int rank = 0; rank < kWorld; ++rank) Connect().SendHello(rank, kVersion);
+    for (int rank = 0; rank < kWorld; ++rank) {
+      const auto message = worker(rank).Read();
+      ASSERT_TRUE(message.has_value() && message->has_assignment());
+      EXPECT_EQ(message->assignment().rank(), rank);
+      EXPECT_EQ(message->assignment().model_path(), "somewhere");
+      assignment_ = message->assignment();
+    }
+  }
+
+  void Serve() {
+    ASSERT_NO_FATAL_FAILURE(Gather());
+    for (int rank = 0; rank < kWorld; ++rank) worker(rank).SendReady(assignment_);
+    ASSERT_TRUE(WaitForState(v1::CLUSTER_STATE_SERVING));
+  }
+
+  bool WaitForState(v1::ClusterState state) {
+    for (int i = 0; i < 2000 && coordinator_->Status().state() != state; ++i) {
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return coordinator_->Status().state() == state;
+  }
+
+  std::shared_ptr<Answer> Ask(core::RequestId id, int32_t max_tokens) {
+    auto answer = std::make_shared<Answer>();
+    core::NewRequest request{.id = id, .prompt_tokens = {1, 2, 3}, .max_tokens = max_tokens};
+    const absl::Status status = coordinator_->Submit(std::move(request), answer);
+    EXPECT_TRUE(status.ok()) << status;
+    return answer;
+  }
+
+  // Every rank reads the same plan.
+  v1::StepPlan ReadPlan() {
+    v1::StepPlan plan;
+    for (int rank = 0; rank < kWorld; ++rank) {
+      const auto message = worker(rank).Read();
+      EXPECT_TRUE(message.has_value() && message->has_plan()) << "rank " << rank;
+      if (!message.has_value()) continue;
+      if (rank > 0) {
+        EXPECT_EQ(message->plan().SerializeAsString(), plan.SerializeAsString());
+      }
+      plan = message->plan();
+    }
+    return plan;
+  }
+
+  FakeWorker& worker(int index) { return *workers_[index]; }
+
+  std::optional<Coordinator> coordinator_;
+  std::optional<testing::LocalServer> server_;
+  std::vector<std::unique_ptr<FakeWorker>> workers_;
+  v1::Assignment assignment_;
+  absl::Status result_;
+  std::thread loop_;
+};
+
+TEST_F(CoordinatorTest, RequestRunsThroughStepsAndTheClusterLeavesInOrder) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto answer = Ask(1, 2);
+  for (uint64_t step = 1; step <= 2; ++step) {
+    const v1::StepPlan plan = ReadPlan();
+    EXPECT_EQ(plan.step(), step);
+    for (int rank = 0; rank < kWorld; ++rank) worker(rank).SendResult(plan, rank, kToken);
+  }
+  const core::RequestFinish finish = answer->Wait();
+  EXPECT_TRUE(finish.status.ok()) << finish.status;
+  EXPECT_EQ(finish.reason, core::FinishReason::kLength);
+  EXPECT_EQ(answer->tokens(), (std::vector<int32_t>{kToken, kToken}));
+
+  coordinator_->Drain();
+  for (int rank = 0; rank < kWorld; ++rank) {
+    const auto message = worker(rank).Read();
+    ASSERT_TRUE(message.has_value());
+    EXPECT_TRUE(message->has_shutdown());
+    worker(rank).Leave();
+  }
+  EXPECT_TRUE(End().ok()) << result_;
+}
+
+TEST_F(CoordinatorTest, DrainFinishesWhatIsUnderWayAndTakesNothingNew) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto answer = Ask(1, 1);
+  const v1::StepPlan plan = ReadPlan();
+  coordinator_->Drain();
+  ASSERT_TRUE(WaitForState(v1::CLUSTER_STATE_DRAINING));
+  EXPECT_TRUE(absl::IsUnavailable(coordinator_->Submit(
+      {.id = 2, .prompt_tokens = {1}, .max_tokens = 1}, std::make_shared<Answer>())));
+  for (int rank = 0; rank < kWorld; ++rank) worker(rank).SendResult(plan, rank, kToken);
+  EXPECT_TRUE(answer->Wait().status.ok());
+  for (int rank = 0; rank < kWorld; ++rank) EXPECT_TRUE(worker(rank).Read()->has_shutdown());
+}
+
+TEST_F(CoordinatorTest, RequestsAreRefusedWhileWorkersAreMissing) {
+  Connect().SendHello(0, kVersion);
+  const absl::Status status = coordinator_->Submit({.id = 1, .prompt_tokens = {1}, .max_tokens = 1},
+                                                   std::make_shared<Answer>());
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+}
+
+TEST_F(CoordinatorTest, WorkerThatDoesNotFitIsRefusedAndAnotherTakesItsPlace) {
+  FakeWorker& old = Connect();
+  old.SendHello(0, "0.0.1");
+  const absl::Status version = old.WaitForEnd();
+  EXPECT_TRUE(absl::IsFailedPrecondition(version)) << version;
+  EXPECT_NE(Message(version).find("0.0.1"), std::string_view::npos) << version;
+
+  FakeWorker& first = Connect();
+  first.SendHello(1, kVersion, "avx2");
+  for (int i = 0; i < 2000 && coordinator_->Status().workers_size() == 0; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  FakeWorker& other = Connect();
+  other.SendHello(2, kVersion, "portable");
+  const absl::Status isa = other.WaitForEnd();
+  EXPECT_TRUE(absl::IsFailedPrecondition(isa)) << isa;
+  EXPECT_NE(Message(isa).find("portable"), std::string_view::npos) << isa;
+}
+
+TEST_F(CoordinatorTest, WorkersFaultWhileLoadingIsTheClustersWithItsRank) {
+  ASSERT_NO_FATAL_FAILURE(Gather());
+  worker(2).SendFault(absl::StatusCode::kInvalidArgument, "model-2.safetensors: truncated");
+  const absl::Status status = End();
+  EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+  EXPECT_NE(Message(status).find("rank 2 (host host-2, pid 102)"), std::string_view::npos)
+      << status;
+  EXPECT_NE(Message(status).find("model-2.safetensors: truncated"), std::string_view::npos);
+  EXPECT_FALSE(worker(0).WaitForEnd().ok());
+}
+
+TEST_F(CoordinatorTest, BrokenConnectionEndsRequestsAndNamesTheRank) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto answer = Ask(1, 100);
+  ReadPlan();
+  worker(1).Break();
+  const core::RequestFinish finish = answer->Wait();
+  EXPECT_EQ(finish.reason, core::FinishReason::kError);
+  EXPECT_TRUE(absl::IsUnavailable(finish.status)) << finish.status;
+  EXPECT_NE(Message(finish.status).find("rank 1 "), std::string_view::npos) << finish.status;
+  EXPECT_TRUE(absl::IsUnavailable(End())) << result_;
+}
+
+TEST_F(CoordinatorTest, AccusedPeerIsNamedAndNoneOfItsAccusers) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  // Both neighbours notice first and leave; the coordinator sees rank 1's connection break last.
+  for (const int accuser : {0, 2}) {
+    worker(accuser).SendFault(absl::StatusCode::kUnavailable, "a peer closed its connection");
+    worker(accuser).Leave();
+  }
+  worker(1).Break();
+  const absl::Status status = End();
+  EXPECT_NE(Message(status).find("rank 1 "), std::string_view::npos) << status;
+}
+
+TEST_F(CoordinatorTest, AccuserIsNamedWhenNobodyElseWasLost) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  worker(2).SendFault(absl::StatusCode::kDeadlineExceeded, "rank 0 did not answer");
+  const absl::Status status = End();
+  EXPECT_NE(Message(status).find("rank 2 "), std::string_view::npos) << status;
+  EXPECT_NE(Message(status).find("rank 0 did not answer"), std::string_view::npos) << status;
+}
+
+TEST_F(CoordinatorTest, NonsenseResultsEndTheClusterAndNotTheProcess) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto answer = Ask(1, 100);
+  const v1::StepPlan plan = ReadPlan();
+  for (int rank = 0; rank < kWorld; ++rank) worker(rank).SendResult(plan, rank, 1 << 30);
+  EXPECT_EQ(answer->Wait().reason, core::FinishReason::kError);
+  EXPECT_TRUE(absl::IsInternal(End())) << result_;
+}
+
+TEST_F(CoordinatorTest, ResultThatNobodyAskedForEndsTheCluster) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  v1::StepPlan plan;
+  plan.set_epoch(assignment_.plan().epoch());
+  plan.set_step(9);
+  worker(1).SendResult(plan, 1, kToken);
+  EXPECT_TRUE(absl::IsInternal(End())) << result_;
+}
+
+TEST_F(CoordinatorTest, SecondHelloEndsTheClusterAndNotTheProcess) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  worker(0).SendHello(0, kVersion);
+  const absl::Status status = End();
+  EXPECT_NE(Message(status).find("rank 0 "), std::string_view::npos) << status;
+}
+
+TEST_F(CoordinatorTest, StrangersWithoutHelloChangeNothing) {
+  FakeWorker& stranger = Connect();
+  v1::WorkerMessage message;
+  stranger.Send(message);
+  stranger.SendReady({});
+  stranger.SendResult({}, 0, 1);
+  stranger.SendFault(absl::StatusCode::kInternal, "boo");
+  workers_.clear();
+  ASSERT_NO_FATAL_FAILURE(Serve());
+}
+
+}  // namespace
+}  // namespace switchyard

@@ -1,0 +1,136 @@
+#include "coordinator/fleet/worker_service.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <string>
+#include <vector>
+
+#include "tests/testing/fake_worker.h"
+#include "tests/testing/local_server.h"
+
+namespace switchyard::fleet {
+namespace {
+
+using testing::FakeWorker;
+
+// Writes down what it hears, one line each.
+class Scribe final : public FleetListener {
+ public:
+  void OnWorkerMessage(ConnectionId connection, v1::WorkerMessage message) override {
+    const std::string what = message.has_hello() ? message.hello().host()
+                             : message.has_heartbeat()
+                                 ? fmt::format("step {}", message.heartbeat().step())
+                                 : "other";
+    Write(fmt::format("{}: {}", connection, what));
+  }
+  void OnWorkerGone(ConnectionId connection) override {
+    Write(fmt::format("{}: gone", connection));
+  }
+
+  // The lines so far, once there are `count`, or after 20 seconds.
+  std::vector<std::string> Wait(size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(20), [&] { return lines_.size() >= count; });
+    return lines_;
+  }
+
+ private:
+  void Write(std::string line) {
+    std::lock_guard lock(mutex_);
+    lines_.push_back(std::move(line));
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> lines_;
+};
+
+using Lines = std::vector<std::string>;
+
+class WorkerServiceTest : public ::testing::Test {
+ protected:
+  static v1::WorkerMessage Heartbeat(uint64_t step) {
+    v1::WorkerMessage message;
+    message.mutable_heartbeat()->set_step(step);
+    return message;
+  }
+  static v1::CoordinatorMessage Plan(uint64_t step) {
+    v1::CoordinatorMessage message;
+    message.mutable_plan()->set_step(step);
+    return message;
+  }
+
+  Scribe scribe_;
+  WorkerService service_{scribe_};
+  testing::LocalServer server_{{&service_}};
+};
+
+TEST_F(WorkerServiceTest, MessagesComeInOrderAndGoneComesLast) {
+  FakeWorker worker(server_.NewChannel());
+  worker.SendHello(5, "1");
+  for (uint64_t step = 1; step <= 20; ++step) worker.Send(Heartbeat(step));
+  EXPECT_EQ(scribe_.Wait(21).size(), 21u);
+  worker.Break();
+  const Lines lines = scribe_.Wait(22);
+  ASSERT_EQ(lines.size(), 22u);
+  EXPECT_EQ(lines.front(), "1: host-5");
+  for (uint64_t step = 1; step <= 20; ++step)
+    EXPECT_EQ(lines[step], fmt::format("1: step {}", step));
+  EXPECT_EQ(lines.back(), "1: gone");
+}
+
+TEST_F(WorkerServiceTest, SendsInOrderThenEndsWithTheReason) {
+  FakeWorker worker(server_.NewChannel());
+  worker.SendHello(0, "1");
+  ASSERT_EQ(scribe_.Wait(1).size(), 1u);
+  for (uint64_t step = 1; step <= 20; ++step) service_.Send(1, Plan(step));
+  service_.End(1, absl::FailedPreconditionError("rank 0 is taken"));
+  service_.Send(1, Plan(21));  // too late
+  for (uint64_t step = 1; step <= 20; ++step) {
+    const auto message = worker.Read();
+    ASSERT_TRUE(message.has_value());
+    EXPECT_EQ(message->plan().step(), step);
+  }
+  EXPECT_FALSE(worker.Read().has_value());
+  EXPECT_EQ(worker.WaitForEnd(), absl::FailedPreconditionError("rank 0 is taken"));
+  EXPECT_EQ(scribe_.Wait(2), (Lines{"1: host-0", "1: gone"}));
+}
+
+TEST_F(WorkerServiceTest, ConnectionsAreToldApart) {
+  FakeWorker first(server_.NewChannel());
+  first.SendHello(0, "1");
+  scribe_.Wait(1);
+  FakeWorker second(server_.NewChannel());
+  second.SendHello(1, "1");
+  EXPECT_EQ(scribe_.Wait(2), (Lines{"1: host-0", "2: host-1"}));
+  service_.Send(2, Plan(7));
+  EXPECT_EQ(second.Read()->plan().step(), 7u);
+  service_.Send(3, Plan(8));  // nobody: no effect
+  service_.End(3, absl::InternalError("nobody"));
+}
+
+TEST_F(WorkerServiceTest, EndAllEndsEveryStreamNowAndLater) {
+  FakeWorker open(server_.NewChannel());
+  open.SendHello(0, "1");
+  scribe_.Wait(1);
+  service_.EndAll(absl::UnavailableError("over"));
+  EXPECT_EQ(open.WaitForEnd(), absl::UnavailableError("over"));
+  FakeWorker late(server_.NewChannel());
+  EXPECT_EQ(late.WaitForEnd(), absl::UnavailableError("over"));
+  EXPECT_EQ(scribe_.Wait(2), (Lines{"1: host-0", "1: gone"}));
+}
+
+TEST_F(WorkerServiceTest, WorkerThatDoesNotReadIsCutOff) {
+  FakeWorker worker(server_.NewChannel());
+  worker.SendHello(0, "1");
+  ASSERT_EQ(scribe_.Wait(1).size(), 1u);
+  v1::CoordinatorMessage large;
+  large.mutable_shutdown()->set_reason(std::string(1 << 20, 'x'));
+  for (size_t i = 0; i < 2 * WorkerService::kMaxQueuedMessages; ++i) service_.Send(1, large);
+  EXPECT_EQ(scribe_.Wait(2), (Lines{"1: host-0", "1: gone"}));  // without the worker's doing
+}
+
+}  // namespace
+}  // namespace switchyard::fleet

@@ -1,0 +1,83 @@
+#include "tests/coordinator/gateway/api_fixture.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "coordinator/gateway/error_map.h"
+
+namespace switchyard::gateway {
+
+const ServedModel& TinyModel() {
+  static const ServedModel* const kModel = [] {
+    const std::string dir = std::string(SWITCHYARD_SOURCE_DIR) + "/models/tiny-r1";
+    auto tokenizer = text::Tokenizer::FromFiles(dir);
+    SY_CHECK(tokenizer.ok()) << Message(tokenizer.status());
+    auto chat_template = text::LoadChatTemplate(dir);
+    SY_CHECK(chat_template.ok()) << Message(chat_template.status());
+    return new ServedModel{.name = "tiny-r1",
+                           .created_unix_s = 1700000000,
+                           .context_length = 64,
+                           .vocab_size = 4096,
+                           .eos_token_ids = {kEos},
+                           .default_temperature = 0.6f,
+                           .default_top_p = 0.95f,
+                           .tokenizer = tokenizer->release(),
+                           .chat_template = new text::ModelChatTemplate(*std::move(chat_template))};
+  }();
+  return *kModel;
+}
+
+std::vector<int32_t> Tokens(std::string_view text) {
+  return TinyModel().tokenizer->Encode(text, {}).value();
+}
+
+std::vector<int32_t> TokensThenEos(std::string_view text) {
+  std::vector<int32_t> tokens = Tokens(text);
+  tokens.push_back(kEos);
+  return tokens;
+}
+
+ApiFixture::ApiFixture() {
+  context_.model = &model_;
+  context_.engine = engine_.get();
+  context_.executor = &io_;
+  context_.metrics = &metrics_;
+}
+
+// The threads stop before the engine that they call; the engine goes before the threads that its
+// listeners post to.
+ApiFixture::~ApiFixture() {
+  http_.reset();
+  work_.Stop();
+  io_.Stop();
+}
+
+void ApiFixture::StartHttp(HttpServerOptions options) {
+  options.error_body = HttpErrorBody;
+  auto server = HttpServer::Start(
+      std::move(options),
+      [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {
+        handler_.Handle(std::move(request), std::move(reply));
+      },
+      io_);
+  ASSERT_TRUE(server.ok()) << server.status();
+  http_ = *std::move(server);
+}
+
+testing::HttpAnswer ApiFixture::Ask(std::string_view request) {
+  testing::HttpClient client(http_->port());
+  EXPECT_TRUE(client.Send(request));
+  const auto answer = client.ReadAnswer();
+  EXPECT_TRUE(answer) << "no whole answer";
+  return answer.value_or(testing::HttpAnswer{});
+}
+
+Json ApiFixture::AskJson(std::string_view path, std::string_view body, int expected_status) {
+  const testing::HttpAnswer answer = Ask(testing::Post(path, body));
+  EXPECT_EQ(answer.status, expected_status) << answer.body;
+  auto json = ParseJson(answer.body);
+  EXPECT_TRUE(json.ok()) << answer.body;
+  return json.ok() ? *std::move(json) : Json();
+}
+
+}  // namespace switchyard::gateway

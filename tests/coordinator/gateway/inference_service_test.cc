@@ -1,0 +1,216 @@
+// The gRPC services over a real channel: the bundled model's tokenizer and template, scripted
+// answers in place of the cluster.
+#include "coordinator/gateway/inference_service.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include "coordinator/gateway/admin_service.h"
+#include "coordinator/gateway/gateway.h"
+#include "coordinator/gateway/grpc_front.h"
+#include "proto/admin.grpc.pb.h"
+#include "proto/inference.grpc.pb.h"
+#include "tests/coordinator/gateway/api_fixture.h"
+
+namespace switchyard::gateway {
+namespace {
+
+using switchyard::testing::FakeAnswer;
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::HasSubstr;
+
+// Bounds every call, so that a hang fails.
+std::unique_ptr<grpc::ClientContext> Context() {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  return context;
+}
+
+v1::GenerateRequest ChatRequest(const std::string& content) {
+  v1::GenerateRequest request;
+  v1::ChatMessage* message = request.mutable_chat()->add_messages();
+  message->set_role("user");
+  message->set_content(content);
+  return request;
+}
+
+struct Answer {
+  grpc::Status status;
+  std::string text;
+  std::vector<int32_t> tokens;
+  v1::GenerateResponse last;
+};
+
+class InferenceServiceTest : public ApiFixture {
+ protected:
+  void SetUp() override {
+    auto front = GrpcFront::Start({}, {inference_.service(), admin_.service()});
+    ASSERT_TRUE(front.ok()) << front.status();
+    front_ = *std::move(front);
+    channel_ = grpc::CreateChannel(fmt::format("127.0.0.1:{}", front_->port()),
+                                   grpc::InsecureChannelCredentials());
+    stub_ = v1::Inference::NewStub(channel_);
+  }
+
+  Answer Generate(const v1::GenerateRequest& request) {
+    Answer answer;
+    const auto context = Context();
+    const auto reader = stub_->Generate(context.get(), request);
+    v1::GenerateResponse response;
+    while (reader->Read(&response)) {
+      answer.text += response.text();
+      answer.tokens.insert(answer.tokens.end(), response.tokens().begin(), response.tokens().end());
+      answer.last = response;
+    }
+    answer.status = reader->Finish();
+    return answer;
+  }
+
+  InferenceService inference_{context_, work_};
+  AdminService admin_{*engine_};
+  std::unique_ptr<GrpcFront> front_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::Inference::Stub> stub_;
+};
+
+TEST_F(InferenceServiceTest, StreamsAnAnswer) {
+  const std::vector<int32_t> tokens = TokensThenEos("Hello 🦙.");
+  engine_->SetAnswer({.tokens = tokens});
+  const Answer answer = Generate(ChatRequest("Hi"));
+  EXPECT_TRUE(answer.status.ok()) << answer.status.error_message();
+  EXPECT_EQ(answer.text, "Hello 🦙.");
+  EXPECT_THAT(answer.tokens, ElementsAreArray(tokens));
+  EXPECT_EQ(answer.last.finish_reason(), v1::FINISH_REASON_STOP);
+  EXPECT_EQ(answer.last.usage().prompt_tokens(), 5);
+  EXPECT_EQ(answer.last.usage().completion_tokens(), int(tokens.size()));
+  EXPECT_THAT(engine_->last_request().prompt_tokens, ElementsAre(0, 4072, 42, 75, 4073));
+}
+
+TEST_F(InferenceServiceTest, TakesTextTokensAndParameters) {
+  engine_->SetAnswer(
+      {.tokens = Tokens("one two three four"), .ending = FakeAnswer::Ending::kRepeat});
+  v1::GenerateRequest request;
+  request.set_text("Hello");
+  request.set_max_tokens(3);
+  request.set_temperature(0);
+  request.set_seed(9);
+  Answer answer = Generate(request);
+  EXPECT_EQ(answer.last.finish_reason(), v1::FINISH_REASON_LENGTH);
+  EXPECT_THAT(engine_->last_request().prompt_tokens, ElementsAre(0, 1357));
+  EXPECT_EQ(engine_->last_request().sampling.temperature(), 0);
+  EXPECT_EQ(engine_->last_request().sampling.seed(), 9u);
+
+  model_.context_length = 1 << 24;  // ended by nothing but the stop text
+  request.Clear();
+  request.mutable_tokens()->add_tokens(5);
+  request.add_stop("o thr");
+  answer = Generate(request);
+  EXPECT_EQ(answer.text, "one tw");
+  EXPECT_EQ(answer.last.finish_reason(), v1::FINISH_REASON_STOP);
+  EXPECT_TRUE(engine_->WaitForCancels(1));
+}
+
+TEST_F(InferenceServiceTest, RefusesBadRequests) {
+  v1::GenerateRequest no_prompt;
+  v1::GenerateRequest bad_top_p = ChatRequest("Hi");
+  bad_top_p.set_top_p(std::numeric_limits<float>::quiet_NaN());
+  v1::GenerateRequest bad_tools = ChatRequest("Hi");
+  bad_tools.mutable_chat()->set_tools_json("[{");
+  v1::GenerateRequest bad_token;
+  bad_token.mutable_tokens()->add_tokens(4096);
+  v1::GenerateRequest too_long;
+  too_long.mutable_tokens()->mutable_tokens()->Resize(64, 5);
+  for (const v1::GenerateRequest& request :
+       {no_prompt, bad_top_p, bad_tools, bad_token, too_long}) {
+    EXPECT_EQ(Generate(request).status.error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+        << request.ShortDebugString();
+  }
+  v1::GenerateRequest other_model = ChatRequest("Hi");
+  other_model.set_model("gpt-4");
+  EXPECT_EQ(Generate(other_model).status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(engine_->num_submitted(), 0);
+}
+
+TEST_F(InferenceServiceTest, PassesOnTheEnginesErrors) {
+  engine_->SetSubmitStatus(absl::ResourceExhaustedError("the queue is full"));
+  EXPECT_EQ(Generate(ChatRequest("Hi")).status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  engine_->SetSubmitStatus(absl::OkStatus());
+  engine_->SetAnswer({.tokens = Tokens("Half"),
+                      .ending = FakeAnswer::Ending::kFail,
+                      .error = absl::UnavailableError("rank 3 was lost")});
+  const Answer answer = Generate(ChatRequest("Hi"));
+  EXPECT_EQ(answer.status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(answer.status.error_message(), "rank 3 was lost");
+}
+
+TEST_F(InferenceServiceTest, ACancelReachesTheEngine) {
+  engine_->SetAnswer({.tokens = Tokens("and so on"), .ending = FakeAnswer::Ending::kHang});
+  const auto context = Context();
+  const auto reader = stub_->Generate(context.get(), ChatRequest("Hi"));
+  v1::GenerateResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  context->TryCancel();
+  EXPECT_TRUE(engine_->WaitForCancels(1));
+  while (reader->Read(&response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(InferenceServiceTest, AShutdownCancelsWhatIsStillRunning) {
+  engine_->SetAnswer({.tokens = Tokens("and so on"), .ending = FakeAnswer::Ending::kHang});
+  const auto context = Context();
+  const auto reader = stub_->Generate(context.get(), ChatRequest("Hi"));
+  v1::GenerateResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  front_->Shutdown(std::chrono::milliseconds(10));
+  EXPECT_TRUE(engine_->WaitForCancels(1));
+}
+
+TEST_F(InferenceServiceTest, ListsItsModel) {
+  const auto context = Context();
+  v1::ListModelsResponse response;
+  ASSERT_TRUE(stub_->ListModels(context.get(), {}, &response).ok());
+  EXPECT_THAT(response.models(), ElementsAre("tiny-r1"));
+}
+
+TEST_F(InferenceServiceTest, AdminGivesTheClustersState) {
+  v1::StatusResponse cluster;
+  cluster.set_state(v1::CLUSTER_STATE_GATHERING);
+  cluster.set_detail("waiting for 2 of 4 workers");
+  engine_->SetClusterStatus(cluster);
+  const auto context = Context();
+  v1::StatusResponse response;
+  ASSERT_TRUE(v1::Admin::NewStub(channel_)->Status(context.get(), {}, &response).ok());
+  EXPECT_EQ(response.detail(), "waiting for 2 of 4 workers");
+}
+
+TEST_F(InferenceServiceTest, TheWholeGatewayStartsAndEndsWithARequestUnderWay) {
+  engine_->SetAnswer({.tokens = Tokens("and so on"), .ending = FakeAnswer::Ending::kHang});
+  auto gateway = Gateway::Start({}, model_, *engine_, {});
+  ASSERT_TRUE(gateway.ok()) << gateway.status();
+  const auto stub = v1::Inference::NewStub(grpc::CreateChannel(
+      fmt::format("127.0.0.1:{}", (*gateway)->grpc_port()), grpc::InsecureChannelCredentials()));
+  const auto context = Context();
+  const auto reader = stub->Generate(context.get(), ChatRequest("Hi"));
+  v1::GenerateResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  switchyard::testing::HttpClient client((*gateway)->http_port());
+  ASSERT_TRUE(client.Send(switchyard::testing::Post("/v1/completions", R"({"prompt":"Hi"})")));
+  ASSERT_TRUE(engine_->WaitForSubmissions(2));
+  (*gateway)->Shutdown(std::chrono::milliseconds(1));
+  EXPECT_TRUE(engine_->WaitForCancels(2));
+  engine_.reset();
+}
+
+TEST_F(InferenceServiceTest, APortInUseIsAClearError) {
+  const auto second = GrpcFront::Start({.port = front_->port()}, {});
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(Message(second.status())),
+              HasSubstr(fmt::format("127.0.0.1 port {}", front_->port())));
+}
+
+}  // namespace
+}  // namespace switchyard::gateway

@@ -1,0 +1,194 @@
+// OpenAI requests: what is taken, and what is refused with which param.
+#include "coordinator/gateway/openai_types.h"
+
+#include <gtest/gtest.h>
+
+#include "coordinator/gateway/error_map.h"
+
+namespace switchyard::gateway {
+namespace {
+
+constexpr std::string_view kHi = R"("messages":[{"role":"user","content":"Hi"}])";
+
+std::string Chat(std::string_view more) { return fmt::format("{{{},{}}}", kHi, more); }
+
+// The error's param, or "" where it has none; "OK" if there is no error.
+std::string ParamOf(const absl::Status& status) {
+  if (status.ok()) return "OK";
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  const Json error = ErrorObject(status)["error"];
+  return error["param"].is_null() ? "" : error["param"].get<std::string>();
+}
+
+std::string ChatParam(std::string_view body) {
+  return ParamOf(ParseChatCompletionRequest(body).status());
+}
+
+TEST(ChatRequest, ReadsEveryField) {
+  const auto good = ParseChatCompletionRequest(Chat(
+      R"("model":"m","max_completion_tokens":7,"temperature":0,"top_p":0.5,"top_k":3,"seed":-1,
+         "stop":["a","b"],
+         "ignore_eos":true,"stream":true,"stream_options":{"include_usage":true},
+         "chat_template_kwargs":{"enable_thinking":true},"user":"someone","unheard_of":[1])"));
+  ASSERT_TRUE(good.ok()) << good.status();
+  EXPECT_EQ(good->generation.model, "m");
+  EXPECT_EQ(good->generation.max_tokens, 7);
+  EXPECT_EQ(good->generation.temperature, 0.0f);
+  EXPECT_EQ(good->generation.top_p, 0.5f);
+  EXPECT_EQ(good->generation.top_k, 3);
+  EXPECT_EQ(good->generation.seed, ~uint64_t{0});
+  EXPECT_EQ(good->generation.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(good->generation.ignore_eos);
+  EXPECT_TRUE(good->delivery.stream);
+  EXPECT_TRUE(good->delivery.include_usage);
+  EXPECT_EQ(good->chat.template_kwargs.dump(), R"({"enable_thinking":true})");
+  EXPECT_TRUE(good->chat.tools.is_null());
+}
+
+TEST(ChatRequest, TakesNullForAbsent) {
+  const auto request = ParseChatCompletionRequest(Chat(
+      R"("model":null,"max_tokens":null,"temperature":null,"stop":null,"stream":null,"tools":null,
+         "n":null,"logprobs":null)"));
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_FALSE(request->generation.max_tokens);
+}
+
+TEST(ChatRequest, JoinsTextPartsAndRenamesTheDeveloper) {
+  const auto request = ParseChatCompletionRequest(
+      R"({"messages":[{"role":"developer","content":"Be brief."},
+          {"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
+          {"role":"assistant","content":null,"tool_calls":[
+            {"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},
+          {"role":"tool","tool_call_id":"1","content":"x"}]})");
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->chat.messages[0]["role"], "system");
+  EXPECT_EQ(request->chat.messages[1]["content"], "ab");
+  EXPECT_TRUE(request->chat.messages[2]["content"].is_null());
+}
+
+TEST(ChatRequest, HidesToolsThatShallNotBeCalled) {
+  const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}}])";
+  EXPECT_EQ(ParseChatCompletionRequest(Chat(tools))->chat.tools.size(), 1u);
+  EXPECT_TRUE(
+      ParseChatCompletionRequest(Chat(tools + R"(,"tool_choice":"none")"))->chat.tools.is_null());
+}
+
+TEST(ChatRequest, RefusesWhatIsNoJsonObject) {
+  for (const std::string& body :
+       {std::string(), std::string("{"), std::string("[]"), std::string("7"),
+        std::string("\"\xff\""), std::string(1000, '[') + std::string(1000, ']'),
+        R"({"messages":)" + std::string(1000, '[') + std::string(1000, ']') + "}",
+        Chat(R"("top_p":1,"top_p":1)")}) {
+    EXPECT_EQ(ChatParam(body), "") << body.substr(0, 40);
+  }
+}
+
+TEST(ChatRequest, NamesTheFieldAtFault) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"("model":1)", "model"},
+      {R"("max_tokens":0)", "max_tokens"},
+      {R"("max_tokens":1.5)", "max_tokens"},
+      {R"("max_tokens":"5")", "max_tokens"},
+      {R"("max_tokens":4294967297)", "max_tokens"},
+      {R"("max_tokens":-9999999999)", "max_tokens"},
+      {R"("max_tokens":5,"max_completion_tokens":6)", "max_completion_tokens"},
+      {R"("temperature":-0.1)", "temperature"},
+      {R"("temperature":2.1)", "temperature"},
+      {R"("temperature":1e300)", "temperature"},
+      {R"("temperature":true)", "temperature"},
+      {R"("top_p":0)", "top_p"},
+      {R"("top_p":1.01)", "top_p"},
+      {R"("top_k":-2)", "top_k"},
+      {R"("top_k":2.0)", "top_k"},
+      {R"("seed":1.5)", "seed"},
+      {R"("seed":"x")", "seed"},
+      {R"("stop":"")", "stop"},
+      {R"("stop":["a",""])", "stop"},
+      {R"("stop":["a",7])", "stop"},
+      {R"("stop":{})", "stop"},
+      {R"("stop":["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"])",
+       "stop"},
+      {fmt::format(R"("stop":"{}")", std::string(5000, 'x')), "stop"},
+      {R"("ignore_eos":1)", "ignore_eos"},
+      {R"("stream":"yes")", "stream"},
+      {R"("stream_options":{"include_usage":true})", "stream_options"},
+      {R"("stream":true,"stream_options":7)", "stream_options"},
+      {R"("stream":true,"stream_options":{"include_usage":7})", "include_usage"},
+      {R"("tools":{})", "tools"},
+      {R"("tools":[{"type":"function"}])", "tools[0]"},
+      {R"("tools":[{"type":"function","function":{"name":"f"}},{"type":"web"}])", "tools[1]"},
+      {R"("chat_template_kwargs":[])", "chat_template_kwargs"},
+      {R"("chat_template_kwargs":{"messages":[]})", "chat_template_kwargs"},
+  };
+  for (const auto& [more, param] : cases) EXPECT_EQ(ChatParam(Chat(more)), param) << more;
+}
+
+TEST(ChatRequest, NamesTheMessageAtFault) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"({})", "messages"},
+      {R"({"messages":[]})", "messages"},
+      {R"({"messages":"Hi"})", "messages"},
+      {R"({"messages":["Hi"]})", "messages[0]"},
+      {R"({"messages":[{"content":"Hi"}]})", "messages[0]"},
+      {R"({"messages":[{"role":"king","content":"Hi"}]})", "messages[0].role"},
+      {R"({"messages":[{"role":"user"}]})", "messages[0].content"},
+      {R"({"messages":[{"role":"assistant","content":null}]})", "messages[0].content"},
+      {R"({"messages":[{"role":"user","content":"a"},{"role":"user","content":7}]})",
+       "messages[1].content"},
+      {R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]})",
+       "messages[0].content"},
+      {R"({"messages":[{"role":"user","content":[{"type":"text"}]}]})", "messages[0].content"},
+      {R"({"messages":[{"role":"user","content":["a"]}]})", "messages[0].content"},
+      {R"({"messages":[{"role":"assistant","tool_calls":7}]})", "messages[0].tool_calls"},
+      {R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]})",
+       "messages[0].tool_calls"},
+  };
+  for (const auto& [body, param] : cases) EXPECT_EQ(ChatParam(body), param) << body;
+}
+
+TEST(ChatRequest, RefusesByNameWhatItKnowsAndCannotDo) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"("n":2)", "n"},
+      {R"("logprobs":true)", "logprobs"},
+      {R"("top_logprobs":3)", "top_logprobs"},
+      {R"("presence_penalty":0.5)", "presence_penalty"},
+      {R"("frequency_penalty":-1)", "frequency_penalty"},
+      {R"("logit_bias":{"5":1})", "logit_bias"},
+      {R"("response_format":{"type":"json_object"})", "response_format"},
+      {R"("tool_choice":"required")", "tool_choice"},
+      {R"("tool_choice":{"type":"function","function":{"name":"f"}})", "tool_choice"},
+      {R"("reasoning_effort":"low")", "reasoning_effort"},
+      {R"("min_p":0.1)", "min_p"},
+  };
+  for (const auto& [more, param] : cases) {
+    const absl::Status status = ParseChatCompletionRequest(Chat(more)).status();
+    EXPECT_EQ(ParamOf(status), param) << more;
+    ASSERT_FALSE(status.ok());
+    EXPECT_EQ(ErrorObject(status)["error"]["code"], "unsupported_parameter");
+  }
+  EXPECT_EQ(ChatParam(Chat(R"("n":1,"logprobs":false,"presence_penalty":0.0,"logit_bias":{},
+                              "response_format":{"type":"text"},"tool_choice":"auto","min_p":0)")),
+            "OK");
+}
+
+TEST(CompletionRequest, TakesTextOrTokens) {
+  EXPECT_EQ(std::get<std::string>(ParseCompletionRequest(R"({"prompt":"Hi"})")->prompt), "Hi");
+  EXPECT_EQ(std::get<std::string>(ParseCompletionRequest(R"({"prompt":["Hi"]})")->prompt), "Hi");
+  EXPECT_EQ(std::get<std::vector<int32_t>>(ParseCompletionRequest(R"({"prompt":[5,6]})")->prompt),
+            (std::vector<int32_t>{5, 6}));
+}
+
+TEST(CompletionRequest, RefusesOtherPrompts) {
+  for (const char* body :
+       {R"({})", R"({"prompt":null})", R"({"prompt":7})", R"({"prompt":[]})", R"({"prompt":{}})",
+        R"({"prompt":["a","b"]})", R"({"prompt":[[1],[2]]})", R"({"prompt":[1,"a"]})",
+        R"({"prompt":[1.5]})", R"({"prompt":[99999999999]})"}) {
+    EXPECT_EQ(ParamOf(ParseCompletionRequest(body).status()), "prompt") << body;
+  }
+  EXPECT_EQ(ParamOf(ParseCompletionRequest(R"({"prompt":"a","echo":true})").status()), "echo");
+  EXPECT_EQ(ParamOf(ParseCompletionRequest(R"({"prompt":"a","best_of":2})").status()), "best_of");
+  EXPECT_EQ(ParamOf(ParseCompletionRequest(R"({"prompt":"a","suffix":"b"})").status()), "suffix");
+}
+
+}  // namespace
+}  // namespace switchyard::gateway

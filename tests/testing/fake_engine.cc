@@ -1,0 +1,161 @@
+#include "tests/testing/fake_engine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace switchyard::testing {
+namespace {
+
+constexpr std::chrono::seconds kPatience{20};
+
+core::RequestFinish MakeFinish(core::FinishReason reason, absl::Status status,
+                               const core::NewRequest& request, size_t num_generated) {
+  return {.reason = reason,
+          .status = std::move(status),
+          .num_prompt_tokens = int32_t(request.prompt_tokens.size()),
+          .num_generated_tokens = int32_t(num_generated)};
+}
+
+}  // namespace
+
+FakeEngine::FakeEngine() {
+  cluster_status_.set_state(v1::CLUSTER_STATE_SERVING);
+  loop_ = std::thread([this] { Loop(); });
+}
+
+FakeEngine::~FakeEngine() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  loop_.join();
+}
+
+void FakeEngine::SetAnswer(FakeAnswer answer) {
+  std::lock_guard lock(mutex_);
+  answer_ = std::move(answer);
+}
+
+void FakeEngine::SetSubmitStatus(absl::Status status) {
+  std::lock_guard lock(mutex_);
+  submit_status_ = std::move(status);
+}
+
+void FakeEngine::SetClusterStatus(v1::StatusResponse status) {
+  std::lock_guard lock(mutex_);
+  cluster_status_ = std::move(status);
+}
+
+core::NewRequest FakeEngine::last_request() const {
+  std::lock_guard lock(mutex_);
+  return last_request_;
+}
+
+int FakeEngine::num_submitted() const {
+  std::lock_guard lock(mutex_);
+  return num_submitted_;
+}
+
+int FakeEngine::num_open() const {
+  std::lock_guard lock(mutex_);
+  return int(running_.size());
+}
+
+bool FakeEngine::WaitForCancels(int count) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kPatience, [&] { return num_cancelled_ >= count; });
+}
+
+bool FakeEngine::WaitForSubmissions(int count) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kPatience, [&] { return num_submitted_ >= count; });
+}
+
+absl::Status FakeEngine::Submit(core::NewRequest request,
+                                std::shared_ptr<core::RequestListener> listener) {
+  std::lock_guard lock(mutex_);
+  if (!submit_status_.ok()) return submit_status_;
+  last_request_ = request;
+  ++num_submitted_;
+  const core::RequestId id = request.id;
+  running_.emplace(
+      id, std::make_shared<Running>(Running{
+              .request = std::move(request), .listener = std::move(listener), .answer = answer_}));
+  changed_.notify_all();
+  return absl::OkStatus();
+}
+
+void FakeEngine::Cancel(core::RequestId id) {
+  std::lock_guard lock(mutex_);
+  const auto it = running_.find(id);
+  if (it == running_.end() || it->second->cancelled) return;
+  it->second->cancelled = true;
+  ++num_cancelled_;
+  changed_.notify_all();
+}
+
+v1::StatusResponse FakeEngine::Status() const {
+  std::lock_guard lock(mutex_);
+  return cluster_status_;
+}
+
+bool FakeEngine::Step(Running& running) {
+  const core::NewRequest& request = running.request;
+  const FakeAnswer& answer = running.answer;
+  if (running.num_done == 0) running.listener->OnAdmitted();
+  const auto finish = [&](core::FinishReason reason, absl::Status status = absl::OkStatus()) {
+    running.listener->OnFinish(MakeFinish(reason, std::move(status), request, running.num_done));
+    return true;
+  };
+  const bool at_end = running.num_done >= answer.tokens.size();
+  if (at_end && answer.ending == FakeAnswer::Ending::kHang) return false;
+  if (at_end && answer.ending == FakeAnswer::Ending::kFinish) {
+    return finish(core::FinishReason::kStop);
+  }
+  if (at_end && answer.ending == FakeAnswer::Ending::kFail) {
+    return finish(core::FinishReason::kError, answer.error);
+  }
+  const int32_t token = answer.tokens[running.num_done % answer.tokens.size()];
+  ++running.num_done;
+  running.listener->OnToken({.token = token, .logprob = -1});
+  const auto& stops = request.stop_token_ids;
+  if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+    return finish(core::FinishReason::kStop);
+  }
+  if (int64_t(running.num_done) >= request.max_tokens) return finish(core::FinishReason::kLength);
+  return false;
+}
+
+void FakeEngine::Loop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const auto has_work = [&] {
+      return std::any_of(running_.begin(), running_.end(), [](const auto& entry) {
+        const Running& r = *entry.second;
+        return r.cancelled || r.num_done < r.answer.tokens.size() ||
+               r.answer.ending != FakeAnswer::Ending::kHang;
+      });
+    };
+    changed_.wait(lock, [&] { return stopping_ || has_work(); });
+    if (stopping_) return;
+    const auto turn = running_;
+    for (const auto& [id, running] : turn) {
+      const bool cancelled = running->cancelled;
+      lock.unlock();
+      bool over = cancelled;
+      if (cancelled) {
+        running->listener->OnFinish(MakeFinish(core::FinishReason::kStop, absl::OkStatus(),
+                                               running->request, running->num_done));
+      } else {
+        over = Step(*running);
+      }
+      lock.lock();
+      if (over) running_.erase(id);
+    }
+    changed_.notify_all();
+  }
+}
+
+}  // namespace switchyard::testing

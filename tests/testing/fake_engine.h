@@ -1,0 +1,85 @@
+// An Engine whose answers are written down beforehand, with a loop thread of its own, for tests of
+// the gateway.
+#ifndef SWITCHYARD_TESTS_TESTING_FAKE_ENGINE_H_
+#define SWITCHYARD_TESTS_TESTING_FAKE_ENGINE_H_
+
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "coordinator/core/events.h"
+
+namespace switchyard::testing {
+
+// What every request is answered with, one token per turn of the loop. A stop token or max_tokens
+// ends it earlier.
+struct FakeAnswer {
+  enum class Ending {
+    kFinish,  // with kStop
+    kRepeat,  // begins anew, so that only max_tokens or a cancel ends it
+    kHang,    // nothing more comes until it is cancelled
+    kFail,    // with `error`
+  };
+  std::vector<int32_t> tokens;
+  Ending ending = Ending::kFinish;
+  absl::Status error;
+};
+
+// Thread-safe. Waits give up after 20 seconds and return false, so that a broken test fails instead
+// of hanging.
+class FakeEngine : public core::Engine {
+ public:
+  FakeEngine();
+  ~FakeEngine() override;
+
+  void SetAnswer(FakeAnswer answer);
+  // OK: requests are taken.
+  void SetSubmitStatus(absl::Status status);
+  void SetClusterStatus(v1::StatusResponse status);
+
+  core::NewRequest last_request() const;
+  int num_submitted() const;
+  // Requests that are not finished.
+  int num_open() const;
+  // Waits until `count` requests in all were cancelled before their end.
+  bool WaitForCancels(int count);
+  bool WaitForSubmissions(int count);
+
+  absl::Status Submit(core::NewRequest request,
+                      std::shared_ptr<core::RequestListener> listener) override;
+  void Cancel(core::RequestId id) override;
+  v1::StatusResponse Status() const override;
+
+ private:
+  struct Running {
+    core::NewRequest request;
+    std::shared_ptr<core::RequestListener> listener;
+    FakeAnswer answer;
+    size_t num_done = 0;
+    bool cancelled = false;
+  };
+
+  void Loop();
+  // One turn for one request; true when it is over. Without the lock: listeners are foreign code.
+  bool Step(Running& running);
+
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  FakeAnswer answer_;
+  absl::Status submit_status_;
+  v1::StatusResponse cluster_status_;
+  core::NewRequest last_request_;
+  int num_submitted_ = 0;
+  int num_cancelled_ = 0;
+  bool stopping_ = false;
+  std::map<core::RequestId, std::shared_ptr<Running>> running_;
+  std::thread loop_;
+};
+
+}  // namespace switchyard::testing
+
+#endif  // SWITCHYARD_TESTS_TESTING_FAKE_ENGINE_H_
