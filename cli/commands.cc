@@ -1,0 +1,241 @@
+#include "cli/commands.h"
+
+#include <chrono>
+#include <iostream>
+#include <memory>
+
+#include "cli/admin_client.h"
+#include "cli/chat_command.h"
+#include "cli/convert_command.h"
+#include "cli/logits_command.h"
+#include "cli/serve_command.h"
+#include "cli/status_table.h"
+#include "cli/synth_command.h"
+#include "cli/template_command.h"
+#include "cli/tokenize_command.h"
+
+namespace switchyard::cli {
+namespace {
+
+constexpr std::chrono::seconds kStatusTimeout(5);
+
+// A subcommand whose options live as long as the app.
+template <typename Options>
+CLI::App* AddCommand(CLI::App& app, const char* name, const char* help,
+                     std::shared_ptr<Options>* options) {
+  *options = std::make_shared<Options>();
+  return app.add_subcommand(name, help);
+}
+
+// Flags that `serve` hands to the coordinator as they are.
+void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>& options) {
+  const auto forward = [&](const char* flag, const char* help) {
+    command->add_option_function<std::string>(
+        flag,
+        [options, flag](const std::string& value) {
+          options->coordinator_flags.insert(options->coordinator_flags.end(), {flag, value});
+        },
+        help);
+  };
+  forward("--model-name", "What requests call the model (default: the folder's name)");
+  forward("--compute", "Arithmetic of linears: bf16 (default), f32 or w8a8");
+  forward("--max-batched-tokens", "Tokens that one group computes in one step (default 512)");
+  forward("--max-running", "Requests that one group computes at a time (default 64)");
+  forward("--max-waiting", "Requests that may wait; more are answered 429 (default 1024)");
+  forward("--kv-blocks", "Cache blocks of one group (default: what memory leaves)");
+  forward("--kv-memory", "Cache of one rank in bytes, such as 1GiB");
+  forward("--max-silence-seconds", "A worker silent for so long counts as lost (default 10)");
+  forward("--drain-seconds", "How long requests under way may take after Ctrl-C (default 30)");
+}
+
+void AddServe(CLI::App& app, const std::atomic<int>& num_signals, RunCommand* run) {
+  std::shared_ptr<ServeOptions> options;
+  CLI::App* command =
+      AddCommand(app, "serve", "Serve a model with a whole cluster on this machine", &options);
+  command->add_option("--model", options->model_path, "Folder of the checkpoint")->required();
+  command->add_option("--dp", options->data_parallel, "Attention groups")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command->add_option("--tp", options->tensor_parallel, "Ranks of each group")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command->add_option("--host", options->host, "Address of the HTTP API")->capture_default_str();
+  command->add_option("--port", options->port, "Port of the HTTP API; 0: any free one")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535));
+  command->add_option("--grpc-port", options->grpc_port, "Port of gRPC; 0: any free one")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65535));
+  command
+      ->add_option("--threads", options->num_threads,
+                   "Threads of all workers together; 0: one per core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  command
+      ->add_option(
+          "--memory", options->memory_bytes,
+          "Memory of all workers together, such as 16GiB; 0: three quarters of the machine's")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  command->add_option("--isa", options->isa, "Instruction set: auto, avx512-bf16, avx2 or portable")
+      ->capture_default_str();
+  command
+      ->add_option("--log-dir", options->log_folder,
+                   "Folder for the processes' logs (default: this terminal)")
+      ->check(CLI::ExistingDirectory);
+  AddCoordinatorFlags(command, options);
+  command->callback(
+      [=, &num_signals] { *run = [=, &num_signals] { return RunServe(*options, num_signals); }; });
+}
+
+void AddChat(CLI::App& app, std::atomic<int>& num_signals, RunCommand* run) {
+  std::shared_ptr<ChatOptions> options;
+  CLI::App* command = AddCommand(app, "chat", "Talk to a served model", &options);
+  command->add_option("--url", options->url, "The server")->capture_default_str();
+  command->add_option("--model", options->model, "Model to ask for (default: the server's first)");
+  command->add_option("--system", options->system, "System message");
+  command->add_option("--message", options->message, "Ask this one question and leave");
+  command->add_option("--temperature", options->temperature, "0: always the likeliest token");
+  command->add_option("--max-tokens", options->max_tokens, "Longest answer")
+      ->check(CLI::Range(0, 1 << 24));
+  command->add_flag("--think", options->think, "Ask the model to think first");
+  command->callback([=, &num_signals] {
+    *run = [=, &num_signals] { return RunChat(*options, std::cin, std::cout, num_signals); };
+  });
+}
+
+void AddStatus(CLI::App& app, RunCommand* run) {
+  std::shared_ptr<std::string> address;
+  CLI::App* command =
+      AddCommand(app, "status", "Show what a cluster is doing, rank by rank", &address);
+  *address = "127.0.0.1:7070";
+  command->add_option("--coordinator", *address, "Address of the coordinator's gRPC service")
+      ->capture_default_str();
+  command->callback([=] {
+    *run = [=]() -> absl::Status {
+      SY_ASSIGN_OR_RETURN(const v1::StatusResponse status,
+                          AdminClient(*address).Status(kStatusTimeout));
+      std::cout << StatusTable(status);
+      return absl::OkStatus();
+    };
+  });
+}
+
+void AddTokenize(CLI::App& app, RunCommand* run) {
+  std::shared_ptr<TokenizeOptions> options;
+  CLI::App* command =
+      AddCommand(app, "tokenize", "Text on stdin to token ids on stdout, or back", &options);
+  command->add_option("--model", options->model_folder, "Folder of the checkpoint")->required();
+  command->add_flag("!--no-special", options->parse_special,
+                    "Take text that looks like a special token as text");
+  command->add_flag("--decode", options->decode, "Ids on stdin, text on stdout");
+  command->callback([=] { *run = [=] { return RunTokenize(*options, std::cin, std::cout); }; });
+}
+
+void AddTemplate(CLI::App& app, RunCommand* run) {
+  std::shared_ptr<TemplateOptions> options;
+  CLI::App* command =
+      AddCommand(app, "template", "Render a chat request with the model's template", &options);
+  CLI::Option_group* source = command->add_option_group("source");
+  source->add_option("--model", options->model_folder, "Folder of the checkpoint");
+  source->add_option("--template-file", options->template_file, "A Jinja template");
+  source->require_option(1);
+  command
+      ->add_option("--request", options->request_file,
+                   "JSON: messages, tools, add_generation_prompt, chat_template_kwargs")
+      ->required();
+  command->callback([=] { *run = [=] { return RunTemplate(*options, std::cout); }; });
+}
+
+void AddLogits(CLI::App& app, RunCommand* run) {
+  std::shared_ptr<LogitsOptions> options;
+  CLI::App* command = AddCommand(
+      app, "logits", "Write the logits of given prompts to a safetensors file", &options);
+  command->add_option("--model", options->model_path, "Folder of the checkpoint")->required();
+  command
+      ->add_option("--prompts", options->prompts_path,
+                   "A JSON object a line: prompt_tokens and, if given, id")
+      ->required();
+  command->add_option("--out", options->out_path, "The file to write")->required();
+  command->add_option("--compute", options->compute, "bf16, f32 or w8a8")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"bf16", "f32", "w8a8"}));
+  command->add_option("--dp", options->data_parallel, "Attention groups")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command->add_option("--tp", options->tensor_parallel, "Ranks of each group")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command->add_option("--greedy", options->greedy, "Tokens to generate after each prompt")
+      ->capture_default_str();
+  command->add_option("--chunk", options->chunk, "Prompt tokens of one sequence in one step")
+      ->capture_default_str();
+  command->add_option("--batch", options->batch, "Sequences of one group in one step")
+      ->capture_default_str();
+  command
+      ->add_option("--threads", options->num_threads,
+                   "Threads of all ranks together; 0: one per core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
+  command->add_option("--isa", options->isa, "Instruction set: auto, avx512-bf16, avx2 or portable")
+      ->capture_default_str();
+  command->callback([=] { *run = [=] { return RunLogits(*options); }; });
+}
+
+void AddConvert(CLI::App& app, const std::atomic<bool>& cancel, RunCommand* run) {
+  std::shared_ptr<ConvertOptions> options;
+  CLI::App* command = AddCommand(app, "convert", "Write an FP8 checkpoint as BF16", &options);
+  options->cancel = &cancel;
+  command->add_option("--model", options->model_folder, "Folder of the checkpoint")->required();
+  command->add_option("--to", options->to, "Target type")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"bf16"}));
+  command->add_option("--out", options->out_folder, "Folder to make")->required();
+  command->add_option("--shard-size", options->shard_bytes, "Largest file, such as 5GB")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  command->add_option("--threads", options->num_threads, "0: one per core")->capture_default_str();
+  command->callback([=] { *run = [=] { return RunConvert(*options); }; });
+}
+
+void AddSynth(CLI::App& app, const std::atomic<bool>& cancel, RunCommand* run) {
+  std::shared_ptr<SynthOptions> options;
+  CLI::App* command =
+      AddCommand(app, "synth", "Write a checkpoint with random weights, for benchmarks", &options);
+  options->cancel = &cancel;
+  command->add_option("--config", options->config_path, "A config.json of model_type deepseek_v3")
+      ->required();
+  command->add_option("--dtype", options->dtype, "bf16 or fp8")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"bf16", "fp8"}));
+  command->add_option("--seed", options->seed, "Same seed, same bytes")->capture_default_str();
+  command->add_option("--out", options->out_folder, "Folder to make")->required();
+  command->add_option("--tokenizer", options->tokenizer_folder,
+                      "Folder whose tokenizer files are copied");
+  command->add_option("--shard-size", options->shard_bytes, "Largest file, such as 5GB")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  command->add_option("--threads", options->num_threads, "0: one per core")->capture_default_str();
+  command->callback([=] { *run = [=] { return RunSynth(*options); }; });
+}
+
+}  // namespace
+
+void AddServingCommands(CLI::App& app, std::atomic<int>& num_signals, RunCommand* run) {
+  AddServe(app, num_signals, run);
+  AddChat(app, num_signals, run);
+  AddStatus(app, run);
+}
+
+void AddModelCommands(CLI::App& app, RunCommand* run) {
+  AddTokenize(app, run);
+  AddTemplate(app, run);
+  AddLogits(app, run);
+}
+
+void AddCheckpointCommands(CLI::App& app, const std::atomic<bool>& cancel, RunCommand* run) {
+  AddConvert(app, cancel, run);
+  AddSynth(app, cancel, run);
+}
+
+}  // namespace switchyard::cli

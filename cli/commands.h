@@ -1,0 +1,25 @@
+// The subcommands of `switchyard`, as flags: each adds itself to the app and, when it was chosen,
+// sets `run`.
+#ifndef SWITCHYARD_CLI_COMMANDS_H_
+#define SWITCHYARD_CLI_COMMANDS_H_
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <functional>
+
+#include "base/status.h"
+
+namespace switchyard::cli {
+
+using RunCommand = std::function<absl::Status()>;
+
+// `num_signals` counts SIGINT and SIGTERM.
+void AddServingCommands(CLI::App& app, std::atomic<int>& num_signals,
+                        RunCommand* run);               // serve, chat, status
+void AddModelCommands(CLI::App& app, RunCommand* run);  // tokenize, template, logits
+void AddCheckpointCommands(CLI::App& app, const std::atomic<bool>& cancel,
+                           RunCommand* run);  // convert, synth
+
+}  // namespace switchyard::cli
+
+#endif  // SWITCHYARD_CLI_COMMANDS_H_

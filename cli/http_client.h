@@ -1,0 +1,51 @@
+// A small HTTP/1.1 client for commands that talk to a server of the OpenAI dialect: one request at
+// a time, answers whole or as they stream. Blocking; one thread.
+#ifndef SWITCHYARD_CLI_HTTP_CLIENT_H_
+#define SWITCHYARD_CLI_HTTP_CLIENT_H_
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "base/status.h"
+
+namespace switchyard::cli {
+
+struct HttpAddress {
+  std::string host;
+  std::string port;
+};
+
+// "http://host:port", "host:port" or "host". INVALID_ARGUMENT for anything else, https included.
+absl::StatusOr<HttpAddress> ParseHttpAddress(std::string_view url);
+
+struct HttpAnswer {
+  int status = 0;
+  std::string body;
+};
+
+class HttpClient {
+ public:
+  explicit HttpClient(HttpAddress address) : address_(std::move(address)) {}
+
+  // UNAVAILABLE, naming the address, when nobody listens or the connection breaks.
+  absl::StatusOr<HttpAnswer> Get(const std::string& path);
+  absl::StatusOr<HttpAnswer> Post(const std::string& path, const Json& body);
+
+  // Posts and hands over the payload of every server-sent event but the last ("[DONE]"); `on_event`
+  // returns false to hang up. An answer that is no event stream comes back as an error with its
+  // message.
+  absl::Status PostStream(const std::string& path, const Json& body,
+                          const std::function<bool(std::string_view payload)>& on_event);
+
+ private:
+  const HttpAddress address_;
+};
+
+// The message of an OpenAI error object; the body itself if it is none.
+std::string ErrorMessage(const std::string& body);
+
+}  // namespace switchyard::cli
+
+#endif  // SWITCHYARD_CLI_HTTP_CLIENT_H_

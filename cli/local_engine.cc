@@ -1,0 +1,140 @@
+#include "cli/local_engine.h"
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+
+#include "base/file.h"
+#include "base/units.h"
+#include "cli/progress_bar.h"
+#include "coordinator/core/plan/hf_config.h"
+#include "coordinator/core/plan/sharding_planner.h"
+#include "kernels/backend.h"
+#include "worker/parallel/local_collectives.h"
+
+namespace switchyard::cli {
+
+struct LocalEngine::Rank {
+  std::unique_ptr<kernels::Ops> ops;
+  std::unique_ptr<worker::Collectives> world;
+  std::unique_ptr<worker::Collectives> tensor_group;
+  std::unique_ptr<worker::Executor> executor;
+};
+
+namespace {
+
+constexpr int64_t kMaxConfigBytes = 16 * kMiB;
+
+int ThreadsPerRank(const LocalEngineOptions& options, int world) {
+  const int total = options.num_threads > 0 ? options.num_threads
+                                            : static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, total / world);
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ModelSpec> ReadModelSpec(const std::string& model_path) {
+  const std::string path = model_path + "/config.json";
+  SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
+  return core::ParseHfConfig(text, path);
+}
+
+LocalEngine::~LocalEngine() = default;
+
+const worker::Executor& LocalEngine::executor(int rank) const { return *ranks_[rank]->executor; }
+
+template <typename Run>
+absl::Status LocalEngine::OnEveryRank(Run run) {
+  if (ranks_.size() == 1) return run(0);  // no need of a thread
+  std::vector<absl::Status> statuses(ranks_.size());
+  std::vector<std::thread> threads;
+  for (size_t rank = 0; rank < ranks_.size(); ++rank) {
+    threads.emplace_back([&, rank] {
+      statuses[rank] = run(static_cast<int>(rank));
+      if (!statuses[rank].ok()) {  // the others wait for this rank in a collective
+        ranks_[rank]->world->Abort();
+        ranks_[rank]->tensor_group->Abort();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  // A rank that only missed an aborted peer says less than the peer itself.
+  absl::Status first;
+  for (const absl::Status& status : statuses) {
+    if (status.ok()) continue;
+    if (first.ok() || absl::IsCancelled(first)) first = status;
+  }
+  return first;
+}
+
+absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
+    const LocalEngineOptions& options) {
+  SY_ASSIGN_OR_RETURN(const v1::ModelSpec model, ReadModelSpec(options.model_path));
+  std::unique_ptr<LocalEngine> engine(new LocalEngine());
+  SY_ASSIGN_OR_RETURN(
+      engine->plan_,
+      core::MakeShardPlan(model,
+                          {.data_parallel = options.data_parallel,
+                           .tensor_parallel = options.tensor_parallel,
+                           .compute = options.compute,
+                           .max_batched_tokens = options.max_batched_tokens,
+                           .max_running = std::min(options.max_running, options.max_batched_tokens),
+                           .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks)}));
+  const int world = options.data_parallel * options.tensor_parallel;
+  const auto make_collectives = [&](const std::string& name, int size)
+      -> absl::StatusOr<std::vector<std::unique_ptr<worker::Collectives>>> {
+    if (options.make_collectives) return options.make_collectives(name, size);
+    return worker::MakeLocalCollectives(size);
+  };
+  SY_ASSIGN_OR_RETURN(auto worlds, make_collectives("world", world));
+  for (int group = 0; group < options.data_parallel; ++group) {
+    SY_ASSIGN_OR_RETURN(
+        auto members, make_collectives(fmt::format("tensor-{}", group), options.tensor_parallel));
+    for (auto& member : members) {
+      auto rank = std::make_unique<Rank>();
+      SY_ASSIGN_OR_RETURN(rank->ops,
+                          kernels::MakeCpuBackend(
+                              {.num_threads = ThreadsPerRank(options, world), .isa = options.isa}));
+      rank->world = std::move(worlds[engine->ranks_.size()]);
+      rank->tensor_group = std::move(member);
+      engine->ranks_.push_back(std::move(rank));
+    }
+  }
+
+  std::optional<ProgressBar> bar;
+  std::mutex bar_mutex;
+  const auto progress = [&](int64_t done, int64_t total) {  // of rank 0: the others do alike
+    std::lock_guard lock(bar_mutex);
+    if (!bar.has_value()) bar.emplace("loading", total);
+    bar->Set(done);
+  };
+  const auto load = [&](int index) -> absl::Status {
+    Rank& rank = *engine->ranks_[index];
+    worker::ExecutorOptions executor_options;
+    if (options.load_progress && index == 0) executor_options.load_progress = progress;
+    if (index % options.tensor_parallel == 0) executor_options.logits_sink = options.logits_sink;
+    executor_options.all_logits = static_cast<bool>(options.logits_sink);
+    executor_options.trace = options.trace;
+    SY_ASSIGN_OR_RETURN(
+        rank.executor, worker::Executor::Create(engine->plan_, index, options.model_path, *rank.ops,
+                                                *rank.world, *rank.tensor_group, executor_options));
+    return absl::OkStatus();
+  };
+  SY_RETURN_IF_ERROR(engine->OnEveryRank(load));
+  return engine;
+}
+
+absl::StatusOr<v1::StepResult> LocalEngine::RunStep(const v1::StepPlan& plan) {
+  std::vector<v1::StepResult> results(ranks_.size());
+  SY_RETURN_IF_ERROR(OnEveryRank([&](int rank) -> absl::Status {
+    SY_ASSIGN_OR_RETURN(results[rank], ranks_[rank]->executor->RunStep(plan));
+    return absl::OkStatus();
+  }));
+  v1::StepResult merged = std::move(results[0]);
+  for (size_t rank = 1; rank < results.size(); ++rank) {
+    merged.mutable_sampled()->MergeFrom(results[rank].sampled());
+  }
+  return merged;
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,71 @@
+// A whole cluster in this process: every rank a thread, collectives by shared memory unless asked
+// otherwise. For tools and tests that want a model's numbers without a coordinator; the ranks run
+// the same Executor as worker processes do.
+#ifndef SWITCHYARD_CLI_LOCAL_ENGINE_H_
+#define SWITCHYARD_CLI_LOCAL_ENGINE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "proto/cluster.pb.h"
+#include "proto/step.pb.h"
+#include "worker/exec/executor.h"
+
+namespace switchyard::cli {
+
+struct LocalEngineOptions {
+  std::string model_path;
+  int data_parallel = 1;
+  int tensor_parallel = 1;
+  v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
+  int max_batched_tokens = 512;  // of one group in one step
+  int max_running = 32;          // sequences of one group in one step
+  int64_t num_kv_blocks = 0;     // of one group
+  int num_threads = 0;           // of all ranks together; 0: one per core
+  std::string isa = "auto";
+  bool load_progress = false;  // draw a bar on a terminal
+  // Called by tensor rank 0 of each group, each on a thread of its own.
+  worker::LogitsSink logits_sink;
+  worker::Trace* trace = nullptr;  // of all ranks, each on its thread; outlives the engine
+  // Makes the communicator `name` of `size` ranks, element r for rank r; empty: shared memory.
+  std::function<absl::StatusOr<std::vector<std::unique_ptr<worker::Collectives>>>(
+      const std::string& name, int size)>
+      make_collectives;
+};
+
+class LocalEngine {
+ public:
+  // Reads config.json, plans, loads all ranks. Errors: those of ParseHfConfig, MakeShardPlan and
+  // Executor::Create.
+  static absl::StatusOr<std::unique_ptr<LocalEngine>> Create(const LocalEngineOptions& options);
+  ~LocalEngine();
+
+  const v1::ShardPlan& plan() const { return plan_; }
+  // What a rank can say of itself; not while a step runs.
+  const worker::Executor& executor(int rank) const;
+
+  // Runs one step on every rank; the result has the samples of all groups. After an error the
+  // engine is not to be used.
+  absl::StatusOr<v1::StepResult> RunStep(const v1::StepPlan& plan);
+
+ private:
+  struct Rank;
+  LocalEngine() = default;
+  // Calls run(rank) for every rank at once, each on its thread, and gives the first failure.
+  template <typename Run>
+  absl::Status OnEveryRank(Run run);
+
+  v1::ShardPlan plan_;
+  std::vector<std::unique_ptr<Rank>> ranks_;
+};
+
+// Reads and parses DIR/config.json.
+absl::StatusOr<v1::ModelSpec> ReadModelSpec(const std::string& model_path);
+
+}  // namespace switchyard::cli
+
+#endif  // SWITCHYARD_CLI_LOCAL_ENGINE_H_

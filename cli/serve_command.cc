@@ -1,0 +1,257 @@
+#include "cli/serve_command.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "base/exit_code.h"
+#include "base/json.h"
+#include "cli/admin_client.h"
+#include "cli/child_process.h"
+#include "cli/status_table.h"
+
+namespace switchyard::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds kPollInterval(100);
+constexpr milliseconds kStatusTimeout(1000);
+constexpr std::chrono::seconds kAnnounceDeadline(60);
+// For what still runs after the coordinator has ended: in order, or because something was lost.
+constexpr std::chrono::seconds kLeaveDeadline(10);
+constexpr std::chrono::seconds kLostDeadline(3);
+
+struct Addresses {
+  std::string http;
+  std::string grpc;
+};
+
+// Draws the workers' loading in place on a terminal; elsewhere prints a line for each worker and
+// phase.
+class LoadingView {
+ public:
+  LoadingView() : terminal_(isatty(STDERR_FILENO) != 0) {}
+
+  void Show(const v1::StatusResponse& status) {
+    const std::vector<std::string> lines = LoadingLines(status);
+    if (terminal_ && !phases_.empty()) std::fprintf(stderr, "\033[%zuA", phases_.size());
+    phases_.resize(lines.size(), v1::LOAD_PHASE_UNSPECIFIED);
+    for (size_t i = 0; i < lines.size(); ++i) {
+      const v1::LoadPhase phase = status.workers(static_cast<int>(i)).progress().phase();
+      if (terminal_) {
+        std::fprintf(stderr, "\033[2K%s\n", lines[i].c_str());
+      } else if (phase != phases_[i]) {
+        std::fprintf(stderr, "%s\n", lines[i].c_str());
+      }
+      phases_[i] = phase;
+    }
+  }
+
+ private:
+  const bool terminal_;
+  std::vector<v1::LoadPhase> phases_;  // last shown, by line
+};
+
+class LocalCluster {
+ public:
+  LocalCluster(const ServeOptions& options, const std::atomic<int>& num_signals)
+      : options_(options), num_signals_(num_signals) {}
+
+  absl::Status Run() {
+    SY_RETURN_IF_ERROR(StartAll());
+    const absl::Status watched = Watch();
+    const absl::Status ended = EndAll();
+    return watched.ok() ? ended : watched;
+  }
+
+ private:
+  std::string LogPath(const std::string& name) const {
+    return options_.log_folder.empty() ? "" : options_.log_folder + "/" + name + ".log";
+  }
+
+  absl::Status StartAll() {
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) != 0) return absl::ResourceExhaustedError("no pipe could be opened");
+    std::vector<std::string> argv = {ProgramFolder() + "/switchyard-coordinator",
+                                     "--model",
+                                     options_.model_path,
+                                     "--host",
+                                     options_.host,
+                                     "--port",
+                                     fmt::format("{}", options_.port),
+                                     "--grpc-port",
+                                     fmt::format("{}", options_.grpc_port),
+                                     "--dp",
+                                     fmt::format("{}", options_.data_parallel),
+                                     "--tp",
+                                     fmt::format("{}", options_.tensor_parallel),
+                                     "--announce-fd",
+                                     fmt::format("{}", fds[1])};
+    argv.insert(argv.end(), options_.coordinator_flags.begin(), options_.coordinator_flags.end());
+    absl::StatusOr<ChildProcess> coordinator =
+        ChildProcess::Start(argv, fds[1], LogPath("coordinator"));
+    close(fds[1]);
+    if (!coordinator.ok()) {
+      close(fds[0]);
+      return coordinator.status();
+    }
+    coordinator_.emplace(*std::move(coordinator));
+    absl::StatusOr<Addresses> addresses = ReadAddresses(fds[0]);
+    close(fds[0]);
+    if (!addresses.ok()) return addresses.status();
+    addresses_ = *std::move(addresses);
+    admin_ = std::make_unique<AdminClient>(addresses_.grpc);
+    return StartWorkers();
+  }
+
+  // The coordinator's one line; an end of file before it means that the coordinator refused.
+  absl::StatusOr<Addresses> ReadAddresses(int fd) {
+    std::string line;
+    const Clock::time_point deadline = Clock::now() + kAnnounceDeadline;
+    while (line.empty() || line.back() != '\n') {
+      if (num_signals_ > 0) return absl::CancelledError("stopped while starting");
+      if (Clock::now() > deadline)
+        return absl::DeadlineExceededError("the coordinator does not start");
+      pollfd waiting{.fd = fd, .events = POLLIN};
+      if (poll(&waiting, 1, kPollInterval.count()) <= 0) continue;
+      char chunk[512];
+      const ssize_t count = read(fd, chunk, sizeof(chunk));
+      if (count <= 0) return CoordinatorRefused();
+      line.append(chunk, count);
+    }
+    SY_ASSIGN_OR_RETURN(const Json json,
+                        ParseJson(std::string_view(line).substr(0, line.size() - 1)));
+    return Addresses{.http = json.value("http", ""), .grpc = json.value("grpc", "")};
+  }
+
+  // The coordinator has told why on its own stderr.
+  absl::Status CoordinatorRefused() {
+    for (int i = 0; i < 50; ++i) {
+      if (const std::optional<int> code = coordinator_->Poll()) {
+        return StatusOfExitCode(*code, "the coordinator did not start");
+      }
+      std::this_thread::sleep_for(kPollInterval);
+    }
+    return absl::UnavailableError("the coordinator does not say where it listens");
+  }
+
+  absl::Status StartWorkers() {
+    const int world = options_.data_parallel * options_.tensor_parallel;
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    const int threads =
+        std::max(1, (options_.num_threads > 0 ? options_.num_threads : cores) / world);
+    const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGE_SIZE)};
+    const int64_t memory =
+        (options_.memory_bytes > 0 ? options_.memory_bytes : machine / 4 * 3) / world;
+    for (int rank = 0; rank < world; ++rank) {
+      const std::vector<std::string> argv = {ProgramFolder() + "/switchyard-worker",
+                                             "--coordinator",
+                                             addresses_.grpc,
+                                             "--rank",
+                                             fmt::format("{}", rank),
+                                             "--threads",
+                                             fmt::format("{}", threads),
+                                             "--memory",
+                                             fmt::format("{}", memory),
+                                             "--isa",
+                                             options_.isa};
+      SY_ASSIGN_OR_RETURN(ChildProcess worker,
+                          ChildProcess::Start(argv, -1, LogPath(fmt::format("worker-{}", rank))));
+      workers_.push_back(std::move(worker));
+    }
+    return absl::OkStatus();
+  }
+
+  // Until a signal, or until the coordinator ends. A lost worker makes the coordinator end: it
+  // knows best why.
+  absl::Status Watch() {
+    LoadingView view;
+    while (num_signals_ == 0) {
+      if (const std::optional<int> code = coordinator_->Poll()) {
+        lost_ = true;
+        return StatusOfExitCode(*code == kExitOk ? kExitLost : *code, "the cluster is over");
+      }
+      if (admin_ != nullptr) {
+        const absl::StatusOr<v1::StatusResponse> status = admin_->Status(kStatusTimeout);
+        if (status.ok() && status->state() != v1::CLUSTER_STATE_GATHERING) view.Show(*status);
+        if (status.ok() && status->state() == v1::CLUSTER_STATE_SERVING) {
+          std::fprintf(stderr, "%s is served on http://%s, gRPC on %s  (Ctrl-C stops)\n",
+                       status->model().c_str(), addresses_.http.c_str(), addresses_.grpc.c_str());
+          admin_.reset();
+        }
+        SY_RETURN_IF_ERROR(CheckWorkersRun());
+      }
+      std::this_thread::sleep_for(kPollInterval);
+    }
+    return absl::OkStatus();
+  }
+
+  // Before it has joined, the coordinator cannot miss a worker; we can.
+  absl::Status CheckWorkersRun() {
+    for (size_t rank = 0; rank < workers_.size(); ++rank) {
+      const std::optional<int> code = workers_[rank].Poll();
+      if (!code.has_value() || coordinator_->Poll().has_value()) continue;
+      lost_ = true;
+      return StatusOfExitCode(*code == kExitOk ? kExitLost : *code,
+                              fmt::format("worker {} ended while the cluster started", rank));
+    }
+    return absl::OkStatus();
+  }
+
+  bool AllEnded() {
+    bool all = coordinator_->Poll().has_value();
+    for (ChildProcess& worker : workers_) all &= worker.Poll().has_value();
+    return all;
+  }
+
+  // The coordinator drains and sends its workers home; what is left after the deadline is killed by
+  // its destructor.
+  absl::Status EndAll() {
+    admin_.reset();
+    coordinator_->Signal(SIGTERM);
+    int forwarded = 1;
+    std::optional<Clock::time_point> deadline;
+    while (!AllEnded()) {
+      for (const int seen = num_signals_; forwarded < seen; ++forwarded)
+        coordinator_->Signal(SIGTERM);
+      if (coordinator_->Poll().has_value() && !deadline.has_value()) {
+        deadline = Clock::now() + (lost_ ? kLostDeadline : kLeaveDeadline);
+        if (lost_) {
+          for (ChildProcess& worker : workers_) worker.Signal(SIGTERM);
+        }
+      }
+      if (deadline.has_value() && Clock::now() > *deadline) {
+        return absl::UnavailableError("a worker did not leave and was killed");
+      }
+      std::this_thread::sleep_for(kPollInterval);
+    }
+    return absl::OkStatus();
+  }
+
+  const ServeOptions& options_;
+  const std::atomic<int>& num_signals_;
+  std::optional<ChildProcess> coordinator_;
+  std::vector<ChildProcess> workers_;
+  Addresses addresses_;
+  // While the cluster starts: an idle connection would hold up the coordinator's leaving.
+  std::unique_ptr<AdminClient> admin_;
+  bool lost_ = false;  // the cluster ended by itself
+};
+
+}  // namespace
+
+absl::Status RunServe(const ServeOptions& options, const std::atomic<int>& num_signals) {
+  return LocalCluster(options, num_signals).Run();
+}
+
+}  // namespace switchyard::cli
