@@ -1,4 +1,5 @@
-// Runs a fuzz target over every file of the folders named on the command line: the committed corpus as a plain test.
+// Runs a fuzz target over every file of the folders named on the command line: the committed corpus
+// as a plain test.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

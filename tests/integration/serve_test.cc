@@ -1,0 +1,198 @@
+// `switchyard serve` from start to end: right answers in every layout, orderly leave-taking, and
+// one clear line for what cannot be started.
+#include <grpcpp/create_channel.h>
+#include <signal.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "proto/inference.grpc.pb.h"
+#include "tests/integration/cluster_fixture.h"
+#include "tests/integration/golden_prompts.h"
+#include "tests/integration/stream_set.h"
+#include "tests/testing/http_client.h"
+
+namespace switchyard::testing {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr int kNumGoldens = 12;
+
+class ServeTest : public ClusterTest {
+ protected:
+  // Starts what must be refused: the exit code, one line in the log with `words`, nothing left.
+  void ExpectRefused(const ClusterOptions& options, int exit_code, const std::string& words) {
+    Cluster& cluster = Start(options);
+    EXPECT_EQ(cluster.WaitForExit(), exit_code) << cluster.Log();
+    EXPECT_NE(cluster.Log().find(words), std::string::npos) << cluster.Log();
+    EXPECT_TRUE(cluster.WaitUntilNothingIsLeft()) << cluster.Log();
+  }
+};
+
+// The greedy tokens of one prompt by gRPC.
+std::vector<int32_t> Generate(v1::Inference::Stub& stub, const GoldenPrompt& prompt) {
+  v1::GenerateRequest request;
+  request.mutable_tokens()->mutable_tokens()->Assign(prompt.prompt_tokens.begin(),
+                                                     prompt.prompt_tokens.end());
+  request.set_temperature(0);
+  request.set_max_tokens(64);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + seconds(30));
+  const auto reader = stub.Generate(&context, request);
+  std::vector<int32_t> tokens;
+  for (v1::GenerateResponse response; reader->Read(&response);) {
+    tokens.insert(tokens.end(), response.tokens().begin(), response.tokens().end());
+  }
+  const grpc::Status status = reader->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return tokens;
+}
+
+struct LayoutCase {
+  int data_parallel;
+  int tensor_parallel;
+};
+
+class LayoutTest : public ClusterTest, public ::testing::WithParamInterface<LayoutCase> {};
+
+TEST_P(LayoutTest, GreedyTokensAreTheRecordedOnes) {
+  const Cluster& cluster = StartServing(
+      {.data_parallel = GetParam().data_parallel, .tensor_parallel = GetParam().tensor_parallel});
+  const auto stub = v1::Inference::NewStub(
+      grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
+  const std::vector<GoldenPrompt> prompts = ReadGoldenPrompts();
+  std::vector<std::vector<int32_t>> tokens(kNumGoldens);
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kNumGoldens; ++i) {
+    clients.emplace_back([&, i] { tokens[i] = Generate(*stub, prompts[5 * i]); });
+  }
+  for (std::thread& client : clients) client.join();
+  for (int i = 0; i < kNumGoldens; ++i) {
+    EXPECT_EQ(tokens[i], prompts[5 * i].greedy_tokens) << prompts[5 * i].id;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest,
+                         ::testing::Values(LayoutCase{1, 1}, LayoutCase{1, 2}, LayoutCase{2, 2}),
+                         [](const auto& info) {
+                           return "Dp" + std::to_string(info.param.data_parallel) + "Tp" +
+                                  std::to_string(info.param.tensor_parallel);
+                         });
+
+TEST_F(ServeTest, ChatAnswersWholeAndInAStream) {
+  const Cluster& cluster = StartServing();
+  int num_asked = 0;
+  for (const GoldenPrompt& prompt : ReadGoldenPrompts()) {
+    if (prompt.messages.is_null() || prompt.finish_reason != "stop" || ++num_asked > 4) continue;
+    for (const bool stream : {false, true}) {
+      const Json body = {{"messages", prompt.messages}, {"temperature", 0}, {"stream", stream}};
+      HttpClient client(cluster.http_port());
+      client.Send(Post("/v1/chat/completions", body.dump()));
+      const std::optional<HttpAnswer> answer = client.ReadAnswer();
+      ASSERT_TRUE(answer.has_value());
+      ASSERT_EQ(answer->status, 200) << answer->body;
+      std::string text;
+      if (stream) {
+        for (const std::string& event : SseData(answer->body)) {
+          if (event == "[DONE]") continue;
+          text += Json::parse(event)["choices"][0]["delta"].value("content", "");
+        }
+      } else {
+        const Json json = Json::parse(answer->body);
+        text = json["choices"][0]["message"]["content"];
+        EXPECT_EQ(json["usage"]["prompt_tokens"], prompt.prompt_tokens.size()) << prompt.id;
+        EXPECT_EQ(json["usage"]["completion_tokens"], prompt.greedy_tokens.size()) << prompt.id;
+      }
+      EXPECT_EQ(text, prompt.text) << prompt.id;
+    }
+  }
+  EXPECT_GE(num_asked, 4);
+}
+
+TEST_F(ServeTest, InterruptDrainsAndASecondOneEndsAtOnce) {
+  Cluster& cluster = StartServing({.tensor_parallel = 2});
+  const GoldenPrompt prompt = ReadGoldenPrompts()[0];
+  StreamSet finite(cluster.http_port()), endless(cluster.http_port());
+  finite.Open(PostAndClose(
+      "/v1/completions",
+      CompletionBody(prompt, {{"stream", true}, {"ignore_eos", true}, {"max_tokens", 200}})));
+  endless.Open(PostAndClose(
+      "/v1/completions",
+      CompletionBody(prompt, {{"stream", true}, {"ignore_eos", true}, {"max_tokens", 4000}})));
+  ASSERT_TRUE(finite.ReadUntilAllFlow(seconds(10)));
+  ASSERT_TRUE(endless.ReadUntilAllFlow(seconds(10)));
+
+  cluster.Signal(SIGINT);
+  ASSERT_TRUE(finite.ReadUntilAllEnd(seconds(20))) << cluster.Log();
+  EXPECT_TRUE(finite.streams()[0].IsDone());
+  EXPECT_FALSE(finite.streams()[0].HasError());
+
+  cluster.Signal(SIGINT);
+  ASSERT_TRUE(endless.ReadUntilAllEnd(seconds(5))) << cluster.Log();
+  EXPECT_TRUE(endless.streams()[0].HasError());
+  EXPECT_EQ(cluster.WaitForExit(), 0) << cluster.Log();
+  EXPECT_TRUE(cluster.WaitUntilNothingIsLeft()) << cluster.Log();
+  EXPECT_TRUE(PortBecomesFree(cluster.http_port()));
+}
+
+TEST_F(ServeTest, InterruptWithoutRequestsEndsAtOnce) {
+  Cluster& cluster = StartServing();
+  cluster.Signal(SIGINT);
+  EXPECT_EQ(cluster.WaitForExit(seconds(5)), 0) << cluster.Log();
+}
+
+TEST_F(ServeTest, PortInUseIsRefused) {
+  const Cluster& first = StartServing();
+  ExpectRefused({.port = first.http_port()}, 5, "port " + std::to_string(first.http_port()));
+}
+
+TEST_F(ServeTest, MissingModelIsRefused) {
+  ExpectRefused({.model_path = "models/no-such-model"}, 3, "models/no-such-model");
+}
+
+TEST_F(ServeTest, TooManyRanksAreRefusedAtOnce) {
+  ExpectRefused({.data_parallel = 64}, 2, "64");
+  ExpectRefused({.tensor_parallel = 64}, 2, "64");
+}
+
+// A copy of the bundled model that may be damaged.
+class DamagedModelTest : public ServeTest {
+ protected:
+  void SetUp() override {
+    std::string folder = std::filesystem::temp_directory_path() / "switchyard-model-XXXXXX";
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    folder_ = folder;
+    for (const auto& entry : std::filesystem::directory_iterator("models/tiny-r1")) {
+      if (entry.is_regular_file()) {
+        std::filesystem::copy_file(entry, folder_ / entry.path().filename());
+      }
+    }
+  }
+  void TearDown() override {
+    ServeTest::TearDown();
+    std::filesystem::remove_all(folder_);
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(DamagedModelTest, TruncatedWeightsAreRefusedByName) {
+  const std::string name = "model-00002-of-000004.safetensors";
+  std::filesystem::resize_file(folder_ / name, std::filesystem::file_size(folder_ / name) / 2);
+  ExpectRefused({.model_path = folder_, .tensor_parallel = 2}, 2, name);
+}
+
+TEST_F(DamagedModelTest, UnknownModelTypeIsRefused) {
+  const auto path = folder_ / "config.json";
+  std::ifstream in(path);
+  Json config = Json::parse(in);
+  config["model_type"] = "mamba_9";
+  std::ofstream(path) << config.dump();
+  ExpectRefused({.model_path = folder_}, 4, "mamba_9");
+}
+
+}  // namespace
+}  // namespace switchyard::testing
