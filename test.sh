@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test. See --help.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source scripts/common.sh
+
+usage() {
+  cat <<'END'
+Usage: ./test.sh [--debug | --tsan | --fuzz] [--fuzz-seconds N] [-- CTEST_OPTION...]
+
+Installs what is missing (Debian packages; root or sudo), builds, and runs every test through ctest.
+
+  (none)            the release build, as served
+  --debug           with AddressSanitizer and UndefinedBehaviorSanitizer
+  --tsan            with ThreadSanitizer
+  --fuzz            builds the fuzz targets with clang and runs each for a minute, from the committed corpus on;
+                    an input that fails is left in build/fuzz/findings/TARGET
+  --fuzz-seconds N  how long each fuzz target runs (implies --fuzz)
+  -h, --help        this text
+
+What follows "--" goes to ctest:   ./test.sh -- -R tokenizer
+Exit code: 0 when every test passed, 2 for wrong options, 5 when packages cannot be installed;
+any other: building or a test failed.
+END
+}
+
+preset=release
+fuzz_seconds=60
+ctest_options=()
+
+choose() {
+  [[ $preset == release || $preset == "$1" ]] || die $exit_usage "--$preset and --$1 exclude each other"
+  preset=$1
+}
+
+while [[ $# -gt 0 ]]; do
+  case "$1" in
+    --debug | --tsan | --fuzz) choose "${1#--}" ;;
+    --fuzz-seconds)
+      [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || die $exit_usage "--fuzz-seconds needs a number of seconds"
+      choose fuzz
+      fuzz_seconds=$2
+      shift
+      ;;
+    -h | --help) usage; exit 0 ;;
+    --)
+      shift
+      ctest_options=("$@")
+      break
+      ;;
+    *) die $exit_usage "unknown option $1 (see --help)" ;;
+  esac
+  shift
+done
+
+# Runs one target. Inputs that it discovers are kept from run to run beside the build, not in the committed corpus.
+run_fuzz_target() {
+  local target=$1 name corpus findings
+  name=${target##*/}
+  corpus=tests/fuzz/corpus/${name%_fuzz}
+  findings=build/fuzz/findings/$name
+  mkdir -p "build/fuzz/corpus/$name" "$findings"
+  say "Fuzzing $name for $fuzz_seconds s"
+  "$target" -max_total_time="$fuzz_seconds" -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+    -artifact_prefix="$findings/" "build/fuzz/corpus/$name" "$corpus"
+}
+
+fuzz() {
+  local names target failed=()
+  names=$(sed -n 's/^sy_fuzz(\([a-z0-9_]*\).*/\1/p' tests/fuzz/CMakeLists.txt)
+  # shellcheck disable=SC2086
+  build fuzz $names
+  for name in $names; do
+    target=build/fuzz/tests/fuzz/$name
+    run_fuzz_target "$target" || failed+=("$name")
+  done
+  if [[ ${#failed[@]} -gt 0 ]]; then
+    die 1 "fuzz targets failed: ${failed[*]}; the inputs are in build/fuzz/findings"
+  fi
+  say "All fuzz targets ran $fuzz_seconds s without a finding: $(echo $names)"
+}
+
+say "Checking packages"
+if [[ $preset == fuzz ]]; then
+  scripts/install_deps.sh --fuzz
+else
+  scripts/install_deps.sh
+fi
+
+mkdir -p build
+configure "$preset"
+if [[ $preset == fuzz ]]; then
+  fuzz
+  exit 0
+fi
+build "$preset"
+say "Testing $preset"
+# Tests that start clusters and threads of their own say so (RUN_SERIAL, PROCESSORS); the rest share the cores.
+exec ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "${ctest_options[@]}"
