@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/units.h"
 
 namespace switchyard::worker {
@@ -22,6 +23,7 @@ BatchBuilder::BatchBuilder(const v1::ShardPlan& plan, const Options& options)
 
 absl::Status BatchBuilder::Build(const v1::StepPlan& plan, ForwardBatch* batch,
                                  std::vector<OutputRow>* outputs) {
+  SY_CHECK_GT(plan.step(), 0u);  // 0 is "never" in SequenceState
   batch->Clear();
   outputs->clear();
   for (uint64_t id : plan.released()) sequences_.erase(id);
@@ -40,6 +42,8 @@ absl::Status BatchBuilder::Build(const v1::StepPlan& plan, ForwardBatch* batch,
   for (const v1::SequenceWork& work : group.sequences()) {
     const auto found = sequences_.find(work.sequence_id());
     if (found == sequences_.end()) return Misfit(work, "was not started");
+    if (found->second.last_step == plan.step()) return Misfit(work, "stands in the plan twice");
+    found->second.last_step = plan.step();
     SY_RETURN_IF_ERROR(Extend(work, &found->second));
     states.push_back(&found->second);
     num_tokens += NumTokens(work);

@@ -20,6 +20,7 @@ struct SequenceState {
   std::vector<int32_t> blocks;
   int32_t num_computed = 0;   // positions whose latents are cached
   int32_t last_sampled = -1;  // -1: none since the sequence was started
+  uint64_t last_step = 0;     // newest step that has work of it
 };
 
 // One row of logits that the step asks for.

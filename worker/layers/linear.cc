@@ -58,6 +58,8 @@ absl::Status RowParallelLinear::Forward(const LayerContext& context, const Tenso
   return absl::OkStatus();
 }
 
+int64_t RowParallelLinear::NumAmaxGroups(int64_t cols) { return CeilDiv(cols, kFp8BlockSize); }
+
 // Where a slice's border cuts a quantisation group, the ranks that share the group must quantise it
 // with one scale.
 absl::StatusOr<TensorView> RowParallelLinear::GatherAmax(const LayerContext& context,
@@ -67,7 +69,7 @@ absl::StatusOr<TensorView> RowParallelLinear::GatherAmax(const LayerContext& con
   if (context.compute != kernels::Compute::kW8A8 || !fp8_ || ranks == 1 || !cut) {
     return TensorView();
   }
-  const int64_t num_groups = CeilDiv(cols_, kFp8BlockSize);
+  const int64_t num_groups = NumAmaxGroups(cols_);
   const TensorView all = context.arena.Take(DType::kF32, {x.rows(), num_groups});
   std::memset(all.data, 0, all.NumElements() * sizeof(float));
   const int64_t first = col_begin_ / kFp8BlockSize;

@@ -27,6 +27,9 @@ class RowParallelLinear {
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& tensor,
             int64_t rows, int64_t cols, const std::string& bias);
 
+  // Quantisation groups of a whole row of `cols` inputs: floats per token that ranks may exchange.
+  static int64_t NumAmaxGroups(int64_t cols);
+
   // x: act [T, cols / tensor ranks]; y: f32 [T, rows], the same on every rank.
   absl::Status Forward(const LayerContext& context, const kernels::TensorView& x,
                        const kernels::TensorView& y) const;

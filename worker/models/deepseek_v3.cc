@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/units.h"
+
 namespace switchyard::worker {
 
 using kernels::DType;
@@ -160,7 +162,15 @@ int64_t DeepseekV3::ArenaBytes(const v1::StepLimits& limits, int64_t max_output_
   // Floats of the widest moment of each part; parts that never stand together count once, by their
   // maximum.
   const int64_t stream = 3 * tokens * hidden;
-  const int64_t sum_scratch = ranks > 1 ? 2 * ranks * tokens * hidden : 0;
+  const auto reduce_scratch = [&](int64_t n) {
+    return Collectives::MaxReduceScratchSize(static_cast<int>(ranks), n);
+  };
+  // W8A8 may gather the largest values of quantisation groups before a row-parallel sum.
+  const int64_t amax =
+      tokens * RowParallelLinear::NumAmaxGroups(std::max<int64_t>(
+                   model_.intermediate_size(), model_.num_heads() * mla.v_head_dim()));
+  const int64_t sum_scratch =
+      ranks > 1 ? reduce_scratch(tokens * hidden) + amax + reduce_scratch(amax) : 0;
   const int64_t prefill = kernels::kPrefillTileTokens * (latent_row + key_value_row) +
                           tokens * heads * (mla.v_head_dim() + 2);
   const int64_t decode = 2 * tokens * heads * mla.kv_lora_rank();

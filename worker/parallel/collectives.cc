@@ -143,6 +143,13 @@ int64_t Collectives::ReduceScratchSize(int64_t n) const {
   return size_ * (ReducesByGather(n) ? n : CeilDiv(n, size_));
 }
 
+int64_t Collectives::MaxReduceScratchSize(int size, int64_t n) {
+  if (size == 1) return 0;
+  if (size == 2) return 2 * n;
+  const int64_t largest_gather = kReduceByGatherBytes / (int64_t{sizeof(float)} * (size - 1));
+  return std::max(size * std::min(n, largest_gather), size * CeilDiv(n, size));
+}
+
 // Small: everybody gathers everything and walks the tree. Large: rank r walks it for slice r of the
 // elements, then slices are gathered. Either way each element takes the same tree.
 absl::Status Collectives::AllReduce(Reduction reduce, float* data, int64_t n,

@@ -50,6 +50,8 @@ class Collectives {
 
   // Floats of scratch that the reductions below need for n floats.
   int64_t ReduceScratchSize(int64_t n) const;
+  // The largest of them for up to n floats on `size` ranks: what memory is planned by.
+  static int64_t MaxReduceScratchSize(int size, int64_t n);
   // data[i] = the largest data[i] of all ranks. A NaN on any rank gives NaN.
   absl::Status AllReduceMax(float* data, int64_t n, std::span<float> scratch);
   // data[i] = the sum of all ranks' data[i] in the canonical order, the balanced binary tree (r0 +

@@ -1,0 +1,221 @@
+// Step plans in, forward batches out: what a rank remembers between steps, and every plan that it
+// refuses.
+#include "worker/exec/batch_builder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace switchyard::worker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Two groups, blocks of 4 tokens, 8 of them; at most 10 tokens and 2 sequences in a step.
+v1::ShardPlan SmallPlan() {
+  v1::ShardPlan plan;
+  plan.mutable_layout()->set_data_parallel(2);
+  plan.mutable_model()->set_vocab_size(100);
+  plan.mutable_model()->set_max_position_embeddings(16);
+  plan.mutable_kv()->set_block_tokens(4);
+  plan.mutable_kv()->set_num_blocks(8);
+  plan.mutable_limits()->set_max_batched_tokens(10);
+  plan.mutable_limits()->set_max_running(2);
+  return plan;
+}
+
+struct Work {
+  uint64_t id = 1;
+  int32_t begin = 0;
+  std::vector<int32_t> tokens;
+  std::vector<int32_t> blocks;
+  bool sample = false;
+  bool use_last_sampled = false;
+};
+
+// A step under construction, of group 1 unless told.
+class Step {
+ public:
+  explicit Step(uint64_t number) {
+    plan_.set_step(number);
+    plan_.add_groups();
+    plan_.add_groups();
+  }
+  Step& Start(uint64_t id, int32_t prompt_length, int group = 1) {
+    v1::SequenceStart* start = plan_.add_started();
+    start->set_sequence_id(id);
+    start->set_group(group);
+    start->set_prompt_length(prompt_length);
+    return *this;
+  }
+  Step& Release(uint64_t id) {
+    plan_.add_released(id);
+    return *this;
+  }
+  Step& Do(const Work& work, int group = 1) {
+    v1::SequenceWork* message = plan_.mutable_groups(group)->add_sequences();
+    message->set_sequence_id(work.id);
+    message->set_begin_position(work.begin);
+    for (int32_t token : work.tokens) message->add_tokens(token);
+    for (int32_t block : work.blocks) message->add_new_blocks(block);
+    message->set_sample(work.sample);
+    message->set_use_last_sampled(work.use_last_sampled);
+    return *this;
+  }
+  v1::StepPlan& plan() { return plan_; }
+
+ private:
+  v1::StepPlan plan_;
+};
+
+class BatchBuilderTest : public ::testing::Test {
+ protected:
+  absl::Status Build(Step step) { return builder_.Build(step.plan(), &batch_, &outputs_); }
+
+  std::string Refusal(Step step) {
+    const absl::Status status = Build(std::move(step));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << status;
+    return std::string(status.message());
+  }
+
+  const v1::ShardPlan plan_ = SmallPlan();
+  BatchBuilder builder_{plan_, {.group = 1}};
+  ForwardBatch batch_;
+  std::vector<OutputRow> outputs_;
+};
+
+TEST_F(BatchBuilderTest, PromptRowsStandBeforeGeneratedRows) {
+  ASSERT_TRUE(Build(Step(1).Start(1, 2).Do(
+                  {.tokens = {5, 6}, .blocks = {3}, .sample = true})).ok());
+  outputs_[0].sequence->last_sampled = 42;
+  // Sequence 1 decodes while sequence 2 begins: the prompt comes first although it was named last.
+  ASSERT_TRUE(Build(Step(2)
+                        .Start(2, 3)
+                        .Do({.id = 1, .begin = 2, .sample = true, .use_last_sampled = true})
+                        .Do({.id = 2, .tokens = {7, 8, 9}, .blocks = {6}, .sample = true}))
+                  .ok());
+  EXPECT_THAT(batch_.token_ids, ElementsAre(7, 8, 9, 42));
+  EXPECT_THAT(batch_.positions, ElementsAre(0, 1, 2, 2));
+  EXPECT_THAT(batch_.slots, ElementsAre(24, 25, 26, 14));  // block * 4 + position in it
+  EXPECT_EQ(batch_.num_prefill_rows, 3);
+  ASSERT_EQ(batch_.prefill.size(), 1u);
+  EXPECT_EQ(batch_.prefill[0].num_rows, 3);
+  EXPECT_THAT(batch_.prefill[0].table, ElementsAre(6));
+  ASSERT_EQ(batch_.decode_tables.size(), 1u);
+  EXPECT_EQ(batch_.decode_tables[0][0], 3);
+  EXPECT_THAT(batch_.output_rows, ElementsAre(2, 3));
+  EXPECT_EQ(outputs_[0].sequence_id, 2u);
+  EXPECT_EQ(outputs_[0].position, 2);
+  EXPECT_EQ(outputs_[1].sequence_id, 1u);
+}
+
+TEST_F(BatchBuilderTest, WorkAcrossThePromptsEndIsCutThere) {
+  // After a preemption: the prompt has 3 tokens, two more were generated before.
+  ASSERT_TRUE(Build(Step(1).Start(1, 3).Do(
+                  {.tokens = {5, 6, 7, 8, 9}, .blocks = {2, 0}, .sample = true})).ok());
+  EXPECT_EQ(batch_.num_prefill_rows, 3);
+  EXPECT_THAT(batch_.positions, ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(batch_.slots, ElementsAre(8, 9, 10, 11, 0));
+  EXPECT_EQ(batch_.prefill[0].num_rows, 3);
+  EXPECT_EQ(batch_.decode_tables.size(), 2u);
+  EXPECT_THAT(batch_.output_rows, ElementsAre(4));
+  EXPECT_EQ(outputs_[0].position, 4);
+}
+
+TEST_F(BatchBuilderTest, LaterChunksSeeTheWholeTable) {
+  ASSERT_TRUE(Build(Step(1).Start(1, 6).Do({.tokens = {1, 2, 3}, .blocks = {7}})).ok());
+  EXPECT_THAT(batch_.output_rows, IsEmpty());
+  ASSERT_TRUE(Build(Step(2).Do({.begin = 3, .tokens = {4, 5, 6}, .blocks = {1}})).ok());
+  ASSERT_EQ(batch_.prefill.size(), 1u);
+  EXPECT_EQ(batch_.prefill[0].begin_position, 3);
+  EXPECT_THAT(batch_.prefill[0].table, ElementsAre(7, 1));
+  EXPECT_THAT(batch_.slots, ElementsAre(31, 4, 5));
+}
+
+TEST_F(BatchBuilderTest, AReleasedIdMayStartAgainFromNothing) {
+  ASSERT_TRUE(Build(Step(1).Start(1, 2).Do(
+                  {.tokens = {5, 6}, .blocks = {3}, .sample = true})).ok());
+  outputs_[0].sequence->last_sampled = 42;
+  ASSERT_TRUE(
+      Build(Step(2).Release(1).Start(1, 2).Do({.tokens = {5, 6}, .blocks = {4}})).ok());
+  EXPECT_EQ(builder_.num_sequences(), 1);
+  EXPECT_THAT(batch_.slots, ElementsAre(16, 17));
+  EXPECT_THAT(Refusal(Step(3).Do({.begin = 2, .use_last_sampled = true})),
+              HasSubstr("asks for a sampled token that there is none of"));
+}
+
+TEST_F(BatchBuilderTest, OtherGroupsWorkIsNotKept) {
+  ASSERT_TRUE(Build(Step(1).Start(9, 2, /*group=*/0).Do(
+                  {.id = 9, .tokens = {5, 6}, .blocks = {0}}, /*group=*/0)).ok());
+  EXPECT_EQ(batch_.num_rows(), 0);
+  EXPECT_EQ(builder_.num_sequences(), 0);
+  EXPECT_THAT(outputs_, IsEmpty());
+}
+
+TEST_F(BatchBuilderTest, AllOutputsGivesEveryRowAndSamplesTheLast) {
+  BatchBuilder builder(plan_, {.group = 1, .all_outputs = true});
+  Step step = Step(1).Start(1, 3).Do({.tokens = {5, 6, 7}, .blocks = {0}, .sample = true});
+  ASSERT_TRUE(builder.Build(step.plan(), &batch_, &outputs_).ok());
+  EXPECT_THAT(batch_.output_rows, ElementsAre(0, 1, 2));
+  EXPECT_FALSE(outputs_[1].sample);
+  EXPECT_TRUE(outputs_[2].sample);
+}
+
+// Each refusal names the sequence and what does not fit.
+struct BadStep {
+  const char* name;
+  Step step;
+  const char* message;
+};
+std::ostream& operator<<(std::ostream& out, const BadStep& bad) { return out << bad.name; }
+
+Step Begun() { return Step(1).Start(1, 4); }
+Step NoGroups() {
+  Step step = Begun();
+  step.plan().clear_groups();
+  return step;
+}
+
+const BadStep kBadSteps[] = {
+    {"unknown", Step(1).Do({.id = 5, .tokens = {1}, .blocks = {0}}), "sequence 5: was not started"},
+    {"started_twice", Begun().Start(1, 4), "sequence 1: started twice"},
+    {"no_prompt", Step(1).Start(1, 0), "sequence 1: prompt of 0 tokens"},
+    {"twice_in_a_step",
+     Begun().Do({.tokens = {1}, .blocks = {0}}).Do({.begin = 0, .tokens = {1}}),
+     "sequence 1: stands in the plan twice"},
+    {"no_tokens", Begun().Do({.blocks = {0}}), "sequence 1: no tokens to compute"},
+    {"gap", Begun().Do({.begin = 1, .tokens = {1}, .blocks = {0}}),
+     "sequence 1: begins at position 1, 0 are computed"},
+    {"past_the_context",
+     Begun().Do({.tokens = std::vector<int32_t>(17, 1), .blocks = {0, 1, 2, 3, 4}}),
+     "sequence 1: 17 tokens at position 0 pass the context of 16"},
+    {"nothing_was_sampled", Begun().Do({.blocks = {0}, .use_last_sampled = true}),
+     "sequence 1: asks for a sampled token that there is none of"},
+    {"negative_token", Begun().Do({.tokens = {-1}, .blocks = {0}}),
+     "sequence 1: token -1 is not in the vocabulary of 100"},
+    {"large_token", Begun().Do({.tokens = {100}, .blocks = {0}}),
+     "sequence 1: token 100 is not in the vocabulary of 100"},
+    {"negative_block", Begun().Do({.tokens = {1}, .blocks = {-1}}), "sequence 1: block -1 of 8"},
+    {"large_block", Begun().Do({.tokens = {1}, .blocks = {8}}), "sequence 1: block 8 of 8"},
+    {"too_few_blocks", Begun().Do({.tokens = {1, 2, 3, 4, 5}, .blocks = {0}}),
+     "sequence 1: needs 2 blocks and has 1"},
+    {"too_many_tokens",
+     Begun().Do({.tokens = std::vector<int32_t>(11, 1), .blocks = {0, 1, 2}}),
+     "11 tokens in a step, the limit is 10"},
+    {"too_many_sequences", Step(1).Do({.id = 1}).Do({.id = 2}).Do({.id = 3}),
+     "3 sequences in a step, the limit is 2"},
+    {"too_few_groups", NoGroups(), "the plan has work for 0 groups, the layout 2"},
+};
+
+class BadStepTest : public BatchBuilderTest, public ::testing::WithParamInterface<BadStep> {};
+
+TEST_P(BadStepTest, IsRefused) {
+  EXPECT_THAT(Refusal(GetParam().step), HasSubstr(GetParam().message));
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, BadStepTest, ::testing::ValuesIn(kBadSteps),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace switchyard::worker

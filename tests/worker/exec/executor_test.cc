@@ -1,0 +1,241 @@
+// A rank's engine at its edges: plans out of order, the memory that a step takes, the bytes that a
+// rank reads.
+#include "worker/exec/executor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/units.h"
+#include "cli/local_engine.h"
+#include "tests/worker/weights/checkpoint_files.h"
+
+namespace switchyard::worker {
+namespace {
+
+using cli::LocalEngine;
+using ::testing::HasSubstr;
+
+struct Setup {
+  const char* name;
+  int data_parallel;
+  int tensor_parallel;
+  v1::ComputeMode compute;
+  bool all_logits = false;
+  int max_running = 128;  // = kMaxTokens: all may decode at once
+};
+std::ostream& operator<<(std::ostream& out, const Setup& setup) { return out << setup.name; }
+
+constexpr int kMaxTokens = 128;
+
+std::unique_ptr<LocalEngine> MakeEngine(const Setup& setup) {
+  cli::LocalEngineOptions options{.model_path = kTinyR1,
+                                  .data_parallel = setup.data_parallel,
+                                  .tensor_parallel = setup.tensor_parallel,
+                                  .compute = setup.compute,
+                                  .max_batched_tokens = kMaxTokens,
+                                  .max_running = setup.max_running,
+                                  .num_kv_blocks = kMaxTokens};
+  if (setup.all_logits) options.logits_sink = [](uint64_t, int32_t, const float*) {};
+  auto engine = LocalEngine::Create(options);
+  EXPECT_TRUE(engine.ok()) << engine.status();
+  return engine.ok() ? *std::move(engine) : nullptr;
+}
+
+v1::StepPlan NewStep(const LocalEngine& engine, uint64_t number) {
+  v1::StepPlan step;
+  step.set_epoch(engine.plan().epoch());
+  step.set_step(number);
+  step.set_placement_version(engine.plan().placement().version());
+  for (int group = 0; group < engine.plan().layout().data_parallel(); ++group) step.add_groups();
+  return step;
+}
+
+// Adds all `length` tokens of a sequence to group `group`, the first `prompt_length` of them prompt
+// (0: all); its blocks begin at `first_block`.
+void AddPrompt(v1::StepPlan* step, uint64_t id, int group, int length, int first_block,
+               int prompt_length = 0) {
+  v1::SequenceStart* start = step->add_started();
+  start->set_sequence_id(id);
+  start->set_group(group);
+  start->set_prompt_length(prompt_length > 0 ? prompt_length : length);
+  v1::SequenceWork* work = step->mutable_groups(group)->add_sequences();
+  work->set_sequence_id(id);
+  work->set_sample(true);
+  for (int i = 0; i < length; ++i) work->add_tokens(100 + i);
+  for (int i = 0; i < CeilDiv(length, 16); ++i) work->add_new_blocks(first_block + i);
+}
+
+TEST(ExecutorOrder, PlansOfAnotherEpochStepOrPlacementAreRefused) {
+  struct Wrong {
+    void (*spoil)(v1::StepPlan*);
+    const char* message;
+  };
+  const Wrong wrongs[] = {
+      {[](v1::StepPlan* step) { step->set_epoch(2); },
+       "plan of epoch 2, step 2, placement 1 came; epoch 1, step 2, placement 1 is next"},
+      {[](v1::StepPlan* step) { step->set_step(1); }, "plan of epoch 1, step 1"},
+      {[](v1::StepPlan* step) { step->set_step(3); }, "plan of epoch 1, step 3"},
+      {[](v1::StepPlan* step) { step->set_placement_version(7); }, "placement 7 came"},
+  };
+  for (const Wrong& wrong : wrongs) {
+    const auto engine = MakeEngine({"", 1, 1, v1::COMPUTE_MODE_BF16});
+    ASSERT_NE(engine, nullptr);
+    v1::StepPlan first = NewStep(*engine, 1);
+    AddPrompt(&first, 1, 0, 3, 0);
+    const auto result = engine->RunStep(first);
+    ASSERT_TRUE(result.ok()) << result.status();
+    ASSERT_EQ(result->sampled_size(), 1);
+    EXPECT_EQ(result->sampled(0).position(), 3);
+    v1::StepPlan second = NewStep(*engine, 2);
+    wrong.spoil(&second);
+    const auto refused = engine->RunStep(second);
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInternal);
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr(wrong.message));
+  }
+}
+
+TEST(ExecutorOrder, AMisfitNamesStepAndSequenceAndReleasesThePeers) {
+  const auto engine = MakeEngine({"", 2, 2, v1::COMPUTE_MODE_BF16});
+  ASSERT_NE(engine, nullptr);
+  v1::StepPlan step = NewStep(*engine, 1);
+  AddPrompt(&step, 1, 0, 3, 0);
+  v1::SequenceWork* unknown = step.mutable_groups(1)->add_sequences();  // its group's ranks see it
+  unknown->set_sequence_id(8);
+  const auto result = engine->RunStep(step);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(result.status().message()),
+              HasSubstr("step 1: sequence 8: was not started"));
+}
+
+TEST(ExecutorResult, CountsTheRowsOfEveryExpert) {
+  const auto engine = MakeEngine({"", 1, 1, v1::COMPUTE_MODE_BF16});
+  ASSERT_NE(engine, nullptr);
+  v1::StepPlan step = NewStep(*engine, 1);
+  AddPrompt(&step, 1, 0, 20, 0);
+  const auto result = engine->RunStep(step);
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ(result->expert_rows_size(), 32);
+  int64_t rows = 0;
+  for (uint32_t count : result->expert_rows()) rows += count;
+  EXPECT_EQ(rows, 20 * 4 * 3);  // tokens, experts of each, MoE layers
+}
+
+class ArenaTest : public ::testing::TestWithParam<Setup> {};
+
+// Steps of every shape stay below the bound (or die of a CHECK), and the bound is not idle.
+TEST_P(ArenaTest, TheBoundHoldsAndIsNotFarOff) {
+  const auto engine = MakeEngine(GetParam());
+  ASSERT_NE(engine, nullptr);
+  const int num_groups = GetParam().data_parallel;
+  // All tokens in one prompt.
+  v1::StepPlan prompt = NewStep(*engine, 1);
+  for (int group = 0; group < num_groups; ++group) {
+    AddPrompt(&prompt, 1 + group, group, kMaxTokens, 0);
+  }
+  ASSERT_TRUE(engine->RunStep(prompt).ok());
+  // The same tokens as an answer that is computed again.
+  v1::StepPlan again = NewStep(*engine, 2);
+  for (int group = 0; group < num_groups; ++group) {
+    again.add_released(1 + group);
+    AddPrompt(&again, 11 + group, group, kMaxTokens, 0, /*prompt_length=*/1);
+  }
+  ASSERT_TRUE(engine->RunStep(again).ok());
+  // As many prompts as there may be.
+  const int num_sequences = GetParam().max_running;
+  v1::StepPlan many = NewStep(*engine, 3);
+  for (int group = 0; group < num_groups; ++group) {
+    many.add_released(11 + group);
+    for (int i = 0; i < num_sequences; ++i) AddPrompt(&many, 100 + group * 1000 + i, group, 1, i);
+  }
+  ASSERT_TRUE(engine->RunStep(many).ok());
+  // All of them decode.
+  v1::StepPlan decode = NewStep(*engine, 4);
+  for (int group = 0; group < num_groups; ++group) {
+    for (int i = 0; i < num_sequences; ++i) {
+      v1::SequenceWork* work = decode.mutable_groups(group)->add_sequences();
+      work->set_sequence_id(100 + group * 1000 + i);
+      work->set_begin_position(1);
+      work->set_use_last_sampled(true);
+      work->set_sample(true);
+    }
+  }
+  const auto result = engine->RunStep(decode);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->sampled_size(), num_groups * num_sequences);
+  for (int rank = 0; rank < num_groups * GetParam().tensor_parallel; ++rank) {
+    const Executor& executor = engine->executor(rank);
+    EXPECT_LE(executor.activation_high_water(), executor.activation_bytes()) << "rank " << rank;
+    EXPECT_LE(executor.activation_bytes(), 2 * executor.activation_high_water())
+        << "rank " << rank;
+    RecordProperty(fmt::format("rank_{}", rank),
+                   fmt::format("{} of {}", executor.activation_high_water(),
+                               executor.activation_bytes()));
+  }
+}
+
+constexpr Setup kSetups[] = {
+    {"bf16_1x1", 1, 1, v1::COMPUTE_MODE_BF16},
+    {"bf16_1x1_all_logits", 1, 1, v1::COMPUTE_MODE_BF16, true},
+    {"bf16_1x4", 1, 4, v1::COMPUTE_MODE_BF16},
+    {"bf16_2x2", 2, 2, v1::COMPUTE_MODE_BF16},
+    {"w8a8_1x1", 1, 1, v1::COMPUTE_MODE_W8A8},
+    {"w8a8_1x4", 1, 4, v1::COMPUTE_MODE_W8A8},
+    {"w8a8_1x4_all_logits", 1, 4, v1::COMPUTE_MODE_W8A8, true},
+    {"w8a8_2x2", 2, 2, v1::COMPUTE_MODE_W8A8},
+    // Few outputs: the layers are widest, not the head.
+    {"bf16_1x1_layers", 1, 1, v1::COMPUTE_MODE_BF16, false, 2},
+    {"bf16_1x4_layers", 1, 4, v1::COMPUTE_MODE_BF16, false, 2},
+    {"w8a8_1x1_layers", 1, 1, v1::COMPUTE_MODE_W8A8, false, 2},
+    {"w8a8_1x4_layers", 1, 4, v1::COMPUTE_MODE_W8A8, false, 2},
+    {"w8a8_2x2_layers", 2, 2, v1::COMPUTE_MODE_W8A8, false, 2},
+};
+INSTANTIATE_TEST_SUITE_P(Setups, ArenaTest, ::testing::ValuesIn(kSetups),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+// How a tensor is cut over ranks (ARCHITECTURE 4).
+int64_t ShardBytes(const TensorInfo& tensor, int rank, int world, int tensor_parallel) {
+  const std::string& name = tensor.name;
+  const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
+  if (has(".experts.")) {  // 32, spread in order
+    const int expert = std::stoi(name.substr(name.find(".experts.") + 9));
+    return expert * world / 32 == rank ? tensor.num_bytes : 0;
+  }
+  const int part = rank % tensor_parallel;
+  // Rows or columns [begin, end) of `size`; of scales, the blocks of 128 that they touch.
+  const auto share = [&](int64_t size) {
+    const int64_t begin = size * part / tensor_parallel, end = size * (part + 1) / tensor_parallel;
+    const bool scales = has("_scale_inv");
+    return std::pair(scales ? begin / 128 : begin, scales ? CeilDiv(end, 128) : end);
+  };
+  const auto bytes = [&](std::pair<int64_t, int64_t> range, int dimension) {
+    return tensor.num_bytes / tensor.shape[dimension] * (range.second - range.first);
+  };
+  const bool dense = has("mlp.") && !has("shared_experts");
+  if (has("q_b_proj")) return bytes(share(4 * 96), 0);
+  if (has("kv_b_proj")) return 2 * bytes(share(4 * 128), 0);  // in both forms of attention
+  if (has("o_proj")) return bytes(share(4 * 64), 1);
+  if (dense && (has("gate_proj") || has("up_proj"))) return bytes(share(640), 0);
+  if (dense && has("down_proj")) return bytes(share(640), 1);
+  if (has("embed_tokens") || has("head.weight")) return bytes(share(4096), 0);
+  return tensor.num_bytes;
+}
+
+TEST(ExecutorLoad, EveryRankReadsItsShardAndNoByteMore) {
+  const auto checkpoint = Checkpoint::Open(kTinyR1);
+  ASSERT_TRUE(checkpoint.ok());
+  for (const auto& [dp, tp] : {std::pair(1, 1), {4, 1}, {1, 4}, {2, 2}}) {
+    const auto engine = MakeEngine({"", dp, tp, v1::COMPUTE_MODE_BF16});
+    ASSERT_NE(engine, nullptr);
+    for (int rank = 0; rank < dp * tp; ++rank) {
+      int64_t expected = 0;
+      for (const TensorInfo& tensor : checkpoint->tensors()) {
+        expected += ShardBytes(tensor, rank, dp * tp, tp);
+      }
+      EXPECT_EQ(engine->executor(rank).weight_bytes_read(), expected)
+          << dp << "x" << tp << ", rank " << rank;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace switchyard::worker

@@ -1,0 +1,162 @@
+// One rank's model put together by hand: for tests that look inside or call what a step does not.
+#ifndef SWITCHYARD_TESTS_WORKER_MODELS_ENGINE_PARTS_H_
+#define SWITCHYARD_TESTS_WORKER_MODELS_ENGINE_PARTS_H_
+
+#include <map>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/units.h"
+#include "cli/local_engine.h"
+#include "coordinator/core/plan/sharding_planner.h"
+#include "kernels/backend.h"
+#include "worker/models/deepseek_v3.h"
+#include "worker/parallel/local_collectives.h"
+
+namespace switchyard::testing {
+
+// Keeps every tensor that layers show, by name and layer.
+class KeptTrace final : public worker::Trace {
+ public:
+  struct Tensor {
+    int64_t columns = 0;
+    std::vector<float> floats;
+    std::vector<int32_t> ints;
+  };
+  void Record(std::string_view name, int layer, const kernels::TensorView& view) override {
+    Tensor& tensor = tensors_[{std::string(name), layer}];
+    tensor = {.columns = view.RowElements()};
+    for (int64_t row = 0; row < view.rows(); ++row) {
+      if (view.dtype == kernels::DType::kI32) {
+        const auto* from = view.row<const int32_t>(row);
+        tensor.ints.insert(tensor.ints.end(), from, from + tensor.columns);
+      } else {
+        SY_CHECK(view.dtype == kernels::DType::kF32) << name;
+        const auto* from = view.row<const float>(row);
+        tensor.floats.insert(tensor.floats.end(), from, from + tensor.columns);
+      }
+    }
+  }
+  const Tensor& at(const std::string& name, int layer) const {
+    const auto found = tensors_.find({name, layer});
+    SY_CHECK(found != tensors_.end()) << name << " of layer " << layer << " was not shown";
+    return found->second;
+  }
+
+ private:
+  std::map<std::pair<std::string, int>, Tensor> tensors_;
+};
+
+class EngineParts {
+ public:
+  static constexpr int kMaxTokens = 512;
+
+  EngineParts(const std::string& model_path, v1::ComputeMode mode, kernels::Compute compute) {
+    spec_ = *cli::ReadModelSpec(model_path);
+    plan_ = *core::MakeShardPlan(spec_, {.compute = mode,
+                                         .max_batched_tokens = kMaxTokens,
+                                         .max_running = 8,
+                                         .kv_num_blocks = kMaxTokens / 16});
+    parallel_ = std::make_unique<worker::ParallelContext>(
+        *worker::ParallelContext::Create(plan_, /*rank=*/0));
+    ops_ = *kernels::MakeCpuBackend({});
+    collectives_ = std::move(worker::MakeLocalCollectives(1)[0]);
+    const kernels::DType wire = mode == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16
+                                                              : kernels::DType::kF32;
+    exchange_ = *worker::ExpertExchange::Create(
+        *parallel_,
+        {.hidden_size = spec_.hidden_size(),
+         .experts_per_token = spec_.moe().experts_per_token(),
+         .max_slice_tokens = kMaxTokens,
+         .dispatch_wire = wire,
+         .combine_wire = wire},
+        *ops_, *collectives_);
+    arena_ = std::make_unique<worker::ActivationArena>(ops_->device(), 64 * kMiB);
+    model_ = std::make_unique<worker::DeepseekV3>(plan_, *parallel_, ops_->device());
+    kv_ = std::make_unique<worker::KvStore>(
+        ops_->device(), worker::MakeKvLayout(plan_, spec_.num_layers() + spec_.num_mtp_layers()));
+    context_.emplace(worker::LayerContext{.ops = *ops_,
+                                          .compute = compute,
+                                          .ue8m0_scales = false,
+                                          .parallel = *parallel_,
+                                          .tensor_group = *collectives_,
+                                          .exchange = exchange_.get(),
+                                          .arena = *arena_,
+                                          .trace = &trace_});
+    const auto checkpoint = *worker::Checkpoint::Open(model_path);
+    worker::WeightLoader loader(checkpoint, *ops_, {.compute = compute});
+    model_->Load(loader, *context_);
+    const absl::Status status = loader.Run();
+    SY_CHECK(status.ok()) << status.ToString();
+    table_.resize(plan_.kv().num_blocks());
+    std::iota(table_.begin(), table_.end(), 0);
+    expert_rows_.resize(spec_.moe().num_routed_experts());
+  }
+
+  // Logits of every position of a prompt, [tokens, vocabulary].
+  std::vector<float> Forward(const std::vector<int32_t>& tokens) {
+    const worker::ForwardBatch batch = PromptBatch(tokens);
+    std::vector<float> logits(tokens.size() * spec_.vocab_size());
+    const absl::Status status =
+        model_->Forward(*context_, batch, *kv_, View(logits, spec_.vocab_size()), expert_rows_);
+    SY_CHECK(status.ok()) << status.ToString();
+    return logits;
+  }
+
+  // The same of the prediction block behind it: `hidden` [tokens, H] after the model's last norm,
+  // `next` the token behind each.
+  std::vector<float> ForwardMtp(std::vector<float> hidden, const std::vector<int32_t>& next) {
+    const worker::ForwardBatch batch = PromptBatch(next);
+    std::vector<float> logits(next.size() * spec_.vocab_size());
+    const absl::Status status =
+        model_->ForwardMtp(*context_, batch, View(hidden, spec_.hidden_size()), *kv_,
+                           View(logits, spec_.vocab_size()), expert_rows_);
+    SY_CHECK(status.ok()) << status.ToString();
+    return logits;
+  }
+
+  const KeptTrace& trace() const { return trace_; }
+  const v1::ModelSpec& spec() const { return spec_; }
+
+ private:
+  static kernels::TensorView View(std::vector<float>& values, int64_t columns) {
+    return {values.data(), kernels::DType::kF32, {std::ssize(values) / columns, columns}};
+  }
+
+  worker::ForwardBatch PromptBatch(const std::vector<int32_t>& tokens) const {
+    SY_CHECK_LE(std::ssize(tokens), int64_t{kMaxTokens});
+    const auto count = static_cast<int32_t>(tokens.size());
+    worker::ForwardBatch batch;
+    batch.token_ids = tokens;
+    batch.prefill.push_back({.num_rows = count, .table = table_});
+    batch.num_prefill_rows = count;
+    for (int32_t t = 0; t < count; ++t) {
+      batch.positions.push_back(t);
+      batch.slots.push_back(t);  // block i of the table is block i
+      batch.output_rows.push_back(t);
+    }
+    return batch;
+  }
+
+  v1::ModelSpec spec_;
+  v1::ShardPlan plan_;
+  KeptTrace trace_;
+  std::unique_ptr<worker::ParallelContext> parallel_;
+  std::unique_ptr<kernels::Ops> ops_;
+  std::unique_ptr<worker::Collectives> collectives_;
+  std::unique_ptr<worker::ExpertExchange> exchange_;
+  std::unique_ptr<worker::ActivationArena> arena_;
+  std::unique_ptr<worker::DeepseekV3> model_;
+  std::unique_ptr<worker::KvStore> kv_;
+  std::optional<worker::LayerContext> context_;
+  std::vector<int32_t> table_;
+  std::vector<uint32_t> expert_rows_;
+};
+
+}  // namespace switchyard::testing
+
+#endif  // SWITCHYARD_TESTS_WORKER_MODELS_ENGINE_PARTS_H_

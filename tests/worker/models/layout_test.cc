@@ -1,0 +1,152 @@
+// One model, any layout, any batch, any chunks, any order of arrival: the same bits (ARCHITECTURE
+// 1.5).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/testing/compare.h"
+#include "tests/testing/golden.h"
+#include "tests/testing/prompt_runner.h"
+#include "tests/testing/ranks.h"
+#include "tests/worker/weights/checkpoint_files.h"
+
+namespace switchyard::testing {
+namespace {
+
+using worker::Collectives;
+using worker::kTinyR1;
+
+struct Layout {
+  int data_parallel;
+  int tensor_parallel;
+};
+std::string Name(const Layout& layout) {
+  return fmt::format("{}x{}", layout.data_parallel, layout.tensor_parallel);
+}
+
+struct Case {
+  v1::ComputeMode compute;
+  Layout layout;
+};
+
+std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
+  const char* const modes[] = {"", "bf16", "f32", "w8a8"};
+  return fmt::format("{}_{}", modes[info.param.compute], Name(info.param.layout));
+}
+
+std::unique_ptr<PromptRunner> MakeRunner(const Case& param) {
+  auto runner = PromptRunner::Create({.model_path = kTinyR1,
+                                      .data_parallel = param.layout.data_parallel,
+                                      .tensor_parallel = param.layout.tensor_parallel,
+                                      .compute = param.compute},
+                                     {.batch = 32, .max_tokens = 600, .longest = 160});
+  EXPECT_TRUE(runner.ok()) << runner.status();
+  return runner.ok() ? *std::move(runner) : nullptr;
+}
+
+// Every third of the recorded prompts, with the first tokens of their answers.
+std::vector<PromptJob> Jobs() {
+  std::vector<PromptJob> jobs;
+  const std::vector<GoldenCase> cases = ReadGoldenCases(kTinyR1);
+  for (size_t i = 0; i < cases.size(); i += 3) {
+    if (cases[i].prompt_tokens.size() <= 150) jobs.push_back({cases[i].prompt_tokens, 6});
+  }
+  return jobs;
+}
+
+// What one rank computes alone, all prompts in one batch.
+const std::vector<PromptAnswer>& Alone(v1::ComputeMode compute) {
+  static std::map<v1::ComputeMode, std::vector<PromptAnswer>> kept;
+  std::vector<PromptAnswer>& answers = kept[compute];
+  if (answers.empty()) {
+    const auto runner = MakeRunner({compute, {1, 1}});
+    answers = *runner->Run(Jobs(), {.chunk = 512, .batch = 32});
+  }
+  return answers;
+}
+
+void ExpectSame(const std::vector<PromptAnswer>& got, const std::vector<PromptAnswer>& want,
+                const std::string& what) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_EQ(got[i].generated, want[i].generated) << what << ", prompt " << i;
+    EXPECT_EQ(got[i].logprobs, want[i].logprobs) << what << ", prompt " << i;
+    ASSERT_EQ(got[i].rows.size(), want[i].rows.size());
+    for (size_t t = 0; t < got[i].rows.size(); ++t) {
+      ASSERT_EQ(got[i].rows[t].empty(), want[i].rows[t].empty());
+      ASSERT_TRUE(SameBits(got[i].rows[t], want[i].rows[t], std::ssize(got[i].rows[t])))
+          << what << ", prompt " << i << ", position " << t;
+    }
+  }
+}
+
+class LayoutTest : public ::testing::TestWithParam<Case> {};
+
+TEST_P(LayoutTest, GivesTheBitsOfOneRankAlone) {
+  const auto runner = MakeRunner(GetParam());
+  ASSERT_NE(runner, nullptr);
+  const std::vector<PromptJob> jobs = Jobs();
+  const std::vector<PromptAnswer>& want = Alone(GetParam().compute);
+  const Schedule schedules[] = {
+      {.chunk = 16, .batch = 7},
+      {.chunk = 0, .batch = 7, .seed = 1},   // chunks of 1, 7, 16 and 512
+      {.chunk = 0, .batch = 32, .seed = 2},
+  };
+  for (const Schedule& schedule : schedules) {
+    const auto got = runner->Run(jobs, schedule);
+    ASSERT_TRUE(got.ok()) << got.status();
+    ExpectSame(*got, want, fmt::format("chunk {}, batch {}, seed {}", schedule.chunk,
+                                       schedule.batch, schedule.seed));
+  }
+  // One sequence at a time is many steps: the shortest few will do.
+  const auto single = runner->Run(std::span(jobs).first(5), {.chunk = 7, .batch = 1});
+  ASSERT_TRUE(single.ok()) << single.status();
+  ExpectSame(*single, {want.begin(), want.begin() + 5}, "one at a time");
+}
+
+std::vector<Case> AllCases() {
+  std::vector<Case> cases;
+  for (v1::ComputeMode compute :
+       {v1::COMPUTE_MODE_F32, v1::COMPUTE_MODE_BF16, v1::COMPUTE_MODE_W8A8}) {
+    for (const Layout& layout :
+         {Layout{1, 1}, Layout{2, 1}, Layout{4, 1}, Layout{1, 2}, Layout{1, 4}, Layout{2, 2}}) {
+      cases.push_back({compute, layout});
+    }
+  }
+  return cases;
+}
+INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest, ::testing::ValuesIn(AllCases()), CaseName);
+
+absl::StatusOr<std::vector<std::unique_ptr<Collectives>>> GlooRanks(
+    worker::LocalRendezvous& store, const std::string& name, int size) {
+  std::vector<std::unique_ptr<Collectives>> ranks(size);
+  const auto connect = [&](int rank) -> absl::Status {
+    SY_ASSIGN_OR_RETURN(auto device, worker::OpenGlooDevice({}));
+    SY_ASSIGN_OR_RETURN(
+        ranks[rank],
+        worker::ConnectGloo(device, store, {.name = name, .rank = rank, .size = size}));
+    return absl::OkStatus();
+  };
+  for (const absl::Status& status : RunRanks(size, connect)) SY_RETURN_IF_ERROR(status);
+  return ranks;
+}
+
+// The collectives that worker processes use.
+TEST(LayoutOverGloo, GivesTheBitsOfOneRankAlone) {
+  worker::LocalRendezvous store;
+  const auto runner = PromptRunner::Create(
+      {.model_path = kTinyR1,
+       .data_parallel = 2,
+       .tensor_parallel = 2,
+       .compute = v1::COMPUTE_MODE_BF16,
+       .make_collectives = [&](const std::string& name,
+                               int size) { return GlooRanks(store, name, size); }},
+      {.batch = 32, .max_tokens = 600, .longest = 160});
+  ASSERT_TRUE(runner.ok()) << runner.status();
+  const auto got = (*runner)->Run(Jobs(), {.chunk = 0, .batch = 32, .seed = 3});
+  ASSERT_TRUE(got.ok()) << got.status();
+  ExpectSame(*got, Alone(v1::COMPUTE_MODE_BF16), "gloo");
+}
+
+}  // namespace
+}  // namespace switchyard::testing

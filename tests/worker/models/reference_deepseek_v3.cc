@@ -1,0 +1,263 @@
+#include "tests/worker/models/reference_deepseek_v3.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+#include "base/check.h"
+#include "base/units.h"
+#include "cli/local_engine.h"
+#include "kernels/dtype.h"
+#include "worker/weights/shard_reader.h"
+
+namespace switchyard::testing {
+
+using worker::FileDtype;
+using worker::TensorInfo;
+
+namespace {
+
+double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+std::vector<std::byte> ReadTensor(const worker::Checkpoint& checkpoint, const TensorInfo& tensor) {
+  std::vector<std::byte> bytes(tensor.num_bytes);
+  worker::ShardReader reader(&checkpoint);
+  const worker::ReadRequest request{worker::TensorRange::Whole(tensor), bytes};
+  const absl::Status status = reader.Read({&request, 1});
+  SY_CHECK(status.ok()) << status.ToString();
+  return bytes;
+}
+
+double Element(const std::vector<std::byte>& bytes, FileDtype dtype, int64_t i) {
+  switch (dtype) {
+    case FileDtype::kF32:
+      return reinterpret_cast<const float*>(bytes.data())[i];
+    case FileDtype::kBf16:
+      return kernels::ToFloat(reinterpret_cast<const kernels::Bf16*>(bytes.data())[i]);
+    default:
+      SY_CHECK(dtype == FileDtype::kF8E4m3);
+      return kernels::ToFloat(reinterpret_cast<const kernels::F8E4M3*>(bytes.data())[i]);
+  }
+}
+
+// MODEL_SPECS 1.6: what one position turns pair `i` of `dim` / 2 by.
+double Angle(const v1::RopeSpec& rope, int64_t i, int64_t dim) {
+  const double plain = 1 / std::pow(rope.theta(), double(2 * i) / dim);
+  if (!rope.has_yarn()) return plain;
+  const v1::YarnScaling& yarn = rope.yarn();
+  const auto pair_of = [&](double turns) {
+    const double length = yarn.original_max_position_embeddings();
+    return dim * std::log(length / (2 * std::numbers::pi * turns)) / (2 * std::log(rope.theta()));
+  };
+  const double low = std::max(std::floor(pair_of(yarn.beta_fast())), 0.0);
+  double high = std::min(std::ceil(pair_of(yarn.beta_slow())), double(dim - 1));
+  if (low == high) high += 0.001;
+  const double stretched = std::min(std::max((i - low) / (high - low), 0.0), 1.0);
+  return stretched * plain / yarn.factor() + (1 - stretched) * plain;
+}
+
+}  // namespace
+
+ReferenceDeepseekV3::ReferenceDeepseekV3(const std::string& model_folder)
+    : model_(*cli::ReadModelSpec(model_folder)),
+      checkpoint_(*worker::Checkpoint::Open(model_folder)) {}
+
+const std::vector<double>& ReferenceDeepseekV3::Weight(const std::string& name) {
+  std::vector<double>& values = weights_[name];
+  if (!values.empty()) return values;
+  const TensorInfo* tensor = checkpoint_.Find(name);
+  SY_CHECK(tensor != nullptr) << name;
+  const std::vector<std::byte> bytes = ReadTensor(checkpoint_, *tensor);
+  values.resize(std::accumulate(tensor->shape.begin(), tensor->shape.end(), int64_t{1},
+                                std::multiplies<>()));
+  for (size_t i = 0; i < values.size(); ++i) values[i] = Element(bytes, tensor->dtype, i);
+  if (tensor->dtype == FileDtype::kF8E4m3) {
+    const std::vector<double>& scales = Weight(name + "_scale_inv");
+    const int64_t columns = tensor->shape[1];
+    const int64_t block_columns = CeilDiv(columns, 128);
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] *= scales[i / columns / 128 * block_columns + i % columns / 128];
+    }
+  }
+  return values;
+}
+
+ReferenceDeepseekV3::Row ReferenceDeepseekV3::Linear(const Row& x, const std::string& name) {
+  const std::vector<double>& weight = Weight(name + ".weight");
+  Row y(weight.size() / x.size());
+  if (checkpoint_.Find(name + ".bias") != nullptr) y = Weight(name + ".bias");
+  for (size_t n = 0; n < y.size(); ++n) {
+    y[n] += std::inner_product(x.begin(), x.end(), weight.begin() + n * x.size(), 0.0);
+  }
+  return y;
+}
+
+ReferenceDeepseekV3::Row ReferenceDeepseekV3::Norm(const Row& x, const std::string& name,
+                                                   double eps) {
+  const std::vector<double>& weight = Weight(name + ".weight");
+  const double square = std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size());
+  Row y(x.size());
+  for (size_t i = 0; i < x.size(); ++i) y[i] = weight[i] * x[i] / std::sqrt(square + eps);
+  return y;
+}
+
+void ReferenceDeepseekV3::Rotate(double* pairs, int64_t position) const {
+  const int64_t dim = model_.mla().qk_rope_head_dim();
+  for (int64_t i = 0; i < dim / 2; ++i) {
+    const double angle = position * Angle(model_.rope(), i, dim);
+    const double a = pairs[2 * i], b = pairs[2 * i + 1];
+    pairs[2 * i] = a * std::cos(angle) - b * std::sin(angle);
+    pairs[2 * i + 1] = a * std::sin(angle) + b * std::cos(angle);
+  }
+}
+
+ReferenceDeepseekV3::Rows ReferenceDeepseekV3::Attention(const Rows& x, const std::string& prefix) {
+  const v1::MlaSpec& mla = model_.mla();
+  const int64_t nope = mla.qk_nope_head_dim(), rope = mla.qk_rope_head_dim();
+  const int64_t width = mla.v_head_dim();
+  Rows q, expanded, k_pe;
+  for (size_t t = 0; t < x.size(); ++t) {
+    q.push_back(mla.q_lora_rank() > 0
+                    ? Linear(Norm(Linear(x[t], prefix + "q_a_proj"), prefix + "q_a_layernorm", 1e-6),
+                             prefix + "q_b_proj")
+                    : Linear(x[t], prefix + "q_proj"));
+    for (int64_t head = 0; head < model_.num_heads(); ++head) {
+      Rotate(q[t].data() + head * (nope + rope) + nope, int64_t(t));
+    }
+    const Row latent = Linear(x[t], prefix + "kv_a_proj_with_mqa");
+    const auto border = latent.begin() + mla.kv_lora_rank();
+    k_pe.emplace_back(border, latent.end());
+    Rotate(k_pe.back().data(), int64_t(t));
+    expanded.push_back(Linear(Norm(Row(latent.begin(), border), prefix + "kv_a_layernorm", 1e-6),
+                              prefix + "kv_b_proj"));
+  }
+  Rows out(x.size());
+  for (int64_t head = 0; head < model_.num_heads(); ++head) {
+    Rows queries, keys, values;
+    for (size_t t = 0; t < x.size(); ++t) {
+      const auto query = q[t].begin() + head * (nope + rope);
+      queries.emplace_back(query, query + nope + rope);
+      const auto key = expanded[t].begin() + head * (nope + width);
+      keys.emplace_back(key, key + nope);
+      keys.back().insert(keys.back().end(), k_pe[t].begin(), k_pe[t].end());
+      values.emplace_back(key + nope, key + nope + width);
+    }
+    for (size_t t = 0; t < x.size(); ++t) {
+      const Row part = HeadOutput(queries, keys, values, t);
+      out[t].insert(out[t].end(), part.begin(), part.end());
+    }
+  }
+  for (Row& row : out) row = Linear(row, prefix + "o_proj");
+  return out;
+}
+
+ReferenceDeepseekV3::Row ReferenceDeepseekV3::HeadOutput(const Rows& queries, const Rows& keys,
+                                                         const Rows& values,
+                                                         size_t position) const {
+  const Row& query = queries[position];
+  double scale = 1 / std::sqrt(double(query.size()));
+  if (model_.rope().has_yarn()) {
+    const v1::YarnScaling& yarn = model_.rope().yarn();
+    const double m = 0.1 * yarn.mscale_all_dim() * std::log(yarn.factor()) + 1;
+    scale *= m * m;
+    SY_CHECK(yarn.mscale() == yarn.mscale_all_dim()) << "cosines and sines need a factor";
+  }
+  Row output(values[0].size());
+  double sum = 0;
+  for (size_t u = 0; u <= position; ++u) {
+    const double score = std::inner_product(query.begin(), query.end(), keys[u].begin(), 0.0);
+    const double weight = std::exp(scale * score);
+    sum += weight;
+    for (size_t i = 0; i < output.size(); ++i) output[i] += weight * values[u][i];
+  }
+  for (double& value : output) value /= sum;
+  return output;
+}
+
+ReferenceDeepseekV3::Row ReferenceDeepseekV3::Mlp(const Row& x, const std::string& prefix) {
+  Row inner = Linear(x, prefix + "gate_proj");
+  const Row up = Linear(x, prefix + "up_proj");
+  for (size_t i = 0; i < inner.size(); ++i) inner[i] *= Sigmoid(inner[i]) * up[i];
+  return Linear(inner, prefix + "down_proj");
+}
+
+std::vector<int> ReferenceDeepseekV3::ChooseExperts(const Row& scores,
+                                                    const std::vector<double>& bias) const {
+  const v1::MoeSpec& moe = model_.moe();
+  const int experts = moe.num_routed_experts();
+  const int group_size = experts / moe.num_groups();
+  std::vector<double> choice(experts);
+  for (int e = 0; e < experts; ++e) choice[e] = scores[e] + bias[e];
+  if (moe.num_groups() > 1) {
+    std::vector<std::pair<double, int>> groups;
+    for (int g = 0; g < moe.num_groups(); ++g) {
+      std::vector<double> best(choice.begin() + g * group_size,
+                               choice.begin() + (g + 1) * group_size);
+      std::ranges::sort(best, std::greater());
+      groups.emplace_back(best[0] + best[1], g);
+    }
+    std::ranges::sort(groups, std::greater());
+    for (int g = moe.top_groups(); g < moe.num_groups(); ++g) {
+      const auto first = choice.begin() + groups[g].second * group_size;
+      std::fill(first, first + group_size, -INFINITY);
+    }
+  }
+  std::vector<int> ids(experts);
+  std::iota(ids.begin(), ids.end(), 0);
+  std::ranges::stable_sort(ids, std::greater(), [&](int e) { return choice[e]; });
+  ids.resize(moe.experts_per_token());
+  return ids;
+}
+
+ReferenceDeepseekV3::Row ReferenceDeepseekV3::Moe(const Row& x, const std::string& prefix) {
+  const v1::MoeSpec& moe = model_.moe();
+  Row scores = Linear(x, prefix + "gate");
+  for (double& score : scores) score = Sigmoid(score);
+  const std::vector<int> ids =
+      ChooseExperts(scores, Weight(prefix + "gate.e_score_correction_bias"));
+  double sum = 1;
+  if (moe.normalize_weights()) {
+    sum = 1e-20;
+    for (int id : ids) sum += scores[id];
+  }
+  Row y = moe.num_shared_experts() > 0 ? Mlp(x, prefix + "shared_experts.") : Row(x.size());
+  for (int id : ids) {
+    const Row expert = Mlp(x, prefix + "experts." + std::to_string(id) + ".");
+    const double weight = scores[id] / sum * moe.routed_scaling_factor();
+    for (size_t i = 0; i < y.size(); ++i) y[i] += weight * expert[i];
+  }
+  return y;
+}
+
+std::vector<std::vector<double>> ReferenceDeepseekV3::Logits(const std::vector<int32_t>& tokens) {
+  const int64_t hidden = model_.hidden_size();
+  const double eps = model_.rms_norm_eps();
+  Rows h;
+  for (int32_t token : tokens) {
+    const auto row = Weight("model.embed_tokens.weight").begin() + token * hidden;
+    h.emplace_back(row, row + hidden);
+  }
+  const auto add = [](Row& to, const Row& row) {
+    std::ranges::transform(to, row, to.begin(), std::plus());
+  };
+  for (int layer = 0; layer < model_.num_layers(); ++layer) {
+    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    Rows normed;
+    for (const Row& row : h) normed.push_back(Norm(row, prefix + "input_layernorm", eps));
+    const Rows attention = Attention(normed, prefix + "self_attn.");
+    for (size_t t = 0; t < h.size(); ++t) {
+      add(h[t], attention[t]);
+      const Row x = Norm(h[t], prefix + "post_attention_layernorm", eps);
+      const bool dense = !model_.has_moe() || layer < model_.moe().first_moe_layer();
+      add(h[t], dense ? Mlp(x, prefix + "mlp.") : Moe(x, prefix + "mlp."));
+    }
+  }
+  for (Row& row : h) {
+    row = Linear(Norm(row, "model.norm", eps),
+                 model_.tie_word_embeddings() ? "model.embed_tokens" : "lm_head");
+  }
+  return h;
+}
+
+}  // namespace switchyard::testing

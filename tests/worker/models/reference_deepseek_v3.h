@@ -1,0 +1,49 @@
+// DeepSeek-V3 as the text book has it (MODEL_SPECS 1), in double precision: every weight
+// dequantised, attention in its naive form, one prompt at a time, no cache. What the engine is held
+// against where there are no recorded goldens.
+#ifndef SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DEEPSEEK_V3_H_
+#define SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DEEPSEEK_V3_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "proto/model.pb.h"
+#include "worker/weights/checkpoint.h"
+
+namespace switchyard::testing {
+
+class ReferenceDeepseekV3 {
+ public:
+  // A checkpoint folder with its config.json. A fault in it ends the program.
+  explicit ReferenceDeepseekV3(const std::string& model_folder);
+
+  // Logits of every position, [tokens][vocabulary].
+  std::vector<std::vector<double>> Logits(const std::vector<int32_t>& tokens);
+
+ private:
+  using Row = std::vector<double>;
+  using Rows = std::vector<Row>;
+
+  // The tensor's values in double precision, FP8 times its block scales.
+  const std::vector<double>& Weight(const std::string& name);
+  // x W^T, with the bias of that name if the checkpoint has one.
+  Row Linear(const Row& x, const std::string& name);
+  Row Norm(const Row& x, const std::string& name, double eps);
+  void Rotate(double* pairs, int64_t position) const;
+  Rows Attention(const Rows& x, const std::string& prefix);
+  Row HeadOutput(const Rows& queries, const Rows& keys, const Rows& values, size_t position) const;
+  Row Mlp(const Row& x, const std::string& prefix);
+  Row Moe(const Row& x, const std::string& prefix);
+  // Experts of one token, by score plus bias (MODEL_SPECS 1.4).
+  std::vector<int> ChooseExperts(const Row& scores, const std::vector<double>& bias) const;
+
+  v1::ModelSpec model_;
+  worker::Checkpoint checkpoint_;
+  std::map<std::string, std::vector<double>> weights_;
+};
+
+}  // namespace switchyard::testing
+
+#endif  // SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DEEPSEEK_V3_H_

@@ -1,0 +1,171 @@
+// What a deepseek_v3 config may say differently, each in a small made-up model: against the text
+// book in double precision, and the same bits on four ranks as on one.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include "base/json.h"
+#include "base/random.h"
+#include "cli/synth_command.h"
+#include "tests/testing/compare.h"
+#include "tests/testing/prompt_runner.h"
+#include "tests/worker/models/reference_deepseek_v3.h"
+#include "tests/worker/weights/checkpoint_files.h"
+
+namespace switchyard::testing {
+namespace {
+
+using worker::kTinyR1;
+using worker::TempFolder;
+
+struct Variant {
+  const char* name;
+  const char* dtype;  // of the checkpoint
+  Json changes;       // to the base config
+};
+std::ostream& operator<<(std::ostream& out, const Variant& v) { return out << v.name; }
+
+// The bundled model's config, smaller.
+Json BaseConfig() {
+  std::ifstream file(kTinyR1 + "/config.json");
+  Json config = Json::parse(file);
+  config.update(Json{{"vocab_size", 301},
+                     {"num_hidden_layers", 3},
+                     {"num_nextn_predict_layers", 0},
+                     {"max_position_embeddings", 64},
+                     {"n_routed_experts", 8},
+                     {"n_group", 2},
+                     {"topk_group", 1},
+                     {"num_experts_per_tok", 2},
+                     {"q_lora_rank", 96},
+                     {"hidden_size", 128},
+                     {"intermediate_size", 192},
+                     {"moe_intermediate_size", 48}});
+  return config;
+}
+
+const std::vector<Variant> kVariants = {
+    {"base", "fp8", Json::object()},
+    {"base_bf16", "bf16", Json::object()},
+    {"full_query_projection", "fp8", {{"q_lora_rank", nullptr}}},
+    {"plain_rope", "bf16", {{"rope_scaling", nullptr}}},
+    {"attention_bias", "fp8", {{"attention_bias", true}}},
+    {"attention_bias_full_query", "bf16", {{"attention_bias", true}, {"q_lora_rank", nullptr}}},
+    {"tied_embeddings", "fp8", {{"tie_word_embeddings", true}}},
+    {"two_shared_experts", "fp8", {{"n_shared_experts", 2}}},
+    {"no_shared_expert", "fp8", {{"n_shared_experts", 0}}},
+    {"one_expert_group", "fp8", {{"n_group", 1}, {"topk_group", 1}}},
+    {"weights_not_normalised", "bf16", {{"norm_topk_prob", false}, {"routed_scaling_factor", 1.5}}},
+    {"large_eps", "bf16", {{"rms_norm_eps", 0.1}}},
+    {"six_experts_on_four_ranks", "fp8", {{"n_routed_experts", 6}, {"n_group", 1}}},
+    {"odd_sizes", "fp8",
+     {{"hidden_size", 192}, {"qk_nope_head_dim", 48}, {"qk_rope_head_dim", 16},
+      {"v_head_dim", 40}, {"kv_lora_rank", 72}, {"q_lora_rank", 88},
+      {"intermediate_size", 208}, {"moe_intermediate_size", 40}}},
+    {"every_layer_moe", "bf16", {{"first_k_dense_replace", 0}}},
+    {"dense", "fp8", {{"n_routed_experts", nullptr}}},
+};
+
+class VariantsTest : public ::testing::TestWithParam<Variant> {
+ protected:
+  void SetUp() override {
+    Json config = BaseConfig();
+    config.update(GetParam().changes);
+    worker::WriteText(folder_ / "config.json", config.dump());
+    const absl::Status status = cli::RunSynth({.config_path = folder_ / "config.json",
+                                               .dtype = GetParam().dtype,
+                                               .seed = 7,
+                                               .out_folder = model_});
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  std::unique_ptr<PromptRunner> MakeRunner(v1::ComputeMode compute, int dp, int tp) {
+    auto runner = PromptRunner::Create({.model_path = model_,
+                                        .data_parallel = dp,
+                                        .tensor_parallel = tp,
+                                        .compute = compute},
+                                       {.batch = 4, .max_tokens = 128, .longest = 64});
+    EXPECT_TRUE(runner.ok()) << runner.status();
+    return runner.ok() ? *std::move(runner) : nullptr;
+  }
+
+  // Prompts of several lengths; the last one and its answer fill the context to its last position.
+  static std::vector<PromptJob> Jobs() {
+    std::vector<PromptJob> jobs;
+    for (int length : {1, 9, 20, 58}) {
+      PromptJob& job = jobs.emplace_back(PromptJob{{}, 6});
+      for (int i = 0; i < length; ++i) job.tokens.push_back(RandomBits(length, i) % 301);
+    }
+    return jobs;
+  }
+
+  TempFolder folder_;
+  const std::string model_ = folder_ / "model";
+};
+
+// Of the largest logit: FP32 rounding through three layers.
+constexpr double kRelativeTolerance = 1e-5;
+
+TEST_P(VariantsTest, ComputesWhatTheTextBookSays) {
+  const auto runner = MakeRunner(v1::COMPUTE_MODE_F32, 1, 1);
+  ASSERT_NE(runner, nullptr);
+  const std::vector<PromptJob> jobs = Jobs();
+  const auto answers = runner->Run(jobs, {.chunk = 16, .batch = 4, .end_token = -1});
+  ASSERT_TRUE(answers.ok()) << answers.status();
+  ReferenceDeepseekV3 reference(model_);
+  double worst = 0;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    // Prompt and answer as one prompt: the absorbed form of decoding must not show.
+    std::vector<int32_t> tokens = jobs[i].tokens;
+    ASSERT_EQ((*answers)[i].generated.size(), 6u);
+    tokens.insert(tokens.end(), (*answers)[i].generated.begin(), (*answers)[i].generated.end());
+    tokens.pop_back();
+    const std::vector<std::vector<double>> want = reference.Logits(tokens);
+    for (size_t t = 0; t < tokens.size(); ++t) {
+      const std::vector<float>& got = (*answers)[i].rows[t];
+      ASSERT_EQ(got.size(), want[t].size());
+      double largest = 0, error = 0;
+      for (size_t v = 0; v < got.size(); ++v) {
+        largest = std::max(largest, std::abs(want[t][v]));
+        error = std::max(error, std::abs(got[v] - want[t][v]));
+      }
+      worst = std::max(worst, error / largest);
+      ASSERT_LE(error, kRelativeTolerance * largest) << "prompt " << i << ", position " << t;
+    }
+  }
+  RecordProperty("worst", fmt::format("{:.2g}", worst));
+}
+
+TEST_P(VariantsTest, FourRanksGiveTheBitsOfOne) {
+  const std::vector<PromptJob> jobs = Jobs();
+  for (v1::ComputeMode compute :
+       {v1::COMPUTE_MODE_F32, v1::COMPUTE_MODE_BF16, v1::COMPUTE_MODE_W8A8}) {
+    if (compute == v1::COMPUTE_MODE_W8A8 && GetParam().dtype != std::string_view("fp8")) continue;
+    const auto one = MakeRunner(compute, 1, 1);
+    ASSERT_NE(one, nullptr);
+    const auto want = one->Run(jobs, {.batch = 4, .end_token = -1});
+    ASSERT_TRUE(want.ok()) << want.status();
+    for (int tensor_parallel : {2, 4}) {
+      const auto four = MakeRunner(compute, 4 / tensor_parallel, tensor_parallel);
+      ASSERT_NE(four, nullptr);
+      const auto got = four->Run(jobs, {.chunk = 0, .batch = 4, .seed = 5, .end_token = -1});
+      ASSERT_TRUE(got.ok()) << got.status();
+      for (size_t i = 0; i < jobs.size(); ++i) {
+        EXPECT_EQ((*got)[i].generated, (*want)[i].generated);
+        for (size_t t = 0; t + 1 < (*want)[i].rows.size(); ++t) {
+          ASSERT_TRUE(SameBits((*got)[i].rows[t], (*want)[i].rows[t], 301))
+              << v1::ComputeMode_Name(compute) << ", " << tensor_parallel
+              << " tensor ranks, prompt " << i << ", position " << t;
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, VariantsTest, ::testing::ValuesIn(kVariants),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace switchyard::testing

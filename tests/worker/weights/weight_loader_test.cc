@@ -1,0 +1,228 @@
+// Slices of a checkpoint on their way to packed weights: right values, and every fault of a
+// checkpoint told before anything is read.
+#include "worker/weights/weight_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/backend.h"
+#include "tests/worker/weights/checkpoint_files.h"
+
+namespace switchyard::worker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// e4m3 of 1, 1.5, 2 and so on by row and column.
+std::vector<uint8_t> Fp8Matrix(int64_t rows, int64_t cols) {
+  std::vector<uint8_t> values(rows * cols);
+  for (int64_t i = 0; i < rows * cols; ++i) values[i] = uint8_t(0x38 + (i / cols * 3 + i) % 16);
+  return values;
+}
+float Fp8Value(int64_t cols, int64_t row, int64_t col) {
+  return kernels::ToFloat(kernels::F8E4M3(0x38 + (row * 3 + row * cols + col) % 16));
+}
+
+class WeightLoaderTest : public ::testing::Test {
+ protected:
+  // A checkpoint of these tensors, and a loader of it.
+  WeightLoader& Open(const std::vector<TestTensor>& tensors, WeightLoader::Options options = {}) {
+    WriteTensors(folder_ / kSingleFileName, tensors);
+    auto checkpoint = Checkpoint::Open(folder_.path());
+    EXPECT_TRUE(checkpoint.ok()) << checkpoint.status();
+    checkpoint_ = *std::move(checkpoint);
+    loader_ = std::make_unique<WeightLoader>(checkpoint_, *ops_, std::move(options));
+    return *loader_;
+  }
+
+  // Values that a slice arrives with.
+  std::vector<float> ValuesOf(WeightLoader& loader, const MatrixSlice& slice) {
+    std::vector<float> values;
+    loader.Values(slice, [&](const float* from) {
+      values.assign(from, from + slice.num_rows() * slice.num_cols());
+    });
+    const absl::Status status = loader.Run();
+    EXPECT_TRUE(status.ok()) << status;
+    return values;
+  }
+
+  void ExpectFault(const absl::Status& status, absl::StatusCode code, const char* message) {
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(message));
+    EXPECT_EQ(loader_->bytes_read(), 0) << "read before the check";
+  }
+
+  TempFolder folder_;
+  std::unique_ptr<kernels::Ops> ops_ = *kernels::MakeCpuBackend({.num_threads = 1});
+  Checkpoint checkpoint_;
+  std::unique_ptr<WeightLoader> loader_;
+  std::unique_ptr<kernels::PackedLinear> packed_;
+  DeviceTensor tensor_;
+};
+
+TestTensor F32(std::string name, TensorShape shape, const std::vector<float>& values) {
+  return TensorOf<float>(std::move(name), FileDtype::kF32, std::move(shape), values);
+}
+TestTensor Fp8(std::string name, int64_t rows, int64_t cols) {
+  return TensorOf<uint8_t>(std::move(name), FileDtype::kF8E4m3, {rows, cols},
+                           Fp8Matrix(rows, cols));
+}
+
+TEST_F(WeightLoaderTest, AnFp8SliceHasTheScalesOfItsPlaceInTheWholeTensor) {
+  WeightLoader& loader = Open(
+      {Fp8("w", 200, 300), F32("w_scale_inv", {2, 3}, {1, 2, 3, 4, 5, 6})});
+  const std::vector<float> values =
+      ValuesOf(loader, {.tensor = "w", .rows = 200, .cols = 300, .row_begin = 100, .row_end = 140,
+                        .col_begin = 120, .col_end = 270});
+  for (int64_t row = 100; row < 140; ++row) {
+    for (int64_t col = 120; col < 270; ++col) {
+      const float scale = float(1 + row / 128 * 3 + col / 128);
+      ASSERT_EQ(values[(row - 100) * 150 + col - 120], Fp8Value(300, row, col) * scale)
+          << row << ", " << col;
+    }
+  }
+  EXPECT_EQ(loader.bytes_read(), 40 * 150 + 6 * 4);
+}
+
+TEST_F(WeightLoaderTest, ScalesMayBePowersOfTwo) {
+  WeightLoader& loader =
+      Open({Fp8("w", 2, 3), TensorOf<uint8_t>("w_scale_inv", FileDtype::kF8E8m0, {1, 1}, {129})});
+  const std::vector<float> values = ValuesOf(loader, {.tensor = "w", .rows = 2, .cols = 3});
+  EXPECT_EQ(values[4], Fp8Value(3, 1, 1) * 4);
+}
+
+TEST_F(WeightLoaderTest, VectorsWidenAndTablesKeepTheirType) {
+  WeightLoader& loader =
+      Open({TensorOf<uint16_t>("norm", FileDtype::kBf16, {3}, {0x3f80, 0x4000, 0xbf80}),
+            TensorOf<uint16_t>("table", FileDtype::kBf16, {3, 2},
+                               {0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0})});
+  DeviceTensor table;
+  loader.Vector("norm", 3, &tensor_);
+  loader.Table({.tensor = "table", .rows = 3, .cols = 2, .row_begin = 1, .row_end = 3}, &table);
+  ASSERT_TRUE(loader.Run().ok());
+  const float* norm = tensor_.view.row<const float>(0);
+  EXPECT_THAT(std::vector<float>(norm, norm + 3), ElementsAre(1, 2, -1));
+  EXPECT_EQ(table.view.dtype, kernels::DType::kBf16);
+  EXPECT_EQ(table.view.rows(), 2);
+  EXPECT_EQ(*table.view.row<const uint16_t>(0), 0x4040);
+  EXPECT_EQ(loader.bytes_read(), 3 * 2 + 4 * 2);
+}
+
+TEST_F(WeightLoaderTest, LittleStagingMemoryChangesNothing) {
+  std::vector<TestTensor> tensors;
+  for (int i = 0; i < 5; ++i) {
+    tensors.push_back(F32(fmt::format("w{}", i), {1, 2}, {float(i), float(-i)}));
+  }
+  int64_t done = 0, total = 0;
+  WeightLoader& loader = Open(tensors, {.staging_bytes = 1, .progress = [&](int64_t d, int64_t t) {
+                                          EXPECT_GE(d, done);
+                                          done = d, total = t;
+                                        }});
+  std::vector<float> sum;
+  for (int i = 0; i < 5; ++i) {
+    loader.Values({.tensor = fmt::format("w{}", i), .rows = 1, .cols = 2},
+                  [&](const float* values) { sum.push_back(values[0] - values[1]); });
+  }
+  ASSERT_TRUE(loader.Run().ok());
+  EXPECT_THAT(sum, ElementsAre(0, 2, 4, 6, 8));
+  EXPECT_EQ(done, 40);
+  EXPECT_EQ(total, 40);
+}
+
+TEST_F(WeightLoaderTest, AMissingTensorIsNamed) {
+  WeightLoader& loader = Open({F32("w", {2, 2}, {1, 2, 3, 4})});
+  EXPECT_TRUE(loader.Has("w"));
+  EXPECT_FALSE(loader.Has("v"));
+  loader.Linear({.tensor = "v", .rows = 2, .cols = 2}, &packed_);
+  ExpectFault(loader.Run(), absl::StatusCode::kNotFound, "v");
+}
+
+TEST_F(WeightLoaderTest, TheFirstFaultIsToldAndTheOthersCounted) {
+  WeightLoader& loader = Open({F32("w", {2, 3}, {1, 2, 3, 4, 5, 6})});
+  loader.Linear({.tensor = "w", .rows = 3, .cols = 2}, &packed_);
+  loader.Vector("norm", 8, &tensor_);
+  loader.Linear({.tensor = "w", .rows = 2, .cols = 3, .bias = "b"}, &packed_);
+  const absl::Status status = loader.Run();
+  ExpectFault(status, absl::StatusCode::kInvalidArgument,
+              "tensor w has shape [2, 3], config.json asks for [3, 2]");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("(and 2 more such faults)"));
+}
+
+TEST_F(WeightLoaderTest, Fp8WithoutScalesIsAFault) {
+  Open({Fp8("w", 2, 2)}).Linear({.tensor = "w", .rows = 2, .cols = 2}, &packed_);
+  ExpectFault(loader_->Run(), absl::StatusCode::kNotFound, "w_scale_inv");
+}
+
+TEST_F(WeightLoaderTest, ScalesOfAnotherShapeAreAFault) {
+  Open({Fp8("w", 200, 2), F32("w_scale_inv", {1, 1}, {1})})
+      .Linear({.tensor = "w", .rows = 200, .cols = 2}, &packed_);
+  ExpectFault(loader_->Run(), absl::StatusCode::kInvalidArgument,
+              "w_scale_inv has shape [1, 1], config.json asks for [2, 1]");
+}
+
+TEST_F(WeightLoaderTest, TypesThatNothingComputesWithAreFaults) {
+  const std::vector<int32_t> ints(4, 1);
+  const std::vector<TestTensor> tensors = {
+      TensorOf<int32_t>("ints", FileDtype::kI32, {2, 2}, ints),
+      TensorOf<int32_t>("int_bias", FileDtype::kI32, {2}, {1, 1}),
+      F32("w", {2, 2}, {1, 2, 3, 4}),
+      Fp8("f8", 2, 2),
+      F32("f8_scale_inv", {1, 1}, {1}),
+      Fp8("g8", 2, 2),
+      TensorOf<uint16_t>("g8_scale_inv", FileDtype::kBf16, {1, 1}, {0x3f80}),
+  };
+  using Ask = std::function<void(WeightLoader&)>;
+  const std::pair<const char*, Ask> asks[] = {
+      {"tensor ints is I32; weights are F32, F16, BF16 or F8_E4M3",
+       [&](WeightLoader& l) { l.Linear({.tensor = "ints", .rows = 2, .cols = 2}, &packed_); }},
+      {"tensor int_bias is I32; biases are",
+       [&](WeightLoader& l) {
+         l.Linear({.tensor = "w", .rows = 2, .cols = 2, .bias = "int_bias"}, &packed_);
+       }},
+      {"tensor int_bias is I32; vectors are",
+       [&](WeightLoader& l) { l.Vector("int_bias", 2, &tensor_); }},
+      {"tensor f8 is F8_E4M3; tables are",
+       [&](WeightLoader& l) { l.Table({.tensor = "f8", .rows = 2, .cols = 2}, &tensor_); }},
+      {"tensor g8_scale_inv is BF16; block scales are F32 or F8_E8M0",
+       [&](WeightLoader& l) { l.Linear({.tensor = "g8", .rows = 2, .cols = 2}, &packed_); }},
+  };
+  Open(tensors);
+  for (const auto& [message, ask] : asks) {
+    loader_ = std::make_unique<WeightLoader>(checkpoint_, *ops_, WeightLoader::Options());
+    ask(*loader_);
+    ExpectFault(loader_->Run(), absl::StatusCode::kUnimplemented, message);
+  }
+}
+
+TEST_F(WeightLoaderTest, ScalesMustBePositiveNumbers) {
+  for (float bad : {kNan, INFINITY, 0.0f, -1.0f}) {
+    TempFolder folder;
+    WriteTensors(folder / kSingleFileName,
+                 {Fp8("w", 2, 130), F32("w_scale_inv", {1, 2}, {1, bad})});
+    const auto checkpoint = Checkpoint::Open(folder.path());
+    ASSERT_TRUE(checkpoint.ok());
+    WeightLoader loader(*checkpoint, *ops_, {});
+    loader.Linear({.tensor = "w", .rows = 2, .cols = 130}, &packed_);
+    const absl::Status status = loader.Run();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("w"));
+    EXPECT_EQ(packed_, nullptr);
+  }
+}
+
+TEST_F(WeightLoaderTest, CancelEndsTheRun) {
+  const std::atomic<bool> cancel = true;
+  WeightLoader& loader = Open({F32("w", {1, 1}, {1})}, {.cancel = &cancel});
+  loader.Linear({.tensor = "w", .rows = 1, .cols = 1}, &packed_);
+  EXPECT_EQ(loader.Run().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(packed_, nullptr);
+}
+
+}  // namespace
+}  // namespace switchyard::worker
