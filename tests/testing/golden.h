@@ -17,7 +17,7 @@ namespace switchyard::testing {
 struct GoldenCase {
   std::string id;
   std::vector<int32_t> prompt_tokens;
-  std::vector<int32_t> greedy_tokens;                    // the end token included
+  std::vector<int32_t> greedy_tokens;                      // the end token included
   std::map<std::string, std::vector<int32_t>> mtp_drafts;  // by reference
   std::map<std::string, std::vector<float>> mtp_margins;   // best logit less the second best
 };

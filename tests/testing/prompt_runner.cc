@@ -9,8 +9,8 @@
 
 namespace switchyard::testing {
 
-absl::StatusOr<std::unique_ptr<PromptRunner>> PromptRunner::Create(
-    cli::LocalEngineOptions options, const Limits& limits) {
+absl::StatusOr<std::unique_ptr<PromptRunner>> PromptRunner::Create(cli::LocalEngineOptions options,
+                                                                   const Limits& limits) {
   constexpr int64_t kBlockTokens = 16;
   std::unique_ptr<PromptRunner> runner(new PromptRunner(limits));
   options.max_running = limits.batch;

@@ -26,11 +26,11 @@ struct PromptAnswer {
 
 // In what order work is done.
 struct Schedule {
-  int chunk = 512;      // prompt tokens of one sequence in one step; 0: drawn anew for every step
-  int batch = 32;       // sequences of one group in one step
-  uint64_t seed = 0;    // 0: all arrive at once, in order, to the groups in turn. Otherwise
-                        // arrivals, groups, blocks and preemptions are drawn from it, and an odd
-                        // one leaves it to the workers to know the token that they sampled last
+  int chunk = 512;    // prompt tokens of one sequence in one step; 0: drawn anew for every step
+  int batch = 32;     // sequences of one group in one step
+  uint64_t seed = 0;  // 0: all arrive at once, in order, to the groups in turn. Otherwise
+                      // arrivals, groups, blocks and preemptions are drawn from it, and an odd
+                      // one leaves it to the workers to know the token that they sampled last
   int32_t end_token = 1;
 };
 

@@ -86,8 +86,8 @@ class BatchBuilderTest : public ::testing::Test {
 };
 
 TEST_F(BatchBuilderTest, PromptRowsStandBeforeGeneratedRows) {
-  ASSERT_TRUE(Build(Step(1).Start(1, 2).Do(
-                  {.tokens = {5, 6}, .blocks = {3}, .sample = true})).ok());
+  ASSERT_TRUE(
+      Build(Step(1).Start(1, 2).Do({.tokens = {5, 6}, .blocks = {3}, .sample = true})).ok());
   outputs_[0].sequence->last_sampled = 42;
   // Sequence 1 decodes while sequence 2 begins: the prompt comes first although it was named last.
   ASSERT_TRUE(Build(Step(2)
@@ -112,8 +112,9 @@ TEST_F(BatchBuilderTest, PromptRowsStandBeforeGeneratedRows) {
 
 TEST_F(BatchBuilderTest, WorkAcrossThePromptsEndIsCutThere) {
   // After a preemption: the prompt has 3 tokens, two more were generated before.
-  ASSERT_TRUE(Build(Step(1).Start(1, 3).Do(
-                  {.tokens = {5, 6, 7, 8, 9}, .blocks = {2, 0}, .sample = true})).ok());
+  ASSERT_TRUE(
+      Build(Step(1).Start(1, 3).Do({.tokens = {5, 6, 7, 8, 9}, .blocks = {2, 0}, .sample = true}))
+          .ok());
   EXPECT_EQ(batch_.num_prefill_rows, 3);
   EXPECT_THAT(batch_.positions, ElementsAre(0, 1, 2, 3, 4));
   EXPECT_THAT(batch_.slots, ElementsAre(8, 9, 10, 11, 0));
@@ -134,11 +135,10 @@ TEST_F(BatchBuilderTest, LaterChunksSeeTheWholeTable) {
 }
 
 TEST_F(BatchBuilderTest, AReleasedIdMayStartAgainFromNothing) {
-  ASSERT_TRUE(Build(Step(1).Start(1, 2).Do(
-                  {.tokens = {5, 6}, .blocks = {3}, .sample = true})).ok());
-  outputs_[0].sequence->last_sampled = 42;
   ASSERT_TRUE(
-      Build(Step(2).Release(1).Start(1, 2).Do({.tokens = {5, 6}, .blocks = {4}})).ok());
+      Build(Step(1).Start(1, 2).Do({.tokens = {5, 6}, .blocks = {3}, .sample = true})).ok());
+  outputs_[0].sequence->last_sampled = 42;
+  ASSERT_TRUE(Build(Step(2).Release(1).Start(1, 2).Do({.tokens = {5, 6}, .blocks = {4}})).ok());
   EXPECT_EQ(builder_.num_sequences(), 1);
   EXPECT_THAT(batch_.slots, ElementsAre(16, 17));
   EXPECT_THAT(Refusal(Step(3).Do({.begin = 2, .use_last_sampled = true})),
@@ -146,8 +146,10 @@ TEST_F(BatchBuilderTest, AReleasedIdMayStartAgainFromNothing) {
 }
 
 TEST_F(BatchBuilderTest, OtherGroupsWorkIsNotKept) {
-  ASSERT_TRUE(Build(Step(1).Start(9, 2, /*group=*/0).Do(
-                  {.id = 9, .tokens = {5, 6}, .blocks = {0}}, /*group=*/0)).ok());
+  ASSERT_TRUE(Build(Step(1)
+                        .Start(9, 2, /*group=*/0)
+                        .Do({.id = 9, .tokens = {5, 6}, .blocks = {0}}, /*group=*/0))
+                  .ok());
   EXPECT_EQ(batch_.num_rows(), 0);
   EXPECT_EQ(builder_.num_sequences(), 0);
   EXPECT_THAT(outputs_, IsEmpty());
@@ -181,8 +183,7 @@ const BadStep kBadSteps[] = {
     {"unknown", Step(1).Do({.id = 5, .tokens = {1}, .blocks = {0}}), "sequence 5: was not started"},
     {"started_twice", Begun().Start(1, 4), "sequence 1: started twice"},
     {"no_prompt", Step(1).Start(1, 0), "sequence 1: prompt of 0 tokens"},
-    {"twice_in_a_step",
-     Begun().Do({.tokens = {1}, .blocks = {0}}).Do({.begin = 0, .tokens = {1}}),
+    {"twice_in_a_step", Begun().Do({.tokens = {1}, .blocks = {0}}).Do({.begin = 0, .tokens = {1}}),
      "sequence 1: stands in the plan twice"},
     {"no_tokens", Begun().Do({.blocks = {0}}), "sequence 1: no tokens to compute"},
     {"gap", Begun().Do({.begin = 1, .tokens = {1}, .blocks = {0}}),
@@ -200,8 +201,7 @@ const BadStep kBadSteps[] = {
     {"large_block", Begun().Do({.tokens = {1}, .blocks = {8}}), "sequence 1: block 8 of 8"},
     {"too_few_blocks", Begun().Do({.tokens = {1, 2, 3, 4, 5}, .blocks = {0}}),
      "sequence 1: needs 2 blocks and has 1"},
-    {"too_many_tokens",
-     Begun().Do({.tokens = std::vector<int32_t>(11, 1), .blocks = {0, 1, 2}}),
+    {"too_many_tokens", Begun().Do({.tokens = std::vector<int32_t>(11, 1), .blocks = {0, 1, 2}}),
      "11 tokens in a step, the limit is 10"},
     {"too_many_sequences", Step(1).Do({.id = 1}).Do({.id = 2}).Do({.id = 3}),
      "3 sequences in a step, the limit is 2"},

@@ -165,11 +165,10 @@ TEST_P(ArenaTest, TheBoundHoldsAndIsNotFarOff) {
   for (int rank = 0; rank < num_groups * GetParam().tensor_parallel; ++rank) {
     const Executor& executor = engine->executor(rank);
     EXPECT_LE(executor.activation_high_water(), executor.activation_bytes()) << "rank " << rank;
-    EXPECT_LE(executor.activation_bytes(), 2 * executor.activation_high_water())
-        << "rank " << rank;
-    RecordProperty(fmt::format("rank_{}", rank),
-                   fmt::format("{} of {}", executor.activation_high_water(),
-                               executor.activation_bytes()));
+    EXPECT_LE(executor.activation_bytes(), 2 * executor.activation_high_water()) << "rank " << rank;
+    RecordProperty(
+        fmt::format("rank_{}", rank),
+        fmt::format("{} of {}", executor.activation_high_water(), executor.activation_bytes()));
   }
 }
 

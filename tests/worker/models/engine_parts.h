@@ -65,16 +65,16 @@ class EngineParts {
         *worker::ParallelContext::Create(plan_, /*rank=*/0));
     ops_ = *kernels::MakeCpuBackend({});
     collectives_ = std::move(worker::MakeLocalCollectives(1)[0]);
-    const kernels::DType wire = mode == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16
-                                                              : kernels::DType::kF32;
-    exchange_ = *worker::ExpertExchange::Create(
-        *parallel_,
-        {.hidden_size = spec_.hidden_size(),
-         .experts_per_token = spec_.moe().experts_per_token(),
-         .max_slice_tokens = kMaxTokens,
-         .dispatch_wire = wire,
-         .combine_wire = wire},
-        *ops_, *collectives_);
+    const kernels::DType wire =
+        mode == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16 : kernels::DType::kF32;
+    exchange_ =
+        *worker::ExpertExchange::Create(*parallel_,
+                                        {.hidden_size = spec_.hidden_size(),
+                                         .experts_per_token = spec_.moe().experts_per_token(),
+                                         .max_slice_tokens = kMaxTokens,
+                                         .dispatch_wire = wire,
+                                         .combine_wire = wire},
+                                        *ops_, *collectives_);
     arena_ = std::make_unique<worker::ActivationArena>(ops_->device(), 64 * kMiB);
     model_ = std::make_unique<worker::DeepseekV3>(plan_, *parallel_, ops_->device());
     kv_ = std::make_unique<worker::KvStore>(

@@ -1,5 +1,7 @@
 // The bundled model against what transformers computed from it: logits, answers and probabilities
 // within the tolerances of models/tiny-r1/goldens/README.md, whatever the chunks.
+#include "tests/testing/golden.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 
 #include "cli/convert_command.h"
 #include "tests/testing/compare.h"
-#include "tests/testing/golden.h"
 #include "tests/testing/prompt_runner.h"
 #include "tests/worker/models/engine_parts.h"
 #include "tests/worker/weights/checkpoint_files.h"
@@ -20,15 +21,15 @@ using worker::TempFolder;
 
 constexpr int kVocabulary = 4096;
 
-// Positions that cosine distance or KL may leave out, each only if an expert tipped there: where the
-// router stood between two experts, BF16 chooses the other one in any order of arithmetic (FP32
+// Positions that cosine distance or KL may leave out, each only if an expert tipped there: where
+// the router stood between two experts, BF16 chooses the other one in any order of arithmetic (FP32
 // with weights rounded to BF16 does too), and what follows is not an error of the logits' sums.
 constexpr int kTippedPositionsMax = 2;
 
 struct Tolerance {
   double max_abs;
-  double median;           // over positions
-  double ninetieth;        // 90 % of the positions stay below it
+  double median;     // over positions
+  double ninetieth;  // 90 % of the positions stay below it
   double cosine_distance;
   double kl;
 };
@@ -112,9 +113,10 @@ class Errors {
     EXPECT_LE(Quantile(max_abs_, 0.5), tolerance.median);
     EXPECT_LE(Quantile(max_abs_, 0.9), tolerance.ninetieth);
     ::testing::Test::RecordProperty(
-        "logits", fmt::format("max {:.3g} ({}), median {:.3g}, 90 % {:.3g}, cosine {:.3g}, KL {:.3g}",
-                              worst_, worst_where_, Quantile(max_abs_, 0.5),
-                              Quantile(max_abs_, 0.9), Quantile(cosine_, 1), Quantile(kl_, 1)));
+        "logits",
+        fmt::format("max {:.3g} ({}), median {:.3g}, 90 % {:.3g}, cosine {:.3g}, KL {:.3g}", worst_,
+                    worst_where_, Quantile(max_abs_, 0.5), Quantile(max_abs_, 0.9),
+                    Quantile(cosine_, 1), Quantile(kl_, 1)));
   }
 
  private:
@@ -214,14 +216,15 @@ class GoldenTest : public ::testing::TestWithParam<Mode> {
     EXPECT_LE(Quantile(errors, 1), 2 * mode.generated.max_abs);
     EXPECT_LE(Quantile(errors, 0.5), 2 * mode.generated.median);
     EXPECT_LE(Quantile(errors, 0.9), 2 * mode.generated.ninetieth);
-    RecordProperty("logprobs", fmt::format("max {:.3g}, median {:.3g}, 90 % {:.3g}",
-                                           Quantile(errors, 1), Quantile(errors, 0.5),
-                                           Quantile(errors, 0.9)));
+    RecordProperty("logprobs",
+                   fmt::format("max {:.3g}, median {:.3g}, 90 % {:.3g}", Quantile(errors, 1),
+                               Quantile(errors, 0.5), Quantile(errors, 0.9)));
   }
 
   int WrongAnswers(const std::vector<PromptAnswer>& answers) const {
     int wrong = 0;
-    for (size_t i = 0; i < cases_.size(); ++i) wrong += answers[i].generated != cases_[i].greedy_tokens;
+    for (size_t i = 0; i < cases_.size(); ++i)
+      wrong += answers[i].generated != cases_[i].greedy_tokens;
     return wrong;
   }
 };

@@ -89,14 +89,15 @@ TEST_P(LayoutTest, GivesTheBitsOfOneRankAlone) {
   const std::vector<PromptAnswer>& want = Alone(GetParam().compute);
   const Schedule schedules[] = {
       {.chunk = 16, .batch = 7},
-      {.chunk = 0, .batch = 7, .seed = 1},   // chunks of 1, 7, 16 and 512
+      {.chunk = 0, .batch = 7, .seed = 1},  // chunks of 1, 7, 16 and 512
       {.chunk = 0, .batch = 32, .seed = 2},
   };
   for (const Schedule& schedule : schedules) {
     const auto got = runner->Run(jobs, schedule);
     ASSERT_TRUE(got.ok()) << got.status();
-    ExpectSame(*got, want, fmt::format("chunk {}, batch {}, seed {}", schedule.chunk,
-                                       schedule.batch, schedule.seed));
+    ExpectSame(
+        *got, want,
+        fmt::format("chunk {}, batch {}, seed {}", schedule.chunk, schedule.batch, schedule.seed));
   }
   // One sequence at a time is many steps: the shortest few will do.
   const auto single = runner->Run(std::span(jobs).first(5), {.chunk = 7, .batch = 1});
@@ -117,8 +118,9 @@ std::vector<Case> AllCases() {
 }
 INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest, ::testing::ValuesIn(AllCases()), CaseName);
 
-absl::StatusOr<std::vector<std::unique_ptr<Collectives>>> GlooRanks(
-    worker::LocalRendezvous& store, const std::string& name, int size) {
+absl::StatusOr<std::vector<std::unique_ptr<Collectives>>> GlooRanks(worker::LocalRendezvous& store,
+                                                                    const std::string& name,
+                                                                    int size) {
   std::vector<std::unique_ptr<Collectives>> ranks(size);
   const auto connect = [&](int rank) -> absl::Status {
     SY_ASSIGN_OR_RETURN(auto device, worker::OpenGlooDevice({}));

@@ -69,8 +69,8 @@ const std::vector<double>& ReferenceDeepseekV3::Weight(const std::string& name) 
   const TensorInfo* tensor = checkpoint_.Find(name);
   SY_CHECK(tensor != nullptr) << name;
   const std::vector<std::byte> bytes = ReadTensor(checkpoint_, *tensor);
-  values.resize(std::accumulate(tensor->shape.begin(), tensor->shape.end(), int64_t{1},
-                                std::multiplies<>()));
+  values.resize(
+      std::accumulate(tensor->shape.begin(), tensor->shape.end(), int64_t{1}, std::multiplies<>()));
   for (size_t i = 0; i < values.size(); ++i) values[i] = Element(bytes, tensor->dtype, i);
   if (tensor->dtype == FileDtype::kF8E4m3) {
     const std::vector<double>& scales = Weight(name + "_scale_inv");
@@ -118,10 +118,10 @@ ReferenceDeepseekV3::Rows ReferenceDeepseekV3::Attention(const Rows& x, const st
   const int64_t width = mla.v_head_dim();
   Rows q, expanded, k_pe;
   for (size_t t = 0; t < x.size(); ++t) {
-    q.push_back(mla.q_lora_rank() > 0
-                    ? Linear(Norm(Linear(x[t], prefix + "q_a_proj"), prefix + "q_a_layernorm", 1e-6),
-                             prefix + "q_b_proj")
-                    : Linear(x[t], prefix + "q_proj"));
+    q.push_back(mla.q_lora_rank() > 0 ? Linear(Norm(Linear(x[t], prefix + "q_a_proj"),
+                                                    prefix + "q_a_layernorm", 1e-6),
+                                               prefix + "q_b_proj")
+                                      : Linear(x[t], prefix + "q_proj"));
     for (int64_t head = 0; head < model_.num_heads(); ++head) {
       Rotate(q[t].data() + head * (nope + rope) + nope, int64_t(t));
     }

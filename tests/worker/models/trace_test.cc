@@ -50,11 +50,11 @@ class TraceTest : public ::testing::TestWithParam<Mode> {
       if (!(difference <= error)) error = difference, worst = i;
       magnitude = std::max(magnitude, std::abs(double(want.floats[i])));
     }
-    const Bounds* bounds = std::ranges::find_if(
-        kBounds, [&](const Bounds& b) { return name == b.tensor || name.starts_with(b.tensor + std::string(".")); });
+    const Bounds* bounds = std::ranges::find_if(kBounds, [&](const Bounds& b) {
+      return name == b.tensor || name.starts_with(b.tensor + std::string("."));
+    });
     ASSERT_NE(bounds, std::end(kBounds)) << name;
-    const double limit =
-        IsF32() ? bounds->f32_abs : bounds->bf16_relative * magnitude;
+    const double limit = IsF32() ? bounds->f32_abs : bounds->bf16_relative * magnitude;
     EXPECT_LE(error, limit) << name << " at row " << worst / want.columns() << ", column "
                             << worst % want.columns() << ": got " << got[worst] << ", want "
                             << want.floats[worst];
@@ -75,8 +75,7 @@ class TraceTest : public ::testing::TestWithParam<Mode> {
         continue;
       }
       for (int64_t j = 0; j < k; ++j) {
-        EXPECT_NEAR(got_weights.floats[t * k + j], weights.row(t)[j],
-                    IsF32() ? 20 * 1.4e-5 : 0.25)
+        EXPECT_NEAR(got_weights.floats[t * k + j], weights.row(t)[j], IsF32() ? 20 * 1.4e-5 : 0.25)
             << "layer " << layer << ", token " << t << ", slot " << j;
       }
     }
@@ -110,8 +109,8 @@ TEST_P(TraceTest, EveryLayerComputesWhatTheReferenceDid) {
 
 TEST_P(TraceTest, ThePredictionBlockComputesWhatTheReferenceDid) {
   parts_.Forward(Golden("input_ids").ints);
-  const std::vector<float> logits = parts_.ForwardMtp(
-      parts_.trace().at("final_norm", -1).floats, Golden("mtp.next_ids").ints);
+  const std::vector<float> logits =
+      parts_.ForwardMtp(parts_.trace().at("final_norm", -1).floats, Golden("mtp.next_ids").ints);
   const KeptTrace& trace = parts_.trace();
   const int block = parts_.spec().num_layers();
   for (const char* name : {"attn", "c", "k_pe"}) {

@@ -60,10 +60,16 @@ const std::vector<Variant> kVariants = {
     {"weights_not_normalised", "bf16", {{"norm_topk_prob", false}, {"routed_scaling_factor", 1.5}}},
     {"large_eps", "bf16", {{"rms_norm_eps", 0.1}}},
     {"six_experts_on_four_ranks", "fp8", {{"n_routed_experts", 6}, {"n_group", 1}}},
-    {"odd_sizes", "fp8",
-     {{"hidden_size", 192}, {"qk_nope_head_dim", 48}, {"qk_rope_head_dim", 16},
-      {"v_head_dim", 40}, {"kv_lora_rank", 72}, {"q_lora_rank", 88},
-      {"intermediate_size", 208}, {"moe_intermediate_size", 40}}},
+    {"odd_sizes",
+     "fp8",
+     {{"hidden_size", 192},
+      {"qk_nope_head_dim", 48},
+      {"qk_rope_head_dim", 16},
+      {"v_head_dim", 40},
+      {"kv_lora_rank", 72},
+      {"q_lora_rank", 88},
+      {"intermediate_size", 208},
+      {"moe_intermediate_size", 40}}},
     {"every_layer_moe", "bf16", {{"first_k_dense_replace", 0}}},
     {"dense", "fp8", {{"n_routed_experts", nullptr}}},
 };
@@ -82,11 +88,9 @@ class VariantsTest : public ::testing::TestWithParam<Variant> {
   }
 
   std::unique_ptr<PromptRunner> MakeRunner(v1::ComputeMode compute, int dp, int tp) {
-    auto runner = PromptRunner::Create({.model_path = model_,
-                                        .data_parallel = dp,
-                                        .tensor_parallel = tp,
-                                        .compute = compute},
-                                       {.batch = 4, .max_tokens = 128, .longest = 64});
+    auto runner = PromptRunner::Create(
+        {.model_path = model_, .data_parallel = dp, .tensor_parallel = tp, .compute = compute},
+        {.batch = 4, .max_tokens = 128, .longest = 64});
     EXPECT_TRUE(runner.ok()) << runner.status();
     return runner.ok() ? *std::move(runner) : nullptr;
   }

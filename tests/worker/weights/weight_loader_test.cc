@@ -75,19 +75,23 @@ TestTensor Fp8(std::string name, int64_t rows, int64_t cols) {
 }
 
 TEST_F(WeightLoaderTest, AnFp8SliceHasTheScalesOfItsPlaceInTheWholeTensor) {
-  WeightLoader& loader = Open(
-      {Fp8("w", 200, 300), F32("w_scale_inv", {2, 3}, {1, 2, 3, 4, 5, 6})});
-  const std::vector<float> values =
-      ValuesOf(loader, {.tensor = "w", .rows = 200, .cols = 300, .row_begin = 100, .row_end = 140,
-                        .col_begin = 120, .col_end = 270});
-  for (int64_t row = 100; row < 140; ++row) {
+  WeightLoader& loader =
+      Open({Fp8("w", 300, 300), F32("w_scale_inv", {3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9})});
+  const std::vector<float> values = ValuesOf(loader, {.tensor = "w",
+                                                      .rows = 300,
+                                                      .cols = 300,
+                                                      .row_begin = 190,
+                                                      .row_end = 260,
+                                                      .col_begin = 120,
+                                                      .col_end = 270});
+  for (int64_t row = 190; row < 260; ++row) {
     for (int64_t col = 120; col < 270; ++col) {
       const float scale = float(1 + row / 128 * 3 + col / 128);
-      ASSERT_EQ(values[(row - 100) * 150 + col - 120], Fp8Value(300, row, col) * scale)
+      ASSERT_EQ(values[(row - 190) * 150 + col - 120], Fp8Value(300, row, col) * scale)
           << row << ", " << col;
     }
   }
-  EXPECT_EQ(loader.bytes_read(), 40 * 150 + 6 * 4);
+  EXPECT_EQ(loader.bytes_read(), 70 * 150 + 6 * 4);
 }
 
 TEST_F(WeightLoaderTest, ScalesMayBePowersOfTwo) {
