@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 namespace switchyard {
 
@@ -48,6 +51,10 @@ absl::Status StatusOfExitCode(int exit_code, std::string_view message) {
     case kExitResources:
       return make(absl::StatusCode::kResourceExhausted);
     case kExitLost:
+    // Ended from outside, by a person or for want of memory.
+    case 128 + SIGKILL:
+    case 128 + SIGTERM:
+    case 128 + SIGHUP:
       return make(absl::StatusCode::kUnavailable);
     case kExitCancelled:
       return make(absl::StatusCode::kCancelled);
@@ -56,12 +63,44 @@ absl::Status StatusOfExitCode(int exit_code, std::string_view message) {
   }
 }
 
+std::string OneLine(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    if (c == '\n') {
+      line += "\\n";
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      line += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      line += c;
+    }
+  }
+  return line;
+}
+
+bool StderrHasColor() {
+  const auto value_of = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string_view(value == nullptr ? "" : value);
+  };
+  return isatty(STDERR_FILENO) != 0 && value_of("NO_COLOR").empty() && value_of("TERM") != "dumb";
+}
+
+void ExitOutOfMemory() {
+  // Nothing here may ask for memory.
+  constexpr std::string_view kMessage =
+      ": out of memory; use a smaller batch or model, more ranks, or a machine with more\n";
+  const std::string_view program = program_invocation_short_name;
+  for (const std::string_view part : {program, kMessage}) {
+    if (write(STDERR_FILENO, part.data(), part.size()) < 0) break;
+  }
+  _exit(kExitResources);
+}
+
 int ReportAndExitCode(std::string_view program, const absl::Status& status) {
   if (!status.ok()) {
-    const bool color = isatty(STDERR_FILENO) != 0;
-    std::fprintf(stderr, "%s%.*s: %.*s%s\n", color ? "\033[31m" : "", int(program.size()),
-                 program.data(), int(status.message().size()), status.message().data(),
-                 color ? "\033[0m" : "");
+    const bool color = StderrHasColor();
+    std::fprintf(stderr, "%s%.*s: %s%s\n", color ? "\033[31m" : "", int(program.size()),
+                 program.data(), OneLine(Message(status)).c_str(), color ? "\033[0m" : "");
   }
   return ExitCode(status);
 }

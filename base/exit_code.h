@@ -3,6 +3,9 @@
 #ifndef SWITCHYARD_BASE_EXIT_CODE_H_
 #define SWITCHYARD_BASE_EXIT_CODE_H_
 
+#include <string>
+#include <string_view>
+
 #include "base/status.h"
 
 namespace switchyard {
@@ -19,11 +22,21 @@ inline constexpr int kExitCancelled = 130;  // ended by Ctrl-C
 int ExitCode(const absl::Status& status);
 
 // A status that ends a program with the same code as a child of it that ended with `exit_code` (not
-// kExitOk).
+// kExitOk). 128 + signal: the signal ended it; one that comes from outside makes it lost.
 absl::Status StatusOfExitCode(int exit_code, std::string_view message);
 
-// Prints "PROGRAM: message" to stderr, in red on a terminal, unless the status is OK. Returns the
-// exit code.
+// `text` with its control characters escaped: names from files and from the network may hold line
+// breaks and what terminals obey.
+std::string OneLine(std::string_view text);
+
+// Whether stderr is a terminal whose user has not declined colours (NO_COLOR, TERM=dumb).
+bool StderrHasColor();
+
+// For std::set_new_handler: says that there is no memory and ends the process with kExitResources.
+[[noreturn]] void ExitOutOfMemory();
+
+// Prints "PROGRAM: message" in one line to stderr, in red where it has colours, unless the status
+// is OK. Returns the exit code.
 int ReportAndExitCode(std::string_view program, const absl::Status& status);
 
 }  // namespace switchyard

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -17,24 +18,45 @@ struct FileCloser {
 };
 using File = std::unique_ptr<std::FILE, FileCloser>;
 
-absl::Status ErrnoStatus(const std::string& path, const char* what) {
-  const std::string message = fmt::format("{}: cannot {}: {}", path, what, std::strerror(errno));
-  switch (errno) {
+// O_NONBLOCK: opening a pipe by mistake must not wait for its writer.
+File OpenForRead(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  return File(fd < 0 ? nullptr : fdopen(fd, "rb"));
+}
+
+}  // namespace
+
+absl::Status ErrnoStatus(const std::string& path, std::string_view what) {
+  const int error = errno;
+  const std::string message = fmt::format("{}: cannot {}: {}", path, what, std::strerror(error));
+  switch (error) {
     case ENOENT:
+    case ENOTDIR:
       return absl::NotFoundError(message);
+    case EEXIST:
+      return absl::AlreadyExistsError(message);
+    case EISDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+      return absl::InvalidArgumentError(message);
     case EACCES:
+    case EPERM:
+    case EROFS:
       return absl::PermissionDeniedError(message);
     case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
       return absl::ResourceExhaustedError(message);
     default:
       return absl::UnavailableError(message);
   }
 }
 
-}  // namespace
-
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
-  File file(std::fopen(path.c_str(), "rb"));
+  const File file = OpenForRead(path);
   if (!file) return ErrnoStatus(path, "open");
   struct stat info;
   if (fstat(fileno(file.get()), &info) != 0) return ErrnoStatus(path, "stat");
@@ -48,7 +70,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
   }
   std::string bytes(info.st_size, '\0');
   if (std::fread(bytes.data(), 1, bytes.size(), file.get()) != bytes.size()) {
-    return ErrnoStatus(path, "read");
+    if (std::ferror(file.get())) return ErrnoStatus(path, "read");
+    return absl::DataLossError(fmt::format("{}: was cut while it was read", path));
   }
   return bytes;
 }

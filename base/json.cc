@@ -7,6 +7,15 @@
 namespace switchyard {
 namespace {
 
+// What a message quotes of a text from outside, which may be very long.
+std::string Shown(std::string_view text) {
+  constexpr size_t kMaxShown = 200;
+  if (text.size() <= kMaxShown) return std::string(text);
+  size_t end = kMaxShown;
+  while (end > 0 && (text[end] & 0xc0) == 0x80) --end;  // do not cut a character
+  return std::string(text.substr(0, end)) + "...";
+}
+
 // Builds the value itself, so that depth and doubled keys are refused where they stand.
 class LimitedBuilder : public nlohmann::json_sax<Json> {
  public:
@@ -25,11 +34,15 @@ class LimitedBuilder : public nlohmann::json_sax<Json> {
   bool end_array() override { return Close(); }
   bool key(string_t& name) override {
     key_ = std::move(name);
-    if (!open_.back().keys.insert(key_).second) return Fail(fmt::format("key \"{}\" twice", key_));
+    if (!open_.back().keys.insert(key_).second)
+      return Fail(fmt::format("key \"{}\" twice", Shown(key_)));
     return true;
   }
   bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
-    return Fail(e.what());
+    // "[json.exception.parse_error.101] parse error at ...; last read: 'all of a text without end'"
+    std::string_view what = e.what();
+    if (const size_t id_end = what.find("] "); id_end != what.npos) what.remove_prefix(id_end + 2);
+    return Fail(Shown(what));
   }
 
   const std::string& error() const { return error_; }

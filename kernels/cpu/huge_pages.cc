@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <new>
 
 #include "base/check.h"
 
@@ -25,7 +26,11 @@ HugePages::HugePages(int64_t num_bytes) : num_bytes_(RoundUp(num_bytes, kPageByt
   const int64_t mapped = num_bytes_ + slack;
   void* address = mmap(nullptr, static_cast<size_t>(mapped), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  SY_CHECK(address != MAP_FAILED) << "no memory for " << num_bytes << " bytes";
+  if (address == MAP_FAILED) {
+    // As `new` does: a program may have said how it wants to end then.
+    if (const std::new_handler handler = std::get_new_handler()) handler();
+    SY_CHECK(false) << "no memory for " << num_bytes << " bytes";
+  }
   auto* begin = static_cast<std::byte*>(address);
   if (slack > 0) {
     const auto misalignment =

@@ -15,7 +15,7 @@ inline constexpr int64_t kHugePageBytes = int64_t{2} << 20;
 class HugePages {
  public:
   HugePages() = default;
-  // Dies of a CHECK when the system has no memory.
+  // Without memory it calls the std::new_handler, and dies of a CHECK if there is none.
   explicit HugePages(int64_t num_bytes);
   HugePages(HugePages&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),

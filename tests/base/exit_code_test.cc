@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 namespace switchyard {
 namespace {
 
@@ -15,10 +17,24 @@ TEST(ExitCodeTest, EveryCodeSurvivesTheWayThroughAParentProcess) {
   }
 }
 
-TEST(ExitCodeTest, UnknownCodesAndSignalsAreFaultsOfOurs) {
-  for (const int code : {7, 127, 128 + 9, 255, -1}) {
+TEST(ExitCodeTest, UnknownCodesAndCrashesAreFaultsOfOurs) {
+  for (const int code : {7, 127, 128 + SIGABRT, 128 + SIGSEGV, 255, -1}) {
     EXPECT_EQ(ExitCode(StatusOfExitCode(code, "x")), kExitBug) << code;
   }
+}
+
+TEST(ExitCodeTest, AChildThatSomebodyKilledIsLost) {
+  for (const int signal : {SIGKILL, SIGTERM, SIGHUP}) {
+    EXPECT_EQ(ExitCode(StatusOfExitCode(128 + signal, "x")), kExitLost) << signal;
+  }
+}
+
+TEST(ExitCodeDeathTest, WithoutMemoryAProgramSaysSoAndEnds) {
+  EXPECT_EXIT(ExitOutOfMemory(), ::testing::ExitedWithCode(kExitResources), "out of memory");
+}
+
+TEST(ExitCodeTest, AMessageIsOneLineWhateverItQuotes) {
+  EXPECT_EQ(OneLine("tensor \"a\nb\x1b[31m\" é"), "tensor \"a\\nb\\x1b[31m\" é");
 }
 
 TEST(ExitCodeTest, KindsOfFaultAreToldApart) {

@@ -52,6 +52,13 @@ TEST_F(FileTest, ReadingSaysWhatIsWrongAndWhere) {
   EXPECT_NE(Message(large).find(path), std::string_view::npos) << large;
 
   EXPECT_TRUE(absl::IsInvalidArgument(ReadFile(folder_, 9).status()));
+  EXPECT_TRUE(absl::IsNotFound(ReadFile(path + "/below", 9).status())) << "a file is no folder";
+}
+
+TEST_F(FileTest, APipeIsRefusedAndNotWaitedFor) {
+  const std::string path = folder_ / "pipe";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_TRUE(absl::IsInvalidArgument(ReadFile(path, 9).status()));
 }
 
 TEST_F(FileTest, FailedWriteLeavesTheTargetAndNoPartialFile) {

@@ -29,5 +29,15 @@ TEST(ParseJson, RefusesWhatIsNotOneValue) {
   }
 }
 
+TEST(ParseJson, QuotesLittleOfALongText) {
+  for (const std::string& text :
+       {"{\"" + std::string(1 << 20, 'a'),
+        "{\"" + std::string(5000, 'a') + "\": 1, \"" + std::string(5000, 'a') + "\": 2}"}) {
+    const auto json = ParseJson(text);
+    ASSERT_FALSE(json.ok());
+    EXPECT_LT(json.status().message().size(), 300u) << json.status();
+  }
+}
+
 }  // namespace
 }  // namespace switchyard

@@ -5,34 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
+
+#include "base/file.h"
 
 namespace switchyard::worker {
 namespace {
-
-absl::Status ErrnoStatus(const std::string& path, std::string_view what) {
-  const int error = errno;
-  const std::string message = fmt::format("{}: cannot {}: {}", path, what, std::strerror(error));
-  switch (error) {
-    case ENOENT:
-      return absl::NotFoundError(message);
-    case EEXIST:
-      return absl::AlreadyExistsError(message);
-    case EACCES:
-    case EPERM:
-    case EROFS:
-      return absl::PermissionDeniedError(message);
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case EMFILE:
-    case ENFILE:
-      return absl::ResourceExhaustedError(message);
-    default:
-      return absl::UnavailableError(message);
-  }
-}
 
 absl::Status CutStatus(const std::string& path, int64_t offset) {
   return absl::DataLossError(
