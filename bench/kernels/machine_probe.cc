@@ -118,7 +118,7 @@ double MachineProbe::ReadBytesPerSecond() const {
   const auto* memory = static_cast<const std::byte*>(memory_.data());
   auto read = ReadPlain;
 #if defined(__x86_64__)
-  if (kernels::cpu::BestIsa() == Isa::kAvx512Bf16) read = ReadAvx512;
+  if (kernels::cpu::BestIsa() >= Isa::kAvx512) read = ReadAvx512;
 #endif
   const double seconds = LeastSeconds(pool_, [=](int thread, int trial) {
     read(memory + trial * kTrialBytes % kReadBytes + thread * share, share);
@@ -137,6 +137,8 @@ MachineLimits MachineProbe::Measure() const {
   if (isa == Isa::kAvx512Bf16) {
     limits.f32_flops = flops(MultiplyF32Avx512, kFlopsF32);
     limits.bf16_flops = flops(MultiplyBf16, kFlopsBf16);
+  } else if (isa == Isa::kAvx512) {
+    limits.f32_flops = limits.bf16_flops = flops(MultiplyF32Avx512, kFlopsF32);
   } else if (isa == Isa::kAvx2) {
     limits.f32_flops = limits.bf16_flops = flops(MultiplyF32Avx2, kFlopsAvx2);
   }

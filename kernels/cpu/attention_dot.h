@@ -1,5 +1,5 @@
 // What attention multiplies: a Dot type names the vectors, the type of cache entries, and how
-// floats become units. A unit is four bytes: one float, or (attention_avx512.cc) a pair of BF16
+// floats become units. A unit is four bytes: one float, or (attention_avx512bf16.cc) a pair of BF16
 // that one instruction multiplies with another pair and adds.
 #ifndef SWITCHYARD_KERNELS_CPU_ATTENTION_DOT_H_
 #define SWITCHYARD_KERNELS_CPU_ATTENTION_DOT_H_

@@ -117,8 +117,9 @@ struct AttentionKernels {
 const AttentionKernels& AttentionKernelsOf(Isa isa);
 
 extern const AttentionKernels kAttentionKernelsPortable;
-extern const AttentionKernels kAttentionKernelsAvx2;    // x86-64 alone
-extern const AttentionKernels kAttentionKernelsAvx512;  // x86-64 alone
+extern const AttentionKernels kAttentionKernelsAvx2;        // x86-64 alone
+extern const AttentionKernels kAttentionKernelsAvx512;      // x86-64 alone
+extern const AttentionKernels kAttentionKernelsAvx512Bf16;  // x86-64 alone
 
 }  // namespace switchyard::kernels::cpu
 

@@ -8,6 +8,8 @@ std::string_view Name(Isa isa) {
       return "portable";
     case Isa::kAvx2:
       return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
     case Isa::kAvx512Bf16:
       return "avx512-bf16";
   }
@@ -18,10 +20,12 @@ Isa BestIsa() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16");
-  if (avx2 && avx512) return Isa::kAvx512Bf16;
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq");
+  const bool bf16 = __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16");
+  if (avx512 && bf16) return Isa::kAvx512Bf16;
+  if (avx512) return Isa::kAvx512;
   if (avx2) return Isa::kAvx2;
 #endif
   return Isa::kPortable;

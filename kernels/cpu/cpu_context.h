@@ -12,7 +12,8 @@
 namespace switchyard::kernels::cpu {
 
 // Ordered: a CPU that has one level has all below it.
-enum class Isa { kPortable, kAvx2, kAvx512Bf16 };
+enum class Isa { kPortable, kAvx2, kAvx512, kAvx512Bf16 };
+inline constexpr Isa kIsas[] = {Isa::kPortable, Isa::kAvx2, Isa::kAvx512, Isa::kAvx512Bf16};
 
 // The names of Device::isa().
 std::string_view Name(Isa isa);

@@ -26,7 +26,7 @@ absl::StatusOr<Isa> ChooseIsa(const std::string& name) {
   const Isa best = BestIsa();
   if (name == "auto") return best;
   std::string names = "auto";
-  for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512Bf16}) {
+  for (const Isa isa : kIsas) {
     if (isa > best) break;
     if (name == Name(isa)) return isa;
     names += fmt::format(", {}", Name(isa));

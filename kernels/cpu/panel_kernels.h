@@ -3,7 +3,7 @@
 // activation rows is.
 //
 // A *word* is 4 bytes of activations, and what the weights hold for them: two BF16 columns in the
-// AVX-512 arithmetic, one F32 column in every other. All tables of one instruction set give the
+// arithmetic of AVX-512 BF16, one F32 column in every other. All tables of one instruction set give the
 // same bits for one row, however rows are grouped.
 #ifndef SWITCHYARD_KERNELS_CPU_PANEL_KERNELS_H_
 #define SWITCHYARD_KERNELS_CPU_PANEL_KERNELS_H_
@@ -74,6 +74,7 @@ struct PanelKernels {
 extern const PanelKernels kPortableKernels;
 extern const PanelKernels kAvx2Kernels;
 extern const PanelKernels kAvx512Kernels;
+extern const PanelKernels kAvx512Bf16Kernels;
 
 }  // namespace switchyard::kernels::cpu
 

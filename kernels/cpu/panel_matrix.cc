@@ -52,7 +52,8 @@ int64_t ElementBytes(PanelFormat format) {
 
 const PanelKernels& KernelsFor(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx512Bf16) return kAvx512Kernels;
+  if (isa == Isa::kAvx512Bf16) return kAvx512Bf16Kernels;
+  if (isa == Isa::kAvx512) return kAvx512Kernels;
   if (isa == Isa::kAvx2) return kAvx2Kernels;
 #endif
   SY_CHECK(isa == Isa::kPortable);

@@ -4,7 +4,7 @@ namespace switchyard::kernels::cpu {
 
 const RowKernels& RowKernelsOf(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx512Bf16) return kRowKernelsAvx512;
+  if (isa >= Isa::kAvx512) return kRowKernelsAvx512;
   if (isa == Isa::kAvx2) return kRowKernelsAvx2;
 #endif
   (void)isa;

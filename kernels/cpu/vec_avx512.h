@@ -1,4 +1,4 @@
-// Sixteen floats in an AVX-512 register. Included by *_avx512.cc alone. The interface that row and
+// Sixteen floats in an AVX-512 register. Included by *_avx512*.cc alone. The interface that row and
 // attention kernels are written against is described in vec_portable.h.
 #ifndef SWITCHYARD_KERNELS_CPU_VEC_AVX512_H_
 #define SWITCHYARD_KERNELS_CPU_VEC_AVX512_H_

@@ -116,7 +116,7 @@ struct TestCpu {
 // The instruction sets of this machine.
 inline std::vector<cpu::Isa> Isas() {
   std::vector<cpu::Isa> isas;
-  for (const cpu::Isa isa : {cpu::Isa::kPortable, cpu::Isa::kAvx2, cpu::Isa::kAvx512Bf16}) {
+  for (const cpu::Isa isa : cpu::kIsas) {
     if (isa <= cpu::BestIsa()) isas.push_back(isa);
   }
   return isas;

@@ -70,7 +70,7 @@ inline Tensor<float> Random(std::initializer_list<int64_t> shape, uint32_t seed)
 
 inline std::vector<cpu::Isa> IsasOfThisMachine() {
   std::vector<cpu::Isa> isas;
-  for (cpu::Isa isa : {cpu::Isa::kPortable, cpu::Isa::kAvx2, cpu::Isa::kAvx512Bf16}) {
+  for (cpu::Isa isa : cpu::kIsas) {
     if (isa <= cpu::BestIsa()) isas.push_back(isa);
   }
   return isas;
