@@ -44,8 +44,17 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--max-waiting", "Requests that may wait; more are answered 429 (default 1024)");
   forward("--kv-blocks", "Cache blocks of one group (default: what memory leaves)");
   forward("--kv-memory", "Cache of one rank in bytes, such as 1GiB");
-  forward("--max-silence-seconds", "A worker silent for so long counts as lost (default 10)");
+  forward("--step-seconds", "A step that takes longer counts as lost (default 300)");
   forward("--drain-seconds", "How long requests under way may take after Ctrl-C (default 30)");
+  command->add_option_function<std::string>(
+      "--max-silence-seconds",
+      [options](const std::string& value) {
+        for (std::vector<std::string>* flags :
+             {&options->coordinator_flags, &options->worker_flags}) {
+          flags->insert(flags->end(), {"--max-silence-seconds", value});
+        }
+      },
+      "A process silent for so long counts as lost (default 10)");
 }
 
 void AddServe(CLI::App& app, const std::atomic<int>& num_signals, RunCommand* run) {

@@ -27,7 +27,7 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds kPollInterval(100);
 constexpr milliseconds kStatusTimeout(1000);
 constexpr std::chrono::seconds kAnnounceDeadline(60);
-// For what still runs after the coordinator has ended: in order, or because something was lost.
+// For what still runs when it should end: in order, or because the coordinator was lost.
 constexpr std::chrono::seconds kLeaveDeadline(10);
 constexpr std::chrono::seconds kLostDeadline(3);
 
@@ -154,17 +154,18 @@ class LocalCluster {
     const int64_t memory =
         (options_.memory_bytes > 0 ? options_.memory_bytes : machine / 4 * 3) / world;
     for (int rank = 0; rank < world; ++rank) {
-      const std::vector<std::string> argv = {ProgramFolder() + "/switchyard-worker",
-                                             "--coordinator",
-                                             addresses_.grpc,
-                                             "--rank",
-                                             fmt::format("{}", rank),
-                                             "--threads",
-                                             fmt::format("{}", threads),
-                                             "--memory",
-                                             fmt::format("{}", memory),
-                                             "--isa",
-                                             options_.isa};
+      std::vector<std::string> argv = {ProgramFolder() + "/switchyard-worker",
+                                       "--coordinator",
+                                       addresses_.grpc,
+                                       "--rank",
+                                       fmt::format("{}", rank),
+                                       "--threads",
+                                       fmt::format("{}", threads),
+                                       "--memory",
+                                       fmt::format("{}", memory),
+                                       "--isa",
+                                       options_.isa};
+      argv.insert(argv.end(), options_.worker_flags.begin(), options_.worker_flags.end());
       SY_ASSIGN_OR_RETURN(ChildProcess worker,
                           ChildProcess::Start(argv, -1, LogPath(fmt::format("worker-{}", rank))));
       workers_.push_back(std::move(worker));
@@ -190,6 +191,8 @@ class LocalCluster {
           admin_.reset();
         }
         SY_RETURN_IF_ERROR(CheckWorkersRun());
+      } else {
+        SY_RETURN_IF_ERROR(CheckCoordinatorSees());
       }
       std::this_thread::sleep_for(kPollInterval);
     }
@@ -208,34 +211,52 @@ class LocalCluster {
     return absl::OkStatus();
   }
 
-  bool AllEnded() {
-    bool all = coordinator_->Poll().has_value();
+  // While it serves, the coordinator tells why a worker was lost, unless it hangs itself.
+  absl::Status CheckCoordinatorSees() {
+    for (size_t rank = 0; rank < workers_.size(); ++rank) {
+      const std::optional<int> code = workers_[rank].Poll();
+      if (!code.has_value()) continue;
+      if (!lost_since_.has_value()) lost_since_ = Clock::now();
+      if (Clock::now() < *lost_since_ + kLeaveDeadline) return absl::OkStatus();
+      lost_ = true;
+      return absl::UnavailableError(
+          fmt::format("worker {} ended, and the coordinator does not react", rank));
+    }
+    return absl::OkStatus();
+  }
+
+  bool WorkersEnded() {
+    bool all = true;
     for (ChildProcess& worker : workers_) all &= worker.Poll().has_value();
     return all;
   }
 
-  // The coordinator drains and sends its workers home; what is left after the deadline is killed by
-  // its destructor.
+  // The coordinator drains and sends its workers home. What is left at the deadline is killed by
+  // its destructor: it runs from the coordinator's end, or from where that should be near.
   absl::Status EndAll() {
     admin_.reset();
     coordinator_->Signal(SIGTERM);
     int forwarded = 1;
     std::optional<Clock::time_point> deadline;
-    while (!AllEnded()) {
+    while (true) {
       for (const int seen = num_signals_; forwarded < seen; ++forwarded)
         coordinator_->Signal(SIGTERM);
-      if (coordinator_->Poll().has_value() && !deadline.has_value()) {
+      const bool coordinator_ended = coordinator_->Poll().has_value();
+      const bool workers_ended = WorkersEnded();
+      if (coordinator_ended && workers_ended) return absl::OkStatus();
+      const bool near = coordinator_ended || workers_ended || lost_ || forwarded > 1;
+      if (near && !deadline.has_value()) {
         deadline = Clock::now() + (lost_ ? kLostDeadline : kLeaveDeadline);
         if (lost_) {
           for (ChildProcess& worker : workers_) worker.Signal(SIGTERM);
         }
       }
       if (deadline.has_value() && Clock::now() > *deadline) {
-        return absl::UnavailableError("a worker did not leave and was killed");
+        return absl::UnavailableError(fmt::format(
+            "{} did not leave and was killed", coordinator_ended ? "a worker" : "the coordinator"));
       }
       std::this_thread::sleep_for(kPollInterval);
     }
-    return absl::OkStatus();
   }
 
   const ServeOptions& options_;
@@ -245,7 +266,8 @@ class LocalCluster {
   Addresses addresses_;
   // While the cluster starts: an idle connection would hold up the coordinator's leaving.
   std::unique_ptr<AdminClient> admin_;
-  bool lost_ = false;  // the cluster ended by itself
+  bool lost_ = false;                            // the cluster ended by itself
+  std::optional<Clock::time_point> lost_since_;  // a worker has ended
 };
 
 }  // namespace

@@ -23,8 +23,9 @@ struct ServeOptions {
   int64_t memory_bytes = 0;  // of all workers together; 0: three quarters of the machine's
   std::string isa = "auto";
   std::string log_folder;  // of the processes' logs; empty: they write to stderr
-  // Handed to the coordinator as they are: --compute, --kv-memory and others.
+  // Handed on as they are: --compute, --kv-memory and others.
   std::vector<std::string> coordinator_flags;
+  std::vector<std::string> worker_flags;
 };
 
 // Runs until Ctrl-C (`num_signals` over 0), which drains and ends all processes; a second one ends

@@ -1,5 +1,6 @@
 #include "coordinator/coordinator.h"
 
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -13,9 +14,14 @@ using std::chrono::milliseconds;
 
 constexpr size_t kMaxQueuedEvents = 16384;
 constexpr size_t kMaxQueuedWithSubmission = kMaxQueuedEvents / 2;  // the rest is for the workers
+constexpr int kMaxEventsInARow = 1024;  // then plans and deadlines have their turn
 constexpr milliseconds kTickInterval(100);
+constexpr milliseconds kHeartbeatInterval(500);
 constexpr milliseconds kAccusationGrace(1000);
 constexpr milliseconds kRateWindow(10'000);
+// Connections of no member of the cluster, at most: some for workers that are refused, some for
+// strangers.
+constexpr size_t kMaxOutsiders = 64;
 
 // Names one start of a cluster in the rendezvous table.
 std::string RandomSession() {
@@ -31,7 +37,8 @@ Instant Coordinator::Now() {
 
 Coordinator::Coordinator(CoordinatorOptions options)
     : options_(std::move(options)),
-      workers_(*this),
+      workers_(*this, {.max_connections = 2 * options_.membership.world + kMaxOutsiders,
+                       .max_strangers = options_.membership.world + kMaxOutsiders}),
       events_(kMaxQueuedEvents),
       membership_(options_.membership, Now()) {
   PublishStatus();
@@ -43,8 +50,9 @@ absl::Status Coordinator::Run() {
   Instant next_tick = Now() + kTickInterval;
   while (!end_.has_value()) {
     std::optional<Event> event = events_.Pop(std::chrono::steady_clock::time_point(next_tick));
-    while (event.has_value() && !end_.has_value()) {
+    for (int n = 0; event.has_value() && !end_.has_value(); ++n) {
       std::visit([this](auto&& e) { Handle(std::move(e)); }, *std::move(event));
+      if (n == kMaxEventsInARow) break;
       event = events_.Pop({});  // what else has come meanwhile
     }
     if (Now() >= next_tick) {
@@ -120,8 +128,7 @@ void Coordinator::Handle(FromWorker event) {
   const v1::WorkerMessage& message = event.message;
   switch (message.kind_case()) {
     case v1::WorkerMessage::kHello:
-      spdlog::info("worker on {} (pid {}) joined", message.hello().host(), message.hello().pid());
-      return CarryOut(membership_.OnJoined(event.connection, message.hello(), now));
+      return OnHello(event.connection, message.hello());
     case v1::WorkerMessage::kProgress:
       return CarryOut(membership_.OnProgress(event.connection, message.progress(), now));
     case v1::WorkerMessage::kReady:
@@ -130,10 +137,18 @@ void Coordinator::Handle(FromWorker event) {
       return OnResult(event.connection, message.result());
     case v1::WorkerMessage::kFault:
       return OnFault(event.connection, message.fault());
-    case v1::WorkerMessage::kHeartbeat:
+    case v1::WorkerMessage::kHeartbeat:  // OnHeard is all
     case v1::WorkerMessage::KIND_NOT_SET:
       return;
   }
+}
+
+void Coordinator::OnHello(core::ConnectionId connection, const v1::WorkerHello& hello) {
+  const core::MembershipActions actions = membership_.OnJoined(connection, hello, Now());
+  const bool refused =
+      !actions.empty() && std::holds_alternative<core::RefuseWorker>(actions.front());
+  if (!refused) spdlog::info("worker on {} (pid {}) joined", hello.host(), hello.pid());
+  CarryOut(actions);
 }
 
 void Coordinator::OnFault(core::ConnectionId connection, const v1::WorkerFault& fault) {
@@ -178,10 +193,10 @@ void Coordinator::OnResult(core::ConnectionId connection, const v1::StepResult& 
   if (scheduler_ == nullptr || rank < 0) return;  // the epoch is over
   absl::StatusOr<std::optional<v1::StepResult>> merged = collector_->Add(rank, result);
   if (!merged.ok()) return Fail(merged.status());
+  step_of_rank_[rank] = result.step();
   if (!merged->has_value()) return;
   const absl::StatusOr<core::StepOutcome> outcome = scheduler_->Complete(**merged);
   if (!outcome.ok()) return Fail(outcome.status());
-  last_step_ = result.step();
   RecordStep(**merged);
   Deliver(*outcome);
 }
@@ -222,9 +237,30 @@ void Coordinator::OnTick() {
     CarryOut(membership_.OnLost(accusation.accusers.front(), accusation.message));
   }
   CarryOut(membership_.OnTick(now));
+  workers_.EndStrangers();
+  Beat(now);
+  CheckStep(now);
   if (scheduler_ != nullptr && !scheduler_->plan_under_way()) scheduler_->CheckIntegrity();
   if (drain_until_.has_value()) AdvanceDrain();
   PublishStatus();
+}
+
+// The workers' side of the watch: a coordinator that they do not hear is lost to them.
+void Coordinator::Beat(Instant now) {
+  if (now < next_heartbeat_) return;
+  next_heartbeat_ = now + kHeartbeatInterval;
+  v1::CoordinatorMessage message;
+  message.mutable_heartbeat()->set_epoch(plan_.epoch());
+  workers_.SendToAll(message);
+}
+
+// A worker may be alive and yet never finish: its heartbeat has a thread of its own.
+void Coordinator::CheckStep(Instant now) {
+  if (scheduler_ == nullptr || !collector_->open()) return;
+  if (now - step_started_ <= options_.step_deadline) return;
+  Fail(absl::DeadlineExceededError(fmt::format(
+      "step {} is not finished after {} s: no result from rank {}", collector_->step(),
+      options_.step_deadline.count() / 1000, fmt::join(collector_->MissingRanks(), ", "))));
 }
 
 void Coordinator::CarryOut(const core::MembershipActions& actions) {
@@ -267,6 +303,7 @@ void Coordinator::Assign(const core::AssignRanks& action) {
 void Coordinator::StartServing() {
   rendezvous_.Clear();
   collector_.emplace(static_cast<int>(connection_of_rank_.size()));
+  step_of_rank_.assign(connection_of_rank_.size(), 0);
   scheduler_ = std::make_unique<core::Scheduler>(
       core::SchedulerConfig::FromPlan(plan_, options_.max_waiting));
   spdlog::info("serving {}: {} x {} ranks, {} cache blocks of {} tokens in each group",
@@ -301,6 +338,7 @@ void Coordinator::StartStep() {
   }
   if (!step_clock_.has_value()) step_clock_ = std::chrono::steady_clock::now();
   collector_->Open(plan->epoch(), plan->step());
+  step_started_ = Now();
   v1::CoordinatorMessage message;
   *message.mutable_plan() = *std::move(plan);
   for (const core::ConnectionId connection : connection_of_rank_) {
@@ -355,7 +393,9 @@ void Coordinator::PublishStatus() {
   status.mutable_layout()->set_data_parallel(options_.plan.data_parallel);
   status.mutable_layout()->set_tensor_parallel(options_.plan.tensor_parallel);
   for (v1::WorkerStatus& worker : membership_.WorkerStatuses(now)) {
-    worker.set_step(last_step_);
+    if (worker.rank() >= 0 && !step_of_rank_.empty()) {
+      worker.set_step(step_of_rank_[worker.rank()]);
+    }
     *status.add_workers() = std::move(worker);
   }
   if (scheduler_ != nullptr) {

@@ -46,6 +46,8 @@ struct CoordinatorOptions {
   std::chrono::milliseconds drain_deadline = std::chrono::seconds(30);
   std::chrono::milliseconds leave_deadline =
       std::chrono::seconds(5);  // for workers, after their last step
+  std::chrono::milliseconds step_deadline =
+      std::chrono::minutes(5);  // for every rank's result, after a plan has left
 };
 
 class Coordinator final : public core::Engine, public fleet::FleetListener {
@@ -111,10 +113,13 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   void Handle(FromWorker event);
   void Handle(WorkerGone event);
   void Handle(DrainWanted event);
+  void OnHello(core::ConnectionId connection, const v1::WorkerHello& hello);
   void OnFault(core::ConnectionId connection, const v1::WorkerFault& fault);
   void OnResult(core::ConnectionId connection, const v1::StepResult& result);
   void RecordStep(const v1::StepResult& result);
   void OnTick();
+  void Beat(core::Instant now);
+  void CheckStep(core::Instant now);
   void CarryOut(const core::MembershipActions& actions);
   void Assign(const core::AssignRanks& action);
   void StartServing();
@@ -145,7 +150,9 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   std::optional<absl::Status> end_;                             // Run returns this
   std::deque<std::pair<core::Instant, int64_t>> token_counts_;  // generated so far, at recent ticks
   int64_t num_tokens_ = 0;
-  uint64_t last_step_ = 0;
+  std::vector<uint64_t> step_of_rank_;  // the last that it has finished
+  core::Instant step_started_{0};       // of the plan under way
+  core::Instant next_heartbeat_{0};
   std::function<void(const StepRecord&)> step_observer_;  // may be empty
   std::optional<std::chrono::steady_clock::time_point>
       step_clock_;  // StepRecord::wall counts from here; unset when idle

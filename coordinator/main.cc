@@ -55,7 +55,7 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--max-waiting", config.max_waiting,
                  "Requests that may wait; more are answered 429")
       ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 20));
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--kv-blocks", config.kv_blocks,
                  "Cache blocks of one group; 0: what the workers' memory leaves")
       ->capture_default_str()
@@ -75,6 +75,10 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
                  "A worker that says nothing for so long counts as lost; it speaks twice a second")
       ->capture_default_str()
       ->check(CLI::Range(2, 3600));
+  app.add_option("--step-seconds", config.step_seconds,
+                 "A step whose results do not come for so long ends the cluster")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 86400));
   app.add_option(
          "--drain-seconds", config.drain_seconds,
          "On SIGTERM or Ctrl-C, requests under way may take so long; a second signal ends them")

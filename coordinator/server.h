@@ -28,6 +28,7 @@ struct ServerConfig {
   int64_t kv_bytes = 0;      // of one rank, in place of kv_blocks
   int gather_seconds = 120;  // for all workers to join
   int load_seconds = 60;     // a loading worker makes progress so often
+  int step_seconds = 300;    // a plan that left must be answered within this
   int drain_seconds = 30;
   int max_silence_seconds = 10;  // a worker that says nothing for so long counts as lost
   int announce_fd = -1;  // a JSON line with both addresses is written there once they listen

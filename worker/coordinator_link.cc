@@ -1,32 +1,64 @@
 #include "worker/coordinator_link.h"
 
+#include <grpcpp/create_channel.h>
+
+#include <algorithm>
+
 #include "proto/status_codes.h"
 
 namespace switchyard::worker {
 namespace {
 
+using std::chrono::milliseconds;
+
 constexpr std::chrono::seconds kGoodbyeDeadline(1);
+constexpr milliseconds kConnectPoll(100);
 
 }  // namespace
 
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, milliseconds max_silence) {
+  grpc::ChannelArguments arguments;
+  // Slower than the watch over heartbeats, which can say more; this one also covers other calls.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(max_silence.count()));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(max_silence.count()));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
 CoordinatorLink::CoordinatorLink(std::shared_ptr<grpc::Channel> channel,
-                                 const v1::WorkerHello& hello,
-                                 std::chrono::seconds connect_deadline,
-                                 std::function<void()> on_lost)
-    : on_lost_(std::move(on_lost)),
+                                 const v1::WorkerHello& hello, CoordinatorLinkOptions options)
+    : options_(std::move(options)),
       stub_(v1::Worker::NewStub(channel)),
+      last_heard_(Clock::now()),
       incoming_(kMaxQueuedMessages) {
-  if (!channel->WaitForConnected(std::chrono::system_clock::now() + connect_deadline)) {
-    end_ = absl::DeadlineExceededError(
-        fmt::format("no coordinator answered within {} s", connect_deadline.count()));
+  end_ = Connect(*channel);
+  if (!end_.ok()) {
     incoming_.Close();
     return;
   }
+  last_heard_ = Clock::now();
   stream_ = stub_->Session(&context_);
   v1::WorkerMessage message;
   *message.mutable_hello() = hello;
   Send(message);
   reader_ = std::thread([this] { ReadAll(); });
+  watch_ = std::thread([this] { WatchSilence(); });
+}
+
+absl::Status CoordinatorLink::Connect(grpc::Channel& channel) const {
+  const Clock::time_point deadline = Clock::now() + options_.connect_deadline;
+  while (!channel.WaitForConnected(std::chrono::system_clock::now() + kConnectPoll)) {
+    if (options_.stop != nullptr && *options_.stop) {
+      return absl::CancelledError("stopped while it waited for the coordinator");
+    }
+    if (Clock::now() >= deadline) {
+      return absl::DeadlineExceededError(fmt::format(
+          "no coordinator answered at {} within {} s; check the address and that it runs",
+          options_.address, options_.connect_deadline.count() / 1000));
+    }
+  }
+  return absl::OkStatus();
 }
 
 CoordinatorLink::~CoordinatorLink() { Close(); }
@@ -39,6 +71,8 @@ bool CoordinatorLink::Send(const v1::WorkerMessage& message) {
 void CoordinatorLink::ReadAll() {
   v1::CoordinatorMessage message;
   while (stream_->Read(&message)) {
+    last_heard_ = Clock::now();
+    if (message.has_heartbeat()) continue;
     if (!incoming_.TryPush(std::move(message))) {
       // The coordinator sends a plan for each result and little else: more than the queue holds is
       // no coordinator of ours.
@@ -52,12 +86,39 @@ void CoordinatorLink::ReadAll() {
   {
     std::lock_guard lock(end_mutex_);
     lost = !closing_;
-    end_ = status.ok()
-               ? absl::UnavailableError("the coordinator ended the session")
-               : absl::Status(status.code(), fmt::format("the coordinator: {}", Message(status)));
+    if (silent_) {
+      end_ = absl::UnavailableError(fmt::format("the coordinator at {} was lost: silent for {} s",
+                                                options_.address,
+                                                options_.max_silence.count() / 1000));
+    } else if (status.ok()) {
+      end_ = absl::UnavailableError("the coordinator ended the session");
+    } else {
+      end_ = absl::Status(status.code(), fmt::format("the coordinator: {}", Message(status)));
+    }
   }
+  ended_.notify_all();
   incoming_.Close();
-  if (lost && on_lost_) on_lost_();
+  if (lost && options_.on_lost) options_.on_lost();
+}
+
+// Cutting the stream also frees whoever is stuck in a Write.
+void CoordinatorLink::WatchSilence() {
+  std::unique_lock lock(end_mutex_);
+  while (end_.ok()) {
+    const Clock::time_point deadline = last_heard_.load() + options_.max_silence;
+    if (Clock::now() < deadline) {
+      ended_.wait_until(lock, deadline);
+      continue;
+    }
+    silent_ = true;
+    context_.TryCancel();
+    return;
+  }
+}
+
+absl::Status CoordinatorLink::end() const {
+  std::lock_guard lock(end_mutex_);
+  return end_;
 }
 
 absl::StatusOr<v1::CoordinatorMessage> CoordinatorLink::Next(std::chrono::milliseconds timeout) {
@@ -65,8 +126,7 @@ absl::StatusOr<v1::CoordinatorMessage> CoordinatorLink::Next(std::chrono::millis
       incoming_.Pop(std::chrono::steady_clock::now() + timeout);
   if (message.has_value()) return *std::move(message);
   if (!incoming_.closed()) return absl::DeadlineExceededError("no message from the coordinator");
-  std::lock_guard lock(end_mutex_);
-  return end_;
+  return end();
 }
 
 void CoordinatorLink::Close() {
@@ -87,6 +147,7 @@ void CoordinatorLink::Close() {
   }
   context_.TryCancel();
   reader_.join();
+  watch_.join();
 }
 
 }  // namespace switchyard::worker

@@ -5,10 +5,13 @@
 
 #include <grpcpp/channel.h>
 
+#include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "base/bounded_queue.h"
@@ -17,39 +20,60 @@
 
 namespace switchyard::worker {
 
+struct CoordinatorLinkOptions {
+  std::string address;                                 // as messages name it
+  std::chrono::milliseconds connect_deadline{30'000};  // for a coordinator that is not there yet
+  // A coordinator that says nothing for so long counts as lost; it sends heartbeats.
+  std::chrono::milliseconds max_silence{10'000};
+  const std::atomic<bool>* stop = nullptr;  // set from outside: waits no longer; null: never
+  // Called once, on the link's own thread, when the stream ends without Close.
+  std::function<void()> on_lost;
+};
+
+// A channel whose calls fail when the host at its other end is gone without a word.
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
+                                           std::chrono::milliseconds max_silence);
+
 class CoordinatorLink {
  public:
-  // Opens the stream with `hello`; waits for a coordinator that is not there yet until the
-  // deadline. `on_lost` is called once, on the link's own thread, when the stream ends without
-  // Close.
+  // Opens the stream with `hello`. Where that fails, Next says why.
   CoordinatorLink(std::shared_ptr<grpc::Channel> channel, const v1::WorkerHello& hello,
-                  std::chrono::seconds connect_deadline, std::function<void()> on_lost);
+                  CoordinatorLinkOptions options);
   ~CoordinatorLink();
 
   // False when the stream is broken. Thread-safe.
   bool Send(const v1::WorkerMessage& message);
 
-  // The next message. UNAVAILABLE when the stream has ended, with the coordinator's reason where it
-  // gave one; DEADLINE_EXCEEDED.
+  // The next message that is no heartbeat. UNAVAILABLE when the stream has ended, with the
+  // coordinator's reason where it gave one; DEADLINE_EXCEEDED.
   absl::StatusOr<v1::CoordinatorMessage> Next(std::chrono::milliseconds timeout);
+
+  // Why the stream ended; OK while it has not.
+  absl::Status end() const;
 
   // Says goodbye and waits for the end of the stream.
   void Close();
 
  private:
+  using Clock = std::chrono::steady_clock;
   static constexpr size_t kMaxQueuedMessages = 64;
+  absl::Status Connect(grpc::Channel& channel) const;
   void ReadAll();
+  void WatchSilence();
 
-  const std::function<void()> on_lost_;
+  const CoordinatorLinkOptions options_;
   const std::unique_ptr<v1::Worker::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>> stream_;
   std::mutex write_mutex_;
-  std::mutex end_mutex_;
+  mutable std::mutex end_mutex_;
+  std::condition_variable ended_;
   absl::Status end_;      // why the stream ended
   bool closing_ = false;  // we end it ourselves
+  bool silent_ = false;   // we cut it
+  std::atomic<Clock::time_point> last_heard_;
   BoundedQueue<v1::CoordinatorMessage> incoming_;
-  std::thread reader_;
+  std::thread reader_, watch_;
 };
 
 }  // namespace switchyard::worker

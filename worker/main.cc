@@ -44,8 +44,9 @@ int main(int argc, char** argv) {
                  "Pin threads to cores from this one on; -1: do not pin")
       ->capture_default_str()
       ->check(CLI::Range(-1, 4095));
-  app.add_option("--isa", config.isa,
-                 "Instruction set: auto, avx512-bf16, avx2 or portable; all workers must have one")
+  app.add_option(
+         "--isa", config.isa,
+         "Instruction set: auto, avx512-bf16, avx512, avx2 or portable; all workers must have one")
       ->capture_default_str();
   app.add_option("--memory", config.memory_bytes,
                  "Bytes of memory to use, such as 8GiB; 0: three quarters of the machine's")
@@ -62,6 +63,11 @@ int main(int argc, char** argv) {
                  "How long a step waits for another worker before it counts as lost")
       ->capture_default_str()
       ->check(CLI::Range(1, 3600));
+  app.add_option("--max-silence-seconds", config.max_silence_seconds,
+                 "A coordinator that says nothing for so long counts as lost; it speaks twice a "
+                 "second")
+      ->capture_default_str()
+      ->check(CLI::Range(2, 3600));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -71,6 +77,7 @@ int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("worker"));
   std::signal(SIGINT, RequestStop);
   std::signal(SIGTERM, RequestStop);
+  std::signal(SIGPIPE, SIG_IGN);
   return switchyard::ReportAndExitCode("switchyard-worker",
                                        switchyard::worker::RunWorker(config, stop_requested));
 }

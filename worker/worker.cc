@@ -1,6 +1,5 @@
 #include "worker/worker.h"
 
-#include <grpcpp/create_channel.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -131,17 +130,24 @@ class Session {
       : config_(config),
         stop_(stop),
         ops_(ops),
-        channel_(grpc::CreateChannel(config.coordinator, grpc::InsecureChannelCredentials())),
+        channel_(OpenChannel(config.coordinator, seconds(config.max_silence_seconds))),
         store_(channel_),
-        link_(channel_, MakeHello(config, ops.device()), seconds(config.connect_seconds),
-              [this] {
-                cancel_ = true;
-                communicators_.Abort();
-              }),
+        link_(channel_, MakeHello(config, ops.device()),
+              {.address = config.coordinator,
+               .connect_deadline = seconds(config.connect_seconds),
+               .max_silence = seconds(config.max_silence_seconds),
+               .stop = &stop,
+               .on_lost =
+                   [this] {
+                     cancel_ = true;
+                     communicators_.Abort();
+                   }}),
         heart_(link_) {}
 
   absl::Status Run() {
-    const absl::Status status = JoinLoadAndServe();
+    absl::Status status = JoinLoadAndServe();
+    // What failed once the coordinator was gone failed for that reason.
+    if (const absl::Status end = link_.end(); !status.ok() && !end.ok()) status = end;
     if (!status.ok() && !absl::IsCancelled(status)) {
       v1::WorkerMessage message;
       message.mutable_fault()->set_message(std::string(status.message()));
@@ -167,10 +173,9 @@ class Session {
     while (true) {
       absl::StatusOr<v1::CoordinatorMessage> message = link_.Next(kPollInterval);
       if (stop_) return absl::CancelledError("stopped by a signal");
-      if (!absl::IsDeadlineExceeded(message.status()) || stream_ended()) return message;
+      if (message.ok() || !link_.end().ok()) return message;
     }
   }
-  bool stream_ended() const { return cancel_; }
 
   absl::Status Load(const v1::Assignment& assignment) {
     const v1::ShardPlan& plan = assignment.plan();

@@ -22,6 +22,7 @@ struct WorkerConfig {
   int load_threads = 4;
   int connect_seconds = 30;       // how long to wait for the coordinator
   int peer_timeout_seconds = 30;  // how long one collective waits for a peer
+  int max_silence_seconds = 10;   // a coordinator that says nothing for so long counts as lost
 };
 
 // Returns OK after an orderly shutdown by the coordinator. UNAVAILABLE: the coordinator or a peer

@@ -24,6 +24,8 @@ class StepCollector {
   absl::StatusOr<std::optional<v1::StepResult>> Add(int rank, const v1::StepResult& result);
 
   bool open() const { return num_missing_ > 0; }
+  // The open step.
+  uint64_t step() const { return merged_.step(); }
   // The ranks whose results are missing, ascending.
   std::vector<int> MissingRanks() const;
 

@@ -43,6 +43,13 @@ class WorkerService::Stream final
 
   void OnReadDone(bool ok) override {
     if (!ok) return End(absl::OkStatus());  // the worker said goodbye, or its connection broke
+    if (!introduced_) {
+      if (!incoming_.has_hello() || incoming_.ByteSizeLong() > kMaxHelloBytes) {
+        return End(absl::InvalidArgumentError("a worker's first message must be its hello"));
+      }
+      introduced_ = true;
+      service_.Introduce(id_);
+    }
     service_.listener_.OnWorkerMessage(id_, std::move(incoming_));
     incoming_.Clear();
     StartRead(&incoming_);
@@ -59,7 +66,7 @@ class WorkerService::Stream final
   void OnCancel() override { End(absl::CancelledError("the worker's connection broke")); }
 
   void OnDone() override {
-    service_.listener_.OnWorkerGone(id_);
+    if (introduced_) service_.listener_.OnWorkerGone(id_);
     service_.Forget(id_);
     const std::shared_ptr<Stream> self = std::move(self_);  // may be the last owner
   }
@@ -87,6 +94,7 @@ class WorkerService::Stream final
   grpc::CallbackServerContext* const context_;
   std::shared_ptr<Stream> self_;
   v1::WorkerMessage incoming_;
+  bool introduced_ = false;  // its hello has come; of the reads, which come one at a time
   std::mutex mutex_;
   std::deque<v1::CoordinatorMessage> outgoing_;
   v1::CoordinatorMessage current_;
@@ -106,7 +114,8 @@ class Refusal final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::Coor
 
 }  // namespace
 
-WorkerService::WorkerService(FleetListener& listener) : listener_(listener) {}
+WorkerService::WorkerService(FleetListener& listener, const WorkerServiceLimits& limits)
+    : listener_(listener), limits_(limits) {}
 WorkerService::~WorkerService() = default;
 
 grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* WorkerService::Session(
@@ -115,12 +124,13 @@ grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* WorkerServic
   {
     std::lock_guard lock(mutex_);
     if (!closed_.ok()) return new Refusal(closed_);
-    if (streams_.size() >= kMaxConnections) {
+    if (streams_.size() >= limits_.max_connections || strangers_.size() >= limits_.max_strangers) {
       return new Refusal(absl::ResourceExhaustedError("too many workers are connected"));
     }
     const ConnectionId id = next_connection_++;
     stream = std::make_shared<Stream>(*this, id, context);
     streams_.emplace(id, stream);
+    strangers_.emplace(id, Clock::now());
   }
   stream->Begin(stream);
   return stream.get();
@@ -132,9 +142,24 @@ std::shared_ptr<WorkerService::Stream> WorkerService::Find(ConnectionId connecti
   return found == streams_.end() ? nullptr : found->second;
 }
 
+std::vector<std::shared_ptr<WorkerService::Stream>> WorkerService::Streams() {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (const auto& [id, stream] : streams_) {
+    if (!strangers_.contains(id)) streams.push_back(stream);
+  }
+  return streams;
+}
+
+void WorkerService::Introduce(ConnectionId connection) {
+  std::lock_guard lock(mutex_);
+  strangers_.erase(connection);
+}
+
 void WorkerService::Forget(ConnectionId connection) {
   std::lock_guard lock(mutex_);
   streams_.erase(connection);
+  strangers_.erase(connection);
 }
 
 void WorkerService::Send(ConnectionId connection, const v1::CoordinatorMessage& message) {
@@ -143,6 +168,30 @@ void WorkerService::Send(ConnectionId connection, const v1::CoordinatorMessage& 
 
 void WorkerService::End(ConnectionId connection, const absl::Status& status) {
   if (const auto stream = Find(connection)) stream->End(status);
+}
+
+void WorkerService::SendToAll(const v1::CoordinatorMessage& message) {
+  for (const auto& stream : Streams()) stream->Send(message);
+}
+
+size_t WorkerService::num_strangers() const {
+  std::lock_guard lock(mutex_);
+  return strangers_.size();
+}
+
+void WorkerService::EndStrangers() {
+  std::vector<std::shared_ptr<Stream>> late;
+  {
+    std::lock_guard lock(mutex_);
+    const Clock::time_point latest = Clock::now() - limits_.hello_deadline;
+    for (const auto& [id, since] : strangers_) {
+      if (since > latest) break;
+      late.push_back(streams_.at(id));
+    }
+  }
+  const absl::Status status = absl::DeadlineExceededError(
+      fmt::format("no hello within {} ms", limits_.hello_deadline.count()));
+  for (const auto& stream : late) stream->End(status);
 }
 
 void WorkerService::EndAll(const absl::Status& status) {

@@ -64,6 +64,7 @@ class CoordinatorTest : public ::testing::Test {
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
     CoordinatorOptions options{
         .model_name = "tiny-r1", .model_path = "somewhere", .model = checkpoint->model};
+    options.step_deadline = step_deadline_;
     options.plan = {.data_parallel = 2,
                     .tensor_parallel = 2,
                     .max_batched_tokens = 64,
@@ -144,6 +145,7 @@ class CoordinatorTest : public ::testing::Test {
 
   FakeWorker& worker(int index) { return *workers_[index]; }
 
+  milliseconds step_deadline_ = std::chrono::minutes(5);
   std::optional<Coordinator> coordinator_;
   std::optional<testing::LocalServer> server_;
   std::vector<std::unique_ptr<FakeWorker>> workers_;
@@ -291,6 +293,42 @@ TEST_F(CoordinatorTest, StrangersWithoutHelloChangeNothing) {
   stranger.SendFault(absl::StatusCode::kInternal, "boo");
   workers_.clear();
   ASSERT_NO_FATAL_FAILURE(Serve());
+}
+
+TEST_F(CoordinatorTest, WorkersHearFromTheirCoordinatorFromTheHelloOn) {
+  Connect().SendHello(0, kVersion);
+  EXPECT_TRUE(worker(0).ReadHeartbeat());
+  EXPECT_TRUE(worker(0).ReadHeartbeat());
+}
+
+TEST_F(CoordinatorTest, EachRanksOwnLastStepIsShown) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto answer = Ask(1, 2);
+  const v1::StepPlan plan = ReadPlan();
+  for (int rank = 0; rank < kWorld - 1; ++rank) worker(rank).SendResult(plan, rank, kToken);
+  const auto step_of = [&](int rank) { return coordinator_->Status().workers(rank).step(); };
+  for (int i = 0; i < 2000 && step_of(kWorld - 2) == 0; ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  for (int rank = 0; rank < kWorld; ++rank) {
+    EXPECT_EQ(step_of(rank), rank == kWorld - 1 ? 0u : plan.step()) << "rank " << rank;
+  }
+}
+
+class StuckStepTest : public CoordinatorTest {
+ protected:
+  StuckStepTest() { step_deadline_ = milliseconds(1); }
+};
+
+// Its heartbeats may go on for ever.
+TEST_F(StuckStepTest, StepThatNeverEndsEndsTheCluster) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto answer = Ask(1, 2);
+  ReadPlan();  // and nobody answers
+  EXPECT_EQ(answer->Wait().status.code(), absl::StatusCode::kUnavailable);
+  const absl::Status end = End();
+  EXPECT_EQ(end.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_NE(Message(end).find("no result from rank 0, 1, 2, 3"), std::string::npos) << end;
 }
 
 }  // namespace

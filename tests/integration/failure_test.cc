@@ -74,6 +74,32 @@ TEST_F(FailureTest, SilentWorkerIsLostAtTheDeadline) {
   EXPECT_TRUE(cluster.WaitUntilNothingIsLeft()) << cluster.Log();
 }
 
+TEST_F(FailureTest, KilledWorkerIsNoticedWithoutAnyRequest) {
+  Cluster& cluster = StartServing({.tensor_parallel = 2});
+  kill(cluster.WorkerPid(0), SIGKILL);
+  EXPECT_EQ(cluster.WaitForExit(seconds(10)), kExitLost) << cluster.Log();
+  EXPECT_NE(cluster.Log().find("rank 0 ("), std::string::npos) << cluster.Log();
+  EXPECT_TRUE(cluster.WaitUntilNothingIsLeft()) << cluster.Log();
+  EXPECT_TRUE(PortBecomesFree(cluster.http_port()));
+}
+
+// It cannot say goodbye, nor do its connections break: only its silence shows.
+TEST_F(FailureTest, StoppedCoordinatorIsLostToItsWorkers) {
+  Cluster& cluster =
+      StartServing({.tensor_parallel = 2, .more_flags = {"--max-silence-seconds", "2"}});
+  StreamSet streams(cluster.http_port());
+  OpenEndlessStreams(streams);
+  kill(cluster.CoordinatorPid(), SIGSTOP);
+
+  EXPECT_TRUE(WaitUntil(seconds(10), [&] {
+    return cluster.WorkerPid(0) == 0 && cluster.WorkerPid(1) == 0;
+  })) << cluster.Log();
+  EXPECT_NE(cluster.Log().find("was lost: silent for 2 s"), std::string::npos) << cluster.Log();
+  EXPECT_EQ(cluster.WaitForExit(), kExitLost) << cluster.Log();
+  EXPECT_TRUE(cluster.WaitUntilNothingIsLeft()) << cluster.Log();
+  EXPECT_TRUE(PortBecomesFree(cluster.http_port()));
+}
+
 TEST_F(FailureTest, KilledCoordinatorTakesAllWithIt) {
   Cluster& cluster = StartServing({.tensor_parallel = 2});
   StreamSet streams(cluster.http_port());

@@ -64,8 +64,15 @@ bool FakeWorker::SendResult(const v1::StepPlan& plan, int rank, int32_t token) {
 
 std::optional<v1::CoordinatorMessage> FakeWorker::Read() {
   v1::CoordinatorMessage message;
-  if (!stream_->Read(&message)) return std::nullopt;
+  do {
+    if (!stream_->Read(&message)) return std::nullopt;
+  } while (message.has_heartbeat());
   return message;
+}
+
+bool FakeWorker::ReadHeartbeat() {
+  v1::CoordinatorMessage message;
+  return stream_->Read(&message) && message.has_heartbeat();
 }
 
 absl::Status FakeWorker::WaitForEnd() {

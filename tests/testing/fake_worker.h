@@ -31,8 +31,10 @@ class FakeWorker {
   // Answers a plan; `token` is what every sequence samples.
   bool SendResult(const v1::StepPlan& plan, int rank, int32_t token);
 
-  // The next message; none when the stream has ended.
+  // The next message that is no heartbeat; none when the stream has ended.
   std::optional<v1::CoordinatorMessage> Read();
+  // Whether the next message is a heartbeat.
+  bool ReadHeartbeat();
   // The status that the coordinator ended the stream with; reads what comes before.
   absl::Status WaitForEnd();
   // Says goodbye; all that was sent is read before.

@@ -53,6 +53,12 @@ std::string DescribeProgress(const v1::LoadProgress& progress) {
   return text;
 }
 
+// Names end up in lines for operators.
+bool HasControl(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 0 && c < ' ') || c == 127; });
+}
+
 bool IsAhead(const v1::LoadProgress& a, const v1::LoadProgress& b) {
   return std::tuple(a.phase(), a.bytes_done()) > std::tuple(b.phase(), b.bytes_done());
 }
@@ -77,8 +83,10 @@ absl::Status Membership::CheckHello(const v1::WorkerHello& hello) const {
   }
   if (hello.host().size() > kMaxHostBytes || hello.backend().size() > kMaxWordBytes ||
       hello.isa().size() > kMaxWordBytes || hello.version().size() > kMaxWordBytes ||
-      hello.memory_bytes() < 0) {
-    return refuse("the worker's hello is malformed: overlong names or negative memory");
+      hello.memory_bytes() < 0 || HasControl(hello.host()) || HasControl(hello.backend()) ||
+      HasControl(hello.isa()) || HasControl(hello.version())) {
+    return refuse(
+        "the worker's hello is malformed: overlong names, control characters or negative memory");
   }
   if (hello.version() != config_.version) {
     return refuse(

@@ -141,16 +141,18 @@ INSTANTIATE_TEST_SUITE_P(Stories, MembershipTranscript,
                          ::testing::Values("start", "refusals", "deadlines", "losses"),
                          [](const auto& info) { return std::string(info.param); });
 
-TEST(Membership, NamesFromOutsideAreBounded) {
+TEST(Membership, NamesFromOutsideAreBoundedAndFitALine) {
   Membership membership({.world = 1, .version = "0.1.0"}, Instant(0));
-  v1::WorkerHello hello;
-  hello.set_wanted_rank(-1);
-  hello.set_version("0.1.0");
-  hello.set_host(std::string(1 << 20, 'h'));
-  const MembershipActions actions = membership.OnJoined(1, hello, Instant(0));
-  ASSERT_EQ(actions.size(), 1u);
-  EXPECT_TRUE(std::holds_alternative<RefuseWorker>(actions[0]));
-  EXPECT_EQ(membership.num_members(), 0);
+  for (const std::string& host : {std::string(1 << 20, 'h'), std::string("a\nb")}) {
+    v1::WorkerHello hello;
+    hello.set_wanted_rank(-1);
+    hello.set_version("0.1.0");
+    hello.set_host(host);
+    const MembershipActions actions = membership.OnJoined(1, hello, Instant(0));
+    ASSERT_EQ(actions.size(), 1u);
+    EXPECT_TRUE(std::holds_alternative<RefuseWorker>(actions[0]));
+    EXPECT_EQ(membership.num_members(), 0);
+  }
 }
 
 TEST(FailureDetector, TimeThatRunsBackwardsChangesNothing) {

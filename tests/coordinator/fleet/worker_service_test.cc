@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/testing/fake_worker.h"
@@ -60,6 +61,14 @@ class WorkerServiceTest : public ::testing::Test {
     v1::CoordinatorMessage message;
     message.mutable_plan()->set_step(step);
     return message;
+  }
+
+  // Until so many streams are open that have said nothing; false after 20 seconds.
+  static bool WaitForStrangers(const WorkerService& service, size_t count) {
+    for (int i = 0; i < 2000 && service.num_strangers() != count; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return service.num_strangers() == count;
   }
 
   Scribe scribe_;
@@ -120,6 +129,61 @@ TEST_F(WorkerServiceTest, EndAllEndsEveryStreamNowAndLater) {
   FakeWorker late(server_.NewChannel());
   EXPECT_EQ(late.WaitForEnd(), absl::UnavailableError("over"));
   EXPECT_EQ(scribe_.Wait(2), (Lines{"1: host-0", "1: gone"}));
+}
+
+TEST_F(WorkerServiceTest, SendsToAllThatHaveSaidHello) {
+  FakeWorker first(server_.NewChannel()), second(server_.NewChannel()), mute(server_.NewChannel());
+  first.SendHello(0, "1");
+  second.SendHello(1, "1");
+  ASSERT_EQ(scribe_.Wait(2).size(), 2u);
+  ASSERT_TRUE(WaitForStrangers(service_, 1));
+  v1::CoordinatorMessage heartbeat;
+  heartbeat.mutable_heartbeat();
+  service_.SendToAll(heartbeat);
+  EXPECT_TRUE(first.ReadHeartbeat());
+  EXPECT_TRUE(second.ReadHeartbeat());
+  service_.EndAll(absl::UnavailableError("over"));
+  EXPECT_FALSE(mute.ReadHeartbeat());
+}
+
+TEST_F(WorkerServiceTest, FirstMessageMustBeAHello) {
+  FakeWorker hasty(server_.NewChannel());
+  hasty.Send(Heartbeat(1));
+  EXPECT_EQ(hasty.WaitForEnd().code(), absl::StatusCode::kInvalidArgument);
+  FakeWorker wordy(server_.NewChannel());
+  wordy.SendHello(0, std::string(WorkerService::kMaxHelloBytes, 'x'));
+  EXPECT_EQ(wordy.WaitForEnd().code(), absl::StatusCode::kInvalidArgument);
+  FakeWorker worker(server_.NewChannel());
+  worker.SendHello(2, "1");
+  EXPECT_EQ(scribe_.Wait(1), (Lines{"3: host-2"}));  // and nothing of the others
+}
+
+TEST_F(WorkerServiceTest, StrangersThatSayNothingAreEndedAndWorkersStay) {
+  WorkerService service(scribe_, {.hello_deadline = std::chrono::milliseconds(0)});
+  testing::LocalServer server({&service});
+  FakeWorker worker(server.NewChannel());
+  worker.SendHello(0, "1");
+  ASSERT_EQ(scribe_.Wait(1), (Lines{"1: host-0"}));
+  FakeWorker mute(server.NewChannel());
+  ASSERT_TRUE(WaitForStrangers(service, 1));
+  service.EndStrangers();
+  EXPECT_EQ(mute.WaitForEnd().code(), absl::StatusCode::kDeadlineExceeded);
+  worker.Send(Heartbeat(7));
+  EXPECT_EQ(scribe_.Wait(2), (Lines{"1: host-0", "1: step 7"}));
+}
+
+TEST_F(WorkerServiceTest, OnlySoManyStrangersMayWait) {
+  WorkerService service(scribe_, {.max_strangers = 2});
+  testing::LocalServer server({&service});
+  FakeWorker first(server.NewChannel()), second(server.NewChannel());
+  ASSERT_TRUE(WaitForStrangers(service, 2));
+  FakeWorker third(server.NewChannel());
+  EXPECT_EQ(third.WaitForEnd().code(), absl::StatusCode::kResourceExhausted);
+  first.SendHello(0, "1");  // makes room
+  ASSERT_EQ(scribe_.Wait(1).size(), 1u);
+  FakeWorker fourth(server.NewChannel());
+  fourth.SendHello(1, "1");
+  EXPECT_EQ(scribe_.Wait(2).size(), 2u);
 }
 
 TEST_F(WorkerServiceTest, WorkerThatDoesNotReadIsCutOff) {
