@@ -1,5 +1,7 @@
 #include "cli/checkpoint_writer.h"
 
+#include <sys/stat.h>
+
 #include <array>
 #include <filesystem>
 #include <utility>
@@ -20,6 +22,8 @@ using worker::TensorSpec;
 // Keeps a file's header within what the format allows, however small the tensors are.
 constexpr size_t kMaxTensorsPerFile = 50'000;
 
+constexpr int64_t kMaxTokenizerFileBytes = 256 * kMiB;
+
 constexpr std::array<std::string_view, 10> kTokenizerFiles = {"tokenizer.json",
                                                               "tokenizer_config.json",
                                                               "special_tokens_map.json",
@@ -37,9 +41,24 @@ std::string WithoutTrailingSlash(const std::string& folder) {
   return path.has_filename() ? path : path.parent_path();
 }
 
+// The result takes the place of an empty folder, which a file system's root does not leave.
+bool IsMountPoint(const fs::path& folder) {
+  struct stat own, above;
+  return stat(folder.c_str(), &own) == 0 && stat((folder / "..").c_str(), &above) == 0 &&
+         own.st_dev != above.st_dev;
+}
+
 absl::Status CheckOutFolder(const std::string& folder) {
   std::error_code error;
-  if (folder.empty()) return absl::InvalidArgumentError("the output folder has no name");
+  const fs::path name = fs::path(folder).filename();
+  if (name.empty() || name == "." || name == "..") {
+    return absl::InvalidArgumentError(
+        fmt::format("the output folder \"{}\" has no name of its own; name a new one", folder));
+  }
+  if (IsMountPoint(folder)) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: is where a file system is mounted; name a new folder inside it", folder));
+  }
   if (fs::is_directory(folder, error) && fs::is_empty(folder, error) && !error)
     return absl::OkStatus();
   if (!fs::exists(fs::symlink_status(folder, error))) return absl::OkStatus();
@@ -164,10 +183,8 @@ absl::Status CheckpointWriter::CopyTokenizerFiles(const std::string& folder) {
     const fs::path from = fs::path(folder) / name;
     std::error_code error;
     if (!fs::is_regular_file(from, error)) continue;
-    if (!fs::copy_file(from, fs::path(partial_folder_) / name, error)) {
-      return absl::UnavailableError(fmt::format("{}: cannot copy to {}: {}", from.string(),
-                                                partial_folder_, error.message()));
-    }
+    SY_ASSIGN_OR_RETURN(const std::string bytes, ReadFile(from, kMaxTokenizerFileBytes));
+    SY_RETURN_IF_ERROR(AddFile(name, bytes));
   }
   return absl::OkStatus();
 }

@@ -21,6 +21,21 @@ absl::StatusOr<core::GenerationConfig> ReadGenerationConfig(const std::string& m
   return core::ParseGenerationConfig(config_text, model_path + "/config.json");
 }
 
+// Ids that config.json's vocabulary does not have would stop no answer, or be refused one prompt at
+// a time.
+absl::Status CheckVocabulary(const CheckpointInfo& info, const std::string& model_path) {
+  const int32_t vocab = info.model.vocab_size();
+  for (const int32_t id : info.generation.eos_token_ids) {
+    if (id < vocab) continue;
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: eos_token_id {} is no token of config.json's vocab_size = {}", model_path, id, vocab));
+  }
+  if (info.tokenizer->vocab_size() <= vocab) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{}/tokenizer.json: has ids up to {}, config.json's vocab_size is {}", model_path,
+                  info.tokenizer->vocab_size() - 1, vocab));
+}
+
 }  // namespace
 
 absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& model_path) {
@@ -32,6 +47,7 @@ absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& model_path)
   SY_ASSIGN_OR_RETURN(info.model, core::ParseHfConfig(config, config_path));
   SY_ASSIGN_OR_RETURN(info.generation, ReadGenerationConfig(model_path, config));
   SY_ASSIGN_OR_RETURN(info.tokenizer, text::Tokenizer::FromFiles(model_path));
+  SY_RETURN_IF_ERROR(CheckVocabulary(info, model_path));
   absl::StatusOr<text::ModelChatTemplate> chat_template = text::LoadChatTemplate(model_path);
   if (chat_template.ok()) {
     info.chat_template = *std::move(chat_template);

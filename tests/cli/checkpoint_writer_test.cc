@@ -94,6 +94,14 @@ TEST(CheckpointWriter, RefusesWhatIsThere) {
   EXPECT_FALSE(fs::exists(folder / "full.partial"));
 }
 
+TEST(CheckpointWriter, RefusesFoldersThatCannotBeReplaced) {
+  // /proc is a file system of its own everywhere.
+  for (const char* name : {"", ".", "..", "/", "/proc", "/proc/"}) {
+    const absl::Status status = CheckpointWriter::Create({.out_folder = name}, kSpecs).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name << ": " << status;
+  }
+}
+
 TEST(CheckpointWriter, TwoRunsDoNotMeet) {
   TempFolder folder;
   auto first = CheckpointWriter::Create({.out_folder = folder / "out"}, kSpecs);

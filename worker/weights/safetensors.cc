@@ -4,9 +4,11 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "base/json.h"
 
 namespace switchyard::worker {
@@ -41,6 +43,7 @@ constexpr std::array<DtypeRow, 16> kDtypes = {{
 
 constexpr int64_t kLengthBytes = 8;
 constexpr size_t kMaxNameBytes = 1024;
+constexpr size_t kMaxShownBytes = 40;
 constexpr int64_t kMaxTensorBytes = int64_t{1} << 62;
 constexpr int kHeaderJsonDepth = 4;  // header, tensor, list, and one that only a wrong file has
 
@@ -103,7 +106,10 @@ absl::StatusOr<TensorInfo> ParseTensor(const Json& entry, int64_t data_begin, in
     if (key == "dtype") {
       const std::optional<FileDtype> dtype =
           value.is_string() ? FileDtypeOf(value.get_ref<const std::string&>()) : std::nullopt;
-      if (!dtype) return invalid("dtype is not one of those that Switchyard reads");
+      if (!dtype) {
+        return invalid(fmt::format("dtype {} is not one of those that Switchyard reads",
+                                   value.dump().substr(0, kMaxShownBytes)));
+      }
       tensor.dtype = *dtype;
       has_dtype = true;
     } else if (key == "shape") {
@@ -274,7 +280,17 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(const PosixFile& file) {
 absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(std::string path,
                                                             std::vector<TensorSpec> tensors) {
   const std::string header = HeaderBytes(tensors);
-  SY_ASSIGN_OR_RETURN(PosixFile file, PosixFile::Create(path + ".partial"));
+  if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
+    return absl::InvalidArgumentError(fmt::format("{}: is a folder, not a file to write", path));
+  }
+  absl::StatusOr<PosixFile> created = PosixFile::Create(path + ".partial");
+  if (absl::IsAlreadyExists(created.status())) {
+    return absl::AlreadyExistsError(fmt::format(
+        "{}.partial: is there already: another run writes it, or one was killed; remove it if none "
+        "runs",
+        path));
+  }
+  SY_ASSIGN_OR_RETURN(PosixFile file, std::move(created));
   std::vector<Place> places;
   int64_t end = int64_t(header.size());
   for (const TensorSpec& tensor : tensors) {
@@ -320,8 +336,7 @@ absl::Status SafetensorsWriter::Finish() {
   const std::string partial = file_->path();
   absl::Status status = file_->Close();
   if (status.ok() && std::rename(partial.c_str(), path_.c_str()) != 0) {
-    status = absl::UnavailableError(
-        fmt::format("{}: cannot rename to {}: {}", partial, path_, std::strerror(errno)));
+    status = ErrnoStatus(partial, fmt::format("rename to {}", path_));
   }
   if (status.ok()) file_.reset();
   return status;

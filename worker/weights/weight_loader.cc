@@ -56,39 +56,41 @@ DeviceTensor Upload(kernels::Device& device, const TensorView& host) {
 // A slice in staging memory, with what belongs to it.
 struct WeightLoader::HostMatrix {
   MatrixSlice slice;
-  BlockSlice blocks;  // FP8: the slice in its tensor
-  TensorView weight;  // [num_rows, num_cols]
-  FileDtype scale_dtype = FileDtype::kF32;
-  std::vector<std::byte> raw_scales;  // as stored
+  BlockSlice blocks;                       // FP8: the slice in its tensor
+  TensorView weight;                       // [num_rows, num_cols]
+  const TensorInfo* scale_info = nullptr;  // null unless FP8
+  std::vector<std::byte> raw_scales;       // as stored
   std::vector<float> scales;  // [block rows, block cols] that the slice touches; empty unless FP8
   std::vector<std::byte> raw_bias;
   DType bias_dtype = DType::kF32;
   std::vector<float> bias;
 
-  absl::Status Decode() {
+  absl::Status Decode(const Checkpoint& checkpoint) {
     if (!raw_scales.empty()) {
       const int64_t count = blocks.num_block_rows() * blocks.num_block_cols();
       scales.resize(count);
-      if (scale_dtype == FileDtype::kF32) {
+      if (scale_info->dtype == FileDtype::kF32) {
         std::memcpy(scales.data(), raw_scales.data(), raw_scales.size());
       } else {
         for (int64_t i = 0; i < count; ++i)
           scales[i] = E8m0ToFloat(static_cast<uint8_t>(raw_scales[i]));
       }
-      SY_RETURN_IF_ERROR(CheckScales(slice.tensor, blocks, scales));
+      SY_RETURN_IF_ERROR(Annotate(CheckScales(scale_info->name, blocks, scales),
+                                  checkpoint.files()[scale_info->file]));
     }
     if (!raw_bias.empty())
       bias = ToFloats(TensorView(raw_bias.data(), bias_dtype, {slice.num_rows()}));
     return absl::OkStatus();
   }
 
-  kernels::LinearSource Source(kernels::Compute compute) const {
+  kernels::LinearSource Source(kernels::Compute mode) const {
+    const bool widened = slice.precise && mode == kernels::Compute::kBf16;
     kernels::LinearSource source{.name = slice.tensor,
                                  .weight = weight,
                                  .block_rows = kFp8BlockSize,
                                  .block_cols = kFp8BlockSize,
                                  .k_shards = slice.k_shards,
-                                 .compute = compute};
+                                 .compute = widened ? kernels::Compute::kF32 : mode};
     // Only the touched scales were read, so offsets count from the first of them.
     source.row_offset = slice.row_begin - blocks.first_block_row() * kFp8BlockSize;
     source.col_offset = slice.col_begin - blocks.first_block_col() * kFp8BlockSize;
@@ -125,6 +127,12 @@ bool WeightLoader::Has(const std::string& tensor) const {
 
 void WeightLoader::Remember(absl::Status fault) { faults_.push_back(std::move(fault)); }
 
+void WeightLoader::RememberType(const TensorInfo& tensor, std::string_view rule) {
+  Remember(absl::UnimplementedError(fmt::format("{}: tensor {} is {}; {}",
+                                                checkpoint_.files()[tensor.file], tensor.name,
+                                                FileDtypeName(tensor.dtype), rule)));
+}
+
 const TensorInfo* WeightLoader::Expect(const std::string& tensor, const TensorShape& shape) {
   const absl::StatusOr<const TensorInfo*> info = checkpoint_.Get(tensor);
   if (!info.ok()) {
@@ -147,9 +155,7 @@ bool WeightLoader::AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task*
              {CeilDiv(slice.rows, kFp8BlockSize), CeilDiv(slice.cols, kFp8BlockSize)});
   if (info == nullptr) return false;
   if (info->dtype != FileDtype::kF32 && info->dtype != FileDtype::kF8E8m0) {
-    Remember(
-        absl::UnimplementedError(fmt::format("tensor {} is {}; block scales are F32 or F8_E8M0",
-                                             info->name, FileDtypeName(info->dtype))));
+    RememberType(*info, "block scales are F32 or F8_E8M0");
     return false;
   }
   const TensorRange range{.tensor = info,
@@ -157,7 +163,7 @@ bool WeightLoader::AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task*
                           .row_end = blocks.first_block_row() + blocks.num_block_rows(),
                           .col_begin = blocks.first_block_col(),
                           .col_end = blocks.first_block_col() + blocks.num_block_cols()};
-  matrix->scale_dtype = info->dtype;
+  matrix->scale_info = info;
   matrix->raw_scales.resize(range.num_bytes());
   task->small_reads.push_back({.range = range, .out = matrix->raw_scales});
   return true;
@@ -168,9 +174,7 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, Task* task) {
   if (info == nullptr) return false;
   const std::optional<DType> dtype = WeightDType(info->dtype);
   if (!dtype.has_value()) {
-    Remember(absl::UnimplementedError(
-        fmt::format("tensor {} is {}; weights are F32, F16, BF16 or F8_E4M3", info->name,
-                    FileDtypeName(info->dtype))));
+    RememberType(*info, "weights are F32, F16, BF16 or F8_E4M3");
     return false;
   }
   HostMatrix& matrix = task->matrices.emplace_back();
@@ -186,8 +190,7 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, Task* task) {
     if (bias == nullptr) return false;
     const std::optional<DType> bias_dtype = WeightDType(bias->dtype);
     if (!bias_dtype.has_value() || *bias_dtype == DType::kF8E4M3) {
-      Remember(absl::UnimplementedError(fmt::format("tensor {} is {}; biases are F32, F16 or BF16",
-                                                    bias->name, FileDtypeName(bias->dtype))));
+      RememberType(*bias, "biases are F32, F16 or BF16");
       return false;
     }
     const TensorRange range =
@@ -231,8 +234,7 @@ void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor*
   if (info == nullptr) return;
   const std::optional<DType> dtype = WeightDType(info->dtype);
   if (!dtype.has_value() || *dtype == DType::kF8E4M3) {
-    return Remember(absl::UnimplementedError(fmt::format(
-        "tensor {} is {}; vectors are F32, F16 or BF16", tensor, FileDtypeName(info->dtype))));
+    return RememberType(*info, "vectors are F32, F16 or BF16");
   }
   auto task = std::make_unique<Task>();
   HostMatrix& matrix = task->matrices.emplace_back();
@@ -251,8 +253,7 @@ void WeightLoader::Table(const MatrixSlice& slice, DeviceTensor* out) {
   auto task = std::make_unique<Task>();
   if (!AddMatrix(slice, task.get())) return;
   if (task->matrices[0].weight.dtype == DType::kF8E4M3) {
-    return Remember(absl::UnimplementedError(
-        fmt::format("tensor {} is F8_E4M3; tables are F32, F16 or BF16", slice.tensor)));
+    return RememberType(*checkpoint_.Find(slice.tensor), "tables are F32, F16 or BF16");
   }
   task->consume = [this, out](const std::vector<HostMatrix>& matrices) {
     *out = Upload(ops_.device(), matrices[0].weight);
@@ -334,7 +335,7 @@ absl::Status WeightLoader::RunBatch(std::vector<Task*> batch, int64_t bytes_befo
   for (Task* task : batch) {
     if (options_.cancel != nullptr && *options_.cancel)
       return absl::CancelledError("loading was cancelled");
-    for (HostMatrix& matrix : task->matrices) SY_RETURN_IF_ERROR(matrix.Decode());
+    for (HostMatrix& matrix : task->matrices) SY_RETURN_IF_ERROR(matrix.Decode(checkpoint_));
     task->consume(task->matrices);
     task->matrices.clear();
   }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -31,6 +32,8 @@ struct MatrixSlice {
   int64_t col_end = -1;  // -1: cols
   std::string bias;      // name of its bias [rows], or empty
   int64_t k_shards = 1;  // see kernels::LinearSource
+  // Where the mode is kBf16: inputs are not rounded to BF16 (kernels::Compute::kF32 instead).
+  bool precise = false;
 
   int64_t num_rows() const { return (row_end < 0 ? rows : row_end) - row_begin; }
   int64_t num_cols() const { return (col_end < 0 ? cols : col_end) - col_begin; }
@@ -89,6 +92,8 @@ class WeightLoader {
   bool AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
   absl::Status RunBatch(std::vector<Task*> batch, int64_t bytes_before, int64_t bytes_total);
   void Remember(absl::Status fault);
+  // `tensor` is of a type that `rule` does not have.
+  void RememberType(const TensorInfo& tensor, std::string_view rule);
 
   const Checkpoint& checkpoint_;
   kernels::Ops& ops_;

@@ -200,7 +200,8 @@ TEST_F(WeightLoaderTest, TypesThatNothingComputesWithAreFaults) {
   for (const auto& [message, ask] : asks) {
     loader_ = std::make_unique<WeightLoader>(checkpoint_, *ops_, WeightLoader::Options());
     ask(*loader_);
-    ExpectFault(loader_->Run(), absl::StatusCode::kUnimplemented, message);
+    const std::string file = folder_ / kSingleFileName;
+    ExpectFault(loader_->Run(), absl::StatusCode::kUnimplemented, (file + ": " + message).c_str());
   }
 }
 
@@ -215,7 +216,9 @@ TEST_F(WeightLoaderTest, ScalesMustBePositiveNumbers) {
     loader.Linear({.tensor = "w", .rows = 2, .cols = 130}, &packed_);
     const absl::Status status = loader.Run();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("w"));
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr((folder / kSingleFileName) +
+                          ": tensor \"w_scale_inv\": the scale of block [0, 1] is"));
     EXPECT_EQ(packed_, nullptr);
   }
 }
