@@ -88,17 +88,23 @@ bool SameEndpoint(const sockaddr_storage& a, const sockaddr_storage& b) {
          std::memcmp(&left.sin6_addr, &right.sin6_addr, sizeof(left.sin6_addr)) == 0;
 }
 
-// The socket of this process that is bound to `local`; Gloo does not tell descriptors.
-SocketHandle FindSocket(const sockaddr_storage& local) {
+// The connected socket of a pair; Gloo does not tell descriptors. Of two ranks one accepts at the
+// address where it listened for the other, which therefore is one end's name, and no other socket's
+// here: the dialling end's own port may be shared by sockets that go to other ranks.
+SocketHandle FindSocket(const sockaddr_storage& own_listener,
+                        const sockaddr_storage& peer_listener) {
   SocketHandle found;
   DIR* const directory = opendir("/proc/self/fd");
   if (directory == nullptr) return found;
   while (const dirent* entry = readdir(directory)) {
     const int fd = std::atoi(entry->d_name);
-    sockaddr_storage name{};
-    socklen_t length = sizeof(name);
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) == 0 &&
-        SameEndpoint(name, local)) {
+    sockaddr_storage local{}, remote{};
+    socklen_t local_length = sizeof(local), remote_length = sizeof(remote);
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &local_length) != 0 ||
+        getpeername(fd, reinterpret_cast<sockaddr*>(&remote), &remote_length) != 0) {
+      continue;  // not a socket, or one that only listens
+    }
+    if (SameEndpoint(local, own_listener) || SameEndpoint(remote, peer_listener)) {
       found = SocketHandle(fd);
       break;
     }
@@ -297,8 +303,11 @@ absl::StatusOr<std::vector<std::string>> TcpMesh::GatherAddresses(
 absl::Status TcpMesh::ConnectPair(int peer, const std::string& addresses) {
   Connection& connection = connections_[peer];
   const char* const begin = addresses.data() + options_.rank * address_bytes_;
+  using gloo::transport::tcp::Address;
+  const Address own(connection.pair->address().bytes());  // Gloo forgets it on connecting
+  const Address theirs(std::vector<char>(begin, begin + address_bytes_));
   try {
-    connection.pair->connect(std::vector<char>(begin, begin + address_bytes_));
+    connection.pair->connect(theirs.bytes());
     connection.pair->setSync(true, /*busyPoll=*/false);
   } catch (const std::exception& error) {
     if (closed_) {
@@ -308,11 +317,10 @@ absl::Status TcpMesh::ConnectPair(int peer, const std::string& addresses) {
     return absl::UnavailableError(
         fmt::format("rank {} cannot be connected: {}", peer, error.what()));
   }
-  const auto& local =
-      dynamic_cast<const gloo::transport::tcp::Address&>(connection.pair->address());
-  connection.socket = FindSocket(local.getSockaddr());
+  connection.socket = FindSocket(own.getSockaddr(), theirs.getSockaddr());
   if (!connection.socket.valid()) {
-    return absl::InternalError(fmt::format("no socket found for {}", local.str()));
+    return absl::InternalError(
+        fmt::format("no socket found between {} and {}", own.str(), theirs.str()));
   }
   return absl::OkStatus();
 }
