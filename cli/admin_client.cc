@@ -12,9 +12,19 @@ struct AdminClient::Impl {
   std::unique_ptr<v1::Admin::Stub> stub;
 };
 
+namespace {
+
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  // A proxy for the web (http_proxy in the environment) leads nowhere inside a cluster.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
 AdminClient::AdminClient(const std::string& address)
-    : impl_(new Impl{address, v1::Admin::NewStub(grpc::CreateChannel(
-                                  address, grpc::InsecureChannelCredentials()))}) {}
+    : impl_(new Impl{address, v1::Admin::NewStub(OpenChannel(address))}) {}
 AdminClient::~AdminClient() = default;
 
 absl::StatusOr<v1::StatusResponse> AdminClient::Status(std::chrono::milliseconds timeout) {

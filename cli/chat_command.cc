@@ -5,6 +5,7 @@
 #include <istream>
 #include <ostream>
 
+#include "base/exit_code.h"
 #include "cli/http_client.h"
 
 namespace switchyard::cli {
@@ -12,6 +13,17 @@ namespace {
 
 Json Message(std::string_view role, const std::string& content) {
   return Json{{"role", std::string(role)}, {"content", content}};
+}
+
+// An element of what may be of any shape: null where it is not there.
+const Json& At(const Json& value, const char* key) {
+  static const Json null;
+  const auto it = value.is_object() ? value.find(key) : value.end();
+  return it == value.end() ? null : *it;
+}
+const Json& First(const Json& value) {
+  static const Json null;
+  return value.is_array() && !value.empty() ? value.front() : null;
 }
 
 class Conversation {
@@ -27,8 +39,7 @@ class Conversation {
   }
 
   // Asks and writes the answer while it comes. An answer that broke off is not remembered.
-  absl::Status Ask(const std::string& question, std::ostream& out,
-                   const std::atomic<int>& signals) {
+  absl::Status Ask(const std::string& question, std::ostream& out) {
     Json request{{"model", model_}, {"messages", messages_}, {"stream", true}};
     request["messages"].push_back(Message("user", question));
     if (options_.temperature.has_value()) request["temperature"] = *options_.temperature;
@@ -36,15 +47,14 @@ class Conversation {
     if (options_.think) request["chat_template_kwargs"] = Json{{"enable_thinking", true}};
     std::string answer;
     absl::Status failure;
-    const int signals_before = signals;
-    SY_RETURN_IF_ERROR(
+    const absl::Status sent =
         client_.PostStream("/v1/chat/completions", request, [&](std::string_view payload) {
           failure = TakeDelta(payload, &answer, out);
-          return failure.ok() && signals == signals_before;
-        }));
+          return failure.ok();
+        });
+    if (sent.ok() || !answer.empty()) out << std::endl;
+    SY_RETURN_IF_ERROR(sent);
     SY_RETURN_IF_ERROR(failure);
-    out << std::endl;
-    if (signals != signals_before) return absl::OkStatus();
     messages_.push_back(Message("user", question));
     messages_.push_back(Message("assistant", answer));
     return absl::OkStatus();
@@ -53,14 +63,11 @@ class Conversation {
  private:
   static absl::Status TakeDelta(std::string_view payload, std::string* answer, std::ostream& out) {
     SY_ASSIGN_OR_RETURN(const Json json, ParseJson(payload));
-    if (json.contains("error")) return absl::UnavailableError(ErrorMessage(std::string(payload)));
-    if (!json.contains("choices") || !json["choices"].is_array() || json["choices"].empty()) {
-      return absl::OkStatus();
-    }
-    const Json delta = json["choices"][0].value("delta", Json::object());
-    const auto content = delta.find("content");
-    if (content == delta.end() || !content->is_string()) return absl::OkStatus();
-    const std::string text = content->get<std::string>();
+    if (!At(json, "error").is_null())
+      return absl::UnavailableError(ErrorMessage(std::string(payload)));
+    const Json& content = At(At(First(At(json, "choices")), "delta"), "content");
+    if (!content.is_string()) return absl::OkStatus();
+    const std::string text = content.get<std::string>();
     *answer += text;
     out << text << std::flush;
     return absl::OkStatus();
@@ -75,39 +82,43 @@ class Conversation {
 absl::StatusOr<std::string> FirstModel(HttpClient& client) {
   SY_ASSIGN_OR_RETURN(const HttpAnswer answer, client.Get("/v1/models"));
   const absl::StatusOr<Json> json = ParseJson(answer.body);
-  if (answer.status != 200 || !json.ok() || !json->contains("data") ||
-      !(*json)["data"].is_array() || (*json)["data"].empty()) {
-    return absl::UnavailableError(
-        fmt::format("the server lists no models (HTTP {})", answer.status));
+  if (answer.status == 200 && json.ok()) {
+    if (const Json& id = At(First(At(*json, "data")), "id"); id.is_string()) {
+      return id.get<std::string>();
+    }
   }
-  return (*json)["data"][0].value("id", std::string());
+  return absl::UnavailableError(fmt::format("the server lists no models (HTTP {})", answer.status));
 }
 
 }  // namespace
 
 absl::Status RunChat(const ChatOptions& options, std::istream& in, std::ostream& out,
-                     std::atomic<int>& num_signals) {
+                     const std::atomic<int>& interrupts) {
   SY_ASSIGN_OR_RETURN(HttpAddress address, ParseHttpAddress(options.url));
-  HttpClient client(std::move(address));
+  HttpClient client(std::move(address), &interrupts);
   std::string model = options.model;
   if (model.empty()) {
     SY_ASSIGN_OR_RETURN(model, FirstModel(client));
   }
   Conversation conversation(options, client, model);
-  if (!options.message.empty()) return conversation.Ask(options.message, out, num_signals);
+  if (!options.message.empty()) return conversation.Ask(options.message, out);
 
   const bool terminal = isatty(STDIN_FILENO) != 0;
   if (terminal) out << model << " at " << options.url << "; /reset forgets, /quit leaves\n";
   std::string line;
   while (true) {
     if (terminal) out << "> " << std::flush;
-    if (!std::getline(in, line) || line == "/quit") return absl::OkStatus();
+    const int interrupts_before = interrupts;
+    if (!std::getline(in, line) || line == "/quit") {
+      const bool stopped = !terminal && interrupts != interrupts_before;
+      return stopped ? absl::CancelledError("stopped") : absl::OkStatus();
+    }
     if (line == "/reset") {
       conversation.Reset();
     } else if (!line.empty()) {
-      const absl::Status status = conversation.Ask(line, out, num_signals);
+      const absl::Status status = conversation.Ask(line, out);
       if (!status.ok() && !terminal) return status;
-      if (!status.ok()) out << "(" << switchyard::Message(status) << ")" << std::endl;
+      if (!status.ok()) out << "(" << OneLine(switchyard::Message(status)) << ")" << std::endl;
     }
   }
 }

@@ -24,8 +24,10 @@ struct ChatOptions {
 // Questions are lines of `in`; the conversation so far goes with each. "/reset" forgets it, "/quit"
 // or the end of input leaves. A signal while an answer comes breaks off that answer, otherwise
 // leaves.
+// `interrupts` counts Ctrl-C: it ends the answer under way, or the conversation between answers.
+// With `message`, or questions that no keyboard types, it ends the command with CANCELLED.
 absl::Status RunChat(const ChatOptions& options, std::istream& in, std::ostream& out,
-                     std::atomic<int>& num_signals);
+                     const std::atomic<int>& interrupts);
 
 }  // namespace switchyard::cli
 

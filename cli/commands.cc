@@ -7,6 +7,7 @@
 #include "cli/admin_client.h"
 #include "cli/chat_command.h"
 #include "cli/convert_command.h"
+#include "cli/interrupts.h"
 #include "cli/logits_command.h"
 #include "cli/serve_command.h"
 #include "cli/status_table.h"
@@ -57,7 +58,7 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
       "A process silent for so long counts as lost (default 10)");
 }
 
-void AddServe(CLI::App& app, const std::atomic<int>& num_signals, RunCommand* run) {
+void AddServe(CLI::App& app, RunCommand* run) {
   std::shared_ptr<ServeOptions> options;
   CLI::App* command =
       AddCommand(app, "serve", "Serve a model with a whole cluster on this machine", &options);
@@ -86,18 +87,19 @@ void AddServe(CLI::App& app, const std::atomic<int>& num_signals, RunCommand* ru
           "Memory of all workers together, such as 16GiB; 0: three quarters of the machine's")
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
-  command->add_option("--isa", options->isa, "Instruction set: auto, avx512-bf16, avx2 or portable")
+  command
+      ->add_option("--isa", options->isa,
+                   "Instruction set: auto, avx512-bf16, avx512, avx2 or portable")
       ->capture_default_str();
   command
       ->add_option("--log-dir", options->log_folder,
                    "Folder for the processes' logs (default: this terminal)")
       ->check(CLI::ExistingDirectory);
   AddCoordinatorFlags(command, options);
-  command->callback(
-      [=, &num_signals] { *run = [=, &num_signals] { return RunServe(*options, num_signals); }; });
+  command->callback([=] { *run = [=] { return RunServe(*options, WatchInterrupts().count); }; });
 }
 
-void AddChat(CLI::App& app, std::atomic<int>& num_signals, RunCommand* run) {
+void AddChat(CLI::App& app, RunCommand* run) {
   std::shared_ptr<ChatOptions> options;
   CLI::App* command = AddCommand(app, "chat", "Talk to a served model", &options);
   command->add_option("--url", options->url, "The server")->capture_default_str();
@@ -108,8 +110,8 @@ void AddChat(CLI::App& app, std::atomic<int>& num_signals, RunCommand* run) {
   command->add_option("--max-tokens", options->max_tokens, "Longest answer")
       ->check(CLI::Range(0, 1 << 24));
   command->add_flag("--think", options->think, "Ask the model to think first");
-  command->callback([=, &num_signals] {
-    *run = [=, &num_signals] { return RunChat(*options, std::cin, std::cout, num_signals); };
+  command->callback([=] {
+    *run = [=] { return RunChat(*options, std::cin, std::cout, WatchInterrupts().count); };
   });
 }
 
@@ -186,15 +188,21 @@ void AddLogits(CLI::App& app, RunCommand* run) {
                    "Threads of all ranks together; 0: one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  command->add_option("--isa", options->isa, "Instruction set: auto, avx512-bf16, avx2 or portable")
+  command
+      ->add_option("--isa", options->isa,
+                   "Instruction set: auto, avx512-bf16, avx512, avx2 or portable")
       ->capture_default_str();
-  command->callback([=] { *run = [=] { return RunLogits(*options); }; });
+  command->callback([=] {
+    *run = [=] {
+      options->cancel = &WatchInterrupts().any;
+      return RunLogits(*options);
+    };
+  });
 }
 
-void AddConvert(CLI::App& app, const std::atomic<bool>& cancel, RunCommand* run) {
+void AddConvert(CLI::App& app, RunCommand* run) {
   std::shared_ptr<ConvertOptions> options;
   CLI::App* command = AddCommand(app, "convert", "Write an FP8 checkpoint as BF16", &options);
-  options->cancel = &cancel;
   command->add_option("--model", options->model_folder, "Folder of the checkpoint")->required();
   command->add_option("--to", options->to, "Target type")
       ->capture_default_str()
@@ -204,14 +212,18 @@ void AddConvert(CLI::App& app, const std::atomic<bool>& cancel, RunCommand* run)
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   command->add_option("--threads", options->num_threads, "0: one per core")->capture_default_str();
-  command->callback([=] { *run = [=] { return RunConvert(*options); }; });
+  command->callback([=] {
+    *run = [=] {
+      options->cancel = &WatchInterrupts().any;
+      return RunConvert(*options);
+    };
+  });
 }
 
-void AddSynth(CLI::App& app, const std::atomic<bool>& cancel, RunCommand* run) {
+void AddSynth(CLI::App& app, RunCommand* run) {
   std::shared_ptr<SynthOptions> options;
   CLI::App* command =
       AddCommand(app, "synth", "Write a checkpoint with random weights, for benchmarks", &options);
-  options->cancel = &cancel;
   command->add_option("--config", options->config_path, "A config.json of model_type deepseek_v3")
       ->required();
   command->add_option("--dtype", options->dtype, "bf16 or fp8")
@@ -225,14 +237,19 @@ void AddSynth(CLI::App& app, const std::atomic<bool>& cancel, RunCommand* run) {
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   command->add_option("--threads", options->num_threads, "0: one per core")->capture_default_str();
-  command->callback([=] { *run = [=] { return RunSynth(*options); }; });
+  command->callback([=] {
+    *run = [=] {
+      options->cancel = &WatchInterrupts().any;
+      return RunSynth(*options);
+    };
+  });
 }
 
 }  // namespace
 
-void AddServingCommands(CLI::App& app, std::atomic<int>& num_signals, RunCommand* run) {
-  AddServe(app, num_signals, run);
-  AddChat(app, num_signals, run);
+void AddServingCommands(CLI::App& app, RunCommand* run) {
+  AddServe(app, run);
+  AddChat(app, run);
   AddStatus(app, run);
 }
 
@@ -242,9 +259,9 @@ void AddModelCommands(CLI::App& app, RunCommand* run) {
   AddLogits(app, run);
 }
 
-void AddCheckpointCommands(CLI::App& app, const std::atomic<bool>& cancel, RunCommand* run) {
-  AddConvert(app, cancel, run);
-  AddSynth(app, cancel, run);
+void AddCheckpointCommands(CLI::App& app, RunCommand* run) {
+  AddConvert(app, run);
+  AddSynth(app, run);
 }
 
 }  // namespace switchyard::cli

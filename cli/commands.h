@@ -4,7 +4,6 @@
 #define SWITCHYARD_CLI_COMMANDS_H_
 
 #include <CLI/CLI.hpp>
-#include <atomic>
 #include <functional>
 
 #include "base/status.h"
@@ -14,11 +13,9 @@ namespace switchyard::cli {
 using RunCommand = std::function<absl::Status()>;
 
 // `num_signals` counts SIGINT and SIGTERM.
-void AddServingCommands(CLI::App& app, std::atomic<int>& num_signals,
-                        RunCommand* run);               // serve, chat, status
-void AddModelCommands(CLI::App& app, RunCommand* run);  // tokenize, template, logits
-void AddCheckpointCommands(CLI::App& app, const std::atomic<bool>& cancel,
-                           RunCommand* run);  // convert, synth
+void AddServingCommands(CLI::App& app, RunCommand* run);     // serve, chat, status
+void AddModelCommands(CLI::App& app, RunCommand* run);       // tokenize, template, logits
+void AddCheckpointCommands(CLI::App& app, RunCommand* run);  // convert, synth
 
 }  // namespace switchyard::cli
 

@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_CLI_HTTP_CLIENT_H_
 #define SWITCHYARD_CLI_HTTP_CLIENT_H_
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -27,20 +28,24 @@ struct HttpAnswer {
 
 class HttpClient {
  public:
-  explicit HttpClient(HttpAddress address) : address_(std::move(address)) {}
+  // What waits for the server ends with CANCELLED soon after `interrupts` counts up; may be null.
+  explicit HttpClient(HttpAddress address, const std::atomic<int>* interrupts = nullptr)
+      : address_(std::move(address)), interrupts_(interrupts) {}
 
-  // UNAVAILABLE, naming the address, when nobody listens or the connection breaks.
+  // UNAVAILABLE, naming the address, when nobody listens or the connection breaks;
+  // DEADLINE_EXCEEDED when the whole answer has not come after 30 s.
   absl::StatusOr<HttpAnswer> Get(const std::string& path);
   absl::StatusOr<HttpAnswer> Post(const std::string& path, const Json& body);
 
   // Posts and hands over the payload of every server-sent event but the last ("[DONE]"); `on_event`
   // returns false to hang up. An answer that is no event stream comes back as an error with its
-  // message.
+  // message. Waits for tokens as long as the server lets it.
   absl::Status PostStream(const std::string& path, const Json& body,
                           const std::function<bool(std::string_view payload)>& on_event);
 
  private:
   const HttpAddress address_;
+  const std::atomic<int>* const interrupts_;
 };
 
 // The message of an OpenAI error object; the body itself if it is none.

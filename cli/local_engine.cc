@@ -1,5 +1,7 @@
 #include "cli/local_engine.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <optional>
 #include <thread>
@@ -8,6 +10,7 @@
 #include "base/units.h"
 #include "cli/progress_bar.h"
 #include "coordinator/core/plan/hf_config.h"
+#include "coordinator/core/plan/model_memory.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "kernels/backend.h"
 #include "worker/parallel/local_collectives.h"
@@ -29,6 +32,28 @@ int ThreadsPerRank(const LocalEngineOptions& options, int world) {
   const int total = options.num_threads > 0 ? options.num_threads
                                             : static_cast<int>(std::thread::hardware_concurrency());
   return std::max(1, total / world);
+}
+
+// All ranks live in this process. What they need is known before any of it is asked for.
+absl::Status CheckMemory(const v1::ShardPlan& plan, bool all_logits) {
+  const v1::Layout& layout = plan.layout();
+  const int64_t rows =
+      all_logits ? plan.limits().max_batched_tokens() : plan.limits().max_running();
+  const int64_t cache_bytes = int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() *
+                              core::KvBytesPerToken(plan.model(), plan.compute());
+  int64_t weights = 0, activations = 0, cache = 0;
+  for (int rank = 0; rank < layout.data_parallel() * layout.tensor_parallel(); ++rank) {
+    weights += core::RankWeightBytes(plan, rank).Total();
+    activations += core::ActivationBytes(plan, rank) +
+                   rows * plan.model().vocab_size() * int64_t{sizeof(float)};
+    cache += cache_bytes;
+  }
+  const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGE_SIZE)};
+  if (weights + activations + cache <= machine) return absl::OkStatus();
+  return absl::ResourceExhaustedError(fmt::format(
+      "{} for weights, {} for activations and {} for the cache do not fit this machine's {}; "
+      "take a smaller --batch or --chunk, fewer ranks, or a larger machine",
+      FormatBytes(weights), FormatBytes(activations), FormatBytes(cache), FormatBytes(machine)));
 }
 
 }  // namespace
@@ -80,16 +105,18 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                            .max_batched_tokens = options.max_batched_tokens,
                            .max_running = std::min(options.max_running, options.max_batched_tokens),
                            .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks)}));
+  SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, static_cast<bool>(options.logits_sink)));
   const int world = options.data_parallel * options.tensor_parallel;
-  const auto make_collectives = [&](const std::string& name, int size)
-      -> absl::StatusOr<std::vector<std::unique_ptr<worker::Collectives>>> {
+  const auto make_collectives =
+      [&](const std::string& name,
+          int size) -> absl::StatusOr<std::vector<std::unique_ptr<worker::Collectives>>> {
     if (options.make_collectives) return options.make_collectives(name, size);
     return worker::MakeLocalCollectives(size);
   };
   SY_ASSIGN_OR_RETURN(auto worlds, make_collectives("world", world));
   for (int group = 0; group < options.data_parallel; ++group) {
-    SY_ASSIGN_OR_RETURN(
-        auto members, make_collectives(fmt::format("tensor-{}", group), options.tensor_parallel));
+    SY_ASSIGN_OR_RETURN(auto members,
+                        make_collectives(fmt::format("tensor-{}", group), options.tensor_parallel));
     for (auto& member : members) {
       auto rank = std::make_unique<Rank>();
       SY_ASSIGN_OR_RETURN(rank->ops,
@@ -115,6 +142,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
     if (index % options.tensor_parallel == 0) executor_options.logits_sink = options.logits_sink;
     executor_options.all_logits = static_cast<bool>(options.logits_sink);
     executor_options.trace = options.trace;
+    executor_options.cancel = options.cancel;
     SY_ASSIGN_OR_RETURN(
         rank.executor, worker::Executor::Create(engine->plan_, index, options.model_path, *rank.ops,
                                                 *rank.world, *rank.tensor_group, executor_options));

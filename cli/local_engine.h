@@ -4,6 +4,7 @@
 #ifndef SWITCHYARD_CLI_LOCAL_ENGINE_H_
 #define SWITCHYARD_CLI_LOCAL_ENGINE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -27,7 +28,8 @@ struct LocalEngineOptions {
   int64_t num_kv_blocks = 0;     // of one group
   int num_threads = 0;           // of all ranks together; 0: one per core
   std::string isa = "auto";
-  bool load_progress = false;  // draw a bar on a terminal
+  bool load_progress = false;                 // draw a bar on a terminal
+  const std::atomic<bool>* cancel = nullptr;  // ends loading; may be null
   // Called by tensor rank 0 of each group, each on a thread of its own.
   worker::LogitsSink logits_sink;
   worker::Trace* trace = nullptr;  // of all ranks, each on its thread; outlives the engine
@@ -40,7 +42,7 @@ struct LocalEngineOptions {
 class LocalEngine {
  public:
   // Reads config.json, plans, loads all ranks. Errors: those of ParseHfConfig, MakeShardPlan and
-  // Executor::Create.
+  // Executor::Create; RESOURCE_EXHAUSTED when the ranks together do not fit this machine's memory.
   static absl::StatusOr<std::unique_ptr<LocalEngine>> Create(const LocalEngineOptions& options);
   ~LocalEngine();
 

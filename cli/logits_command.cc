@@ -3,20 +3,24 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <vector>
 
+#include "base/exit_code.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/units.h"
 #include "cli/local_engine.h"
 #include "cli/progress_bar.h"
+#include "coordinator/core/plan/plan_check.h"
 #include "worker/weights/safetensors.h"
 
 namespace switchyard::cli {
 namespace {
 
 constexpr int64_t kMaxPromptFileBytes = kGiB;
+constexpr size_t kMaxIdBytes = 256;
 
 struct Prompt {
   std::string id;
@@ -41,6 +45,11 @@ absl::StatusOr<Prompt> ParsePrompt(std::string_view line, int64_t number,
     if (!id->is_string() && !id->is_number_integer())
       return fault("\"id\" is no string or integer");
     prompt.id = id->is_string() ? id->get<std::string>() : id->dump();
+    // It becomes the name of a tensor.
+    if (prompt.id.empty() || prompt.id.size() > kMaxIdBytes || OneLine(prompt.id) != prompt.id) {
+      return fault(
+          fmt::format("\"id\" must have 1 to {} bytes and no control character", kMaxIdBytes));
+    }
   }
   const auto tokens = json->find("prompt_tokens");
   if (tokens == json->end() || !tokens->is_array() || tokens->empty()) {
@@ -133,6 +142,9 @@ class PromptRunner {
                              step.mutable_groups(static_cast<int>((i - first) % num_groups)));
       }
       if (!work_left) break;
+      if (options_.cancel != nullptr && *options_.cancel) {
+        return absl::CancelledError("stopped; nothing was written");
+      }
       SY_RETURN_IF_ERROR(Run(&step, prompts));
     }
     for (size_t i = first; i < first + count; ++i) to_release_.push_back(i + 1);
@@ -191,6 +203,8 @@ absl::Status CheckOptions(const LogitsOptions& options) {
   };
   SY_RETURN_IF_ERROR(check("--chunk", options.chunk, 1, 65536));
   SY_RETURN_IF_ERROR(check("--batch", options.batch, 1, 1024));
+  SY_RETURN_IF_ERROR(
+      check("--chunk times --batch", options.chunk * options.batch, 1, core::kMaxBatchedTokens));
   return check("--greedy", options.greedy, 0, 1 << 20);
 }
 
@@ -212,15 +226,21 @@ absl::Status RunLogits(const LogitsOptions& options) {
   SY_ASSIGN_OR_RETURN(worker::SafetensorsWriter out, CreateOutput(options, model, &prompts));
 
   size_t longest = 0;
-  for (const Prompt& prompt : prompts) longest = std::max(longest, prompt.tokens.size());
+  int64_t num_positions = 0;  // of all prompts; the last generated token is not computed
+  for (const Prompt& prompt : prompts) {
+    longest = std::max(longest, prompt.tokens.size());
+    num_positions += prompt.prompt_length + std::max(options.greedy - 1, 0);
+  }
   constexpr int64_t kBlockTokens = 16;  // PlanRequest's
   std::mutex mutex;
   absl::Status write_status;
   const int64_t vocab = model.vocab_size();
+  const int64_t row_bytes = vocab * int64_t{sizeof(float)};
+  std::optional<ProgressBar> progress;  // from the end of loading on
   const auto keep = [&](uint64_t id, int32_t position, const float* logits) {
     const Prompt& prompt = prompts[id - 1];
+    progress->Add(row_bytes);
     if (position >= prompt.prompt_length) return;
-    const int64_t row_bytes = vocab * int64_t{sizeof(float)};
     const absl::Status status =
         out.Write(prompt.logits_tensor, position * row_bytes,
                   {reinterpret_cast<const std::byte*>(logits), static_cast<size_t>(row_bytes)});
@@ -241,8 +261,10 @@ absl::Status RunLogits(const LogitsOptions& options) {
            .num_threads = options.num_threads,
            .isa = options.isa,
            .load_progress = true,
+           .cancel = options.cancel,
            .logits_sink = keep}));
 
+  progress.emplace("computing", num_positions * row_bytes);
   PromptRunner runner(options, *engine);
   const size_t together = static_cast<size_t>(options.batch) * options.data_parallel;
   for (size_t first = 0; first < prompts.size(); first += together) {

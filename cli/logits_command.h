@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_CLI_LOGITS_COMMAND_H_
 #define SWITCHYARD_CLI_LOGITS_COMMAND_H_
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 
@@ -22,6 +23,8 @@ struct LogitsOptions {
   int greedy = 0;       // tokens to generate after each prompt
   int num_threads = 0;  // 0: one per core
   std::string isa = "auto";
+  // Ends with CANCELLED, and without a file, soon after it becomes true. May be null.
+  const std::atomic<bool>* cancel = nullptr;
 };
 
 // Writes logits.<id>, F32 [prompt positions, vocabulary], and with greedy > 0 tokens.<id>, I32

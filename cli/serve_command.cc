@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -62,6 +63,19 @@ class LoadingView {
   std::vector<v1::LoadPhase> phases_;  // last shown, by line
 };
 
+// Of a log, which may be long.
+std::string LastLine(const std::string& path) {
+  constexpr std::streamoff kMaxShown = 2000;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg();
+  file.seekg(std::max<std::streamoff>(size - kMaxShown, 0));
+  std::string line, last;
+  while (std::getline(file, line)) {
+    if (!line.empty()) last = line;
+  }
+  return last;
+}
+
 class LocalCluster {
  public:
   LocalCluster(const ServeOptions& options, const std::atomic<int>& num_signals)
@@ -71,12 +85,23 @@ class LocalCluster {
     SY_RETURN_IF_ERROR(StartAll());
     const absl::Status watched = Watch();
     const absl::Status ended = EndAll();
-    return watched.ok() ? ended : watched;
+    if (!watched.ok() || !ended.ok()) return watched.ok() ? ended : watched;
+    return served_ ? absl::OkStatus() : absl::CancelledError("stopped while starting");
   }
 
  private:
   std::string LogPath(const std::string& name) const {
     return options_.log_folder.empty() ? "" : options_.log_folder + "/" + name + ".log";
+  }
+
+  // A process ended that should not have, with `code`. It has told why on its stderr, which is this
+  // terminal or the log `log_name`.
+  absl::Status Fault(int code, std::string what, const std::string& log_name) const {
+    if (code > 128) what += fmt::format(" (killed by signal {})", code - 128);
+    if (const std::string path = LogPath(log_name); !path.empty()) {
+      what += fmt::format("; {} ends with: {}", path, LastLine(path));
+    }
+    return StatusOfExitCode(code == kExitOk ? kExitLost : code, what);
   }
 
   absl::Status StartAll() {
@@ -138,7 +163,7 @@ class LocalCluster {
   absl::Status CoordinatorRefused() {
     for (int i = 0; i < 50; ++i) {
       if (const std::optional<int> code = coordinator_->Poll()) {
-        return StatusOfExitCode(*code, "the coordinator did not start");
+        return Fault(*code, "the coordinator did not start", "coordinator");
       }
       std::this_thread::sleep_for(kPollInterval);
     }
@@ -180,7 +205,7 @@ class LocalCluster {
     while (num_signals_ == 0) {
       if (const std::optional<int> code = coordinator_->Poll()) {
         lost_ = true;
-        return StatusOfExitCode(*code == kExitOk ? kExitLost : *code, "the cluster is over");
+        return Fault(*code, "the coordinator ended", "coordinator");
       }
       if (admin_ != nullptr) {
         const absl::StatusOr<v1::StatusResponse> status = admin_->Status(kStatusTimeout);
@@ -189,6 +214,7 @@ class LocalCluster {
           std::fprintf(stderr, "%s is served on http://%s, gRPC on %s  (Ctrl-C stops)\n",
                        status->model().c_str(), addresses_.http.c_str(), addresses_.grpc.c_str());
           admin_.reset();
+          served_ = true;
         }
         SY_RETURN_IF_ERROR(CheckWorkersRun());
       } else {
@@ -205,8 +231,8 @@ class LocalCluster {
       const std::optional<int> code = workers_[rank].Poll();
       if (!code.has_value() || coordinator_->Poll().has_value()) continue;
       lost_ = true;
-      return StatusOfExitCode(*code == kExitOk ? kExitLost : *code,
-                              fmt::format("worker {} ended while the cluster started", rank));
+      return Fault(*code, fmt::format("worker {} ended while the cluster started", rank),
+                   fmt::format("worker-{}", rank));
     }
     return absl::OkStatus();
   }
@@ -266,6 +292,7 @@ class LocalCluster {
   Addresses addresses_;
   // While the cluster starts: an idle connection would hold up the coordinator's leaving.
   std::unique_ptr<AdminClient> admin_;
+  bool served_ = false;                          // all ranks were ready
   bool lost_ = false;                            // the cluster ended by itself
   std::optional<Clock::time_point> lost_since_;  // a worker has ended
 };

@@ -77,7 +77,7 @@ absl::Status RunTemplate(const TemplateOptions& options, std::ostream& out) {
                    .eos_token = model.eos_token,
                    .now = options.now.value_or(LocalTime())}));
   out << rendered.Text() << std::flush;
-  if (!out) return absl::UnavailableError("the output cannot be written");
+  if (!out) return absl::ResourceExhaustedError("the output cannot be written");
   return absl::OkStatus();
 }
 

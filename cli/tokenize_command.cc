@@ -67,7 +67,7 @@ absl::Status RunTokenize(const TokenizeOptions& options, std::istream& in, std::
                       options.decode ? Decode(*tokenizer, input)
                                      : Encode(*tokenizer, options.parse_special, input));
   out << output << std::flush;
-  if (!out) return absl::UnavailableError("the output cannot be written");
+  if (!out) return absl::ResourceExhaustedError("the output cannot be written");
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "base/exit_code.h"
+#include "base/program.h"
 #include "base/version.h"
 #include "coordinator/server.h"
 
@@ -92,6 +93,7 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  switchyard::PrepareProgram();
   CLI::App app(
       "The coordinator of a Switchyard cluster: waits for its workers (switchyard-worker), lays "
       "the model over them, and serves "
@@ -106,10 +108,11 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? switchyard::kExitOk : switchyard::kExitUsage;
   }
 
-  spdlog::set_default_logger(spdlog::stderr_color_mt("coordinator"));
+  spdlog::set_default_logger(spdlog::stderr_color_mt(
+      "coordinator",
+      switchyard::StderrHasColor() ? spdlog::color_mode::automatic : spdlog::color_mode::never));
   std::signal(SIGINT, CountSignal);
   std::signal(SIGTERM, CountSignal);
-  std::signal(SIGPIPE, SIG_IGN);
   return switchyard::ReportAndExitCode("switchyard-coordinator",
                                        switchyard::RunServer(config, num_signals));
 }

@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "base/exit_code.h"
+#include "base/program.h"
 #include "base/version.h"
 #include "worker/worker.h"
 
@@ -20,6 +21,7 @@ void RequestStop(int) { stop_requested = true; }
 }  // namespace
 
 int main(int argc, char** argv) {
+  switchyard::PrepareProgram();
   using switchyard::worker::WorkerConfig;
   CLI::App app(
       "One worker of a Switchyard cluster: holds its shard of the model on this machine's CPU "
@@ -74,10 +76,11 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? switchyard::kExitOk : switchyard::kExitUsage;
   }
 
-  spdlog::set_default_logger(spdlog::stderr_color_mt("worker"));
+  spdlog::set_default_logger(spdlog::stderr_color_mt("worker", switchyard::StderrHasColor()
+                                                                   ? spdlog::color_mode::automatic
+                                                                   : spdlog::color_mode::never));
   std::signal(SIGINT, RequestStop);
   std::signal(SIGTERM, RequestStop);
-  std::signal(SIGPIPE, SIG_IGN);
   return switchyard::ReportAndExitCode("switchyard-worker",
                                        switchyard::worker::RunWorker(config, stop_requested));
 }

@@ -179,8 +179,55 @@ TEST_F(LogitsCommand, ABadPromptIsNamedByLineAndField) {
   EXPECT_NE(message("{\"prompt_tokens\": [1.5]}").find("1.5 is no token"), std::string::npos);
   EXPECT_NE(message("[1]").find("line 1: not a JSON object"), std::string::npos);
   EXPECT_NE(message("").find("no prompts"), std::string::npos);
+  EXPECT_NE(message("{\"prompt_tokens\": [1], \"id\": \"a\\nb\"}").find("\"id\""),
+            std::string::npos);
+  EXPECT_NE(message("{\"prompt_tokens\": [1], \"id\": \"\"}").find("\"id\""), std::string::npos);
+  EXPECT_NE(message("{\"prompt_tokens\": [1], \"id\": 1}\n{\"prompt_tokens\": [1]}").find("twice"),
+            std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(out_)) << "nothing half-made stays behind";
   std::filesystem::remove(path);
+}
+
+TEST_F(LogitsCommand, AnInterruptLeavesNoFile) {
+  const std::atomic<bool> cancel{true};
+  const absl::Status status = RunLogits(
+      {.model_path = kModel, .prompts_path = kPrompts, .out_path = out_, .cancel = &cancel});
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
+  EXPECT_FALSE(std::filesystem::exists(out_));
+  EXPECT_FALSE(std::filesystem::exists(out_ + ".partial"));
+}
+
+TEST_F(LogitsCommand, MoreThanTheMachineHoldsIsRefusedBeforeItIsAskedFor) {
+  const std::string folder = testing::TempDir() + "/logits_command_test_petabyte";
+  std::filesystem::create_directory(folder);
+  Json config = *ParseJson(*ReadFile(std::string(kModel) + "/config.json", kMiB));
+  config["hidden_size"] = 8192;
+  config["num_hidden_layers"] = 256;
+  config["n_routed_experts"] = 16384;
+  config["moe_intermediate_size"] = 4096;
+  ASSERT_TRUE(WriteFile(folder + "/config.json", config.dump()).ok());
+  const absl::Status status =
+      RunLogits({.model_path = folder, .prompts_path = kPrompts, .out_path = out_});
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_FALSE(std::filesystem::exists(out_ + ".partial"));
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(LogitsCommand, FlagsOutOfRangeAreNamed) {
+  const auto message = [&](LogitsOptions options) {
+    options.model_path = kModel;
+    options.prompts_path = kPrompts;
+    options.out_path = out_;
+    const absl::Status status = RunLogits(options);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  };
+  EXPECT_NE(message({.chunk = 0}).find("--chunk"), std::string::npos);
+  EXPECT_NE(message({.batch = 0}).find("--batch"), std::string::npos);
+  EXPECT_NE(message({.chunk = 1024, .batch = 1024}).find("--chunk times --batch"),
+            std::string::npos);
+  EXPECT_NE(message({.greedy = -1}).find("--greedy"), std::string::npos);
+  EXPECT_NE(message({.compute = "f16"}).find("--compute"), std::string::npos);
 }
 
 }  // namespace

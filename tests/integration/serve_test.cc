@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -151,6 +152,23 @@ TEST_F(ServeTest, PortInUseIsRefused) {
 
 TEST_F(ServeTest, MissingModelIsRefused) {
   ExpectRefused({.model_path = "models/no-such-model"}, 3, "models/no-such-model");
+}
+
+TEST_F(ServeTest, WithLogsInFilesTheReasonIsToldAllTheSame) {
+  std::string folder = std::filesystem::temp_directory_path() / "switchyard-logs-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  ExpectRefused({.model_path = "models/no-such-model", .more_flags = {"--log-dir", folder}}, 3,
+                "models/no-such-model/config.json: cannot open");
+  std::filesystem::remove_all(folder);
+}
+
+TEST_F(ServeTest, AProxyForTheWebIsNotForTheCluster) {
+  setenv("grpc_proxy", "http://127.0.0.1:1", 1);
+  setenv("no_grpc_proxy", "", 1);
+  Cluster& cluster = Start({.tensor_parallel = 2});
+  unsetenv("grpc_proxy");
+  unsetenv("no_grpc_proxy");
+  EXPECT_TRUE(cluster.WaitUntilServing()) << cluster.Log();
 }
 
 TEST_F(ServeTest, TooManyRanksAreRefusedAtOnce) {

@@ -16,7 +16,7 @@ constexpr std::string_view kUnfinished[] = {"TO" "DO", "FIX" "ME", "XX" "X", "HA
 
 // Adapters of libraries that report errors by exceptions; nothing else may even see one.
 constexpr std::string_view kAdapters[] = {
-    "cli/http_client.cc", "cli/main.cc", "coordinator/main.cc", "worker/main.cc", "worker/parallel/gloo_mesh.cc"};
+    "cli/main.cc", "coordinator/main.cc", "worker/main.cc", "worker/parallel/gloo_mesh.cc"};
 
 struct NamespaceRow {
   std::string_view folder;  // and all below it
