@@ -1,7 +1,5 @@
 #include "worker/parallel/gloo_mesh.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <gloo/common/error.h>
 #include <gloo/transport/buffer.h>
 #include <gloo/transport/context.h>
@@ -9,15 +7,11 @@
 #include <gloo/transport/pair.h>
 #include <gloo/transport/tcp/address.h>
 #include <gloo/transport/tcp/device.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <stop_token>
@@ -27,6 +21,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "worker/parallel/pair_socket.h"
 
 namespace switchyard::worker {
 namespace {
@@ -40,78 +35,6 @@ class TcpDevice final : public GlooDevice {
   explicit TcpDevice(std::shared_ptr<gloo::transport::Device> device) : device(std::move(device)) {}
   const std::shared_ptr<gloo::transport::Device> device;
 };
-
-// A second handle on a connection's socket. Gloo holds a lock while it waits for a peer, so only
-// the socket itself can end that wait from another thread. A duplicate keeps meaning this socket,
-// however descriptors are reused.
-class SocketHandle {
- public:
-  SocketHandle() = default;
-  explicit SocketHandle(int fd) : fd_(fcntl(fd, F_DUPFD_CLOEXEC, 0)) {}
-  SocketHandle(SocketHandle&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  SocketHandle& operator=(SocketHandle&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~SocketHandle() {
-    if (fd_ >= 0) close(fd_);
-  }
-  bool valid() const { return fd_ >= 0; }
-  void Shutdown(int how) const { shutdown(fd_, how); }
-  // Whether something came (bytes, or the end) within `wait`.
-  bool WaitReadable(std::chrono::milliseconds wait) const {
-    pollfd entry{.fd = fd_, .events = POLLIN, .revents = 0};
-    return poll(&entry, 1, static_cast<int>(wait.count())) > 0;
-  }
-  void SetSendBuffer(int num_bytes) const {
-    setsockopt(fd_, SOL_SOCKET, SO_SNDBUF, &num_bytes, sizeof(num_bytes));
-  }
-  bool PeerIsGone() const {
-    pollfd entry{.fd = fd_, .events = POLLRDHUP, .revents = 0};
-    return poll(&entry, 1, 0) > 0;
-  }
-
- private:
-  int fd_ = -1;
-};
-
-bool SameEndpoint(const sockaddr_storage& a, const sockaddr_storage& b) {
-  if (a.ss_family != b.ss_family) return false;
-  if (a.ss_family == AF_INET) {
-    const auto& left = reinterpret_cast<const sockaddr_in&>(a);
-    const auto& right = reinterpret_cast<const sockaddr_in&>(b);
-    return left.sin_port == right.sin_port && left.sin_addr.s_addr == right.sin_addr.s_addr;
-  }
-  const auto& left = reinterpret_cast<const sockaddr_in6&>(a);
-  const auto& right = reinterpret_cast<const sockaddr_in6&>(b);
-  return a.ss_family == AF_INET6 && left.sin6_port == right.sin6_port &&
-         std::memcmp(&left.sin6_addr, &right.sin6_addr, sizeof(left.sin6_addr)) == 0;
-}
-
-// The connected socket of a pair; Gloo does not tell descriptors. Of two ranks one accepts at the
-// address where it listened for the other, which therefore is one end's name, and no other socket's
-// here: the dialling end's own port may be shared by sockets that go to other ranks.
-SocketHandle FindSocket(const sockaddr_storage& own_listener,
-                        const sockaddr_storage& peer_listener) {
-  SocketHandle found;
-  DIR* const directory = opendir("/proc/self/fd");
-  if (directory == nullptr) return found;
-  while (const dirent* entry = readdir(directory)) {
-    const int fd = std::atoi(entry->d_name);
-    sockaddr_storage local{}, remote{};
-    socklen_t local_length = sizeof(local), remote_length = sizeof(remote);
-    if (getsockname(fd, reinterpret_cast<sockaddr*>(&local), &local_length) != 0 ||
-        getpeername(fd, reinterpret_cast<sockaddr*>(&remote), &remote_length) != 0) {
-      continue;  // not a socket, or one that only listens
-    }
-    if (SameEndpoint(local, own_listener) || SameEndpoint(remote, peer_listener)) {
-      found = SocketHandle(fd);
-      break;
-    }
-  }
-  closedir(directory);
-  return found;
-}
 
 // One peer's pair of Gloo buffers. Slot 0 of both sides; a message is one remote write.
 struct Connection {
@@ -317,7 +240,10 @@ absl::Status TcpMesh::ConnectPair(int peer, const std::string& addresses) {
     return absl::UnavailableError(
         fmt::format("rank {} cannot be connected: {}", peer, error.what()));
   }
-  connection.socket = FindSocket(own.getSockaddr(), theirs.getSockaddr());
+  const auto& local = dynamic_cast<const Address&>(connection.pair->address());
+  connection.socket = FindPairSocket({.local = local.getSockaddr(),
+                                      .own_listener = own.getSockaddr(),
+                                      .peer_listener = theirs.getSockaddr()});
   if (!connection.socket.valid()) {
     return absl::InternalError(
         fmt::format("no socket found between {} and {}", own.str(), theirs.str()));

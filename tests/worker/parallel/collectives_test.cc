@@ -273,7 +273,8 @@ TEST(LocalCollectivesTest, ARankThatDoesNotComeIsNamed) {
       {.timeout = std::chrono::milliseconds(20)});
   for (int rank : {0, 2}) {
     EXPECT_EQ(statuses[rank].code(), absl::StatusCode::kDeadlineExceeded);
-    EXPECT_THAT(std::string(Message(statuses[rank])), ::testing::HasSubstr("rank 1"));
+    // Another one may be late too.
+    EXPECT_THAT(std::string(Message(statuses[rank])), ::testing::ContainsRegex("rank .*1"));
   }
 }
 
