@@ -6,17 +6,18 @@ source scripts/common.sh
 
 usage() {
   cat <<'END'
-Usage: ./quickstart.sh [--port N] [--once]
+Usage: ./quickstart.sh [--port N] [--grpc-port N] [--once]
 
 Installs what is missing (Debian packages; root or sudo), builds, and serves the bundled model on this machine: one coordinator
 and four workers, as 2 attention groups x 2 tensor-parallel ranks. Asks one question through the HTTP API, prints the answer as
 it comes, then serves until Ctrl-C. A second Ctrl-C does not wait for answers under way.
 
-  --port N    port of the HTTP API on 127.0.0.1 (default 8000)
-  --once      end after the answer
-  -h, --help  this text
+  --port N       port of the HTTP API on 127.0.0.1 (default 8000)
+  --grpc-port N  port of gRPC, which the workers and `switchyard status` use (default 7070)
+  --once         end after the answer
+  -h, --help     this text
 
-Exit code: 0 done, 2 wrong options, 5 packages cannot be installed or the port is in use, 6 the cluster was lost or not ready in
+Exit code: 0 done, 2 wrong options, 5 packages cannot be installed or a port is in use, 6 the cluster was lost or not ready in
 time, 130 stopped before the answer.
 END
 }
@@ -26,13 +27,14 @@ readonly question='How does a request travel through this system?'
 readonly logs=build/quickstart-logs
 readonly ready_deadline_s=180
 port=8000
+grpc_port=7070
 once=false
 
 while [[ $# -gt 0 ]]; do
   case "$1" in
-    --port)
-      [[ ${2:-} =~ ^[1-9][0-9]{0,4}$ && $2 -le 65535 ]] || die $exit_usage "--port needs a number from 1 to 65535"
-      port=$2
+    --port | --grpc-port)
+      [[ ${2:-} =~ ^[1-9][0-9]{0,4}$ && $2 -le 65535 ]] || die $exit_usage "$1 needs a number from 1 to 65535"
+      if [[ $1 == --port ]]; then port=$2; else grpc_port=$2; fi
       shift
       ;;
     --once) once=true ;;
@@ -50,9 +52,13 @@ mkdir -p build "$logs"
 configure release
 build release switchyard switchyard-coordinator switchyard-worker
 
-if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-  die $exit_resources "port $port is in use; choose another one with --port N"
-fi
+refuse_used_port() {
+  if (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null; then
+    die $exit_resources "port $2 is in use; choose another one with $1 N"
+  fi
+}
+refuse_used_port --port "$port"
+refuse_used_port --grpc-port "$grpc_port"
 
 # The cluster runs in a session of its own: Ctrl-C reaches this script alone, which passes it on once. Should this script be
 # killed, the kernel interrupts the cluster in its place.
@@ -84,7 +90,8 @@ show_logs() {
 
 say "Starting one coordinator and four workers (logs: $logs)"
 rm -f "$logs"/*.log
-setsid setpriv --pdeathsig INT "$switchyard" serve --model "$model" --dp 2 --tp 2 --port "$port" --log-dir "$logs" &
+setsid setpriv --pdeathsig INT "$switchyard" serve --model "$model" --dp 2 --tp 2 --port "$port" \
+  --grpc-port "$grpc_port" --log-dir "$logs" &
 serve_pid=$!
 trap stop_serve EXIT
 interrupted=false
@@ -102,6 +109,8 @@ report_lost() {
 deadline=$((SECONDS + ready_deadline_s))
 until curl -sf --noproxy '*' --max-time 2 -o /dev/null "$url/health"; do
   kill -0 "$serve_pid" 2>/dev/null || report_lost
+  # Once more: a process that only just begins does not listen to Ctrl-C yet.
+  ! $interrupted || interrupt_serve
   if ((SECONDS > deadline)); then
     show_logs
     die $exit_lost "$url/health was not ready after $ready_deadline_s s"

@@ -1,7 +1,7 @@
 # Sourced by the scripts that a person types: what they say and how they build.
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*"; }
-if [[ ! -t 1 ]]; then say() { printf '==> %s\n' "$*"; }; fi
+if [[ ! -t 1 || -n ${NO_COLOR:-} ]]; then say() { printf '==> %s\n' "$*"; }; fi
 
 die() {
   local code=$1

@@ -84,7 +84,7 @@ apt() {
 }
 
 echo "Installing ${#missing[@]} packages: ${missing[*]}"
-apt update
+apt update || echo "install_deps.sh: the package lists are not fresh (see above); trying with those that are here" >&2
 if ! apt install -y --no-install-recommends "${missing[@]}"; then
   echo "install_deps.sh: apt-get could not install all of: ${missing[*]}" >&2
   echo "Switchyard is built on Debian 12 (bookworm); this is $(. /etc/os-release && echo "$PRETTY_NAME")." >&2
