@@ -403,6 +403,7 @@ void Coordinator::PublishStatus() {
     status.set_waiting_requests(scheduler_->num_waiting());
     status.set_kv_blocks_free(scheduler_->num_free_blocks());
     status.set_kv_blocks_total(scheduler_->num_blocks());
+    status.set_context_tokens(scheduler_->context_tokens());
   }
   token_counts_.emplace_back(now, num_tokens_);
   while (token_counts_.size() > 2 && token_counts_.front().first + kRateWindow < now) {

@@ -3,11 +3,14 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <memory>
 #include <thread>
 
+#include "base/file_limit.h"
+#include "base/host_port.h"
 #include "base/json.h"
 #include "base/version.h"
 #include "coordinator/checkpoint_info.h"
@@ -21,6 +24,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr int kMinFiles = 256;
+constexpr int kSpareFiles = 96;  // of the process itself, and for HTTP clients that are turned away
 constexpr milliseconds kPollInterval(50);
 constexpr milliseconds kFrontGrace(
     2000);  // for answers (and errors) that are on their way out when the loop ends
@@ -78,6 +83,22 @@ gateway::ServedModel DescribeModel(const CheckpointInfo& checkpoint, const std::
       .chat_template = checkpoint.chat_template.has_value() ? &*checkpoint.chat_template : nullptr};
 }
 
+// HTTP and gRPC each get their part of the descriptors, so that neither's clients lock out the
+// other's; the rest is for the process itself.
+absl::StatusOr<gateway::GatewayOptions> MakeGatewayOptions(const ServerConfig& config) {
+  gateway::GatewayOptions options{.http = {.host = config.host, .port = config.port},
+                                  .grpc = {.host = config.grpc_host, .port = config.grpc_port}};
+  const int num_files = RaiseFileLimit();
+  if (num_files < kMinFiles) {
+    return absl::ResourceExhaustedError(
+        fmt::format("this process may open {} files, it needs {}: raise the limit (ulimit -n)",
+                    num_files, kMinFiles));
+  }
+  options.http.max_connections = std::min(options.http.max_connections, num_files / 4);
+  options.grpc.max_descriptor = num_files - options.http.max_connections - kSpareFiles;
+  return options;
+}
+
 absl::Status Announce(int fd, const std::string& http, const std::string& grpc) {
   if (fd < 0) return absl::OkStatus();
   const std::string line = Json{{"http", http}, {"grpc", grpc}}.dump() + "\n";
@@ -92,18 +113,17 @@ absl::Status RunServer(const ServerConfig& config, const std::atomic<int>& num_s
   SY_ASSIGN_OR_RETURN(const CheckpointInfo checkpoint, ReadCheckpointInfo(config.model_path));
   SY_ASSIGN_OR_RETURN(CoordinatorOptions options, MakeOptions(config, checkpoint));
   const gateway::ServedModel model = DescribeModel(checkpoint, options.model_name);
+  SY_ASSIGN_OR_RETURN(const gateway::GatewayOptions gateway_options, MakeGatewayOptions(config));
 
   Coordinator coordinator(std::move(options));
   SY_ASSIGN_OR_RETURN(
       const std::unique_ptr<gateway::Gateway> gateway,
-      gateway::Gateway::Start({.http = {.host = config.host, .port = config.port},
-                               .grpc = {.host = config.grpc_host, .port = config.grpc_port}},
-                              model, coordinator,
+      gateway::Gateway::Start(gateway_options, model, coordinator,
                               {coordinator.worker_service(), coordinator.rendezvous_service()}));
   StepMetrics step_metrics(gateway->metrics().registry());
   coordinator.ObserveSteps([&](const StepRecord& step) { step_metrics.Observe(step); });
-  const std::string http_address = fmt::format("{}:{}", config.host, gateway->http_port());
-  const std::string grpc_address = fmt::format("{}:{}", config.grpc_host, gateway->grpc_port());
+  const std::string http_address = JoinHostPort(config.host, gateway->http_port());
+  const std::string grpc_address = JoinHostPort(config.grpc_host, gateway->grpc_port());
   spdlog::info("HTTP on {}, gRPC on {}; waiting for {} workers", http_address, grpc_address,
                config.data_parallel * config.tensor_parallel);
   SY_RETURN_IF_ERROR(Announce(config.announce_fd, http_address, grpc_address));

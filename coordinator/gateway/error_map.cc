@@ -13,6 +13,9 @@ namespace {
 constexpr char kParamUrl[] = "switchyard.v1/param";
 constexpr char kCodeUrl[] = "switchyard.v1/code";
 
+// Also what a header of gRPC can carry.
+constexpr size_t kMaxMessageBytes = 1024;
+
 struct Row {
   absl::StatusCode code;
   int http_status;
@@ -75,12 +78,20 @@ absl::Status ParamError(std::string_view param, std::string_view message, std::s
   return WithParam(absl::InvalidArgumentError(std::string(message)), param, code);
 }
 
+std::string ClientMessage(const absl::Status& status) {
+  const std::string_view message = Message(status);
+  if (message.size() <= kMaxMessageBytes) return std::string(message);
+  size_t end = kMaxMessageBytes;
+  while (end > 0 && (message[end] & 0xC0) == 0x80) --end;  // not inside a character
+  return fmt::format("{} ... ({} bytes more)", message.substr(0, end), message.size() - end);
+}
+
 int HttpStatusOf(const absl::Status& status) { return RowOf(status.code()).http_status; }
 
 Json ErrorObject(const absl::Status& status) {
   SY_CHECK(!status.ok());
   const Row& row = RowOf(status.code());
-  return MakeErrorObject(Message(status), row.type, PayloadOr(status, kParamUrl, ""),
+  return MakeErrorObject(ClientMessage(status), row.type, PayloadOr(status, kParamUrl, ""),
                          PayloadOr(status, kCodeUrl, row.error_code));
 }
 

@@ -24,6 +24,9 @@ absl::Status ParamError(std::string_view param, std::string_view message,
 // The same status, with its param and code replaced.
 absl::Status WithParam(absl::Status status, std::string_view param, std::string_view code = "");
 
+// The status's message as clients get it: cut where it quotes too much of a request.
+std::string ClientMessage(const absl::Status& status);
+
 // REQUIRES of all below: !status.ok().
 int HttpStatusOf(const absl::Status& status);
 // {"error": {"message", "type", "param", "code"}}.

@@ -9,17 +9,16 @@
 #include <mutex>
 #include <utility>
 
+#include "coordinator/gateway/io_threads.h"
+#include "coordinator/gateway/tcp_listener.h"
+
 namespace switchyard::gateway {
 namespace {
 
 // A client that has silently gone is noticed after about this long.
 constexpr int kKeepaliveMs = 30'000;
-
-// "host:port", with an IPv6 address in brackets.
-std::string JoinHostPort(const std::string& host, int port) {
-  const bool is_ipv6 = host.find(':') != std::string::npos;
-  return fmt::format(fmt::runtime(is_ipv6 ? "[{}]:{}" : "{}:{}"), host, port);
-}
+// Pings that come no faster are no attack: workers watch their coordinator by them.
+constexpr int kMinPingIntervalMs = 1'000;
 
 void EnablePlugins() {
   static std::once_flag once;
@@ -31,33 +30,49 @@ void EnablePlugins() {
 
 }  // namespace
 
+// gRPC's own listener closes for good when accept runs out of file descriptors, and puts no bound
+// on connections. So the sockets come from ours.
 struct GrpcFront::Impl {
+  IoThreads accepting{1};
+  std::shared_ptr<TcpListener> listener;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;
-  int port = 0;
   bool shut_down = false;
+
+  ~Impl() { accepting.Stop(); }
+  void Add(TcpListener::Socket socket, int max_descriptor) {
+    // The lowest free number is given out: one over the limit says that so many are in use.
+    if (socket.native_handle() >= max_descriptor) return;
+    boost::system::error_code ec;
+    socket.native_non_blocking(true, ec);
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
+    if (!ec) connection.fd = socket.release(ec);
+    if (!ec) acceptor->HandleNewConnection(&connection);
+  }
 };
 
 absl::StatusOr<std::unique_ptr<GrpcFront>> GrpcFront::Start(
     const GrpcFrontOptions& options, const std::vector<grpc::Service*>& services) {
   EnablePlugins();
   auto impl = std::make_unique<Impl>();
+  SY_ASSIGN_OR_RETURN(impl->listener, TcpListener::Listen(impl->accepting.context(), "gRPC",
+                                                          options.host, options.port));
   grpc::ServerBuilder builder;
-  // Without this a second server on the same port would start and share its clients.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_streams_per_connection);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                             kMinPingIntervalMs);
   builder.SetMaxReceiveMessageSize(options.max_receive_bytes);
-  builder.AddListeningPort(
-      JoinHostPort(options.host, options.port),
-      options.credentials ? options.credentials : grpc::InsecureServerCredentials(), &impl->port);
+  impl->acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+      options.credentials ? options.credentials : grpc::InsecureServerCredentials());
   for (grpc::Service* service : services) builder.RegisterService(service);
   impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr || impl->port == 0) {
-    return absl::ResourceExhaustedError(fmt::format(
-        "cannot listen for gRPC on {} port {}: the port is in use or the address is not "
-        "this machine's; choose another",
-        options.host, options.port));
-  }
+  if (impl->server == nullptr) return absl::InternalError("the gRPC server does not start");
+  impl->listener->Start(
+      [raw = impl.get(), max_descriptor = options.max_descriptor](TcpListener::Socket socket) {
+        raw->Add(std::move(socket), max_descriptor);
+      });
   auto front = std::unique_ptr<GrpcFront>(new GrpcFront(std::move(impl)));
   front->SetServing(false);
   return front;
@@ -67,7 +82,7 @@ GrpcFront::GrpcFront(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 GrpcFront::~GrpcFront() { Shutdown(std::chrono::milliseconds(0)); }
 
-int GrpcFront::port() const { return impl_->port; }
+int GrpcFront::port() const { return impl_->listener->port(); }
 
 void GrpcFront::SetServing(bool serving) {
   impl_->server->GetHealthCheckService()->SetServingStatus(serving);
@@ -76,6 +91,7 @@ void GrpcFront::SetServing(bool serving) {
 void GrpcFront::Shutdown(std::chrono::milliseconds grace) {
   if (std::exchange(impl_->shut_down, true)) return;
   SetServing(false);
+  impl_->listener->Stop();
   impl_->server->Shutdown(std::chrono::system_clock::now() + grace);
 }
 

@@ -4,6 +4,7 @@
 #define SWITCHYARD_COORDINATOR_GATEWAY_GRPC_FRONT_H_
 
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,12 +25,15 @@ struct GrpcFrontOptions {
   // Requests. Covers prompts as the HTTP limit does.
   int max_receive_bytes = 8 << 20;
   int max_streams_per_connection = 1024;
+  // A connection whose file descriptor would not be below this is closed at once: what is left is
+  // for others.
+  int max_descriptor = std::numeric_limits<int>::max();
 };
 
 class GrpcFront {
  public:
   // Serves the gateway's services and whatever else the coordinator brings (fleet). All outlive the
-  // front. RESOURCE_EXHAUSTED, naming address and port, when it may not be bound.
+  // front. Errors as of TcpListener::Listen.
   static absl::StatusOr<std::unique_ptr<GrpcFront>> Start(
       const GrpcFrontOptions& options, const std::vector<grpc::Service*>& services);
   // As Shutdown(0).

@@ -122,11 +122,20 @@ void HttpConnection::OnRead(const boost::system::error_code& ec, size_t num_byte
       return Advance();
     case State::kAnswering:
       parser_.Append({read_buffer_.data(), num_bytes});
-      if (parser_.num_buffered() < kMaxReadAhead) StartRead();
-      return;
+      return parser_.num_buffered() < kMaxReadAhead ? StartRead() : WatchForBreak();
     default:
       return StartRead();  // lingering: thrown away
   }
+}
+
+void HttpConnection::WatchForBreak() {
+  if (break_watched_) return;
+  break_watched_ = true;
+  socket_.async_wait(Socket::wait_error,
+                     [self = shared_from_this()](const boost::system::error_code& ec) {
+                       self->break_watched_ = false;
+                       if (!ec) self->Close();
+                     });
 }
 
 void HttpConnection::OnEndOfInput() {

@@ -54,6 +54,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   // Reading.
   void StartRead();
+  // While nothing is read, a connection that breaks shows only here.
+  void WatchForBreak();
   void OnRead(const boost::system::error_code& ec, size_t num_bytes);
   // The peer sends no more: it has gone, or has only closed its sending side and may still take an
   // answer.
@@ -97,6 +99,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpParser parser_;
   std::array<char, 16 << 10> read_buffer_;
   bool read_pending_ = false;
+  bool break_watched_ = false;
   bool peer_sends_no_more_ = false;
   bool request_timed_ = false;  // the read timeout of the request under way runs
   Timer read_timer_;

@@ -65,6 +65,11 @@ std::optional<HttpRequest> HttpParser::Next() {
 
   const bool keep_alive = parser.keep_alive();
   auto message = parser.release();
+  // Its body would be read as the next request.
+  if (!message[http::field::transfer_encoding].empty() && !message.chunked()) {
+    Fail(501, "of transfer encodings only chunked is supported");
+    return std::nullopt;
+  }
   HttpRequest request;
   request.method = std::string(message.method_string());
   const std::string target(message.target());

@@ -20,7 +20,8 @@ struct HttpParserLimits {
 
 // Why a connection's bytes are no request; nothing after them can be read.
 struct HttpParseError {
-  int status = 400;  // 400 malformed, 413 body too large, 431 header too large
+  int status =
+      400;  // 400 malformed, 413 body too large, 431 header too large, 501 unknown encoding
   std::string message;
 };
 

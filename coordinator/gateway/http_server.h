@@ -19,7 +19,7 @@
 namespace switchyard::gateway {
 
 struct HttpServerOptions {
-  std::string host = "127.0.0.1";  // an address, not a name
+  std::string host = "127.0.0.1";  // an address or a name
   int port = 0;                    // 0: the system picks one
   HttpParserLimits limits;
   int max_connections = 1024;  // one more is answered 503
@@ -35,9 +35,7 @@ struct HttpServerOptions {
 
 class HttpServer {
  public:
-  // Listens and serves on `threads`, which outlives the server. RESOURCE_EXHAUSTED, naming
-  // address and port, when the port is in use or may not be bound; INVALID_ARGUMENT when `host` is
-  // no address.
+  // Listens and serves on `threads`, which outlives the server. Errors as of TcpListener::Listen.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(HttpServerOptions options,
                                                            HttpHandler handler, IoThreads& threads);
   // As Shutdown(0).

@@ -1,5 +1,6 @@
 #include "coordinator/gateway/inference_service.h"
 
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -12,9 +13,12 @@
 namespace switchyard::gateway {
 namespace {
 
+// Calls of Generate that are open at a time: as many as HTTP has connections.
+constexpr int kMaxOpenCalls = 1024;
+
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  return {static_cast<grpc::StatusCode>(GrpcCodeOf(status)), std::string(Message(status))};
+  return {static_cast<grpc::StatusCode>(GrpcCodeOf(status)), ClientMessage(status)};
 }
 
 absl::StatusOr<ChatFields> ToChatFields(const v1::ChatPrompt& prompt) {
@@ -68,13 +72,14 @@ absl::StatusOr<std::vector<int32_t>> PromptTokens(const ServedModel& model,
   return ParamError("prompt", "the request has no prompt: set text, chat or tokens");
 }
 
-absl::StatusOr<CompletionSpec> ToSpec(const ServedModel& model,
+absl::StatusOr<CompletionSpec> ToSpec(const CompletionContext& context,
                                       const v1::GenerateRequest& request) {
+  const ServedModel& model = *context.model;
   const GenerationFields fields = ToGenerationFields(request);
   SY_RETURN_IF_ERROR(CheckModelName(model, fields.model));
   SY_RETURN_IF_ERROR(CheckGeneration(fields));
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, PromptTokens(model, request));
-  return BuildSpec(model, fields, std::move(tokens));
+  return BuildSpec(model, ContextLength(model, *context.engine), fields, std::move(tokens));
 }
 
 // One call of Generate: gRPC's reactor and the completion's sink in one object, which lives until
@@ -86,15 +91,24 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
                      public CompletionSink,
                      public std::enable_shared_from_this<GenerateCall> {
  public:
-  static GenerateCall* Create() {
-    auto call = std::make_shared<GenerateCall>();
+  // Counts itself in `num_open`, which outlives it.
+  static GenerateCall* Create(std::atomic<int>& num_open) {
+    auto call = std::make_shared<GenerateCall>(num_open);
     call->self_ = call;
     return call.get();
+  }
+  explicit GenerateCall(std::atomic<int>& num_open) : num_open_(num_open) {}
+  ~GenerateCall() override { --num_open_; }
+
+  void Fail(const absl::Status& status) {
+    std::unique_lock lock(mutex_);
+    end_ = status;
+    Proceed(std::move(lock));
   }
 
   // Runs on the work executor.
   void Begin(CompletionContext& context, const v1::GenerateRequest& request) {
-    absl::StatusOr<CompletionSpec> spec = ToSpec(*context.model, request);
+    absl::StatusOr<CompletionSpec> spec = ToSpec(context, request);
     if (!spec.ok()) return Fail(spec.status());
     auto completion = Completion::Start(context, *std::move(spec), shared_from_this());
     if (!completion.ok()) return Fail(completion.status());
@@ -138,12 +152,6 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   void OnDone() override { self_.reset(); }
 
  private:
-  void Fail(const absl::Status& status) {
-    std::unique_lock lock(mutex_);
-    end_ = status;
-    Proceed(std::move(lock));
-  }
-
   // The client went away.
   void Stop(std::unique_lock<std::mutex> lock) {
     cancelled_ = true;
@@ -174,6 +182,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
     }
   }
 
+  std::atomic<int>& num_open_;
   std::shared_ptr<GenerateCall> self_;  // gRPC's share of this object, until OnDone
   std::mutex mutex_;
   std::weak_ptr<Completion> completion_;
@@ -194,7 +203,12 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(
       grpc::CallbackServerContext*, const v1::GenerateRequest* request) override {
-    GenerateCall* call = GenerateCall::Create();
+    const bool full = num_open_calls_.fetch_add(1) >= kMaxOpenCalls;
+    GenerateCall* call = GenerateCall::Create(num_open_calls_);
+    if (full) {
+      call->Fail(absl::ResourceExhaustedError("too many calls are open; try again later"));
+      return call;
+    }
     // gRPC drops the request when the call is done, which a cancel can bring about at once: the
     // work gets a copy.
     work_.Post([this, call = call->shared_from_this(), request = *request] {
@@ -215,6 +229,7 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
  private:
   CompletionContext& context_;
   Executor& work_;
+  std::atomic<int> num_open_calls_{0};
 };
 
 InferenceService::InferenceService(CompletionContext& context, Executor& work)

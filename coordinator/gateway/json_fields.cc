@@ -8,8 +8,8 @@ namespace switchyard::gateway {
 namespace {
 
 absl::Status WrongType(const char* name, std::string_view expected, const Json& value) {
-  return ParamError(name,
-                    fmt::format("'{}' must be {}, not {}", name, expected, value.type_name()));
+  return ParamError(name, fmt::format("'{}' must be {}, not {}", name, expected,
+                                      value.is_number() ? value.dump() : value.type_name()));
 }
 
 // Whether `value` is an integer that fits 32 bits.

@@ -118,7 +118,8 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseChatCompletionRequest(request.body));
   SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
-  SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, chat.generation, std::move(tokens)));
+  SY_ASSIGN_OR_RETURN(CompletionSpec spec,
+                      BuildSpec(model, context_length(), chat.generation, std::move(tokens)));
   AnswerHead head = MakeAnswerHead(Endpoint::kChat, model);
   head.usage_chunk = chat.delivery.include_usage;
   return Launch(std::move(spec),
@@ -139,7 +140,7 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
     SY_RETURN_IF_ERROR(CheckTokens(model, tokens));
   }
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,
-                      BuildSpec(model, completion.generation, std::move(tokens)));
+                      BuildSpec(model, context_length(), completion.generation, std::move(tokens)));
   AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, model);
   head.usage_chunk = completion.delivery.include_usage;
   return Launch(
@@ -157,8 +158,12 @@ absl::Status OpenAiHandler::Launch(CompletionSpec spec, std::shared_ptr<Completi
   return absl::OkStatus();
 }
 
+int32_t OpenAiHandler::context_length() const {
+  return ContextLength(*context_.model, *context_.engine);
+}
+
 void OpenAiHandler::ListModels(HttpRequest, std::shared_ptr<HttpReply> reply) {
-  Send("/v1/models", *reply, {.body = DumpJson(ModelList(*context_.model))});
+  Send("/v1/models", *reply, {.body = DumpJson(ModelList(*context_.model, context_length()))});
 }
 
 void OpenAiHandler::GetModel(HttpRequest request, std::shared_ptr<HttpReply> reply) {
@@ -166,7 +171,7 @@ void OpenAiHandler::GetModel(HttpRequest request, std::shared_ptr<HttpReply> rep
       PercentDecode(request.path.substr(std::string_view("/v1/models/").size()));
   const absl::Status status = CheckModelName(*context_.model, name);
   Send("/v1/models/", *reply,
-       status.ok() ? HttpResponse{.body = DumpJson(ModelObject(*context_.model))}
+       status.ok() ? HttpResponse{.body = DumpJson(ModelObject(*context_.model, context_length()))}
                    : ErrorResponse(status));
 }
 

@@ -2,6 +2,7 @@
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_HANDLER_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_HANDLER_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,6 +39,7 @@ class OpenAiHandler {
   absl::Status Launch(CompletionSpec spec, std::shared_ptr<CompletionSink> sink,
                       const std::shared_ptr<HttpReply>& reply);
 
+  int32_t context_length() const;
   void Send(std::string_view route, HttpReply& reply, HttpResponse response);
 
   CompletionContext& context_;

@@ -89,16 +89,16 @@ Json UsageChunk(const AnswerHead& head, const CompletionEnd& end) {
   return chunk;
 }
 
-Json ModelObject(const ServedModel& model) {
+Json ModelObject(const ServedModel& model, int32_t context_length) {
   return {{"id", model.name},
           {"object", "model"},
           {"created", model.created_unix_s},
           {"owned_by", "switchyard"},
-          {"max_model_len", model.context_length}};
+          {"max_model_len", context_length}};
 }
 
-Json ModelList(const ServedModel& model) {
-  return {{"object", "list"}, {"data", Json::array({ModelObject(model)})}};
+Json ModelList(const ServedModel& model, int32_t context_length) {
+  return {{"object", "list"}, {"data", Json::array({ModelObject(model, context_length)})}};
 }
 
 }  // namespace switchyard::gateway

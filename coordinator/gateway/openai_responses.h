@@ -39,8 +39,8 @@ Json FinishChunk(const AnswerHead& head, const CompletionEnd& end);
 Json UsageChunk(const AnswerHead& head, const CompletionEnd& end);
 
 // One entry of /v1/models, and the list.
-Json ModelObject(const ServedModel& model);
-Json ModelList(const ServedModel& model);
+Json ModelObject(const ServedModel& model, int32_t context_length);
+Json ModelList(const ServedModel& model, int32_t context_length);
 
 }  // namespace switchyard::gateway
 

@@ -64,25 +64,30 @@ absl::Status CheckTokens(const ServedModel& model, const std::vector<int32_t>& t
   return absl::OkStatus();
 }
 
-absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, const GenerationFields& fields,
+int32_t ContextLength(const ServedModel& model, const core::Engine& engine) {
+  const int32_t served = engine.Status().context_tokens();
+  return served > 0 ? std::min(served, model.context_length) : model.context_length;
+}
+
+absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t context_length,
+                                         const GenerationFields& fields,
                                          std::vector<int32_t> prompt_tokens) {
   const auto num_prompt_tokens = int64_t(prompt_tokens.size());
   if (num_prompt_tokens == 0) return ParamError("prompt", "the prompt is empty");
-  const int64_t room = model.context_length - num_prompt_tokens;
+  const int64_t room = context_length - num_prompt_tokens;
   if (room < 1) {
     return WithParam(
-        absl::InvalidArgumentError(fmt::format("the prompt has {} tokens, and the model's context "
-                                               "of {} tokens must hold it and an answer",
-                                               num_prompt_tokens, model.context_length)),
+        absl::InvalidArgumentError(fmt::format(
+            "the prompt has {} tokens, and the context of {} tokens must hold it and an answer",
+            num_prompt_tokens, context_length)),
         "", kContextLengthExceeded);
   }
   if (fields.max_tokens && *fields.max_tokens > room) {
-    return ParamError(
-        "max_tokens",
-        fmt::format("'max_tokens' is {}, and a prompt of {} tokens leaves {} of the "
-                    "model's context of {} tokens",
-                    *fields.max_tokens, num_prompt_tokens, room, model.context_length),
-        kContextLengthExceeded);
+    return ParamError("max_tokens",
+                      fmt::format("'max_tokens' is {}, and a prompt of {} tokens leaves {} of the "
+                                  "context of {} tokens",
+                                  *fields.max_tokens, num_prompt_tokens, room, context_length),
+                      kContextLengthExceeded);
   }
   CompletionSpec spec;
   spec.prompt_tokens = std::move(prompt_tokens);

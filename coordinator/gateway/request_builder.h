@@ -27,9 +27,14 @@ absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const 
 absl::StatusOr<std::vector<int32_t>> EncodeText(const ServedModel& model, std::string_view text);
 absl::Status CheckTokens(const ServedModel& model, const std::vector<int32_t>& tokens);
 
+// Tokens that prompt and answer can have: the model's context, or less where the engine's cache
+// holds less.
+int32_t ContextLength(const ServedModel& model, const core::Engine& engine);
+
 // INVALID_ARGUMENT if the prompt is empty, or (context_length_exceeded, with the numbers) if prompt
 // and max_tokens do not fit the context. REQUIRES: `fields` passed CheckGeneration.
-absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, const GenerationFields& fields,
+absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t context_length,
+                                         const GenerationFields& fields,
                                          std::vector<int32_t> prompt_tokens);
 
 // From the system's entropy; for seeds and answer ids.

@@ -35,6 +35,12 @@ HttpClient::HttpClient(int port, int receive_buffer_bytes) {
 
 HttpClient::~HttpClient() { Close(); }
 
+void HttpClient::Reset() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+  Close();
+}
+
 void HttpClient::Close() {
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;

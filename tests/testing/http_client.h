@@ -30,6 +30,8 @@ class HttpClient {
   // False if the server closed.
   bool Send(std::string_view bytes);
   void Close();
+  // Closes as a process that was killed with unread input: the server sees a reset.
+  void Reset();
 
   // One whole answer; none if the connection ends before it does. `has_body` is false for answers
   // to HEAD.

@@ -29,18 +29,31 @@ TEST(ErrorMap, SaysWhenToComeAgain) {
 }
 
 TEST(ErrorMap, WritesOpenAisErrorObject) {
-  EXPECT_EQ(
-      ErrorObject(ParamError("top_p", "too large")).dump(),
-      R"({"error":{"message":"too large","type":"invalid_request_error",)"
+  EXPECT_EQ(ErrorObject(ParamError("top_p", "too large")).dump(),
+            R"({"error":{"message":"too large","type":"invalid_request_error",)"
             R"("param":"top_p","code":null}})");
-  EXPECT_EQ(
-      ErrorObject(absl::ResourceExhaustedError("full")).dump(),
-      R"({"error":{"message":"full","type":"rate_limit_error",)"
+  EXPECT_EQ(ErrorObject(absl::ResourceExhaustedError("full")).dump(),
+            R"({"error":{"message":"full","type":"rate_limit_error",)"
             R"("param":null,"code":"rate_limit_exceeded"}})");
 }
 
 TEST(ErrorMap, SurvivesMessagesThatAreNotUtf8) {
   EXPECT_TRUE(ParseJson(ErrorResponse(absl::InvalidArgumentError("\xff\xfe")).body).ok());
+}
+
+// An error must not send a client's megabytes back to it, nor end inside a character.
+TEST(ErrorMap, CutsLongMessages) {
+  for (size_t shift = 0; shift < 3; ++shift) {
+    std::string text(shift, 'x');
+    while (text.size() < 100'000) text += "\xE4\xBD\xA0";
+    const Json error = ErrorObject(ParamError("stop", text))["error"];
+    const std::string message = error["message"];
+    EXPECT_LT(message.size(), 1100u);
+    EXPECT_EQ(message.substr(0, 900), text.substr(0, 900));
+    EXPECT_EQ(message.find("\xEF\xBF\xBD"), std::string::npos) << message;
+    EXPECT_EQ(ClientMessage(absl::InternalError("short")), "short");
+    EXPECT_EQ(ParseJson(ErrorResponse(ParamError("stop", text)).body).value()["error"], error);
+  }
 }
 
 }  // namespace

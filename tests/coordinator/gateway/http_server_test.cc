@@ -187,6 +187,7 @@ TEST_F(HttpServerTest, RefusesWhatIsNoRequestAndCloses) {
       {"two lengths", post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nx", 400},
       {"length and chunks",
        post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
+      {"other encoding", post + "Transfer-Encoding: gzip\r\n\r\n", 501},
       {"bad chunk", post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
       {"header too large", post + "X: " + std::string(20000, 'x'), 431},
       {"target too large", "GET /" + std::string(20000, 'x'), 431},
@@ -263,6 +264,18 @@ TEST_F(HttpServerTest, TellsTheHandlerThatTheClientWentAwayWhileItWaited) {
   Event gone;
   reply->OnDisconnect([&gone] { gone.Set(); });
   client.Close();
+  EXPECT_TRUE(gone.Wait());
+}
+
+TEST_F(HttpServerTest, TellsTheHandlerThatAClientBrokeWhoseInputWaits) {
+  StartWithInbox(TestOptions());
+  HttpClient client(port());
+  ASSERT_TRUE(client.Send(Get("/")));
+  const auto [request, reply] = inbox_.Take();
+  Event gone;
+  reply->OnDisconnect([&gone] { gone.Set(); });
+  ASSERT_TRUE(client.Send(std::string(200'000, 'x')));  // more than is read ahead
+  client.Reset();
   EXPECT_TRUE(gone.Wait());
 }
 
@@ -372,6 +385,12 @@ TEST_F(HttpServerTest, NamesAddressAndPortWhenThePortIsTaken) {
   EXPECT_NE(Message(second.status()).find(fmt::format("127.0.0.1 port {}", port())),
             std::string_view::npos)
       << second.status();
+}
+
+TEST_F(HttpServerTest, TakesANameForAnAddress) {
+  HttpServerOptions options = TestOptions();
+  options.host = "localhost";
+  EXPECT_TRUE(HttpServer::Start(options, Echo, threads_).ok());
 }
 
 TEST_F(HttpServerTest, RefusesAHostThatIsNoAddress) {

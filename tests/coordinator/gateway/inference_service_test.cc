@@ -3,6 +3,7 @@
 #include "coordinator/gateway/inference_service.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -156,6 +157,100 @@ TEST_F(InferenceServiceTest, ACancelReachesTheEngine) {
   while (reader->Read(&response)) {
   }
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(InferenceServiceTest, ADeadlineReachesTheEngine) {
+  engine_->SetAnswer({.tokens = Tokens("and so on"), .ending = FakeAnswer::Ending::kHang});
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+  const auto reader = stub_->Generate(&context, ChatRequest("Hi"));
+  v1::GenerateResponse response;
+  while (reader->Read(&response)) {
+  }
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(engine_->num_submitted() == 0 || engine_->WaitForCancels(1));
+}
+
+TEST_F(InferenceServiceTest, OnlySoManyCallsMayBeOpen) {
+  constexpr int kLimit = 1024;
+  engine_->SetAnswer({.tokens = {}, .ending = FakeAnswer::Ending::kHang});
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<v1::GenerateResponse>>> readers;
+  v1::GenerateRequest request;
+  request.mutable_tokens()->add_tokens(5);
+  for (int i = 0; i < kLimit; ++i) {
+    contexts.push_back(Context());
+    readers.push_back(stub_->Generate(contexts.back().get(), request));
+  }
+  ASSERT_TRUE(engine_->WaitForSubmissions(kLimit));
+  grpc::ChannelArguments apart;
+  apart.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto other = v1::Inference::NewStub(grpc::CreateCustomChannel(
+      fmt::format("127.0.0.1:{}", front_->port()), grpc::InsecureChannelCredentials(), apart));
+  const auto context = Context();
+  v1::GenerateResponse response;
+  const auto reader = other->Generate(context.get(), request);
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+
+  for (const auto& open : contexts) open->TryCancel();
+  ASSERT_TRUE(engine_->WaitForCancels(kLimit));
+  for (const auto& open : readers) open->Finish();
+  engine_->SetAnswer({.tokens = TokensThenEos("x")});
+  EXPECT_TRUE(Generate(request).status.ok());
+}
+
+TEST_F(InferenceServiceTest, AConnectionOverTheDescriptorLimitIsClosed) {
+  const auto full = GrpcFront::Start({.max_descriptor = 0}, {admin_.service()});
+  ASSERT_TRUE(full.ok()) << full.status();
+  switchyard::testing::HttpClient client((*full)->port());
+  EXPECT_TRUE(client.WaitForClose());
+}
+
+// A unary call as any client makes it that knows the service by its name only.
+grpc::ByteBuffer CallByName(const std::shared_ptr<grpc::Channel>& channel, const char* method,
+                            const std::string& request) {
+  grpc::GenericStub stub(channel);
+  grpc::CompletionQueue queue;
+  const auto context = Context();
+  const grpc::Slice slice(request);
+  const auto call = stub.PrepareCall(context.get(), method, &queue);
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  void* tag = nullptr;
+  bool ok = false;
+  call->StartCall(nullptr);
+  queue.Next(&tag, &ok);
+  call->WriteLast(grpc::ByteBuffer(&slice, 1), {}, nullptr);
+  queue.Next(&tag, &ok);
+  call->Read(&response, nullptr);
+  queue.Next(&tag, &ok);
+  call->Finish(&status, nullptr);
+  queue.Next(&tag, &ok);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return response;
+}
+
+std::string Bytes(const grpc::ByteBuffer& buffer) {
+  grpc::Slice slice;
+  EXPECT_TRUE(buffer.DumpToSingleSlice(&slice).ok());
+  return {reinterpret_cast<const char*>(slice.begin()), slice.size()};
+}
+
+TEST_F(InferenceServiceTest, TheStandardHealthServiceFollowsTheCluster) {
+  constexpr char kCheck[] = "/grpc.health.v1.Health/Check";
+  EXPECT_EQ(Bytes(CallByName(channel_, kCheck, "")), "\x08\x02");  // NOT_SERVING
+  front_->SetServing(true);
+  EXPECT_EQ(Bytes(CallByName(channel_, kCheck, "")), "\x08\x01");  // SERVING
+}
+
+TEST_F(InferenceServiceTest, ReflectionListsTheServices) {
+  const std::string names =
+      Bytes(CallByName(channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                       "\x3a\x01*"));  // list_services
+  EXPECT_THAT(names, HasSubstr("switchyard.v1.Inference"));
+  EXPECT_THAT(names, HasSubstr("switchyard.v1.Admin"));
+  EXPECT_THAT(names, HasSubstr("grpc.health.v1.Health"));
 }
 
 TEST_F(InferenceServiceTest, AShutdownCancelsWhatIsStillRunning) {

@@ -67,9 +67,8 @@ TEST_F(OpenAiApiTest, AnswersAChat) {
   EXPECT_EQ(answer["object"], "chat.completion");
   EXPECT_GT(answer["created"], 1'600'000'000);
   EXPECT_EQ(answer["model"], "tiny-r1");
-  EXPECT_EQ(
-      answer["choices"].dump(),
-      R"([{"index":0,"message":{"role":"assistant","content":"Hello there.","refusal":null},)"
+  EXPECT_EQ(answer["choices"].dump(),
+            R"([{"index":0,"message":{"role":"assistant","content":"Hello there.","refusal":null},)"
             R"("logprobs":null,"finish_reason":"stop"}])");
   const int num_tokens = int(TokensThenEos("Hello there.").size());
   EXPECT_EQ(answer["usage"].dump(),
@@ -93,10 +92,8 @@ TEST_F(OpenAiApiTest, StreamsAChat) {
       Stream(kChat, Body(R"(,"stream":true,"stream_options":{"include_usage":true})"));
   ASSERT_GE(chunks.size(), 4u);
   EXPECT_EQ(chunks[0]["object"], "chat.completion.chunk");
-  EXPECT_EQ(
-      chunks[0]["choices"].dump(),
-      R"([{"index":0,"delta":{"role":"assistant","content":""},)"
-            R"("logprobs":null,"finish_reason":null}])");
+  EXPECT_EQ(chunks[0]["choices"].dump(), R"([{"index":0,"delta":{"role":"assistant","content":""},)"
+                                         R"("logprobs":null,"finish_reason":null}])");
   EXPECT_TRUE(chunks[0]["usage"].is_null());
   EXPECT_EQ(JoinContent(chunks), "One two three.");
   const Json& finish = chunks[chunks.size() - 2];
@@ -247,6 +244,21 @@ TEST_F(OpenAiApiTest, RefusesWhatDoesNotFitTheContext) {
   EXPECT_EQ(error["param"], "max_tokens");
   engine_->SetAnswer({.tokens = TokensThenEos("x")});
   AskJson(kCompletions, R"({"prompt":[5,5],"max_tokens":62})", 200);
+}
+
+// A cluster's cache may hold less than the model could read.
+TEST_F(OpenAiApiTest, ASmallCacheIsTheContext) {
+  v1::StatusResponse cluster;
+  cluster.set_state(v1::CLUSTER_STATE_SERVING);
+  cluster.set_context_tokens(20);
+  engine_->SetClusterStatus(cluster);
+  engine_->SetAnswer({.tokens = TokensThenEos("x")});
+  AskJson(kCompletions, R"({"prompt":[5,5]})", 200);
+  EXPECT_EQ(engine_->last_request().max_tokens, 18);
+  const Json error = AskJson(kCompletions, R"({"prompt":[5,5],"max_tokens":19})", 400)["error"];
+  EXPECT_EQ(error["code"], "context_length_exceeded");
+  EXPECT_EQ(Json::parse(Ask(Get("/v1/models")).body)["data"][0]["max_model_len"], 20);
+  EXPECT_EQ(Json::parse(Ask(Get("/v1/models/tiny-r1")).body)["max_model_len"], 20);
 }
 
 TEST_F(OpenAiApiTest, SaysWhenToComeAgain) {

@@ -101,6 +101,24 @@ TEST_F(WeightLoaderTest, ScalesMayBePowersOfTwo) {
   EXPECT_EQ(values[4], Fp8Value(3, 1, 1) * 4);
 }
 
+TEST_F(WeightLoaderTest, EveryFloatTypeArrivesAsItsValues) {
+  WeightLoader& loader =
+      Open({F32("f32", {2, 2}, {1.5f, -2, 0.1f, 3e38f}),
+            TensorOf<uint16_t>("f16", FileDtype::kF16, {2, 2}, {0x3e00, 0xc000, 0x0001, 0x7bff}),
+            TensorOf<uint16_t>("bf16", FileDtype::kBf16, {2, 2}, {0x3fc0, 0xc000, 0x0080, 0x7f7f}),
+            TensorOf<uint16_t>("norm", FileDtype::kF16, {2}, {0x3e00, 0xc000})});
+  const auto values = [&](const char* tensor) {
+    return ValuesOf(loader, {.tensor = tensor, .rows = 2, .cols = 2});
+  };
+  EXPECT_THAT(values("f32"), ElementsAre(1.5f, -2, 0.1f, 3e38f));
+  EXPECT_THAT(values("f16"), ElementsAre(1.5f, -2, 0x1p-24f, 65504));
+  EXPECT_THAT(values("bf16"), ElementsAre(1.5f, -2, 0x1p-126f, 0x1.fep127f));
+  loader.Vector("norm", 2, &tensor_);
+  ASSERT_TRUE(loader.Run().ok());
+  const float* norm = tensor_.view.row<const float>(0);
+  EXPECT_THAT(std::vector<float>(norm, norm + 2), ElementsAre(1.5f, -2));
+}
+
 TEST_F(WeightLoaderTest, VectorsWidenAndTablesKeepTheirType) {
   WeightLoader& loader =
       Open({TensorOf<uint16_t>("norm", FileDtype::kBf16, {3}, {0x3f80, 0x4000, 0xbf80}),

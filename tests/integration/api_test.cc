@@ -1,0 +1,142 @@
+// What a client of a real cluster sees: the same text in every form, and nothing held once it left.
+#include <grpcpp/create_channel.h>
+
+#include <chrono>
+
+#include "proto/inference.grpc.pb.h"
+#include "tests/integration/cluster_fixture.h"
+#include "tests/integration/golden_prompts.h"
+#include "tests/integration/stream_set.h"
+#include "tests/testing/http_client.h"
+
+namespace switchyard::testing {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class ApiTest : public ClusterTest {
+ protected:
+  // The text of one completion, by one answer or by a stream.
+  static std::string Complete(const Cluster& cluster, const std::string& body, bool stream) {
+    StreamSet set(cluster.http_port());
+    set.Open(PostAndClose("/v1/completions", body));
+    EXPECT_TRUE(set.ReadUntilAllEnd(seconds(20))) << cluster.Log();
+    const ClientStream& answer = set.streams()[0];
+    EXPECT_EQ(answer.status(), 200) << answer.bytes;
+    if (stream) {
+      EXPECT_TRUE(answer.IsDone()) << answer.bytes;
+      return answer.Text();
+    }
+    return Json::parse(
+        answer.bytes.substr(answer.bytes.find("\r\n\r\n") + 4))["choices"][0]["text"];
+  }
+
+  static std::string Endless() {
+    return CompletionBody(ReadGoldenPrompts()[0],
+                          {{"stream", true}, {"ignore_eos", true}, {"max_tokens", 4000}});
+  }
+
+  static bool BecomesIdle(const Cluster& cluster) {
+    return WaitUntil(seconds(5), [&] {
+      const auto status = cluster.Status();
+      return status.has_value() && status->kv_blocks_free() == status->kv_blocks_total() &&
+             status->running_requests() == 0 && status->waiting_requests() == 0;
+    });
+  }
+  static bool WaitForRequests(const Cluster& cluster, int running, int waiting) {
+    return WaitUntil(seconds(10), [&] {
+      const auto status = cluster.Status();
+      return status.has_value() && status->running_requests() == running &&
+             status->waiting_requests() == waiting;
+    });
+  }
+};
+
+// The start of a character at or behind `at`.
+size_t CharacterAt(const std::string& text, size_t at) {
+  while (at < text.size() && (text[at] & 0xC0) == 0x80) ++at;
+  return at;
+}
+
+TEST_F(ApiTest, StopTextsCutTheSameTextInEveryForm) {
+  const Cluster& cluster = StartServing({.tensor_parallel = 2});
+  int num_cut = 0;
+  for (const GoldenPrompt& prompt : ReadGoldenPrompts()) {
+    const size_t begin = CharacterAt(prompt.text, prompt.text.size() / 3);
+    const size_t end = CharacterAt(prompt.text, begin + 7);  // longer than most tokens
+    if (end >= prompt.text.size() || num_cut == 16) continue;
+    ++num_cut;
+    const std::string stop = prompt.text.substr(begin, end - begin);
+    const std::string expected = prompt.text.substr(0, prompt.text.find(stop));
+    for (const bool stream : {false, true}) {
+      const std::string body =
+          CompletionBody(prompt, {{"stop", {"\x01 never \x02", stop}}, {"stream", stream}});
+      EXPECT_EQ(Complete(cluster, body, stream), expected) << prompt.id << ", stop " << stop;
+    }
+  }
+  EXPECT_EQ(num_cut, 16);
+}
+
+TEST_F(ApiTest, ClientsThatLeaveHoldNothing) {
+  const Cluster& cluster = StartServing({.more_flags = {"--max-running", "3"}});
+  HttpClient closes(cluster.http_port()), resets(cluster.http_port()), waits(cluster.http_port());
+  for (HttpClient* client : {&closes, &resets}) {
+    client->Send(Post("/v1/completions", Endless()));
+    ASSERT_TRUE(client->ReadHead().has_value());
+  }
+  HttpClient whole(cluster.http_port());
+  whole.Send(Post("/v1/completions", CompletionBody(ReadGoldenPrompts()[0],
+                                                    {{"ignore_eos", true}, {"max_tokens", 4000}})));
+  ASSERT_TRUE(WaitForRequests(cluster, 3, 0));
+  waits.Send(Post("/v1/completions", Endless()));
+  ASSERT_TRUE(WaitForRequests(cluster, 3, 1));
+
+  waits.Close();
+  EXPECT_TRUE(WaitForRequests(cluster, 3, 0));
+  closes.Close();
+  EXPECT_TRUE(WaitForRequests(cluster, 2, 0));
+  resets.Reset();
+  EXPECT_TRUE(WaitForRequests(cluster, 1, 0));
+  whole.Close();
+  EXPECT_TRUE(BecomesIdle(cluster));
+}
+
+TEST_F(ApiTest, GrpcCallsThatAreCancelledOrLateHoldNothing) {
+  const Cluster& cluster = StartServing();
+  const auto stub = v1::Inference::NewStub(
+      grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
+  v1::GenerateRequest request;
+  request.mutable_tokens()->add_tokens(5);
+  request.set_ignore_eos(true);
+  v1::GenerateResponse response;
+
+  grpc::ClientContext cancelled;
+  const auto first = stub->Generate(&cancelled, request);
+  ASSERT_TRUE(first->Read(&response));
+  cancelled.TryCancel();
+  EXPECT_TRUE(BecomesIdle(cluster));
+  first->Finish();
+
+  grpc::ClientContext late;
+  late.set_deadline(std::chrono::system_clock::now() + milliseconds(300));
+  const auto second = stub->Generate(&late, request);
+  while (second->Read(&response)) {
+  }
+  EXPECT_EQ(second->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(BecomesIdle(cluster));
+}
+
+TEST_F(ApiTest, ASmallCacheIsTheContextOfRequestsThatNameNoLimit) {
+  const Cluster& cluster = StartServing({.more_flags = {"--kv-blocks", "2"}});  // 32 tokens
+  const std::string body = R"({"prompt": [5, 6, 7], "ignore_eos": true, "stream": false})";
+  HttpClient client(cluster.http_port());
+  client.Send(Post("/v1/completions", body));
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  ASSERT_TRUE(answer.has_value());
+  ASSERT_EQ(answer->status, 200) << answer->body;
+  EXPECT_EQ(Json::parse(answer->body)["usage"]["total_tokens"], 32);
+}
+
+}  // namespace
+}  // namespace switchyard::testing
