@@ -78,12 +78,13 @@ std::string StatusTable(const v1::StatusResponse& status) {
       status.layout().data_parallel(), status.layout().tensor_parallel(), status.epoch(),
       status.running_requests(), status.waiting_requests(), status.kv_blocks_free(),
       status.kv_blocks_total(), status.tokens_per_second());
-  text += fmt::format("{:>4}  {:<20} {:>8}  {:<19} {:>10} {:>10} {:>9}\n", "rank", "host", "pid",
-                      "state", "memory", "step", "silent");
+  text += fmt::format("{:>4}  {:<20} {:>8}  {:<19} {:>10} {:>10} {:>9} {:>9}\n", "rank", "host",
+                      "pid", "state", "memory", "step", "tokens/s", "silent");
   for (const v1::WorkerStatus& worker : status.workers()) {
-    text += fmt::format("{:>4}  {:<20} {:>8}  {:<19} {:>10} {:>10} {:>6} ms\n", RankName(worker),
-                        worker.host(), worker.pid(), PhaseName(worker.progress()),
-                        FormatBytes(worker.memory_bytes()), worker.step(), worker.silent_ms());
+    text += fmt::format("{:>4}  {:<20} {:>8}  {:<19} {:>10} {:>10} {:>9.1f} {:>6} ms\n",
+                        RankName(worker), worker.host(), worker.pid(), PhaseName(worker.progress()),
+                        FormatBytes(worker.memory_bytes()), worker.step(),
+                        worker.tokens_per_second(), worker.silent_ms());
   }
   return text;
 }

@@ -18,7 +18,6 @@ constexpr int kMaxEventsInARow = 1024;  // then plans and deadlines have their t
 constexpr milliseconds kTickInterval(100);
 constexpr milliseconds kHeartbeatInterval(500);
 constexpr milliseconds kAccusationGrace(1000);
-constexpr milliseconds kRateWindow(10'000);
 // Connections of no member of the cluster, at most: some for workers that are refused, some for
 // strangers.
 constexpr size_t kMaxOutsiders = 64;
@@ -194,6 +193,8 @@ void Coordinator::OnResult(core::ConnectionId connection, const v1::StepResult& 
   absl::StatusOr<std::optional<v1::StepResult>> merged = collector_->Add(rank, result);
   if (!merged.ok()) return Fail(merged.status());
   step_of_rank_[rank] = result.step();
+  rate_of_group_[rank / options_.plan.tensor_parallel].Add(
+      result.sampled_size());  // only one rank of a group has any
   if (!merged->has_value()) return;
   const absl::StatusOr<core::StepOutcome> outcome = scheduler_->Complete(**merged);
   if (!outcome.ok()) return Fail(outcome.status());
@@ -213,7 +214,6 @@ void Coordinator::RecordStep(const v1::StepResult& result) {
 }
 
 void Coordinator::Deliver(const core::StepOutcome& outcome) {
-  num_tokens_ += static_cast<int64_t>(outcome.tokens.size());
   for (const core::RequestToken& token : outcome.tokens) {
     const auto found = listeners_.find(token.id);
     if (found != listeners_.end()) found->second->OnToken(token.output);
@@ -304,6 +304,7 @@ void Coordinator::StartServing() {
   rendezvous_.Clear();
   collector_.emplace(static_cast<int>(connection_of_rank_.size()));
   step_of_rank_.assign(connection_of_rank_.size(), 0);
+  rate_of_group_.assign(options_.plan.data_parallel, {});
   scheduler_ = std::make_unique<core::Scheduler>(
       core::SchedulerConfig::FromPlan(plan_, options_.max_waiting));
   spdlog::info("serving {}: {} x {} ranks, {} cache blocks of {} tokens in each group",
@@ -392,9 +393,17 @@ void Coordinator::PublishStatus() {
   status.set_epoch(plan_.epoch());
   status.mutable_layout()->set_data_parallel(options_.plan.data_parallel);
   status.mutable_layout()->set_tensor_parallel(options_.plan.tensor_parallel);
+  double tokens_per_second = 0;
+  for (TokenRate& rate : rate_of_group_) {
+    rate.OnTick(now);
+    tokens_per_second += rate.PerSecond();
+  }
+  status.set_tokens_per_second(tokens_per_second);
   for (v1::WorkerStatus& worker : membership_.WorkerStatuses(now)) {
     if (worker.rank() >= 0 && !step_of_rank_.empty()) {
       worker.set_step(step_of_rank_[worker.rank()]);
+      worker.set_tokens_per_second(
+          rate_of_group_[worker.rank() / options_.plan.tensor_parallel].PerSecond());
     }
     *status.add_workers() = std::move(worker);
   }
@@ -404,15 +413,6 @@ void Coordinator::PublishStatus() {
     status.set_kv_blocks_free(scheduler_->num_free_blocks());
     status.set_kv_blocks_total(scheduler_->num_blocks());
     status.set_context_tokens(scheduler_->context_tokens());
-  }
-  token_counts_.emplace_back(now, num_tokens_);
-  while (token_counts_.size() > 2 && token_counts_.front().first + kRateWindow < now) {
-    token_counts_.pop_front();
-  }
-  const auto [then, tokens_then] = token_counts_.front();
-  if (now > then) {
-    status.set_tokens_per_second(1000.0 * static_cast<double>(num_tokens_ - tokens_then) /
-                                 static_cast<double>((now - then).count()));
   }
   std::lock_guard lock(status_mutex_);
   status_ = std::move(status);

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -25,6 +24,7 @@
 #include "coordinator/fleet/rendezvous_service.h"
 #include "coordinator/fleet/step_collector.h"
 #include "coordinator/fleet/worker_service.h"
+#include "coordinator/token_rate.h"
 
 namespace switchyard {
 
@@ -145,13 +145,12 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   std::vector<core::ConnectionId> connection_of_rank_;
   std::unordered_map<core::RequestId, std::shared_ptr<core::RequestListener>> listeners_;
   std::optional<Accusation> accusation_;
-  std::optional<core::Instant> drain_until_;                    // draining
-  std::optional<core::Instant> leave_until_;                    // workers were told to leave
-  std::optional<absl::Status> end_;                             // Run returns this
-  std::deque<std::pair<core::Instant, int64_t>> token_counts_;  // generated so far, at recent ticks
-  int64_t num_tokens_ = 0;
-  std::vector<uint64_t> step_of_rank_;  // the last that it has finished
-  core::Instant step_started_{0};       // of the plan under way
+  std::optional<core::Instant> drain_until_;  // draining
+  std::optional<core::Instant> leave_until_;  // workers were told to leave
+  std::optional<absl::Status> end_;           // Run returns this
+  std::vector<TokenRate> rate_of_group_;      // by attention group
+  std::vector<uint64_t> step_of_rank_;        // the last that it has finished
+  core::Instant step_started_{0};             // of the plan under way
   core::Instant next_heartbeat_{0};
   std::function<void(const StepRecord&)> step_observer_;  // may be empty
   std::optional<std::chrono::steady_clock::time_point>
