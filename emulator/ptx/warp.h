@@ -1,0 +1,125 @@
+// A warp: 32 lanes with registers and a pc each, and the loop that runs them. The lanes at the
+// lowest pc run together until they meet others or part; a lane that must wait for others of its
+// warp stays at its instruction (Step::kRetry), a lane that waits at a barrier is parked.
+//
+// Owner: the block. Thread: the gang's.
+#ifndef SWITCHYARD_EMULATOR_PTX_WARP_H_
+#define SWITCHYARD_EMULATOR_PTX_WARP_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "emulator/ptx/async_queue.h"
+#include "emulator/ptx/fault.h"
+#include "emulator/ptx/observer.h"
+#include "emulator/ptx/op.h"
+
+namespace emu {
+
+class Kernel;
+
+// Why a warp's turn ended without anything done, for the scheduler.
+enum class PollKind : uint8_t {
+  kNone,
+  kGang,    // only warps of its gang, or asynchronous operations, can change what it waits for
+  kGlobal,  // so may other blocks, kernels and processes
+};
+
+class Warp {
+ public:
+  void Start(Block* block, uint32_t index, std::byte* registers, std::byte* local, LaneMask lanes);
+
+  Block& block() const { return *block_; }
+  const Kernel& kernel() const { return *kernel_; }
+  uint32_t index() const { return index_; }    // in the block
+  LaneMask full() const { return full_; }      // lanes that ever were
+  LaneMask live() const { return live_; }      // not exited
+  LaneMask parked() const { return parked_; }  // waiting at a barrier
+  bool runnable() const { return (live_ & ~parked_) != 0; }
+
+  // The lanes of a register; T is uint32_t, int32_t, float (32-bit slots) or a 64-bit type.
+  template <class T>
+  T* Lanes(int32_t slot) const {
+    return reinterpret_cast<T*>(registers_ + slot);
+  }
+  LaneMask& Predicate(int32_t slot) const {
+    return *reinterpret_cast<LaneMask*>(registers_ + slot);
+  }
+
+  // --- for instructions ---
+  void set_jump_target(uint32_t pc) { jump_target_ = pc; }
+  uint32_t jump_target() const { return jump_target_; }
+  void set_pc(int lane, uint32_t pc) { pc_[lane] = pc; }
+  uint32_t pc(int lane) const { return pc_[lane]; }
+  // Ends lanes; the instruction returns Step::kReselect.
+  void Exit(LaneMask lanes);
+  // Parks lanes at the executing instruction; Unpark lets them go on behind it.
+  void Park(LaneMask lanes);
+  void Unpark(LaneMask lanes);
+  // Whether a .sync instruction with this member mask may run for `active`: true when all members
+  // are there; false: return Step::kRetry. Throws Fault if the mask names exited lanes or if an
+  // active lane is not in it.
+  bool MembersPresent(LaneMask active, LaneMask members) const;
+  // The same for .aligned instructions: all live lanes.
+  bool AllPresent(LaneMask active) const { return active == live_; }
+  // The value of a 32-bit register that must be the same in all active lanes.
+  uint32_t Uniform32(int32_t slot, LaneMask active, const char* what) const;
+  // Tells the scheduler that a poll failed (or may have): with Step::kYield the turn ends.
+  void Polled(PollKind kind);
+  void PollSucceeded() { poll_ = PollKind::kNone; }
+  // Something happened that others may wait for.
+  void Progress();
+
+  // Memory. Each checks bounds and throws Fault.
+  // A shared (or cluster-shared) address -> host pointer; *owner and *offset may be null.
+  std::byte* SharedPointer(uint32_t address, uint32_t bytes, int lane,
+                           const Block** owner = nullptr, uint32_t* offset = nullptr) const;
+  Location SharedLocation(uint32_t address, uint32_t bytes, int lane) const;
+  // A generic address -> host pointer; shared, local and parameter windows included.
+  std::byte* GenericPointer(uint64_t address, uint32_t bytes, int lane) const;
+  // The value of an address operand, from a 32- or 64-bit slot.
+  uint64_t Address(int32_t slot, bool wide, int lane) const {
+    return wide ? Lanes<uint64_t>(slot)[lane] : Lanes<uint32_t>(slot)[lane];
+  }
+
+  std::byte* local(int lane) const { return local_ + size_t{local_stride_} * lane; }
+
+  AsyncGroups& copy_groups(int lane) { return groups_[lane].copy; }  // cp.async
+  AsyncGroups& bulk_groups(int lane) { return groups_[lane].bulk; }  // cp.async.bulk, .bulk_group
+
+  // --- for the scheduler ---
+  // Runs up to `budget` instructions; returns when the warp has ended, cannot go on, or yielded.
+  void Run(uint32_t budget);
+  // Whether nothing this warp waits for can have changed since it last looked.
+  bool Stalled() const;
+  PollKind poll() const { return poll_; }
+  std::string Where(int lane) const;  // for reports: block, thread, line and text
+
+ private:
+  friend class WarpRunner;
+  struct Groups {
+    AsyncGroups copy, bulk;
+  };
+
+  std::byte* registers_ = nullptr;
+  std::array<uint32_t, kWarpSize> pc_ = {};
+  LaneMask live_ = 0;
+  LaneMask parked_ = 0;
+  LaneMask full_ = 0;
+  uint32_t jump_target_ = 0;
+  PollKind poll_ = PollKind::kNone;
+  uint64_t stalled_at_ = 0;  // the gang's progress when a poll failed or an op was to be retried
+  Block* block_ = nullptr;
+  const Kernel* kernel_ = nullptr;
+  uint32_t index_ = 0;
+  std::byte* local_ = nullptr;
+  uint32_t local_stride_ = 0;
+  std::vector<Groups> groups_;  // by lane; empty until used
+};
+
+}  // namespace emu
+
+#endif  // SWITCHYARD_EMULATOR_PTX_WARP_H_
