@@ -150,8 +150,7 @@ Step ExecuteWait(Warp& warp, const Op& op, LaneMask active) {
     warp.PollSucceeded();
     return Step::kNext;
   }
-  warp.Polled(PollKind::kGang);
-  return Step::kYield;
+  return warp.Polled(PollKind::kGang);
 }
 
 Step ExecutePendingCount(Warp& warp, const Op& op, LaneMask active) {

@@ -142,8 +142,6 @@ Step ExecuteWgmma(Warp& warp, const Op& op, LaneMask active) {
   } else {
     part->a_descriptor = UniformDescriptor(warp, extra.a_descriptor);
   }
-  Observer* observer = warp.block().observer();
-  if (observer != nullptr) part->id = observer->OnAsyncIssue(warp, active, AsyncKind::kWgmma);
   warp.block().WarpgroupOf(warp).Issue(std::move(part));
   return Step::kNext;
 }
