@@ -61,6 +61,7 @@ class Block {
   std::vector<Warp>& warps() { return warps_; }
   int live_warps() const { return live_warps_; }
   void WarpExited(Warp& warp);
+  void LanesExited();
   Barriers& barriers() { return barriers_; }
   // Of the four warps that `warp` belongs to. Throws Fault if the block ends within it.
   Warpgroup& WarpgroupOf(const Warp& warp);

@@ -67,7 +67,8 @@ enum class SpecialRegister : uint8_t {
 struct Splat {
   int32_t slot = 0;
   uint64_t bits = 0;
-  bool wide = false;  // a 64-bit register
+  bool wide = false;            // a 64-bit register
+  bool in_param_block = false;  // `bits` is an offset in the launch's parameters
 };
 
 struct SpecialSlot {
@@ -75,8 +76,11 @@ struct SpecialSlot {
   SpecialRegister which = SpecialRegister::kTidX;
 };
 
-// A device function whose code stands in this kernel's `ops`.
-struct Function;
+// A register that is zero in all lanes at the start.
+struct Scratch {
+  int32_t slot = 0;
+  uint32_t bytes = 0;
+};
 
 class Kernel {
  public:
@@ -99,11 +103,12 @@ class Kernel {
   uint32_t register_bytes() const { return register_bytes_; }  // per warp
   std::span<const Splat> splats() const { return splats_; }
   std::span<const SpecialSlot> specials() const { return specials_; }
+  std::span<const Scratch> scratch() const { return scratch_; }
   const std::vector<std::string>& mnemonics() const { return mnemonics_; }
   std::string_view LineText(uint32_t line) const;  // of the module's text, trimmed
 
  private:
-  friend class KernelBuilder;
+  friend class KernelBinder;
 
   std::string name_;
   std::vector<Param> params_;
@@ -118,6 +123,7 @@ class Kernel {
   uint32_t register_bytes_ = 0;
   std::vector<Splat> splats_;
   std::vector<SpecialSlot> specials_;
+  std::vector<Scratch> scratch_;
   std::vector<std::unique_ptr<OpExtra>> extras_;
   std::vector<std::string> mnemonics_;
   std::string_view text_;  // the module's

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "emulator/ptx/instruction.h"
 #include "emulator/ptx/observer.h"
@@ -46,6 +47,14 @@ class KernelBuilder {
   virtual AddressSlot Address(const Operand& operand, MemorySpace space) = 0;
   // Bits of a register by name: 1, 32, 64, 128; 0 if the operand is none.
   virtual uint32_t RegisterBits(const Operand& operand) = 0;
+  // The op that a label stands at.
+  virtual int64_t Label(const ParsedInstruction& instruction, std::string_view name) = 0;
+  // The ops of a .branchtargets list.
+  virtual std::vector<int64_t> Targets(const ParsedInstruction& instruction,
+                                       std::string_view name) = 0;
+  // Whether `operand` is a kernel's parameter, read with ld.param; its offset in the parameter
+  // block.
+  virtual bool KernelParam(const Operand& operand, int64_t* offset) = 0;
   // A fresh register for a family's own use, zero in all lanes at the start.
   virtual int32_t Scratch(uint32_t bits) = 0;
   // An integer that the encoding fixes (a wait_group's count, a shape).

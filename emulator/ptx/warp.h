@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "emulator/ptx/async_queue.h"
@@ -54,6 +56,7 @@ class Warp {
   uint32_t jump_target() const { return jump_target_; }
   void set_pc(int lane, uint32_t pc) { pc_[lane] = pc; }
   uint32_t pc(int lane) const { return pc_[lane]; }
+  uint32_t current_pc() const { return current_pc_; }  // of the executing instruction
   // Ends lanes; the instruction returns Step::kReselect.
   void Exit(LaneMask lanes);
   // Parks lanes at the executing instruction; Unpark lets them go on behind it.
@@ -67,9 +70,10 @@ class Warp {
   bool AllPresent(LaneMask active) const { return active == live_; }
   // The value of a 32-bit register that must be the same in all active lanes.
   uint32_t Uniform32(int32_t slot, LaneMask active, const char* what) const;
-  // Tells the scheduler that a poll failed (or may have): with Step::kYield the turn ends.
-  void Polled(PollKind kind);
-  void PollSucceeded() { poll_ = PollKind::kNone; }
+  // Tells the scheduler that a poll failed, or may have. What the instruction returns: kYield if it
+  // polled last time too, so that the warp does not spin through its turn.
+  Step Polled(PollKind kind);
+  void PollSucceeded();
   // Something happened that others may wait for.
   void Progress();
 
@@ -87,22 +91,52 @@ class Warp {
 
   std::byte* local(int lane) const { return local_ + size_t{local_stride_} * lane; }
 
-  AsyncGroups& copy_groups(int lane) { return groups_[lane].copy; }  // cp.async
-  AsyncGroups& bulk_groups(int lane) { return groups_[lane].bulk; }  // cp.async.bulk, .bulk_group
+  // cp.async, and cp.async.bulk's .bulk_group.
+  AsyncGroups& copy_groups(int lane) { return GroupsOf(lane).copy; }
+  AsyncGroups& bulk_groups(int lane) { return GroupsOf(lane).bulk; }
+
+  // barrier.cluster: lanes that arrived in this phase, and lanes whose phase has ended.
+  LaneMask cluster_arrived() const { return cluster_arrived_; }
+  void set_cluster_arrived(LaneMask lanes) { cluster_arrived_ = lanes; }
+  LaneMask cluster_passed() const { return cluster_passed_; }
+  void ClusterPhaseEnded() { cluster_passed_ |= std::exchange(cluster_arrived_, 0); }
+  void ClusterWaited(LaneMask lanes) { cluster_passed_ &= ~lanes; }
+
+  // Calls of device functions: where each lane goes on when it returns.
+  std::vector<uint32_t>& call_stack(int lane) { return call_stacks_[lane]; }
 
   // --- for the scheduler ---
   // Runs up to `budget` instructions; returns when the warp has ended, cannot go on, or yielded.
-  void Run(uint32_t budget);
+  // counts: how often each op ran; may be null.
+  void Run(uint32_t budget, Observer::OpCount* counts);
   // Whether nothing this warp waits for can have changed since it last looked.
   bool Stalled() const;
   PollKind poll() const { return poll_; }
-  std::string Where(int lane) const;  // for reports: block, thread, line and text
+  // For reports: block, thread, line and text.
+  std::string Where(int lane) const;
+  std::string DescribeWaiting() const;  // one line for each place where lanes of this warp stand
 
  private:
-  friend class WarpRunner;
   struct Groups {
     AsyncGroups copy, bulk;
   };
+  // Lanes that run next, together.
+  struct Group {
+    LaneMask lanes = 0;
+    uint32_t pc = 0;
+    uint32_t stop = 0;  // the lowest pc above, where other lanes stand
+  };
+  Group Select(LaneMask ready) const;
+  void RunLanes(int64_t budget, Observer::OpCount* counts);
+  void SetPc(LaneMask lanes, uint32_t pc) {
+    for (int lane = 0; lane < kWarpSize; ++lane) {
+      if (lanes >> lane & 1) pc_[lane] = pc;
+    }
+  }
+  Groups& GroupsOf(int lane) {
+    if (groups_.empty()) groups_.resize(kWarpSize);
+    return groups_[lane];
+  }
 
   std::byte* registers_ = nullptr;
   std::array<uint32_t, kWarpSize> pc_ = {};
@@ -111,6 +145,12 @@ class Warp {
   LaneMask full_ = 0;
   uint32_t jump_target_ = 0;
   PollKind poll_ = PollKind::kNone;
+  uint32_t current_pc_ = 0;
+  LaneMask current_lanes_ = 0;
+  uint32_t last_poll_pc_ = 0;
+  uint32_t since_poll_ = 0;  // instructions
+  LaneMask cluster_arrived_ = 0;
+  LaneMask cluster_passed_ = 0;
   uint64_t stalled_at_ = 0;  // the gang's progress when a poll failed or an op was to be retried
   Block* block_ = nullptr;
   const Kernel* kernel_ = nullptr;
@@ -118,6 +158,7 @@ class Warp {
   std::byte* local_ = nullptr;
   uint32_t local_stride_ = 0;
   std::vector<Groups> groups_;  // by lane; empty until used
+  std::array<std::vector<uint32_t>, kWarpSize> call_stacks_;
 };
 
 }  // namespace emu
