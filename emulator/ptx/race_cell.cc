@@ -33,11 +33,12 @@ bool WriteOrdered(const RaceCell& cell, const RaceActor& actor, uint8_t flags, b
   uint32_t seen;
   uint32_t fenced = 0;
   if (own_domain && cell.write_index == actor.index) {
-    seen = cell.write_epoch;
+    seen = actor.epoch;  // a copy that is performed late is not after what its thread did since
     fenced = actor.fenced;
   } else if (own_domain && actor.copy_index != 0 && cell.write_index == actor.copy_index) {
-    seen = actor.copies_done;
-    fenced = actor.copies_fenced;
+    // It has waited for its copies itself, or learnt of their end through an mbarrier.
+    seen = std::max(actor.copies_done, actor.clock->seen(cell.write_index));
+    fenced = std::max(actor.copies_fenced, actor.clock->fenced(cell.write_index));
   } else {
     seen = Seen(actor, cell.write_domain, cell.write_index);
     if (crosses) fenced = Fenced(actor, cell.write_domain, cell.write_index);
@@ -51,7 +52,8 @@ bool WriteOrdered(const RaceCell& cell, const RaceActor& actor, uint8_t flags, b
 int UnorderedReader(const RaceCell::Readers& readers, const RaceActor& actor) {
   const uint32_t base = uint32_t{readers.warp} * 32;
   uint32_t lanes = readers.lanes;
-  if (readers.domain == actor.domain && actor.index / 32 == readers.warp) {
+  if (readers.domain == actor.domain && actor.index / 32 == readers.warp &&
+      readers.epoch <= actor.epoch) {
     lanes &= ~(1u << actor.index % 32);
   }
   const Clock* clock =
@@ -134,7 +136,8 @@ bool RaceCells::Check(const Page& page, const RaceCell& cell, const RaceActor& a
                       RaceConflict* conflict) const {
   const bool atomic = (flags & kRaceAtomic) != 0;
   if (cell.write_domain == 0) {
-    if (!first_read_ok_ && (!(flags & kRaceWrite) || (flags & kRaceModify))) {
+    if (!first_read_ok_ && !(flags & kRaceAsync) &&
+        (!(flags & kRaceWrite) || (flags & kRaceModify))) {
       conflict->uninitialised = true;
       return false;
     }

@@ -29,11 +29,13 @@ using RaceSyncLocations = std::unordered_map<uint64_t, RaceSyncLocation>;
 class RaceDetector {
  public:
   struct Config {
-    bool uses_copies = true;  // the kernel has cp.async
+    bool uses_copies = true;      // the kernel has cp.async
+    uint32_t global_readers = 4;  // kept per cell of global memory (RaceCells)
     // The text of a PTX line.
     std::function<std::string(uint32_t line)> line_text = [](uint32_t) { return std::string(); };
   };
-  explicit RaceDetector(Config config) : config_(std::move(config)) {}
+  explicit RaceDetector(Config config)
+      : config_(std::move(config)), global_cells_(/*first_read_ok=*/true, config_.global_readers) {}
 
   const Config& config() const { return config_; }
   RaceCells& global_cells() { return global_cells_; }
@@ -41,7 +43,7 @@ class RaceDetector {
 
  private:
   Config config_;
-  RaceCells global_cells_{/*first_read_ok=*/true, /*max_readers=*/4};
+  RaceCells global_cells_;
   RaceSyncLocations global_sync_;
 };
 
