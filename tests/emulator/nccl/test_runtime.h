@@ -1,0 +1,47 @@
+// The few functions of a CUDA runtime that the NCCL stand-in calls, for tests of it alone: streams
+// are threads with a queue, devices are numbers, memory is host memory. A stream can record what is
+// enqueued and run it again, as a graph does.
+#ifndef SWITCHYARD_TESTS_EMULATOR_NCCL_TEST_RUNTIME_H_
+#define SWITCHYARD_TESTS_EMULATOR_NCCL_TEST_RUNTIME_H_
+
+#include <cuda_runtime_api.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+struct CUstream_st {
+ public:
+  CUstream_st();
+  ~CUstream_st();  // after all that was enqueued
+
+  void Enqueue(std::function<void()> run);
+  uint64_t enqueued();
+  void WaitFor(uint64_t position);
+  void Synchronize() { WaitFor(enqueued()); }
+
+  // From here on what is enqueued is kept instead of run, until EndCapture.
+  void BeginCapture();
+  std::vector<std::function<void()>> EndCapture();
+  bool capturing();
+
+ private:
+  void Loop();
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> queue_;
+  std::vector<std::function<void()>> captured_;
+  bool capturing_ = false;
+  bool ends_ = false;
+  uint64_t enqueued_ = 0;
+  uint64_t done_ = 0;
+  std::thread thread_;
+};
+
+#endif  // SWITCHYARD_TESTS_EMULATOR_NCCL_TEST_RUNTIME_H_
