@@ -1,6 +1,6 @@
-// The mbarrier object: eight bytes of shared memory that count arrivals and bytes. A phase ends when
-// no arrival is pending and the transaction count is zero; the next one begins at once with the
-// expected count.
+// The mbarrier object: eight bytes of shared memory that count arrivals and bytes. A phase ends
+// when no arrival is pending and the transaction count is zero; the next one begins at once with
+// the expected count.
 //
 //   bits 0-19  expected count    20-39  pending count    40-60  transaction count (signed)
 //   bit 61     parity of the current phase               62-63  01: the object is valid

@@ -44,9 +44,9 @@ void ForEachLane(Warp& warp, const Op& op, LaneMask active, Action action) {
       action(lane, piece);
     } catch (const Fault& fault) {
       if (fault.lane() >= 0) throw;
-      throw Fault(fault.kind(), lane,
-                  fault.message() + " (the object at shared offset " +
-                      std::to_string(piece.offset) + ")");
+      throw Fault(
+          fault.kind(), lane,
+          fault.message() + " (the object at shared offset " + std::to_string(piece.offset) + ")");
     }
   }
 }
@@ -108,8 +108,7 @@ Step ExecuteArrive(Warp& warp, const Op& op, LaneMask active) {
 
 Step ExecuteExpect(Warp& warp, const Op& op, LaneMask active) {
   ForEachLane(warp, op, active, [&](int lane, const SharedPiece& piece) {
-    const bool ended =
-        Mbarrier(piece.pointer).ExpectTransactions(Value(warp, op, lane, 0));
+    const bool ended = Mbarrier(piece.pointer).ExpectTransactions(Value(warp, op, lane, 0));
     AfterPhase(warp, piece, ended);
   });
   return Step::kNext;
@@ -117,8 +116,7 @@ Step ExecuteExpect(Warp& warp, const Op& op, LaneMask active) {
 
 Step ExecuteComplete(Warp& warp, const Op& op, LaneMask active) {
   ForEachLane(warp, op, active, [&](int lane, const SharedPiece& piece) {
-    const bool ended =
-        Mbarrier(piece.pointer).CompleteTransactions(Value(warp, op, lane, 0));
+    const bool ended = Mbarrier(piece.pointer).CompleteTransactions(Value(warp, op, lane, 0));
     AfterPhase(warp, piece, ended);
   });
   return Step::kNext;

@@ -1,5 +1,6 @@
-// The number formats that tensor cores multiply: their fields, and exact conversion to and from FP32.
-// Every value of every format here is an FP32 value, so the rest of the engine computes on floats.
+// The number formats that tensor cores multiply: their fields, and exact conversion to and from
+// FP32. Every value of every format here is an FP32 value, so the rest of the engine computes on
+// floats.
 //
 // Owner: none, pure functions. Thread: any. Units: bits.
 #ifndef SWITCHYARD_EMULATOR_PTX_NUMERICS_FORMAT_H_
@@ -15,19 +16,24 @@ namespace emu {
 enum class Format : uint8_t { kE4m3, kE5m2, kF16, kBf16, kTf32 };
 
 struct FormatTraits {
-  uint8_t bytes;           // in memory and in registers; tf32 takes a whole 32-bit word
-  uint8_t mantissa_bits;   // stored fraction bits
-  int16_t min_exponent;    // of normal numbers and, not renormalised, of subnormal ones
-  std::string_view suffix; // as PTX spells it
+  uint8_t bytes;            // in memory and in registers; tf32 takes a whole 32-bit word
+  uint8_t mantissa_bits;    // stored fraction bits
+  int16_t min_exponent;     // of normal numbers and, not renormalised, of subnormal ones
+  std::string_view suffix;  // as PTX spells it
 };
 
 constexpr FormatTraits TraitsOf(Format format) {
   switch (format) {
-    case Format::kE4m3: return {1, 3, -6, "e4m3"};
-    case Format::kE5m2: return {1, 2, -14, "e5m2"};
-    case Format::kF16: return {2, 10, -14, "f16"};
-    case Format::kBf16: return {2, 7, -126, "bf16"};
-    case Format::kTf32: return {4, 10, -126, "tf32"};
+    case Format::kE4m3:
+      return {1, 3, -6, "e4m3"};
+    case Format::kE5m2:
+      return {1, 2, -14, "e5m2"};
+    case Format::kF16:
+      return {2, 10, -14, "f16"};
+    case Format::kBf16:
+      return {2, 7, -126, "bf16"};
+    case Format::kTf32:
+      return {4, 10, -126, "tf32"};
   }
   return {};
 }

@@ -13,8 +13,6 @@ namespace {
 constexpr int kHalfStride = kMacLanes;
 constexpr int kAStride = 2 * kMacLanes;
 
-using MacFunction = void (*)(const WarpMac&);
-
 void MacPortable(const WarpMac& mac) {
   for (int c8 = 0; c8 < mac.n / 8; ++c8) {
     for (int r = 0; r < 4; ++r) {
@@ -100,14 +98,6 @@ void MacAvx512(const WarpMac& mac) {
 
 #endif  // defined(__x86_64__)
 
-MacFunction ChooseMac() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return MacAvx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return MacAvx2;
-#endif
-  return MacPortable;
-}
-
 bool AllFinite(const float* values, int count) {
   return std::all_of(values, values + count, [](float v) { return std::isfinite(v); });
 }
@@ -150,8 +140,17 @@ void MacSpecial(const StepRules& rules, const WarpMac& mac, const PlainOperands&
 
 }  // namespace
 
+std::vector<MacFunction> MacFastVariants() {
+  std::vector<MacFunction> variants = {MacPortable};
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) variants.push_back(MacAvx2);
+  if (__builtin_cpu_supports("avx512f")) variants.push_back(MacAvx512);
+#endif
+  return variants;
+}
+
 void MacFast(const WarpMac& mac) {
-  static const MacFunction function = ChooseMac();
+  static const MacFunction function = MacFastVariants().back();
   function(mac);
 }
 

@@ -1,6 +1,6 @@
-// d += a * b for one warp's 16 rows, in the layout that mma.sync and wgmma give the accumulator: the
-// lanes of a register hold four neighbouring column pairs of eight rows. Computing on registers in
-// place costs no shuffling of accumulators.
+// d += a * b for one warp's 16 rows, in the layout that mma.sync and wgmma give the accumulator:
+// the lanes of a register hold four neighbouring column pairs of eight rows. Computing on registers
+// in place costs no shuffling of accumulators.
 //
 //   row(half, lane)          = 8 half + lane / 4                     half 0, 1
 //   column(c8, lane, parity) = 8 c8 + 2 (lane % 4) + parity          parity 0, 1
@@ -8,6 +8,8 @@
 // Owner: none, pure functions. Thread: any, each on its own accumulators.
 #ifndef SWITCHYARD_EMULATOR_PTX_NUMERICS_MAC_H_
 #define SWITCHYARD_EMULATOR_PTX_NUMERICS_MAC_H_
+
+#include <vector>
 
 #include "emulator/ptx/numerics_step.h"
 
@@ -27,11 +29,17 @@ struct WarpMac {
 };
 
 // Where B[k][column] is in WarpMac::b.
-constexpr int MacColumn(int column) { return (column & ~7) | (column & 1) << 2 | (column & 7) >> 1; }
+constexpr int MacColumn(int column) {
+  return (column & ~7) | (column & 1) << 2 | (column & 7) >> 1;
+}
 
 // FP32 accumulation in the order of k. The products are exact in FP32 (two significands of at most
 // 11 bits), so the result does not depend on the machine's vector width or its fused multiply-add.
 void MacFast(const WarpMac& mac);
+
+// The implementations of MacFast that this machine can run, for tests: all give the same bits.
+using MacFunction = void (*)(const WarpMac& mac);
+std::vector<MacFunction> MacFastVariants();
 
 // As the hardware computes (numerics_step.h), in steps of rules.group products in the order of k.
 // REQUIRES: a and b are values of the formats that the rules are of.

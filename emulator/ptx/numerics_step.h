@@ -25,9 +25,9 @@
 namespace emu {
 
 struct StepRules {
-  int group;          // products added in one step; longer sums are chains of steps
-  int fraction_bits;  // F: of an aligned term, relative to the largest exponent
-  int result_bits;    // fraction bits of a normalised result
+  int group;           // products added in one step; longer sums are chains of steps
+  int fraction_bits;   // F: of an aligned term, relative to the largest exponent
+  int result_bits;     // fraction bits of a normalised result
   int a_min_exponent;  // below it a value of a is subnormal
   int b_min_exponent;
 };

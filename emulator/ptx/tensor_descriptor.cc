@@ -4,8 +4,8 @@ namespace emu {
 namespace {
 
 constexpr uint64_t kFieldMask = 0x3fff;
-constexpr uint64_t kKnownBits = kFieldMask | kFieldMask << 16 | kFieldMask << 32 |
-                                uint64_t{7} << 49 | uint64_t{3} << 62;
+constexpr uint64_t kKnownBits =
+    kFieldMask | kFieldMask << 16 | kFieldMask << 32 | uint64_t{7} << 49 | uint64_t{3} << 62;
 constexpr uint32_t kRowBytes[4] = {16, 128, 64, 32};
 
 uint32_t Field(uint64_t bits, int shift) {

@@ -7,9 +7,9 @@
 //
 // Swizzling is a function of address bits: the chunk number within a row of the pattern (bits 4-6,
 // 4-5 or 4) is XORed with the bits from 7 on, as TMA writes it. K-major operands have rows along K
-// as wide as the swizzle; SBO steps groups of 8 rows, and LBO the two chunks of K without a swizzle.
-// MN-major operands (16-bit formats) have rows along M or N: swizzled, LBO steps from row to row
-// block and SBO groups of 8 in K; without a swizzle the two trade places.
+// as wide as the swizzle; SBO steps groups of 8 rows, and LBO the two chunks of K without a
+// swizzle. MN-major operands (16-bit formats) have rows along M or N: swizzled, LBO steps from row
+// to row block and SBO groups of 8 in K; without a swizzle the two trade places.
 //
 // Owner: none, pure functions. Thread: any. Units: bytes; addresses are offsets in the block's
 // shared memory.

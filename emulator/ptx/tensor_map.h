@@ -1,8 +1,9 @@
-// The 128-byte tensor map that TMA instructions take: a tensor of 1 to 5 dimensions in global memory
-// and the box of it that one instruction copies. The layout is ours; programs treat it as opaque.
+// The 128-byte tensor map that TMA instructions take: a tensor of 1 to 5 dimensions in global
+// memory and the box of it that one instruction copies. The layout is ours; programs treat it as
+// opaque.
 //
-// EncodeTiled has the argument rules of the driver's cuTensorMapEncodeTiled for Hopper, so that what
-// fails there fails here. The enumerators have the values of the driver's.
+// EncodeTiled has the argument rules of the driver's cuTensorMapEncodeTiled for Hopper, so that
+// what fails there fails here. The enumerators have the values of the driver's.
 //
 // Owner: the program, in host, parameter, constant or global memory. Thread: any; immutable.
 #ifndef SWITCHYARD_EMULATOR_PTX_TENSOR_MAP_H_
@@ -17,7 +18,19 @@ namespace emu {
 constexpr uint32_t kMaxTensorRank = 5;
 
 enum class TensorType : uint8_t {
-  kU8, kU16, kU32, kS32, kU64, kS64, kF16, kF32, kF64, kBf16, kF32Ftz, kTf32, kTf32Ftz,
+  kU8,
+  kU16,
+  kU32,
+  kS32,
+  kU64,
+  kS64,
+  kF16,
+  kF32,
+  kF64,
+  kBf16,
+  kF32Ftz,
+  kTf32,
+  kTf32Ftz,
 };
 enum class TensorInterleave : uint8_t { kNone, k16B, k32B };
 enum class TensorSwizzle : uint8_t { kNone, k32B, k64B, k128B };
@@ -31,7 +44,7 @@ bool IsFloatTensorType(TensorType type);
 struct alignas(64) TensorMap {
   uint64_t magic = 0;  // kTensorMapMagic once encoded
   uint64_t address = 0;
-  uint64_t strides[kMaxTensorRank - 1] = {};  // bytes, of dimensions 1 to rank - 1
+  uint64_t strides[kMaxTensorRank - 1] = {};    // bytes, of dimensions 1 to rank - 1
   uint64_t dims_less_one[kMaxTensorRank] = {};  // a dimension may have 2^32 elements
   uint16_t box[kMaxTensorRank] = {};
   uint8_t element_strides[kMaxTensorRank] = {};

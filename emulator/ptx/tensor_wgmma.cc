@@ -69,8 +69,8 @@ std::string ListOperand(uint64_t descriptor, bool mn_major, int rows, int k, uin
   if (!wrong.empty()) return wrong;
   const size_t first = offsets->size();
   ListChunks(DecodeDescriptor(descriptor), mn_major, rows, k, offsets);
-  const uint32_t last = *std::max_element(offsets->begin() + static_cast<ptrdiff_t>(first),
-                                          offsets->end());
+  const uint32_t last =
+      *std::max_element(offsets->begin() + static_cast<ptrdiff_t>(first), offsets->end());
   if (last + kChunkBytes > shared_bytes) {
     return "a matrix descriptor reaches byte " + std::to_string(last + kChunkBytes) +
            " of shared memory, which has " + std::to_string(shared_bytes);
@@ -85,8 +85,8 @@ void ListChunks(const MatrixDescriptor& descriptor, bool mn_major, int rows, int
   if (mn_major) {
     for (int depth = 0; depth < k; ++depth) {
       for (int mn8 = 0; mn8 < rows / 8; ++mn8) {
-        offsets->push_back(MnMajorChunk(descriptor, static_cast<uint32_t>(mn8),
-                                        static_cast<uint32_t>(depth)));
+        offsets->push_back(
+            MnMajorChunk(descriptor, static_cast<uint32_t>(mn8), static_cast<uint32_t>(depth)));
       }
     }
     return;
@@ -110,12 +110,10 @@ std::string ListOperands(const WgmmaShape& shape, const WgmmaOperands& operands,
 }
 
 void RunWgmma(const WgmmaShape& shape, const WgmmaOperands& operands, const std::byte* shared,
-              std::span<const uint32_t> chunks,
-              const std::array<float* const*, kWgmmaWarps>& d) {
+              std::span<const uint32_t> chunks, const std::array<float* const*, kWgmmaWarps>& d) {
   static thread_local PackedA a;
   static thread_local PackedB b;
-  const size_t a_chunks =
-      shape.a_in_registers ? 0 : NumChunks(shape.a_mn_major, kWgmmaM, shape.k);
+  const size_t a_chunks = shape.a_in_registers ? 0 : NumChunks(shape.a_mn_major, kWgmmaM, shape.k);
   PackSharedB(shape, shared, chunks.data() + a_chunks, &b);
   for (int warp = 0; warp < kWgmmaWarps; ++warp) {
     if (shape.a_in_registers) {

@@ -1,5 +1,5 @@
-// One wgmma.mma_async of a warpgroup: D[64, n] (+)= A[64, k] B[k, n], A out of shared memory (SS) or
-// out of registers (RS), B always out of shared memory.
+// One wgmma.mma_async of a warpgroup: D[64, n] (+)= A[64, k] B[k, n], A out of shared memory (SS)
+// or out of registers (RS), B always out of shared memory.
 //
 // Pure functions over a block's shared memory and the four warps' registers. Thread: any.
 #ifndef SWITCHYARD_EMULATOR_PTX_TENSOR_WGMMA_H_
@@ -27,11 +27,11 @@ struct WgmmaShape {
   Format b_format = Format::kBf16;
   StepRules rules = {};
   int n = 0;
-  int k = 0;             // 32 bytes: 8, 16 or 32 elements
+  int k = 0;  // 32 bytes: 8, 16 or 32 elements
   bool a_in_registers = false;
   bool a_mn_major = false;  // 16-bit formats only
   bool b_mn_major = false;
-  float scale = 1;          // 1 or -1: imm-scale-a * imm-scale-b
+  float scale = 1;  // 1 or -1: imm-scale-a * imm-scale-b
 };
 
 struct WgmmaOperands {
@@ -55,8 +55,7 @@ std::string ListOperands(const WgmmaShape& shape, const WgmmaOperands& operands,
 
 // d[warp][register] are 32 lanes each; n / 2 registers. `chunks` is what ListOperands listed.
 void RunWgmma(const WgmmaShape& shape, const WgmmaOperands& operands, const std::byte* shared,
-              std::span<const uint32_t> chunks,
-              const std::array<float* const*, kWgmmaWarps>& d);
+              std::span<const uint32_t> chunks, const std::array<float* const*, kWgmmaWarps>& d);
 
 }  // namespace emu
 

@@ -19,7 +19,7 @@ namespace {
 
 struct WgmmaExtra : OpExtra {
   WgmmaShape shape;
-  std::vector<int32_t> d;       // n / 2 slots
+  std::vector<int32_t> d;                                           // n / 2 slots
   std::array<int32_t, 4> a = {kNoSlot, kNoSlot, kNoSlot, kNoSlot};  // RS
   int32_t a_descriptor = kNoSlot;                                   // SS
   int32_t b_descriptor = kNoSlot;
@@ -175,7 +175,8 @@ bool ParseShape(std::string_view text, WgmmaShape* shape) {
   if (k_at == std::string_view::npos) return false;
   const auto number = [](std::string_view digits) {
     int value = 0;
-    for (const char c : digits) value = c >= '0' && c <= '9' && value < 1000 ? value * 10 + c - '0' : 1000;
+    for (const char c : digits)
+      value = c >= '0' && c <= '9' && value < 1000 ? value * 10 + c - '0' : 1000;
     return value;
   };
   shape->n = number(text.substr(4, k_at - 4));
@@ -190,8 +191,7 @@ bool ParseTypes(const ParsedInstruction& instruction, WgmmaShape* shape) {
       !ParseFormat(parts[6], &shape->a_format) || !ParseFormat(parts[7], &shape->b_format)) {
     return false;
   }
-  const bool bytes =
-      TraitsOf(shape->a_format).bytes == 1 && TraitsOf(shape->b_format).bytes == 1;
+  const bool bytes = TraitsOf(shape->a_format).bytes == 1 && TraitsOf(shape->b_format).bytes == 1;
   if (shape->a_format != shape->b_format && !bytes) return false;
   shape->rules = StepRulesOf(shape->a_format, shape->b_format);
   return ParseShape(parts[4], shape);

@@ -85,8 +85,9 @@ std::string CheckBox(const TensorMap& map) {
   if (map.magic != kTensorMapMagic) return "the tensor map was not made by cuTensorMapEncodeTiled";
   const uint32_t row_bytes = map.box[0] * map.element_bytes();
   if (map.swizzle != TensorSwizzle::kNone && row_bytes != map.swizzle_bytes()) {
-    return "a box row of " + std::to_string(row_bytes) + " bytes, narrower than the swizzle span of " +
-           std::to_string(map.swizzle_bytes()) + ", is not modelled";
+    return "a box row of " + std::to_string(row_bytes) +
+           " bytes, narrower than the swizzle span of " + std::to_string(map.swizzle_bytes()) +
+           ", is not modelled";
   }
   return {};
 }

@@ -53,9 +53,10 @@ std::string CheckBox(const TensorMap& map);
 void GatherGlobal(const TensorMap& map, const BoxCoordinates& coordinates, std::byte* image);
 void ScatterGlobal(const TensorMap& map, const BoxCoordinates& coordinates, const std::byte* image);
 
-// `shared` is the block's shared memory and `offset` the box's place in it: swizzling depends on the
-// address.
-void ScatterShared(const TensorMap& map, const std::byte* image, std::byte* shared, uint32_t offset);
+// `shared` is the block's shared memory and `offset` the box's place in it: swizzling depends on
+// the address.
+void ScatterShared(const TensorMap& map, const std::byte* image, std::byte* shared,
+                   uint32_t offset);
 void GatherShared(const TensorMap& map, const std::byte* shared, uint32_t offset, std::byte* image);
 
 }  // namespace emu

@@ -18,9 +18,9 @@ Step ExecuteLoad(Warp& warp, const Op& op, LaneMask active) {
   const BulkExtra& extra = ExtraOf(op);
   ForEachActiveLane(active, [&](int lane) {
     const GlobalSide side = LinearSide(warp, extra, lane);
-    PostLoad(warp, std::make_shared<BulkLoad>(
-                       BulkIssuer{&warp, lane, &op}, side,
-                       LoadTargets(warp, extra, side.bytes, kAlignment, lane)));
+    PostLoad(warp,
+             std::make_shared<BulkLoad>(BulkIssuer{&warp, lane, &op}, side,
+                                        LoadTargets(warp, extra, side.bytes, kAlignment, lane)));
   });
   return Step::kNext;
 }
@@ -46,8 +46,8 @@ Step ExecuteStore(Warp& warp, const Op& op, LaneMask active) {
     const SharedPiece from = FindShared(warp, SharedAddress(warp, extra.shared, lane), side.bytes,
                                         kAlignment, lane, "a bulk copy's source");
     PostStore(warp, lane,
-              std::make_shared<BulkStore>(BulkIssuer{&warp, lane, &op}, from, side,
-                                          extra.reduction, extra.type));
+              std::make_shared<BulkStore>(BulkIssuer{&warp, lane, &op}, from, side, extra.reduction,
+                                          extra.type));
   });
   return Step::kNext;
 }

@@ -65,8 +65,7 @@ void BulkOperation::Announce(AsyncId id, AccessKind kind, const SharedPiece& pie
 
 AsyncId BulkOperation::Issue() const {
   if (observer() == nullptr) return 0;
-  return observer()->OnAsyncIssue(*issuer_.warp, LaneMask{1} << issuer_.lane,
-                                  AsyncKind::kBulkCopy);
+  return observer()->OnAsyncIssue(*issuer_.warp, LaneMask{1} << issuer_.lane, AsyncKind::kBulkCopy);
 }
 
 BulkLoad::BulkLoad(const BulkIssuer& issuer, const GlobalSide& from, std::vector<Target> targets)

@@ -2,7 +2,8 @@
 // ending at an mbarrier (BulkLoad), and out of it, ending at a bulk group (BulkStore).
 //
 // Owner: the gang's AsyncQueue and, for stores, the issuing thread's bulk groups. Thread: the
-// gang's. Operations find their faults when they run; reports name the instruction that issued them.
+// gang's. Operations find their faults when they run; reports name the instruction that issued
+// them.
 #ifndef SWITCHYARD_EMULATOR_PTX_TMA_COPY_H_
 #define SWITCHYARD_EMULATOR_PTX_TMA_COPY_H_
 

@@ -89,8 +89,8 @@ std::vector<BulkLoad::Target> LoadTargets(const Warp& warp, const BulkExtra& ext
     const auto peer = static_cast<uint32_t>(rank);
     FindShared(warp, ClusterSharedAddress(given.to.offset, peer), bytes, alignment, lane,
                "a bulk copy's destination");
-    targets.push_back({PieceOf(*blocks[rank], given.to.offset),
-                       PieceOf(*blocks[rank], given.mbarrier.offset)});
+    targets.push_back(
+        {PieceOf(*blocks[rank], given.to.offset), PieceOf(*blocks[rank], given.mbarrier.offset)});
   }
   return targets;
 }

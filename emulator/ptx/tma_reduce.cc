@@ -13,19 +13,26 @@ namespace {
 template <class T>
 T Apply(BulkReduction reduction, T a, T b) {
   switch (reduction) {
-    case BulkReduction::kMin: return std::min(a, b);
-    case BulkReduction::kMax: return std::max(a, b);
-    default: return static_cast<T>(a + b);
+    case BulkReduction::kMin:
+      return std::min(a, b);
+    case BulkReduction::kMax:
+      return std::max(a, b);
+    default:
+      return static_cast<T>(a + b);
   }
 }
 
 template <class T>
 T ApplyInteger(BulkReduction reduction, T a, T b) {
   switch (reduction) {
-    case BulkReduction::kAnd: return a & b;
-    case BulkReduction::kOr: return a | b;
-    case BulkReduction::kXor: return a ^ b;
-    default: return Apply(reduction, a, b);
+    case BulkReduction::kAnd:
+      return a & b;
+    case BulkReduction::kOr:
+      return a | b;
+    case BulkReduction::kXor:
+      return a ^ b;
+    default:
+      return Apply(reduction, a, b);
   }
 }
 

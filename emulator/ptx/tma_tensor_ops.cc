@@ -17,9 +17,9 @@ Step ExecuteLoad(Warp& warp, const Op& op, LaneMask active) {
   const BulkExtra& extra = ExtraOf(op);
   ForEachActiveLane(active, [&](int lane) {
     const GlobalSide side = TensorSide(warp, extra, lane);
-    PostLoad(warp, std::make_shared<BulkLoad>(
-                       BulkIssuer{&warp, lane, &op}, side,
-                       LoadTargets(warp, extra, side.bytes, kBoxAlignment, lane)));
+    PostLoad(warp,
+             std::make_shared<BulkLoad>(BulkIssuer{&warp, lane, &op}, side,
+                                        LoadTargets(warp, extra, side.bytes, kBoxAlignment, lane)));
   });
   return Step::kNext;
 }
@@ -36,8 +36,8 @@ Step ExecuteStore(Warp& warp, const Op& op, LaneMask active) {
     const SharedPiece from = FindShared(warp, SharedAddress(warp, extra.shared, lane), side.bytes,
                                         kBoxAlignment, lane, "a bulk copy's source");
     PostStore(warp, lane,
-              std::make_shared<BulkStore>(BulkIssuer{&warp, lane, &op}, from, side,
-                                          extra.reduction, side.map.type));
+              std::make_shared<BulkStore>(BulkIssuer{&warp, lane, &op}, from, side, extra.reduction,
+                                          side.map.type));
   });
   return Step::kNext;
 }
@@ -54,7 +54,8 @@ uint32_t ParseRank(OpcodeParts* parts) {
   return static_cast<uint32_t>(dims[0] - '0');
 }
 
-// Operands behind the `fixed` ones: a multicast mask and a cache policy, which changes nothing here.
+// Operands behind the `fixed` ones: a multicast mask and a cache policy, which changes nothing
+// here.
 void BindTrailing(const ParsedInstruction& instruction, KernelBuilder& builder, size_t fixed,
                   bool multicast, bool cache_hint, BulkExtra* extra) {
   const auto& operands = instruction.operands;
