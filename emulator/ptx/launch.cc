@@ -66,6 +66,7 @@ class Workers {
                            ? static_cast<uint64_t>(context_.options->os_threads)
                            : std::max(1u, std::thread::hardware_concurrency());
     threads = std::min(threads, count_);
+    if (context_.options->race) threads = 1;  // reports are to come again from their seed
     std::vector<std::thread> others;
     for (uint64_t i = 1; i < threads; ++i) others.emplace_back([this] { Work(); });
     Work();

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "emulator/ptx/shadow_memory.h"
+
 namespace emu {
 namespace memory_registry_internal {
 
@@ -157,7 +159,10 @@ void RegisterMemory(void* base, size_t bytes, std::string_view label) {
   Registry::Get().Add(reinterpret_cast<uint64_t>(base), bytes, label);
 }
 
-void UnregisterMemory(void* base) { Registry::Get().Remove(reinterpret_cast<uint64_t>(base)); }
+void UnregisterMemory(void* base) {
+  UnshadowMemory(base);
+  Registry::Get().Remove(reinterpret_cast<uint64_t>(base));
+}
 
 Fault DescribeBadAccess(uint64_t address, uint64_t bytes, int lane) {
   return Registry::Get().Describe(address, bytes, lane);

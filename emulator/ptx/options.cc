@@ -44,6 +44,7 @@ std::optional<bool> Set(std::string_view name, std::string_view value, Options* 
   if (name == "numerics") return Choose(value, kNumerics, &options->numerics);
   if (name == "race") return Choose(value, kSwitch, &options->race);
   if (name == "memcheck") return Choose(value, kSwitch, &options->memcheck);
+  if (name == "initcheck") return Choose(value, kSwitch, &options->initcheck);
   if (name == "counters") return Choose(value, kSwitch, &options->counters);
   if (name == "seed") return ParseNumber(value, &options->seed);
   if (name == "poll_limit") return ParseNumber(value, &options->poll_limit);
@@ -72,7 +73,8 @@ Options ParseOptions(std::string_view text, std::string* error) {
     *error = set.has_value()
                  ? "value '" + std::string(value) + "' does not fit '" + std::string(name) + "'"
                  : "unknown option '" + std::string(name) +
-                       "' (schedule, async, seed, race, memcheck, counters, numerics, threads, "
+                       "' (schedule, async, seed, race, memcheck, initcheck, counters, numerics, "
+                       "threads, "
                        "poll_limit)";
     return Options{};
   }

@@ -22,10 +22,13 @@ enum class Numerics : uint8_t { kFast, kH100 };
 struct Options {
   Schedule schedule = Schedule::kFixed;
   AsyncCompletion async = AsyncCompletion::kEager;
-  uint64_t seed = 1;      // of everything that is random
-  bool race = false;      // report unordered conflicting accesses
-  bool memcheck = true;   // report accesses outside live allocations and uninitialised reads
-  bool counters = false;  // count requests, sectors, conflicts, opcodes
+  uint64_t seed = 1;  // of everything that is random
+  // Report unordered conflicting accesses, and loads of shared memory that nobody wrote. Runs on
+  // one OS thread, so that a report comes again from its seed.
+  bool race = false;
+  bool memcheck = true;    // report accesses outside live allocations
+  bool initcheck = false;  // report loads of shared and fresh device memory that nobody wrote
+  bool counters = false;   // count requests, sectors, conflicts, opcodes
   Numerics numerics = Numerics::kFast;
   int os_threads = 0;  // 0: one per core
   // Scheduler rounds in which every live warp only polls global memory (which another kernel or
