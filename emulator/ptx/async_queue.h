@@ -53,8 +53,7 @@ class AsyncQueue {
   std::deque<std::shared_ptr<AsyncOp>> pending_;  // may hold done ones
 };
 
-// The groups of asynchronous operations that one thread commits and waits for: cp.async and bulk
-// copies have one each.
+// The groups of bulk copies that one thread commits and waits for. (cp.async: copy_groups.h.)
 class AsyncGroups {
  public:
   void Add(std::shared_ptr<AsyncOp> op) { open_.push_back(std::move(op)); }
@@ -68,6 +67,13 @@ class AsyncGroups {
         ended(*op);
       }
       committed_.pop_front();
+    }
+  }
+  // Calls visit(op) for each operation of every group but the newest `keep`; the groups stay.
+  template <class Visit>
+  void ForEachCommitted(uint32_t keep, Visit visit) const {
+    for (size_t i = 0; i + keep < committed_.size(); ++i) {
+      for (const auto& op : committed_[i]) visit(*op);
     }
   }
   // Operations added since the last commit.

@@ -10,7 +10,6 @@ class InstructionTable;
 void RegisterIntegerOps(InstructionTable& table);
 void RegisterBitOps(InstructionTable& table);
 void RegisterFloatOps(InstructionTable& table);
-void RegisterHalfOps(InstructionTable& table);
 void RegisterCompareOps(InstructionTable& table);
 void RegisterConvertOps(InstructionTable& table);
 void RegisterMoveOps(InstructionTable& table);
@@ -20,6 +19,13 @@ void RegisterControlOps(InstructionTable& table);
 void RegisterBarrierOps(InstructionTable& table);
 void RegisterWarpOps(InstructionTable& table);
 void RegisterCopyAsyncOps(InstructionTable& table);
+void RegisterMmaOps(InstructionTable& table);
+void RegisterMatrixOps(InstructionTable& table);
+void RegisterWgmmaOps(InstructionTable& table);
+void RegisterMbarrierOps(InstructionTable& table);
+void RegisterTensorCopyOps(InstructionTable& table);
+void RegisterBulkCopyOps(InstructionTable& table);
+void RegisterClusterStoreOps(InstructionTable& table);
 
 }  // namespace emu
 

@@ -10,7 +10,6 @@ const InstructionTable& InstructionTable::Get() {
     RegisterIntegerOps(t);
     RegisterBitOps(t);
     RegisterFloatOps(t);
-    RegisterHalfOps(t);
     RegisterCompareOps(t);
     RegisterConvertOps(t);
     RegisterMoveOps(t);
@@ -20,6 +19,13 @@ const InstructionTable& InstructionTable::Get() {
     RegisterBarrierOps(t);
     RegisterWarpOps(t);
     RegisterCopyAsyncOps(t);
+    RegisterMmaOps(t);
+    RegisterMatrixOps(t);
+    RegisterWgmmaOps(t);
+    RegisterMbarrierOps(t);
+    RegisterTensorCopyOps(t);
+    RegisterBulkCopyOps(t);
+    RegisterClusterStoreOps(t);
     return t;
   }();
   return table;

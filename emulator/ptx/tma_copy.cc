@@ -56,11 +56,9 @@ void BulkOperation::Announce(AsyncId id, AccessKind kind, const GlobalSide& side
   });
 }
 
-void BulkOperation::Announce(AsyncId id, AccessKind kind, const SharedPiece& piece,
-                             uint32_t bytes) const {
-  if (observer() != nullptr) {
-    observer()->OnAsyncAccess(id, kind, Proxy::kAsync, piece.At(bytes));
-  }
+void BulkOperation::Announce(AsyncId id, AccessKind kind, const SharedPiece& piece, uint32_t bytes,
+                             Proxy proxy) const {
+  if (observer() != nullptr) observer()->OnAsyncAccess(id, kind, proxy, piece.At(bytes));
 }
 
 AsyncId BulkOperation::Issue() const {
@@ -76,7 +74,7 @@ BulkLoad::BulkLoad(const BulkIssuer& issuer, const GlobalSide& from, std::vector
 BulkLoad::BulkLoad(const BulkIssuer& issuer, const SharedPiece& from, uint32_t bytes,
                    std::vector<Target> targets, BulkReduction reduction, TensorType type)
     : BulkOperation(issuer),
-      from_shared_(true),
+      source_(Source::kShared),
       shared_from_(from),
       targets_(std::move(targets)),
       reduction_(reduction),
@@ -85,9 +83,22 @@ BulkLoad::BulkLoad(const BulkIssuer& issuer, const SharedPiece& from, uint32_t b
   id_ = Issue();
 }
 
+BulkLoad::BulkLoad(const BulkIssuer& issuer, std::vector<std::byte> values, const Target& target,
+                   BulkReduction reduction, TensorType type)
+    : BulkOperation(issuer),
+      source_(Source::kRegisters),
+      targets_({target}),
+      reduction_(reduction),
+      type_(type) {
+  from_.bytes = static_cast<uint32_t>(values.size());
+  image_ = std::move(values);
+  id_ = Issue();
+}
+
 void BulkLoad::Read() {
+  if (source_ == Source::kRegisters) return;
   image_.resize(from_.bytes);
-  if (from_shared_) {
+  if (source_ == Source::kShared) {
     Announce(id_, AccessKind::kLoad, shared_from_, from_.bytes);
     std::memcpy(image_.data(), shared_from_.pointer, from_.bytes);
     return;
@@ -100,7 +111,8 @@ void BulkLoad::Read() {
 
 void BulkLoad::Write(const Target& target) {
   const bool reduces = reduction_ != BulkReduction::kNone;
-  Announce(id_, reduces ? AccessKind::kAtomic : AccessKind::kStore, target.to, from_.bytes);
+  Announce(id_, reduces ? AccessKind::kAtomic : AccessKind::kStore, target.to, from_.bytes,
+           source_ == Source::kRegisters ? Proxy::kGeneric : Proxy::kAsync);
   if (reduces) {
     ReduceElements(reduction_, type_, target.to.pointer, image_.data(), from_.bytes);
   } else if (from_.is_box) {

@@ -58,7 +58,8 @@ class BulkOperation : public AsyncOp {
   Observer* observer() const { return issuer_.warp->block().observer(); }
   void CheckGlobal(const GlobalSide& side) const;
   void Announce(AsyncId id, AccessKind kind, const GlobalSide& side) const;
-  void Announce(AsyncId id, AccessKind kind, const SharedPiece& piece, uint32_t bytes) const;
+  void Announce(AsyncId id, AccessKind kind, const SharedPiece& piece, uint32_t bytes,
+                Proxy proxy = Proxy::kAsync) const;
   AsyncId Issue() const;
   // Runs `work`; a Fault from it names the issuer.
   template <class Work>
@@ -86,13 +87,17 @@ class BulkLoad : public BulkOperation {
   // From the issuing block's shared memory; reduction may be kNone.
   BulkLoad(const BulkIssuer& issuer, const SharedPiece& from, uint32_t bytes,
            std::vector<Target> targets, BulkReduction reduction, TensorType type);
+  // From registers (st.async, red.async): the generic proxy writes `values`.
+  BulkLoad(const BulkIssuer& issuer, std::vector<std::byte> values, const Target& target,
+           BulkReduction reduction, TensorType type);
 
  private:
   void Perform() override;
   void Read();
   void Write(const Target& target);
 
-  bool from_shared_ = false;
+  enum class Source : uint8_t { kGlobal, kShared, kRegisters };
+  Source source_ = Source::kGlobal;
   GlobalSide from_;
   SharedPiece shared_from_;
   std::vector<Target> targets_;
