@@ -43,6 +43,7 @@ Outcome Communicator::Join(const ncclUniqueId& id,
     if (async_error() != ncclSuccess) return {async_error(), error_text()};
     return {ncclInternalError, "aborted while other ranks were awaited"};
   }
+  Segment::ReleaseComplete();  // the id may be this process's own
   return CheckDuplicateDevices();
 }
 

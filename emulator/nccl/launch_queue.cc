@@ -86,6 +86,9 @@ Outcome LaunchQueue::EnqueueOnDevice(const std::shared_ptr<Communicator>& comm,
   Outcome outcome =
       Check(cudaStreamGetCaptureInfo(stream, &status, &capture), "cudaStreamGetCaptureInfo");
   if (!outcome.ok()) return outcome;
+  if (status == cudaStreamCaptureStatusInvalidated) {
+    return {ncclUnhandledCudaError, "the stream's capture is invalid"};
+  }
   const bool captures = status == cudaStreamCaptureStatusActive;
   Mark& mark = captures ? capture_mark_ : mark_;
   if (mark.event == nullptr) {

@@ -45,6 +45,11 @@ class OpenSegments {
  public:
   void Add(int descriptor, SharedHeader* header) {
     const std::lock_guard lock(mutex_);
+    entries_.push_back({descriptor, header});
+  }
+
+  void ReleaseComplete() {
+    const std::lock_guard lock(mutex_);
     std::erase_if(entries_, [](const Entry& entry) {
       const int num_ranks = entry.header->num_ranks.load();
       const bool complete = num_ranks > 0 && entry.header->num_joined.load() >= num_ranks;
@@ -54,7 +59,6 @@ class OpenSegments {
       }
       return complete;
     });
-    entries_.push_back({descriptor, header});
   }
 
  private:
@@ -98,6 +102,7 @@ Outcome Check(SharedHeader& header, uint64_t nonce, int num_ranks) {
 }  // namespace
 
 Outcome Segment::Create(ncclUniqueId* id) {
+  ReleaseComplete();
   const int descriptor = memfd_create("switchyard-nccl", MFD_CLOEXEC);
   if (descriptor < 0) return SystemFailure("memfd_create");
   void* base = ftruncate(descriptor, kHeaderBytes) == 0 ? Map(descriptor, kHeaderBytes) : nullptr;
@@ -151,6 +156,8 @@ Outcome Segment::Open(const ncclUniqueId& id, int num_ranks, std::unique_ptr<Seg
   if (outcome.ok()) segment->reset(new Segment(static_cast<std::byte*>(base), bytes, num_ranks));
   return outcome;
 }
+
+void Segment::ReleaseComplete() { TheOpenSegments().ReleaseComplete(); }
 
 Segment::~Segment() { munmap(base_, bytes_); }
 

@@ -70,6 +70,9 @@ class Segment {
   // the process ends.
   static Outcome Create(ncclUniqueId* id);
 
+  // Lets go of what Create keeps for ids whose ranks have all joined by now.
+  static void ReleaseComplete();
+
   // Maps the memory that `id` names for `num_ranks` ranks. Fails where its maker is gone, or other
   // ranks named another number.
   static Outcome Open(const ncclUniqueId& id, int num_ranks, std::unique_ptr<Segment>* segment);

@@ -3,77 +3,79 @@
 #include <cstdlib>
 #include <utility>
 
-CUstream_st::CUstream_st() : thread_([this] { Loop(); }) {}
+CUstream_st::CUstream_st() : thread_([queue = queue_.get()] { Loop(queue); }) {}
 
 CUstream_st::~CUstream_st() {
   {
-    const std::lock_guard lock(mutex_);
-    ends_ = true;
+    const std::lock_guard lock(queue_->mutex);
+    queue_->ends = true;
   }
-  changed_.notify_all();
+  queue_->changed.notify_all();
   thread_.join();
 }
 
 void CUstream_st::Enqueue(std::function<void()> run) {
   {
-    const std::lock_guard lock(mutex_);
-    if (capturing_) {
-      captured_.push_back(std::move(run));
+    const std::lock_guard lock(queue_->mutex);
+    if (queue_->capturing) {
+      queue_->captured.push_back(std::move(run));
       return;
     }
-    queue_.push_back(std::move(run));
-    ++enqueued_;
+    queue_->waiting.push_back(std::move(run));
+    ++queue_->enqueued;
   }
-  changed_.notify_all();
+  queue_->changed.notify_all();
 }
 
 uint64_t CUstream_st::enqueued() {
-  const std::lock_guard lock(mutex_);
-  return enqueued_;
+  const std::lock_guard lock(queue_->mutex);
+  return queue_->enqueued;
 }
 
-void CUstream_st::WaitFor(uint64_t position) {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return done_ >= position; });
+void CUstream_st::Synchronize() { WaitForAllSoFar()(); }
+
+std::function<void()> CUstream_st::WaitForAllSoFar() {
+  return [queue = queue_, position = enqueued()] {
+    std::unique_lock lock(queue->mutex);
+    queue->changed.wait(lock, [&] { return queue->done >= position; });
+  };
 }
 
 void CUstream_st::BeginCapture() {
-  const std::lock_guard lock(mutex_);
-  capturing_ = true;
+  const std::lock_guard lock(queue_->mutex);
+  queue_->capturing = true;
 }
 
 std::vector<std::function<void()>> CUstream_st::EndCapture() {
-  const std::lock_guard lock(mutex_);
-  capturing_ = false;
-  return std::exchange(captured_, {});
+  const std::lock_guard lock(queue_->mutex);
+  queue_->capturing = false;
+  return std::exchange(queue_->captured, {});
 }
 
 bool CUstream_st::capturing() {
-  const std::lock_guard lock(mutex_);
-  return capturing_;
+  const std::lock_guard lock(queue_->mutex);
+  return queue_->capturing;
 }
 
-void CUstream_st::Loop() {
-  std::unique_lock lock(mutex_);
+void CUstream_st::Loop(Queue* queue) {
+  std::unique_lock lock(queue->mutex);
   for (;;) {
-    changed_.wait(lock, [this] { return ends_ || !queue_.empty(); });
-    if (queue_.empty()) return;
+    queue->changed.wait(lock, [queue] { return queue->ends || !queue->waiting.empty(); });
+    if (queue->waiting.empty()) return;
     {
-      const std::function<void()> run = std::move(queue_.front());
-      queue_.pop_front();
+      const std::function<void()> run = std::move(queue->waiting.front());
+      queue->waiting.pop_front();
       lock.unlock();
       run();
     }
     lock.lock();
-    ++done_;
-    changed_.notify_all();
+    ++queue->done;
+    queue->changed.notify_all();
   }
 }
 
-// A place in a stream's queue.
 struct CUevent_st {
-  cudaStream_t stream = nullptr;
-  uint64_t position = 0;
+  std::function<void()> wait = [] {};
 };
 
 namespace {
@@ -121,17 +123,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-  event->stream = stream;
-  event->position = stream->enqueued();
+  event->wait = stream->WaitForAllSoFar();
   return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-  if (event->stream != nullptr) event->stream->WaitFor(event->position);
+  event->wait();
   return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-  if (event->stream == stream || event->stream == nullptr) return cudaSuccess;
-  stream->Enqueue([place = *event] { place.stream->WaitFor(place.position); });
+  stream->Enqueue(event->wait);
   return cudaSuccess;
 }
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatus* status,

@@ -22,25 +22,30 @@ struct CUstream_st {
 
   void Enqueue(std::function<void()> run);
   uint64_t enqueued();
-  void WaitFor(uint64_t position);
-  void Synchronize() { WaitFor(enqueued()); }
+  void Synchronize();
 
   // From here on what is enqueued is kept instead of run, until EndCapture.
   void BeginCapture();
   std::vector<std::function<void()>> EndCapture();
   bool capturing();
 
- private:
-  void Loop();
+  // A place in the stream's order, which may be waited for when the stream is no more.
+  std::function<void()> WaitForAllSoFar();
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> queue_;
-  std::vector<std::function<void()>> captured_;
-  bool capturing_ = false;
-  bool ends_ = false;
-  uint64_t enqueued_ = 0;
-  uint64_t done_ = 0;
+ private:
+  struct Queue {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<std::function<void()>> waiting;
+    std::vector<std::function<void()>> captured;
+    bool capturing = false;
+    bool ends = false;
+    uint64_t enqueued = 0;
+    uint64_t done = 0;
+  };
+  static void Loop(Queue* queue);
+
+  const std::shared_ptr<Queue> queue_ = std::make_shared<Queue>();
   std::thread thread_;
 };
 
