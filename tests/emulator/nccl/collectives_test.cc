@@ -48,26 +48,28 @@ TEST_P(Collectives, AllReduceIsTheSerialReductionForEveryTypeAndOperator) {
 }
 
 TEST_P(Collectives, AllReduceTakesAnyCountAlsoInPlace) {
-  RunRanks(GetParam(), [](Rank& self) {
-    for (const ncclDataType_t type : {ncclFloat32, ncclBfloat16, ncclInt64}) {
-      for (const size_t count : kCounts) {
-        const std::vector<Elements> inputs = Inputs(type, count, self.num_ranks);
+  for (const ncclDataType_t type : {ncclFloat32, ncclBfloat16, ncclInt64}) {
+    for (const size_t count : kCounts) {
+      const std::vector<Elements> inputs = Inputs(type, count, GetParam());
+      const Elements expected = Reduced(inputs, ncclSum);
+      RunRanks(GetParam(), [&](Rank& self) {
         Elements mine = inputs[static_cast<size_t>(self.rank)];
         ASSERT_EQ(
             ncclAllReduce(mine.data(), mine.data(), count, type, ncclSum, self.comm, self.stream),
             ncclSuccess);
         self.Synchronize();
-        ASSERT_TRUE(mine == Reduced(inputs, ncclSum)) << "type " << type << " count " << count;
-      }
+        ASSERT_TRUE(mine == expected) << "type " << type << " count " << count;
+      });
     }
-  });
+  }
 }
 
 TEST_P(Collectives, ReduceReachesTheRootAlone) {
-  RunRanks(GetParam(), [](Rank& self) {
-    const int root = self.num_ranks - 1;
-    for (const size_t count : kCounts) {
-      const std::vector<Elements> inputs = Inputs(ncclFloat32, count, self.num_ranks);
+  const int root = GetParam() - 1;
+  for (const size_t count : kCounts) {
+    const std::vector<Elements> inputs = Inputs(ncclFloat32, count, GetParam());
+    const Elements expected = Reduced(inputs, ncclMax);
+    RunRanks(GetParam(), [&](Rank& self) {
       Elements mine = inputs[static_cast<size_t>(self.rank)];
       const Elements untouched = mine;
       void* target = self.rank == root ? mine.data() : nullptr;
@@ -75,31 +77,31 @@ TEST_P(Collectives, ReduceReachesTheRootAlone) {
                            self.stream),
                 ncclSuccess);
       self.Synchronize();
-      ASSERT_TRUE(mine == (self.rank == root ? Reduced(inputs, ncclMax) : untouched)) << count;
-    }
-  });
+      ASSERT_TRUE(mine == (self.rank == root ? expected : untouched)) << count;
+    });
+  }
 }
 
 TEST_P(Collectives, ReduceScatterGivesEachRankItsBlock) {
-  RunRanks(GetParam(), [](Rank& self) {
-    const auto num_ranks = static_cast<size_t>(self.num_ranks);
-    const auto rank = static_cast<size_t>(self.rank);
-    for (const size_t count : kCounts) {
+  for (const size_t count : kCounts) {
+    const size_t total = count * static_cast<size_t>(GetParam());
+    const std::vector<Elements> inputs = Inputs(ncclInt64, total, GetParam());
+    Elements expected = Reduced(inputs, ncclSum);
+    RunRanks(GetParam(), [&](Rank& self) {
+      const size_t own = static_cast<size_t>(self.rank) * count;
       for (const bool in_place : {false, true}) {
-        const std::vector<Elements> inputs = Inputs(ncclFloat16, count * num_ranks, self.num_ranks);
-        Elements mine = inputs[rank];
-        Elements block(ncclFloat16, count);
-        void* target = in_place ? mine.at(rank * count) : block.data();
-        ASSERT_EQ(ncclReduceScatter(mine.data(), target, count, ncclFloat16, ncclSum, self.comm,
+        Elements mine = inputs[static_cast<size_t>(self.rank)];
+        Elements block(ncclInt64, count);
+        void* target = in_place ? mine.at(own) : block.data();
+        ASSERT_EQ(ncclReduceScatter(mine.data(), target, count, ncclInt64, ncclSum, self.comm,
                                     self.stream),
                   ncclSuccess);
         self.Synchronize();
-        Elements all = Reduced(inputs, ncclSum);
         if (count == 0) continue;
-        ASSERT_EQ(std::memcmp(target, all.at(rank * count), count * 2), 0) << count;
+        ASSERT_EQ(std::memcmp(target, expected.at(own), count * sizeof(int64_t)), 0) << count;
       }
-    }
-  });
+    });
+  }
 }
 
 TEST_P(Collectives, BroadcastCopiesTheRoot) {
