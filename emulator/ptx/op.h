@@ -3,7 +3,7 @@
 //
 // A slot is a byte offset in a warp's register file. By width of the register:
 //   predicate      one LaneMask
-//   up to 32 bits  uint32_t[32]; 8- and 16-bit values are read from and written zero-extended to 32
+//   up to 32 bits  uint32_t[32]; of 8- and 16-bit values the low bits count
 //   64 bits        uint64_t[32]
 //   128 bits       uint64_t[2][32], low halves first
 // Immediates and special registers are registers too, filled before the first instruction.

@@ -31,7 +31,8 @@ void Warp::Start(Block* block, uint32_t index, std::byte* registers, std::byte* 
   last_poll_pc_ = kAtEnd;
   since_poll_ = 0;
   cluster_arrived_ = cluster_passed_ = 0;
-  groups_.clear();
+  copy_groups_.Clear();
+  bulk_groups_.clear();
   for (auto& stack : call_stacks_) stack.clear();
 }
 

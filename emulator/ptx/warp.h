@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "emulator/ptx/async_queue.h"
+#include "emulator/ptx/copy_groups.h"
 #include "emulator/ptx/fault.h"
 #include "emulator/ptx/observer.h"
 #include "emulator/ptx/op.h"
@@ -89,11 +90,15 @@ class Warp {
     return wide ? Lanes<uint64_t>(slot)[lane] : Lanes<uint32_t>(slot)[lane];
   }
 
+  uint32_t local_bytes() const { return local_stride_; }  // per thread
   std::byte* local(int lane) const { return local_ + size_t{local_stride_} * lane; }
 
-  // cp.async, and cp.async.bulk's .bulk_group.
-  AsyncGroups& copy_groups(int lane) { return GroupsOf(lane).copy; }
-  AsyncGroups& bulk_groups(int lane) { return GroupsOf(lane).bulk; }
+  CopyGroups& copy_groups() { return copy_groups_; }  // cp.async
+  // cp.async.bulk's .bulk_group.
+  AsyncGroups& bulk_groups(int lane) {
+    if (bulk_groups_.empty()) bulk_groups_.resize(kWarpSize);
+    return bulk_groups_[lane];
+  }
 
   // barrier.cluster: lanes that arrived in this phase, and lanes whose phase has ended.
   LaneMask cluster_arrived() const { return cluster_arrived_; }
@@ -101,6 +106,10 @@ class Warp {
   LaneMask cluster_passed() const { return cluster_passed_; }
   void ClusterPhaseEnded() { cluster_passed_ |= std::exchange(cluster_arrived_, 0); }
   void ClusterWaited(LaneMask lanes) { cluster_passed_ &= ~lanes; }
+
+  // The carry flags of add.cc and its like.
+  LaneMask carry() const { return carry_; }
+  void set_carry(LaneMask carry) { carry_ = carry; }
 
   // Calls of device functions: where each lane goes on when it returns.
   std::vector<uint32_t>& call_stack(int lane) { return call_stacks_[lane]; }
@@ -117,9 +126,6 @@ class Warp {
   std::string DescribeWaiting() const;  // one line for each place where lanes of this warp stand
 
  private:
-  struct Groups {
-    AsyncGroups copy, bulk;
-  };
   // Lanes that run next, together.
   struct Group {
     LaneMask lanes = 0;
@@ -133,10 +139,6 @@ class Warp {
       if (lanes >> lane & 1) pc_[lane] = pc;
     }
   }
-  Groups& GroupsOf(int lane) {
-    if (groups_.empty()) groups_.resize(kWarpSize);
-    return groups_[lane];
-  }
 
   std::byte* registers_ = nullptr;
   std::array<uint32_t, kWarpSize> pc_ = {};
@@ -149,6 +151,7 @@ class Warp {
   LaneMask current_lanes_ = 0;
   uint32_t last_poll_pc_ = 0;
   uint32_t since_poll_ = 0;  // instructions
+  LaneMask carry_ = 0;
   LaneMask cluster_arrived_ = 0;
   LaneMask cluster_passed_ = 0;
   uint64_t stalled_at_ = 0;  // the gang's progress when a poll failed or an op was to be retried
@@ -157,7 +160,8 @@ class Warp {
   uint32_t index_ = 0;
   std::byte* local_ = nullptr;
   uint32_t local_stride_ = 0;
-  std::vector<Groups> groups_;  // by lane; empty until used
+  CopyGroups copy_groups_;
+  std::vector<AsyncGroups> bulk_groups_;  // by lane; empty until used
   std::array<std::vector<uint32_t>, kWarpSize> call_stacks_;
 };
 
