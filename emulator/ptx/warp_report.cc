@@ -1,17 +1,21 @@
 // Where a warp stands, in words.
 #include <bit>
+#include <cstdio>
 #include <map>
 #include <string>
 
 #include "emulator/ptx/block.h"
 #include "emulator/ptx/kernel.h"
+#include "emulator/ptx/mbarrier_report.h"
 #include "emulator/ptx/warp.h"
 
 namespace emu {
 namespace {
 
 std::string Text(uint32_t x, uint32_t y, uint32_t z) {
-  return "(" + std::to_string(x) + "," + std::to_string(y) + "," + std::to_string(z) + ")";
+  char text[40];
+  std::snprintf(text, sizeof text, "(%u,%u,%u)", x, y, z);
+  return text;
 }
 
 std::string LineOf(const Kernel& kernel, uint32_t pc) {
@@ -45,6 +49,11 @@ std::string Warp::DescribeWaiting() const {
     result += "\n  block " + Text(at.x, at.y, at.z) + " warp " + std::to_string(index_) +
               " lanes " + mask + (place.second ? " waits at a barrier, " : ", ") +
               LineOf(*kernel_, place.first);
+  }
+  // A poll that failed lets its lanes go on to the jump back; what they wait for is the poll.
+  if (poll_ != PollKind::kNone && last_poll_pc_ < kernel_->ops().size()) {
+    result += "; polls " + LineOf(*kernel_, last_poll_pc_) +
+              DescribeMbarrierWait(*this, kernel_->ops()[last_poll_pc_]);
   }
   return result;
 }
