@@ -196,8 +196,8 @@ RaceDomain* RaceObserver::DomainOf(AsyncId id) {
 }
 
 RaceLanes RaceObserver::LanesOf(const Warp& warp, LaneMask lanes) const {
-  const uint32_t pc = warp.pc(std::countr_zero(lanes));
   const auto ops = warp.kernel().ops();
+  const uint32_t pc = warp.current_pc();
   return {warp.block().cluster_rank() * warps_per_block_ + warp.index(), lanes,
           pc < ops.size() ? ops[pc].line : 0};
 }

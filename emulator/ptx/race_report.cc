@@ -2,6 +2,7 @@
 #include <string>
 
 #include "emulator/ptx/fault.h"
+#include "emulator/ptx/memory_registry.h"
 #include "emulator/ptx/race_domain.h"
 
 namespace emu {
@@ -59,7 +60,10 @@ void RaceDomain::Report(const RaceActor& actor, int lane, const RacePlace& place
     text += "shared offset " + std::to_string(place.address);
     if (barriers_.size() > 1) text += " of cluster block " + std::to_string(place.block);
   } else {
-    text += Hex(place.address);
+    const MemoryRange range = FindMemory(place.address);
+    text += range.bytes == 0 ? Hex(place.address)
+                             : "byte " + std::to_string(place.address - range.base) + " of \"" +
+                                   range.label + "\"";
   }
   text += " by " + Describe(actor.index) + Line(*detector_, actor.line);
   if (conflict.uninitialised) {

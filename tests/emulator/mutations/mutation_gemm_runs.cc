@@ -41,12 +41,17 @@ struct Box {
   TensorSwizzle swizzle = TensorSwizzle::k128B;
 };
 
-TensorMap MapOf(const void* data, const Box& box) {
+// As a kernel takes it.
+struct alignas(128) MapParameter {
+  TensorMap map;
+};
+
+MapParameter MapOf(const void* data, const Box& box) {
   const uint64_t dims[2] = {box.columns, box.rows};
   const uint64_t strides[1] = {uint64_t{box.columns} * box.element_bytes};
   const uint32_t sizes[2] = {box.box_columns, box.box_rows};
   const uint32_t steps[2] = {1, 1};
-  TensorMap map;
+  MapParameter parameter;
   // A wrong argument leaves the map without its magic, and the kernel's first TMA instruction says
   // so.
   EncodeTiled({.type = box.type,
@@ -57,8 +62,8 @@ TensorMap MapOf(const void* data, const Box& box) {
                .box = sizes,
                .element_strides = steps,
                .swizzle = box.swizzle},
-              &map);
-  return map;
+              &parameter.map);
+  return parameter;
 }
 
 void FillBf16(const DeviceArray<uint16_t>& values, uint64_t seed) {
@@ -91,8 +96,10 @@ std::string RunGemmTmaBf16(const Module& module, const Options& options) {
   DeviceArray<float> c(kProblem.m * kProblem.n, "C");
   FillBf16(a, 13);
   FillBf16(b, 14);
-  const TensorMap map_a = MapOf(a.data(), {TensorType::kBf16, 2, kProblem.k, kProblem.m, 64, 128});
-  const TensorMap map_b = MapOf(b.data(), {TensorType::kBf16, 2, kProblem.k, kProblem.n, 64, 64});
+  const MapParameter map_a =
+      MapOf(a.data(), {TensorType::kBf16, 2, kProblem.k, kProblem.m, 64, 128});
+  const MapParameter map_b =
+      MapOf(b.data(), {TensorType::kBf16, 2, kProblem.k, kProblem.n, 64, 64});
   const std::string fault = RunKernel(
       module, "GemmTmaBf16",
       {.grid = {kProblem.n / 64, kProblem.m / 128}, .block = {384}, .shared_bytes = 3 * 24576 + 64},
@@ -125,8 +132,9 @@ std::string RunGemmTmaE4m3(const Module& module, const Options& options) {
   for (size_t i = 0; i < column_scales.size(); ++i) {
     column_scales[i] = 0.5f + SmallValue(random) / 4;
   }
-  const TensorMap map_a = MapOf(a.data(), {TensorType::kU8, 1, kProblem.k, kProblem.m, 128, 128});
-  const TensorMap map_b = MapOf(b.data(), {TensorType::kU8, 1, kProblem.k, kProblem.n, 128, 64});
+  const MapParameter map_a =
+      MapOf(a.data(), {TensorType::kU8, 1, kProblem.k, kProblem.m, 128, 128});
+  const MapParameter map_b = MapOf(b.data(), {TensorType::kU8, 1, kProblem.k, kProblem.n, 128, 64});
   const std::string fault = RunKernel(
       module, "GemmTmaE4m3",
       {.grid = {kProblem.n / 64, kProblem.m / 128}, .block = {384}, .shared_bytes = 3 * 24576 + 64},
@@ -157,7 +165,7 @@ std::string RunGemmDirect(const Module& module, const Options& options) {
   DeviceArray<float> c(kProblem.m * kProblem.n, "C");
   FillBf16(a, 16);
   FillBf16(b, 17);
-  const TensorMap map_c =
+  const MapParameter map_c =
       MapOf(c.data(), {TensorType::kF32, 4, kProblem.n, kProblem.m, 32, 64, TensorSwizzle::kNone});
   const std::string fault =
       RunKernel(module, "GemmDirect", {.grid = {1}, .block = {128}, .shared_bytes = 3 * 8192},
