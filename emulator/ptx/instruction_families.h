@@ -23,6 +23,7 @@ void RegisterMmaOps(InstructionTable& table);
 void RegisterMatrixOps(InstructionTable& table);
 void RegisterWgmmaOps(InstructionTable& table);
 void RegisterMbarrierOps(InstructionTable& table);
+void RegisterMbarrierCopyOps(InstructionTable& table);
 void RegisterTensorCopyOps(InstructionTable& table);
 void RegisterBulkCopyOps(InstructionTable& table);
 void RegisterClusterStoreOps(InstructionTable& table);

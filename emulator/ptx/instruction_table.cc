@@ -23,6 +23,7 @@ const InstructionTable& InstructionTable::Get() {
     RegisterMatrixOps(t);
     RegisterWgmmaOps(t);
     RegisterMbarrierOps(t);
+    RegisterMbarrierCopyOps(t);
     RegisterTensorCopyOps(t);
     RegisterBulkCopyOps(t);
     RegisterClusterStoreOps(t);

@@ -95,6 +95,13 @@ bool Mbarrier::Arrive(uint32_t count, bool drop, uint64_t* state) {
   return EndPhaseIfDone(&fields);
 }
 
+void Mbarrier::AddPending() {
+  Fields fields = Load();
+  if (fields.pending == kMaxCount) Misuse("pending count above its limit");
+  ++fields.pending;
+  Store(fields);
+}
+
 void Mbarrier::CheckNoComplete(uint32_t count) const {
   const Fields fields = Load();
   if (count >= fields.pending) Misuse("arrive.noComplete would end the phase");

@@ -36,6 +36,8 @@ class Mbarrier {
   bool Arrive(uint32_t count, bool drop, uint64_t* state);
   bool ExpectTransactions(uint32_t bytes);
   bool CompleteTransactions(uint32_t bytes);
+  // One more arrival in this phase (cp.async.mbarrier.arrive without .noinc).
+  void AddPending();
   // What arrive.noComplete promises: throws if the phase would end.
   void CheckNoComplete(uint32_t count) const;
 

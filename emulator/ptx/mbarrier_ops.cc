@@ -6,6 +6,7 @@
 #include "emulator/ptx/instruction_table.h"
 #include "emulator/ptx/kernel_builder.h"
 #include "emulator/ptx/mbarrier.h"
+#include "emulator/ptx/mbarrier_report.h"
 #include "emulator/ptx/tensor_address.h"
 #include "emulator/ptx/warp.h"
 
@@ -260,6 +261,21 @@ Op BindPendingCount(const ParsedInstruction& instruction, KernelBuilder& builder
 }
 
 }  // namespace
+
+std::string DescribeMbarrierWait(const Warp& warp, const Op& op) {
+  if (op.execute != ExecuteWait || warp.live() == 0) return {};
+  SharedPiece piece;
+  try {
+    piece = Locate(warp, op, std::countr_zero(warp.live()));
+  } catch (const Fault&) {
+    return {};  // the address register has changed since
+  }
+  const Mbarrier object(piece.pointer);
+  if (!object.valid()) return " (the mbarrier is not initialised)";
+  return " (the mbarrier at shared offset " + std::to_string(piece.offset) + ", phase " +
+         std::to_string(object.parity()) + ": " + std::to_string(object.pending()) +
+         " arrivals and " + std::to_string(object.transactions()) + " bytes are missing)";
+}
 
 void RegisterMbarrierOps(InstructionTable& table) {
   table.Add("mbarrier.init", BindOnObject<ExecuteInit, true>);

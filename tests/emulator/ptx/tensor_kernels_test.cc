@@ -1,5 +1,5 @@
-// Whole kernels as nvcc compiles them (tests/emulator/ptx/kernels/tensor_*.cu), in all modes, against
-// double precision.
+// Whole kernels as nvcc compiles them (tests/emulator/ptx/kernels/tensor_*.cu), in all modes,
+// against double precision.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -31,8 +31,8 @@ void ExpectClose(const Product& want, const std::vector<float>& got, double tole
       worst_error = error;
     }
   }
-  EXPECT_LE(worst_error, tolerance) << "element " << worst << ": " << got[worst] << " for "
-                                    << want.values[worst];
+  EXPECT_LE(worst_error, tolerance)
+      << "element " << worst << ": " << got[worst] << " for " << want.values[worst];
 }
 
 std::vector<uint16_t> RandomBf16(size_t count, uint32_t seed) {
@@ -51,8 +51,8 @@ Product MultiplyBf16(const std::vector<uint16_t>& a, const std::vector<uint16_t>
     for (int j = 0; j < n; ++j) {
       double sum = 0, magnitude = 0;
       for (int l = 0; l < k; ++l) {
-        const double x = double{DecodeBf16(a[i * k + l])} *
-                         DecodeBf16(b_by_k ? b[l * n + j] : b[j * k + l]);
+        const double x =
+            double{DecodeBf16(a[i * k + l])} * DecodeBf16(b_by_k ? b[l * n + j] : b[j * k + l]);
         sum += x;
         magnitude += std::fabs(x);
       }
@@ -80,18 +80,18 @@ TEST_P(TensorKernels, Bf16GemmWithStoresThroughTma) {
   const Product want = MultiplyBf16(a.values(), b.values(), m, n, k, false);
   const Arguments arguments =
       Arguments()
-          .Add(MakeMap({.data = a.data(), .width = 296, .height = 200, .box_width = 64,
-                        .box_height = 128}))
-          .Add(MakeMap({.data = b.data(), .width = 296, .height = 136, .box_width = 64,
-                        .box_height = 64}))
-          .Add(MakeMap({.data = c.data(), .width = 136, .height = 200, .box_width = 64,
-                        .box_height = 64}))
+          .Add(MakeMap(
+              {.data = a.data(), .width = 296, .height = 200, .box_width = 64, .box_height = 128}))
+          .Add(MakeMap(
+              {.data = b.data(), .width = 296, .height = 136, .box_width = 64, .box_height = 64}))
+          .Add(MakeMap(
+              {.data = c.data(), .width = 136, .height = 200, .box_width = 64, .box_height = 64}))
           .Add(k);
   for (const bool h100 : {false, true}) {
     std::memset(c.data(), 0xff, c.size() * 2);
     ASSERT_EQ(RunKernel(*module, "GemmBf16",
-                  {.grid = {3, 2}, .block = {384}, .dynamic_shared_bytes = kGemmShared}, arguments,
-                  WithNumerics(h100)),
+                        {.grid = {3, 2}, .block = {384}, .dynamic_shared_bytes = kGemmShared},
+                        arguments, WithNumerics(h100)),
               "");
     std::vector<float> got;
     for (const uint16_t v : c.values()) got.push_back(DecodeBf16(v));
@@ -132,24 +132,31 @@ TEST_P(TensorKernels, E4m3GemmWithBlockScales) {
       want.magnitudes.push_back(magnitude);
     }
   }
-  const Arguments arguments =
-      Arguments()
-          .Add(MakeMap({.type = TensorType::kU8, .data = a.data(), .width = 384, .height = 150,
-                        .box_width = 128, .box_height = 128}))
-          .Add(MakeMap({.type = TensorType::kU8, .data = b.data(), .width = 384, .height = 192,
-                        .box_width = 128, .box_height = 64}))
-          .Add(scale_a.data())
-          .Add(scale_b.data())
-          .Add(c.data())
-          .Add(m)
-          .Add(n)
-          .Add(k);
+  const Arguments arguments = Arguments()
+                                  .Add(MakeMap({.type = TensorType::kU8,
+                                                .data = a.data(),
+                                                .width = 384,
+                                                .height = 150,
+                                                .box_width = 128,
+                                                .box_height = 128}))
+                                  .Add(MakeMap({.type = TensorType::kU8,
+                                                .data = b.data(),
+                                                .width = 384,
+                                                .height = 192,
+                                                .box_width = 128,
+                                                .box_height = 64}))
+                                  .Add(scale_a.data())
+                                  .Add(scale_b.data())
+                                  .Add(c.data())
+                                  .Add(m)
+                                  .Add(n)
+                                  .Add(k);
   std::vector<float> fast;
   for (const bool h100 : {false, true}) {
     std::memset(c.data(), 0xff, c.size() * 4);
     ASSERT_EQ(RunKernel(*module, "GemmE4m3",
-                  {.grid = {3, 2}, .block = {384}, .dynamic_shared_bytes = kGemmShared}, arguments,
-                  WithNumerics(h100)),
+                        {.grid = {3, 2}, .block = {384}, .dynamic_shared_bytes = kGemmShared},
+                        arguments, WithNumerics(h100)),
               "");
     // Fast: FP32 rounding. H100: each term is cut 13 bits below the largest.
     ExpectClose(want, c.values(), h100 ? 2e-3 : 1e-6);
@@ -175,8 +182,8 @@ TEST_P(TensorKernels, AInRegistersAndBByColumns) {
           .Add(k);
   for (const bool h100 : {false, true}) {
     ASSERT_EQ(RunKernel(*module, "GemmRegisters",
-                  {.grid = {1, 2}, .block = {128}, .dynamic_shared_bytes = 2 * 64 * 128 + 8},
-                  arguments, WithNumerics(h100)),
+                        {.grid = {1, 2}, .block = {128}, .dynamic_shared_bytes = 2 * 64 * 128 + 8},
+                        arguments, WithNumerics(h100)),
               "");
     ExpectClose(want, c.values(), 1e-6);
   }
@@ -190,8 +197,8 @@ TEST_P(TensorKernels, MmaWithATransposedOperand) {
   const Product want = MultiplyBf16(a.values(), b.values(), 16, 8, 16 * steps, true);
   for (const bool h100 : {false, true}) {
     ASSERT_EQ(RunKernel(*module, "MmaTransposed", {.block = {32}},
-                  Arguments().Add(a.data()).Add(b.data()).Add(c.data()).Add(steps),
-                  WithNumerics(h100)),
+                        Arguments().Add(a.data()).Add(b.data()).Add(c.data()).Add(steps),
+                        WithNumerics(h100)),
               "");
     ExpectClose(want, c.values(), 1e-6);
   }
@@ -213,11 +220,11 @@ TEST_P(TensorKernels, TilesMulticastOverACluster) {
           .Add(n)
           .Add(k);
   ASSERT_EQ(RunKernel(*module, "GemmMulticast",
-                {.grid = {2, 4},
-                 .block = {160},
-                 .cluster = {1, 2},
-                 .dynamic_shared_bytes = 2 * 2 * 64 * 128 + 32},
-                arguments, GetParam().options),
+                      {.grid = {2, 4},
+                       .block = {160},
+                       .cluster = {1, 2},
+                       .dynamic_shared_bytes = 2 * 2 * 64 * 128 + 32},
+                      arguments, GetParam().options),
             "");
   ExpectClose(want, c.values(), 1e-6);
 }

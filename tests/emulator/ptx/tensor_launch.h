@@ -100,8 +100,9 @@ struct KernelRun {
 };
 
 // The report of the launch; empty: it went well.
-inline std::string RunKernel(const Module& module, std::string_view kernel_name, const KernelRun& run,
-                       const Arguments& arguments, std::string_view options_text) {
+inline std::string RunKernel(const Module& module, std::string_view kernel_name,
+                             const KernelRun& run, const Arguments& arguments,
+                             std::string_view options_text) {
   const Kernel* kernel = module.FindKernel(kernel_name);
   if (kernel == nullptr) return "no kernel " + std::string(kernel_name);
   std::string error;

@@ -64,8 +64,8 @@ std::string CopyBoxText(uint32_t rank) {
       dims + ".shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r1], [%rd3, " +
       coordinates + "], [%r2];\n" + kWaitForBar +
       // The target's map lies in global memory.
-      "@first cp.async.bulk.tensor." +
-      dims + ".global.shared::cta.tile.bulk_group [%rd1, " + coordinates +
+      "@first cp.async.bulk.tensor." + dims + ".global.shared::cta.tile.bulk_group [%rd1, " +
+      coordinates +
       "], [%r1];\n"
       "@first cp.async.bulk.commit_group;\n"
       "@first cp.async.bulk.wait_group 0;\n";
@@ -104,9 +104,8 @@ TEST_P(TmaOps, BoxesOfOneToFiveDimensions) {
     ASSERT_EQ(EncodeTiled(tiled, map_to.data()), "");
     std::memset(to.data(), 0, elements * 4);
     DeviceArray<int32_t> at(std::vector<int32_t>{32, 5, -1, 2, 3, static_cast<int32_t>(box_bytes)});
-    ASSERT_EQ(Launch1(CopyBoxText(rank),
-                      Arguments().Add(map_from).Add(map_to.data()).Add(at.data())),
-              "")
+    ASSERT_EQ(
+        Launch1(CopyBoxText(rank), Arguments().Add(map_from).Add(map_to.data()).Add(at.data())), "")
         << rank;
     // What lies in the box and in the tensor was copied, nothing else.
     uint64_t copied = 0;
@@ -128,8 +127,12 @@ TEST_P(TmaOps, BoxesOfOneToFiveDimensions) {
 
 TEST_P(TmaOps, ReductionsAddToMemory) {
   DeviceArray<float> c(std::vector<float>(32 * 8, 10));
-  const TensorMap map = MakeMap({.type = TensorType::kF32, .data = c.data(), .width = 32,
-                                 .height = 8, .box_width = 32, .box_height = 4});
+  const TensorMap map = MakeMap({.type = TensorType::kF32,
+                                 .data = c.data(),
+                                 .width = 32,
+                                 .height = 8,
+                                 .box_width = 32,
+                                 .box_height = 4});
   const std::string text = KernelText(
       "cvt.rn.f32.u32 %r3, %r0;\n"
       "shl.b32 %r4, %r0, 2;\n"
@@ -168,22 +171,22 @@ TEST_P(TmaOps, ConsecutiveBytesInAndOut) {
   std::iota(values.begin(), values.end(), 100u);
   DeviceArray<uint32_t> from(values), to(256);
   std::memset(to.data(), 0, 1024);
-  const std::string text = KernelText(std::string(
-      "ld.param.u64 %rd0, [p0];\nld.param.u64 %rd1, [p1];\n"
-      "@first cp.async.bulk.prefetch.L2.global [%rd0], 1024;\n"
-      "@first mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%r2], 1024;\n"
-      "@first mbarrier.arrive.shared::cta.b64 _, [%r2];\n"
-      "@first cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
-      "[%r1+512], [%rd0], 1024, [%r2];\n") +
-                                      kWaitForBar +
-                                      "@first cp.async.bulk.global.shared::cta.bulk_group "
-                                      "[%rd1+256], [%r1+768], 512;\n"
-                                      "@first cp.async.bulk.commit_group;\n"
-                                      "@first cp.async.bulk.wait_group.read 0;\n"
-                                      "@first cp.reduce.async.bulk.global.shared::cta.bulk_group"
-                                      ".max.u32 [%rd1], [%r1+512], 256;\n"
-                                      "@first cp.async.bulk.commit_group;\n"
-                                      "@first cp.async.bulk.wait_group 0;\n");
+  const std::string text = KernelText(
+      std::string("ld.param.u64 %rd0, [p0];\nld.param.u64 %rd1, [p1];\n"
+                  "@first cp.async.bulk.prefetch.L2.global [%rd0], 1024;\n"
+                  "@first mbarrier.expect_tx.relaxed.cta.shared::cta.b64 [%r2], 1024;\n"
+                  "@first mbarrier.arrive.shared::cta.b64 _, [%r2];\n"
+                  "@first cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes "
+                  "[%r1+512], [%rd0], 1024, [%r2];\n") +
+      kWaitForBar +
+      "@first cp.async.bulk.global.shared::cta.bulk_group "
+      "[%rd1+256], [%r1+768], 512;\n"
+      "@first cp.async.bulk.commit_group;\n"
+      "@first cp.async.bulk.wait_group.read 0;\n"
+      "@first cp.reduce.async.bulk.global.shared::cta.bulk_group"
+      ".max.u32 [%rd1], [%r1+512], 256;\n"
+      "@first cp.async.bulk.commit_group;\n"
+      "@first cp.async.bulk.wait_group 0;\n");
   ASSERT_EQ(Launch1(text, Arguments().Add(from.data()).Add(to.data()).Add(uint64_t{0})), "");
   for (uint32_t i = 0; i < 256; ++i) {
     const uint32_t want = i < 64 ? 100 + i : i < 192 ? 100 + i : 0;
@@ -194,44 +197,45 @@ TEST_P(TmaOps, ConsecutiveBytesInAndOut) {
 TEST_P(TmaOps, BytesTravelBetweenTheBlocksOfACluster) {
   DeviceArray<uint32_t> to(2 * 64);
   // Each block sends its rank, 64 times, to the other one, and writes down what it got.
-  const std::string text = KernelText(std::string(
-      "ld.param.u64 %rd1, [p1];\n"
-      "mov.u32 %r5, %cluster_ctarank;\n"
-      "add.u32 %r6, %r5, 7;\n"
-      "shl.b32 %r4, %r0, 2;\nadd.u32 %r4, %r4, %r1;\n"
-      "st.shared.b32 [%r4], %r6;\n"
-      "fence.proxy.async.shared::cta;\n"
-      "@first mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r2], 256;\n"
-      "barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;\n"
-      "xor.b32 %r7, %r5, 1;\n"
-      "add.u32 %r8, %r1, 1024;\n"
-      "mapa.shared::cluster.u32 %r9, %r8, %r7;\n"
-      "mapa.shared::cluster.u32 %r10, %r2, %r7;\n"
-      "@first cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes "
-      "[%r9], [%r1], 256, [%r10];\n") +
-                                      kWaitForBar +
-                                      "ld.shared.b32 %r11, [%r4+1024];\n"
-                                      "shl.b32 %r12, %r5, 6;\nadd.u32 %r12, %r12, %r0;\n"
-                                      "mul.wide.u32 %rd4, %r12, 4;\nadd.u64 %rd4, %rd4, %rd1;\n"
-                                      "st.global.b32 [%rd4], %r11;\n"
-                                      "barrier.cluster.arrive.release.aligned;\n"
-                                      "barrier.cluster.wait.acquire.aligned;\n");
+  const std::string text = KernelText(
+      std::string("ld.param.u64 %rd1, [p1];\n"
+                  "mov.u32 %r5, %cluster_ctarank;\n"
+                  "add.u32 %r6, %r5, 7;\n"
+                  "shl.b32 %r4, %r0, 2;\nadd.u32 %r4, %r4, %r1;\n"
+                  "st.shared.b32 [%r4], %r6;\n"
+                  "fence.proxy.async.shared::cta;\n"
+                  "@first mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r2], 256;\n"
+                  "barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;\n"
+                  "xor.b32 %r7, %r5, 1;\n"
+                  "add.u32 %r8, %r1, 1024;\n"
+                  "mapa.shared::cluster.u32 %r9, %r8, %r7;\n"
+                  "mapa.shared::cluster.u32 %r10, %r2, %r7;\n"
+                  "@first cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes "
+                  "[%r9], [%r1], 256, [%r10];\n") +
+      kWaitForBar +
+      "ld.shared.b32 %r11, [%r4+1024];\n"
+      "shl.b32 %r12, %r5, 6;\nadd.u32 %r12, %r12, %r0;\n"
+      "mul.wide.u32 %rd4, %r12, 4;\nadd.u64 %rd4, %rd4, %rd1;\n"
+      "st.global.b32 [%rd4], %r11;\n"
+      "barrier.cluster.arrive.release.aligned;\n"
+      "barrier.cluster.wait.acquire.aligned;\n");
   const auto module = ParsePtx(text);
   ASSERT_NE(module, nullptr);
-  ASSERT_EQ(RunKernel(*module, "k", {.grid = {2}, .block = {64}, .cluster = {2}},
-                      Arguments().Add(uint64_t{0}).Add(to.data()).Add(uint64_t{0}),
-                      GetParam().options),
-            "");
+  ASSERT_EQ(
+      RunKernel(*module, "k", {.grid = {2}, .block = {64}, .cluster = {2}},
+                Arguments().Add(uint64_t{0}).Add(to.data()).Add(uint64_t{0}), GetParam().options),
+      "");
   for (uint32_t i = 0; i < 128; ++i) ASSERT_EQ(to[i], i < 64 ? 8u : 7u) << i;
 }
 
 TEST_P(TmaOps, FaultsNameTheCopy) {
   DeviceArray<uint32_t> from(64);
   const auto load = [&](const std::string& operands) {
-    return KernelText("ld.param.u64 %rd0, [p0];\n"
-                      "@first mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r2], 256;\n"
-                      "@first cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes " +
-                      operands + ";\n" + kWaitForBar);
+    return KernelText(
+        "ld.param.u64 %rd0, [p0];\n"
+        "@first mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r2], 256;\n"
+        "@first cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes " +
+        operands + ";\n" + kWaitForBar);
   };
   const Arguments arguments = Arguments().Add(from.data()).Add(uint64_t{0}).Add(uint64_t{0});
   EXPECT_NE(Launch1(load("[%r1], [%rd0+16], 256, [%r2]"), arguments).find("bulk"),
@@ -252,14 +256,17 @@ TEST_P(TmaOps, UnknownFormsFailAtParse) {
     const auto module = Module::Parse(KernelText(line + "\n"), &error);
     return module == nullptr && error.find("line") != std::string::npos;
   };
-  EXPECT_TRUE(fails("cp.async.bulk.tensor.6d.shared::cluster.global.mbarrier::complete_tx::bytes "
-                    "[%r1], [%rd0, {%r1, %r1, %r1, %r1, %r1, %r1}], [%r2];"));
-  EXPECT_TRUE(fails("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
-                    "[%r1], [%rd0, {%r1}], [%r2];"));
-  EXPECT_TRUE(fails(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes "
-      "[%r1], [%rd0, {%r1, %r1, %r1}], [%r2], {%h0};"));
-  EXPECT_TRUE(fails("cp.reduce.async.bulk.global.shared::cta.bulk_group.inc.u32 [%rd0], [%r1], 16;"));
+  EXPECT_TRUE(
+      fails("cp.async.bulk.tensor.6d.shared::cluster.global.mbarrier::complete_tx::bytes "
+            "[%r1], [%rd0, {%r1, %r1, %r1, %r1, %r1, %r1}], [%r2];"));
+  EXPECT_TRUE(
+      fails("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
+            "[%r1], [%rd0, {%r1}], [%r2];"));
+  EXPECT_TRUE(
+      fails("cp.async.bulk.tensor.3d.shared::cluster.global.im2col.mbarrier::complete_tx::bytes "
+            "[%r1], [%rd0, {%r1, %r1, %r1}], [%r2], {%h0};"));
+  EXPECT_TRUE(
+      fails("cp.reduce.async.bulk.global.shared::cta.bulk_group.inc.u32 [%rd0], [%r1], 16;"));
   EXPECT_TRUE(fails("cp.async.bulk.global.shared::cta [%rd0], [%r1], 16;"));
   EXPECT_TRUE(fails("cp.async.bulk.wait_group %r1;"));
 }

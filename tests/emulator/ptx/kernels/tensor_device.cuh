@@ -70,8 +70,8 @@ __device__ __forceinline__ void FenceProxyAsync() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
-__device__ __forceinline__ void LoadBox2(uint32_t to, const TensorMap* map, uint32_t barrier, int c0,
-                                         int c1) {
+__device__ __forceinline__ void LoadBox2(uint32_t to, const TensorMap* map, uint32_t barrier,
+                                         int c0, int c1) {
   asm volatile(
       "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes "
       "[%0], [%1, {%3, %4}], [%2];" ::"r"(to),
@@ -89,9 +89,10 @@ __device__ __forceinline__ void LoadBox2Multicast(uint32_t to, const TensorMap* 
 }
 
 __device__ __forceinline__ void StoreBox2(const TensorMap* map, uint32_t from, int c0, int c1) {
-  asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];" ::"l"(map),
-               "r"(from), "r"(c0), "r"(c1)
-               : "memory");
+  asm volatile(
+      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];" ::"l"(map),
+      "r"(from), "r"(c0), "r"(c1)
+      : "memory");
 }
 
 __device__ __forceinline__ void PrefetchMap(const TensorMap* map) {
@@ -163,13 +164,13 @@ __device__ __forceinline__ uint64_t Descriptor(uint32_t address, uint32_t leadin
          uint64_t{stride >> 4} << 32 | uint64_t{1} << 62;
 }
 
-#define DEVICE_D32                                                                             \
+#define DEVICE_D32                                                                              \
   "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, " \
   "%20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31}"
 #define DEVICE_OUT4(d, i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
-#define DEVICE_OUT32(d)                                                                       \
-  DEVICE_OUT4(d, 0), DEVICE_OUT4(d, 4), DEVICE_OUT4(d, 8), DEVICE_OUT4(d, 12),                \
-      DEVICE_OUT4(d, 16), DEVICE_OUT4(d, 20), DEVICE_OUT4(d, 24), DEVICE_OUT4(d, 28)
+#define DEVICE_OUT32(d)                                                                            \
+  DEVICE_OUT4(d, 0), DEVICE_OUT4(d, 4), DEVICE_OUT4(d, 8), DEVICE_OUT4(d, 12), DEVICE_OUT4(d, 16), \
+      DEVICE_OUT4(d, 20), DEVICE_OUT4(d, 24), DEVICE_OUT4(d, 28)
 
 __device__ __forceinline__ void WgmmaBf16(float (&d)[32], uint64_t a, uint64_t b, int add) {
   asm volatile(

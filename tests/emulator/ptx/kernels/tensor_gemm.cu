@@ -1,6 +1,6 @@
 // C[M, N] = A[M, K] B[N, K]^T with TMA, mbarrier pipelines and wgmma: a producer warp and two
-// consumer warpgroups. bf16 with a bf16 result through stmatrix and a TMA store; e4m3 with scales for
-// each 128 of K (and of N), into f32.
+// consumer warpgroups. bf16 with a bf16 result through stmatrix and a TMA store; e4m3 with scales
+// for each 128 of K (and of N), into f32.
 #include "tests/emulator/ptx/kernels/tensor_device.cuh"
 
 namespace {
@@ -20,8 +20,12 @@ struct Pipeline {
   uint32_t stages;
   uint32_t barriers;
 
-  __device__ uint32_t Stage(int k) const { return stages + static_cast<uint32_t>(k % kStages * kStage); }
-  __device__ uint32_t Full(int k) const { return barriers + static_cast<uint32_t>(k % kStages) * 16; }
+  __device__ uint32_t Stage(int k) const {
+    return stages + static_cast<uint32_t>(k % kStages * kStage);
+  }
+  __device__ uint32_t Full(int k) const {
+    return barriers + static_cast<uint32_t>(k % kStages) * 16;
+  }
   __device__ uint32_t Empty(int k) const { return Full(k) + 8; }
   __device__ static uint32_t Parity(int k) { return static_cast<uint32_t>(k / kStages) & 1; }
 
@@ -55,7 +59,8 @@ __device__ Pipeline MakePipeline(uint8_t* shared) {
 // Four steps along K within the 128-byte rows.
 template <bool kBytes>
 __device__ void MultiplyStage(float (&acc)[32], uint32_t stage, int group, int first_add) {
-  const uint64_t a = device::Descriptor(stage + static_cast<uint32_t>(group * 64 * kRowBytes), 16, 1024);
+  const uint64_t a =
+      device::Descriptor(stage + static_cast<uint32_t>(group * 64 * kRowBytes), 16, 1024);
   const uint64_t b = device::Descriptor(stage + kStageA, 16, 1024);
   device::FenceWgmma();
 #pragma unroll

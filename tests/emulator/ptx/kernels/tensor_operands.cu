@@ -1,5 +1,5 @@
-// Operands the other ways: A out of registers (ldmatrix) with an N-major B for wgmma; mma.sync with a
-// transposing ldmatrix; B tiles multicast over a cluster of two.
+// Operands the other ways: A out of registers (ldmatrix) with an N-major B for wgmma; mma.sync with
+// a transposing ldmatrix; B tiles multicast over a cluster of two.
 #include "tests/emulator/ptx/kernels/tensor_device.cuh"
 
 namespace {
@@ -10,7 +10,8 @@ using device::TensorMap;
 __device__ void LoadFragment(uint32_t (&a)[4], uint32_t tile, int first_row, int chunk) {
   const int lane = threadIdx.x % 32;
   const int row = first_row + lane % 16;
-  device::LoadMatrix4(a, tile + static_cast<uint32_t>(row * 128 + (((chunk + lane / 16) ^ row % 8) << 4)));
+  device::LoadMatrix4(
+      a, tile + static_cast<uint32_t>(row * 128 + (((chunk + lane / 16) ^ row % 8) << 4)));
 }
 
 __device__ void WriteResults(const float (&acc)[32], float* c, int row, int n, int column) {
@@ -26,8 +27,8 @@ __device__ void WriteResults(const float (&acc)[32], float* c, int row, int n, i
 
 // C[M, N] = A[M, K] B[K, N], all multiples of 64; one warpgroup per 64 x 64 tile, one stage.
 extern "C" __global__ void __launch_bounds__(128)
-    GemmRegisters(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float* c,
-                  int n, int k) {
+    GemmRegisters(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
+                  float* c, int n, int k) {
   extern __shared__ __align__(1024) uint8_t shared[];
   const uint32_t tile_a = device::SharedAddress(shared);
   const uint32_t tile_b = tile_a + 64 * 128;
@@ -72,7 +73,8 @@ extern "C" __global__ void MmaTransposed(const __nv_bfloat16* a, const __nv_bflo
   const int lane = threadIdx.x;
   float acc[4] = {};
   for (int step = 0; step < steps; ++step) {
-    for (int i = lane; i < 256; i += 32) tile_a[i / 16][i % 16] = a[i / 16 * 16 * steps + step * 16 + i % 16];
+    for (int i = lane; i < 256; i += 32)
+      tile_a[i / 16][i % 16] = a[i / 16 * 16 * steps + step * 16 + i % 16];
     for (int i = lane; i < 128; i += 32) tile_b[i / 8][i % 8] = b[(step * 16 + i / 8) * 8 + i % 8];
     __syncwarp();
     uint32_t fragment_a[4];
@@ -88,8 +90,8 @@ extern "C" __global__ void MmaTransposed(const __nv_bfloat16* a, const __nv_bflo
 // C[M, N] = A[M, K] B[N, K]^T over clusters of two blocks that share B: each loads half of a B tile
 // for both. Tiles of 64 x 64, two stages; M is a multiple of 128, N and K of 64.
 extern "C" __global__ void __cluster_dims__(1, 2, 1) __launch_bounds__(160)
-    GemmMulticast(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, float* c,
-                  int n, int k) {
+    GemmMulticast(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b,
+                  float* c, int n, int k) {
   extern __shared__ __align__(1024) uint8_t shared[];
   constexpr int kTile = 64 * 128;
   constexpr int kStages = 2;
