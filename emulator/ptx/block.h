@@ -26,7 +26,8 @@ struct LaunchContext {
   const Options* options = nullptr;
   Observer* observer = nullptr;       // may be null
   const std::byte* params = nullptr;  // 128-byte aligned copy; generic addresses point into it
-  uint32_t shared_bytes = 0;          // per block, static and dynamic
+  std::byte* grid_workspace = nullptr;  // of grid.sync; null unless cooperative
+  uint32_t shared_bytes = 0;            // per block, static and dynamic
 };
 
 struct Cluster;

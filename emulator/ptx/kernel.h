@@ -60,7 +60,8 @@ enum class SpecialRegister : uint8_t {
   kIsExplicitCluster,
   kDynamicSharedSize,
   kTotalSharedSize,
-  kDynamicSharedBase,
+  kEnvReg1,  // the workspace of grid.sync, high half
+  kEnvReg2,  // and low
 };
 
 // A register that holds one value in all lanes for ever: an immediate or an address.

@@ -12,6 +12,7 @@
 
 #include "emulator/ptx/fault.h"
 #include "emulator/ptx/gang.h"
+#include "emulator/ptx/memory_registry.h"
 #include "emulator/ptx/shared_window.h"
 
 namespace emu {
@@ -48,6 +49,24 @@ std::string CheckConfig(const Kernel& kernel, const LaunchConfig& config) {
   }
   return {};
 }
+
+// What the driver gives a cooperative launch for grid.sync: its size, then a counter.
+class GridWorkspace {
+ public:
+  explicit GridWorkspace(bool cooperative) : cooperative_(cooperative) {
+    if (cooperative_) RegisterMemory(bytes_, sizeof bytes_, "the workspace of grid.sync");
+  }
+  ~GridWorkspace() {
+    if (cooperative_) UnregisterMemory(bytes_);
+  }
+  GridWorkspace(const GridWorkspace&) = delete;
+  GridWorkspace& operator=(const GridWorkspace&) = delete;
+  std::byte* address() { return cooperative_ ? bytes_ : nullptr; }
+
+ private:
+  bool cooperative_;
+  alignas(64) std::byte bytes_[64] = {};
+};
 
 // The workers of one launch.
 class Workers {
@@ -190,6 +209,7 @@ LaunchResult Launch(const Module& module, const Kernel& kernel, const LaunchConf
   }
   const std::unique_ptr<Observer> observer =
       MakeObserver(module, kernel, effective, options, counters);
+  GridWorkspace workspace(effective.cooperative);
   const LaunchContext context{
       .module = &module,
       .kernel = &kernel,
@@ -197,6 +217,7 @@ LaunchResult Launch(const Module& module, const Kernel& kernel, const LaunchConf
       .options = &options,
       .observer = observer.get(),
       .params = params,
+      .grid_workspace = workspace.address(),
       .shared_bytes = kernel.static_shared_bytes() + effective.dynamic_shared_bytes,
   };
   return Workers(context).Run();

@@ -47,7 +47,9 @@ void Lexer::Advance() {
   } else if (!IsNameCharacter(text_[begin])) {
     ++position_;
   } else {
+    const bool directive = text_[begin] == '.';  // ".reg.b32" is two
     while (position_ < text_.size()) {
+      if (directive && position_ > begin && text_[position_] == '.') break;
       if (IsNameCharacter(text_[position_])) {
         ++position_;
       } else if (text_.substr(position_, 2) == "::") {

@@ -49,6 +49,8 @@ constexpr Row kRows[] = {
     {"%cluster_ctarank", SpecialRegister::kClusterCtarank},
     {"%cluster_nctarank", SpecialRegister::kClusterNctarank},
     {"%dynamic_smem_size", SpecialRegister::kDynamicSharedSize},
+    {"%envreg1", SpecialRegister::kEnvReg1},
+    {"%envreg2", SpecialRegister::kEnvReg2},
     {"%total_smem_size", SpecialRegister::kTotalSharedSize},
 };
 
@@ -102,6 +104,10 @@ uint32_t PerWarpValue(SpecialRegister which, const Warp& warp) {
       return config.dynamic_shared_bytes;
     case S::kTotalSharedSize:
       return block.shared_bytes();
+    case S::kEnvReg1:
+      return static_cast<uint32_t>(reinterpret_cast<uint64_t>(block.launch().grid_workspace) >> 32);
+    case S::kEnvReg2:
+      return static_cast<uint32_t>(reinterpret_cast<uint64_t>(block.launch().grid_workspace));
     default:
       return 0;
   }
