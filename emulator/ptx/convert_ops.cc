@@ -277,6 +277,55 @@ Rounding ConvertRounding(const ParsedInstruction& instruction, bool* integral) {
   return RoundingOf(instruction);
 }
 
+// Registers may be wider than the type that an instruction gives them: a 64-bit source counts with
+// its low 32 bits, a 64-bit destination takes the result extended by its sign.
+struct WideRegisters : OpExtra {
+  Op inner;  // on 32-bit registers
+  int32_t source = kNoSlot, destination = kNoSlot;
+  bool is_signed = false;
+};
+
+Step ConvertWide(Warp& warp, const Op& op, LaneMask active) {
+  const auto& wide = *static_cast<const WideRegisters*>(op.extra);
+  if (wide.source != kNoSlot) {
+    const uint64_t* from = warp.Lanes<uint64_t>(wide.source);
+    ForLanes<uint32_t>(warp.Lanes<uint32_t>(wide.inner.slots[1]), active,
+                       [=](int lane) { return static_cast<uint32_t>(from[lane]); });
+  }
+  const Step step = wide.inner.execute(warp, wide.inner, active);
+  if (wide.destination != kNoSlot) {
+    const uint32_t* result = warp.Lanes<uint32_t>(wide.inner.slots[0]);
+    ForLanes<uint64_t>(warp.Lanes<uint64_t>(wide.destination), active, [&](int lane) {
+      return wide.is_signed ? static_cast<uint64_t>(static_cast<int32_t>(result[lane]))
+                            : uint64_t{result[lane]};
+    });
+  }
+  return step;
+}
+
+Op BindRegisters(const ParsedInstruction& instruction, KernelBuilder& builder, const Form& form,
+                 Op op) {
+  const Operand& to = instruction.operands[0];
+  const Operand& from = instruction.operands[1];
+  const bool wide_to = builder.RegisterBits(to) == 64 && BitsOf(form.to) < 64;
+  const bool wide_from = builder.RegisterBits(from) == 64 && BitsOf(form.from) < 64;
+  op.slots[0] = wide_to ? builder.Scratch(32) : builder.Destination(to, BitsOf(form.to));
+  op.slots[1] = wide_from ? builder.Scratch(32) : builder.Source(from, form.from);
+  if (!wide_to && !wide_from) return op;
+  if ((wide_to && IsFloat(form.to)) || (wide_from && IsFloat(form.from))) {
+    builder.Fail(instruction, "wrong width of register");
+  }
+  auto* extra = builder.NewExtra<WideRegisters>();
+  extra->inner = op;
+  extra->is_signed = IsSigned(form.to);
+  if (wide_to) extra->destination = builder.Destination(to, 64);
+  if (wide_from) extra->source = builder.Source64(from);
+  Op outer;
+  outer.execute = ConvertWide;
+  outer.extra = extra;
+  return outer;
+}
+
 Op BindConvert(const ParsedInstruction& instruction, KernelBuilder& builder) {
   const std::vector<ScalarType> types = instruction.types();
   if (types.size() != 2) builder.Fail(instruction, "unknown form");
@@ -305,12 +354,7 @@ Op BindConvert(const ParsedInstruction& instruction, KernelBuilder& builder) {
   op.detail[kRelu] = relu;
   op.detail[kRoundingDetail] = static_cast<uint8_t>(form.rounding);
   op.immediate = static_cast<int64_t>(form.to);
-  // Registers may be wider than their type. A wider destination takes the extended value: the same
-  // conversion to the wider type, unless it narrows first, which an 8- or 16-bit integer in a
-  // 32-bit register does by itself.
-  op.slots[0] = builder.Destination(instruction.operands[0], BitsOf(form.to));
-  op.slots[1] = builder.Source(instruction.operands[1], form.from);
-  return op;
+  return BindRegisters(instruction, builder, form, op);
 }
 
 }  // namespace
