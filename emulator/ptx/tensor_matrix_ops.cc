@@ -86,19 +86,20 @@ Step ExecuteStmatrix(Warp& warp, const Op& op, LaneMask active) {
   return Step::kNext;
 }
 
-// {ld,st}matrix.sync.aligned.m8n8.xN[.trans][.shared[::cta]].b16
+// {ld,st}matrix.sync.aligned.m8n8.xN[.trans][.shared[::cta]].b16; the assembler takes the shape and
+// the modifiers in any order.
 Op BindMatrix(const ParsedInstruction& instruction, KernelBuilder& builder, bool load) {
   const auto& parts = instruction.parts;
   Op op;
   bool known = parts.size() >= 6 && parts[1] == "sync" && parts[2] == "aligned" &&
-               parts[3] == "m8n8" && parts.back() == "b16" && instruction.operands.size() == 2;
-  for (size_t i = 4; known && i + 1 < parts.size(); ++i) {
+               parts.back() == "b16" && instruction.operands.size() == 2 && instruction.Has("m8n8");
+  for (size_t i = 3; known && i + 1 < parts.size(); ++i) {
     if (parts[i] == "x1" || parts[i] == "x2" || parts[i] == "x4") {
       op.detail[kCount] = static_cast<uint8_t>(parts[i][1] - '0');
     } else if (parts[i] == "trans") {
       op.detail[kTransposed] = 1;
     } else {
-      known = parts[i] == "shared" || parts[i] == "shared::cta";
+      known = parts[i] == "m8n8" || parts[i] == "shared" || parts[i] == "shared::cta";
     }
   }
   if (!known || op.detail[kCount] == 0) builder.Fail(instruction, "unknown form of a matrix move");
