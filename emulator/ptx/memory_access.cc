@@ -151,23 +151,31 @@ void ResolveGlobal(Warp& warp, const Op& op, LaneMask active, uint32_t bytes, Ac
   uint64_t addresses[kWarpSize];
   ReadAddresses(warp, op, addresses);
   CheckAlignment(addresses, active, bytes);
-  if (warp.block().observer() != nullptr) {
-    // Bounds first: a report of a race at an address that is none would mislead.
-    EachLane(active, [&](int lane) { warp.GenericPointer(addresses[lane], bytes, lane); });
-    ObserveGeneric(warp, op, active, bytes, kind, addresses);
-  }
+  Observer* const observer = warp.block().observer();
   const bool memcheck = warp.block().launch().options->memcheck;
-  out->contiguous = active == kAllLanes && IsContiguous(addresses, bytes) &&
+  const bool live = active == kAllLanes && IsContiguous(addresses, bytes) &&
                     !IsSharedGeneric(addresses[0]) &&
                     (!memcheck || IsLiveMemory(addresses[0], uint64_t{bytes} * kWarpSize));
-  if (out->contiguous) {
+  out->contiguous = live;
+  if (live) {
     for (int lane = 0; lane < kWarpSize; ++lane) {
       out->at[lane] = reinterpret_cast<std::byte*>(addresses[lane]);
     }
-    return;
+  } else {
+    EachLane(active,
+             [&](int lane) { out->at[lane] = warp.GenericPointer(addresses[lane], bytes, lane); });
   }
-  EachLane(active,
-           [&](int lane) { out->at[lane] = warp.GenericPointer(addresses[lane], bytes, lane); });
+  if (observer == nullptr) return;
+  // Behind the bounds: a report of a race at an address that is none would mislead.
+  if (live && memcheck) {
+    WarpAccess access = Describe(warp, op, bytes, kind);
+    access.lanes = active;
+    access.space = MemorySpace::kGlobal;
+    access.addresses = addresses;
+    observer->OnAccess(access);
+  } else {
+    ObserveGeneric(warp, op, active, bytes, kind, addresses);
+  }
 }
 
 void ResolveShared(Warp& warp, const Op& op, LaneMask active, uint32_t bytes, AccessKind kind,

@@ -68,48 +68,21 @@ int UnorderedReader(const RaceCell::Readers& readers, const RaceActor& actor) {
 
 }  // namespace
 
-std::optional<RaceConflict> RaceCells::Access(const RaceActor& actor, uint64_t address,
-                                              uint32_t bytes, uint8_t flags) {
-  const uint64_t end = address + bytes;
-  while (address < end) {
-    Page& page = PageAt(address);
-    const uint64_t page_end = std::min(end, (address / kPageBytes + 1) * kPageBytes);
-    const uint32_t alignment = std::countr_zero((address | page_end) | 4u);
-    if (alignment < page.shift) Split(page, alignment);
-    RaceCell* cell = &page.cells[address % kPageBytes >> page.shift];
-    RaceCell* last = cell + ((page_end - address) >> page.shift);
-    for (; cell != last; ++cell) {
-      RaceConflict conflict;
-      if (!Check(page, *cell, actor, flags, &conflict)) {
-        const uint64_t number = cell - page.cells.data();
-        conflict.address = address / kPageBytes * kPageBytes + (number << page.shift);
-        return conflict;
-      }
-      if (flags & kRaceWrite) {
-        RecordWrite(page, *cell, actor, flags);
-      } else {
-        RecordRead(page, *cell, actor, flags);
-      }
-    }
-    address = page_end;
-  }
-  return std::nullopt;
-}
-
 void RaceCells::Clear() {
   pages_.clear();
   last_number_ = ~uint64_t{0};
   last_page_ = nullptr;
 }
 
-RaceCells::Page& RaceCells::PageAt(uint64_t address) {
+RaceCells::Page& RaceCells::PageAt(uint64_t address, uint32_t shift) {
   const uint64_t number = address >> kPageShift;
   if (number != last_number_) {
     std::unique_ptr<Page>& page = pages_[number];
-    if (!page) page = std::make_unique<Page>();
+    if (!page) page = std::make_unique<Page>(shift);
     last_number_ = number;
     last_page_ = page.get();
   }
+  if (shift < last_page_->shift) Split(*last_page_, shift);
   return *last_page_;
 }
 
@@ -132,8 +105,8 @@ void RaceCells::Split(Page& page, uint32_t shift) {
   page.shift = shift;
 }
 
-bool RaceCells::Check(const Page& page, const RaceCell& cell, const RaceActor& actor, uint8_t flags,
-                      RaceConflict* conflict) const {
+inline bool RaceCells::Check(const Page& page, const RaceCell& cell, const RaceActor& actor,
+                             uint8_t flags, RaceConflict* conflict) const {
   const bool atomic = (flags & kRaceAtomic) != 0;
   if (cell.write_domain == 0) {
     if (!first_read_ok_ && !(flags & kRaceAsync) &&
@@ -150,7 +123,13 @@ bool RaceCells::Check(const Page& page, const RaceCell& cell, const RaceActor& a
     conflict->line = cell.write_line;
     return false;
   }
-  if (!(flags & kRaceWrite)) return true;
+  if (!(flags & kRaceWrite) || (cell.readers.lanes == 0 && cell.more == 0)) return true;
+  return ReadersOrdered(page, cell, actor, flags, conflict);
+}
+
+bool RaceCells::ReadersOrdered(const Page& page, const RaceCell& cell, const RaceActor& actor,
+                               uint8_t flags, RaceConflict* conflict) const {
+  const bool atomic = (flags & kRaceAtomic) != 0;
   const RaceCell::Readers* readers = &cell.readers;
   uint32_t next = cell.more;
   for (;;) {
@@ -170,7 +149,8 @@ bool RaceCells::Check(const Page& page, const RaceCell& cell, const RaceActor& a
   }
 }
 
-void RaceCells::RecordWrite(Page& page, RaceCell& cell, const RaceActor& actor, uint8_t flags) {
+inline void RaceCells::RecordWrite(Page& page, RaceCell& cell, const RaceActor& actor,
+                                   uint8_t flags) {
   cell.write_domain = actor.domain;
   cell.write_epoch = actor.write_epoch;
   cell.write_line = actor.line;
@@ -186,25 +166,13 @@ void RaceCells::RecordWrite(Page& page, RaceCell& cell, const RaceActor& actor, 
   }
 }
 
-void RaceCells::RecordRead(Page& page, RaceCell& cell, const RaceActor& actor, uint8_t flags) {
+inline void RaceCells::RecordRead(Page& page, RaceCell& cell, const RaceActor& actor,
+                                  uint8_t flags) {
   const uint32_t bit = 1u << actor.index % 32;
-  RaceCell::Readers* reusable = nullptr;
-  RaceCell::Readers* readers = &cell.readers;
-  uint32_t next = cell.more;
-  for (;;) {
-    if (readers->lanes == 0) {
-      reusable = readers;
-    } else if (readers->Same(actor, flags)) {
-      if (readers->epoch == actor.epoch) {
-        readers->lanes |= bit;
-        return;
-      }
-      readers->lanes &= ~bit;
-      if (readers->lanes == 0) reusable = readers;
-    }
-    if (next == 0) break;
-    readers = &page.nodes[next - 1].readers;
-    next = page.nodes[next - 1].next;
+  if (cell.readers.Same(actor, flags) && cell.readers.epoch == actor.epoch) {
+    cell.readers.lanes |= bit;
+    // A lane has one entry per cell; an older one in the list behind would only repeat this.
+    return;
   }
   const RaceCell::Readers mine = {.domain = actor.domain,
                                   .epoch = actor.epoch,
@@ -212,6 +180,33 @@ void RaceCells::RecordRead(Page& page, RaceCell& cell, const RaceActor& actor, u
                                   .line = actor.line,
                                   .warp = static_cast<uint16_t>(actor.index / 32),
                                   .flags = flags};
+  if (cell.readers.lanes == 0 && cell.more == 0) {
+    cell.readers = mine;
+  } else {
+    RecordOtherRead(page, cell, mine);
+  }
+}
+
+void RaceCells::RecordOtherRead(Page& page, RaceCell& cell, const RaceCell::Readers& mine) {
+  RaceCell::Readers* reusable = nullptr;
+  RaceCell::Readers* readers = &cell.readers;
+  uint32_t next = cell.more;
+  for (;;) {
+    if (readers->lanes == 0) {
+      reusable = readers;
+    } else if (readers->warp == mine.warp && readers->domain == mine.domain &&
+               readers->flags == mine.flags) {
+      if (readers->epoch == mine.epoch) {
+        readers->lanes |= mine.lanes;
+        return;
+      }
+      readers->lanes &= ~mine.lanes;
+      if (readers->lanes == 0) reusable = readers;
+    }
+    if (next == 0) break;
+    readers = &page.nodes[next - 1].readers;
+    next = page.nodes[next - 1].next;
+  }
   if (reusable != nullptr) {
     *reusable = mine;
   } else {
@@ -240,6 +235,32 @@ void RaceCells::AddReader(Page& page, RaceCell& cell, const RaceCell::Readers& r
   page.free_nodes = page.nodes[at - 1].next;
   page.nodes[at - 1] = {readers, cell.more};
   cell.more = at;
+}
+
+std::optional<RaceConflict> RaceCells::Access(const RaceActor& actor, uint64_t address,
+                                              uint32_t bytes, uint8_t flags) {
+  const uint64_t end = address + bytes;
+  while (address < end) {
+    const uint64_t page_end = std::min(end, (address / kPageBytes + 1) * kPageBytes);
+    Page& page = PageAt(address, std::countr_zero(address | page_end | 1u << kMaxShift));
+    RaceCell* cell = &page.cells[address % kPageBytes >> page.shift];
+    RaceCell* last = cell + ((page_end - address) >> page.shift);
+    for (; cell != last; ++cell) {
+      RaceConflict conflict;
+      if (!Check(page, *cell, actor, flags, &conflict)) {
+        const uint64_t number = cell - page.cells.data();
+        conflict.address = address / kPageBytes * kPageBytes + (number << page.shift);
+        return conflict;
+      }
+      if (flags & kRaceWrite) {
+        RecordWrite(page, *cell, actor, flags);
+      } else {
+        RecordRead(page, *cell, actor, flags);
+      }
+    }
+    address = page_end;
+  }
+  return std::nullopt;
 }
 
 }  // namespace emu

@@ -1,8 +1,9 @@
 // The race detector's memory of memory: who wrote each byte last and who has read it since.
 //
-// A cell stands for 4 bytes at first; where a smaller access is seen, the cells of that page are
-// split to its size, so that neighbours in one word are never confused. Each cell keeps its last
-// writer and, since that write, its readers (of one warp and epoch: one entry with a lane mask).
+// A page's cells stand for as many bytes as its first access is aligned to (up to 128: TMA and
+// wgmma go in large steps); where a smaller access is seen, the page's cells are split to its size,
+// so that neighbours are never confused. Each cell keeps its last writer and, since that write, its
+// readers (of one warp and epoch: one entry with a lane mask).
 //
 // Owner: a domain (shared memory) or the detector (global memory). Thread: the launch's.
 #ifndef SWITCHYARD_EMULATOR_PTX_RACE_CELL_H_
@@ -14,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "emulator/ptx/observer.h"
 #include "emulator/ptx/race_clock.h"
 
 namespace emu {
@@ -26,6 +28,15 @@ enum RaceFlags : uint8_t {
   kRaceCopy = 8,     // by cp.async, which its thread must wait for itself
   kRaceModify = 16,  // a write that reads too
 };
+
+// Of a thread's access through the generic proxy.
+inline uint8_t RaceFlagsOf(AccessKind kind, Order order) {
+  const bool strong = order != Order::kWeak || kind == AccessKind::kAtomic;
+  uint8_t flags = strong ? kRaceAtomic : 0;
+  if (kind != AccessKind::kLoad) flags |= kRaceWrite;
+  if (kind == AccessKind::kAtomic) flags |= kRaceModify;
+  return flags;
+}
 
 // Who accesses, and what it knows.
 struct RaceActor {
@@ -95,20 +106,26 @@ class RaceCells {
     RaceCell::Readers readers;
     uint32_t next = 0;
   };
+  static constexpr uint32_t kMaxShift = 7;
   struct Page {
-    uint32_t shift = 2;  // log2 of a cell's bytes
-    std::vector<RaceCell> cells{kPageBytes >> 2};
+    explicit Page(uint32_t cell_shift) : shift(cell_shift), cells(kPageBytes >> cell_shift) {}
+    uint32_t shift;  // log2 of a cell's bytes
+    std::vector<RaceCell> cells;
     std::vector<Node> nodes;
     uint32_t free_nodes = 0;
     uint32_t victim = 0;
   };
 
-  Page& PageAt(uint64_t address);
+  // The page of an address, its cells not larger than 2^shift bytes.
+  Page& PageAt(uint64_t address, uint32_t shift);
   static void Split(Page& page, uint32_t shift);
   bool Check(const Page& page, const RaceCell& cell, const RaceActor& actor, uint8_t flags,
              RaceConflict* conflict) const;
-  void RecordWrite(Page& page, RaceCell& cell, const RaceActor& actor, uint8_t flags);
+  bool ReadersOrdered(const Page& page, const RaceCell& cell, const RaceActor& actor, uint8_t flags,
+                      RaceConflict* conflict) const;
+  static void RecordWrite(Page& page, RaceCell& cell, const RaceActor& actor, uint8_t flags);
   void RecordRead(Page& page, RaceCell& cell, const RaceActor& actor, uint8_t flags);
+  void RecordOtherRead(Page& page, RaceCell& cell, const RaceCell::Readers& mine);
   void AddReader(Page& page, RaceCell& cell, const RaceCell::Readers& readers);
 
   bool first_read_ok_;

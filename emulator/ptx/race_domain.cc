@@ -36,6 +36,31 @@ void RaceDomain::Access(const RaceLanes& at, int lane, const RacePlace& place, u
   Touch(ActorOf(at, lane), lane, place, flags);
 }
 
+void RaceDomain::AccessLanes(const RaceLanes& at, const Lanes& access) {
+  const uint8_t flags = RaceFlagsOf(access.kind, access.order);
+  const bool strong = (flags & kRaceAtomic) != 0;
+  RacePlace place = {.shared = access.owners != nullptr, .bytes = access.bytes};
+  const uint32_t first = at.warp * kWarpSize;
+  RaceActor actor = ActorOf(at, 0);
+  for (LaneMask lanes = at.lanes; lanes != 0; lanes &= lanes - 1) {
+    const int lane = std::countr_zero(lanes);
+    const Thread& thread = threads_[first + lane];
+    actor.index = actor.write_index = first + lane;
+    actor.clock = thread.clock.get();
+    actor.fenced = thread.fenced;
+    if (copies_begin_ != 0) {
+      actor.copy_index = CopyIndex(actor.index);
+      actor.copies_done = thread.copies_done;
+      actor.copies_fenced = thread.copies_fenced;
+    }
+    if (place.shared) place.block = access.owners[lane];
+    place.address = access.addresses[lane];
+    Touch(actor, lane, place, flags);
+    if (strong) Synchronise(at, lane, place, access.kind, access.order, access.scope);
+  }
+  if (strong) EndSync(at);
+}
+
 void RaceDomain::BarrierArrive(const RaceLanes& at, uint32_t block, int id, bool waits) {
   Barrier& barrier = barriers_[block][id];
   if (!barrier.arrived) barrier.arrived = NewBuilder();
@@ -63,7 +88,11 @@ void RaceDomain::ClusterArrive(const RaceLanes& at, bool release) {
     const uint64_t number = cluster_arrivals_[at.warp * kWarpSize + std::countr_zero(lanes)]++;
     ClusterPhase& phase = cluster_phases_[number % cluster_phases_.size()];
     if (phase.number != number) phase = {number, NewBuilder(), {}};
-    if (release) JoinLanes(phase.arrived.get(), one);
+    if (release) {
+      JoinLanes(phase.arrived.get(), one);
+    } else {
+      PublishInits(phase.arrived.get(), at.warp * kWarpSize + std::countr_zero(lanes));
+    }
   }
   EndSync(at);
 }

@@ -62,7 +62,19 @@ class RaceDomain {
   uint32_t id() const { return id_; }
 
   // --- accesses of threads; `flags` as RaceFlags ---
-  // One lane's bytes. `what` stands in the report ("4-byte store").
+  // The lanes' bytes, one lane after another. addresses: by lane; owners: by lane, the blocks of
+  // the domain whose shared memory it is, null for global memory. With a strength (not kWeak), what
+  // it orders too.
+  struct Lanes {
+    const uint64_t* addresses = nullptr;
+    const uint32_t* owners = nullptr;
+    uint32_t bytes = 0;  // per lane
+    AccessKind kind = AccessKind::kLoad;
+    Order order = Order::kWeak;
+    Scope scope = Scope::kSys;
+  };
+  void AccessLanes(const RaceLanes& at, const Lanes& access);
+  // One lane's bytes.
   void Access(const RaceLanes& at, int lane, const RacePlace& place, uint8_t flags);
   // Which order the access has besides. Call after Access, per lane; EndSync once per instruction.
   void Synchronise(const RaceLanes& at, int lane, const RacePlace& place, AccessKind kind,
@@ -144,6 +156,9 @@ class RaceDomain {
     uint32_t issuer = 0;  // a thread, for reports
   };
 
+  // race_mbarrier.cc
+  // A relaxed arrival publishes the initialisations that fence.mbarrier_init has released.
+  void PublishInits(ClockBuilder* builder, uint32_t thread) const;
   // race_domain.cc
   RaceActor ActorOf(const RaceLanes& at, int lane) const;
   void Touch(const RaceActor& actor, int lane, const RacePlace& place, uint8_t flags) {

@@ -23,18 +23,6 @@ RacePlace PlaceOf(const Location& at) {
   return {shared, shared ? at.block->cluster_rank() : 0, at.address, at.bytes};
 }
 
-uint8_t FlagsOf(AccessKind kind, Order order) {
-  switch (kind) {
-    case AccessKind::kLoad:
-      return order == Order::kWeak ? 0 : kRaceAtomic;
-    case AccessKind::kStore:
-      return kRaceWrite | (order == Order::kWeak ? 0 : kRaceAtomic);
-    case AccessKind::kAtomic:
-      return kRaceWrite | kRaceAtomic | kRaceModify;
-  }
-  return 0;
-}
-
 AsyncId IdOf(const RaceDomain& domain, uint32_t op) { return uint64_t{domain.id()} << 32 | op; }
 uint32_t OpOf(AsyncId id) { return static_cast<uint32_t>(id); }
 
@@ -72,18 +60,19 @@ void RaceObserver::OnAccess(const WarpAccess& access) {
   const RaceLanes at = {
       access.warp->block().cluster_rank() * warps_per_block_ + access.warp->index(), access.lanes,
       access.op->line};
-  const uint8_t flags = FlagsOf(access.kind, access.order);
-  RacePlace place = {.shared = shared, .bytes = access.bytes};
-  for (LaneMask lanes = access.lanes; lanes != 0; lanes &= lanes - 1) {
-    const int lane = std::countr_zero(lanes);
-    if (shared) place.block = access.owners[lane]->cluster_rank();
-    place.address = access.addresses[lane];
-    domain.Access(at, lane, place, flags);
-    if (flags & kRaceAtomic) {
-      domain.Synchronise(at, lane, place, access.kind, access.order, access.scope);
+  uint32_t owners[kWarpSize];
+  if (shared) {
+    for (LaneMask lanes = access.lanes; lanes != 0; lanes &= lanes - 1) {
+      const int lane = std::countr_zero(lanes);
+      owners[lane] = access.owners[lane]->cluster_rank();
     }
   }
-  if (flags & kRaceAtomic) domain.EndSync(at);
+  domain.AccessLanes(at, {.addresses = access.addresses,
+                          .owners = shared ? owners : nullptr,
+                          .bytes = access.bytes,
+                          .kind = access.kind,
+                          .order = access.order,
+                          .scope = access.scope});
 }
 
 void RaceObserver::OnBarrierArrive(Warp& warp, LaneMask lanes, int id, bool waits) {
@@ -160,7 +149,7 @@ AsyncId RaceObserver::OnAsyncMerge(std::span<const AsyncId> parts) {
 void RaceObserver::OnAsyncAccess(AsyncId id, AccessKind kind, Proxy proxy, const Location& at) {
   RaceDomain* domain = DomainOf(id);
   if (domain == nullptr) return;
-  uint8_t flags = FlagsOf(kind, Order::kWeak);
+  uint8_t flags = RaceFlagsOf(kind, Order::kWeak);
   if (proxy == Proxy::kAsync) flags |= kRaceAsync;
   domain->AsyncAccess(OpOf(id), PlaceOf(at), flags);
 }
