@@ -3,6 +3,7 @@
 
 #include "emulator/nccl/abi.h"
 #include "emulator/nccl/api_support.h"
+#include "emulator/nccl/buffer_check.h"
 #include "emulator/nccl/element_type.h"
 #include "emulator/nccl/group.h"
 #include "emulator/nccl/last_error.h"
@@ -13,30 +14,6 @@ namespace {
 // Elements of one call: far above any memory, far below where sizes in bytes overflow.
 constexpr size_t kMaxCount = size_t{1} << 48;
 
-// Which of its buffers this rank's part of the operation uses.
-struct Uses {
-  bool send;
-  bool receive;
-};
-
-Uses UsesOf(const Operation& operation, int rank) {
-  const bool root = operation.peer == rank;
-  switch (operation.kind) {
-    case OperationKind::kReduce:
-    case OperationKind::kGather:
-      return {.send = true, .receive = root};
-    case OperationKind::kBroadcast:
-    case OperationKind::kScatter:
-      return {.send = root, .receive = true};
-    case OperationKind::kSend:
-      return {.send = true, .receive = false};
-    case OperationKind::kReceive:
-      return {.send = false, .receive = true};
-    default:
-      return {.send = true, .receive = true};
-  }
-}
-
 Outcome CheckArguments(const Operation& operation, const Communicator& comm) {
   const std::string call = Describe(SignatureOf(operation)) + ": ";
   if (ElementBytes(operation.type) == 0) return {ncclInvalidArgument, call + "no such type"};
@@ -46,14 +23,9 @@ Outcome CheckArguments(const Operation& operation, const Communicator& comm) {
     return {ncclInvalidArgument, call + "root or peer " + std::to_string(operation.peer) + " of " +
                                      std::to_string(comm.num_ranks()) + " ranks"};
   }
-  const Uses uses = UsesOf(operation, comm.rank());
-  if (operation.count > 0 && uses.send && operation.send == nullptr) {
-    return {ncclInvalidArgument, call + "the send buffer is null"};
-  }
-  if (operation.count > 0 && uses.receive && operation.receive == nullptr) {
-    return {ncclInvalidArgument, call + "the receive buffer is null"};
-  }
-  return {};
+  Outcome buffers = CheckBuffers(operation, comm.rank(), comm.num_ranks());
+  if (!buffers.ok()) buffers.text = call + buffers.text;
+  return buffers;
 }
 
 // `op` is read by operations that reduce.

@@ -74,6 +74,13 @@ Outcome Communicator::CheckDuplicateDevices() const {
 
 void Communicator::Run(const std::vector<Operation>& operations) {
   const std::lock_guard lock(run_mutex_);
+  if (destroyed_.load()) {
+    std::fprintf(stderr,
+                 "switchyard emulator: nccl: a graph replays operations of a communicator that was "
+                 "destroyed (rank %d); they are left out\n",
+                 rank_);
+    return;
+  }
   std::vector<Operation> point_to_point;
   for (const Operation& operation : operations) {
     if (HasEnded()) return;
@@ -155,6 +162,7 @@ bool Communicator::HasEnded() {
 }
 
 void Communicator::MarkDestroyed() {
+  destroyed_.store(true);
   if (segment_ == nullptr) return;
   Presence joined = Presence::kJoined;
   segment_->rank(rank_).presence.compare_exchange_strong(joined, Presence::kDestroyed);

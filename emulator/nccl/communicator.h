@@ -64,7 +64,7 @@ class Communicator {
   void Fail(ncclResult_t code, const std::string& text);
   bool is_aborted() const { return aborted_.load(); }
   bool is_revoked() const { return revoked_.load(); }
-  // Says to the peers that this rank has left in order.
+  // This rank has left in order: peers need not miss it, and no graph should replay its operations.
   void MarkDestroyed();
   // Returns when no operation runs.
   void WaitUntilIdle();
@@ -94,6 +94,7 @@ class Communicator {
 
   std::atomic<bool> aborted_{false};
   std::atomic<bool> revoked_{false};
+  std::atomic<bool> destroyed_{false};
   std::atomic<ncclResult_t> async_error_{ncclSuccess};
   mutable std::mutex error_mutex_;
   std::string error_text_;  // by error_mutex_

@@ -70,6 +70,23 @@ TEST(Abort, LeavesAReplayedOperationWithoutEffect) {
   stream.Synchronize();
 }
 
+TEST(Destroy, LeavesAReplayedOperationWithoutEffectAndSaysSo) {
+  float value = 1;
+  std::vector<std::function<void()>> graph;
+  CUstream_st stream;
+  RunRanks(1, [&](Rank& self) {
+    stream.BeginCapture();
+    ASSERT_EQ(ncclAllReduce(&value, &value, 1, ncclFloat, ncclSum, self.comm, &stream),
+              ncclSuccess);
+    graph = stream.EndCapture();
+  });
+  testing::internal::CaptureStderr();
+  for (const auto& run : graph) stream.Enqueue(run);
+  stream.Synchronize();
+  EXPECT_NE(testing::internal::GetCapturedStderr().find("was destroyed (rank 0)"),
+            std::string::npos);
+}
+
 class NonBlockingComm : public testing::TestWithParam<int> {};
 
 TEST_P(NonBlockingComm, EnqueuesWhenItsStateIsAsked) {
