@@ -136,6 +136,37 @@ TEST_P(MbarrierOps, ThreadsCompleteTransactions) {
   EXPECT_EQ(out.values(), std::vector<uint32_t>(64, 3));
 }
 
+TEST_P(MbarrierOps, CopiesArriveWhenTheyAreDone) {
+  // Each thread copies a word of the input; after the phase it reads its neighbour's.
+  for (const bool noinc : {true, false}) {
+    std::vector<uint32_t> words(128);
+    for (uint32_t i = 0; i < 64; ++i) words[i] = 100 + i;
+    DeviceArray<uint32_t> io(words);  // 64 words of input, 64 of output
+    const std::string count = noinc ? "64" : "1";
+    const std::string arrival = noinc ? ".noinc" : "";
+    ASSERT_EQ(Launch1(".shared .align 16 .b8 words[256];\n" + Init(count) +
+                          "mov.u32 %r3, words;\nshl.b32 %r4, %r0, 2;\nadd.u32 %r5, %r3, %r4;\n"
+                          "cvt.u64.u32 %rd3, %r4;\nadd.u64 %rd3, %rd3, %rd0;\n"
+                          "cp.async.ca.shared.global [%r5], [%rd3], 4;\n"
+                          "cp.async.mbarrier.arrive" +
+                          arrival +
+                          ".shared::cta.b64 [%r2];\n"
+                          // Without .noinc the count is only that of the arrivals below.
+                          "bar.sync 0;\n" +
+                          (noinc ? "" : "@first mbarrier.arrive.shared::cta.b64 _, [%r2];\n") +
+                          "again:\n"
+                          "mbarrier.try_wait.parity.shared::cta.b64 p, [%r2], 0;\n"
+                          "@!p bra again;\n"
+                          "xor.b32 %r6, %r4, 4;\nadd.u32 %r6, %r6, %r3;\n"
+                          "ld.shared.b32 %r7, [%r6];\n"
+                          "st.global.b32 [%rd3+256], %r7;\n",
+                      io),
+              "")
+        << arrival;
+    for (uint32_t i = 0; i < 64; ++i) ASSERT_EQ(io[64 + i], 100 + (i ^ 1)) << i;
+  }
+}
+
 TEST_P(MbarrierOps, MisuseIsAReport) {
   DeviceArray<uint32_t> out(64);
   const std::string arrive = "mbarrier.arrive.shared::cta.b64 _, [%r2];\n";
@@ -155,6 +186,7 @@ TEST_P(MbarrierOps, MisuseIsAReport) {
                                     out);
   EXPECT_NE(stuck.find("deadlock"), std::string::npos) << stuck;
   EXPECT_NE(stuck.find("mbarrier.try_wait"), std::string::npos) << stuck;
+  EXPECT_NE(stuck.find("1 arrivals and 0 bytes are missing"), std::string::npos) << stuck;
 }
 
 TEST_P(MbarrierOps, UnknownFormsFailAtParse) {

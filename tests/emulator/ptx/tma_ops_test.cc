@@ -228,6 +228,50 @@ TEST_P(TmaOps, BytesTravelBetweenTheBlocksOfACluster) {
   for (uint32_t i = 0; i < 128; ++i) ASSERT_EQ(to[i], i < 64 ? 8u : 7u) << i;
 }
 
+TEST_P(TmaOps, StoresIntoTheClusterCountTheirBytes) {
+  DeviceArray<uint32_t> to(2 * 64);
+  // Each thread stores two words into the other block and adds a third to its neighbours' sum.
+  const std::string text = KernelText(
+      std::string("ld.param.u64 %rd1, [p1];\n"
+                  "mov.u32 %r5, %cluster_ctarank;\n"
+                  "mad.lo.u32 %r6, %r5, 1000, %r0;\n"
+                  "shl.b32 %r4, %r0, 3;\nadd.u32 %r4, %r4, %r1;\n"
+                  "@first st.shared.b32 [%r1+4096], 5;\n"
+                  "@first mbarrier.arrive.expect_tx.shared::cta.b64 _, [%r2], 768;\n"
+                  "barrier.cluster.arrive.release.aligned;\n"
+                  "barrier.cluster.wait.acquire.aligned;\n"
+                  "xor.b32 %r7, %r5, 1;\n"
+                  "mapa.shared::cluster.u32 %r9, %r4, %r7;\n"
+                  "mapa.shared::cluster.u32 %r10, %r2, %r7;\n"
+                  "add.u32 %r8, %r1, 4096;\n"
+                  "mapa.shared::cluster.u32 %r8, %r8, %r7;\n"
+                  "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.b32 "
+                  "[%r9], {%r6, %r0}, [%r10];\n"
+                  "red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.add.u32 "
+                  "[%r8], %r0, [%r10];\n") +
+      kWaitForBar +
+      "ld.shared.v2.b32 {%r11, %r12}, [%r4];\n"
+      "ld.shared.b32 %r13, [%r1+4096];\n"
+      "mad.lo.u32 %r11, %r12, 10000, %r11;\n"
+      "add.u32 %r11, %r11, %r13;\n"
+      "shl.b32 %r12, %r5, 6;\nadd.u32 %r12, %r12, %r0;\n"
+      "mul.wide.u32 %rd4, %r12, 4;\nadd.u64 %rd4, %rd4, %rd1;\n"
+      "st.global.b32 [%rd4], %r11;\n"
+      "barrier.cluster.arrive.release.aligned;\n"
+      "barrier.cluster.wait.acquire.aligned;\n");
+  const auto module = ParsePtx(text);
+  ASSERT_NE(module, nullptr);
+  ASSERT_EQ(
+      RunKernel(*module, "k", {.grid = {2}, .block = {64}, .cluster = {2}},
+                Arguments().Add(uint64_t{0}).Add(to.data()).Add(uint64_t{0}), GetParam().options),
+      "");
+  const uint32_t sum = 5 + 63 * 64 / 2;
+  for (uint32_t i = 0; i < 128; ++i) {
+    const uint32_t lane = i % 64;
+    ASSERT_EQ(to[i], lane * 10000 + lane + (i < 64 ? 1000 : 0) + sum) << i;
+  }
+}
+
 TEST_P(TmaOps, FaultsNameTheCopy) {
   DeviceArray<uint32_t> from(64);
   const auto load = [&](const std::string& operands) {
