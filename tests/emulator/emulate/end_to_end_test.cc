@@ -18,11 +18,26 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-// The processes' output, all in one, and whether all ended with 0.
+// The output of all processes, and how the command ended.
 struct Result {
   std::string output;
+  int status = 0;  // as waitpid gives it
   bool all_ok = false;
 };
+
+Result RunCommand(const std::string& command) {
+  Result result;
+  FILE* pipe = popen(command.c_str(), "r");
+  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) result.output += static_cast<char>(c);
+  result.status = pclose(pipe);
+  result.all_ok = result.status == 0;
+  return result;
+}
+
+Result RunProgram(const std::string& flags, const std::string& arguments) {
+  return RunCommand(std::string(SWITCHYARD_EMULATE) + " " + flags + " " +
+                    SWITCHYARD_EXCHANGE_PROGRAM + " " + arguments + " 2>&1");
+}
 
 // `arguments` as a shell reads them; `after`: the program's last argument.
 Result RunRanks(int num_ranks, const std::string& flags, const std::string& after = "") {
@@ -34,12 +49,8 @@ Result RunRanks(int num_ranks, const std::string& flags, const std::string& afte
               std::to_string(num_ranks) + " " + id.string() + " " + after + " & ";
   }
   script += "failed=0; for job in $(jobs -p); do wait $job || failed=1; done; exit $failed";
-  const std::string command =
-      std::string(SWITCHYARD_EMULATE) + " " + flags + " bash -c '" + script + "' 2>&1";
-  Result result;
-  FILE* pipe = popen(command.c_str(), "r");
-  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) result.output += static_cast<char>(c);
-  result.all_ok = pclose(pipe) == 0;
+  const Result result =
+      RunCommand(std::string(SWITCHYARD_EMULATE) + " " + flags + " bash -c '" + script + "' 2>&1");
   fs::remove(id);
   return result;
 }
@@ -85,15 +96,27 @@ TEST(EndToEndFaults, ABufferThatIsTooSmallIsRefused) {
                         "begins 0 bytes into an allocation of 64"));
 }
 
+TEST(EndToEndFaults, ALostPeerIsAwaitedUntilAnAbort) {
+  for (const char* flags : {"", "--streams eager", "--streams random"}) {
+    const Result result = RunRanks(3, flags, "lost_peer");
+    EXPECT_THAT(result.output, HasSubstr("rank 0: state 0, aborted\n"));
+    EXPECT_THAT(result.output, HasSubstr("rank 1: state 0, aborted\n"));
+  }
+}
+
+TEST(EndToEndDevices, OfOneThread) {
+  for (const char* flags : {"", "--streams eager", "--streams random --seed 3"}) {
+    const Result result = RunProgram("--devices 4 " + std::string(flags), "devices 4");
+    EXPECT_TRUE(result.all_ok);
+    EXPECT_EQ(result.output, "4 devices: right\n");
+  }
+}
+
 TEST(EndToEndFaults, AStaticRuntimeIsRefused) {
-  FILE* pipe = popen((std::string(SWITCHYARD_EMULATE) + " " + SWITCHYARD_EXCHANGE_PROGRAM +
-                      "_static 0 1 /nowhere 2>&1")
-                         .c_str(),
-                     "r");
-  std::string output;
-  for (int c = fgetc(pipe); c != EOF; c = fgetc(pipe)) output += static_cast<char>(c);
-  EXPECT_EQ(WEXITSTATUS(pclose(pipe)), 4);
-  EXPECT_THAT(output, HasSubstr("build it with nvcc -cudart shared"));
+  const Result result = RunCommand(std::string(SWITCHYARD_EMULATE) + " " +
+                                   SWITCHYARD_EXCHANGE_PROGRAM + "_static 0 1 /nowhere 2>&1");
+  EXPECT_EQ(WEXITSTATUS(result.status), 4);
+  EXPECT_THAT(result.output, HasSubstr("build it with nvcc -cudart shared"));
 }
 
 }  // namespace

@@ -1,14 +1,17 @@
 // An ordinary CUDA and NCCL program of several processes: kernels and an all-reduce captured into a
 // graph, then a grouped all-to-all of uneven sizes between kernels. Nothing in it knows about the
-// emulator.  exchange_program RANK NUM_RANKS ID_FILE [mismatch|overrun]
+// emulator.  exchange_program RANK NUM_RANKS ID_FILE [mismatch|overrun|lost_peer]
+//   exchange_program devices NUM_DEVICES    one thread that drives several devices
 #include <cuda_runtime.h>
 #include <nccl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -149,6 +152,56 @@ bool ExchangeLetters(const Worker& self) {
   return wrong == 0;
 }
 
+// The last rank kills itself; the others wait for it in a stream, which another thread
+// synchronises, until they abort.
+int LosePeer(const Worker& self) {
+  if (self.rank == self.num_ranks - 1) raise(SIGKILL);
+  float* data;
+  CUDA(cudaMalloc(&data, 64));
+  NCCL(ncclAllReduce(data, data, 16, ncclFloat, ncclSum, self.comm, self.stream));
+  std::thread waiter([&] { CUDA(cudaStreamSynchronize(self.stream)); });
+  ncclResult_t state;
+  NCCL(ncclCommGetAsyncError(self.comm, &state));
+  NCCL(ncclCommAbort(self.comm));
+  waiter.join();
+  std::printf("rank %d: state %d, aborted\n", self.rank, state);
+  return 0;
+}
+
+int DriveDevices(int num_devices) {
+  std::vector<ncclComm_t> comms(num_devices);
+  std::vector<cudaStream_t> streams(num_devices);
+  std::vector<int*> data(num_devices);
+  NCCL(ncclCommInitAll(comms.data(), num_devices, nullptr));
+  for (int d = 0; d < num_devices; ++d) {
+    CUDA(cudaSetDevice(d));
+    CUDA(cudaStreamCreateWithFlags(&streams[d], cudaStreamNonBlocking));
+    CUDA(cudaMalloc(&data[d], num_devices * sizeof(int)));
+    Letter<<<1, kThreads, 0, streams[d]>>>(data[d] + d, 1, d, 0);
+  }
+  NCCL(ncclGroupStart());
+  for (int d = 0; d < num_devices; ++d) {
+    NCCL(ncclAllGather(data[d] + d, data[d], 1, ncclInt, comms[d], streams[d]));
+  }
+  NCCL(ncclGroupEnd());
+  NCCL(ncclGroupStart());
+  for (int d = 0; d < num_devices; ++d) {
+    NCCL(ncclAllReduce(data[d], data[d], num_devices, ncclInt, ncclSum, comms[d], streams[d]));
+  }
+  NCCL(ncclGroupEnd());
+  bool right = true;
+  for (int d = 0; d < num_devices; ++d) {
+    std::vector<int> result(num_devices);
+    CUDA(cudaMemcpyAsync(result.data(), data[d], num_devices * sizeof(int), cudaMemcpyDeviceToHost,
+                         streams[d]));
+    CUDA(cudaStreamSynchronize(streams[d]));
+    for (int i = 0; i < num_devices; ++i) right = right && result[i] == i * 1000 * num_devices;
+    NCCL(ncclCommDestroy(comms[d]));
+  }
+  std::printf("%d devices: %s\n", num_devices, right ? "right" : "WRONG");
+  return right ? 0 : 1;
+}
+
 int CallWithDifferentCounts(const Worker& self) {
   float* data;
   CUDA(cudaMalloc(&data, 64));
@@ -163,6 +216,7 @@ int CallWithDifferentCounts(const Worker& self) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 3 && std::string(argv[1]) == "devices") return DriveDevices(std::atoi(argv[2]));
   if (argc < 4) return 2;
   Worker self = {std::atoi(argv[1]), std::atoi(argv[2]), nullptr, nullptr};
   const std::string fault = argc > 4 ? argv[4] : "";
@@ -170,6 +224,7 @@ int main(int argc, char** argv) {
   CUDA(cudaStreamCreateWithFlags(&self.stream, cudaStreamNonBlocking));
   NCCL(ncclCommInitRank(&self.comm, self.num_ranks, ShareId(self.rank, argv[3]), self.rank));
   if (fault == "mismatch") return CallWithDifferentCounts(self);
+  if (fault == "lost_peer") return LosePeer(self);
   if (fault == "overrun") {
     float* data;
     CUDA(cudaMalloc(&data, 64));
