@@ -28,7 +28,7 @@ cudaError_t Allocate(Runtime& runtime, Device& device, size_t bytes, void** out)
                            .bytes = bytes,
                            .kind = MemoryKind::kDevice,
                            .device = &device});
-  RegisterMemory(base, bytes, LabelOf("cudaMalloc", device));
+  runtime.RegisterFresh(base, bytes, LabelOf("cudaMalloc", device));
   *out = base;
   return cudaSuccess;
 }

@@ -11,6 +11,7 @@
 #include "emulator/cudart/device_properties.h"
 #include "emulator/cudart/visible_devices.h"
 #include "emulator/ptx/memory_registry.h"
+#include "emulator/ptx/shadow_memory.h"
 
 namespace emu {
 
@@ -201,6 +202,11 @@ cudaError_t Runtime::Submit(Lock& lock, const std::shared_ptr<Stream>& stream, W
   operation.run = [work = std::move(work)] { return RunWork(work); };
   SubmitOperation(lock, *stream, std::move(operation));
   return cudaSuccess;
+}
+
+void Runtime::RegisterFresh(void* base, size_t bytes, std::string_view label) const {
+  RegisterMemory(base, bytes, label);
+  if (settings.interpreter.initcheck) ShadowMemory(base, bytes);
 }
 
 cudaError_t Runtime::FinishFree(void* base) {

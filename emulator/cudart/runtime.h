@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -74,6 +75,8 @@ class Runtime {
   // Refuses a call that CUDA forbids while captures are under way (cudaStreamCaptureMode).
   cudaError_t CheckUnsafe();
 
+  // Tells the interpreter of memory that nobody has written yet.
+  void RegisterFresh(void* base, size_t bytes, std::string_view label) const;
   // The end of a stream-ordered free: the memory is gone from here on.
   cudaError_t FinishFree(void* base);
   // Ends everything of the device: cudaDeviceReset.

@@ -9,7 +9,8 @@
 //   memory=BYTES[K|M|G]        memory of each device (4G)
 //   progress_ms=MS             work that nobody waits for runs after this long, so that a host that
 //                              polls memory sees it move; 0: never (1000)
-//   counters_file=PATH         where counters=1 writes its JSON at exit (standard error)
+//   counters_file=PATH         where counters=1 writes its JSON at exit; "%p" in it becomes the
+//                              process's number (standard error)
 //
 // Owner: the process, read once. Thread: any, immutable after the first use.
 #ifndef SWITCHYARD_EMULATOR_CUDART_SETTINGS_H_

@@ -7,6 +7,7 @@
 #include "emulator/cudart/kernel_run.h"
 #include "emulator/cudart/runtime.h"
 #include "emulator/ptx/memory_registry.h"
+#include "emulator/ptx/shadow_memory.h"
 
 namespace emu {
 namespace {
@@ -29,6 +30,16 @@ bool CheckRange(const char* what, const void* at, size_t bytes) {
   return false;
 }
 
+// For the check of uninitialised reads: a copy between devices carries over what was never written.
+void NoteCopy(const CopyWork& work, const std::byte* to, const std::byte* from) {
+  if (!work.dst_is_device) return;
+  if (work.src_is_device) {
+    CopyWritten(to, from, work.width);
+  } else {
+    MarkWritten(to, work.width);
+  }
+}
+
 cudaError_t Run(const EmptyWork&) { return cudaSuccess; }
 
 cudaError_t Run(const KernelWork& work) { return RunKernel(work); }
@@ -47,6 +58,7 @@ cudaError_t Run(const CopyWork& work) {
         return cudaErrorIllegalAddress;
       }
       std::memmove(to, from, work.width);
+      NoteCopy(work, to, from);
     }
   }
   return cudaSuccess;
@@ -57,6 +69,7 @@ cudaError_t Run(const FillWork& work) {
   for (size_t y = 0; y < work.height; ++y) {
     auto* row = static_cast<std::byte*>(work.dst) + y * work.pitch;
     if (!CheckRange("fill of device memory", row, row_bytes)) return cudaErrorIllegalAddress;
+    MarkWritten(row, row_bytes);
     if (work.element_bytes == 1) {
       std::memset(row, static_cast<int>(work.value), row_bytes);
       continue;
@@ -89,7 +102,7 @@ cudaError_t Run(const AllocateWork& work) {
   Runtime& runtime = *Runtime::Get();
   const Lock lock(runtime.mutex);
   work.device->arena->Commit(work.base);
-  RegisterMemory(work.base, work.bytes, "stream-ordered memory");
+  runtime.RegisterFresh(work.base, work.bytes, "stream-ordered memory");
   return cudaSuccess;
 }
 
