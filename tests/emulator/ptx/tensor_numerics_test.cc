@@ -150,6 +150,20 @@ TEST(TensorNumerics, ProductsAreNotRenormalisedBeforeAlignment) {
   EXPECT_EQ(TensorStep(rules, a, b, -1.75F), sum - 1.75F);
 }
 
+TEST(TensorNumerics, SmallTermsAlignToTwoToTheMinus133) {
+  const StepRules rules = StepRulesOf(Format::kBf16, Format::kBf16);
+  const auto two_to = [](int exponent) { return std::ldexp(1.0F, exponent); };
+  // The unit is then 2^-158, so the smallest FP32 numbers are still there...
+  EXPECT_EQ(TensorStep(rules, std::vector<float>{two_to(-74)}, std::vector<float>{two_to(-74)}, 0),
+            two_to(-148));
+  // ...but bits below it are cut: 255 * 255 + 7 * 73 is 2^16, and exactly would give 2^-149.
+  const std::vector<float> a = {255 * two_to(-82), 7 * two_to(-82)};
+  const std::vector<float> b = {255 * two_to(-83), 73 * two_to(-83)};
+  EXPECT_EQ(TensorStep(rules, a, b, 0), 0.0F);
+  // Beside a larger accumulator nothing of this can be seen.
+  EXPECT_EQ(TensorStep(rules, a, b, two_to(-100)), two_to(-100));
+}
+
 TEST(TensorNumerics, InfinitiesAndNansDecideAlone) {
   const float infinity = std::numeric_limits<float>::infinity();
   const StepRules rules = StepRulesOf(Format::kBf16, Format::kBf16);
