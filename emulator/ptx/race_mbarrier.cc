@@ -23,6 +23,13 @@ void RaceDomain::MbarrierInitFence(const RaceLanes& at) {
   }
 }
 
+void RaceDomain::PublishInits(ClockBuilder* builder, uint32_t thread) const {
+  for (const auto& [key, mbarrier] : mbarriers_) {
+    if (mbarrier.init_index != thread || !mbarrier.init_fenced) continue;
+    builder->See(thread, mbarrier.init_epoch);
+  }
+}
+
 void RaceDomain::MbarrierInit(const RaceLanes& at, int lane, const RacePlace& place) {
   MbarrierInvalidate(place);
   Mbarrier& mbarrier = mbarriers_[Key(place)];
