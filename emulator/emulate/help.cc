@@ -24,7 +24,7 @@ A kernel that gives the right answer once may still be wrong. These find out:
   switchyard-emulate --numerics h100 ./test          tensor-core sums with the bits of an H100
 
 What a kernel costs in memory traffic, without a clock:
-  switchyard-emulate --counters counters.json ./test
+  switchyard-emulate --counters counters.%p.json ./test
 
 Several processes, one per rank, as under any launcher:
   switchyard-emulate bash -c './worker 0 2 & ./worker 1 2 & wait'
@@ -40,7 +40,8 @@ Flags
   --race                        report conflicting accesses that nothing orders
   --no-memcheck                 do not check accesses against live allocations and for initialised data
   --numerics fast|h100          tensor-core sums: fast fp32, or the bits of an H100 (fast)
-  --counters FILE               write requests, sectors, bank conflicts and opcodes as JSON at exit
+  --counters FILE               write requests, sectors, bank conflicts and opcodes as JSON at exit;
+                                %p in the name becomes the process's number
   --streams lazy|eager|random   when enqueued work runs: when somebody waits for it, at once, or in a
                                 seeded order (lazy)
   --devices N                   devices of the machine, 1 to 16 (1)

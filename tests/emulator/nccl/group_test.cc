@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <nccl.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <numeric>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tests/emulator/nccl/ranks.h"
@@ -104,19 +106,21 @@ TEST_P(Groups, OperationsOfOneCommunicatorKeepTheirOrderOverStreams) {
     CUstream_st other;
     int64_t value = 1;
     int64_t copy = 0;
-    // Each step reads what the one before wrote, on alternating streams.
+    int64_t expected = 1;
+    // Sums on a slow stream, copies of them on another.
     for (int i = 0; i < 10; ++i) {
-      cudaStream_t stream = i % 2 == 0 ? self.stream : &other;
-      ASSERT_EQ(ncclAllReduce(&value, &value, 1, ncclInt64, ncclSum, self.comm, stream),
-                ncclSuccess);
+      self.stream->Enqueue([] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); });
+      ncclAllReduce(&value, &value, 1, ncclInt64, ncclSum, self.comm, self.stream);
+      expected *= self.num_ranks;
+      ASSERT_EQ(ncclBroadcast(&value, &copy, 1, ncclInt64, 0, self.comm, &other), ncclSuccess);
+      other.Synchronize();
+      ASSERT_EQ(copy, expected);
     }
     ASSERT_EQ(ncclGroupStart(), ncclSuccess);  // one group on two streams: both wait for all of it
     ncclBroadcast(&value, &copy, 1, ncclInt64, 0, self.comm, &other);
     ncclAllReduce(&value, &value, 1, ncclInt64, ncclSum, self.comm, self.stream);
     ASSERT_EQ(ncclGroupEnd(), ncclSuccess);
     self.Synchronize();
-    int64_t expected = 1;
-    for (int i = 0; i < 10; ++i) expected *= self.num_ranks;
     EXPECT_EQ(copy, expected);
     EXPECT_EQ(value, expected * self.num_ranks);
     other.Synchronize();

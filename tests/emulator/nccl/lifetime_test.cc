@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 #include <nccl.h>
 
+#include <chrono>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,6 +40,32 @@ TEST(Abort, EndsACollectiveThatOthersNeverJoin) {
         EXPECT_EQ(state, ncclSuccess) << "waiting is no error";
       },
       Ending::kAbort);  // its stream ends afterwards, which waits for the collective
+}
+
+TEST(Abort, WakesARankThatWaitsInTheMiddle) {
+  std::promise<void> came;
+  RunRanks(
+      2,
+      [&](Rank& self) {
+        int32_t values[2] = {1, 2};
+        if (self.rank == 1) {
+          ASSERT_EQ(ncclRecv(values, 1, ncclInt32, 0, self.comm, self.stream), ncclSuccess);
+          self.Synchronize();
+          came.set_value();
+          return;
+        }
+        ASSERT_EQ(ncclGroupStart(), ncclSuccess);
+        ncclSend(&values[0], 1, ncclInt32, 1, self.comm, self.stream);
+        ncclRecv(&values[1], 1, ncclInt32, 1, self.comm, self.stream);
+        ASSERT_EQ(ncclGroupEnd(), ncclSuccess);
+        came.get_future().wait();  // half of the group is done
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        EXPECT_EQ(ncclCommAbort(self.comm), ncclSuccess);
+        self.Synchronize();
+        EXPECT_EQ(values[1], 2);
+        self.comm = nullptr;
+      },
+      Ending::kAbort);
 }
 
 TEST(Abort, EndsWaitingForRanksThatNeverCome) {
@@ -180,6 +208,13 @@ TEST(Shrink, GoesOnWithoutTheExcludedRanks) {
                   ncclSuccess)
             << ncclGetLastError(nullptr);
         EXPECT_EQ(SumOfOnes(self, rest), 3);
+        // The same again: its ranks must not meet in what the first shrink left behind.
+        ncclComm_t again = nullptr;
+        ASSERT_EQ(ncclCommShrink(self.comm, &excluded, 1, &again, nullptr, NCCL_SHRINK_ABORT),
+                  ncclSuccess)
+            << ncclGetLastError(nullptr);
+        EXPECT_EQ(SumOfOnes(self, again), 3);
+        EXPECT_EQ(ncclCommDestroy(again), ncclSuccess);
         // And once more, with the same list, from the smaller communicator.
         ncclComm_t pair = nullptr;
         int rank = -1;

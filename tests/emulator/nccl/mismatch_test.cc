@@ -113,6 +113,32 @@ TEST(Mismatch, OfASendAndItsReceive) {
                "which calls Recv(count=2, type=int64) from it");
 }
 
+TEST(Mismatch, OfASendThatIsShorter) {
+  int64_t values[4] = {};
+  ExpectReport(AfterCalls([&](Rank& self) {
+                 if (self.rank == 0) {
+                   ncclSend(values, 1, ncclInt64, 1, self.comm, self.stream);
+                 } else {
+                   ncclRecv(values, 2, ncclInt64, 0, self.comm, self.stream);
+                 }
+               }),
+               "calls do not match: rank 0 calls Send(count=1, type=int64) to rank 1, "
+               "which calls Recv(count=2, type=int64) from it");
+}
+
+TEST(Mismatch, OfTypesOfTheSameSize) {
+  int64_t values[4] = {};
+  ExpectReport(AfterCalls([&](Rank& self) {
+                 if (self.rank == 1) {
+                   ncclSend(values, 2, ncclInt32, 0, self.comm, self.stream);
+                 } else {
+                   ncclRecv(values, 1, ncclInt64, 1, self.comm, self.stream);
+                 }
+               }),
+               "calls do not match: rank 1 calls Send(count=2, type=int32) to rank 0, "
+               "which calls Recv(count=1, type=int64) from it");
+}
+
 TEST(Mismatch, NamesRanksThatAgreeTogether) {
   std::mutex mutex;
   std::string text;
