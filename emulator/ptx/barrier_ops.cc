@@ -69,10 +69,9 @@ Op BindBarrier(const ParsedInstruction& instruction, KernelBuilder& builder) {
 }
 
 Step WarpSync(Warp& warp, const Op& op, LaneMask active) {
-  const LaneMask members = warp.Uniform32(op.slots[0], active, "the member mask");
-  if (!warp.MembersPresent(active, members)) return Step::kRetry;
-  if (Observer* observer = warp.block().observer()) observer->OnWarpSync(warp, active);
-  return Step::kNext;
+  return warp.RunMembers(op.slots[0], active, [&](LaneMask members) {
+    if (Observer* observer = warp.block().observer()) observer->OnWarpSync(warp, members);
+  });
 }
 
 Op BindWarpSync(const ParsedInstruction& instruction, KernelBuilder& builder) {

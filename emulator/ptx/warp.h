@@ -7,6 +7,7 @@
 #define SWITCHYARD_EMULATOR_PTX_WARP_H_
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -67,6 +68,10 @@ class Warp {
   // are there; false: return Step::kRetry. Throws Fault if the mask names exited lanes or if an
   // active lane is not in it.
   bool MembersPresent(LaneMask active, LaneMask members) const;
+  // Runs `run(lanes)` for the lanes of each member mask (which may differ between lanes) of which
+  // all members are there; the others wait.
+  template <class F>
+  Step RunMembers(int32_t mask_slot, LaneMask active, F run);
   // The same for .aligned instructions: all live lanes.
   bool AllPresent(LaneMask active) const { return active == live_; }
   // The value of a 32-bit register that must be the same in all active lanes.
@@ -164,6 +169,29 @@ class Warp {
   std::vector<AsyncGroups> bulk_groups_;  // by lane; empty until used
   std::array<std::vector<uint32_t>, kWarpSize> call_stacks_;
 };
+
+template <class F>
+Step Warp::RunMembers(int32_t mask_slot, LaneMask active, F run) {
+  const uint32_t* masks = Lanes<uint32_t>(mask_slot);
+  LaneMask done = 0;
+  for (LaneMask rest = active; rest != 0;) {
+    const LaneMask members = masks[std::countr_zero(rest)];
+    LaneMask group = 0;
+    for (int lane = 0; lane < kWarpSize; ++lane) {
+      group |= static_cast<LaneMask>(masks[lane] == members) << lane;
+    }
+    group &= rest;
+    rest &= ~group;
+    if (!MembersPresent(group, members)) continue;
+    run(group);
+    done |= group;
+  }
+  if (done == active) return Step::kNext;
+  if (done == 0) return Step::kRetry;
+  SetPc(done, current_pc_ + 1);
+  SetPc(active & ~done, current_pc_);
+  return Step::kReselect;
+}
 
 }  // namespace emu
 

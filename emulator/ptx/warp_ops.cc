@@ -11,6 +11,13 @@
 namespace emu {
 namespace {
 
+// An Op's function from one that works for the lanes of one member mask, which slots[mask] holds.
+template <void (*lanes)(Warp&, const Op&, LaneMask), int mask>
+Step ForMembers(Warp& warp, const Op& op, LaneMask active) {
+  return warp.RunMembers(op.slots[mask], active,
+                         [&](LaneMask members) { lanes(warp, op, members); });
+}
+
 enum class ShuffleMode : uint8_t { kUp, kDown, kButterfly, kIndex };
 
 // Lane that `lane` reads, and whether that is within its segment. c: clamp in bits 0 to 4, segment
@@ -49,9 +56,7 @@ ShuffleSource SourceOf(ShuffleMode mode, int lane, uint32_t b, uint32_t c) {
 }
 
 // slots: 0 result, 1 value, 2 b, 3 c, 4 members, 5 predicate.
-Step Shuffle(Warp& warp, const Op& op, LaneMask active) {
-  const LaneMask members = warp.Uniform32(op.slots[4], active, "the member mask");
-  if (!warp.MembersPresent(active, members)) return Step::kRetry;
+void ShuffleLanes(Warp& warp, const Op& op, LaneMask active) {
   const auto mode = static_cast<ShuffleMode>(op.detail[0]);
   const uint32_t* b = warp.Lanes<uint32_t>(op.slots[2]);
   const uint32_t* c = warp.Lanes<uint32_t>(op.slots[3]);
@@ -72,7 +77,6 @@ Step Shuffle(Warp& warp, const Op& op, LaneMask active) {
                        [&](int lane) { return out[lane]; });
   }
   if (op.slots[5] != kNoSlot) SetPredicate(warp.Predicate(op.slots[5]), active, valid);
-  return Step::kNext;
 }
 
 Op BindShuffle(const ParsedInstruction& instruction, KernelBuilder& builder) {
@@ -82,7 +86,7 @@ Op BindShuffle(const ParsedInstruction& instruction, KernelBuilder& builder) {
     builder.Fail(instruction, "unknown form");
   }
   Op op;
-  op.execute = Shuffle;
+  op.execute = ForMembers<ShuffleLanes, 4>;
   const ShuffleMode mode = instruction.Has("up")     ? ShuffleMode::kUp
                            : instruction.Has("down") ? ShuffleMode::kDown
                            : instruction.Has("bfly") ? ShuffleMode::kButterfly
@@ -99,9 +103,7 @@ Op BindShuffle(const ParsedInstruction& instruction, KernelBuilder& builder) {
 enum class VoteMode : uint8_t { kBallot, kAny, kAll, kUniform };
 
 // slots: 0 result, 1 predicate, 2 members; detail[1]: predicate negated.
-Step Vote(Warp& warp, const Op& op, LaneMask active) {
-  const LaneMask members = warp.Uniform32(op.slots[2], active, "the member mask");
-  if (!warp.MembersPresent(active, members)) return Step::kRetry;
+void VoteLanes(Warp& warp, const Op& op, LaneMask active) {
   LaneMask votes = warp.Predicate(op.slots[1]);
   if (op.detail[1]) votes = ~votes;
   votes &= active;
@@ -109,7 +111,7 @@ Step Vote(Warp& warp, const Op& op, LaneMask active) {
   switch (static_cast<VoteMode>(op.detail[0])) {
     case VoteMode::kBallot:
       ForLanes<uint32_t>(warp.Lanes<uint32_t>(op.slots[0]), active, [=](int) { return votes; });
-      return Step::kNext;
+      return;
     case VoteMode::kAny:
       holds = votes != 0;
       break;
@@ -121,7 +123,6 @@ Step Vote(Warp& warp, const Op& op, LaneMask active) {
       break;
   }
   SetPredicate(warp.Predicate(op.slots[0]), active, holds ? kAllLanes : 0);
-  return Step::kNext;
 }
 
 Op BindVote(const ParsedInstruction& instruction, KernelBuilder& builder) {
@@ -129,7 +130,7 @@ Op BindVote(const ParsedInstruction& instruction, KernelBuilder& builder) {
   RequireOperandCount(instruction, builder, 3);
   if (!instruction.Has("sync")) builder.Fail(instruction, "unknown form");
   Op op;
-  op.execute = Vote;
+  op.execute = ForMembers<VoteLanes, 2>;
   const VoteMode mode = instruction.Has("ballot") ? VoteMode::kBallot
                         : instruction.Has("any")  ? VoteMode::kAny
                         : instruction.Has("all")  ? VoteMode::kAll
@@ -144,9 +145,7 @@ Op BindVote(const ParsedInstruction& instruction, KernelBuilder& builder) {
 
 // slots: 0 mask of lanes, 1 value, 2 members, 3 predicate (all); detail[0]: all.
 template <class T>
-Step Match(Warp& warp, const Op& op, LaneMask active) {
-  const LaneMask members = warp.Uniform32(op.slots[2], active, "the member mask");
-  if (!warp.MembersPresent(active, members)) return Step::kRetry;
+void MatchLanes(Warp& warp, const Op& op, LaneMask active) {
   T values[kWarpSize];
   std::memcpy(values, warp.Lanes<T>(op.slots[1]), sizeof values);
   LaneMask same[kWarpSize] = {};
@@ -162,7 +161,6 @@ Step Match(Warp& warp, const Op& op, LaneMask active) {
   if (op.slots[3] != kNoSlot) {
     SetPredicate(warp.Predicate(op.slots[3]), active, agree ? kAllLanes : 0);
   }
-  return Step::kNext;
 }
 
 Op BindMatch(const ParsedInstruction& instruction, KernelBuilder& builder) {
@@ -170,7 +168,8 @@ Op BindMatch(const ParsedInstruction& instruction, KernelBuilder& builder) {
   RequireOperandCount(instruction, builder, 3);
   const ScalarType type = instruction.type();
   Op op;
-  op.execute = BitsOf(type) == 64 ? Match<uint64_t> : Match<uint32_t>;
+  op.execute = BitsOf(type) == 64 ? ForMembers<MatchLanes<uint64_t>, 2>
+                                  : ForMembers<MatchLanes<uint32_t>, 2>;
   op.detail[0] = instruction.Has("all");
   op.slots[0] = builder.Destination(instruction.operands[0], 32);
   if (const std::string_view second = instruction.operands[0].second; !second.empty()) {
@@ -185,9 +184,7 @@ enum class ReduceMode : uint8_t { kAdd, kMin, kMax, kAnd, kOr, kXor };
 
 // slots: 0 result, 1 value, 2 members.
 template <class T>
-Step Reduce(Warp& warp, const Op& op, LaneMask active) {
-  const LaneMask members = warp.Uniform32(op.slots[2], active, "the member mask");
-  if (!warp.MembersPresent(active, members)) return Step::kRetry;
+void ReduceLanes(Warp& warp, const Op& op, LaneMask active) {
   const T* values = warp.Lanes<T>(op.slots[1]);
   T result = values[std::countr_zero(active)];
   EachLane(active & (active - 1), [&](int lane) {
@@ -214,7 +211,6 @@ Step Reduce(Warp& warp, const Op& op, LaneMask active) {
     }
   });
   ForLanes<T>(warp.Lanes<T>(op.slots[0]), active, [=](int) { return result; });
-  return Step::kNext;
 }
 
 Op BindReduce(const ParsedInstruction& instruction, KernelBuilder& builder) {
@@ -230,16 +226,15 @@ Op BindReduce(const ParsedInstruction& instruction, KernelBuilder& builder) {
     builder.Fail(instruction, "unknown form");
   }
   Op op = BindSimple(instruction, builder,
-                     type == ScalarType::kS32 ? Reduce<int32_t> : Reduce<uint32_t>, type,
-                     {type, ScalarType::kB32});
+                     type == ScalarType::kS32 ? ForMembers<ReduceLanes<int32_t>, 2>
+                                              : ForMembers<ReduceLanes<uint32_t>, 2>,
+                     type, {type, ScalarType::kB32});
   op.detail[0] = static_cast<uint8_t>(name - std::begin(kNames));
   return op;
 }
 
 // slots: 0 leader or none, 1 predicate, 2 members.
-Step Elect(Warp& warp, const Op& op, LaneMask active) {
-  const LaneMask members = warp.Uniform32(op.slots[2], active, "the member mask");
-  if (!warp.MembersPresent(active, members)) return Step::kRetry;
+void ElectLanes(Warp& warp, const Op& op, LaneMask active) {
   const int leader = std::countr_zero(active);
   if (op.slots[0] != kNoSlot) {
     ForLanes<uint32_t>(warp.Lanes<uint32_t>(op.slots[0]), active,
@@ -248,14 +243,13 @@ Step Elect(Warp& warp, const Op& op, LaneMask active) {
   if (op.slots[1] != kNoSlot) {
     SetPredicate(warp.Predicate(op.slots[1]), active, LaneMask{1} << leader);
   }
-  return Step::kNext;
 }
 
 Op BindElect(const ParsedInstruction& instruction, KernelBuilder& builder) {
   RequireModifiers(instruction, builder, {"sync"});
   RequireOperandCount(instruction, builder, 2);
   Op op;
-  op.execute = Elect;
+  op.execute = ForMembers<ElectLanes, 2>;
   op.slots[0] = builder.Destination(instruction.operands[0], 32);
   if (const std::string_view second = instruction.operands[0].second; !second.empty()) {
     op.slots[1] = builder.Destination({.kind = Operand::Kind::kName, .name = second}, 1);

@@ -43,6 +43,13 @@ TEST(Shuffle, HalfAWarpWaitsForItsMembers) {
       [](uint32_t l) { return Value(l ^ (l < 16 ? 2 : 1)); });
 }
 
+TEST(Shuffle, MasksMayDifferBetweenLanes) {
+  Check(
+      "and.b32 %e, %i, 24; mov.u32 %b, 255; shl.b32 %e, %b, %e;"
+      " shfl.sync.bfly.b32 %d, %a, 4, 31, %e; bar.warp.sync %e;",
+      [](uint32_t l) { return Value(l ^ 4); });
+}
+
 TEST(Vote, EveryMode) {
   const std::string odd = "and.b32 %e, %i, 1; setp.eq.u32 %p, %e, 1; ";
   Check(odd + "vote.sync.ballot.b32 %d, %p, -1;", [](uint32_t) { return 0xaaaaaaaau; });
