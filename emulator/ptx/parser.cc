@@ -48,10 +48,11 @@ void Parser::ParseTopLevel(ParsedModule& module) {
       text == ".loc") {
     return lexer_.SkipLine();
   }
-  if (text == ".section") {
-    lexer_.SkipLine();
-    if (lexer_.TakeIf("{")) SkipBraces();
-    return;
+  if (text == ".section") {  // of debug information
+    lexer_.Take();
+    lexer_.Take();
+    lexer_.Expect("{");
+    return SkipBraces();
   }
   bool is_extern = false;
   while (true) {
