@@ -78,7 +78,9 @@ TEST_P(ScalarKernels, Clusters) {
   ASSERT_TRUE(result.ok) << result.fault;
   for (int b = 0; b < 8; ++b) {
     EXPECT_EQ(out[b * 32 + 5], (b + 1) % 4 + 10);
-    if (b % 4 == 0) EXPECT_EQ(out[b * 32], 10 + 128);
+    if (b % 4 == 0) {
+      EXPECT_EQ(out[b * 32], 10 + 128);
+    }
   }
 }
 
