@@ -23,12 +23,14 @@ struct Options {
   Schedule schedule = Schedule::kFixed;
   AsyncCompletion async = AsyncCompletion::kEager;
   uint64_t seed = 1;  // of everything that is random
-  // Report unordered conflicting accesses, and loads of shared memory that nobody wrote. Runs on
-  // one OS thread, so that a report comes again from its seed.
+  // Report unordered conflicting accesses. Runs on one OS thread, so that a report comes again from
+  // its seed.
   bool race = false;
-  bool memcheck = true;    // report accesses outside live allocations
-  bool initcheck = false;  // report loads of shared and fresh device memory that nobody wrote
-  bool counters = false;   // count requests, sectors, conflicts, opcodes
+  bool memcheck = true;  // report accesses outside live allocations
+  // Report loads of shared and fresh device memory that nobody wrote. Not part of the five modes:
+  // good kernels may load words that they then do not use.
+  bool initcheck = false;
+  bool counters = false;  // count requests, sectors, conflicts, opcodes
   Numerics numerics = Numerics::kFast;
   int os_threads = 0;  // 0: one per core
   // Scheduler rounds in which every live warp only polls global memory (which another kernel or

@@ -108,15 +108,9 @@ void RaceCells::Split(Page& page, uint32_t shift) {
 inline bool RaceCells::Check(const Page& page, const RaceCell& cell, const RaceActor& actor,
                              uint8_t flags, RaceConflict* conflict) const {
   const bool atomic = (flags & kRaceAtomic) != 0;
-  if (cell.write_domain == 0) {
-    if (!first_read_ok_ && !(flags & kRaceAsync) &&
-        (!(flags & kRaceWrite) || (flags & kRaceModify))) {
-      conflict->uninitialised = true;
-      return false;
-    }
-  } else if (!(atomic && (cell.write_flags & kRaceAtomic)) &&
-             !SameInstruction(cell, actor, flags) &&
-             !WriteOrdered(cell, actor, flags, &conflict->only_proxy)) {
+  if (cell.write_domain != 0 && !(atomic && (cell.write_flags & kRaceAtomic)) &&
+      !SameInstruction(cell, actor, flags) &&
+      !WriteOrdered(cell, actor, flags, &conflict->only_proxy)) {
     conflict->domain = cell.write_domain;
     conflict->index = cell.write_index;
     conflict->flags = cell.write_flags;

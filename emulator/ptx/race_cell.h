@@ -60,9 +60,8 @@ struct RaceConflict {
   uint32_t index = 0;
   uint8_t flags = 0;
   uint32_t line = 0;
-  uint64_t address = 0;        // of the first byte concerned
-  bool only_proxy = false;     // ordered, but a fence.proxy.async is missing
-  bool uninitialised = false;  // no earlier access at all: a read of bytes that nobody wrote
+  uint64_t address = 0;     // of the first byte concerned
+  bool only_proxy = false;  // ordered, but a fence.proxy.async is missing
 };
 
 struct RaceCell {
@@ -88,11 +87,9 @@ struct RaceCell {
 
 class RaceCells {
  public:
-  // first_read_ok: memory that was there before the launch; else a read of a cell that was never
-  // written is a conflict of its own. max_readers bounds the entries per cell: behind it the oldest
-  // are forgotten (global memory, where thousands of blocks read one weight).
-  RaceCells(bool first_read_ok, uint32_t max_readers)
-      : first_read_ok_(first_read_ok), max_readers_(max_readers) {}
+  // max_readers bounds the entries per cell: behind it the oldest are forgotten (global memory,
+  // where thousands of blocks read one weight).
+  explicit RaceCells(uint32_t max_readers) : max_readers_(max_readers) {}
 
   // Records an access to [address, address + bytes); the first conflict, if there is one.
   std::optional<RaceConflict> Access(const RaceActor& actor, uint64_t address, uint32_t bytes,
@@ -128,7 +125,6 @@ class RaceCells {
   void RecordOtherRead(Page& page, RaceCell& cell, const RaceCell::Readers& mine);
   void AddReader(Page& page, RaceCell& cell, const RaceCell::Readers& readers);
 
-  bool first_read_ok_;
   uint32_t max_readers_;
   std::unordered_map<uint64_t, std::unique_ptr<Page>> pages_;
   uint64_t last_number_ = ~uint64_t{0};

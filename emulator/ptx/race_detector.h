@@ -35,7 +35,7 @@ class RaceDetector {
     std::function<std::string(uint32_t line)> line_text = [](uint32_t) { return std::string(); };
   };
   explicit RaceDetector(Config config)
-      : config_(std::move(config)), global_cells_(/*first_read_ok=*/true, config_.global_readers) {}
+      : config_(std::move(config)), global_cells_(config_.global_readers) {}
 
   const Config& config() const { return config_; }
   RaceCells& global_cells() { return global_cells_; }

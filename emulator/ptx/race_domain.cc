@@ -22,7 +22,7 @@ RaceDomain::RaceDomain(RaceDetector* detector, uint32_t id, uint32_t num_blocks,
       barriers_(num_blocks),
       cluster_arrivals_(num_threads_) {
   for (uint32_t block = 0; block < num_blocks; ++block) {
-    shared_.push_back(std::make_unique<RaceCells>(/*first_read_ok=*/false, /*max_readers=*/~0u));
+    shared_.push_back(std::make_unique<RaceCells>(/*max_readers=*/~0u));
   }
   if (detector->config().uses_copies) copies_begin_ = num_threads_;
   pseudo_begin_ = num_threads_ + (copies_begin_ == 0 ? 0 : num_threads_);

@@ -1,6 +1,4 @@
-// Feeds the race detector from the interpreter's events. Also reports reads of shared memory that
-// nobody wrote, which the detector's cells know anyway: loads, atomics and ldmatrix. Bulk copies
-// and wgmma may read rows that nobody uses.
+// Feeds the race detector from the interpreter's events.
 //
 // Owner: the launch. Thread: one; race mode runs all gangs on one OS thread.
 #ifndef SWITCHYARD_EMULATOR_PTX_RACE_OBSERVER_H_

@@ -66,10 +66,6 @@ void RaceDomain::Report(const RaceActor& actor, int lane, const RacePlace& place
                                    range.label + "\"";
   }
   text += " by " + Describe(actor.index) + Line(*detector_, actor.line);
-  if (conflict.uninitialised) {
-    throw Fault(FaultKind::kUninitialised, lane,
-                text + ": nobody wrote the byte at offset " + std::to_string(conflict.address));
-  }
   const std::string other = conflict.domain == actor.domain
                                 ? Describe(conflict.index)
                                 : std::string("a thread of another block");

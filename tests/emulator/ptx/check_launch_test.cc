@@ -72,10 +72,46 @@ TEST_F(CheckLaunch, ARaceNamesBothLinesAndTheThread) {
   const LaunchResult result = Reverse("bar.warp.sync -1;", options);
   EXPECT_FALSE(result.ok);
   EXPECT_THAT(result.fault, HasSubstr("kernel reverse: "));
-  // Which of the two is seen depends on the order of the warps.
+  // Which of the two comes second depends on the order of the warps.
   EXPECT_THAT(result.fault, ::testing::AnyOf(HasSubstr("race: read of 4 bytes at shared offset"),
-                                             HasSubstr("uninitialised read: read of 4 bytes")));
+                                             HasSubstr("race: write of 4 bytes at shared offset")));
+  EXPECT_THAT(result.fault, HasSubstr("st.shared.f32"));
   EXPECT_THAT(result.fault, HasSubstr("ld.shared.f32"));
+}
+
+// The elected lane's body lies behind the barrier: the others meet the barrier first and must wait.
+TEST_F(CheckLaunch, AnAlignedBarrierWaitsForTheElectedLane) {
+  const auto module = ParseOrDie(Header() + R"(
+.visible .entry elected(.param .u64 y) {
+  .reg .pred %p; .reg .b32 %r<4>; .reg .b64 %rd<4>;
+  .shared .align 4 .b8 value[4];
+  elect.sync %r1|%p, -1;
+  @%p bra body;
+back:
+  bar.sync 0;
+  ld.shared.u32 %r2, [value];
+  mov.u32 %r3, %tid.x; mul.wide.u32 %rd2, %r3, 4; ld.param.u64 %rd1, [y];
+  add.s64 %rd3, %rd1, %rd2; st.global.u32 [%rd3], %r2;
+  ret;
+body:
+  mov.u32 %r2, 7; st.shared.u32 [value], %r2;
+  bra back;
+})");
+  Params params;
+  params.Add(y_.data());
+  const LaunchConfig config = {.block = {32}, .params = params.bytes()};
+  for (const Schedule schedule : {Schedule::kFixed, Schedule::kRandom}) {
+    Options options;
+    options.schedule = schedule;
+    options.race = true;
+    options.initcheck = true;
+    const LaunchResult result =
+        Launch(*module, *module->FindKernel("elected"), config, options, nullptr);
+    ASSERT_TRUE(result.ok) << result.fault;
+    for (int i = 0; i < 32; ++i) {
+      EXPECT_EQ(reinterpret_cast<const uint32_t*>(y_.data())[i], 7u) << i;
+    }
+  }
 }
 
 TEST_F(CheckLaunch, ARaceOnGlobalMemoryNamesTheAllocation) {

@@ -15,7 +15,7 @@ namespace emu {
 constexpr int kMaxNodes = 1024;
 
 // The verdict on one access.
-enum class Verdict { kOrdered, kRace, kNotFenced, kUninitialised };
+enum class Verdict { kOrdered, kRace, kNotFenced };
 
 class RaceOracle {
  public:
@@ -52,17 +52,10 @@ class RaceOracle {
 
   bool Before(Node a, Node b) const { return a == b || before_[b][a]; }
 
-  // ends: by cp.async access node, the node of its end once it is known.
-  Verdict Check(const Actor& actor, uint64_t byte, bool write, bool must_be_written) const {
+  Verdict Check(const Actor& actor, uint64_t byte, bool write) const {
     const auto it = bytes_.find(byte);
-    if (it == bytes_.end()) {
-      return must_be_written && !write && !actor.async ? Verdict::kUninitialised
-                                                       : Verdict::kOrdered;
-    }
+    if (it == bytes_.end()) return Verdict::kOrdered;
     const Byte& known = it->second;
-    if (!known.written && must_be_written && !write && !actor.async) {
-      return Verdict::kUninitialised;
-    }
     if (known.written) {
       if (!Ordered(known.writer, actor)) return Verdict::kRace;
       if (actor.async && !known.writer.async && !Fenced(known.writer, actor)) {

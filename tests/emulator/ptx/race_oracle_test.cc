@@ -157,7 +157,7 @@ class Program {
   Verdict Judge(const RaceOracle::Actor& actor, const Target& target, bool write) const {
     Verdict first = Verdict::kOrdered;
     for (uint32_t i = 0; i < target.place.bytes && first == Verdict::kOrdered; ++i) {
-      first = oracle_.Check(actor, target.key + i, write, target.place.shared);
+      first = oracle_.Check(actor, target.key + i, write);
     }
     return first;
   }
@@ -172,14 +172,11 @@ class Program {
       fault = found;
     }
     for (uint32_t i = 0; i < target.place.bytes; ++i) oracle_.Record(actor, target.key + i, write);
-    const bool expected_race = verdict == Verdict::kRace || verdict == Verdict::kNotFenced;
     stopped_ = verdict != Verdict::kOrdered;
     if (!fault && !stopped_) return;
-    const bool agree =
-        fault && stopped_ &&
-        fault->kind() == (expected_race ? FaultKind::kRace : FaultKind::kUninitialised) &&
-        (fault->message().find("fence.proxy.async") != std::string::npos) ==
-            (verdict == Verdict::kNotFenced);
+    const bool agree = fault && stopped_ && fault->kind() == FaultKind::kRace &&
+                       (fault->message().find("fence.proxy.async") != std::string::npos) ==
+                           (verdict == Verdict::kNotFenced);
     if (!agree) {
       trouble_ = "the oracle says " + std::to_string(int(verdict)) + ", the detector " +
                  (fault ? fault->message() : "nothing");

@@ -367,14 +367,6 @@ TEST_F(RaceRules, NeighboursInAWordAreNotConfused) {
   EXPECT_NE(Report([&] { Read(2, Shared(0, 4)); }), "");
 }
 
-TEST_F(RaceRules, ALoadOfBytesThatNobodyWroteIsReported) {
-  Write(0, Shared(0, 2));
-  Barrier(block_);
-  EXPECT_EQ(Report([&] { Read(0, Shared(0, 2)); }), "");
-  EXPECT_THAT(Report([&] { Read(0, Shared(0, 4)); }), HasSubstr("nobody wrote"));
-  EXPECT_EQ(Report([&] { Read(0, Global(0x8000)); }), "");  // was there before the launch
-}
-
 TEST_F(RaceRules, LanesThatStoreToOnePlaceInOneInstructionAreNoRace) {
   const uint64_t addresses[32] = {};
   const uint32_t owners[32] = {};
