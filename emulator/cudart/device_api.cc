@@ -179,8 +179,9 @@ cudaError_t cudaDeviceSynchronize() {
   });
 }
 
-// A fatal error does not keep a device from being reset.
+// A fatal error does not keep a device from being reset, and ends with it.
 cudaError_t cudaDeviceReset() {
+  emu::TakeLastError();
   return emu::HostCall([](emu::Runtime& runtime, emu::Lock& lock) -> cudaError_t {
     if (runtime.devices.empty()) return cudaErrorNoDevice;
     runtime.Reset(lock, runtime.CurrentDevice());

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 namespace emu {
 namespace {
@@ -56,18 +57,36 @@ size_t DeviceArena::OffsetOf(const void* base) const {
   return static_cast<size_t>(static_cast<const unsigned char*>(base) - base_);
 }
 
+size_t DeviceArena::TakeRange(size_t wanted) {
+  const auto fits = [&](const auto& range) { return range.second >= wanted; };
+  auto found = free_.upper_bound(cursor_);
+  if (found != free_.begin()) {  // the range around the cursor, behind the cursor
+    const auto around = std::prev(found);
+    const size_t skipped = cursor_ - around->first;
+    if (around->second >= skipped + wanted) {
+      const size_t behind = around->second - skipped - wanted;
+      if (behind > 0) free_[cursor_ + wanted] = behind;
+      around->second = skipped;
+      if (skipped == 0) free_.erase(around);
+      return cursor_;
+    }
+  }
+  found = std::find_if(found, free_.end(), fits);
+  if (found == free_.end()) found = std::find_if(free_.begin(), free_.end(), fits);
+  if (found == free_.end()) return 0;
+  const auto [offset, room] = *found;
+  free_.erase(found);
+  if (room > wanted) free_[offset + wanted] = room - wanted;
+  return offset;
+}
+
 void* DeviceArena::Reserve(size_t num_bytes) {
   if (num_bytes > capacity_) return nullptr;
   const size_t bytes = PageRound(num_bytes);
   if (bytes > capacity_ - used_) return nullptr;
   const size_t wanted = bytes + kPage;
-  const auto fits = [&](const auto& range) { return range.second >= wanted; };
-  auto found = std::find_if(free_.lower_bound(cursor_), free_.end(), fits);
-  if (found == free_.end()) found = std::find_if(free_.begin(), free_.end(), fits);
-  if (found == free_.end()) return nullptr;
-  const auto [offset, room] = *found;
-  free_.erase(found);
-  if (room > wanted) free_[offset + wanted] = room - wanted;
+  const size_t offset = TakeRange(wanted);
+  if (offset == 0) return nullptr;
   taken_[offset] = bytes;
   used_ += bytes;
   cursor_ = offset + wanted;

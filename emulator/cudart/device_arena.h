@@ -50,6 +50,8 @@ class DeviceArena {
   static size_t PageRound(size_t num_bytes);
 
  private:
+  // Takes so many bytes of addresses out of free_, at the cursor if it can be; 0: nowhere.
+  size_t TakeRange(size_t wanted);
   DeviceArena(int fd, unsigned char* base, size_t span, size_t capacity);
 
   int fd_;
