@@ -1,0 +1,78 @@
+// What the tests of the runtime's calls share: a check that names the error, and work that can be
+// held and watched. The calls are those of emu_cudart_parts, linked into the test.
+#ifndef SWITCHYARD_TESTS_EMULATOR_CUDART_CUDA_TEST_H_
+#define SWITCHYARD_TESTS_EMULATOR_CUDART_CUDA_TEST_H_
+
+#include <cuda_runtime_api.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#define EXPECT_CUDA(expected, call) EXPECT_STREQ(cudaGetErrorName(expected), cudaGetErrorName(call))
+#define ASSERT_CUDA(call) ASSERT_STREQ("cudaSuccess", cudaGetErrorName(call))
+
+namespace emu {
+
+// Names in the order in which host functions ran.
+class Journal {
+ public:
+  struct Line {
+    Journal* journal;
+    std::string name;
+  };
+
+  // A host function in `stream` that writes `name`.
+  void Queue(cudaStream_t stream, const std::string& name) {
+    auto* line = new Line{this, name};
+    ASSERT_CUDA(cudaLaunchHostFunc(
+        stream,
+        [](void* untyped) {
+          auto* one = static_cast<Line*>(untyped);
+          const std::lock_guard<std::mutex> lock(one->journal->mutex_);
+          one->journal->names_ += one->name;
+        },
+        line));
+    lines_.emplace_back(line);
+  }
+  std::string names() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return names_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string names_;
+  std::vector<std::unique_ptr<Line>> lines_;
+};
+
+// A host function that waits until the test opens it.
+class Gate {
+ public:
+  void Queue(cudaStream_t stream) {
+    ASSERT_CUDA(cudaLaunchHostFunc(
+        stream, [](void* gate) { static_cast<Gate*>(gate)->Wait(); }, this));
+  }
+  void Open() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    open_ = true;
+    changed_.notify_all();
+  }
+
+ private:
+  void Wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return open_; });
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+};
+
+}  // namespace emu
+
+#endif  // SWITCHYARD_TESTS_EMULATOR_CUDART_CUDA_TEST_H_
