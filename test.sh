@@ -94,6 +94,9 @@ if [[ $preset == fuzz ]]; then
   exit 0
 fi
 build "$preset"
+if grep -q '^SWITCHYARD_NVCC:.*NOTFOUND' "build/$preset/CMakeCache.txt"; then
+  say "No nvcc here: what the emulator does with programs that nvcc built is left out"
+fi
 say "Testing $preset"
 # Tests that start clusters and threads of their own say so (RUN_SERIAL, PROCESSORS); the rest share the cores.
 exec ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "${ctest_options[@]}"

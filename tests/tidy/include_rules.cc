@@ -44,6 +44,12 @@ const std::vector<Row>& Table() {
         "worker/weights/weight_loader.h"}},
       {"worker", {"base", "proto", "kernels", "worker/**"}},
       {"cli", {"base", "proto", "kernels", "coordinator/**", "worker/**"}},
+      // Stands alone: includes nothing of Switchyard, and nothing of Switchyard includes it.
+      {"emulator/ptx", {}},
+      {"emulator/cudart", {"emulator/ptx"}},
+      {"emulator/nccl", {"emulator/ptx", "emulator/cudart"}},
+      {"emulator/emulate", {}},
+      {"tests/emulator/**", {"emulator/**", "tests/emulator/**"}},
       {"bench/**", {"base", "proto", "kernels/**", "coordinator/**", "worker/**", "cli", "bench/**"}},
       {"tests/**", {"base", "proto", "kernels/**", "coordinator/**", "worker/**", "cli", "bench/**", "tests/**"}},
   };

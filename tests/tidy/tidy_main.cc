@@ -13,8 +13,8 @@ namespace fs = std::filesystem;
 using switchyard::tidy::Finding;
 using switchyard::tidy::SourceFile;
 
-constexpr std::string_view kTopFolders[] = {"base", "bench", "cli", "cmake", "coordinator", "deploy", "docs", "kernels",
-                                            "proto", "scripts", "tests", "worker"};
+constexpr std::string_view kTopFolders[] = {"base", "bench", "cli", "cmake", "coordinator", "deploy", "docs", "emulator",
+                                            "kernels", "proto", "scripts", "tests", "worker"};
 // Data: bytes that are as they must be.
 constexpr std::string_view kDataFolders[] = {"corpus", "testdata"};
 

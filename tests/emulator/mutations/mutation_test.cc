@@ -1,12 +1,13 @@
 // Correct kernels are right and silent in every mode; every planted fault is found by the race and
 // random modes. What found what is written beside the PTX: mutation_findings.md, a table (a copy is
 // findings.md), and mutation_reports.txt, the reports.
+#include <gtest/gtest.h>
+
 #include <fstream>
 #include <map>
 #include <sstream>
 #include <string>
 
-#include "gtest/gtest.h"
 #include "tests/emulator/mutations/mutation_case.h"
 
 namespace emu {

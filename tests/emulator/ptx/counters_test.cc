@@ -1,12 +1,13 @@
 // What one access costs, and the figures as JSON.
 #include "emulator/ptx/counters.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <array>
 
 #include "emulator/ptx/counters_access.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
 
 namespace emu {
 namespace {

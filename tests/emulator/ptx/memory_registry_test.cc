@@ -1,12 +1,13 @@
 // Live device memory: bounds, names, and what was freed.
 #include "emulator/ptx/memory_registry.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <thread>
 #include <vector>
 
 #include "emulator/ptx/shadow_memory.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
 
 namespace emu {
 namespace {

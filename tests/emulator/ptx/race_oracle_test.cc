@@ -3,6 +3,8 @@
 // access, for the same reason, or both find nothing.
 #include "tests/emulator/ptx/race_oracle.h"
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <bit>
 #include <deque>
@@ -14,7 +16,6 @@
 #include "emulator/ptx/fault.h"
 #include "emulator/ptx/race_domain.h"
 #include "emulator/ptx/random.h"
-#include "gtest/gtest.h"
 
 namespace emu {
 namespace {

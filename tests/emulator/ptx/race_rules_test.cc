@@ -1,5 +1,8 @@
 // Each rule of the race detector (race_domain.h) as a short story of a block of eight warps, or of
 // two blocks.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <array>
 #include <functional>
 #include <optional>
@@ -8,8 +11,6 @@
 
 #include "emulator/ptx/fault.h"
 #include "emulator/ptx/race_domain.h"
-#include "gmock/gmock.h"
-#include "gtest/gtest.h"
 
 namespace emu {
 namespace {
