@@ -65,7 +65,9 @@ Done: activemask.b32 %r4; popc.b32 %r4, %r4; mad.lo.u32 %r2, %r4, 1000, %r2;
     ASSERT_TRUE(result.ok) << result.fault;
     for (uint32_t t = 0; t < 32; ++t) {
       EXPECT_EQ(out[t] % 1000, t * (t % 2 == 0 ? 5 : 3));
-      if (seed == 0) EXPECT_EQ(out[t] / 1000, 32u);
+      if (seed == 0) {
+        EXPECT_EQ(out[t] / 1000, 32u);
+      }
     }
   }
 }

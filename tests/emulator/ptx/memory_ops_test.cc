@@ -151,7 +151,9 @@ TEST(CopyAsync, TakesEffectByItsWaitInEveryMode) {
     for (uint64_t t = 0; t < 32; ++t) {
       EXPECT_EQ(io.out[t], ~t);
       EXPECT_EQ(io.out[32 + t], ~(t + 1) & 0xffffffff);
-      if (mode == AsyncCompletion::kLate) EXPECT_EQ(io.out[64 + t], ~uint64_t{0});
+      if (mode == AsyncCompletion::kLate) {
+        EXPECT_EQ(io.out[64 + t], ~uint64_t{0});
+      }
     }
   }
 }
