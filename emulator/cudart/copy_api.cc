@@ -208,10 +208,20 @@ cudaError_t cudaMemset3D(cudaPitchedPtr dst, int value, cudaExtent extent) {
   return emu::Fill(emu::Volume(dst, value, extent), nullptr);
 }
 
+cudaError_t cudaMemset3D_ptds(cudaPitchedPtr dst, int value, cudaExtent extent) {
+  if (!emu::IsWholeSlices(dst, extent)) return emu::Remember(cudaErrorNotSupported);
+  return emu::Fill(emu::Volume(dst, value, extent), cudaStreamPerThread);
+}
+
 cudaError_t cudaMemset3DAsync(cudaPitchedPtr dst, int value, cudaExtent extent,
                               cudaStream_t stream) {
   if (!emu::IsWholeSlices(dst, extent)) return emu::Remember(cudaErrorNotSupported);
   return emu::QueueFill(emu::Volume(dst, value, extent), stream);
+}
+
+cudaError_t cudaMemset3DAsync_ptsz(cudaPitchedPtr dst, int value, cudaExtent extent,
+                                   cudaStream_t stream) {
+  return cudaMemset3DAsync(dst, value, extent, emu::PerThread(stream));
 }
 
 }  // extern "C"

@@ -72,170 +72,106 @@ void SetMemory(size_t memory_bytes, cudaDeviceProp* p) {
   p->canUseHostPointerForRegisteredMem = 1;
   p->hostRegisterSupported = 1;
   p->memoryPoolsSupported = 1;
-  p->memoryPoolSupportedHandleTypes = cudaMemHandleTypePosixFileDescriptor;
+  p->memoryPoolSupportedHandleTypes = cudaMemHandleTypeNone;
   p->ipcEventSupported = 1;
   p->ECCEnabled = 1;
   p->deviceNumaId = -1;
   p->hostNumaId = -1;
 }
 
-std::optional<int> ExecutionAttribute(const cudaDeviceProp& p, cudaDeviceAttr attribute) {
-  switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock:
-      return p.maxThreadsPerBlock;
-    case cudaDevAttrMaxBlockDimX:
-      return p.maxThreadsDim[0];
-    case cudaDevAttrMaxBlockDimY:
-      return p.maxThreadsDim[1];
-    case cudaDevAttrMaxBlockDimZ:
-      return p.maxThreadsDim[2];
-    case cudaDevAttrMaxGridDimX:
-      return p.maxGridSize[0];
-    case cudaDevAttrMaxGridDimY:
-      return p.maxGridSize[1];
-    case cudaDevAttrMaxGridDimZ:
-      return p.maxGridSize[2];
-    case cudaDevAttrWarpSize:
-      return p.warpSize;
-    case cudaDevAttrMaxRegistersPerBlock:
-      return p.regsPerBlock;
-    case cudaDevAttrMaxRegistersPerMultiprocessor:
-      return p.regsPerMultiprocessor;
-    case cudaDevAttrClockRate:
-      return kClockKhz;
-    case cudaDevAttrGpuOverlap:
-      return 1;
-    case cudaDevAttrMultiProcessorCount:
-      return p.multiProcessorCount;
-    case cudaDevAttrKernelExecTimeout:
-      return 0;
-    case cudaDevAttrComputeMode:
-      return cudaComputeModeDefault;
-    case cudaDevAttrConcurrentKernels:
-      return p.concurrentKernels;
-    case cudaDevAttrMaxThreadsPerMultiProcessor:
-      return p.maxThreadsPerMultiProcessor;
-    case cudaDevAttrMaxBlocksPerMultiprocessor:
-      return p.maxBlocksPerMultiProcessor;
-    case cudaDevAttrAsyncEngineCount:
-      return p.asyncEngineCount;
-    case cudaDevAttrComputeCapabilityMajor:
-      return p.major;
-    case cudaDevAttrComputeCapabilityMinor:
-      return p.minor;
-    case cudaDevAttrStreamPrioritiesSupported:
-      return p.streamPrioritiesSupported;
-    case cudaDevAttrSingleToDoublePrecisionPerfRatio:
-      return 2;
-    case cudaDevAttrComputePreemptionSupported:
-      return p.computePreemptionSupported;
-    case cudaDevAttrCooperativeLaunch:
-      return p.cooperativeLaunch;
-    case cudaDevAttrClusterLaunch:
-      return p.clusterLaunch;
-    case cudaDevAttrIsMultiGpuBoard:
-      return p.isMultiGpuBoard;
-    case cudaDevAttrMultiGpuBoardGroupID:
-      return p.multiGpuBoardGroupID;
-    case cudaDevAttrPciBusId:
-      return p.pciBusID;
-    case cudaDevAttrPciDeviceId:
-      return p.pciDeviceID;
-    case cudaDevAttrPciDomainId:
-      return p.pciDomainID;
-    case cudaDevAttrTccDriver:
-      return p.tccDriver;
-    case cudaDevAttrMpsEnabled:
-      return p.mpsEnabled;
-    case cudaDevAttrMemSyncDomainCount:
-      return 4;
-    default:
-      return std::nullopt;
-  }
-}
+// Attributes that are a property, and those that are a constant.
+struct PropertyRow {
+  cudaDeviceAttr attribute;
+  int cudaDeviceProp::*member;
+};
+constexpr PropertyRow kProperties[] = {
+    {cudaDevAttrMaxThreadsPerBlock, &cudaDeviceProp::maxThreadsPerBlock},
+    {cudaDevAttrWarpSize, &cudaDeviceProp::warpSize},
+    {cudaDevAttrMaxRegistersPerBlock, &cudaDeviceProp::regsPerBlock},
+    {cudaDevAttrMaxRegistersPerMultiprocessor, &cudaDeviceProp::regsPerMultiprocessor},
+    {cudaDevAttrMultiProcessorCount, &cudaDeviceProp::multiProcessorCount},
+    {cudaDevAttrConcurrentKernels, &cudaDeviceProp::concurrentKernels},
+    {cudaDevAttrMaxThreadsPerMultiProcessor, &cudaDeviceProp::maxThreadsPerMultiProcessor},
+    {cudaDevAttrMaxBlocksPerMultiprocessor, &cudaDeviceProp::maxBlocksPerMultiProcessor},
+    {cudaDevAttrAsyncEngineCount, &cudaDeviceProp::asyncEngineCount},
+    {cudaDevAttrComputeCapabilityMajor, &cudaDeviceProp::major},
+    {cudaDevAttrComputeCapabilityMinor, &cudaDeviceProp::minor},
+    {cudaDevAttrStreamPrioritiesSupported, &cudaDeviceProp::streamPrioritiesSupported},
+    {cudaDevAttrComputePreemptionSupported, &cudaDeviceProp::computePreemptionSupported},
+    {cudaDevAttrCooperativeLaunch, &cudaDeviceProp::cooperativeLaunch},
+    {cudaDevAttrClusterLaunch, &cudaDeviceProp::clusterLaunch},
+    {cudaDevAttrIsMultiGpuBoard, &cudaDeviceProp::isMultiGpuBoard},
+    {cudaDevAttrMultiGpuBoardGroupID, &cudaDeviceProp::multiGpuBoardGroupID},
+    {cudaDevAttrPciBusId, &cudaDeviceProp::pciBusID},
+    {cudaDevAttrPciDeviceId, &cudaDeviceProp::pciDeviceID},
+    {cudaDevAttrPciDomainId, &cudaDeviceProp::pciDomainID},
+    {cudaDevAttrTccDriver, &cudaDeviceProp::tccDriver},
+    {cudaDevAttrMpsEnabled, &cudaDeviceProp::mpsEnabled},
+    {cudaDevAttrIntegrated, &cudaDeviceProp::integrated},
+    {cudaDevAttrCanMapHostMemory, &cudaDeviceProp::canMapHostMemory},
+    {cudaDevAttrEccEnabled, &cudaDeviceProp::ECCEnabled},
+    {cudaDevAttrGlobalMemoryBusWidth, &cudaDeviceProp::memoryBusWidth},
+    {cudaDevAttrL2CacheSize, &cudaDeviceProp::l2CacheSize},
+    {cudaDevAttrMaxPersistingL2CacheSize, &cudaDeviceProp::persistingL2CacheMaxSize},
+    {cudaDevAttrMaxAccessPolicyWindowSize, &cudaDeviceProp::accessPolicyMaxWindowSize},
+    {cudaDevAttrUnifiedAddressing, &cudaDeviceProp::unifiedAddressing},
+    {cudaDevAttrGlobalL1CacheSupported, &cudaDeviceProp::globalL1CacheSupported},
+    {cudaDevAttrLocalL1CacheSupported, &cudaDeviceProp::localL1CacheSupported},
+    {cudaDevAttrManagedMemory, &cudaDeviceProp::managedMemory},
+    {cudaDevAttrHostNativeAtomicSupported, &cudaDeviceProp::hostNativeAtomicSupported},
+    {cudaDevAttrPageableMemoryAccess, &cudaDeviceProp::pageableMemoryAccess},
+    {cudaDevAttrConcurrentManagedAccess, &cudaDeviceProp::concurrentManagedAccess},
+    {cudaDevAttrCanUseHostPointerForRegisteredMem,
+     &cudaDeviceProp::canUseHostPointerForRegisteredMem},
+    {cudaDevAttrHostRegisterSupported, &cudaDeviceProp::hostRegisterSupported},
+    {cudaDevAttrPageableMemoryAccessUsesHostPageTables,
+     &cudaDeviceProp::pageableMemoryAccessUsesHostPageTables},
+    {cudaDevAttrDirectManagedMemAccessFromHost, &cudaDeviceProp::directManagedMemAccessFromHost},
+    {cudaDevAttrHostRegisterReadOnlySupported, &cudaDeviceProp::hostRegisterReadOnlySupported},
+    {cudaDevAttrMemoryPoolsSupported, &cudaDeviceProp::memoryPoolsSupported},
+    {cudaDevAttrGPUDirectRDMASupported, &cudaDeviceProp::gpuDirectRDMASupported},
+    {cudaDevAttrGPUDirectRDMAWritesOrdering, &cudaDeviceProp::gpuDirectRDMAWritesOrdering},
+    {cudaDevAttrIpcEventSupport, &cudaDeviceProp::ipcEventSupported},
+    {cudaDevAttrNumaConfig, &cudaDeviceProp::deviceNumaConfig},
+    {cudaDevAttrNumaId, &cudaDeviceProp::deviceNumaId},
+    {cudaDevAttrHostNumaId, &cudaDeviceProp::hostNumaId},
+};
 
-std::optional<int> MemoryAttribute(const cudaDeviceProp& p, cudaDeviceAttr attribute) {
-  switch (attribute) {
-    case cudaDevAttrMaxSharedMemoryPerBlock:
-      return static_cast<int>(p.sharedMemPerBlock);
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      return static_cast<int>(p.sharedMemPerBlockOptin);
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
-      return static_cast<int>(p.sharedMemPerMultiprocessor);
-    case cudaDevAttrReservedSharedMemoryPerBlock:
-      return static_cast<int>(p.reservedSharedMemPerBlock);
-    case cudaDevAttrTotalConstantMemory:
-      return static_cast<int>(p.totalConstMem);
-    case cudaDevAttrMaxPitch:
-      return static_cast<int>(p.memPitch);
-    case cudaDevAttrTextureAlignment:
-      return static_cast<int>(p.textureAlignment);
-    case cudaDevAttrTexturePitchAlignment:
-      return static_cast<int>(p.texturePitchAlignment);
-    case cudaDevAttrIntegrated:
-      return p.integrated;
-    case cudaDevAttrCanMapHostMemory:
-      return p.canMapHostMemory;
-    case cudaDevAttrEccEnabled:
-      return p.ECCEnabled;
-    case cudaDevAttrMemoryClockRate:
-      return kMemoryClockKhz;
-    case cudaDevAttrGlobalMemoryBusWidth:
-      return p.memoryBusWidth;
-    case cudaDevAttrL2CacheSize:
-      return p.l2CacheSize;
-    case cudaDevAttrMaxPersistingL2CacheSize:
-      return p.persistingL2CacheMaxSize;
-    case cudaDevAttrMaxAccessPolicyWindowSize:
-      return p.accessPolicyMaxWindowSize;
-    case cudaDevAttrUnifiedAddressing:
-      return p.unifiedAddressing;
-    case cudaDevAttrGlobalL1CacheSupported:
-      return p.globalL1CacheSupported;
-    case cudaDevAttrLocalL1CacheSupported:
-      return p.localL1CacheSupported;
-    case cudaDevAttrManagedMemory:
-      return p.managedMemory;
-    case cudaDevAttrHostNativeAtomicSupported:
-      return p.hostNativeAtomicSupported;
-    case cudaDevAttrPageableMemoryAccess:
-      return p.pageableMemoryAccess;
-    case cudaDevAttrConcurrentManagedAccess:
-      return p.concurrentManagedAccess;
-    case cudaDevAttrCanUseHostPointerForRegisteredMem:
-      return p.canUseHostPointerForRegisteredMem;
-    case cudaDevAttrCanFlushRemoteWrites:
-      return 0;
-    case cudaDevAttrHostRegisterSupported:
-      return p.hostRegisterSupported;
-    case cudaDevAttrPageableMemoryAccessUsesHostPageTables:
-      return 0;
-    case cudaDevAttrDirectManagedMemAccessFromHost:
-      return p.directManagedMemAccessFromHost;
-    case cudaDevAttrHostRegisterReadOnlySupported:
-      return p.hostRegisterReadOnlySupported;
-    case cudaDevAttrMemoryPoolsSupported:
-      return p.memoryPoolsSupported;
-    case cudaDevAttrMemoryPoolSupportedHandleTypes:
-      return static_cast<int>(p.memoryPoolSupportedHandleTypes);
-    case cudaDevAttrGPUDirectRDMASupported:
-      return p.gpuDirectRDMASupported;
-    case cudaDevAttrGPUDirectRDMAFlushWritesOptions:
-      return static_cast<int>(p.gpuDirectRDMAFlushWritesOptions);
-    case cudaDevAttrGPUDirectRDMAWritesOrdering:
-      return p.gpuDirectRDMAWritesOrdering;
-    case cudaDevAttrIpcEventSupport:
-      return p.ipcEventSupported;
-    case cudaDevAttrNumaConfig:
-      return p.deviceNumaConfig;
-    case cudaDevAttrNumaId:
-      return p.deviceNumaId;
-    case cudaDevAttrHostNumaId:
-      return p.hostNumaId;
-    default:
-      return std::nullopt;
-  }
-}
+struct SizeRow {
+  cudaDeviceAttr attribute;
+  size_t cudaDeviceProp::*member;
+};
+constexpr SizeRow kSizes[] = {
+    {cudaDevAttrMaxSharedMemoryPerBlock, &cudaDeviceProp::sharedMemPerBlock},
+    {cudaDevAttrMaxSharedMemoryPerBlockOptin, &cudaDeviceProp::sharedMemPerBlockOptin},
+    {cudaDevAttrMaxSharedMemoryPerMultiprocessor, &cudaDeviceProp::sharedMemPerMultiprocessor},
+    {cudaDevAttrReservedSharedMemoryPerBlock, &cudaDeviceProp::reservedSharedMemPerBlock},
+    {cudaDevAttrTotalConstantMemory, &cudaDeviceProp::totalConstMem},
+    {cudaDevAttrMaxPitch, &cudaDeviceProp::memPitch},
+    {cudaDevAttrTextureAlignment, &cudaDeviceProp::textureAlignment},
+    {cudaDevAttrTexturePitchAlignment, &cudaDeviceProp::texturePitchAlignment},
+};
+
+struct ConstantRow {
+  cudaDeviceAttr attribute;
+  int value;
+};
+constexpr ConstantRow kConstants[] = {
+    {cudaDevAttrMaxBlockDimX, 1024},
+    {cudaDevAttrMaxBlockDimY, 1024},
+    {cudaDevAttrMaxBlockDimZ, 64},
+    {cudaDevAttrMaxGridDimX, kMaxInt},
+    {cudaDevAttrMaxGridDimY, 65535},
+    {cudaDevAttrMaxGridDimZ, 65535},
+    {cudaDevAttrClockRate, kClockKhz},
+    {cudaDevAttrMemoryClockRate, kMemoryClockKhz},
+    {cudaDevAttrGpuOverlap, 1},
+    {cudaDevAttrKernelExecTimeout, 0},
+    {cudaDevAttrComputeMode, cudaComputeModeDefault},
+    {cudaDevAttrSingleToDoublePrecisionPerfRatio, 2},
+    {cudaDevAttrCanFlushRemoteWrites, 0},
+    {cudaDevAttrMemSyncDomainCount, 4},
+};
 
 // Attributes of what this device has not: textures, surfaces, other vendors' interoperation.
 bool IsAbsentFeature(cudaDeviceAttr attribute) {
@@ -257,8 +193,15 @@ cudaDeviceProp MakeProperties(int physical, size_t memory_bytes) {
 }
 
 std::optional<int> AttributeOf(const cudaDeviceProp& properties, cudaDeviceAttr attribute) {
-  if (const auto value = ExecutionAttribute(properties, attribute)) return value;
-  if (const auto value = MemoryAttribute(properties, attribute)) return value;
+  for (const PropertyRow& row : kProperties) {
+    if (row.attribute == attribute) return properties.*row.member;
+  }
+  for (const SizeRow& row : kSizes) {
+    if (row.attribute == attribute) return static_cast<int>(properties.*row.member);
+  }
+  for (const ConstantRow& row : kConstants) {
+    if (row.attribute == attribute) return row.value;
+  }
   if (IsAbsentFeature(attribute)) return 0;
   return std::nullopt;
 }

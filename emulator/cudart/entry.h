@@ -23,7 +23,7 @@ cudaError_t TakeLastError();
 template <typename Body>
 cudaError_t HostCall(Body body) {
   if (InsideHostFunction()) return Remember(cudaErrorNotPermitted);
-  Runtime* runtime = Runtime::Get();
+  Runtime* runtime = Runtime::Use();
   if (runtime == nullptr) return Remember(cudaErrorInitializationError);
   Lock lock(runtime->mutex);
   return Remember(body(*runtime, lock));

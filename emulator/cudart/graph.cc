@@ -42,7 +42,9 @@ GraphNode* Graph::Add(Work work, std::vector<GraphNode*> after) {
   node->graph = this;
   node->serial = next_serial++;
   node->work = std::move(work);
-  std::sort(after.begin(), after.end());
+  // By age, never by address: two captures of one program are to give the same graph.
+  std::sort(after.begin(), after.end(),
+            [](const GraphNode* a, const GraphNode* b) { return a->serial < b->serial; });
   after.erase(std::unique(after.begin(), after.end()), after.end());
   node->after = std::move(after);
   nodes.push_back(std::move(node));

@@ -23,6 +23,7 @@ bool Flatten(const Graph& graph, const std::vector<size_t>& entry, GraphPlan* pl
       followed[before] = true;
       after.insert(after.end(), ends[before].begin(), ends[before].end());
     }
+    std::sort(after.begin(), after.end());
     // A child graph is its own nodes behind an empty one, which is what carries its identity.
     const auto* child = std::get_if<ChildWork>(&node->work);
     plan->nodes.push_back({.work = child != nullptr ? Work(EmptyWork()) : node->work,

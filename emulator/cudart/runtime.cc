@@ -20,6 +20,7 @@ thread_local cudaStreamCaptureMode thread_capture_mode = cudaStreamCaptureModeGl
 
 namespace {
 
+std::atomic<bool> used{false};
 std::atomic<bool> forked{false};
 
 // A thread's implicit streams, one per device that it used. They go when the thread does.
@@ -64,10 +65,15 @@ Runtime* Runtime::Get() {
   static Runtime* const runtime = []() -> Runtime* {
     const Settings* settings = ProcessSettings();
     if (settings == nullptr) return nullptr;
-    pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
+    pthread_atfork(nullptr, nullptr, [] { forked.store(used.load()); });
     return new Runtime(*settings);
   }();
   return forked.load(std::memory_order_relaxed) ? nullptr : runtime;
+}
+
+Runtime* Runtime::Use() {
+  used.store(true, std::memory_order_relaxed);
+  return Get();
 }
 
 Runtime::Runtime(const Settings& chosen) : settings(chosen), scheduler(mutex, chosen) {

@@ -32,6 +32,9 @@ class Runtime {
  public:
   // Null: the settings are wrong, or this is a forked child of a process that used CUDA.
   static Runtime* Get();
+  // The same, and from now on the process counts as one that uses CUDA. Registration of device code
+  // alone does not: a program may fork before its first call.
+  static Runtime* Use();
 
   std::mutex mutex;
   const Settings& settings;

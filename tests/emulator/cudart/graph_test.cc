@@ -193,12 +193,34 @@ TEST_F(GraphTest, BlockingBranchesRunBesideEachOther) {
   ASSERT_CUDA(cudaStreamDestroy(other));
 }
 
+TEST_F(GraphTest, UserObjectsDieWithTheLastHolder) {
+  int destroyed = 0;
+  cudaUserObject_t object = nullptr;
+  ASSERT_CUDA(cudaUserObjectCreate(
+      &object, &destroyed, [](void* count) { ++*static_cast<int*>(count); }, 2,
+      cudaUserObjectNoDestructorSync));
+  ASSERT_CUDA(cudaGraphRetainUserObject(graph_, object, 1, cudaGraphUserObjectMove));
+  Fill(1);
+  cudaGraphExec_t exec = nullptr;
+  ASSERT_CUDA(cudaGraphInstantiate(&exec, graph_, 0));
+  ASSERT_CUDA(cudaUserObjectRelease(object, 1));
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaUserObjectRelease(object, 1));
+  ASSERT_CUDA(cudaGraphReleaseUserObject(graph_, object, 1));
+  EXPECT_EQ(destroyed, 0) << "the instantiated graph still holds it";
+  ASSERT_CUDA(cudaGraphExecDestroy(exec));
+  EXPECT_EQ(destroyed, 1);
+}
+
 TEST_F(GraphTest, EventNodesOrderGraphsAndStreams) {
   cudaEvent_t event = nullptr;
   ASSERT_CUDA(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
   cudaGraphNode_t fill = Fill(6);
   cudaGraphNode_t record = nullptr;
   ASSERT_CUDA(cudaGraphAddEventRecordNode(&record, graph_, &fill, 1, event));
+  cudaEvent_t asked = nullptr;
+  ASSERT_CUDA(cudaGraphEventRecordNodeGetEvent(record, &asked));
+  EXPECT_EQ(asked, event);
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaGraphEventWaitNodeGetEvent(record, &asked));
   cudaGraphExec_t exec = nullptr;
   ASSERT_CUDA(cudaGraphInstantiate(&exec, graph_, 0));
   cudaStream_t other = nullptr;

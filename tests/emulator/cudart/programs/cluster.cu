@@ -44,7 +44,8 @@ int main() {
   EXPECT_CUDA(cudaErrorInvalidClusterSize, Launch(out, 6, 4));
   EXPECT_CUDA(cudaErrorInvalidClusterSize, Launch(out, 16, 16));
   cudaGetLastError();
-  CHECK_CUDA(cudaFuncSetAttribute(SumOverCluster, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+  CHECK_CUDA(
+      cudaFuncSetAttribute(SumOverCluster, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
   CHECK_CUDA(Launch(out, 16, 16));
   CHECK_CUDA(cudaMemcpy(back, out, sizeof back, cudaMemcpyDeviceToHost));
   CHECK(back[15] == 136);

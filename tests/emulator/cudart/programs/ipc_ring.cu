@@ -1,5 +1,5 @@
-// N processes, each with a counter in its device's memory that its neighbour's kernel counts up. The
-// parent makes the processes and the pipes between them, and never calls CUDA.
+// N processes, each with a counter in its device's memory that its neighbour's kernel counts up.
+// The parent makes the processes and the pipes between them, and never calls CUDA.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -7,7 +7,9 @@
 
 #include "check.h"
 
-__global__ void CountUp(int* counter) { atomicAdd_system(counter, static_cast<int>(threadIdx.x) + 1); }
+__global__ void CountUp(int* counter) {
+  atomicAdd_system(counter, static_cast<int>(threadIdx.x) + 1);
+}
 
 struct Pipe {
   int read_end, write_end;

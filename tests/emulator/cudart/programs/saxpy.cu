@@ -61,8 +61,9 @@ static void TestLimits() {
   FillShared<<<1, 1024, 49153>>>(out);
   EXPECT_CUDA(cudaErrorInvalidValue, cudaGetLastError());
   CHECK_CUDA(cudaFuncSetAttribute(FillShared, cudaFuncAttributeMaxDynamicSharedMemorySize, 232448));
-  EXPECT_CUDA(cudaErrorInvalidValue,
-              cudaFuncSetAttribute(FillShared, cudaFuncAttributeMaxDynamicSharedMemorySize, 232449));
+  EXPECT_CUDA(
+      cudaErrorInvalidValue,
+      cudaFuncSetAttribute(FillShared, cudaFuncAttributeMaxDynamicSharedMemorySize, 232449));
   cudaGetLastError();
   FillShared<<<1, 1024, 232448>>>(out);
   CHECK_CUDA(cudaGetLastError());

@@ -5,7 +5,7 @@
 // MUTATION 2: a shuffle stands where __syncwarp should (it orders no memory).
 // MUTATION 3: the filling warp does not wait until the buffer is empty.
 // MUTATION 4: the emptying warp does not wait until the buffer is full.
-// MUTATION 5: the two named barriers are mixed up.
+// MUTATION 5: the buffer is announced as full before it is filled.
 #include "device.cuh"
 
 constexpr int kRounds = 6;
@@ -24,14 +24,15 @@ extern "C" __global__ void __launch_bounds__(32) ReverseWarp(const float* x, flo
 // Warp 0 brings rows of x, warp 1 takes them to y, reversed.
 extern "C" __global__ void __launch_bounds__(64) PassOn(const float* x, float* y) {
   __shared__ float buffer[32];
-  constexpr int kFull = MUTATION == 5 ? 2 : 1;
+  constexpr int kFull = 1;
   constexpr int kEmpty = 2;
   const int lane = threadIdx.x % 32;
   for (int round = 0; round < kRounds; ++round) {
     if (threadIdx.x < 32) {
       if (MUTATION != 3) NamedSync(kEmpty, 64);
+      if (MUTATION == 5) NamedArrive(kFull, 64);
       buffer[lane] = x[round * 32 + lane];
-      NamedArrive(kFull, 64);
+      if (MUTATION != 5) NamedArrive(kFull, 64);
     } else {
       if (MUTATION != 3) NamedArrive(kEmpty, 64);
       if (MUTATION != 4) NamedSync(kFull, 64);
