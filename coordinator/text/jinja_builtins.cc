@@ -49,7 +49,7 @@ absl::StatusOr<Args> Bind(const Builtin& builtin, Args args) {
   std::fill_n(is_given.begin(), num_positional, true);
   for (auto& [name, value] : args.named) {
     const auto place = std::find_if(parameters.begin(), parameters.end(),
-                                    [&](const Parameter& p) { return p.name == name; });
+                                    [&name = name](const Parameter& p) { return p.name == name; });
     if (place == parameters.end()) {
       return Fault("{}() got an unexpected keyword argument '{}'", builtin.name, name);
     }
