@@ -36,6 +36,7 @@ class Journal {
           one->journal->names_ += one->name;
         },
         line));
+    const std::lock_guard<std::mutex> lock(mutex_);  // threads share a journal
     lines_.emplace_back(line);
   }
   std::string names() {
