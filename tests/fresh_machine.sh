@@ -136,6 +136,9 @@ while IFS= read -r file; do
   cp "$file" "$root${file}"
 done < <(grep -lE '^[[:space:]]*Acquire' /etc/apt/apt.conf /etc/apt/apt.conf.d/* 2>/dev/null)
 
+# What every installed system has, and debootstrap leaves to the installer.
+printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >"$root/etc/hosts"
+
 mkdir -p "$root/root/switchyard"
 if $worktree; then
   say "the work tree of $repo"

@@ -40,7 +40,9 @@ void Register(Body body) {
   body(*runtime);
 }
 
-// Managed variables are pointers on the host; they get their values before main uses them.
+// Managed variables are pointers on the host; they get their values before main uses them. The
+// memory is that of the device which is current then: kernels on another device have a variable of
+// their own, which the host does not see.
 char InitialiseManaged(Image* image) {
   Runtime* runtime = Runtime::Get();
   if (runtime == nullptr || runtime->devices.empty()) return 0;

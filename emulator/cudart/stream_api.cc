@@ -34,6 +34,17 @@ cudaError_t RefuseCapture(Runtime& runtime, const Stream& stream) {
   return runtime.CheckUnsafe();
 }
 
+// A stream with work that keeps `stream` from being done: itself, or for the legacy stream any that
+// it is ordered behind. Null: it is done.
+std::shared_ptr<Stream> FirstBusy(const Runtime& runtime, const std::shared_ptr<Stream>& stream) {
+  if (!stream->idle()) return stream;
+  if (stream->kind != StreamKind::kLegacy) return nullptr;
+  for (const auto& other : runtime.scheduler.streams()) {
+    if (other->device == stream->device && other->blocking() && !other->idle()) return other;
+  }
+  return nullptr;
+}
+
 template <typename Get>
 cudaError_t Query(cudaStream_t stream, Get get) {
   return StreamCall(stream, [&](Runtime&, const std::shared_ptr<Stream>& found, Lock&) {
@@ -118,9 +129,10 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
   return emu::StreamCall(
       stream, [](emu::Runtime& runtime, const auto& found, emu::Lock& lock) -> cudaError_t {
         if (const cudaError_t error = emu::RefuseCapture(runtime, *found)) return error;
-        if (!found->idle()) runtime.scheduler.Nudge(lock, {found, found->queued});
+        const std::shared_ptr<emu::Stream> busy = emu::FirstBusy(runtime, found);
+        if (busy != nullptr) runtime.scheduler.Nudge(lock, {busy, busy->queued});
         if (found->device->sticky != cudaSuccess) return found->device->sticky;
-        return found->idle() ? cudaSuccess : cudaErrorNotReady;
+        return emu::FirstBusy(runtime, found) == nullptr ? cudaSuccess : cudaErrorNotReady;
       });
 }
 

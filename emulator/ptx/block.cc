@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "emulator/ptx/kernel.h"
+#include "emulator/ptx/shared_window.h"
 #include "emulator/ptx/special_registers.h"
 
 namespace emu {
@@ -61,6 +62,9 @@ void Block::Start(uint64_t index, Cluster* cluster, uint32_t rank) {
   cluster_ = cluster;
   rank_ = rank;
   std::memset(shared_, kPoison, launch_->shared_bytes);
+  if (kernel.uses_reserved_shared()) {
+    std::memset(shared_ + launch_->shared_bytes - kReservedSharedBytes, 0, kReservedSharedBytes);
+  }
   live_warps_ = static_cast<int>(warps_.size());
   barriers_.Reset(warps_.size());
   warpgroups_.clear();

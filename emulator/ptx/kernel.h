@@ -60,8 +60,11 @@ enum class SpecialRegister : uint8_t {
   kIsExplicitCluster,
   kDynamicSharedSize,
   kTotalSharedSize,
-  kEnvReg1,  // the workspace of grid.sync, high half
-  kEnvReg2,  // and low
+  kEnvReg1,        // the workspace of grid.sync, high half
+  kEnvReg2,        // and low
+  kReservedBegin,  // the shared memory that cooperative groups takes for itself: its offset
+  kReservedEnd,
+  kReservedBytes,
 };
 
 // A register that holds one value in all lanes for ever: an immediate or an address.
@@ -91,6 +94,8 @@ class Kernel {
   // Dynamic shared memory begins here; aligned as the program's extern array asks.
   uint32_t static_shared_bytes() const { return static_shared_bytes_; }
   uint32_t local_bytes() const { return local_bytes_; }  // per thread
+  // Whether it names the shared memory that is reserved for the system.
+  bool uses_reserved_shared() const;
   // An estimate: 32-bit registers that ptxas might use. For cudaFuncAttributes.
   uint32_t num_registers() const { return num_registers_; }
   uint32_t max_threads() const { return max_threads_; }  // .maxntid; 0: not given

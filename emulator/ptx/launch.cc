@@ -50,6 +50,11 @@ std::string CheckConfig(const Kernel& kernel, const LaunchConfig& config) {
   return {};
 }
 
+uint32_t SharedBytes(const Kernel& kernel, const LaunchConfig& config) {
+  const uint32_t own = kernel.static_shared_bytes() + config.dynamic_shared_bytes;
+  return kernel.uses_reserved_shared() ? (own + 15) / 16 * 16 + kReservedSharedBytes : own;
+}
+
 // What the driver gives a cooperative launch for grid.sync: its size, then a counter.
 class GridWorkspace {
  public:
@@ -218,7 +223,7 @@ LaunchResult Launch(const Module& module, const Kernel& kernel, const LaunchConf
       .observer = observer.get(),
       .params = params,
       .grid_workspace = workspace.address(),
-      .shared_bytes = kernel.static_shared_bytes() + effective.dynamic_shared_bytes,
+      .shared_bytes = SharedBytes(kernel, effective),
   };
   return Workers(context).Run();
 }

@@ -33,10 +33,17 @@ void WriteElement(std::byte* at, Mem value, bool strong) {
   }
 }
 
-// A strong load may be a poll of what somebody else will write.
-Step AfterLoad(Warp& warp, const Op& op, bool shared) {
-  if (!IsStrong(op)) return Step::kNext;
-  return warp.Polled(shared ? PollKind::kGang : PollKind::kGlobal);
+// A strong load may be a poll of what somebody else will write: if it comes back to the same places
+// and finds the same. `found`: the register that it loaded first.
+template <class Reg>
+Step AfterStrongLoad(Warp& warp, LaneMask active, const LanePointers& pointers, const Reg* found,
+                     bool shared) {
+  uint64_t seen = 1;
+  EachLane(active, [&](int lane) {
+    seen = seen * 31 + reinterpret_cast<uint64_t>(pointers.at[lane]) +
+           static_cast<uint64_t>(found[lane]);
+  });
+  return warp.Polled(shared ? PollKind::kGang : PollKind::kGlobal, seen);
 }
 
 // Mem: the element in memory, of which the sign extends into Reg, the register's cell.
@@ -64,7 +71,9 @@ Step Load(Warp& warp, const Op& op, LaneMask active) {
       });
     }
   }
-  return AfterLoad(warp, op, resolve == ResolveShared);
+  if (!strong || op.slots[1] == kNoSlot) return Step::kNext;
+  return AfterStrongLoad(warp, active, pointers, warp.Lanes<Reg>(op.slots[1]),
+                         resolve == ResolveShared);
 }
 
 template <ResolveLanes resolve, class Mem, class Reg, int count>

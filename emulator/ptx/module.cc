@@ -119,6 +119,13 @@ std::vector<std::string_view> Module::KernelNames() const {
   return names;
 }
 
+bool Kernel::uses_reserved_shared() const {
+  return std::any_of(specials_.begin(), specials_.end(), [](const SpecialSlot& special) {
+    return special.which == SpecialRegister::kReservedBegin ||
+           special.which == SpecialRegister::kReservedEnd;
+  });
+}
+
 std::string_view Kernel::LineText(uint32_t line) const { return Lexer::LineText(text_, line); }
 
 }  // namespace emu

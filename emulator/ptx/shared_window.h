@@ -14,6 +14,8 @@ constexpr uint64_t kSharedWindow = 0x00fe'0000'0000'0000ULL;
 constexpr uint64_t kSharedWindowBytes = uint64_t{1} << 32;
 constexpr uint32_t kSharedOffsetMask = 0x00ff'ffff;
 constexpr uint32_t kMaxSharedBytes = 227 * 1024;  // per block
+// Behind a block's own, if its kernel asks where it is; zero at the start.
+constexpr uint32_t kReservedSharedBytes = 1024;
 
 constexpr bool IsSharedGeneric(uint64_t address) {
   return address - kSharedWindow < kSharedWindowBytes;

@@ -1,6 +1,7 @@
 #include "emulator/ptx/special_registers.h"
 
 #include "emulator/ptx/block.h"
+#include "emulator/ptx/shared_window.h"
 
 namespace emu {
 namespace {
@@ -49,6 +50,11 @@ constexpr Row kRows[] = {
     {"%cluster_ctarank", SpecialRegister::kClusterCtarank},
     {"%cluster_nctarank", SpecialRegister::kClusterNctarank},
     {"%dynamic_smem_size", SpecialRegister::kDynamicSharedSize},
+    {"%reserved_smem_offset_begin", SpecialRegister::kReservedBegin},
+    {"%reserved_smem_offset_0", SpecialRegister::kReservedBegin},
+    {"%reserved_smem_offset_1", SpecialRegister::kReservedBegin},
+    {"%reserved_smem_offset_end", SpecialRegister::kReservedEnd},
+    {"%reserved_smem_offset_cap", SpecialRegister::kReservedBytes},
     {"%envreg1", SpecialRegister::kEnvReg1},
     {"%envreg2", SpecialRegister::kEnvReg2},
     {"%total_smem_size", SpecialRegister::kTotalSharedSize},
@@ -104,6 +110,12 @@ uint32_t PerWarpValue(SpecialRegister which, const Warp& warp) {
       return config.dynamic_shared_bytes;
     case S::kTotalSharedSize:
       return block.shared_bytes();
+    case S::kReservedBegin:
+      return block.shared_bytes() - kReservedSharedBytes;
+    case S::kReservedEnd:
+      return block.shared_bytes();
+    case S::kReservedBytes:
+      return kReservedSharedBytes;
     case S::kEnvReg1:
       return static_cast<uint32_t>(reinterpret_cast<uint64_t>(block.launch().grid_workspace) >> 32);
     case S::kEnvReg2:

@@ -57,9 +57,16 @@ void Warp::Unpark(LaneMask lanes) {
   stalled_at_ = kNeverStalled;
 }
 
-Step Warp::Polled(PollKind kind) {
+Step Warp::Polled(PollKind kind, uint64_t seen) {
   const bool again = last_poll_pc_ == current_pc_;
+  const bool changed = again && last_seen_ != seen;
   last_poll_pc_ = current_pc_;
+  last_seen_ = seen;
+  if (changed) {
+    poll_ = PollKind::kNone;
+    stalled_at_ = kNeverStalled;
+    return Step::kNext;
+  }
   poll_ = kind;
   since_poll_ = 0;
   stalled_at_ = block_->gang().progress;

@@ -77,8 +77,9 @@ class Warp {
   // The value of a 32-bit register that must be the same in all active lanes.
   uint32_t Uniform32(int32_t slot, LaneMask active, const char* what) const;
   // Tells the scheduler that a poll failed, or may have. What the instruction returns: kYield if it
-  // polled last time too, so that the warp does not spin through its turn.
-  Step Polled(PollKind kind);
+  // polled last time too, so that the warp does not spin through its turn. `seen` stands for what
+  // was looked at and found: a loop that sees something else each time does not poll.
+  Step Polled(PollKind kind, uint64_t seen = 0);
   void PollSucceeded();
   // Something happened that others may wait for.
   void Progress();
@@ -155,6 +156,7 @@ class Warp {
   uint32_t current_pc_ = 0;
   LaneMask current_lanes_ = 0;
   uint32_t last_poll_pc_ = 0;
+  uint64_t last_seen_ = 0;
   uint32_t since_poll_ = 0;  // instructions
   LaneMask carry_ = 0;
   LaneMask cluster_arrived_ = 0;

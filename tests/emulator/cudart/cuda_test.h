@@ -17,7 +17,7 @@
 
 namespace emu {
 
-// Names in the order in which host functions ran.
+// Names in the order in which host functions ran. Thread: any.
 class Journal {
  public:
   struct Line {
@@ -28,6 +28,10 @@ class Journal {
   // A host function in `stream` that writes `name`.
   void Queue(cudaStream_t stream, const std::string& name) {
     auto* line = new Line{this, name};
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      lines_.emplace_back(line);
+    }
     ASSERT_CUDA(cudaLaunchHostFunc(
         stream,
         [](void* untyped) {
@@ -36,8 +40,6 @@ class Journal {
           one->journal->names_ += one->name;
         },
         line));
-    const std::lock_guard<std::mutex> lock(mutex_);  // threads share a journal
-    lines_.emplace_back(line);
   }
   std::string names() {
     const std::lock_guard<std::mutex> lock(mutex_);

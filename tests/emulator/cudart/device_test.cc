@@ -46,7 +46,7 @@ TEST(DeviceTest, PropertiesAndAttributesAgree) {
   }
   int value = 0;
   EXPECT_CUDA(cudaErrorInvalidValue,
-              cudaDeviceGetAttribute(&value, static_cast<cudaDeviceAttr>(9999), 0));
+              cudaDeviceGetAttribute(&value, static_cast<cudaDeviceAttr>(250), 0));
 }
 
 TEST(DeviceTest, TheCurrentDeviceIsTheThreads) {

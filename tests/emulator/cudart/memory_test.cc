@@ -78,7 +78,7 @@ TEST_F(MemoryTest, RangesAndDirectionsAreChecked) {
   EXPECT_CUDA(cudaErrorInvalidValue, cudaMemcpy(host, device_, kBytes, cudaMemcpyHostToDevice));
   EXPECT_CUDA(cudaErrorInvalidValue, cudaMemcpy(device_, host, 1, cudaMemcpyDeviceToDevice));
   EXPECT_CUDA(cudaErrorInvalidMemcpyDirection,
-              cudaMemcpy(device_, host, 1, static_cast<cudaMemcpyKind>(9)));
+              cudaMemcpy(device_, host, 1, static_cast<cudaMemcpyKind>(7)));
   EXPECT_CUDA(cudaErrorInvalidValue, cudaMemcpy(nullptr, host, 1, cudaMemcpyDefault));
   EXPECT_CUDA(cudaErrorInvalidValue, cudaMemset(host, 0, 1));
   EXPECT_CUDA(cudaErrorInvalidValue, cudaMemset(device_, 0, kBytes + 1));

@@ -82,6 +82,20 @@ TEST(StreamTest, QueriesMakeProgressAndNeverWait) {
   cudaGetLastError();
 }
 
+TEST(StreamTest, TheLegacyStreamIsBusyWithBlockingStreams) {
+  Stream blocking(cudaStreamDefault), free;
+  Gate first, second;
+  first.Queue(free.handle);
+  EXPECT_CUDA(cudaSuccess, cudaStreamQuery(nullptr));
+  second.Queue(blocking.handle);
+  EXPECT_CUDA(cudaErrorNotReady, cudaStreamQuery(nullptr));
+  first.Open();
+  second.Open();
+  ASSERT_CUDA(cudaDeviceSynchronize());
+  EXPECT_CUDA(cudaSuccess, cudaStreamQuery(nullptr));
+  cudaGetLastError();
+}
+
 // One thread waits for a stream whose work needs another stream's: as with two ranks in one thread.
 TEST(StreamTest, BlockedWorkLetsOtherStreamsGoOn) {
   Stream waiting, opening;

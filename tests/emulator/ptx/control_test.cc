@@ -185,6 +185,21 @@ TEST(Deadlock, FindsPollsThatNobodyCanEnd) {
   }
 }
 
+TEST(Deadlock, AReadingLoopIsNone) {
+  // Strong loads, a different word each time and nothing stored for long: no poll.
+  std::vector<uint32_t> out(4096);
+  Shape run;
+  run.options.poll_limit = 50;
+  const LaunchResult result = RunText(KernelText(R"(
+  mov.u32 %r1, 0; mov.u32 %r2, 0; mov.u64 %rd1, %base;
+Loop: ld.relaxed.gpu.global.u32 %r3, [%rd1]; add.u32 %r2, %r2, %r3; add.u64 %rd1, %rd1, 4;
+  add.u32 %r1, %r1, 1; setp.lt.u32 %p1, %r1, 4096; @%p1 bra Loop;
+  add.u32 %r2, %r2, 1; st.global.u32 [%o], %r2;)"),
+                                      out, run);
+  ASSERT_TRUE(result.ok) << result.fault;
+  EXPECT_EQ(out[31], 1u);
+}
+
 TEST(Blocks, MayWaitForOneAnother) {
   // Block b spins until block b + 1 has stored: in the order of their numbers none could finish
   // alone.

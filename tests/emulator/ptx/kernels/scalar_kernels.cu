@@ -25,6 +25,17 @@ extern "C" __global__ void tiles(const int* in, int* out) {
   out[i * 3 + 2] = most + tile.shfl_xor(in[i], 1);
 }
 
+// The same for groups of two warps, which meet in shared memory that the toolkit reserves.
+extern "C" __global__ void wide_tiles(const int* in, int* out) {
+  const auto block = cg::this_thread_block();
+  const auto tile = cg::tiled_partition<64>(block);
+  const int i = block.thread_rank();
+  int sum = 0;
+  for (int round = 0; round < 3; ++round) sum += cg::reduce(tile, in[i] + round, cg::plus<int>());
+  tile.sync();
+  out[i] = sum + tile.any(in[i] == 1);
+}
+
 // Every thread sums all of data behind one grid barrier, and stores behind another.
 extern "C" __global__ void grid_sums(int* data, int n) {
   const auto grid = cg::this_grid();
