@@ -86,7 +86,13 @@ class TcpMesh final : public GlooMesh {
 
   int culprit() const override { return culprit_; }
 
-  void EndSending() override { ShutdownAll(SHUT_WR); }
+  void EndSending() override {
+    ShutdownAll(SHUT_WR);
+    const Clock::time_point deadline = Clock::now() + kLastWordsPatience;
+    for (const Connection& connection : connections_) {
+      if (connection.socket.valid()) connection.socket.DrainUntil(deadline);
+    }
+  }
   void Close() override {
     closed_ = true;
     ShutdownAll(SHUT_RDWR);

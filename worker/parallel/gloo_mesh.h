@@ -46,7 +46,9 @@ class GlooMesh {
   // The rank that made the last failed call fail.
   virtual int culprit() const = 0;
 
-  // Says that no more is coming from here; peers may still send, unread.
+  // Says that no more is coming from here. Waits up to kLastWordsPatience until peers have said so
+  // too, so that what was sent before still arrives; what they send is not read.
+  static constexpr std::chrono::milliseconds kLastWordsPatience{1000};
   virtual void EndSending() = 0;
   // Ends all connections: what was sent still arrives, a pending and all later calls fail here, and
   // peers' calls too.

@@ -54,6 +54,16 @@ bool SocketHandle::PeerIsGone() const {
   return poll(&entry, 1, 0) > 0;
 }
 
+void SocketHandle::DrainUntil(std::chrono::steady_clock::time_point deadline) const {
+  char unread[4096];
+  for (;;) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0 || !WaitReadable(left)) return;
+    if (recv(fd_, unread, sizeof(unread), MSG_DONTWAIT) <= 0) return;
+  }
+}
+
 SocketHandle FindPairSocket(const PairAddresses& pair) {
   const bool accepted = SameEndpoint(pair.local, pair.own_listener);
   SocketHandle found;

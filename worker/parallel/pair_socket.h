@@ -31,6 +31,9 @@ class SocketHandle {
   bool WaitReadable(std::chrono::milliseconds wait) const;
   void SetSendBuffer(int num_bytes) const;
   bool PeerIsGone() const;
+  // Throws away what comes until the peer has ended too, or `deadline`. A socket that is closed
+  // with bytes unread resets the connection, and what was sent last may be lost.
+  void DrainUntil(std::chrono::steady_clock::time_point deadline) const;
 
  private:
   int fd_ = -1;

@@ -38,6 +38,9 @@ class Socket {
     EXPECT_EQ(getsockname(fd_, reinterpret_cast<sockaddr*>(&name), &length), 0);
     return name;
   }
+  void EndSending() { shutdown(fd_, SHUT_WR); }
+  // 0 at the other side's end, -1 if it reset the connection.
+  ssize_t Hear(char* c) { return recv(fd_, c, 1, 0); }
   void Say(char c) { EXPECT_EQ(send(fd_, &c, 1, 0), 1); }
 
  private:
@@ -117,6 +120,24 @@ TEST_F(PairSocketTest, ThePeersEndIsSeen) {
   two_->accepted->Close();
   EXPECT_TRUE(found.WaitReadable(std::chrono::seconds(5)));
   EXPECT_TRUE(found.PeerIsGone());
+}
+
+TEST_F(PairSocketTest, WhoDrainsBeforeClosingDoesNotResetTheConnection) {
+  {
+    const SocketHandle found = FindPairSocket({.local = second_.local(),
+                                               .own_listener = own_listener_.local(),
+                                               .peer_listener = two_->address});
+    two_->accepted->Say('2');  // is never read
+    two_->accepted->EndSending();
+    second_.Say('!');
+    found.Shutdown(SHUT_WR);
+    found.DrainUntil(std::chrono::steady_clock::now() + std::chrono::seconds(5));
+  }
+  second_.Close();
+  char c = 0;
+  EXPECT_EQ(two_->accepted->Hear(&c), 1);
+  EXPECT_EQ(c, '!');
+  EXPECT_EQ(two_->accepted->Hear(&c), 0);
 }
 
 TEST_F(PairSocketTest, NoSocketIsInvalid) {
