@@ -235,7 +235,7 @@ int Main(int argc, char** argv) {
   CLI::App app("Times the matrix kernels beside what the machine can do");
   app.add_option("--threads", flags.threads, "0: one per core");
   app.add_option("--first-cpu", flags.first_cpu, "pin threads from this core on; -1: do not pin");
-  app.add_option("--isa", flags.isa, "auto, portable, avx2 or avx512-bf16");
+  app.add_option("--isa", flags.isa, "auto, portable, avx2, avx512 or avx512-bf16");
   app.add_option("--filter", flags.filter, "only ops whose name has this in it");
   app.add_option("--seconds", flags.seconds, "to spend on each line");
   CLI11_PARSE(app, argc, argv);

@@ -16,6 +16,7 @@
 #ifndef SWITCHYARD_KERNELS_CPU_PANEL_TILE_H_
 #define SWITCHYARD_KERNELS_CPU_PANEL_TILE_H_
 
+#include <cstring>
 #include <utility>
 
 #include "kernels/cpu/panel_kernels.h"
@@ -46,7 +47,14 @@ __attribute__((noinline)) void MultiplyTile(const PanelBlock& block, int64_t row
   const int64_t stride = static_cast<int64_t>(block.panels) * A::kStepBytes;
   const int64_t width = static_cast<int64_t>(block.panels) * kPanelRows;
   const std::byte* weights = block.weights + panel * A::kStepBytes;
-  const uint32_t* x = block.x + row * block.x_stride;
+  // Rows 3i, 3i + 1 and 3i + 2 are reached from one pointer by the address's own scale: a pointer
+  // for each row would not fit the general registers.
+  constexpr int kPointers = (R + 2) / 3;
+  const int64_t row_bytes = block.x_stride * static_cast<int64_t>(sizeof(uint32_t));
+  const std::byte* x[kPointers];
+  for (int i = 0; i < kPointers; ++i) {
+    x[i] = reinterpret_cast<const std::byte*>(block.x) + (row + 3 * i) * row_bytes;
+  }
   float* out = block.sums + row * width + panel * kPanelRows;
 
   typename A::Sums sums[R][P];
@@ -64,9 +72,12 @@ __attribute__((noinline)) void MultiplyTile(const PanelBlock& block, int64_t row
     typename A::Weights w[P];
     for (int p = 0; p < P; ++p) w[p] = A::LoadWeights(weights + p * A::kStepBytes);
     for (int r = 0; r < R; ++r) {
-      const typename A::X value = A::LoadX(x[r * block.x_stride + word]);
+      uint32_t bits;
+      memcpy(&bits, x[r / 3] + r % 3 * row_bytes, sizeof(bits));
+      const typename A::X value = A::LoadX(bits);
       for (int p = 0; p < P; ++p) sums[r][p] = A::MulAdd(w[p], value, sums[r][p]);
     }
+    for (const std::byte*& pointer : x) pointer += sizeof(uint32_t);
   }
   for (int r = 0; r < R; ++r) {
     const float x_scale = kScaled && block.x_scales != nullptr

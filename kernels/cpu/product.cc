@@ -14,7 +14,7 @@ constexpr int64_t kTaskRows = 192;
 // More rows than the tallest tile has: sums leave the registers at every block of K, so that the
 // block of weights stays in the first cache.
 constexpr int64_t kBlockedRows = 13;
-constexpr int64_t kBlockWords = 128;
+constexpr int64_t kBlockBytes = 16 << 10;  // of weights
 // A region costs some microseconds: not worth it below this many bytes of weights, each counted
 // once per kRowsPerPass rows.
 constexpr int64_t kRegionBytes = 128 << 10;
@@ -117,8 +117,10 @@ class Task {
       block.x_scales = product_.x_scales + first_row_ * block.x_scale_stride + index;
     }
     const bool whole = layout_.scaled() || rows_ < kBlockedRows;
-    const int64_t step = whole ? segment.words : kBlockWords;
-    const int64_t bytes_per_word = WeightBytes(segment) / segment.words * panels_;
+    const int64_t panel_bytes_per_word = WeightBytes(segment) / segment.words;
+    const int64_t step =
+        whole ? segment.words : kBlockBytes / (panel_bytes_per_word * kGroupPanels);
+    const int64_t bytes_per_word = panel_bytes_per_word * panels_;
     const auto multiply = matrix_.kernels().multiply[static_cast<int>(layout_.format)];
     for (int64_t word = 0; word < segment.words; word += step) {
       block.weights = data + word * bytes_per_word;
