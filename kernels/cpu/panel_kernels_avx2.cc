@@ -59,24 +59,25 @@ struct Bf16 : Avx2Sums {
   }
 };
 
+// A code becomes the F16 of the same bits, which is 2^8 too small, subnormals included; the factor
+// joins the block's scale. (As an F32 of the same bits a subnormal code would be a subnormal, which
+// costs some CPUs a hundred cycles.) Code 0x7f is NaN.
 struct F8 : Avx2Sums {
   static constexpr int kStepBytes = 16;
-  static Weights LoadWeights(const std::byte* from) { return {Widen(from), Widen(from + 8)}; }
-
- private:
-  // As an F16 of the same bits the code is 2^8 too small, subnormals included. (As an F32 it would
-  // be a subnormal, which costs some CPUs a hundred cycles.) Code 0x7f is NaN.
-  static __m256 Widen(const std::byte* from) {
-    const __m128i codes =
-        _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
-    constexpr short kSignExponentMantissa = static_cast<short>(0xbf80u);
-    const __m128i halves =
-        _mm_and_si128(_mm_slli_epi16(codes, 7), _mm_set1_epi16(kSignExponentMantissa));
-    const __m128i magnitude = _mm_and_si128(codes, _mm_set1_epi16(0x7f));
-    const __m128i nan = _mm_cmpeq_epi16(magnitude, _mm_set1_epi16(0x7f));
+  static Weights LoadWeights(const std::byte* from) {
+    const __m256i codes =
+        _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    constexpr short kBits = static_cast<short>(0xbf80u);  // sign, exponent, mantissa
+    const __m256i halves = _mm256_and_si256(_mm256_slli_epi16(codes, 7), _mm256_set1_epi16(kBits));
+    const __m256i magnitude = _mm256_and_si256(codes, _mm256_set1_epi16(0x7f));
+    const __m256i nan = _mm256_cmpeq_epi16(magnitude, _mm256_set1_epi16(0x7f));
     // An F16 whose exponent is all ones is NaN, and stays one.
-    const __m128i kept = _mm_or_si128(halves, _mm_and_si128(nan, _mm_set1_epi16(0x7e00)));
-    return _mm256_mul_ps(_mm256_cvtph_ps(kept), _mm256_set1_ps(0x1p8f));
+    const __m256i kept = _mm256_or_si256(halves, _mm256_and_si256(nan, _mm256_set1_epi16(0x7e00)));
+    return {_mm256_cvtph_ps(_mm256_castsi256_si128(kept)),
+            _mm256_cvtph_ps(_mm256_extracti128_si256(kept, 1))};
+  }
+  static Sums Scale(Sums block, float x_scale, const float* weight_scales, Sums sums) {
+    return Avx2Sums::Scale(block, x_scale * 0x1p8f, weight_scales, sums);
   }
 };
 

@@ -15,21 +15,37 @@ struct Bf16 : Avx512F32Columns {
   }
 };
 
+// A code becomes the F16 of the same bits, which is 2^8 too small, subnormals included; the factor
+// joins the block's scale. (As an F32 of the same bits a subnormal code would be a subnormal, which
+// costs some CPUs a hundred cycles.) Code 0x7f is NaN.
 struct F8 : Avx512F32Columns {
   static constexpr int kStepBytes = 16;
-  // As an F16 of the same bits the code is 2^8 too small, subnormals included. (As an F32 it would
-  // be a subnormal, which costs some CPUs a hundred cycles.) Code 0x7f is NaN.
-  static Weights LoadWeights(const std::byte* from) {
+
+  static void LoadStep(const std::byte* from, Weights (&w)[1]) {
     const __m256i codes =
         _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-    constexpr short kSignExponentMantissa = static_cast<short>(0xbf80u);
-    const __m256i halves =
-        _mm256_and_si256(_mm256_slli_epi16(codes, 7), _mm256_set1_epi16(kSignExponentMantissa));
+    const __m256i halves = _mm256_and_si256(_mm256_slli_epi16(codes, 7), _mm256_set1_epi16(kBits));
     const __mmask16 nan = _mm256_testn_epi16_mask(_mm256_add_epi16(codes, _mm256_set1_epi16(1)),
                                                   _mm256_set1_epi16(0x7f));
-    return _mm512_mask_mul_ps(_mm512_set1_ps(__builtin_nanf("")), static_cast<__mmask16>(~nan),
-                              _mm512_cvtph_ps(halves), _mm512_set1_ps(0x1p8f));
+    w[0] = _mm512_cvtph_ps(_mm256_mask_mov_epi16(halves, nan, _mm256_set1_epi16(kNan)));
   }
+  static void LoadStep(const std::byte* from, Weights (&w)[2]) {
+    const __m512i codes =
+        _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    const __m512i halves = _mm512_and_si512(_mm512_slli_epi16(codes, 7), _mm512_set1_epi16(kBits));
+    const __mmask32 nan = _mm512_testn_epi16_mask(_mm512_add_epi16(codes, _mm512_set1_epi16(1)),
+                                                  _mm512_set1_epi16(0x7f));
+    const __m512i kept = _mm512_mask_mov_epi16(halves, nan, _mm512_set1_epi16(kNan));
+    w[0] = _mm512_cvtph_ps(_mm512_castsi512_si256(kept));
+    w[1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(kept, 1));
+  }
+  static Sums Scale(Sums block, float x_scale, const float* weight_scales, Sums sums) {
+    return Avx512Sums::Scale(block, x_scale * 0x1p8f, weight_scales, sums);
+  }
+
+ private:
+  static constexpr short kBits = static_cast<short>(0xbf80u);  // sign, exponent, mantissa
+  static constexpr short kNan = 0x7e00;
 };
 
 }  // namespace

@@ -67,7 +67,8 @@ struct F8 : PortableSums {
   }
 
  private:
-  // As in panel_kernels_avx2.cc.
+  // Exponent and mantissa move to their places in an F32; the difference of the exponent biases is
+  // multiplied in, which is exact for subnormals too.
   static float Widen(uint32_t code) {
     const uint32_t magnitude = code & 0x7f;
     const uint32_t value = FloatBits(FloatOf(magnitude << 20) * 0x1p120f);

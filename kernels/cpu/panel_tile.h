@@ -8,7 +8,8 @@
 //   Sums Zero();
 //   Sums Load(const float*);
 //   void Store(float*, Sums);
-//   Weights LoadWeights(const std::byte*);
+//   Weights LoadWeights(const std::byte*);      or, for P panels side by side at once,
+//   void LoadStep(const std::byte*, Weights (&w)[P]);
 //   X LoadX(uint32_t);
 //   Sums MulAdd(Weights, X, Sums sums);         sums + weights * x
 //   Sums Scale(Sums block, float x_scale, const float* weight_scales, Sums sums);
@@ -70,7 +71,11 @@ __attribute__((noinline)) void MultiplyTile(const PanelBlock& block, int64_t row
       __builtin_prefetch(fetch);
     }
     typename A::Weights w[P];
-    for (int p = 0; p < P; ++p) w[p] = A::LoadWeights(weights + p * A::kStepBytes);
+    if constexpr (requires { A::LoadStep(weights, w); }) {
+      A::LoadStep(weights, w);
+    } else {
+      for (int p = 0; p < P; ++p) w[p] = A::LoadWeights(weights + p * A::kStepBytes);
+    }
     for (int r = 0; r < R; ++r) {
       uint32_t bits;
       memcpy(&bits, x[r / 3] + r % 3 * row_bytes, sizeof(bits));
