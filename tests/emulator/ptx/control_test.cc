@@ -72,6 +72,19 @@ Done: activemask.b32 %r4; popc.b32 %r4, %r4; mad.lo.u32 %r2, %r4, 1000, %r2;
   }
 }
 
+TEST(Control, LabelsAndRegistersOfScopesAreTheirOwn) {
+  std::vector<uint32_t> out(32);
+  const LaunchResult result = RunText(KernelText(R"(
+  mov.u32 %r1, 0;
+  { .reg .b32 %x; mov.u32 %x, 1; bra L; add.u32 %r1, %r1, 100; L: add.u32 %r1, %r1, %x; }
+  { .reg .b32 %x; mov.u32 %x, 10; bra L; add.u32 %r1, %r1, 100; L: add.u32 %r1, %r1, %x; }
+  bra L; add.u32 %r1, %r1, 100;
+L: st.global.u32 [%o], %r1;)"),
+                                      out);
+  ASSERT_TRUE(result.ok) << result.fault;
+  EXPECT_EQ(out[0], 11u);
+}
+
 TEST(Control, BranchTable) {
   std::vector<uint32_t> out(32);
   const LaunchResult result = RunText(KernelText(R"(
@@ -157,7 +170,7 @@ TEST(Deadlock, NamesTheLineOfEveryWaitingWarp) {
       "bra End;\nA: bar.sync 2, 64;\nEnd:");
   const LaunchResult result = RunText(text, out, {.threads = 64});
   ASSERT_FALSE(result.ok);
-  EXPECT_NE(result.fault.find("deadlock"), std::string::npos);
+  EXPECT_NE(result.fault.find("deadlock: no warp can go on"), std::string::npos) << result.fault;
   EXPECT_NE(
       result.fault.find("warp 0 lanes ffffffff waits at a barrier, PTX line 13: A: bar.sync 2"),
       std::string::npos)
@@ -261,6 +274,9 @@ TEST(Faults, GlobalBoundsAndUseAfterFree) {
 TEST(Faults, OthersAreNamed) {
   EXPECT_NE(FaultOf("add.u64 %o, %o, 1; st.global.u32 [%o], %t;").find("misaligned"),
             std::string::npos);
+  EXPECT_NE(FaultOf("mov.u32 %r1, s; ld.shared.u32 %r2, [%r1+2];").find("misaligned"),
+            std::string::npos);
+  EXPECT_NE(FaultOf("ld.local.u32 %r2, [%r1];").find("local memory"), std::string::npos);
   EXPECT_NE(FaultOf("trap;").find("assertion"), std::string::npos);
   EXPECT_NE(FaultOf("setp.lt.u32 %p1, %t, 16; @%p1 exit; bar.warp.sync 0xffffffff;").find("exited"),
             std::string::npos);

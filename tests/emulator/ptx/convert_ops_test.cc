@@ -158,6 +158,18 @@ TEST(Convert, SmallFloats) {
   });
 }
 
+TEST(Convert, TiesGoToEven) {
+  Values ties;  // halfway between neighbours, and one bit beside it
+  for (const L bits : std::initializer_list<L>{0x3f808000, 0x3f818000, 0x3f808001, 0x3f817fff,
+                                               0x80008000, 0x00018000}) {
+    ties.Add(bits, 0, 0);
+  }
+  Check(ties, "cvt.rn.bf16.f32 %h1, %a; cvt.u32.u16 %d, %h1;", [](L a) {
+    const U rest = a & 0xffff, up = rest > 0x8000 || (rest == 0x8000 && (a >> 16 & 1) != 0);
+    return L{U(a >> 16) + up};
+  });
+}
+
 TEST(Convert, EightBitPairsWiden) {
   Values all;
   for (L code = 0; code < 256; ++code) all.Add(code << 8 | (255 - code), 0, 0);

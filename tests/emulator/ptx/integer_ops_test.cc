@@ -13,7 +13,6 @@
 namespace emu {
 namespace {
 
-
 void Check32(const std::string& body,
              const std::function<uint32_t(uint32_t, uint32_t, uint32_t)>& f) {
   const Values v = IntegerValues();
@@ -117,6 +116,14 @@ TEST(IntegerOps, CarryChains) {
       "mad.lo.cc.u32 %d, %a, %b, %c; madc.hi.u32 %e, %a, %b, 0; mov.b64 %ld, {%d, %e};"
       " mov.u32 %d, 0;",
       [](L a, L b, L c) { return L{U(a)} * U(b) + U(c); });
+}
+
+TEST(IntegerOps, CarryPassesThroughALimbOfOnes) {
+  // The middle limb overflows by the carry alone.
+  Check32("add.cc.u32 %d, %a, %b; addc.cc.u32 %e, -1, 0; addc.u32 %d, 5, 0;",
+          [](U a, U b, U) { return 5 + U((L{a} + b) >> 32); });
+  Check32("sub.cc.u32 %d, %a, %b; subc.cc.u32 %e, 0, 0; subc.u32 %d, 5, 0;",
+          [](U a, U b, U) { return 5 - U{a < b}; });
 }
 
 TEST(IntegerOps, DotProducts) {
