@@ -276,7 +276,8 @@ TEST(Faults, OthersAreNamed) {
             std::string::npos);
   EXPECT_NE(FaultOf("mov.u32 %r1, s; ld.shared.u32 %r2, [%r1+2];").find("misaligned"),
             std::string::npos);
-  EXPECT_NE(FaultOf("ld.local.u32 %r2, [%r1];").find("local memory"), std::string::npos);
+  EXPECT_NE(FaultOf("mov.u32 %r1, 4096; ld.local.u32 %r2, [%r1];").find("local memory"),
+            std::string::npos);
   EXPECT_NE(FaultOf("trap;").find("assertion"), std::string::npos);
   EXPECT_NE(FaultOf("setp.lt.u32 %p1, %t, 16; @%p1 exit; bar.warp.sync 0xffffffff;").find("exited"),
             std::string::npos);
