@@ -15,7 +15,8 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -fno-omit-frame-pointer")
 
 # One answer everywhere: the compiler may fuse a*b+c only where the source asks for it (ARCHITECTURE, "Same tokens").
-add_compile_options(-Wall -Wextra -Werror -Wno-missing-field-initializers -ffp-contract=off)
+set(host_options -Wall -Wextra -Werror -Wno-missing-field-initializers -ffp-contract=off)
+add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${host_options}>")
 
 if(SWITCHYARD_SANITIZE)
   add_compile_options(-fsanitize=${SWITCHYARD_SANITIZE} -fno-sanitize-recover=all)

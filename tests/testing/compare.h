@@ -13,7 +13,6 @@
 namespace switchyard::testing {
 
 inline constexpr double kF32Epsilon = 0x1p-24;  // of one rounding
-inline constexpr double kBf16Epsilon = 0x1p-9;
 
 struct Comparison {
   std::span<const float> got;

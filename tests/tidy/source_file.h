@@ -17,8 +17,8 @@ struct SourceFile {
   std::string_view folder() const;     // "coordinator/core/kv"; empty at the top
   std::string_view name() const;       // "block_pool.cc"
   bool EndsWith(std::string_view suffix) const { return std::string_view(path).ends_with(suffix); }
-  bool IsHeader() const { return EndsWith(".h"); }
-  bool IsCpp() const { return IsHeader() || EndsWith(".cc"); }
+  bool IsHeader() const { return EndsWith(".h") || EndsWith(".cuh"); }
+  bool IsCpp() const { return IsHeader() || EndsWith(".cc") || EndsWith(".cu"); }
   // In `folder`, or below it.
   bool IsUnder(std::string_view folder) const;
 };

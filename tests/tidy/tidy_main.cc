@@ -21,7 +21,7 @@ constexpr std::string_view kDataFolders[] = {"corpus", "testdata"};
 bool IsText(const fs::path& path) {
   const std::string extension = path.extension().string();
   const std::string name = path.filename().string();
-  for (const char* known : {".h", ".cc", ".proto", ".cmake", ".md", ".sh"}) {
+  for (const char* known : {".h", ".cc", ".cuh", ".cu", ".proto", ".cmake", ".md", ".sh"}) {
     if (extension == known) return true;
   }
   return name == "CMakeLists.txt";

@@ -1,7 +1,7 @@
 // Clusters by launch attribute: ranks, distributed shared memory, and the sizes that are refused.
 #include <cooperative_groups.h>
 
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 namespace cg = cooperative_groups;
 

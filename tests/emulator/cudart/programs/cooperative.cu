@@ -1,7 +1,7 @@
 // grid.sync between co-resident blocks, and the limit of a cooperative launch.
 #include <cooperative_groups.h>
 
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 namespace cg = cooperative_groups;
 

@@ -1,7 +1,7 @@
 // What a faulty kernel does to its device: the named error, from every call, for good.
 #include <cstring>
 
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 __global__ void WriteAt(int* data, int index) { data[index] = 1; }
 __global__ void WriteMisaligned(char* data) { *reinterpret_cast<int*>(data + 1) = 1; }

@@ -1,5 +1,5 @@
 // A captured step with a fork, replayed; its kernel's arguments changed in place; an update.
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 __global__ void Add(int* data, int value) { data[threadIdx.x] += value; }
 __global__ void Combine(const int* a, const int* b, int* out) {

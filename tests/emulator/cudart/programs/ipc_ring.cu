@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 __global__ void CountUp(int* counter) {
   atomicAdd_system(counter, static_cast<int>(threadIdx.x) + 1);

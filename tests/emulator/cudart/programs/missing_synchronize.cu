@@ -1,6 +1,6 @@
 // A program with a fault: the host reads the result before the stream is known to be done. Exit
 // code 0: the right answer came out by luck; 7: the fault showed.
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 __global__ void Set(int* out, int value) { *out = value; }
 

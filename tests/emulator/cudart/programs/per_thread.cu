@@ -3,7 +3,7 @@
 #include <thread>
 #include <vector>
 
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 __global__ void Accumulate(int* cell, int value) { *cell += value; }
 

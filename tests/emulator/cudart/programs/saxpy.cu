@@ -1,7 +1,7 @@
 // <<<>>>, variables of all kinds, attributes and occupancy.
 #include <vector>
 
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 __constant__ float offsets[2];
 __device__ int num_blocks_run;

@@ -1,6 +1,6 @@
 // Device code with an instruction that the emulator does not know: no kernel beside it runs either,
 // and the error is that of the first launch and of every later one.
-#include "check.h"
+#include "tests/emulator/cudart/programs/check.h"
 
 __global__ void Unknown(unsigned* out) {
   asm volatile("vabsdiff4.u32.u32.u32 %0, %1, %2, %3;" : "=r"(out[0]) : "r"(1), "r"(2), "r"(3));

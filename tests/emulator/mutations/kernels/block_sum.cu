@@ -8,7 +8,7 @@
 // MUTATION 5: the flag is set before the value that it stands for.
 // MUTATION 6: the flag is polled by one thread, and the others do not wait for it.
 // MUTATION 7: parts of two blocks share a place.
-#include "device.cuh"
+#include "tests/emulator/mutations/kernels/device.cuh"
 
 constexpr int kThreads = 64;
 

@@ -4,7 +4,7 @@
 // MUTATION 1: parts are read before the cluster has written them.
 // MUTATION 2: a block overwrites its parts while others may still read them.
 // MUTATION 3: blocks add their own part four times instead of one of each.
-#include "device.cuh"
+#include "tests/emulator/mutations/kernels/device.cuh"
 
 constexpr int kThreads = 64;
 constexpr int kBlocks = 4;

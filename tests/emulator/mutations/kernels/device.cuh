@@ -1,5 +1,6 @@
 // The PTX instructions that the mutation kernels need, one device function each.
-#pragma once
+#ifndef SWITCHYARD_TESTS_EMULATOR_MUTATIONS_KERNELS_DEVICE_CUH_
+#define SWITCHYARD_TESTS_EMULATOR_MUTATIONS_KERNELS_DEVICE_CUH_
 
 #include <cuda.h>
 #include <cuda_bf16.h>
@@ -7,8 +8,8 @@
 #include <cstdint>
 
 // Which fault is planted; 0: none. Each kernel file lists its own.
-#ifndef MUTATION
-#define MUTATION 0
+#ifndef SWITCHYARD_TESTS_EMULATOR_MUTATIONS_KERNELS_DEVICE_CUH_
+#define SWITCHYARD_TESTS_EMULATOR_MUTATIONS_KERNELS_DEVICE_CUH_ 0
 #endif
 
 #define DEVICE __device__ __forceinline__
@@ -174,3 +175,5 @@ DEVICE float LoadCluster(uint32_t address) {
   asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(value) : "r"(address) : "memory");
   return value;
 }
+
+#endif  // SWITCHYARD_TESTS_EMULATOR_MUTATIONS_KERNELS_DEVICE_CUH_

@@ -6,7 +6,7 @@
 // MUTATION 3: the filling warp does not wait until the buffer is empty.
 // MUTATION 4: the emptying warp does not wait until the buffer is full.
 // MUTATION 5: the buffer is announced as full before it is filled.
-#include "device.cuh"
+#include "tests/emulator/mutations/kernels/device.cuh"
 
 constexpr int kRounds = 6;
 

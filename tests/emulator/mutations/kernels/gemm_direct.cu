@@ -7,7 +7,7 @@
 // others'. MUTATION 3: the stores do not swizzle. MUTATION 4: no fence.proxy.async between the
 // stores and the TMA store. MUTATION 5: the buffer is refilled before the TMA store has read it.
 // MUTATION 6: no barrier between filling the buffer and the TMA store.
-#include "device.cuh"
+#include "tests/emulator/mutations/kernels/device.cuh"
 
 constexpr int kThreads = 128;
 constexpr int kTileBytes = 64 * 128;

@@ -5,7 +5,7 @@
 // MUTATION 2: no barrier at the end of a step, so a stage is refilled while others read it.
 // MUTATION 3: two columns of the accumulator are swapped.
 // MUTATION 4: no barrier after the wait: a thread knows of its own copies only.
-#include "device.cuh"
+#include "tests/emulator/mutations/kernels/device.cuh"
 
 constexpr int kTile = 64;
 constexpr int kDepth = 32;

@@ -12,7 +12,7 @@
 // MUTATION 8: no fence.mbarrier_init.
 // MUTATION 9: consumers do not wait for the stage to be full.
 // MUTATION 10: the empty barriers expect one arrival of eight.
-#include "device.cuh"
+#include "tests/emulator/mutations/kernels/device.cuh"
 
 constexpr int kRows = 128;
 constexpr int kColumns = 64;

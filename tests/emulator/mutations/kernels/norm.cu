@@ -4,7 +4,7 @@
 // MUTATION 2: the butterfly begins at 8, so half a warp is left out.
 // MUTATION 3: no barrier between writing and reading the reduction array.
 // MUTATION 4: all 32 places of the array are read, also those that no warp wrote.
-#include "device.cuh"
+#include "tests/emulator/mutations/kernels/device.cuh"
 
 constexpr int kThreads = 128;
 constexpr int kWarps = kThreads / 32;

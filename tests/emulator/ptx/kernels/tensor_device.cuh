@@ -1,5 +1,6 @@
 // One function per instruction, for the kernels that test the emulator's tensor and copy engines.
-#pragma once
+#ifndef SWITCHYARD_TESTS_EMULATOR_PTX_KERNELS_TENSOR_DEVICE_CUH_
+#define SWITCHYARD_TESTS_EMULATOR_PTX_KERNELS_TENSOR_DEVICE_CUH_
 
 #include <cuda_bf16.h>
 
@@ -234,3 +235,5 @@ __device__ __forceinline__ void SyncCluster() {
 }
 
 }  // namespace device
+
+#endif  // SWITCHYARD_TESTS_EMULATOR_PTX_KERNELS_TENSOR_DEVICE_CUH_

@@ -1,0 +1,40 @@
+// Memory and identity of one GPU.
+#ifndef SWITCHYARD_KERNELS_CUDA_CUDA_DEVICE_H_
+#define SWITCHYARD_KERNELS_CUDA_CUDA_DEVICE_H_
+
+#include <cuda_runtime_api.h>
+
+#include <string>
+
+#include "kernels/device.h"
+
+namespace switchyard::kernels::cuda {
+
+// Thread: allocation from any thread; the rest from the thread that runs ops.
+class CudaDevice final : public Device {
+ public:
+  // Of an open device (kernels/cuda/open_device.h); owns the stream.
+  CudaDevice(int ordinal, int num_sms, cudaStream_t stream);
+  ~CudaDevice() override;
+
+  std::string backend() const override { return "cuda"; }
+  std::string isa() const override { return "sm90"; }
+  Buffer Allocate(int64_t num_bytes) override;
+  void CopyToDevice(void* to, const void* from_host, int64_t num_bytes) override;
+  // Waits for what was issued before.
+  void CopyToHost(void* to_host, const void* from, int64_t num_bytes) override;
+  void Synchronize() override;
+
+  // Every op runs here, in the order of the calls.
+  cudaStream_t stream() const { return stream_; }
+  int num_sms() const { return num_sms_; }
+
+ private:
+  const int ordinal_;
+  const int num_sms_;
+  const cudaStream_t stream_;
+};
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_CUDA_DEVICE_H_

@@ -1,0 +1,44 @@
+#include "kernels/cuda/open_device.h"
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+constexpr int kHopper = 9;
+
+absl::Status NoDevice(cudaError_t error) {
+  return absl::UnavailableError(
+      fmt::format("no CUDA device: {}; use the cpu backend", cudaGetErrorString(error)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<CudaDevice>> OpenDevice(int ordinal) {
+  int num_devices = 0;
+  if (const cudaError_t error = cudaGetDeviceCount(&num_devices); error != cudaSuccess) {
+    return NoDevice(error);
+  }
+  if (ordinal < 0 || ordinal >= num_devices) {
+    return absl::UnavailableError(
+        fmt::format("CUDA device {}: this machine has {}, counted from 0", ordinal, num_devices));
+  }
+  int major = 0, num_sms = 0;
+  cudaStream_t stream = nullptr;
+  for (const cudaError_t error :
+       {cudaSetDevice(ordinal),
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal),
+        cudaDeviceGetAttribute(&num_sms, cudaDevAttrMultiProcessorCount, ordinal)}) {
+    if (error != cudaSuccess) return NoDevice(error);
+  }
+  if (major != kHopper) {
+    return absl::UnavailableError(
+        fmt::format("CUDA device {} has compute capability {}.x; the kernels are for Hopper, 9.0",
+                    ordinal, major));
+  }
+  if (const cudaError_t error = cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+      error != cudaSuccess) {
+    return NoDevice(error);
+  }
+  return std::make_unique<CudaDevice>(ordinal, num_sms, stream);
+}
+
+}  // namespace switchyard::kernels::cuda

@@ -1,0 +1,138 @@
+// Bodies of the ops that walk rows (kernels/args/elementwise.h). A row's bits depend on that row
+// alone: a block owns a row, or a thread an element, and sums have one order.
+#ifndef SWITCHYARD_KERNELS_CUDA_ROWS_CUH_
+#define SWITCHYARD_KERNELS_CUDA_ROWS_CUH_
+
+#include "kernels/cuda/rows_common.cuh"
+
+namespace switchyard::kernels::cuda {
+
+// Elements [count, width] at a free row stride; `data` may be null.
+template <typename T>
+struct Rows {
+  T* data;
+  int64_t count;
+  int64_t width;
+  int64_t stride;
+};
+
+// The first item of this thread, and the step to its next, when the grid walks items.
+__device__ inline int64_t FirstItem() {
+  return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+}
+__device__ inline int64_t ItemStep() { return static_cast<int64_t>(gridDim.x) * blockDim.x; }
+
+template <typename T>
+__global__ void EmbeddingKernel(const int32_t* ids, Rows<const T> table, int64_t first_row,
+                                Rows<__nv_bfloat16> y) {
+  const int64_t row = ids[blockIdx.x] - first_row;
+  const bool here = row >= 0 && row < table.count;
+  __nv_bfloat16* const to = y.data + blockIdx.x * y.stride;
+  for (int64_t i = threadIdx.x; i < y.width; i += blockDim.x) {
+    to[i] = FromF32<__nv_bfloat16>(here ? ToF32(table.data[row * table.stride + i]) : 0.0f);
+  }
+}
+
+// The residual sum is rounded to its stored type first; the norm is of what was stored.
+inline __global__ void __launch_bounds__(1024)
+    RmsNormKernel(Rows<__nv_bfloat16> x, Rows<const __nv_bfloat16> delta, const float* weight,
+                  float eps, Rows<__nv_bfloat16> y) {
+  __shared__ float partial[1024 / kWarpThreads];
+  __nv_bfloat16* const row = x.data + blockIdx.x * x.stride;
+  float squares = 0;
+  for (int64_t i = threadIdx.x; i < x.width; i += blockDim.x) {
+    float value = ToF32(row[i]);
+    if (delta.data != nullptr) {
+      row[i] = FromF32<__nv_bfloat16>(value + ToF32(delta.data[blockIdx.x * delta.stride + i]));
+      value = ToF32(row[i]);
+    }
+    squares = fmaf(value, value, squares);
+  }
+  const float mean = BlockSum(squares, partial) / static_cast<float>(x.width);
+  const float scale = 1.0f / sqrtf(mean + eps);
+  __nv_bfloat16* const to = y.data + blockIdx.x * y.stride;
+  for (int64_t i = threadIdx.x; i < x.width; i += blockDim.x) {
+    to[i] = FromF32<__nv_bfloat16>(weight[i] * (ToF32(row[i]) * scale));
+  }
+}
+
+inline __global__ void AddKernel(Rows<__nv_bfloat16> x, Rows<const __nv_bfloat16> delta) {
+  for (int64_t item = FirstItem(); item < x.count * x.width; item += ItemStep()) {
+    const int64_t row = item / x.width, column = item % x.width;
+    __nv_bfloat16& to = x.data[row * x.stride + column];
+    to = FromF32<__nv_bfloat16>(ToF32(to) + ToF32(delta.data[row * delta.stride + column]));
+  }
+}
+
+struct RopeRows {
+  __nv_bfloat16* x;
+  int64_t rows, heads, dim;
+  int64_t row_stride, head_stride;
+};
+
+inline __global__ void RopeKernel(RopeRows x, const int32_t* positions, const float* table) {
+  const int64_t pairs = x.dim / 2;
+  for (int64_t item = FirstItem(); item < x.rows * x.heads * pairs; item += ItemStep()) {
+    const int64_t pair = item % pairs, head = item / pairs % x.heads;
+    const int64_t row = item / pairs / x.heads;
+    const float* const angle = table + positions[row] * x.dim + 2 * pair;
+    __nv_bfloat16* const at = x.x + row * x.row_stride + head * x.head_stride + 2 * pair;
+    const float a = ToF32(at[0]), b = ToF32(at[1]);
+    at[0] = FromF32<__nv_bfloat16>(a * angle[0] - b * angle[1]);
+    at[1] = FromF32<__nv_bfloat16>(a * angle[1] + b * angle[0]);
+  }
+}
+
+// By 16 bytes where both sides allow, else by one.
+inline __global__ void GatherRowsKernel(const uint8_t* x, int64_t x_stride, const int32_t* rows,
+                                        uint8_t* y, int64_t y_stride, int64_t row_bytes) {
+  const uint8_t* const from = x + rows[blockIdx.x] * x_stride;
+  uint8_t* const to = y + blockIdx.x * y_stride;
+  const uint64_t bits = reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(to) |
+                        static_cast<uint64_t>(row_bytes);
+  if (bits % sizeof(uint4) != 0) {
+    for (int64_t i = threadIdx.x; i < row_bytes; i += blockDim.x) to[i] = from[i];
+    return;
+  }
+  const int64_t words = row_bytes / static_cast<int64_t>(sizeof(uint4));
+  for (int64_t i = threadIdx.x; i < words; i += blockDim.x) {
+    reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
+  }
+}
+
+template <typename From, typename To>
+__global__ void CastKernel(Rows<const From> x, Rows<To> y) {
+  for (int64_t item = FirstItem(); item < x.count * x.width; item += ItemStep()) {
+    const int64_t row = item / x.width, column = item % x.width;
+    y.data[row * y.stride + column] = FromF32<To>(ToF32(x.data[row * x.stride + column]));
+  }
+}
+
+// The sums of a binary counter, REQUIRES num_parts < 2^kMaxTreeLevels: pending[l] is a finished
+// tree of 2^l parts. `y` may be part 0: each element is read before it is written, by one thread.
+inline constexpr int kMaxTreeLevels = 10;
+
+template <typename To>
+__global__ void TreeSumKernel(const float* parts, int64_t num_parts, int64_t stride, int64_t n,
+                              To* y) {
+  for (int64_t i = FirstItem(); i < n; i += ItemStep()) {
+    float pending[kMaxTreeLevels];
+    float sum = 0;
+    for (int64_t part = 0; part < num_parts; ++part) {
+      sum = parts[part * stride + i];
+      bool placed = false;
+#pragma unroll  // `pending` stays in registers
+      for (int level = 0; level < kMaxTreeLevels; ++level) {
+        const bool full = (part >> level & 1) != 0;
+        if (!placed && full) sum = pending[level] + sum;
+        if (!placed && !full) pending[level] = sum;
+        placed = placed || !full;
+      }
+    }
+    y[i] = FromF32<To>(sum);
+  }
+}
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_ROWS_CUH_
