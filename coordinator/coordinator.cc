@@ -58,7 +58,7 @@ absl::Status Coordinator::Run() {
       OnTick();
       next_tick = Now() + kTickInterval;
     }
-    if (!end_.has_value()) StartStep();
+    if (!end_.has_value()) StartSteps();
   }
   events_.Close();
   while (std::optional<Event> event = events_.Pop({})) {  // requests that came too late
@@ -196,6 +196,7 @@ void Coordinator::OnResult(core::ConnectionId connection, const v1::StepResult& 
   rate_of_group_[rank / options_.plan.tensor_parallel].Add(
       result.sampled_size());  // only one rank of a group has any
   if (!merged->has_value()) return;
+  step_started_ = Now();  // of the next one under way, if there is one
   const absl::StatusOr<core::StepOutcome> outcome = scheduler_->Complete(**merged);
   if (!outcome.ok()) return Fail(outcome.status());
   RecordStep(**merged);
@@ -305,8 +306,8 @@ void Coordinator::StartServing() {
   collector_.emplace(static_cast<int>(connection_of_rank_.size()));
   step_of_rank_.assign(connection_of_rank_.size(), 0);
   rate_of_group_.assign(options_.plan.data_parallel, {});
-  scheduler_ = std::make_unique<core::Scheduler>(
-      core::SchedulerConfig::FromPlan(plan_, options_.max_waiting));
+  scheduler_ = std::make_unique<core::Scheduler>(core::SchedulerConfig::FromPlan(
+      plan_, {.max_waiting = options_.max_waiting, .max_under_way = options_.overlap ? 2 : 1}));
   spdlog::info("serving {}: {} x {} ranks, {} cache blocks of {} tokens in each group",
                options_.model_name, plan_.layout().data_parallel(),
                plan_.layout().tensor_parallel(), plan_.kv().num_blocks(),
@@ -330,21 +331,19 @@ void Coordinator::Fail(const absl::Status& reason) {
   workers_.EndAll(reason);
 }
 
-void Coordinator::StartStep() {
+void Coordinator::StartSteps() {
   if (scheduler_ == nullptr || leave_until_.has_value()) return;
-  std::optional<v1::StepPlan> plan = scheduler_->NextPlan();
-  if (!plan.has_value()) {
-    if (!scheduler_->plan_under_way()) step_clock_.reset();
-    return;
+  while (std::optional<v1::StepPlan> plan = scheduler_->NextPlan()) {
+    if (!step_clock_.has_value()) step_clock_ = std::chrono::steady_clock::now();
+    if (!collector_->open()) step_started_ = Now();
+    collector_->Open(plan->epoch(), plan->step());
+    v1::CoordinatorMessage message;
+    *message.mutable_plan() = *std::move(plan);
+    for (const core::ConnectionId connection : connection_of_rank_) {
+      workers_.Send(connection, message);
+    }
   }
-  if (!step_clock_.has_value()) step_clock_ = std::chrono::steady_clock::now();
-  collector_->Open(plan->epoch(), plan->step());
-  step_started_ = Now();
-  v1::CoordinatorMessage message;
-  *message.mutable_plan() = *std::move(plan);
-  for (const core::ConnectionId connection : connection_of_rank_) {
-    workers_.Send(connection, message);
-  }
+  if (!scheduler_->plan_under_way()) step_clock_.reset();
 }
 
 void Coordinator::AdvanceDrain() {

@@ -43,6 +43,7 @@ struct CoordinatorOptions {
   core::PlanRequest plan;  // with no cache size: what the workers' memory leaves
   core::MembershipConfig membership;
   int32_t max_waiting = 1024;
+  bool overlap = true;  // a plan leaves before the result of the one before it has come
   std::chrono::milliseconds drain_deadline = std::chrono::seconds(30);
   std::chrono::milliseconds leave_deadline =
       std::chrono::seconds(5);  // for workers, after their last step
@@ -124,7 +125,7 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   void Assign(const core::AssignRanks& action);
   void StartServing();
   void Fail(const absl::Status& reason);
-  void StartStep();
+  void StartSteps();
   void Deliver(const core::StepOutcome& outcome);
   void FinishRequest(core::RequestId id, const core::RequestFinish& finish);
   void AdvanceDrain();
@@ -150,7 +151,7 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   std::optional<absl::Status> end_;           // Run returns this
   std::vector<TokenRate> rate_of_group_;      // by attention group
   std::vector<uint64_t> step_of_rank_;        // the last that it has finished
-  core::Instant step_started_{0};             // of the plan under way
+  core::Instant step_started_{0};             // of the oldest plan under way
   core::Instant next_heartbeat_{0};
   std::function<void(const StepRecord&)> step_observer_;  // may be empty
   std::optional<std::chrono::steady_clock::time_point>

@@ -64,6 +64,9 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--kv-memory", config.kv_bytes,
                  "Cache of one rank in bytes, such as 4GiB, in place of --kv-blocks")
       ->transform(CLI::AsSizeValue(false));
+  app.add_option("--overlap", config.overlap,
+                 "Plan a step before the last one's tokens are here; the answers are the same")
+      ->capture_default_str();
   app.add_option("--gather-seconds", config.gather_seconds,
                  "How long to wait for all workers to join")
       ->capture_default_str()

@@ -45,6 +45,7 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
       .model_path = config.model_path,
       .model = checkpoint.model,
       .max_waiting = config.max_waiting,
+      .overlap = config.overlap,
       .drain_deadline = seconds(config.drain_seconds),
       .step_deadline = seconds(config.step_seconds)};
   SY_ASSIGN_OR_RETURN(const v1::ComputeMode compute, ParseCompute(config.compute));

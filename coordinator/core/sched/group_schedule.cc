@@ -19,7 +19,15 @@ GroupSchedule::GroupSchedule(int32_t group, const Limits& limits)
   SY_CHECK_LE(limits.max_running, limits.max_batched_tokens);
 }
 
-void GroupSchedule::BeginStep() { budget_ = TokenBudget(limits_.max_batched_tokens); }
+void GroupSchedule::BeginStep(uint64_t step) {
+  step_ = step;
+  budget_ = TokenBudget(limits_.max_batched_tokens);
+}
+
+bool GroupSchedule::HasWork() const {
+  return std::any_of(running_.begin(), running_.end(),
+                     [](const Request* request) { return request->num_remaining() > 0; });
+}
 
 void GroupSchedule::PlanRunning(StepBuilder& builder, std::vector<Request*>& preempted) {
   // Preemption takes from the end, so whoever has got work already stays.
@@ -31,14 +39,14 @@ void GroupSchedule::PlanRunning(StepBuilder& builder, std::vector<Request*>& pre
     AddWork(request, budget_.Take(1), appended, builder);
   }
   for (Request* request : running_) {
-    // Those that got their token above have nothing left.
+    if (request->sampled_in == step_) continue;  // it got its token above
     const int32_t count = budget_.Take(request->num_remaining());
     if (count > 0) AddWork(*request, count, {}, builder);
   }
 }
 
 bool GroupSchedule::CanAdmit(const Request& request) const {
-  return budget_.left() > 0 && num_running() < limits_.max_running &&
+  return request.num_awaited == 0 && budget_.left() > 0 && num_running() < limits_.max_running &&
          blocks_.CanAllocate(request.id, NumToCover(request), num_running());
 }
 
@@ -78,10 +86,13 @@ bool GroupSchedule::MakeRoom(Request& request, std::vector<Request*>& preempted,
 
 void GroupSchedule::AddWork(Request& request, int32_t count, std::span<const int32_t> new_blocks,
                             StepBuilder& builder) {
-  request.awaits_sample = count == request.num_remaining();
+  const bool samples = count == request.num_remaining();
   builder.AddWork(request, count, new_blocks);
   request.num_computed += count;
-  if (request.awaits_sample) request.last_sampled_position = request.num_computed;
+  if (!samples) return;
+  request.last_sampled_position = request.num_computed;
+  request.sampled_in = step_;
+  ++request.num_awaited;
 }
 
 void GroupSchedule::Forget(Request& request) {
@@ -108,7 +119,7 @@ void GroupSchedule::CheckIntegrity() const {
     SY_CHECK_EQ(static_cast<int32_t>(blocks_.Table(request->id).size()) * limits_.block_tokens,
                 request->num_covered)
         << "request " << request->id;
-    SY_CHECK_LE(request->num_computed, request->num_known()) << "request " << request->id;
+    SY_CHECK_GE(request->num_remaining(), 0) << "request " << request->id;
   }
 }
 

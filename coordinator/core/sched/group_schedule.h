@@ -29,17 +29,17 @@ class GroupSchedule {
   };
   GroupSchedule(int32_t group, const Limits& limits);
 
-  // A fresh budget.
-  void BeginStep();
+  // A fresh budget for this step.
+  void BeginStep(uint64_t step);
 
   // Work for those that run: first one token for each request that lacks one, then chunks of longer
   // rests, oldest first. A request that needs a block when none is free takes those of the
   // youngest, which stops and is appended to `preempted` (maybe itself).
   void PlanRunning(StepBuilder& builder, std::vector<Request*>& preempted);
 
-  // Whether the request can run from this step on: a place, a token of budget, blocks for all its
-  // known tokens and the next, and one spare block for each request that runs, so that the newcomer
-  // is not the next to be preempted.
+  // Whether the request can run from this step on: all its tokens known, a place, a token of
+  // budget, blocks for its known tokens and the next, and one spare block for each request that
+  // runs, so that the newcomer is not the next to be preempted.
   bool CanAdmit(const Request& request) const;
 
   // Lets it run, with work in this step. REQUIRES: CanAdmit(request).
@@ -50,6 +50,8 @@ class GroupSchedule {
   void Remove(Request& request);
 
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }
+  // Whether PlanRunning would have work for any.
+  bool HasWork() const;
   std::span<Request* const> running() const { return running_; }
   const BlockManager& blocks() const { return blocks_; }
 
@@ -70,6 +72,7 @@ class GroupSchedule {
   const Limits limits_;
   BlockManager blocks_;
   TokenBudget budget_{0};
+  uint64_t step_ = 0;
   std::vector<Request*> running_;  // oldest first
 };
 

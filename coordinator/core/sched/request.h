@@ -4,6 +4,7 @@
 #ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_H_
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -24,10 +25,11 @@ struct Request {
   v1::SamplingParams sampling;
   std::vector<int32_t> stop_token_ids;
 
-  // What is known and how far it is computed; a plan that is under way counts as computed.
+  // What is known and how far it is computed; plans that are under way count as computed.
   std::vector<int32_t> tokens;  // prompt, then the answer so far
   int32_t num_computed = 0;     // positions 0 .. num_computed - 1 are in the cache
-  bool awaits_sample = false;   // the plan under way samples the token at position num_known()
+  int32_t num_awaited = 0;      // plans under way that sample a token of it, from num_known() on
+  uint64_t sampled_in = 0;      // the last step that sampled a token of it
 
   // Where it runs; all of this is lost in a preemption.
   int32_t group = kNoGroup;               // kNoGroup: waiting
@@ -36,7 +38,10 @@ struct Request {
 
   int32_t num_known() const { return static_cast<int32_t>(tokens.size()); }
   int32_t num_generated() const { return num_known() - prompt_length; }
-  int32_t num_remaining() const { return num_known() - num_computed; }
+  // Awaited tokens can be computed, too: the workers have them.
+  int32_t num_remaining() const {
+    return std::min(num_known() + num_awaited, max_computed()) - num_computed;
+  }
   // Positions that are ever computed: the last token of an answer never is.
   int32_t max_computed() const { return prompt_length + max_generated - 1; }
 };

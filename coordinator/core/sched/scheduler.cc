@@ -25,13 +25,14 @@ absl::Status WrongResult(const v1::SampledToken& sampled, std::string_view what)
 
 }  // namespace
 
-SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, int32_t max_waiting) {
+SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limits& limits) {
   return {.epoch = plan.epoch(),
           .placement_version = plan.placement().version(),
           .num_groups = plan.layout().data_parallel(),
           .max_batched_tokens = plan.limits().max_batched_tokens(),
           .max_running = plan.limits().max_running(),
-          .max_waiting = max_waiting,
+          .max_waiting = limits.max_waiting,
+          .max_under_way = limits.max_under_way,
           .num_blocks = plan.kv().num_blocks(),
           .block_tokens = plan.kv().block_tokens(),
           .max_context = plan.model().max_position_embeddings(),
@@ -41,6 +42,7 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, int32_t max
 Scheduler::Scheduler(const SchedulerConfig& config) : config_(config) {
   SY_CHECK_GT(config.num_groups, 0);
   SY_CHECK_GT(config.max_context, 0);
+  SY_CHECK(config.max_under_way == 1 || config.max_under_way == 2) << config.max_under_way;
   groups_.reserve(config.num_groups);
   for (int32_t group = 0; group < config.num_groups; ++group) {
     groups_.emplace_back(group,
@@ -97,10 +99,7 @@ std::optional<RequestFinish> Scheduler::Cancel(RequestId id) {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return std::nullopt;
   Request& request = *it->second;
-  if (request.awaits_sample) {
-    --under_way_->num_samples;
-    ++under_way_->num_dropped;
-  }
+  DropAwaited(request);
   const RequestFinish finish = FinishOf(request, FinishReason::kStop);
   Detach(request);
   requests_.erase(it);
@@ -108,7 +107,10 @@ std::optional<RequestFinish> Scheduler::Cancel(RequestId id) {
 }
 
 std::optional<v1::StepPlan> Scheduler::NextPlan() {
-  if (under_way_ || requests_.empty()) return std::nullopt;
+  if (std::ssize(under_way_) >= config_.max_under_way || requests_.empty()) return std::nullopt;
+  const bool goes_on = std::any_of(groups_.begin(), groups_.end(),
+                                   [](const GroupSchedule& group) { return group.HasWork(); });
+  if (!under_way_.empty() && !goes_on) return std::nullopt;
   StepBuilder builder({.epoch = config_.epoch,
                        .step = next_step_,
                        .placement_version = config_.placement_version,
@@ -117,7 +119,7 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   released_.clear();
   std::vector<Request*> preempted;
   for (GroupSchedule& group : groups_) {
-    group.BeginStep();
+    group.BeginStep(next_step_);
     group.PlanRunning(builder, preempted);
   }
   for (Request* request : preempted) {
@@ -127,7 +129,7 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   num_preemptions_ += static_cast<int64_t>(preempted.size());
   AdmitWaiting(builder);
   SY_CHECK_GT(num_running(), 0) << "requests wait, and nothing runs";
-  under_way_ = PlanUnderWay{.step = next_step_++, .num_samples = builder.num_samples()};
+  under_way_.push_back({.step = next_step_++, .num_samples = builder.num_samples()});
   return builder.Take();
 }
 
@@ -154,43 +156,50 @@ GroupSchedule* Scheduler::ChooseGroup(const Request& request) {
 }
 
 absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
-  if (!under_way_ || merged.epoch() != config_.epoch || merged.step() != under_way_->step) {
+  if (under_way_.empty() || merged.epoch() != config_.epoch ||
+      merged.step() != under_way_.front().step) {
     return absl::FailedPreconditionError(fmt::format(
         "result of epoch {} step {}, but under way is {}", merged.epoch(), merged.step(),
-        under_way_ ? fmt::format("epoch {} step {}", config_.epoch, under_way_->step) : "no step"));
+        under_way_.empty()
+            ? "no step"
+            : fmt::format("epoch {} step {}", config_.epoch, under_way_.front().step)));
   }
   StepOutcome outcome;
   outcome.tokens.reserve(merged.sampled_size());
   for (const v1::SampledToken& sampled : merged.sampled())
     SY_RETURN_IF_ERROR(TakeToken(sampled, outcome));
-  if (under_way_->num_samples != 0) {
-    return absl::InternalError(
-        fmt::format("step result: {} of the planned tokens are missing", under_way_->num_samples));
+  if (under_way_.front().num_samples != 0) {
+    return absl::InternalError(fmt::format("step result: {} of the planned tokens are missing",
+                                           under_way_.front().num_samples));
   }
-  under_way_.reset();
+  under_way_.pop_front();
   return outcome;
 }
 
 absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome) {
   const auto it = requests_.find(sampled.sequence_id());
   if (it == requests_.end()) {
-    if (under_way_->num_dropped-- > 0) return absl::OkStatus();
+    if (under_way_.front().num_dropped-- > 0) return absl::OkStatus();
     return WrongResult(sampled, "no such sequence in the plan");
   }
   Request& request = *it->second;
-  if (!request.awaits_sample || sampled.position() != request.num_known()) {
+  // Of one awaited token, the last plan that samples the request must be this one.
+  const bool awaited = request.num_awaited > 1 ||
+                       (request.num_awaited == 1 && request.sampled_in == under_way_.front().step);
+  if (!awaited || sampled.position() != request.num_known()) {
     return WrongResult(sampled, "the plan does not ask for it, or it came twice");
   }
   if (sampled.token() < 0 || sampled.token() >= config_.vocab_size) {
     return WrongResult(sampled, fmt::format("outside the vocabulary of {}", config_.vocab_size));
   }
-  request.awaits_sample = false;
-  --under_way_->num_samples;
+  --request.num_awaited;
+  --under_way_.front().num_samples;
   request.tokens.push_back(sampled.token());
   outcome.tokens.push_back(
       {.id = request.id, .output = {.token = sampled.token(), .logprob = sampled.logprob()}});
   if (const auto reason = ReasonToEnd(request)) {
     outcome.finished.push_back({.id = request.id, .finish = FinishOf(request, *reason)});
+    DropAwaited(request);
     Detach(request);
     requests_.erase(it);
   }
@@ -203,6 +212,17 @@ std::optional<FinishReason> Scheduler::ReasonToEnd(const Request& request) const
     return FinishReason::kStop;
   if (request.num_generated() >= request.max_generated) return FinishReason::kLength;
   return std::nullopt;
+}
+
+// What plans under way still sample of a request that ends. A plan samples it once at most, so two
+// awaited tokens are of both plans, and one is of the last that sampled it.
+void Scheduler::DropAwaited(const Request& request) {
+  for (PlanUnderWay& plan : under_way_) {
+    if (request.num_awaited > 1 || (request.num_awaited == 1 && plan.step == request.sampled_in)) {
+      --plan.num_samples;
+      ++plan.num_dropped;
+    }
+  }
 }
 
 // Takes the request out of the queue or its group.
@@ -252,16 +272,18 @@ int32_t Scheduler::num_blocks() const { return config_.num_groups * config_.num_
 
 void Scheduler::CheckIntegrity() const {
   SY_CHECK_EQ(static_cast<int64_t>(requests_.size()), int64_t{num_running()} + num_waiting());
-  int32_t num_awaiting = 0;
+  int32_t num_awaited = 0;
   for (const auto& [id, request] : requests_) {
     SY_CHECK_EQ(id, request->id);
     SY_CHECK_EQ(request->group == Request::kNoGroup, waiting_.Contains(*request))
         << "request " << id;
     SY_CHECK_LT(request->num_generated(), request->max_generated) << "request " << id;
-    num_awaiting += request->awaits_sample;
+    SY_CHECK_LE(request->num_awaited, std::ssize(under_way_)) << "request " << id;
+    num_awaited += request->num_awaited;
   }
   for (const GroupSchedule& group : groups_) group.CheckIntegrity();
-  SY_CHECK_EQ(num_awaiting, under_way_ ? under_way_->num_samples : 0);
+  for (const PlanUnderWay& plan : under_way_) num_awaited -= plan.num_samples;
+  SY_CHECK_EQ(num_awaited, 0);
 }
 
 }  // namespace switchyard::core

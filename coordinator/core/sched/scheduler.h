@@ -1,6 +1,10 @@
 // Continuous batching: requests in, numbered StepPlans out, results in, tokens and endings out. The
 // core of the coordinator's loop.
 //
+// A plan may leave before the result of the one before it has come: it goes on with the token that
+// the workers sampled last, so that they need not wait for the coordinator. Where that token ends
+// the answer, the next plan's work for it was in vain, and what it samples is dropped.
+//
 // Each step has one token budget per attention group. Running requests come first: a token for each
 // that generates, then chunks of prompts; what is left admits waiting requests, oldest first, into
 // the group with the fewest running. When blocks run out, the youngest running request of the group
@@ -15,6 +19,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -36,13 +41,18 @@ struct SchedulerConfig {
   int32_t max_batched_tokens = 2048;  // per group and step
   int32_t max_running = 256;          // per group; at most max_batched_tokens
   int32_t max_waiting = 1024;         // new requests are refused while so many wait
+  int32_t max_under_way = 1;          // plans without a result; 1 or 2
   int32_t num_blocks = 0;             // per group
   int32_t block_tokens = 16;
   int32_t max_context = 0;  // longest sequence that the model takes, tokens
   int32_t vocab_size = 0;
 
   // What a plan prescribes.
-  static SchedulerConfig FromPlan(const v1::ShardPlan& plan, int32_t max_waiting);
+  struct Limits {
+    int32_t max_waiting = 1024;
+    int32_t max_under_way = 2;
+  };
+  static SchedulerConfig FromPlan(const v1::ShardPlan& plan, const Limits& limits);
 };
 
 struct RequestToken {
@@ -80,12 +90,13 @@ class Scheduler {
   // Whether any request is waiting or running.
   bool HasWork() const { return !requests_.empty(); }
 
-  // The next plan. Nothing while a plan is under way, or without work.
+  // The next plan. Nothing while max_under_way plans are, or without work. A plan ahead of a result
+  // is made only when something that runs goes on in it.
   std::optional<v1::StepPlan> NextPlan();
 
-  // Takes the tokens that all groups sampled in the plan under way (`rank`, timings and expert rows
-  // are not looked at). Tokens of requests that were cancelled meanwhile are dropped.
-  // FAILED_PRECONDITION for another epoch or step than the one under way; INTERNAL for a token that
+  // Takes the tokens that all groups sampled in the oldest plan under way (`rank`, timings and
+  // expert rows are not looked at). Tokens of requests that ended meanwhile are dropped.
+  // FAILED_PRECONDITION for another epoch or step than that plan's; INTERNAL for a token that
   // was not asked for, is missing, doubled or outside the vocabulary: then the workers cannot be
   // trusted, and the caller ends the epoch with FailAll.
   absl::StatusOr<StepOutcome> Complete(const v1::StepResult& merged);
@@ -102,7 +113,7 @@ class Scheduler {
   int32_t num_free_blocks() const;  // of all groups
   int32_t num_blocks() const;       // of all groups
   int64_t num_preemptions() const { return num_preemptions_; }
-  bool plan_under_way() const { return under_way_.has_value(); }
+  bool plan_under_way() const { return !under_way_.empty(); }
 
   // Checks that every request is in exactly one place and every block accounted for.
   void CheckIntegrity() const;
@@ -111,13 +122,14 @@ class Scheduler {
   struct PlanUnderWay {
     uint64_t step = 0;
     int32_t num_samples = 0;  // tokens that are still to come from requests that still live
-    int32_t num_dropped = 0;  // at most so many come from requests that were cancelled
+    int32_t num_dropped = 0;  // at most so many come from requests that have ended
   };
 
   GroupSchedule* ChooseGroup(const Request& request);
   void AdmitWaiting(StepBuilder& builder);
   absl::Status TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome);
   std::optional<FinishReason> ReasonToEnd(const Request& request) const;
+  void DropAwaited(const Request& request);
   void Detach(Request& request);
 
   const SchedulerConfig config_;
@@ -127,7 +139,7 @@ class Scheduler {
   RequestQueue waiting_;
   // Sequences that workers know and the next plan makes them forget.
   std::vector<RequestId> released_;
-  std::optional<PlanUnderWay> under_way_;
+  std::deque<PlanUnderWay> under_way_;  // oldest first
   uint64_t next_step_ = 1;
   uint64_t next_arrival_ = 1;
   int64_t num_preemptions_ = 0;

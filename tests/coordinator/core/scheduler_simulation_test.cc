@@ -2,6 +2,7 @@
 // small for them, from a seed: each answer must be the one that the request would have got alone.
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 #include <random>
 #include <string>
@@ -19,6 +20,7 @@ struct Cluster {
   int32_t max_running;
   int32_t num_blocks;
   int32_t block_tokens;
+  int32_t max_under_way = 1;
 };
 
 void PrintTo(const Cluster& cluster, std::ostream* out) { *out << cluster.name; }
@@ -42,6 +44,7 @@ class Simulation {
                     .max_batched_tokens = cluster.max_batched_tokens,
                     .max_running = cluster.max_running,
                     .max_waiting = kMaxWaiting,
+                    .max_under_way = cluster.max_under_way,
                     .num_blocks = cluster.num_blocks,
                     .block_tokens = cluster.block_tokens,
                     .max_context = kMaxContext,
@@ -130,15 +133,17 @@ class Simulation {
     open_.erase(victim);
   }
 
-  // Half a step: the plan leaves, or its result comes back.
+  // Half a step: a plan leaves, or the oldest result comes back.
   void Step() {
-    if (auto plan = scheduler_.NextPlan()) {
+    const bool waits = std::ssize(results_) == 1 && Random(0, 1) == 0;  // or its result is faster
+    if (auto plan = waits ? std::nullopt : scheduler_.NextPlan()) {
       log_ += plan->SerializeAsString();
-      result_ = workers_.Execute(*plan);
+      results_.push_back(workers_.Execute(*plan));
       return;
     }
-    if (!scheduler_.plan_under_way()) return;
-    auto outcome = scheduler_.Complete(result_);
+    if (results_.empty()) return;
+    auto outcome = scheduler_.Complete(results_.front());
+    results_.pop_front();
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     for (const RequestToken& token : outcome->tokens)
       open_.at(token.id).said.push_back(token.output.token);
@@ -158,7 +163,7 @@ class Simulation {
   Scheduler scheduler_;
   PlanExecutor workers_;
   std::map<RequestId, Expectation> open_;
-  v1::StepResult result_;
+  std::deque<v1::StepResult> results_;  // of plans under way
   std::string log_;
   RequestId next_id_ = 1;
   int num_finished_ = 0;
@@ -195,7 +200,12 @@ INSTANTIATE_TEST_SUITE_P(Clusters, SchedulerSimulation,
                                            Cluster{"two_groups", 2, 8, 8, 20, 2},
                                            Cluster{"four_groups", 4, 64, 6, 12, 4},
                                            Cluster{"single_token_blocks", 1, 5, 5, 50, 1},
-                                           Cluster{"tight_budget", 2, 4, 4, 13, 4}),
+                                           Cluster{"tight_budget", 2, 4, 4, 13, 4},
+                                           Cluster{"one_group_ahead", 1, 16, 8, 14, 4, 2},
+                                           Cluster{"two_groups_ahead", 2, 8, 8, 20, 2, 2},
+                                           Cluster{"four_groups_ahead", 4, 64, 6, 12, 4, 2},
+                                           Cluster{"single_blocks_ahead", 1, 5, 5, 50, 1, 2},
+                                           Cluster{"tight_budget_ahead", 2, 4, 4, 13, 4, 2}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

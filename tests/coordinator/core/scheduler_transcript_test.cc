@@ -8,6 +8,7 @@
 //   cancel, fail, drain (plans and completes until idle, shows endings only), counters
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <string>
 
 #include "coordinator/core/sched/scheduler.h"
@@ -97,10 +98,12 @@ class Story {
                         .max_batched_tokens = int32_t(command.Int("budget", 16)),
                         .max_running = int32_t(command.Int("running", 8)),
                         .max_waiting = int32_t(command.Int("waiting", 8)),
+                        .max_under_way = int32_t(command.Int("under_way", 1)),
                         .num_blocks = int32_t(command.Int("blocks", 16)),
                         .block_tokens = int32_t(command.Int("block_tokens", 4)),
                         .max_context = int32_t(command.Int("context", 64)),
                         .vocab_size = 10000});
+    plans_.clear();
     broken_ = false;
     return fmt::format("{} blocks, longest sequence {} tokens", scheduler_->num_blocks(),
                        scheduler_->context_tokens());
@@ -119,21 +122,22 @@ class Story {
   std::string Plan() {
     auto plan = scheduler_->NextPlan();
     if (!plan) return "nothing";
-    plan_ = *plan;
-    return Describe(plan_);
+    plans_.push_back(*std::move(plan));
+    return Describe(plans_.back());
   }
 
   std::string Complete(const TranscriptCommand& command) {
+    const v1::StepPlan plan = plans_.empty() ? v1::StepPlan() : plans_.front();
     v1::StepResult result;
-    result.set_epoch(plan_.epoch());
-    result.set_step(command.Int("step", int64_t(plan_.step())));
+    result.set_epoch(plan.epoch());
+    result.set_step(command.Int("step", int64_t(plan.step())));
     const auto add = [&](RequestId id, int32_t position) {
       v1::SampledToken* sampled = result.add_sampled();
       sampled->set_sequence_id(id);
       sampled->set_position(position);
       sampled->set_token(int32_t(command.Int(std::to_string(id), TokenOf(id, position))));
     };
-    for (const v1::GroupWork& group : plan_.groups()) {
+    for (const v1::GroupWork& group : plan.groups()) {
       for (const v1::SequenceWork& work : group.sequences()) {
         if (!work.sample() || command.Int("without", -1) == int64_t(work.sequence_id())) continue;
         add(work.sequence_id(),
@@ -146,6 +150,7 @@ class Story {
       broken_ = outcome.status().code() == absl::StatusCode::kInternal;
       return outcome.status().ToString();
     }
+    plans_.pop_front();
     std::string text;
     for (const RequestToken& token : outcome->tokens)
       text += fmt::format("{} says {}\n", token.id, token.output.token);
@@ -171,7 +176,7 @@ class Story {
   }
 
   std::unique_ptr<Scheduler> scheduler_;
-  v1::StepPlan plan_;
+  std::deque<v1::StepPlan> plans_;  // without a result, oldest first
   bool broken_ = false;  // after a result that was refused as untrustworthy the state means nothing
 };
 
@@ -186,7 +191,7 @@ TEST_P(SchedulerTranscript, GoesAsWritten) {
 
 INSTANTIATE_TEST_SUITE_P(Stories, SchedulerTranscript,
                          ::testing::Values("one_request", "shared_steps", "preemption", "cancel",
-                                           "groups", "refusals", "wrong_results"),
+                                           "groups", "refusals", "wrong_results", "overlap"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -45,6 +45,21 @@ TEST(StepCollectorTest, MergesOnceAllRanksHaveAnswered) {
   EXPECT_EQ(collector.Add(1, ResultOf(1, 8)).value()->sampled_size(), 0);
 }
 
+TEST(StepCollectorTest, ARankMayBeAheadOfTheOthersByAStep) {
+  StepCollector collector(2);
+  collector.Open(4, 7);
+  collector.Open(4, 8);
+  ASSERT_FALSE(collector.Add(1, ResultOf(1, 7)).value().has_value());
+  ASSERT_FALSE(collector.Add(1, ResultOf(1, 8)).value().has_value());
+  EXPECT_EQ(collector.step(), 7u);
+  EXPECT_EQ(collector.MissingRanks(), std::vector<int>{0});
+  EXPECT_TRUE(absl::IsInternal(collector.Add(0, ResultOf(0, 8)).status()));  // out of order
+  EXPECT_EQ(collector.Add(0, ResultOf(0, 7)).value()->step(), 7u);
+  EXPECT_EQ(collector.step(), 8u);
+  EXPECT_EQ(collector.Add(0, ResultOf(0, 8)).value()->step(), 8u);
+  EXPECT_FALSE(collector.open());
+}
+
 TEST(StepCollectorTest, RefusesResultsThatNobodyWaitsFor) {
   StepCollector collector(2);
   EXPECT_TRUE(absl::IsInternal(collector.Add(0, ResultOf(0, 7)).status()));  // nothing is open

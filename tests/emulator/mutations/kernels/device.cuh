@@ -8,8 +8,8 @@
 #include <cstdint>
 
 // Which fault is planted; 0: none. Each kernel file lists its own.
-#ifndef SWITCHYARD_TESTS_EMULATOR_MUTATIONS_KERNELS_DEVICE_CUH_
-#define SWITCHYARD_TESTS_EMULATOR_MUTATIONS_KERNELS_DEVICE_CUH_ 0
+#ifndef MUTATION
+#define MUTATION 0
 #endif
 
 #define DEVICE __device__ __forceinline__
