@@ -1,0 +1,58 @@
+#include "kernels/cuda/choose/gemm_layout.h"
+
+#include <algorithm>
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+GemmForm FormOf(const LinearSource& source) {
+  if (source.weight.dtype != DType::kF8E4M3) return GemmForm::kBf16;
+  return source.compute == Compute::kW8A8 ? GemmForm::kE4m3 : GemmForm::kBf16Scaled;
+}
+
+// bf16 has 8 bits of significand, f16 11, f32 24.
+int32_t PlanesOf(const LinearSource& source) {
+  if (source.compute == Compute::kBf16) return 1;
+  if (source.weight.dtype == DType::kF32) return 3;
+  return source.weight.dtype == DType::kF16 ? 2 : 1;
+}
+
+// Columns [begin, end), which are summed by themselves.
+void AddTiles(int64_t begin, int64_t end, KLayout& layout) {
+  const int64_t step = TileColumns(layout.form);
+  const auto group = static_cast<int32_t>((layout.lead + begin) / kScaleColumns);
+  const auto first = layout.tiles.size();
+  for (; begin < end; begin += step) {
+    layout.tiles.push_back({.column = static_cast<int32_t>(begin),
+                            .columns = static_cast<int32_t>(std::min(step, end - begin)),
+                            .scale_group = group});
+  }
+  while ((layout.tiles.size() - first) % TilesPerScale(layout.form) != 0) {
+    layout.tiles.push_back({.column = static_cast<int32_t>(end), .scale_group = group});
+  }
+}
+
+}  // namespace
+
+KLayout MakeKLayout(const LinearSource& source) {
+  KLayout layout{.form = FormOf(source), .planes = PlanesOf(source)};
+  layout.columns = source.weight.dims[1];
+  layout.lead = source.col_offset % kScaleColumns;
+  const int64_t shard_columns = layout.columns / source.k_shards;
+  for (int64_t begin = 0; begin < layout.columns;) {
+    if (begin % shard_columns == 0) {
+      layout.part_begin.push_back(static_cast<int32_t>(layout.tiles.size()));
+    }
+    int64_t end = (begin / shard_columns + 1) * shard_columns;
+    if (layout.scaled()) {
+      const int64_t group = (layout.lead + begin) / kScaleColumns;
+      end = std::min(end, (group + 1) * kScaleColumns - layout.lead);
+    }
+    AddTiles(begin, end, layout);
+    begin = end;
+  }
+  layout.part_begin.push_back(static_cast<int32_t>(layout.tiles.size()));
+  return layout;
+}
+
+}  // namespace switchyard::kernels::cuda

@@ -1,0 +1,57 @@
+// How a product is cut into blocks of threads. No choice here changes a bit of the result.
+#ifndef SWITCHYARD_KERNELS_CUDA_CHOOSE_GEMM_TILE_H_
+#define SWITCHYARD_KERNELS_CUDA_CHOOSE_GEMM_TILE_H_
+
+#include <cstdint>
+
+#include "kernels/cuda/choose/gemm_layout.h"
+
+namespace switchyard::kernels::cuda {
+
+inline constexpr int kStagedTokens = 32;  // of a result on its way out
+inline constexpr int kStagedPitch = 68;   // floats; rows of 64 on different banks
+inline constexpr int kMaxWarpgroups = 2;  // that multiply
+inline constexpr int kProducerThreads = 32;
+inline constexpr int kJobBytes = 256;  // of the block's copy of its GemmJob
+
+struct GemmTile {
+  int tokens = 8;      // columns of wgmma: 8, 16, 32, 64, 128; 256 for kBf16
+  int warpgroups = 1;  // that multiply, 64 outputs each
+  int stages = 4;      // of K on their way
+
+  int threads() const { return warpgroups * 128 + kProducerThreads; }
+};
+
+// Places in a block's shared memory.
+struct GemmShared {
+  int stage_bytes;     // weight tiles, then activations; a multiple of 1024
+  int scales_begin;    // f32 [stages, tokens]
+  int barriers_begin;  // [2, stages] of 8 bytes
+  int job_begin;       // kJobBytes
+  int staged_begin;    // f32 [warpgroups, min(tokens, kStagedTokens), kStagedPitch]
+  int num_bytes;
+};
+constexpr GemmShared SharedOf(int tokens, int warpgroups, int stages) {
+  GemmShared shared{};
+  shared.stage_bytes = warpgroups * kTileBytes + tokens * 128;
+  shared.scales_begin = stages * shared.stage_bytes;
+  shared.barriers_begin = shared.scales_begin + stages * tokens * 4;
+  shared.job_begin = shared.barriers_begin + stages * 16;
+  shared.staged_begin = shared.job_begin + kJobBytes;
+  const int staged = tokens < kStagedTokens ? tokens : kStagedTokens;
+  shared.num_bytes = shared.staged_begin + warpgroups * staged * kStagedPitch * 4;
+  return shared;
+}
+
+// What a launch has to do.
+struct GemmWork {
+  GemmForm form = GemmForm::kBf16;
+  int64_t rows = 0;  // of a job, on average over those that have any
+  int64_t jobs = 1;
+  int64_t row_tiles = 0;  // times parts, of a job on average
+};
+GemmTile ChooseGemmTile(const GemmWork& work, int num_sms);
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_CHOOSE_GEMM_TILE_H_

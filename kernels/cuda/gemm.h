@@ -1,0 +1,38 @@
+// The two launches of a matrix product, and the third that adds virtual shards:
+//   Quantise  brings rows of bf16 into the tiles that tensor cores read, once; blocks of the
+//             product, of which each row meets as many as the weight has row tiles, copy them.
+//   Multiply  streams weight and activation tiles through shared memory.
+//   Combine   adds the shards' sums as a balanced tree; nothing where K is one shard.
+#ifndef SWITCHYARD_KERNELS_CUDA_GEMM_H_
+#define SWITCHYARD_KERNELS_CUDA_GEMM_H_
+
+#include <span>
+
+#include "kernels/cuda/choose/gemm_tile.h"
+#include "kernels/cuda/cuda_context.h"
+#include "kernels/cuda/gemm_job.h"
+
+namespace switchyard::kernels::cuda {
+
+// All jobs have rows. `first_atom` is set; the activations have room for all jobs' atoms.
+void Quantise(CudaContext& cuda, GemmForm form, std::span<const QuantiseJob> jobs,
+              const GemmActivations& to);
+
+// All jobs have rows; `first_block` is set for this tile.
+void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<const GemmJob> jobs,
+              const GemmActivations& x);
+// Blocks of a job.
+int64_t NumBlocks(const GemmTile& tile, const GemmJob& job);
+
+void Combine(CudaContext& cuda, std::span<const GemmJob> jobs);
+
+// The kernels of one form, for tiles of `tokens`.
+struct GemmLaunch;
+using GemmKernelPointer = void (*)(GemmLaunch);
+GemmKernelPointer Bf16Kernel(int tokens);
+GemmKernelPointer Bf16ScaledKernel(int tokens);
+GemmKernelPointer E4m3Kernel(int tokens);
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_GEMM_H_

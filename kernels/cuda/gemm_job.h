@@ -1,0 +1,62 @@
+// What the kernels of a product read: one job is one weight and the rows that meet it. A launch
+// runs one job or, for experts and heads, many.
+#ifndef SWITCHYARD_KERNELS_CUDA_GEMM_JOB_H_
+#define SWITCHYARD_KERNELS_CUDA_GEMM_JOB_H_
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+#include "kernels/cuda/choose/gemm_layout.h"
+
+namespace switchyard::kernels::cuda {
+
+// A packed weight in device memory.
+struct GemmWeight {
+  const uint8_t* tiles;        // [row_tiles, k_tiles, planes] tiles of kTileBytes
+  const KTile* k_tiles_of_x;   // [k_tiles]
+  const int32_t* part_begin;   // [parts + 1], in k tiles
+  const float* scales;         // f32 [row_tiles, k_tiles / TilesPerScale, slots]; null: none
+  const uint8_t* scale_slots;  // [row_tiles, kTileRows]: a row's place among its tile's scales
+  const float* bias;           // f32 [n]; null: none
+  int32_t n, k;
+  int32_t row_tiles, k_tiles, planes, parts, slots;
+  int32_t lead;     // see KLayout
+  int32_t gate_up;  // rows of a tile alternate by 8: gate, up
+};
+
+// Rows of activations on their way into the form of a product.
+struct QuantiseJob {
+  const __nv_bfloat16* x;  // [rows, k]
+  int64_t x_stride;
+  // f32 [rows, groups], the largest |x| of each quantisation group; null: taken from x.
+  const float* amax;
+  int64_t amax_stride;
+  const KTile* tiles;  // [k_tiles]
+  int32_t k_tiles, k, lead;
+  int32_t rows;
+  int32_t first_atom;  // of all jobs' atoms; a job begins a new one
+  int32_t ue8m0;
+};
+
+// Where the converted rows of all jobs go. Padding rows are zeros.
+struct GemmActivations {
+  uint8_t* atoms;  // [k tiles, num_atoms] of kAtomBytes
+  float* scales;   // f32 [k tiles, num_atoms * kAtomRows]; null: not quantised
+  int32_t num_atoms;
+};
+
+struct GemmJob {
+  GemmWeight weight;
+  void* y;           // bf16 or f32 [rows, n]
+  int64_t y_stride;  // elements
+  float* sums;       // f32 [parts, rows, row_tiles * kTileRows]; null where there is one part
+  int32_t y_is_f32;
+  int32_t rows;
+  int32_t first_atom;
+  int32_t first_block;  // of the launch's blocks
+};
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_GEMM_JOB_H_

@@ -1,0 +1,194 @@
+// The linear ops as products: what meets what, and where results go.
+#include "kernels/cuda/linear.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/check.h"
+#include "kernels/cuda/gemm.h"
+#include "kernels/cuda/linear_matrix.h"
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+// One weight and the rows that meet it.
+struct Product {
+  const LinearMatrix* matrix = nullptr;
+  const __nv_bfloat16* x = nullptr;
+  int64_t x_stride = 0;
+  int64_t rows = 0;
+  const float* amax = nullptr;
+  int64_t amax_stride = 0;
+  bool ue8m0 = false;
+  void* y = nullptr;
+  int64_t y_stride = 0;
+  bool y_is_f32 = false;
+};
+
+const LinearMatrix& MatrixOf(const PackedLinear* weight) {
+  return static_cast<const LinearMatrix&>(*weight);
+}
+
+const __nv_bfloat16* Bf16Rows(const char* op, const TensorView& x) {
+  SY_CHECK(x.dtype == DType::kBf16)
+      << op << ": x: the cuda backend computes on bf16, got " << Name(x.dtype);
+  return x.row<const __nv_bfloat16>(0);
+}
+
+int32_t Narrow(int64_t value) {
+  SY_CHECK(value >= 0 && value <= INT32_MAX) << "a product of " << value;
+  return static_cast<int32_t>(value);
+}
+
+int64_t NumAtoms(int64_t rows) { return (rows + kAtomRows - 1) / kAtomRows; }
+
+QuantiseJob QuantiseJobOf(const Product& product, int32_t first_atom) {
+  const GemmWeight& weight = product.matrix->weight();
+  return {.x = product.x,
+          .x_stride = product.x_stride,
+          .amax = product.amax,
+          .amax_stride = product.amax_stride,
+          .tiles = weight.k_tiles_of_x,
+          .k_tiles = weight.k_tiles,
+          .k = weight.k,
+          .lead = weight.lead,
+          .rows = Narrow(product.rows),
+          .first_atom = first_atom,
+          .ue8m0 = product.ue8m0};
+}
+
+// Floats of a product's unfinished sums; none where K is one shard.
+int64_t SumsOf(const Product& product) {
+  const GemmWeight& weight = product.matrix->weight();
+  return weight.parts > 1 ? product.rows * weight.parts * weight.row_tiles * kTileRows : 0;
+}
+
+GemmTile TileFor(const CudaContext& cuda, GemmForm form, std::span<const Product> products) {
+  GemmWork work{.form = form, .jobs = std::ssize(products)};
+  for (const Product& product : products) {
+    const GemmWeight& weight = product.matrix->weight();
+    work.rows += product.rows;
+    work.row_tiles += int64_t{weight.row_tiles} * weight.parts;
+  }
+  work.rows = (work.rows + work.jobs - 1) / work.jobs;
+  work.row_tiles /= work.jobs;
+  return ChooseGemmTile(work, cuda.device.num_sms());
+}
+
+// Products of one form, all with rows.
+void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products) {
+  std::vector<QuantiseJob> quantise_jobs;
+  int64_t num_atoms = 0, most_k_tiles = 0, num_sums = 0;
+  for (const Product& product : products) {
+    quantise_jobs.push_back(QuantiseJobOf(product, Narrow(num_atoms)));
+    num_atoms += NumAtoms(product.rows);
+    most_k_tiles = std::max<int64_t>(most_k_tiles, product.matrix->weight().k_tiles);
+    num_sums += SumsOf(product);
+  }
+  GemmActivations x{.num_atoms = Narrow(num_atoms)};
+  x.atoms = cuda.activations.Reserve<uint8_t>(num_atoms * most_k_tiles * kAtomBytes);
+  if (form == GemmForm::kE4m3) {
+    x.scales = cuda.row_scales.Reserve<float>(num_atoms * most_k_tiles * kAtomRows);
+  }
+  float* sums = num_sums > 0 ? cuda.sums.Reserve<float>(num_sums) : nullptr;
+  const GemmTile tile = TileFor(cuda, form, products);
+  std::vector<GemmJob> jobs;
+  int64_t num_blocks = 0;
+  for (size_t i = 0; i < products.size(); ++i) {
+    const Product& product = products[i];
+    jobs.push_back({.weight = product.matrix->weight(),
+                    .y = product.y,
+                    .y_stride = product.y_stride,
+                    .sums = SumsOf(product) > 0 ? sums : nullptr,
+                    .y_is_f32 = product.y_is_f32,
+                    .rows = quantise_jobs[i].rows,
+                    .first_atom = quantise_jobs[i].first_atom,
+                    .first_block = Narrow(num_blocks)});
+    sums += SumsOf(product);
+    num_blocks += NumBlocks(tile, jobs.back());
+  }
+  Quantise(cuda, form, quantise_jobs, x);
+  Multiply(cuda, form, tile, jobs, x);
+  if (num_sums > 0) Combine(cuda, jobs);
+}
+
+// Weights of several forms may meet in one op: a checkpoint need not quantise all experts.
+void RunProducts(CudaContext& cuda, std::span<const Product> products) {
+  for (const GemmForm form : {GemmForm::kBf16, GemmForm::kBf16Scaled, GemmForm::kE4m3}) {
+    std::vector<Product> of_form;
+    for (const Product& product : products) {
+      if (product.rows > 0 && product.matrix->layout().form == form) of_form.push_back(product);
+    }
+    if (!of_form.empty()) RunForm(cuda, form, of_form);
+  }
+}
+
+// y = x W^T, of whatever kind W is.
+Product ProductOf(const char* op, const TensorView& x, const PackedLinear* weight,
+                  const TensorView& y, bool ue8m0) {
+  return {.matrix = &MatrixOf(weight),
+          .x = Bf16Rows(op, x),
+          .x_stride = x.row_stride,
+          .rows = x.rows(),
+          .ue8m0 = ue8m0,
+          .y = y.data,
+          .y_stride = y.row_stride,
+          .y_is_f32 = y.dtype == DType::kF32};
+}
+
+}  // namespace
+
+void Linear(CudaContext& cuda, const LinearArgs& args) {
+  SY_CHECK(MatrixOf(args.weight).weight().gate_up == 0) << "Linear: weight: packed by PackGateUp";
+  Product product = ProductOf("Linear", args.x, args.weight, args.y, args.ue8m0_scales);
+  if (!args.x_amax.empty()) {
+    const KTile& last = MatrixOf(args.weight).layout().tiles.back();
+    SY_CHECK_GT(args.x_amax.dims[1], last.scale_group) << "Linear: x_amax: groups";
+    product.amax = args.x_amax.row<const float>(0);
+    product.amax_stride = args.x_amax.row_stride;
+  }
+  RunProducts(cuda, {&product, 1});
+}
+
+void GateUp(CudaContext& cuda, const GateUpArgs& args) {
+  SY_CHECK(MatrixOf(args.weight).weight().gate_up != 0)
+      << "GateUp: weight: not packed by PackGateUp";
+  const Product product = ProductOf("GateUp", args.x, args.weight, args.y, args.ue8m0_scales);
+  RunProducts(cuda, {&product, 1});
+}
+
+void BatchedLinear(CudaContext& cuda, const BatchedLinearArgs& args) {
+  const int64_t x_step = args.x_batch_stride == 0 ? args.weights[0]->k() : args.x_batch_stride;
+  const int64_t y_step = args.weights[0]->n() * SizeOf(args.y.dtype);
+  std::vector<Product> products;
+  for (const PackedLinear* weight : args.weights) {
+    const auto batch = std::ssize(products);
+    products.push_back(ProductOf("BatchedLinear", args.x, weight, args.y, false));
+    products.back().x += batch * x_step;
+    products.back().y = static_cast<std::byte*>(args.y.data) + batch * y_step;
+  }
+  RunProducts(cuda, products);
+}
+
+void GroupedMlp(CudaContext& cuda, const GroupedMlpArgs& args) {
+  const int64_t rows = args.x.rows();
+  if (rows == 0) return;
+  int64_t width = 0;
+  for (const MlpWeights* mlp : args.mlps) width = std::max(width, mlp->gate_up->n());
+  const TensorView hidden(cuda.hidden.Reserve<__nv_bfloat16>(rows * width), DType::kBf16,
+                          {rows, width});
+  std::vector<Product> up, down;
+  for (size_t i = 0; i < args.mlps.size(); ++i) {
+    const int64_t begin = args.offsets[i], count = args.offsets[i + 1] - begin;
+    if (count == 0) continue;
+    const TensorView part = hidden.Rows(begin, count);
+    up.push_back(ProductOf("GroupedMlp", args.x.Rows(begin, count), args.mlps[i]->gate_up.get(),
+                           part, args.ue8m0_scales));
+    down.push_back(ProductOf("GroupedMlp", part, args.mlps[i]->down.get(),
+                             args.y.Rows(begin, count), args.ue8m0_scales));
+  }
+  RunProducts(cuda, up);
+  RunProducts(cuda, down);
+}
+
+}  // namespace switchyard::kernels::cuda

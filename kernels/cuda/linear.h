@@ -1,0 +1,25 @@
+// Packing weights into swizzled tiles and multiplying them on tensor cores.
+// Meaning and shapes: kernels/args/linear.h.
+#ifndef SWITCHYARD_KERNELS_CUDA_LINEAR_H_
+#define SWITCHYARD_KERNELS_CUDA_LINEAR_H_
+
+#include <memory>
+
+#include "kernels/args/linear.h"
+#include "kernels/cuda/cuda_context.h"
+
+namespace switchyard::kernels::cuda {
+
+std::unique_ptr<PackedLinear> Pack(CudaContext& cuda, const LinearSource& source);
+std::unique_ptr<PackedLinear> PackGateUp(CudaContext& cuda, const LinearSource& gate,
+                                         const LinearSource& up);
+
+void Linear(CudaContext& cuda, const LinearArgs& args);
+void GroupAmax(CudaContext& cuda, const GroupAmaxArgs& args);
+void BatchedLinear(CudaContext& cuda, const BatchedLinearArgs& args);
+void GateUp(CudaContext& cuda, const GateUpArgs& args);
+void GroupedMlp(CudaContext& cuda, const GroupedMlpArgs& args);
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_LINEAR_H_

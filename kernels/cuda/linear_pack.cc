@@ -1,0 +1,282 @@
+// Turns checkpoint weights into tiles.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "kernels/cuda/linear.h"
+#include "kernels/cuda/linear_matrix.h"
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+constexpr int64_t kAlignment = 256;         // of a part of a weight's memory
+constexpr int64_t kPieceBytes = 16 << 20;   // copied to the device at once
+constexpr int kGateUpRows = kTileRows / 2;  // outputs of a gate-up tile
+constexpr int kLineBytes = 128;             // of a tile's row
+
+float ElementAsFloat(const TensorView& tensor, int64_t row, int64_t column) {
+  switch (tensor.dtype) {
+    case DType::kF32:
+      return tensor.row<float>(row)[column];
+    case DType::kBf16:
+      return ToFloat(tensor.row<Bf16>(row)[column]);
+    case DType::kF16:
+      return ToFloat(tensor.row<F16>(row)[column]);
+    default:
+      return ToFloat(tensor.row<F8E4M3>(row)[column]);
+  }
+}
+
+// Every e4m3 code as bf16, exactly.
+const std::array<Bf16, 256>& WideCodes() {
+  static const std::array<Bf16, 256> codes = [] {
+    std::array<Bf16, 256> wide{};
+    for (size_t i = 0; i < wide.size(); ++i) wide[i] = ToBf16(ToFloat(static_cast<F8E4M3>(i)));
+    return wide;
+  }();
+  return codes;
+}
+
+// bf16 plane `plane` of a value: the planes' sum is the value, as far as their number goes.
+Bf16 PlaneOf(float value, int plane) {
+  Bf16 part = ToBf16(value);
+  for (; plane > 0; --plane) {
+    // What is left of an infinity or NaN is nothing.
+    value = std::isfinite(ToFloat(part)) ? value - ToFloat(part) : 0.0f;
+    part = ToBf16(value);
+  }
+  return part;
+}
+
+// One source row, or none.
+struct SourceRow {
+  const LinearSource* source = nullptr;
+  int64_t row = 0;
+  bool up = false;
+
+  // Of the whole tensor's scales.
+  int64_t scale_row() const { return (row + source->row_offset) / source->block_rows; }
+};
+
+// Fills tiles and scales of one weight from one source, or from gate and up.
+class Packer {
+ public:
+  Packer(const KLayout& layout, const LinearSource& source, const LinearSource* up)
+      : layout_(layout), source_(source), up_(up) {
+    const int64_t outputs = up == nullptr ? kTileRows : kGateUpRows;
+    row_tiles_ = (source.weight.dims[0] + outputs - 1) / outputs;
+  }
+
+  int64_t row_tiles() const { return row_tiles_; }
+  int64_t RowTileBytes() const { return layout_.num_tiles() * layout_.planes * kTileBytes; }
+
+  void PackRowTile(int64_t row_tile, std::byte* to) const {
+    std::array<std::byte, kLineBytes> line;
+    for (const KTile& tile : layout_.tiles) {
+      for (int plane = 0; plane < layout_.planes; ++plane, to += kTileBytes) {
+        for (int row = 0; row < kTileRows; ++row) {
+          line.fill(std::byte{0});
+          const SourceRow from = RowOf(row_tile, row);
+          if (from.source != nullptr) ReadLine(from, tile, plane, line.data());
+          for (int chunk = 0; chunk < kLineBytes / 16; ++chunk) {
+            memcpy(to + SwizzledChunk(row, chunk), line.data() + chunk * 16, 16);
+          }
+        }
+      }
+    }
+  }
+
+  // Rows of a tile share few scales: scale block rows are tall. The places of all rows' scales
+  // among their tile's, and the most scales that a tile has.
+  std::vector<uint8_t> ScaleSlots() {
+    std::vector<uint8_t> slots(static_cast<size_t>(row_tiles_ * kTileRows));
+    slot_rows_.resize(static_cast<size_t>(row_tiles_));
+    for (int64_t i = 0; i < row_tiles_ * kTileRows; ++i) {
+      const SourceRow row = RowOf(i / kTileRows, static_cast<int>(i % kTileRows));
+      if (row.source == nullptr) continue;
+      std::vector<SourceRow>& known = slot_rows_[static_cast<size_t>(i / kTileRows)];
+      const auto place = std::find_if(known.begin(), known.end(), [&](const SourceRow& other) {
+        return other.up == row.up && other.scale_row() == row.scale_row();
+      });
+      slots[static_cast<size_t>(i)] = static_cast<uint8_t>(place - known.begin());
+      if (place == known.end()) known.push_back(row);
+      num_slots_ = std::max(num_slots_, std::ssize(known));
+    }
+    return slots;
+  }
+  int64_t num_slots() const { return num_slots_; }
+
+  // After ScaleSlots: [row_tiles, tiles / TilesPerScale, num_slots].
+  std::vector<float> Scales() const {
+    const int64_t step = TilesPerScale(layout_.form);
+    std::vector<float> scales;
+    for (int64_t row_tile = 0; row_tile < row_tiles_; ++row_tile) {
+      const std::vector<SourceRow>& rows = slot_rows_[static_cast<size_t>(row_tile)];
+      for (int64_t tile = 0; tile < layout_.num_tiles(); tile += step) {
+        for (int64_t slot = 0; slot < num_slots_; ++slot) {
+          const bool used = slot < std::ssize(rows);
+          scales.push_back(used ? ScaleOf(rows[static_cast<size_t>(slot)],
+                                          layout_.tiles[static_cast<size_t>(tile)])
+                                : 0.0f);
+        }
+      }
+    }
+    return scales;
+  }
+
+ private:
+  SourceRow RowOf(int64_t row_tile, int row) const {
+    SourceRow from{.source = &source_, .row = row_tile * kTileRows + row};
+    if (up_ != nullptr) {
+      // Gate and up alternate by 8 rows: one thread holds both of an output.
+      from.up = row / kAtomRows % 2 == 1;
+      from.source = from.up ? up_ : &source_;
+      from.row = row_tile * kGateUpRows + row / (2 * kAtomRows) * kAtomRows + row % kAtomRows;
+    }
+    if (from.row >= source_.weight.dims[0]) from.source = nullptr;
+    return from;
+  }
+
+  void ReadLine(const SourceRow& from, const KTile& tile, int plane, std::byte* line) const {
+    const TensorView& weight = from.source->weight;
+    const auto count = static_cast<size_t>(tile.columns);
+    auto* const words = reinterpret_cast<Bf16*>(line);
+    if (layout_.form == GemmForm::kE4m3) {
+      memcpy(line, weight.row<uint8_t>(from.row) + tile.column, count);
+    } else if (weight.dtype == DType::kF8E4M3) {
+      const uint8_t* const codes = weight.row<uint8_t>(from.row) + tile.column;
+      for (size_t i = 0; i < count; ++i) words[i] = WideCodes()[codes[i]];
+    } else if (weight.dtype == DType::kBf16) {
+      memcpy(line, weight.row<Bf16>(from.row) + tile.column, count * sizeof(Bf16));
+    } else {
+      for (size_t i = 0; i < count; ++i) {
+        words[i] =
+            PlaneOf(ElementAsFloat(weight, from.row, tile.column + static_cast<int64_t>(i)), plane);
+      }
+    }
+  }
+
+  static float ScaleOf(const SourceRow& row, const KTile& tile) {
+    const LinearSource& source = *row.source;
+    return source.scales.row<float>(
+        row.scale_row())[(tile.column + source.col_offset) / source.block_cols];
+  }
+
+  const KLayout& layout_;
+  const LinearSource& source_;
+  const LinearSource* const up_;
+  int64_t row_tiles_ = 0;
+  int64_t num_slots_ = 0;
+  std::vector<std::vector<SourceRow>> slot_rows_;  // [row_tiles], one row for each slot
+};
+
+// The parts of a weight's memory, placed one after the other, then filled.
+class Memory {
+ public:
+  int64_t Place(int64_t num_bytes) {
+    const int64_t at = num_bytes_;
+    num_bytes_ += (num_bytes + kAlignment - 1) / kAlignment * kAlignment;
+    return at;
+  }
+  template <typename T>
+  int64_t Place(std::span<const T> values) {
+    const int64_t at = Place(static_cast<int64_t>(values.size_bytes()));
+    copies_.push_back({at, values.data(), static_cast<int64_t>(values.size_bytes())});
+    return at;
+  }
+  Buffer Fill(Device& device) const {
+    Buffer buffer = device.Allocate(num_bytes_);
+    for (const Copy& copy : copies_) {
+      if (copy.num_bytes == 0) continue;
+      device.CopyToDevice(static_cast<std::byte*>(buffer.data()) + copy.at, copy.from,
+                          copy.num_bytes);
+    }
+    return buffer;
+  }
+
+ private:
+  struct Copy {
+    int64_t at;
+    const void* from;
+    int64_t num_bytes;
+  };
+  int64_t num_bytes_ = 0;
+  std::vector<Copy> copies_;
+};
+
+// Tiles go to `to` (device) piece by piece: a weight may be larger than what the host has to spare.
+void SendTiles(CudaDevice& device, const Packer& packer, std::byte* to) {
+  const int64_t row_tile_bytes = packer.RowTileBytes();
+  const int64_t step = std::max<int64_t>(1, kPieceBytes / row_tile_bytes);
+  std::vector<std::byte> piece(
+      static_cast<size_t>(std::min(step, packer.row_tiles()) * row_tile_bytes));
+  for (int64_t begin = 0; begin < packer.row_tiles(); begin += step) {
+    const int64_t count = std::min(step, packer.row_tiles() - begin);
+    for (int64_t i = 0; i < count; ++i) {
+      packer.PackRowTile(begin + i, piece.data() + i * row_tile_bytes);
+    }
+    device.CopyToDevice(to + begin * row_tile_bytes, piece.data(), count * row_tile_bytes);
+  }
+}
+
+std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& source,
+                                         const LinearSource* up) {
+  KLayout layout = MakeKLayout(source);
+  Packer packer(layout, source, up);
+  std::vector<uint8_t> slots;
+  std::vector<float> scales;
+  if (layout.scaled()) {
+    slots = packer.ScaleSlots();
+    scales = packer.Scales();
+  }
+  std::span<const float> bias;
+  if (!source.bias.empty()) {
+    bias = {source.bias.row<const float>(0), static_cast<size_t>(source.weight.dims[0])};
+  }
+  Memory memory;
+  const int64_t tiles_at = memory.Place(packer.row_tiles() * packer.RowTileBytes());
+  const int64_t scales_at = memory.Place(std::span<const float>(scales));
+  const int64_t slots_at = memory.Place(std::span<const uint8_t>(slots));
+  const int64_t bias_at = memory.Place(bias);
+  const int64_t parts_at = memory.Place(std::span<const int32_t>(layout.part_begin));
+  const int64_t k_tiles_at = memory.Place(std::span<const KTile>(layout.tiles));
+  Buffer buffer = memory.Fill(cuda.device);
+  auto* const base = static_cast<std::byte*>(buffer.data());
+  SendTiles(cuda.device, packer, base + tiles_at);
+
+  const GemmWeight weight{
+      .tiles = reinterpret_cast<uint8_t*>(base + tiles_at),
+      .k_tiles_of_x = reinterpret_cast<KTile*>(base + k_tiles_at),
+      .part_begin = reinterpret_cast<int32_t*>(base + parts_at),
+      .scales = layout.scaled() ? reinterpret_cast<float*>(base + scales_at) : nullptr,
+      .scale_slots = reinterpret_cast<uint8_t*>(base + slots_at),
+      .bias = bias.empty() ? nullptr : reinterpret_cast<float*>(base + bias_at),
+      .n = static_cast<int32_t>(source.weight.dims[0]),
+      .k = static_cast<int32_t>(layout.columns),
+      .row_tiles = static_cast<int32_t>(packer.row_tiles()),
+      .k_tiles = static_cast<int32_t>(layout.num_tiles()),
+      .planes = layout.planes,
+      .parts = static_cast<int32_t>(layout.num_parts()),
+      .slots = static_cast<int32_t>(packer.num_slots()),
+      .lead = static_cast<int32_t>(layout.lead),
+      .gate_up = up != nullptr};
+  return std::make_unique<LinearMatrix>(std::move(layout), weight, std::move(buffer));
+}
+
+}  // namespace
+
+std::unique_ptr<PackedLinear> Pack(CudaContext& cuda, const LinearSource& source) {
+  return PackMatrix(cuda, source, nullptr);
+}
+
+std::unique_ptr<PackedLinear> PackGateUp(CudaContext& cuda, const LinearSource& gate,
+                                         const LinearSource& up) {
+  return PackMatrix(cuda, gate, &up);
+}
+
+}  // namespace switchyard::kernels::cuda

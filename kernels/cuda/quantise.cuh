@@ -1,0 +1,135 @@
+// Bodies of the kernels that bring activations into the form of a product, and that find the
+// largest magnitudes. A group of lanes owns a row's tile, eight columns a lane.
+#ifndef SWITCHYARD_KERNELS_CUDA_QUANTISE_CUH_
+#define SWITCHYARD_KERNELS_CUDA_QUANTISE_CUH_
+
+#include <cuda_fp8.h>
+
+#include "kernels/cuda/gemm_common.cuh"
+
+namespace switchyard::kernels::cuda {
+
+inline constexpr int kLaneColumns = 8;
+
+// The activation scale of a group (MODEL_SPECS 1.7). ue8m0: the power of two not below amax / 448.
+__device__ inline float ActivationScale(float amax, bool ue8m0) {
+  constexpr float kLeastAmax = 1e-4f, kLargestE4M3 = 448.0f;
+  const float scale = fmaxf(amax, kLeastAmax) / kLargestE4M3;
+  if (!ue8m0) return scale;
+  const uint32_t bits = __float_as_uint(scale);
+  return __uint_as_float(((bits >> 23) + ((bits & 0x7fffffu) != 0 ? 1 : 0)) << 23);
+}
+
+// Columns [first, first + 8) of `row`, zeros from `end` on.
+__device__ inline void LoadColumns(const __nv_bfloat16* row, int first, int end,
+                                   __nv_bfloat16 (&values)[kLaneColumns]) {
+  const __nv_bfloat16* const from = row + first;
+  if (first + kLaneColumns <= end && reinterpret_cast<uintptr_t>(from) % sizeof(uint4) == 0) {
+    const uint4 words = *reinterpret_cast<const uint4*>(from);
+    *reinterpret_cast<uint4*>(values) = words;
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kLaneColumns; ++i) {
+    values[i] = first + i < end ? from[i] : __float2bfloat16_rn(0.0f);
+  }
+}
+
+// The largest |value| over aligned groups of kLanes lanes; NaN counts as 0.
+template <int kLanes>
+__device__ float LanesAmax(float amax) {
+#pragma unroll
+  for (int step = kLanes / 2; step > 0; step /= 2) {
+    amax = fmaxf(amax, __shfl_xor_sync(0xffffffffu, amax, step));
+  }
+  return amax;
+}
+
+__device__ inline float AmaxOf(const __nv_bfloat16 (&values)[kLaneColumns]) {
+  float amax = 0;
+#pragma unroll
+  for (int i = 0; i < kLaneColumns; ++i) amax = fmaxf(amax, fabsf(__bfloat162float(values[i])));
+  return amax;
+}
+
+// The largest |x| of the scale group that `tile` lies in: a shard's border may have cut the group.
+__device__ inline float TileAmax(const QuantiseJob& job, const KTile& tile, int row, int lane) {
+  if (row >= job.rows) return 0;
+  if (job.amax != nullptr) return job.amax[row * job.amax_stride + tile.scale_group];
+  const int begin = max(0, tile.scale_group * static_cast<int>(kScaleColumns) - job.lead);
+  const int end = min(job.k, (tile.scale_group + 1) * static_cast<int>(kScaleColumns) - job.lead);
+  alignas(16) __nv_bfloat16 values[kLaneColumns];
+  LoadColumns(job.x + row * job.x_stride, begin + lane * kLaneColumns, end, values);
+  return AmaxOf(values);
+}
+
+template <GemmForm kForm>
+inline constexpr int kLanesOfRow = TileColumns(kForm) / kLaneColumns;
+
+// Each warp takes some rows of one atom and tile of K; items are atoms x tiles, tile fastest.
+template <GemmForm kForm>
+__global__ void QuantiseKernel(const __grid_constant__ JobList<QuantiseJob> jobs,
+                               GemmActivations to, int most_k_tiles) {
+  constexpr int kLanes = kLanesOfRow<kForm>;
+  const int64_t thread = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t item = thread / (kAtomRows * kLanes);
+  const auto atom = static_cast<int32_t>(item / most_k_tiles);
+  const auto k_tile = static_cast<int32_t>(item % most_k_tiles);
+  if (atom >= to.num_atoms) return;
+  QuantiseJob job = jobs.single;
+  if (jobs.many != nullptr) {
+    job = jobs.many[FindJob(jobs.many, jobs.num_jobs, &QuantiseJob::first_atom, atom)];
+  }
+  if (k_tile >= job.k_tiles) return;
+  const int lane = static_cast<int>(thread % kLanes);
+  const int row_of_atom = static_cast<int>(thread / kLanes % kAtomRows);
+  const int row = (atom - job.first_atom) * kAtomRows + row_of_atom;
+  const KTile tile = job.tiles[k_tile];
+  const int64_t place = int64_t{k_tile} * to.num_atoms + atom;
+  alignas(16) __nv_bfloat16 values[kLaneColumns];
+  const int end = row < job.rows ? tile.column + tile.columns : 0;  // padding: nothing is read
+  LoadColumns(job.x + row * job.x_stride, tile.column + lane * kLaneColumns, end, values);
+  uint8_t* const bytes = to.atoms + place * kAtomBytes;
+  if constexpr (kForm == GemmForm::kE4m3) {
+    const float amax = LanesAmax<kLanes>(TileAmax(job, tile, row, lane));
+    const float scale = ActivationScale(amax, job.ue8m0 != 0);
+    __nv_fp8x2_storage_t codes[kLaneColumns / 2];
+#pragma unroll
+    for (int i = 0; i < kLaneColumns / 2; ++i) {
+      const float2 pair{__bfloat162float(values[2 * i]) / scale,
+                        __bfloat162float(values[2 * i + 1]) / scale};
+      codes[i] = __nv_cvt_float2_to_fp8x2(pair, __NV_SATFINITE, __NV_E4M3);
+    }
+    *reinterpret_cast<uint2*>(bytes + SwizzledChunk(row_of_atom, lane / 2) + lane % 2 * 8) = {
+        codes[0] | uint32_t{codes[1]} << 16, codes[2] | uint32_t{codes[3]} << 16};
+    if (lane == 0) to.scales[place * kAtomRows + row_of_atom] = scale;
+  } else {
+    *reinterpret_cast<uint4*>(bytes + SwizzledChunk(row_of_atom, lane)) =
+        *reinterpret_cast<const uint4*>(values);
+  }
+}
+
+// A warp for each row and group of 128 columns.
+__global__ void GroupAmaxKernel(const __nv_bfloat16* x, int64_t x_stride, int64_t rows,
+                                       int k, int lead, float* amax, int64_t amax_stride,
+                                       int groups) {
+  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
+  const int64_t warps = int64_t{gridDim.x} * blockDim.x / kWarpThreads;
+  for (int64_t item = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kWarpThreads;
+       item < rows * groups; item += warps) {
+    const int64_t row = item / groups;
+    const int group = static_cast<int>(item % groups);
+    float largest = 0;
+    for (int i = lane; i < kScaleColumns; i += kWarpThreads) {
+      const int column = group * static_cast<int>(kScaleColumns) - lead + i;
+      if (column < 0 || column >= k) continue;
+      largest = fmaxf(largest, fabsf(__bfloat162float(x[row * x_stride + column])));
+    }
+    largest = LanesAmax<kWarpThreads>(largest);
+    if (lane == 0) amax[row * amax_stride + group] = largest;
+  }
+}
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_QUANTISE_CUH_
