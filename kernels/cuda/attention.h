@@ -1,0 +1,19 @@
+// Latent attention, naive and absorbed, over the paged cache. Meaning and shapes:
+// kernels/args/attention.h. The cache is BF16. Softmax weights are rounded to BF16 before they
+// multiply values; their sum is that of the unrounded ones.
+#ifndef SWITCHYARD_KERNELS_CUDA_ATTENTION_H_
+#define SWITCHYARD_KERNELS_CUDA_ATTENTION_H_
+
+#include "kernels/args/attention.h"
+#include "kernels/cuda/cuda_context.h"
+
+namespace switchyard::kernels::cuda {
+
+void LatentWrite(CudaContext& cuda, const LatentWriteArgs& args);
+void LatentGather(CudaContext& cuda, const LatentGatherArgs& args);
+void PrefillAttention(CudaContext& cuda, const PrefillAttentionArgs& args);
+void DecodeAttention(CudaContext& cuda, const DecodeAttentionArgs& args);
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_ATTENTION_H_
