@@ -93,6 +93,10 @@ void AddServe(CLI::App& app, RunCommand* run) {
                    "Instruction set: auto, avx512-bf16, avx512, avx2 or portable")
       ->capture_default_str();
   command
+      ->add_option("--backend", options->backend,
+                   "cpu, cuda, or auto: cuda where a device is found")
+      ->capture_default_str();
+  command
       ->add_option("--log-dir", options->log_folder,
                    "Folder for the processes' logs (default: this terminal)")
       ->check(CLI::ExistingDirectory);
@@ -192,6 +196,10 @@ void AddLogits(CLI::App& app, RunCommand* run) {
   command
       ->add_option("--isa", options->isa,
                    "Instruction set: auto, avx512-bf16, avx512, avx2 or portable")
+      ->capture_default_str();
+  command
+      ->add_option("--backend", options->backend,
+                   "cpu, cuda, or auto: cuda where a device is found")
       ->capture_default_str();
   command->callback([=] {
     *run = [=] {

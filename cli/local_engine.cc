@@ -12,13 +12,13 @@
 #include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/model_memory.h"
 #include "coordinator/core/plan/sharding_planner.h"
-#include "kernels/backend.h"
+#include "worker/backend.h"
 #include "worker/parallel/local_collectives.h"
 
 namespace switchyard::cli {
 
 struct LocalEngine::Rank {
-  std::unique_ptr<kernels::Ops> ops;
+  std::unique_ptr<worker::Backend> backend;
   std::unique_ptr<worker::Collectives> world;
   std::unique_ptr<worker::Collectives> tensor_group;
   std::unique_ptr<worker::Executor> executor;
@@ -68,6 +68,14 @@ LocalEngine::~LocalEngine() = default;
 
 const worker::Executor& LocalEngine::executor(int rank) const { return *ranks_[rank]->executor; }
 
+// The communicators of one rank, in the memory of its device.
+absl::Status LocalEngine::ConnectAlone(Rank& rank) {
+  worker::LocalRendezvous nobody;
+  SY_ASSIGN_OR_RETURN(rank.world, rank.backend->Connect(nobody, {.name = "world"}));
+  SY_ASSIGN_OR_RETURN(rank.tensor_group, rank.backend->Connect(nobody, {.name = "tensor-0"}));
+  return absl::OkStatus();
+}
+
 template <typename Run>
 absl::Status LocalEngine::OnEveryRank(Run run) {
   if (ranks_.size() == 1) return run(0);  // no need of a thread
@@ -107,6 +115,11 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                            .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks)}));
   SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, static_cast<bool>(options.logits_sink)));
   const int world = options.data_parallel * options.tensor_parallel;
+  if (world > 1 && options.backend == "cuda") {
+    return absl::InvalidArgumentError(
+        "with --backend cuda this process is one rank; several need processes: switchyard serve");
+  }
+  const std::string backend = world > 1 ? "cpu" : options.backend;
   const auto make_collectives =
       [&](const std::string& name,
           int size) -> absl::StatusOr<std::vector<std::unique_ptr<worker::Collectives>>> {
@@ -119,11 +132,15 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                         make_collectives(fmt::format("tensor-{}", group), options.tensor_parallel));
     for (auto& member : members) {
       auto rank = std::make_unique<Rank>();
-      SY_ASSIGN_OR_RETURN(rank->ops,
-                          kernels::MakeCpuBackend(
-                              {.num_threads = ThreadsPerRank(options, world), .isa = options.isa}));
+      SY_ASSIGN_OR_RETURN(rank->backend,
+                          worker::MakeBackend({.backend = backend,
+                                               .num_threads = ThreadsPerRank(options, world),
+                                               .isa = options.isa}));
       rank->world = std::move(worlds[engine->ranks_.size()]);
       rank->tensor_group = std::move(member);
+      if (rank->backend->ops().device().backend() != "cpu") {
+        SY_RETURN_IF_ERROR(ConnectAlone(*rank));
+      }
       engine->ranks_.push_back(std::move(rank));
     }
   }
@@ -144,8 +161,9 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
     executor_options.trace = options.trace;
     executor_options.cancel = options.cancel;
     SY_ASSIGN_OR_RETURN(
-        rank.executor, worker::Executor::Create(engine->plan_, index, options.model_path, *rank.ops,
-                                                *rank.world, *rank.tensor_group, executor_options));
+        rank.executor,
+        worker::Executor::Create(engine->plan_, index, options.model_path, rank.backend->ops(),
+                                 *rank.world, *rank.tensor_group, executor_options));
     return absl::OkStatus();
   };
   SY_RETURN_IF_ERROR(engine->OnEveryRank(load));

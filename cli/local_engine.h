@@ -28,6 +28,8 @@ struct LocalEngineOptions {
   int64_t num_kv_blocks = 0;     // of one group
   int num_threads = 0;           // of all ranks together; 0: one per core
   std::string isa = "auto";
+  // See worker::BackendOptions. A GPU has one rank: more need processes, so auto means cpu then.
+  std::string backend = "auto";
   bool load_progress = false;                 // draw a bar on a terminal
   const std::atomic<bool>* cancel = nullptr;  // ends loading; may be null
   // Called by tensor rank 0 of each group, each on a thread of its own.
@@ -57,6 +59,7 @@ class LocalEngine {
  private:
   struct Rank;
   LocalEngine() = default;
+  static absl::Status ConnectAlone(Rank& rank);
   // Calls run(rank) for every rank at once, each on its thread, and gives the first failure.
   template <typename Run>
   absl::Status OnEveryRank(Run run);

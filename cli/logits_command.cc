@@ -260,6 +260,7 @@ absl::Status RunLogits(const LogitsOptions& options) {
                options.batch * CeilDiv(int64_t(longest) + options.greedy, kBlockTokens),
            .num_threads = options.num_threads,
            .isa = options.isa,
+           .backend = options.backend,
            .load_progress = true,
            .cancel = options.cancel,
            .logits_sink = keep}));

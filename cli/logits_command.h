@@ -23,6 +23,7 @@ struct LogitsOptions {
   int greedy = 0;       // tokens to generate after each prompt
   int num_threads = 0;  // 0: one per core
   std::string isa = "auto";
+  std::string backend = "auto";  // cpu, cuda, or auto: cuda where a device is found
   // Ends with CANCELLED, and without a file, soon after it becomes true. May be null.
   const std::atomic<bool>* cancel = nullptr;
 };

@@ -189,7 +189,11 @@ class LocalCluster {
                                        "--memory",
                                        fmt::format("{}", memory),
                                        "--isa",
-                                       options_.isa};
+                                       options_.isa,
+                                       "--backend",
+                                       options_.backend,
+                                       "--device",
+                                       fmt::format("{}", rank)};
       argv.insert(argv.end(), options_.worker_flags.begin(), options_.worker_flags.end());
       SY_ASSIGN_OR_RETURN(ChildProcess worker,
                           ChildProcess::Start(argv, -1, LogPath(fmt::format("worker-{}", rank))));

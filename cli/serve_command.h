@@ -22,7 +22,8 @@ struct ServeOptions {
   int num_threads = 0;       // of all workers together; 0: one per core
   int64_t memory_bytes = 0;  // of all workers together; 0: three quarters of the machine's
   std::string isa = "auto";
-  std::string log_folder;  // of the processes' logs; empty: they write to stderr
+  std::string backend = "auto";  // of all workers; with cuda, worker i takes GPU i
+  std::string log_folder;        // of the processes' logs; empty: they write to stderr
   // Handed on as they are: --compute, --kv-memory and others.
   std::vector<std::string> coordinator_flags;
   std::vector<std::string> worker_flags;

@@ -40,6 +40,7 @@ class Device {
 
   virtual void CopyToDevice(void* to, const void* from_host, int64_t num_bytes) = 0;
   virtual void CopyToHost(void* to_host, const void* from, int64_t num_bytes) = 0;
+  virtual void Zero(void* to, int64_t num_bytes) = 0;
   // Returns when everything issued before is done.
   virtual void Synchronize() = 0;
 };

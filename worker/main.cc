@@ -24,9 +24,8 @@ int main(int argc, char** argv) {
   switchyard::PrepareProgram();
   using switchyard::worker::WorkerConfig;
   CLI::App app(
-      "One worker of a Switchyard cluster: holds its shard of the model on this machine's CPU "
-      "cores and computes the "
-      "steps that the coordinator plans.\n"
+      "One worker of a Switchyard cluster: holds its shard of the model on a GPU or on this "
+      "machine's CPU cores and computes the steps that the coordinator plans.\n"
       "Example: switchyard-worker --coordinator 10.0.0.1:7070 --host 10.0.0.2");
   app.set_version_flag("--version", std::string(switchyard::kVersion));
   WorkerConfig config;
@@ -39,6 +38,11 @@ int main(int argc, char** argv) {
                  "Name or address of this host as other workers reach it (default 127.0.0.1)");
   app.add_option("--interface", config.interface,
                  "Network interface whose address other workers reach, in place of --host");
+  app.add_option("--backend", config.backend, "cpu, cuda, or auto: cuda where a device is found")
+      ->capture_default_str();
+  app.add_option("--device", config.device, "cuda: which GPU of those that are visible")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 63));
   app.add_option("--threads", config.num_threads, "Threads that compute; 0: one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));

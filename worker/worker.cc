@@ -11,11 +11,10 @@
 
 #include "base/units.h"
 #include "base/version.h"
-#include "kernels/backend.h"
+#include "worker/backend.h"
 #include "worker/coordinator_link.h"
 #include "worker/exec/executor.h"
 #include "worker/membership_client.h"
-#include "worker/parallel/gloo_collectives.h"
 
 namespace switchyard::worker {
 namespace {
@@ -37,14 +36,16 @@ int64_t MachineMemory() {
   return int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGE_SIZE)};
 }
 
-v1::WorkerHello MakeHello(const WorkerConfig& config, kernels::Device& device) {
+v1::WorkerHello MakeHello(const WorkerConfig& config, Backend& backend) {
+  kernels::Device& device = backend.ops().device();
+  const int64_t memory = backend.memory_bytes() > 0 ? backend.memory_bytes() : MachineMemory();
   v1::WorkerHello hello;
   hello.set_host(config.host.empty() ? HostName() : config.host);
   hello.set_pid(getpid());
   hello.set_wanted_rank(config.rank);
   hello.set_backend(device.backend());
   hello.set_isa(device.isa());
-  hello.set_memory_bytes(config.memory_bytes > 0 ? config.memory_bytes : MachineMemory() / 4 * 3);
+  hello.set_memory_bytes(config.memory_bytes > 0 ? config.memory_bytes : memory / 4 * 3);
   hello.set_version(kVersion);
   return hello;
 }
@@ -88,22 +89,20 @@ class Heart {
 // The communicators of one assignment; Abort is for the link's thread.
 class Communicators {
  public:
-  absl::Status Connect(const WorkerConfig& config, const v1::Assignment& assignment,
-                       RendezvousStore& store) {
+  absl::Status Connect(Backend& backend, const WorkerConfig& config,
+                       const v1::Assignment& assignment, RendezvousStore& store) {
     const v1::Layout& layout = assignment.plan().layout();
     const int tensor_ranks = layout.tensor_parallel();
     const int group = assignment.rank() / tensor_ranks;
-    SY_ASSIGN_OR_RETURN(const std::shared_ptr<GlooDevice> device,
-                        OpenGlooDevice({.interface = config.interface, .host = config.host}));
-    GlooCollectivesOptions options{.name = assignment.session() + "/world",
-                                   .rank = assignment.rank(),
-                                   .size = layout.data_parallel() * tensor_ranks,
-                                   .timeout = seconds(config.peer_timeout_seconds)};
-    SY_ASSIGN_OR_RETURN(std::unique_ptr<Collectives> world, ConnectGloo(device, store, options));
+    CommunicatorOptions options{.name = assignment.session() + "/world",
+                                .rank = assignment.rank(),
+                                .size = layout.data_parallel() * tensor_ranks,
+                                .timeout = seconds(config.peer_timeout_seconds)};
+    SY_ASSIGN_OR_RETURN(std::unique_ptr<Collectives> world, backend.Connect(store, options));
     options.name = fmt::format("{}/tensor-{}", assignment.session(), group);
     options.rank = assignment.rank() % tensor_ranks;
     options.size = tensor_ranks;
-    SY_ASSIGN_OR_RETURN(std::unique_ptr<Collectives> tensor, ConnectGloo(device, store, options));
+    SY_ASSIGN_OR_RETURN(std::unique_ptr<Collectives> tensor, backend.Connect(store, options));
     std::lock_guard lock(mutex_);
     world_ = std::move(world);
     tensor_group_ = std::move(tensor);
@@ -126,13 +125,13 @@ class Communicators {
 
 class Session {
  public:
-  Session(const WorkerConfig& config, const std::atomic<bool>& stop, kernels::Ops& ops)
+  Session(const WorkerConfig& config, const std::atomic<bool>& stop, Backend& backend)
       : config_(config),
         stop_(stop),
-        ops_(ops),
+        backend_(backend),
         channel_(OpenChannel(config.coordinator, seconds(config.max_silence_seconds))),
         store_(channel_),
-        link_(channel_, MakeHello(config, ops.device()),
+        link_(channel_, MakeHello(config, backend),
               {.address = config.coordinator,
                .connect_deadline = seconds(config.connect_seconds),
                .max_silence = seconds(config.max_silence_seconds),
@@ -184,7 +183,7 @@ class Session {
                  assignment.model_path());
     heart_.Set(plan.epoch(), 0);
     SendProgress(v1::LOAD_PHASE_CONNECTING_PEERS, 0, 0);
-    SY_RETURN_IF_ERROR(communicators_.Connect(config_, assignment, store_));
+    SY_RETURN_IF_ERROR(communicators_.Connect(backend_, config_, assignment, store_));
     SendProgress(v1::LOAD_PHASE_READING_HEADERS, 0, 0);
     Clock::time_point next_report;
     ExecutorOptions options{.load_threads = config_.load_threads,
@@ -198,7 +197,7 @@ class Session {
                             .cancel = &cancel_};
     SY_ASSIGN_OR_RETURN(
         executor_,
-        Executor::Create(plan, assignment.rank(), assignment.model_path(), ops_,
+        Executor::Create(plan, assignment.rank(), assignment.model_path(), backend_.ops(),
                          communicators_.world(), communicators_.tensor_group(), options));
     v1::WorkerMessage message;
     v1::WorkerReady* ready = message.mutable_ready();
@@ -240,7 +239,7 @@ class Session {
 
   const WorkerConfig& config_;
   const std::atomic<bool>& stop_;
-  kernels::Ops& ops_;
+  Backend& backend_;
   std::atomic<bool> cancel_{false};  // the coordinator is gone, or a signal came while loading
   Communicators communicators_;
   std::unique_ptr<Executor> executor_;
@@ -254,11 +253,15 @@ class Session {
 }  // namespace
 
 absl::Status RunWorker(const WorkerConfig& config, const std::atomic<bool>& stop) {
-  SY_ASSIGN_OR_RETURN(
-      const std::unique_ptr<kernels::Ops> ops,
-      kernels::MakeCpuBackend(
-          {.num_threads = config.num_threads, .first_cpu = config.first_cpu, .isa = config.isa}));
-  return Session(config, stop, *ops).Run();
+  SY_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
+                      MakeBackend({.backend = config.backend,
+                                   .device = config.device,
+                                   .num_threads = config.num_threads,
+                                   .first_cpu = config.first_cpu,
+                                   .isa = config.isa,
+                                   .interface = config.interface,
+                                   .host = config.host}));
+  return Session(config, stop, *backend).Run();
 }
 
 }  // namespace switchyard::worker

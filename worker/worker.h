@@ -15,6 +15,8 @@ struct WorkerConfig {
   int rank = -1;                               // the rank to ask for; -1: any
   std::string host;                            // this host as peers reach it; empty: 127.0.0.1
   std::string interface;                       // or the network interface whose address they reach
+  std::string backend = "auto";                // cpu, cuda, or auto: cuda where a device is found
+  int device = 0;                              // cuda: which GPU of those that are visible
   int num_threads = 0;                         // 0: one per core
   int first_cpu = -1;                          // pin threads from this core on; -1: do not pin
   std::string isa = "auto";

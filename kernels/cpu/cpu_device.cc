@@ -71,4 +71,6 @@ void CpuDevice::CopyToHost(void* to_host, const void* from, int64_t num_bytes) {
   memcpy(to_host, from, static_cast<size_t>(num_bytes));
 }
 
+void CpuDevice::Zero(void* to, int64_t num_bytes) { memset(to, 0, static_cast<size_t>(num_bytes)); }
+
 }  // namespace switchyard::kernels::cpu

@@ -29,6 +29,7 @@ class CpuDevice final : public Device {
   Buffer Allocate(int64_t num_bytes) override;  // from any thread
   void CopyToDevice(void* to, const void* from_host, int64_t num_bytes) override;
   void CopyToHost(void* to_host, const void* from, int64_t num_bytes) override;
+  void Zero(void* to, int64_t num_bytes) override;
   void Synchronize() override {}
 
  private:

@@ -34,6 +34,10 @@ void CudaDevice::CopyToHost(void* to_host, const void* from, int64_t num_bytes) 
   SY_CUDA_CHECK(cudaStreamSynchronize(stream_));
 }
 
+void CudaDevice::Zero(void* to, int64_t num_bytes) {
+  SY_CUDA_CHECK(cudaMemsetAsync(to, 0, static_cast<size_t>(num_bytes), stream_));
+}
+
 void CudaDevice::Synchronize() { SY_CUDA_CHECK(cudaStreamSynchronize(stream_)); }
 
 }  // namespace switchyard::kernels::cuda

@@ -23,6 +23,7 @@ class CudaDevice final : public Device {
   void CopyToDevice(void* to, const void* from_host, int64_t num_bytes) override;
   // Waits for what was issued before.
   void CopyToHost(void* to_host, const void* from, int64_t num_bytes) override;
+  void Zero(void* to, int64_t num_bytes) override;
   void Synchronize() override;
 
   // Every op runs here, in the order of the calls.

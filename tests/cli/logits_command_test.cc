@@ -3,6 +3,7 @@
 #include "cli/logits_command.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -60,9 +61,14 @@ std::vector<Json> ReadPrompts() {
   return prompts;
 }
 
+// Apart from other runs of this test.
+std::string OwnPath(std::string_view name) {
+  return fmt::format("{}/logits_command.{}.{}", testing::TempDir(), getpid(), name);
+}
+
 class LogitsCommand : public testing::Test {
  protected:
-  LogitsCommand() : out_(testing::TempDir() + "/logits_command_test.safetensors") {}
+  LogitsCommand() : out_(OwnPath("test.safetensors")) {}
   ~LogitsCommand() override { std::filesystem::remove(out_); }
 
   std::map<std::string, Bytes> Run(LogitsOptions options) {
@@ -165,7 +171,7 @@ TEST_F(LogitsCommand, BitsDoNotDependOnLayoutBatchOrChunk) {
 }
 
 TEST_F(LogitsCommand, ABadPromptIsNamedByLineAndField) {
-  const std::string path = testing::TempDir() + "/logits_command_test.jsonl";
+  const std::string path = OwnPath("test.jsonl");
   const auto message = [&](const std::string& text) {
     EXPECT_TRUE(WriteFile(path, text).ok());
     const absl::Status status =
@@ -198,7 +204,7 @@ TEST_F(LogitsCommand, AnInterruptLeavesNoFile) {
 }
 
 TEST_F(LogitsCommand, MoreThanTheMachineHoldsIsRefusedBeforeItIsAskedFor) {
-  const std::string folder = testing::TempDir() + "/logits_command_test_petabyte";
+  const std::string folder = OwnPath("petabyte");
   std::filesystem::create_directory(folder);
   Json config = *ParseJson(*ReadFile(std::string(kModel) + "/config.json", kMiB));
   config["hidden_size"] = 8192;

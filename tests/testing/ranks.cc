@@ -26,11 +26,11 @@ std::vector<absl::Status> RunLocalRanks(int num_ranks, const CollectiveBody& bod
 }
 
 std::vector<absl::Status> RunGlooRanks(int num_ranks, const CollectiveBody& body,
-                                       const worker::GlooCollectivesOptions& options) {
+                                       const worker::CommunicatorOptions& options) {
   worker::LocalRendezvous store;
   std::vector<std::unique_ptr<Collectives>> ranks(num_ranks);
   return RunRanks(num_ranks, [&](int rank) -> absl::Status {
-    worker::GlooCollectivesOptions mine = options;
+    worker::CommunicatorOptions mine = options;
     mine.name = "world";
     mine.rank = rank;
     mine.size = num_ranks;

@@ -27,7 +27,7 @@ std::vector<absl::Status> RunLocalRanks(int num_ranks, const CollectiveBody& bod
 // Ranks over Gloo on the loopback interface, each with a device and a connection of its own.
 // `options`: rank, size and name are filled in.
 std::vector<absl::Status> RunGlooRanks(int num_ranks, const CollectiveBody& body,
-                                       const worker::GlooCollectivesOptions& options = {});
+                                       const worker::CommunicatorOptions& options = {});
 
 // Fails with every status that is not OK.
 ::testing::AssertionResult AllOk(const std::vector<absl::Status>& statuses);

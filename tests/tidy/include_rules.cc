@@ -45,6 +45,7 @@ const std::vector<Row>& Table() {
       {"worker/exec",
        {"base", "proto", "kernels", "worker/models", "worker/layers", "worker/sample", "worker/kv", "worker/parallel",
         "worker/weights/weight_loader.h"}},
+      {"worker/cuda", {"base", "kernels", "kernels/cuda", "worker/backend.h", "worker/cuda_module.h", "worker/parallel"}},
       {"worker", {"base", "proto", "kernels", "worker/**"}},
       {"cli", {"base", "proto", "kernels", "coordinator/**", "worker/**"}},
       // Stands alone: includes nothing of Switchyard, and nothing of Switchyard includes it.

@@ -60,7 +60,8 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   SY_ASSIGN_OR_RETURN(model_, MakeModel(plan_, parallel_, ops_.device()));
 
   if (spec.has_moe()) {
-    const DType wire = compute == kernels::Compute::kBf16 ? DType::kBf16 : DType::kF32;
+    // BF16 loses nothing on the way to products in BF16.
+    const DType wire = compute == kernels::Compute::kBf16 ? DType::kBf16 : ops_.activation_dtype();
     SY_ASSIGN_OR_RETURN(
         exchange_,
         ExpertExchange::Create(
@@ -78,7 +79,8 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
       ActivationArena::BytesFor(DType::kF32, max_output_rows * spec.vocab_size());
   arena_ = std::make_unique<ActivationArena>(
       ops_.device(), model_->ArenaBytes(plan_.limits(), max_output_rows) + logits_bytes);
-  kv_ = std::make_unique<KvStore>(ops_.device(), MakeKvLayout(plan_, spec.num_layers()));
+  kv_ = std::make_unique<KvStore>(ops_.device(),
+                                  MakeKvLayout(plan_, spec.num_layers(), ops_.activation_dtype()));
   context_.emplace(LayerContext{.ops = ops_,
                                 .compute = compute,
                                 .ue8m0_scales = spec.fp8().ue8m0_activation_scales(),

@@ -4,14 +4,13 @@
 
 namespace switchyard::worker {
 
-KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers) {
+KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, kernels::DType act) {
   const v1::MlaSpec& mla = plan.model().mla();
   return {.num_layers = num_layers,
           .num_blocks = plan.kv().num_blocks(),
           .block_tokens = plan.kv().block_tokens(),
           .width = mla.kv_lora_rank() + mla.qk_rope_head_dim(),
-          .dtype = plan.compute() == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16
-                                                           : kernels::DType::kF32};
+          .dtype = plan.compute() == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16 : act};
 }
 
 KvStore::KvStore(kernels::Device& device, const KvLayout& layout)

@@ -23,9 +23,9 @@ struct KvLayout {
   }
 };
 
-// BF16 compute caches BF16; F32 and W8A8 cache F32. `num_layers` is the model's, or more where a
-// multi-token-prediction block has a cache of its own.
-KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers);
+// BF16 compute caches BF16, and so does a backend whose activations are BF16 (`act`); else F32.
+// `num_layers` is the model's, or more where a multi-token-prediction block has a cache of its own.
+KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, kernels::DType act);
 
 class KvStore {
  public:

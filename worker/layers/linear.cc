@@ -1,7 +1,5 @@
 #include "worker/layers/linear.h"
 
-#include <cstring>
-
 #include "worker/weights/block_fp8.h"
 
 namespace switchyard::worker {
@@ -14,11 +12,19 @@ void ApplyLinear(const LayerContext& context, const kernels::PackedLinear& weigh
   context.ops.Linear({.x = x, .weight = &weight, .y = y, .ue8m0_scales = context.ue8m0_scales});
 }
 
-absl::Status TreeAllReduce(const LayerContext& context, const TensorView& y) {
+absl::Status TreeAllReduce(const LayerContext& context, const TensorView& sums,
+                           const TensorView& y) {
   ActivationArena::Scope scope(context.arena);
-  const int64_t n = y.NumElements();
-  return context.tensor_group.TreeAllReduce(static_cast<float*>(y.data), n,
-                                            context.ReduceScratch(n));
+  const int64_t n = sums.NumElements();
+  SY_RETURN_IF_ERROR(context.tensor_group.TreeAllReduce(static_cast<float*>(sums.data), n,
+                                                        context.ReduceScratch(n)));
+  if (y.data != sums.data) context.ops.Cast({.x = sums, .y = y});
+  return absl::OkStatus();
+}
+
+TensorView TakeSums(const LayerContext& context, const TensorView& y) {
+  if (y.dtype == DType::kF32 || context.parallel.tensor_parallel() == 1) return y;
+  return context.arena.Take(DType::kF32, {y.rows(), y.RowElements()});
 }
 
 void RowParallelLinear::Load(WeightLoader& loader, const LayerContext& context,
@@ -42,12 +48,15 @@ absl::Status RowParallelLinear::Forward(const LayerContext& context, const Tenso
                                         const TensorView& y) const {
   ActivationArena::Scope scope(context.arena);
   SY_ASSIGN_OR_RETURN(const TensorView amax, GatherAmax(context, x));
+  const TensorView sums = TakeSums(context, y);
   context.ops.Linear({.x = x,
                       .weight = weight_.get(),
-                      .y = y,
+                      .y = sums,
                       .x_amax = amax,
                       .ue8m0_scales = context.ue8m0_scales});
-  SY_RETURN_IF_ERROR(TreeAllReduce(context, y));
+  if (context.parallel.tensor_parallel() > 1) {
+    SY_RETURN_IF_ERROR(TreeAllReduce(context, sums, y));
+  }
   if (!bias_.view.empty()) {
     TensorView bias = bias_.view;
     bias.rank = 2;
@@ -71,7 +80,7 @@ absl::StatusOr<TensorView> RowParallelLinear::GatherAmax(const LayerContext& con
   }
   const int64_t num_groups = NumAmaxGroups(cols_);
   const TensorView all = context.arena.Take(DType::kF32, {x.rows(), num_groups});
-  std::memset(all.data, 0, all.NumElements() * sizeof(float));
+  context.ops.device().Zero(all.data, all.NumElements() * SizeOf(DType::kF32));
   const int64_t first = col_begin_ / kFp8BlockSize;
   const int64_t end = CeilDiv(col_begin_ + x.RowElements(), kFp8BlockSize);
   const TensorView own = all.Cols(first, end - first);

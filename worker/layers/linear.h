@@ -15,8 +15,13 @@ namespace switchyard::worker {
 void ApplyLinear(const LayerContext& context, const kernels::PackedLinear& weight,
                  const kernels::TensorView& x, const kernels::TensorView& y);
 
-// y (contiguous f32) = the sum of y over the tensor group in the model's tree.
-absl::Status TreeAllReduce(const LayerContext& context, const kernels::TensorView& y);
+// y (act) = the sum of `sums` (contiguous f32) over the tensor group in the model's tree, rounded
+// once. May be the same memory.
+absl::Status TreeAllReduce(const LayerContext& context, const kernels::TensorView& sums,
+                           const kernels::TensorView& y);
+// Where to put this rank's part of such a sum: y itself, or f32 memory of the arena where y is
+// narrower and there is something to add.
+kernels::TensorView TakeSums(const LayerContext& context, const kernels::TensorView& y);
 
 // y = x W^T where every rank of the tensor group holds some columns of W and the same columns of x
 // (row parallel). The sum over K is the model's tree of virtual shards, whatever the number of
@@ -30,7 +35,7 @@ class RowParallelLinear {
   // Quantisation groups of a whole row of `cols` inputs: floats per token that ranks may exchange.
   static int64_t NumAmaxGroups(int64_t cols);
 
-  // x: act [T, cols / tensor ranks]; y: f32 [T, rows], the same on every rank.
+  // x: act [T, cols / tensor ranks]; y: act [T, rows], the same on every rank.
   absl::Status Forward(const LayerContext& context, const kernels::TensorView& x,
                        const kernels::TensorView& y) const;
 

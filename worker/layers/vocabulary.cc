@@ -1,6 +1,5 @@
 #include "worker/layers/vocabulary.h"
 
-#include <cstring>
 #include <vector>
 
 namespace switchyard::worker {
@@ -31,7 +30,12 @@ void TokenEmbedding::Load(WeightLoader& loader, const LayerContext& context,
 absl::Status TokenEmbedding::Forward(const LayerContext& context, std::span<const int32_t> ids,
                                      const TensorView& y) const {
   context.ops.Embedding({.ids = ids, .table = table_.view, .first_row = first_row_, .y = y});
-  return TreeAllReduce(context, y);  // one rank has the row, the others zeros: the sum is exact
+  if (context.parallel.tensor_parallel() == 1) return absl::OkStatus();
+  // One rank has the row, the others zeros: the sum is exact.
+  ActivationArena::Scope scope(context.arena);
+  const TensorView sums = TakeSums(context, y);
+  if (sums.data != y.data) context.ops.Cast({.x = y, .y = sums});
+  return TreeAllReduce(context, sums, y);
 }
 
 void LmHead::Load(WeightLoader& loader, const LayerContext& context, const std::string& tensor,
@@ -56,12 +60,12 @@ absl::Status LmHead::Forward(const LayerContext& context, const TensorView& x,
         x.rows() * context.parallel.VocabularyRowsOf(rank).size() * int64_t{sizeof(float)};
   }
   SY_RETURN_IF_ERROR(context.tensor_group.AllGatherV(own.data, all.data, num_bytes));
-  const float* from = static_cast<const float*>(all.data);
+  const auto* from = static_cast<const float*>(all.data);
   for (int rank = 0; rank < num_ranks; ++rank) {
     const IndexRange columns = context.parallel.VocabularyRowsOf(rank);
-    for (int64_t row = 0; row < x.rows(); ++row, from += columns.size()) {
-      std::memcpy(logits.row<float>(row) + columns.begin, from, columns.size() * sizeof(float));
-    }
+    const TensorView part(from, DType::kF32, {x.rows(), columns.size()});
+    context.ops.Cast({.x = part, .y = logits.Cols(columns.begin, columns.size())});
+    from += part.NumElements();
   }
   return absl::OkStatus();
 }

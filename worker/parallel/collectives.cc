@@ -22,10 +22,6 @@ std::byte* Offset(void* data, int64_t num_bytes) {
   return static_cast<std::byte*>(data) + num_bytes;
 }
 
-void CopyBytes(void* to, const void* from, int64_t num_bytes) {
-  if (num_bytes > 0 && to != from) std::memcpy(to, from, num_bytes);
-}
-
 void Sum(const float* a, const float* b, float* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
 }
@@ -34,24 +30,10 @@ void Max(const float* a, const float* b, float* out, int64_t n) {
   for (int64_t i = 0; i < n; ++i) out[i] = (a[i] > b[i] || std::isnan(a[i])) ? a[i] : b[i];
 }
 
-// Reduces parts[0 .. num_parts - 1], `stride` floats apart, in place by a balanced binary tree; the
-// result goes to `out`.
-template <typename Reduce>
-void ReduceTree(Reduce reduce, float* parts, int64_t num_parts, int64_t stride, float* out,
-                int64_t n) {
-  int64_t distance = 1;
-  for (; 2 * distance < num_parts; distance *= 2) {
-    for (int64_t i = 0; i + distance < num_parts; i += 2 * distance) {
-      reduce(parts + i * stride, parts + (i + distance) * stride, parts + i * stride, n);
-    }
-  }
-  reduce(parts, parts + distance * stride, out, n);
-}
-
 }  // namespace
 
 Collectives::Collectives(int rank, int size)
-    : rank_(rank), size_(size), transfers_(size), slice_bytes_(size), barrier_bytes_(size) {
+    : rank_(rank), size_(size), transfers_(size), slice_bytes_(size), barrier_counts_(2 * size) {
   SY_CHECK(size >= 1 && rank >= 0 && rank < size) << "rank " << rank << " of " << size;
 }
 
@@ -59,9 +41,28 @@ absl::Status Collectives::Exchange(std::string_view name) {
   started_.fetch_add(1, std::memory_order_relaxed);
   const Transfer own = std::exchange(transfers_[rank_], {});
   if (failure_.ok()) failure_ = DoExchange(name, transfers_);
-  if (failure_.ok()) CopyBytes(own.recv, own.send, own.recv_bytes);
+  if (failure_.ok() && own.recv_bytes > 0 && own.recv != own.send) {
+    CopyOwn(own.recv, own.send, own.recv_bytes);
+  }
   finished_.fetch_add(1, std::memory_order_relaxed);
   return failure_;
+}
+
+void Collectives::CopyOwn(void* to, const void* from, int64_t num_bytes) {
+  std::memcpy(to, from, num_bytes);
+}
+
+// A balanced binary tree, in place.
+void Collectives::ReduceTree(Reduction reduction, float* parts, int64_t stride, float* out,
+                             int64_t n) {
+  const auto reduce = reduction == Reduction::kSum ? Sum : Max;
+  int64_t distance = 1;
+  for (; 2 * distance < size_; distance *= 2) {
+    for (int64_t i = 0; i + distance < size_; i += 2 * distance) {
+      reduce(parts + i * stride, parts + (i + distance) * stride, parts + i * stride, n);
+    }
+  }
+  reduce(parts, parts + distance * stride, out, n);
 }
 
 absl::Status Collectives::AllGather(const void* in, void* out, int64_t num_bytes) {
@@ -116,6 +117,16 @@ absl::Status Collectives::AllToAllV(const void* in, std::span<const int64_t> sen
   return Exchange("AllToAllV");
 }
 
+absl::Status Collectives::AllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) {
+  SY_CHECK_EQ(std::ssize(in), size_);
+  SY_CHECK_EQ(std::ssize(out), size_);
+  return DoAllToAllCounts(in, out);
+}
+
+absl::Status Collectives::DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) {
+  return AllToAll(in.data(), out.data(), sizeof(int32_t));
+}
+
 absl::Status Collectives::Broadcast(void* data, int64_t num_bytes, int root) {
   SY_CHECK(root >= 0 && root < size_) << "root " << root << " of " << size_;
   std::fill(transfers_.begin(), transfers_.end(), Transfer{});
@@ -129,8 +140,9 @@ absl::Status Collectives::Broadcast(void* data, int64_t num_bytes, int root) {
 }
 
 absl::Status Collectives::Barrier() {
-  // A byte each way: an exchange of nothing would wait for nobody.
-  return AllGather(&barrier_bytes_[rank_], barrier_bytes_.data(), 1);
+  // Something each way: an exchange of nothing would wait for nobody.
+  const std::span<int32_t> counts(barrier_counts_);
+  return AllToAllCounts(counts.first(size_), counts.last(size_));
 }
 
 bool Collectives::ReducesByGather(int64_t n) const {
@@ -152,13 +164,13 @@ int64_t Collectives::MaxReduceScratchSize(int size, int64_t n) {
 
 // Small: everybody gathers everything and walks the tree. Large: rank r walks it for slice r of the
 // elements, then slices are gathered. Either way each element takes the same tree.
-absl::Status Collectives::AllReduce(Reduction reduce, float* data, int64_t n,
+absl::Status Collectives::AllReduce(Reduction reduction, float* data, int64_t n,
                                     std::span<float> scratch) {
   SY_CHECK_GE(std::ssize(scratch), ReduceScratchSize(n)) << "scratch of a reduction";
   if (size_ == 1 || n == 0) return failure_;
   if (ReducesByGather(n)) {
     SY_RETURN_IF_ERROR(AllGather(data, scratch.data(), n * sizeof(float)));
-    ReduceTree(reduce, scratch.data(), size_, n, data, n);
+    ReduceTree(reduction, scratch.data(), n, data, n);
     return absl::OkStatus();
   }
   const auto slice_begin = [&](int64_t r) { return n * r / size_; };
@@ -172,17 +184,17 @@ absl::Status Collectives::AllReduce(Reduction reduce, float* data, int64_t n,
                      .recv_bytes = own * static_cast<int64_t>(sizeof(float))};
   }
   SY_RETURN_IF_ERROR(Exchange("ReduceScatter"));
-  ReduceTree(reduce, scratch.data(), size_, own, data + begin, own);
+  ReduceTree(reduction, scratch.data(), own, data + begin, own);
   return AllGatherV(data + begin, data, slice_bytes_);
 }
 
 absl::Status Collectives::AllReduceMax(float* data, int64_t n, std::span<float> scratch) {
-  return AllReduce(Max, data, n, scratch);
+  return AllReduce(Reduction::kMax, data, n, scratch);
 }
 
 absl::Status Collectives::TreeAllReduce(float* data, int64_t n, std::span<float> scratch) {
   SY_CHECK(IsPowerOfTwo(size_)) << "tree sum over " << size_ << " ranks";
-  return AllReduce(Sum, data, n, scratch);
+  return AllReduce(Reduction::kSum, data, n, scratch);
 }
 
 }  // namespace switchyard::worker

@@ -1,11 +1,12 @@
 // Collective operations over one communicator: the world, or one tensor group. All are built here,
 // once, on a single primitive that a backend supplies: every rank hands bytes to every other rank
-// (local_collectives.h: threads; gloo_collectives.h: processes).
+// (local_collectives.h: threads; gloo_collectives.h: processes; nccl_collectives.h: GPUs).
 //
 // All ranks call the same operations in the same order with the same sizes (sizes per pair where an
-// operation is uneven). Memory is host memory of the caller; outputs are complete when a call
-// returns OK. Thread: one caller at a time; Abort and progress from any thread. Errors end the
-// communicator: every later call gives the first error again, at once.
+// operation is uneven). Memory is the backend's: of the host, or of the GPU; outputs are complete
+// when a call returns OK, on a GPU for what its stream does next. Thread: one caller at a time;
+// Abort and progress from any thread. Errors end the communicator: every later call gives the first
+// error again, at once.
 //   UNAVAILABLE        a peer is lost; the message names the rank where it is known
 //   DEADLINE_EXCEEDED  a peer did not come within the communicator's timeout
 //   INTERNAL           ranks disagree on operation or sizes; the message says who (where the
@@ -14,15 +15,30 @@
 #define SWITCHYARD_WORKER_PARALLEL_COLLECTIVES_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
 
 namespace switchyard::worker {
+
+// How a rank joins a communicator.
+struct CommunicatorOptions {
+  // Names the communicator in the rendezvous table; unique per epoch and communicator, such as
+  // "epoch-3/tensor-0". The same on all of its ranks.
+  std::string name;
+  int rank = 0;
+  int size = 1;
+  // How long to wait for peers while connecting.
+  std::chrono::milliseconds connect_timeout = std::chrono::seconds(30);
+  // How long one collective waits for a peer.
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);
+};
 
 class Collectives {
  public:
@@ -43,6 +59,8 @@ class Collectives {
   // another. What rank a sends to rank b is what rank b receives from rank a.
   absl::Status AllToAllV(const void* in, std::span<const int64_t> send_bytes, void* out,
                          std::span<const int64_t> recv_bytes);
+  // out[r] = the number that rank r has for this rank. Host memory with every backend.
+  absl::Status AllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out);
   // `data` of rank `root` to all.
   absl::Status Broadcast(void* data, int64_t num_bytes, int root);
   // Returns on no rank before all have called.
@@ -84,23 +102,28 @@ class Collectives {
 
   Collectives(int rank, int size);
 
- private:
-  using Reduction = void (*)(const float* a, const float* b, float* out, int64_t n);
+  enum class Reduction { kSum, kMax };
 
+ private:
   // Moves transfers[p] between this rank and rank p, for every p but this rank (whose entry is
   // empty). `name` is that of the operation.
   virtual absl::Status DoExchange(std::string_view name, std::span<const Transfer> transfers) = 0;
+  // What a rank does by itself in the backend's memory; here, on the host. Parts are `stride`
+  // floats apart and may be overwritten; `out` may be one of them.
+  virtual void CopyOwn(void* to, const void* from, int64_t num_bytes);
+  virtual void ReduceTree(Reduction reduction, float* parts, int64_t stride, float* out, int64_t n);
+  virtual absl::Status DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out);
 
   absl::Status Exchange(std::string_view name);
-  absl::Status AllReduce(Reduction reduce, float* data, int64_t n, std::span<float> scratch);
+  absl::Status AllReduce(Reduction reduction, float* data, int64_t n, std::span<float> scratch);
   bool ReducesByGather(int64_t n) const;
 
   const int rank_;
   const int size_;
-  absl::Status failure_;                  // the first error
-  std::vector<Transfer> transfers_;       // [size], of the call in progress
-  std::vector<int64_t> slice_bytes_;      // [size], of a reduction
-  std::vector<std::byte> barrier_bytes_;  // [size]
+  absl::Status failure_;                 // the first error
+  std::vector<Transfer> transfers_;      // [size], of the call in progress
+  std::vector<int64_t> slice_bytes_;     // [size], of a reduction
+  std::vector<int32_t> barrier_counts_;  // [2, size]: sent, received
   std::atomic<uint64_t> started_{0};
   std::atomic<uint64_t> finished_{0};
 };

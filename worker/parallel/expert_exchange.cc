@@ -74,19 +74,26 @@ struct ExpertExchange::Capacity {
     send_bytes = std::max(sent_rows * row_bytes, routed_rows * combine_row_bytes);
     recv_bytes = std::max(received_rows * row_bytes, slice * k * combine_row_bytes);
     batch_bytes = (routed_rows + slice) * options.hidden_size * SizeOf(act);
+    dispatch_rows = std::max(sent_rows, received_rows);
+    list_bytes = dispatch_rows * ExpertsPerRow(context, options) * SizeOf(DType::kI32);
+    row_of_bytes = slice * k * SizeOf(DType::kI32);
   }
   int64_t sent_rows;
-  int64_t routed_rows;  // M
+  int64_t dispatch_rows;  // in either direction
+  int64_t routed_rows;    // M
   int64_t cast_bytes;
   int64_t send_bytes;
   int64_t recv_bytes;
   int64_t batch_bytes;  // of x, and of y
+  int64_t list_bytes;
+  int64_t row_of_bytes;
 };
 
 int64_t ExpertExchange::NumBytes(const ParallelContext& context,
                                  const ExpertExchangeOptions& options, DType activation_dtype) {
   const Capacity capacity(context, options, activation_dtype);
-  return capacity.cast_bytes + capacity.send_bytes + capacity.recv_bytes + 2 * capacity.batch_bytes;
+  return capacity.cast_bytes + capacity.send_bytes + capacity.recv_bytes +
+         2 * capacity.batch_bytes + capacity.list_bytes + capacity.row_of_bytes;
 }
 
 absl::StatusOr<std::unique_ptr<ExpertExchange>> ExpertExchange::Create(
@@ -114,20 +121,24 @@ ExpertExchange::ExpertExchange(const ParallelContext& context, const ExpertExcha
       recv_(ops.device().Allocate(capacity.recv_bytes)),
       input_(ops.device().Allocate(capacity.batch_bytes)),
       output_(ops.device().Allocate(capacity.batch_bytes)),
+      lists_(ops.device().Allocate(capacity.list_bytes)),
+      row_of_(ops.device().Allocate(capacity.row_of_bytes)),
       routes_(context.world()),
       sent_counts_(context.world()),
       received_counts_(context.world()),
       send_bytes_(context.world()),
       recv_bytes_(context.world()),
       row_tokens_(capacity.sent_rows),
-      row_of_(options.max_slice_tokens * options.experts_per_token),
+      ids_(options.max_slice_tokens * options.experts_per_token),
+      host_row_of_(options.max_slice_tokens * options.experts_per_token),
+      row_experts_(capacity.dispatch_rows * experts_per_row_),
       source_rows_(capacity.routed_rows),
       return_rows_(capacity.routed_rows),
-      own_tokens_(options.max_slice_tokens),
+      in_order_(std::max(capacity.dispatch_rows, options.max_slice_tokens)),
       offsets_(context.local_experts().size() + 2),
       next_(context.local_experts().size()),
       expert_rows_(context.local_experts().size()) {
-  std::iota(own_tokens_.begin(), own_tokens_.end(), 0);
+  std::iota(in_order_.begin(), in_order_.end(), 0);
 }
 
 absl::Status ExpertExchange::Dispatch(const TensorView& ids, const TensorView& x,
@@ -139,8 +150,9 @@ absl::Status ExpertExchange::Dispatch(const TensorView& ids, const TensorView& x
   SY_CHECK_EQ(ids.RowElements(), options_.experts_per_token);
   SY_CHECK_EQ(x.RowElements(), options_.hidden_size);
 
-  CountRoutes(ids);
-  PackRows(ids, x);
+  FetchIds(ids);
+  CountRoutes();
+  PackRows(x);
   SY_RETURN_IF_ERROR(ExchangeRowCounts());
   SY_RETURN_IF_ERROR(ExchangeRows());
   SY_RETURN_IF_ERROR(CountReceivedExperts());
@@ -150,12 +162,23 @@ absl::Status ExpertExchange::Dispatch(const TensorView& ids, const TensorView& x
   return absl::OkStatus();
 }
 
+void ExpertExchange::FetchIds(const TensorView& ids) {
+  SY_CHECK(ids.contiguous());
+  if (num_tokens_ == 0) return;
+  ops_.device().CopyToHost(ids_.data(), ids.data, ids.NumElements() * SizeOf(DType::kI32));
+}
+
+std::span<const int32_t> ExpertExchange::IdsOfToken(int64_t token) const {
+  const size_t k = static_cast<size_t>(options_.experts_per_token);
+  return std::span(ids_).subspan(static_cast<size_t>(token) * k, k);
+}
+
 // How many rows and slots go to each rank, and so where each rank's part begins in what is sent and
 // in what comes back.
-void ExpertExchange::CountRoutes(const TensorView& ids) {
+void ExpertExchange::CountRoutes() {
   for (Route& route : routes_) route = {.last_token = -1};
   for (int64_t t = 0; t < num_tokens_; ++t) {
-    const int32_t* const experts = ids.row<const int32_t>(t);
+    const std::span<const int32_t> experts = IdsOfToken(t);
     for (int64_t j = 0; j < options_.experts_per_token; ++j) {
       SY_CHECK(experts[j] >= 0 && experts[j] < context_.num_experts() &&
                (j == 0 || experts[j - 1] < experts[j]))
@@ -179,32 +202,34 @@ void ExpertExchange::CountRoutes(const TensorView& ids) {
 
 // Rows by destination, then token; behind each the experts that it meets there. Outputs will come
 // back in the same order, one for each expert of each row: that is row_of_.
-void ExpertExchange::PackRows(const TensorView& ids, const TensorView& x) {
+void ExpertExchange::PackRows(const TensorView& x) {
   const int64_t k = options_.experts_per_token;
   for (int64_t t = 0; t < num_tokens_; ++t) {
-    const int32_t* const experts = ids.row<const int32_t>(t);
+    const std::span<const int32_t> experts = IdsOfToken(t);
     for (int64_t j = 0; j < k; ++j) {
       Route& route = routes_[context_.RankOfExpert(experts[j])];
       if (route.last_token != t) {
         route.last_token = static_cast<int32_t>(t);
         route.row_experts = 0;
         row_tokens_[route.next_row] = static_cast<int32_t>(t);
-        std::ranges::fill(ExpertsOfRow(send_, route.next_row), -1);
+        std::ranges::fill(ExpertsOfRow(route.next_row), -1);
         ++route.next_row;
       }
-      ExpertsOfRow(send_, route.next_row - 1)[route.row_experts++] =
+      ExpertsOfRow(route.next_row - 1)[route.row_experts++] =
           context_.LocalIndexOfExpert(experts[j]);
-      row_of_[t * k + j] = route.next_slot++;
+      host_row_of_[t * k + j] = route.next_slot++;
     }
   }
   const int32_t num_rows = routes_.back().next_row;
   GatherToWire(x, std::span(row_tokens_).first(num_rows), DispatchRows(send_, num_rows));
+  SendExpertLists(num_rows);
+  ops_.device().CopyToDevice(row_of_.data(), host_row_of_.data(),
+                             num_tokens_ * k * SizeOf(DType::kI32));
 }
 
 absl::Status ExpertExchange::ExchangeRowCounts() {
   for (size_t r = 0; r < routes_.size(); ++r) sent_counts_[r] = routes_[r].num_rows;
-  SY_RETURN_IF_ERROR(
-      world_.AllToAll(sent_counts_.data(), received_counts_.data(), SizeOf(DType::kI32)));
+  SY_RETURN_IF_ERROR(world_.AllToAllCounts(sent_counts_, received_counts_));
   const int64_t most = expert_rows_.empty() ? 0 : options_.max_slice_tokens;
   num_received_ = 0;
   for (size_t r = 0; r < routes_.size(); ++r) {
@@ -231,12 +256,13 @@ absl::Status ExpertExchange::ExchangeRows() {
 
 // Rows of each local expert, and what goes back to each rank.
 absl::Status ExpertExchange::CountReceivedExperts() {
+  FetchExpertLists(num_received_);
   std::ranges::fill(expert_rows_, 0);
   int64_t row = 0;
   for (size_t r = 0; r < routes_.size(); ++r) {
     for (int64_t end = row + routes_[r].received_rows; row < end; ++row) {
       int32_t previous = -1;
-      for (const int32_t expert : ExpertsOfRow(recv_, row)) {
+      for (const int32_t expert : ExpertsOfRow(row)) {
         if (expert == -1) break;
         if (expert <= previous || expert >= std::ssize(expert_rows_)) {
           world_.Abort();
@@ -262,7 +288,7 @@ void ExpertExchange::GroupReceivedRows() {
   std::copy_n(offsets_.begin(), next_.size(), next_.begin());
   int64_t returned = 0;
   for (int64_t row = 0; row < num_received_; ++row) {
-    for (const int32_t expert : ExpertsOfRow(recv_, row)) {
+    for (const int32_t expert : ExpertsOfRow(row)) {
       if (expert == -1) break;
       const int32_t expert_row = next_[expert]++;
       source_rows_[expert_row] = static_cast<int32_t>(row);
@@ -281,7 +307,7 @@ void ExpertExchange::FillBatch(const TensorView& x, ExpertBatch* batch) {
   GatherFromWire(DispatchRows(recv_, num_received_), std::span(source_rows_).first(num_routed),
                  batch->x.Rows(0, num_routed));
   ops_.GatherRows({.x = x,
-                   .rows = std::span(own_tokens_).first(num_tokens_),
+                   .rows = std::span(in_order_).first(num_tokens_),
                    .y = batch->x.Rows(num_routed, num_tokens_)});
 }
 
@@ -304,10 +330,33 @@ absl::Status ExpertExchange::Combine(CombinedRows* combined) {
   return absl::OkStatus();
 }
 
-std::span<int32_t> ExpertExchange::ExpertsOfRow(const Buffer& buffer, int64_t row) const {
-  auto* const begin = static_cast<std::byte*>(buffer.data()) + row * dispatch_row_bytes_ +
-                      ExpertListOffset(options_);
-  return {reinterpret_cast<int32_t*>(begin), static_cast<size_t>(experts_per_row_)};
+std::span<int32_t> ExpertExchange::ExpertsOfRow(int64_t row) {
+  return std::span(row_experts_).subspan(row * experts_per_row_, experts_per_row_);
+}
+
+void ExpertExchange::SendExpertLists(int64_t num_rows) {
+  const TensorView lists(lists_.data(), DType::kI32, {num_rows, experts_per_row_});
+  ops_.device().CopyToDevice(lists.data, row_experts_.data(),
+                             lists.NumElements() * SizeOf(DType::kI32));
+  ops_.GatherRows({.x = lists,
+                   .rows = std::span(in_order_).first(num_rows),
+                   .y = ExpertLists(send_, num_rows)});
+}
+
+void ExpertExchange::FetchExpertLists(int64_t num_rows) {
+  const TensorView lists(lists_.data(), DType::kI32, {num_rows, experts_per_row_});
+  ops_.GatherRows({.x = ExpertLists(recv_, num_rows),
+                   .rows = std::span(in_order_).first(num_rows),
+                   .y = lists});
+  ops_.device().CopyToHost(row_experts_.data(), lists.data,
+                           lists.NumElements() * SizeOf(DType::kI32));
+}
+
+TensorView ExpertExchange::ExpertLists(const Buffer& buffer, int64_t num_rows) const {
+  TensorView lists(static_cast<std::byte*>(buffer.data()) + ExpertListOffset(options_), DType::kI32,
+                   {num_rows, experts_per_row_});
+  lists.row_stride = dispatch_row_bytes_ / SizeOf(DType::kI32);
+  return lists;
 }
 
 TensorView ExpertExchange::DispatchRows(const Buffer& buffer, int64_t num_rows) const {

@@ -61,8 +61,8 @@ struct CombinedRows {
 
 class ExpertExchange {
  public:
-  // `context`, `ops` and `world` outlive it; `world` spans all ranks of `context`; the memory of
-  // ops' device is host memory. INVALID_ARGUMENT for sizes that are not positive or lead to 2^31
+  // `context`, `ops` and `world` outlive it; `world` spans all ranks of `context` and works in the
+  // memory of ops' device. INVALID_ARGUMENT for sizes that are not positive or lead to 2^31
   // rows, more experts per token than experts, or a wire type that is not allowed or wider than
   // act.
   static absl::StatusOr<std::unique_ptr<ExpertExchange>> Create(
@@ -73,7 +73,7 @@ class ExpertExchange {
   static int64_t NumBytes(const ParallelContext& context, const ExpertExchangeOptions& options,
                           kernels::DType activation_dtype);
 
-  // ids: i32 [T, k] in host memory, experts of each token, ascending; x: act [T, H]. T may be 0.
+  // ids: i32 [T, k], experts of each token, ascending; x: act [T, H]. T may be 0.
   // Errors: those of Collectives, INTERNAL when a peer's numbers break its bounds.
   absl::Status Dispatch(const kernels::TensorView& ids, const kernels::TensorView& x,
                         ExpertBatch* batch);
@@ -103,8 +103,9 @@ class ExpertExchange {
                  const Capacity& capacity, kernels::Ops& ops, Collectives& world);
 
   // The stages of Dispatch, in order.
-  void CountRoutes(const kernels::TensorView& ids);
-  void PackRows(const kernels::TensorView& ids, const kernels::TensorView& x);
+  void FetchIds(const kernels::TensorView& ids);
+  void CountRoutes();
+  void PackRows(const kernels::TensorView& x);
   absl::Status ExchangeRowCounts();
   absl::Status ExchangeRows();
   absl::Status CountReceivedExperts();
@@ -112,9 +113,13 @@ class ExpertExchange {
   void FillBatch(const kernels::TensorView& x, ExpertBatch* batch);
 
   int64_t num_routed_rows() const { return offsets_[expert_rows_.size()]; }
-  // Row `row` of a dispatch buffer carries the local indices of its experts: ascending, then -1 up
-  // to experts_per_row_.
-  std::span<int32_t> ExpertsOfRow(const kernels::Buffer& buffer, int64_t row) const;
+  std::span<const int32_t> IdsOfToken(int64_t token) const;
+  // Row `row` of a dispatch carries the local indices of its experts: ascending, then -1 up to
+  // experts_per_row_. They are written and read on the host, and travel behind the row.
+  std::span<int32_t> ExpertsOfRow(int64_t row);
+  void SendExpertLists(int64_t num_rows);
+  void FetchExpertLists(int64_t num_rows);
+  kernels::TensorView ExpertLists(const kernels::Buffer& buffer, int64_t num_rows) const;
   kernels::TensorView DispatchRows(const kernels::Buffer& buffer, int64_t num_rows) const;
   kernels::TensorView CombineRows(const kernels::Buffer& buffer, int64_t num_rows) const;
   // y = x[rows]; where the types differ, rows move in the narrow one.
@@ -136,6 +141,8 @@ class ExpertExchange {
   const kernels::Buffer recv_;    // wire rows, by source; after Combine, the rows that came back
   const kernels::Buffer input_;   // ExpertBatch::x
   const kernels::Buffer output_;  // ExpertBatch::y
+  const kernels::Buffer lists_;   // i32 [rows, experts_per_row_], on their way from and to the host
+  const kernels::Buffer row_of_;  // i32 [T, k], CombinedRows::row_of
 
   int64_t num_tokens_ = 0;    // T of the step in progress
   int64_t num_received_ = 0;  // rows that were dispatched to this rank
@@ -144,10 +151,12 @@ class ExpertExchange {
   std::vector<int32_t> sent_counts_, received_counts_;  // [world], as they travel
   std::vector<int64_t> send_bytes_, recv_bytes_;        // [world]
   std::vector<int32_t> row_tokens_;                     // token of each dispatched row
-  std::vector<int32_t> row_of_;                         // [T, k]
+  std::vector<int32_t> ids_;                            // [T, k]
+  std::vector<int32_t> host_row_of_;                    // [T, k]
+  std::vector<int32_t> row_experts_;                    // [rows, experts_per_row_]
   std::vector<int32_t> source_rows_;                    // [M] received row of each expert row
   std::vector<int32_t> return_rows_;                    // [M] expert row of each row that goes back
-  std::vector<int32_t> own_tokens_;                     // 0, 1, 2, ...
+  std::vector<int32_t> in_order_;                       // 0, 1, 2, ...
   std::vector<int32_t> offsets_;                        // [L + 2]
   std::vector<int32_t> next_;         // [L] while grouping: each expert's next row
   std::vector<int32_t> expert_rows_;  // [L]

@@ -36,7 +36,7 @@ absl::StatusCode FailureCode(int32_t code) {
 
 class GlooCollectives final : public Collectives {
  public:
-  GlooCollectives(std::unique_ptr<GlooMesh> mesh, const GlooCollectivesOptions& options)
+  GlooCollectives(std::unique_ptr<GlooMesh> mesh, const CommunicatorOptions& options)
       : Collectives(options.rank, options.size), name_(options.name), mesh_(std::move(mesh)) {}
 
   void Abort() override { mesh_->Close(); }
@@ -183,7 +183,7 @@ class GlooCollectives final : public Collectives {
 
 absl::StatusOr<std::unique_ptr<Collectives>> ConnectGloo(std::shared_ptr<GlooDevice> device,
                                                          RendezvousStore& store,
-                                                         const GlooCollectivesOptions& options) {
+                                                         const CommunicatorOptions& options) {
   SY_CHECK(options.timeout.count() > 0) << "a collective needs a bound on its wait";
   SY_ASSIGN_OR_RETURN(std::unique_ptr<GlooMesh> mesh,
                       GlooMesh::Connect(std::move(device), store, options));

@@ -9,7 +9,6 @@
 #ifndef SWITCHYARD_WORKER_PARALLEL_GLOO_COLLECTIVES_H_
 #define SWITCHYARD_WORKER_PARALLEL_GLOO_COLLECTIVES_H_
 
-#include <chrono>
 #include <memory>
 #include <string>
 
@@ -36,24 +35,12 @@ class GlooDevice {
 // INVALID_ARGUMENT, naming the option, for an interface or host that this machine does not have.
 absl::StatusOr<std::shared_ptr<GlooDevice>> OpenGlooDevice(const GlooDeviceOptions& options);
 
-struct GlooCollectivesOptions {
-  // Names the communicator in the rendezvous table; unique per epoch and communicator, such as
-  // "epoch-3/tensor-0". The same on all of its ranks.
-  std::string name;
-  int rank = 0;
-  int size = 1;
-  // How long to wait for peers while connecting.
-  std::chrono::milliseconds connect_timeout = std::chrono::seconds(30);
-  // How long one collective waits for a peer.
-  std::chrono::milliseconds timeout = std::chrono::seconds(30);
-};
-
 // Connects every rank of the communicator with every other; returns when all are connected.
 // DEADLINE_EXCEEDED names the ranks that did not come, UNAVAILABLE says what could not be
 // connected, CANCELLED when the start-up was given up. `store` is used until it returns.
 absl::StatusOr<std::unique_ptr<Collectives>> ConnectGloo(std::shared_ptr<GlooDevice> device,
                                                          RendezvousStore& store,
-                                                         const GlooCollectivesOptions& options);
+                                                         const CommunicatorOptions& options);
 
 }  // namespace switchyard::worker
 

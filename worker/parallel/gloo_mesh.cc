@@ -47,7 +47,7 @@ struct Connection {
 
 class TcpMesh final : public GlooMesh {
  public:
-  TcpMesh(std::shared_ptr<TcpDevice> device, const GlooCollectivesOptions& options)
+  TcpMesh(std::shared_ptr<TcpDevice> device, const CommunicatorOptions& options)
       : options_(options),
         device_(std::move(device)),
         context_(device_->device->createContext(options.rank, options.size)),
@@ -121,7 +121,7 @@ class TcpMesh final : public GlooMesh {
   absl::Status ConnectPair(int peer, const std::string& addresses);
   void CloseUnconnected();
 
-  const GlooCollectivesOptions options_;
+  const CommunicatorOptions options_;
   // In the order of their dependence: buffers go before pairs (of the context), pairs before the
   // device.
   const std::shared_ptr<TcpDevice> device_;
@@ -303,7 +303,7 @@ absl::Status TcpMesh::ConnectAll(RendezvousStore& store) {
 
 absl::StatusOr<std::unique_ptr<GlooMesh>> GlooMesh::Connect(std::shared_ptr<GlooDevice> device,
                                                             RendezvousStore& store,
-                                                            const GlooCollectivesOptions& options) {
+                                                            const CommunicatorOptions& options) {
   try {
     auto tcp = std::dynamic_pointer_cast<TcpDevice>(std::move(device));
     SY_CHECK(tcp != nullptr) << "a device that OpenGlooDevice made";

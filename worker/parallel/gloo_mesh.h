@@ -27,7 +27,7 @@ class GlooMesh {
   // Connects all ranks; see ConnectGloo.
   static absl::StatusOr<std::unique_ptr<GlooMesh>> Connect(std::shared_ptr<GlooDevice> device,
                                                            RendezvousStore& store,
-                                                           const GlooCollectivesOptions& options);
+                                                           const CommunicatorOptions& options);
 
   // Where the next message is written before Send; kMaxMessageBytes.
   virtual std::byte* outgoing() = 0;

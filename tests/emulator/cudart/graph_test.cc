@@ -237,7 +237,7 @@ TEST_F(GraphTest, EventNodesOrderGraphsAndStreams) {
 
 TEST_F(GraphTest, DotNamesNodesAndEdges) {
   Read({Fill(1)});
-  const std::string path = ::testing::TempDir() + "/graph.dot";
+  const std::string path = ::testing::TempDir() + "/graph." + std::to_string(getpid()) + ".dot";
   ASSERT_CUDA(cudaGraphDebugDotPrint(graph_, path.c_str(), 0));
   std::stringstream text;
   text << std::ifstream(path).rdbuf();

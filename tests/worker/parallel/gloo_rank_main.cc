@@ -75,8 +75,8 @@ double Microseconds(Clock::duration time) {
   return std::chrono::duration<double, std::micro>(time).count();
 }
 
-absl::Status Run(const GlooCollectivesOptions& options, const std::string& folder,
-                 int64_t num_calls, int64_t num_bytes) {
+absl::Status Run(const CommunicatorOptions& options, const std::string& folder, int64_t num_calls,
+                 int64_t num_bytes) {
   FolderRendezvous store(folder);
   SY_ASSIGN_OR_RETURN(auto device, OpenGlooDevice({}));
   SY_ASSIGN_OR_RETURN(const auto world, ConnectGloo(device, store, options));

@@ -1,0 +1,22 @@
+// The CUDA backend is a library of its own, loaded when it is wanted: the programs start on
+// machines that have no CUDA libraries.
+#ifndef SWITCHYARD_WORKER_CUDA_MODULE_H_
+#define SWITCHYARD_WORKER_CUDA_MODULE_H_
+
+#include <memory>
+
+#include "worker/backend.h"
+
+namespace switchyard::worker {
+
+// The GPU `device` of those that are visible. UNAVAILABLE, in one line, where there is none, where
+// a library is missing, or where this build left the backend out.
+absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device);
+
+// What the library exports, under kCudaModuleEntry.
+using CudaModuleEntry = absl::StatusOr<std::unique_ptr<Backend>> (*)(int device);
+inline constexpr char kCudaModuleEntry[] = "SwitchyardMakeCudaBackend";
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_CUDA_MODULE_H_
