@@ -1,0 +1,69 @@
+// How attention is cut into blocks of threads. Cuts along keys lie at fixed positions, so that no
+// choice here shows in a row's bits when its batch or its sequence changes.
+#ifndef SWITCHYARD_KERNELS_CUDA_CHOOSE_ATTENTION_SPLIT_H_
+#define SWITCHYARD_KERNELS_CUDA_CHOOSE_ATTENTION_SPLIT_H_
+
+#include <cstdint>
+#include <span>
+
+namespace switchyard::kernels::cuda {
+
+inline constexpr int kMaxSharedBytes = 227 << 10;  // of a block on Hopper
+inline constexpr int kMmaRows = 16;                // heads or queries of one product
+inline constexpr int kAttentionThreads = 256;
+inline constexpr int kAttentionWarps = kAttentionThreads / 32;
+
+// Bytes of a row of `width` elements in a shared tile.
+constexpr int TileRowBytes(int width) { return (width * 2 + 127) / 128 * 128; }
+
+// --- Decode ---
+// A split is the run of keys that one block walks. Each makes a softmax of its own; merging those
+// costs as much traffic as 230 keys with 128 heads, as 30 with 16.
+inline constexpr int kDecodeSplitTokens = 512;
+inline constexpr int kDecodeStepTokens = 64;   // keys of one turn of a block
+inline constexpr int kDecodeColumns = 512;     // latent columns that a block sums
+inline constexpr int kMaxDecodeHeadTiles = 4;  // kMmaRows heads each
+inline constexpr int kDecodeStages = 2;        // turns on their way
+
+// Places in a block's shared memory.
+struct DecodeShared {
+  int row_bytes;      // of queries and keys
+  int keys_begin;     // queries lie at 0
+  int weights_begin;  // bf16 [heads, kDecodeStepTokens]
+  int stats_begin;    // f32 [2 * warps + 3, heads]
+  int num_bytes;
+};
+constexpr DecodeShared DecodeSharedOf(int head_tiles, int width) {
+  const int heads = head_tiles * kMmaRows;
+  const int parts = head_tiles > 1 ? kAttentionWarps / 2 : kAttentionWarps;
+  DecodeShared shared{};
+  shared.row_bytes = TileRowBytes(width);
+  shared.keys_begin = heads * shared.row_bytes;
+  shared.weights_begin = shared.keys_begin + kDecodeStages * kDecodeStepTokens * shared.row_bytes;
+  shared.stats_begin = shared.weights_begin + heads * kDecodeStepTokens * 2;
+  shared.num_bytes = shared.stats_begin + (2 * parts + 3) * heads * 4;
+  return shared;
+}
+
+// kMmaRows-head tiles of a block: 1, 2 or 4; 0 where entries of `width` elements are too wide for
+// shared memory.
+int ChooseDecodeHeadTiles(int64_t heads, int64_t width);
+
+constexpr int64_t NumDecodeSplits(int32_t position) {
+  return position / kDecodeSplitTokens + int64_t{1};
+}
+
+// Rows that go to the device together, because the softmaxes of their splits fit in memory at once.
+struct DecodeWave {
+  int64_t begin, end;    // rows
+  int64_t num_splits;    // of these rows
+  int64_t num_partials;  // of those among them that have more than one
+  int64_t num_merges;    // rows that have more than one
+};
+// The wave that begins at row `begin` < positions.size(): at least one row, and further ones while
+// there are at most `max_partials`.
+DecodeWave NextDecodeWave(std::span<const int32_t> positions, int64_t begin, int64_t max_partials);
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_CHOOSE_ATTENTION_SPLIT_H_

@@ -1,0 +1,129 @@
+// Launchers of kernels/cuda/decode_attention.cuh.
+#include <algorithm>
+#include <numbers>
+
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/decode_attention.cuh"
+#include "kernels/cuda/launch.cuh"
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+// Of unfinished softmaxes. A single row may need more.
+constexpr int64_t kMaxPartialBytes = int64_t{256} << 20;
+
+bool Aligned(const void* data, std::initializer_list<int64_t> element_counts) {
+  bool aligned = reinterpret_cast<uintptr_t>(data) % 16 == 0;
+  for (const int64_t count : element_counts) aligned = aligned && count % kChunkElements == 0;
+  return aligned;
+}
+
+// The host arrays of a wave, written straight into staging memory: splits, merges, block tables.
+void StageWave(CudaContext& cuda, const DecodeAttentionArgs& args, const DecodeWave& wave,
+               DecodeStep& step) {
+  int64_t num_blocks = 0;
+  for (int64_t row = wave.begin; row < wave.end; ++row) {
+    num_blocks += BlocksOf(step.cache, args.positions[row] + int64_t{1});
+  }
+  const int64_t split_bytes = wave.num_splits * int64_t{sizeof(DecodeSplit)};
+  const int64_t merge_bytes = wave.num_merges * int64_t{sizeof(DecodeMerge)};
+  const HostStaging::Place place =
+      cuda.staging.Reserve(split_bytes + merge_bytes + num_blocks * int64_t{sizeof(int32_t)});
+  auto* split = reinterpret_cast<DecodeSplit*>(place.host);
+  auto* merge = reinterpret_cast<DecodeMerge*>(place.host + split_bytes);
+  auto* const tables = reinterpret_cast<int32_t*>(place.host + split_bytes + merge_bytes);
+  int32_t table = 0, partial = 0;
+  for (int64_t row = wave.begin; row < wave.end; ++row) {
+    const int32_t row_id = static_cast<int32_t>(row), end = args.positions[row] + 1;
+    const auto num_splits = static_cast<int32_t>(NumDecodeSplits(args.positions[row]));
+    if (num_splits > 1) *merge++ = {row_id, partial, num_splits};
+    for (int32_t begin = 0; begin < end; begin += kDecodeSplitTokens) {
+      *split++ = {.row = row_id,
+                  .begin = begin,
+                  .end = std::min(begin + kDecodeSplitTokens, end),
+                  .table = table,
+                  .partial = num_splits > 1 ? partial++ : -1};
+    }
+    const int64_t blocks = BlocksOf(step.cache, end);
+    for (int64_t i = 0; i < blocks; ++i) {
+      CheckBlock(step.cache, args.tables[row][i]);
+      tables[table++] = args.tables[row][i];
+    }
+  }
+  cuda.staging.Send(place);
+  step.splits = reinterpret_cast<const DecodeSplit*>(place.device);
+  step.merges = reinterpret_cast<const DecodeMerge*>(place.device + split_bytes);
+  step.tables = reinterpret_cast<const int32_t*>(place.device + split_bytes + merge_bytes);
+}
+
+template <int kHeadTiles>
+void LaunchSplits(CudaContext& cuda, const DecodeWave& wave, const DecodeStep& step) {
+  constexpr int kHeads = kHeadTiles * kMmaRows;
+  const int shared_bytes = DecodeSharedOf(kHeadTiles, step.cache.width).num_bytes;
+  SY_CUDA_CHECK(cudaFuncSetAttribute(DecodeKernel<kHeadTiles>,
+                                     cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
+  const int head_groups = (step.heads + kHeads - 1) / kHeads;
+  const int column_groups = (step.latent_dim + kDecodeColumns - 1) / kDecodeColumns;
+  Launch(cuda, DecodeKernel<kHeadTiles>,
+         {.blocks = dim3(static_cast<unsigned>(wave.num_splits), static_cast<unsigned>(head_groups),
+                         static_cast<unsigned>(column_groups)),
+          .threads = kAttentionThreads,
+          .shared_bytes = shared_bytes},
+         step);
+}
+
+void LaunchMerges(CudaContext& cuda, const DecodeWave& wave, const DecodeStep& step) {
+  if (wave.num_merges == 0) return;
+  const int whole_warps = (step.latent_dim + kWarpThreads - 1) / kWarpThreads * kWarpThreads;
+  Launch(cuda, DecodeMergeKernel,
+         {.blocks = dim3(static_cast<unsigned>(wave.num_merges), static_cast<unsigned>(step.heads)),
+          .threads = std::min(whole_warps, 512)},
+         step);
+}
+
+DecodeStep StepOf(const DecodeAttentionArgs& args) {
+  const TensorView &qa = args.qa, &q_pe = args.q_pe;
+  const int64_t latent_dim = qa.dims[2], rope_dim = q_pe.dims[2];
+  const int64_t head_stride = args.q_pe_head_stride > 0 ? args.q_pe_head_stride : rope_dim;
+  const LatentCache cache = LatentCacheOf(args.cache);
+  return {.qa = static_cast<const __nv_bfloat16*>(qa.data),
+          .qa_stride = qa.row_stride,
+          .q_pe = static_cast<const __nv_bfloat16*>(q_pe.data),
+          .q_pe_stride = q_pe.row_stride,
+          .q_pe_head_stride = head_stride,
+          .heads = static_cast<int>(qa.dims[1]),
+          .latent_dim = static_cast<int>(latent_dim),
+          .rope_dim = static_cast<int>(rope_dim),
+          .fast_queries = Aligned(qa.data, {qa.row_stride, latent_dim}) &&
+                          Aligned(q_pe.data, {q_pe.row_stride, head_stride, rope_dim}),
+          .fast_keys = Aligned(cache.data, {cache.block_stride, cache.width}),
+          .cache = cache,
+          .scale_log2 = args.scale * std::numbers::log2e_v<float>,
+          .out = static_cast<__nv_bfloat16*>(args.out.data),
+          .out_stride = args.out.row_stride};
+}
+
+}  // namespace
+
+void DecodeAttention(CudaContext& cuda, const DecodeAttentionArgs& args) {
+  DecodeStep step = StepOf(args);
+  if (args.qa.NumElements() == 0) return;
+  const int head_tiles = ChooseDecodeHeadTiles(step.heads, step.cache.width);
+  SY_CHECK(head_tiles > 0) << "DecodeAttention: cache: dimension 2: " << step.cache.width
+                           << " is more than shared memory takes";
+  const int64_t partial_bytes = int64_t{step.heads} * (step.latent_dim + 2) * 4;
+  for (int64_t begin = 0; begin < args.qa.rows();) {
+    const DecodeWave wave = NextDecodeWave(args.positions, begin, kMaxPartialBytes / partial_bytes);
+    const int64_t num_stats = wave.num_partials * step.heads;
+    step.partial_stats = cuda.attention.Reserve<float2>(num_stats * (step.latent_dim + 2) / 2 + 1);
+    step.partial_sums = reinterpret_cast<float*>(step.partial_stats + num_stats);
+    StageWave(cuda, args, wave, step);
+    if (head_tiles == 1) LaunchSplits<1>(cuda, wave, step);
+    if (head_tiles == 2) LaunchSplits<2>(cuda, wave, step);
+    if (head_tiles == 4) LaunchSplits<4>(cuda, wave, step);
+    LaunchMerges(cuda, wave, step);
+    begin = wave.end;
+  }
+}
+
+}  // namespace switchyard::kernels::cuda

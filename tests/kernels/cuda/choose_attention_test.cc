@@ -1,0 +1,49 @@
+// Cuts of attention: fixed along keys, within the bounds of memory.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "kernels/cuda/choose/attention_split.h"
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+TEST(ChooseAttentionTest, HeadTilesFitSharedMemory) {
+  EXPECT_EQ(ChooseDecodeHeadTiles(1, 576), 1);
+  EXPECT_EQ(ChooseDecodeHeadTiles(16, 576), 1);
+  EXPECT_EQ(ChooseDecodeHeadTiles(17, 576), 2);
+  EXPECT_EQ(ChooseDecodeHeadTiles(33, 576), 4);
+  EXPECT_EQ(ChooseDecodeHeadTiles(128, 576), 4);
+  EXPECT_EQ(ChooseDecodeHeadTiles(128, 577), 2);
+  EXPECT_EQ(ChooseDecodeHeadTiles(128, 768), 1);
+  EXPECT_EQ(ChooseDecodeHeadTiles(1, 769), 0);
+  EXPECT_EQ(ChooseDecodeHeadTiles(1, int64_t{1} << 40), 0);
+}
+
+TEST(ChooseAttentionTest, SplitsBeginAtMultiplesOfAConstant) {
+  EXPECT_EQ(NumDecodeSplits(0), 1);
+  EXPECT_EQ(NumDecodeSplits(kDecodeSplitTokens - 1), 1);
+  EXPECT_EQ(NumDecodeSplits(kDecodeSplitTokens), 2);
+}
+
+TEST(ChooseAttentionTest, WavesTakeRowsWhileTheirPartialsFit) {
+  const int32_t two = kDecodeSplitTokens, five = 5 * kDecodeSplitTokens - 1;
+  const std::vector<int32_t> positions = {3, two, 7, two, five, five, 0};
+  const auto expect = [&](int64_t begin, int64_t max_partials, const DecodeWave& want) {
+    const DecodeWave wave = NextDecodeWave(positions, begin, max_partials);
+    EXPECT_EQ(wave.begin, want.begin);
+    EXPECT_EQ(wave.end, want.end);
+    EXPECT_EQ(wave.num_splits, want.num_splits);
+    EXPECT_EQ(wave.num_partials, want.num_partials);
+    EXPECT_EQ(wave.num_merges, want.num_merges);
+  };
+  expect(0, 4, {.begin = 0, .end = 4, .num_splits = 6, .num_partials = 4, .num_merges = 2});
+  expect(4, 4, {.begin = 4, .end = 5, .num_splits = 5, .num_partials = 5, .num_merges = 1});
+  expect(5, 4, {.begin = 5, .end = 6, .num_splits = 5, .num_partials = 5, .num_merges = 1});
+  expect(6, 4, {.begin = 6, .end = 7, .num_splits = 1, .num_partials = 0, .num_merges = 0});
+  expect(0, 0, {.begin = 0, .end = 1, .num_splits = 1, .num_partials = 0, .num_merges = 0});
+  expect(0, 100, {.begin = 0, .end = 7, .num_splits = 17, .num_partials = 14, .num_merges = 4});
+}
+
+}  // namespace
+}  // namespace switchyard::kernels::cuda
