@@ -33,18 +33,21 @@ CoordinatorLink::CoordinatorLink(std::shared_ptr<grpc::Channel> channel,
     : options_(std::move(options)),
       stub_(v1::Worker::NewStub(channel)),
       last_heard_(Clock::now()),
-      incoming_(kMaxQueuedMessages) {
+      incoming_(kMaxQueuedMessages),
+      outgoing_(kMaxQueuedMessages) {
   end_ = Connect(*channel);
   if (!end_.ok()) {
     incoming_.Close();
+    outgoing_.Close();
     return;
   }
   last_heard_ = Clock::now();
   stream_ = stub_->Session(&context_);
   v1::WorkerMessage message;
   *message.mutable_hello() = hello;
-  Send(message);
+  Send(std::move(message));
   reader_ = std::thread([this] { ReadAll(); });
+  writer_ = std::thread([this] { WriteAll(); });
   watch_ = std::thread([this] { WatchSilence(); });
 }
 
@@ -65,9 +68,21 @@ absl::Status CoordinatorLink::Connect(grpc::Channel& channel) const {
 
 CoordinatorLink::~CoordinatorLink() { Close(); }
 
-bool CoordinatorLink::Send(const v1::WorkerMessage& message) {
-  std::lock_guard lock(write_mutex_);
-  return stream_ != nullptr && stream_->Write(message);
+bool CoordinatorLink::Send(v1::WorkerMessage message) {
+  return outgoing_.TryPush(std::move(message));
+}
+
+void CoordinatorLink::WriteAll() {
+  constexpr std::chrono::hours kForAsLongAsItTakes(1);
+  while (!outgoing_.closed() || outgoing_.size() > 0) {
+    const std::optional<v1::WorkerMessage> message =
+        outgoing_.Pop(Clock::now() + kForAsLongAsItTakes);
+    if (message.has_value() && !stream_->Write(*message)) {
+      outgoing_.Close();
+      return;
+    }
+  }
+  stream_->WritesDone();
 }
 
 void CoordinatorLink::ReadAll() {
@@ -100,6 +115,7 @@ void CoordinatorLink::ReadAll() {
   }
   ended_.notify_all();
   incoming_.Close();
+  outgoing_.Close();
   if (lost && options_.on_lost) options_.on_lost();
 }
 
@@ -137,18 +153,16 @@ void CoordinatorLink::Close() {
     closing_ = true;
   }
   if (!reader_.joinable()) return;
-  {
-    std::lock_guard lock(write_mutex_);
-    stream_->WritesDone();
-  }
+  outgoing_.Close();
   // The coordinator reads what was sent and answers by ending the stream; cancelled sooner, our
   // last word could be lost. One that hangs is not waited for.
   const auto deadline = std::chrono::steady_clock::now() + kGoodbyeDeadline;
   while (!incoming_.closed() && std::chrono::steady_clock::now() < deadline) {
     incoming_.Pop(deadline);
   }
-  context_.TryCancel();
+  context_.TryCancel();  // also frees a Write that nobody takes
   reader_.join();
+  writer_.join();
   watch_.join();
 }
 

@@ -1,5 +1,5 @@
-// The worker's stream to its coordinator: messages out from any thread, messages in through a
-// queue.
+// The worker's stream to its coordinator: messages go out and come in through queues, each with a
+// thread behind it, so that the thread that computes waits for neither.
 #ifndef SWITCHYARD_WORKER_COORDINATOR_LINK_H_
 #define SWITCHYARD_WORKER_COORDINATOR_LINK_H_
 
@@ -41,8 +41,9 @@ class CoordinatorLink {
                   CoordinatorLinkOptions options);
   ~CoordinatorLink();
 
-  // False when the stream is broken. Thread-safe.
-  bool Send(const v1::WorkerMessage& message);
+  // Messages leave in the order of the calls. False when the stream is broken, or when the
+  // coordinator takes nothing any more. Thread-safe.
+  bool Send(v1::WorkerMessage message);
 
   // The next message that is no heartbeat. UNAVAILABLE when the stream has ended, with the
   // coordinator's reason where it gave one; DEADLINE_EXCEEDED.
@@ -51,7 +52,7 @@ class CoordinatorLink {
   // Why the stream ended; OK while it has not.
   absl::Status end() const;
 
-  // Says goodbye and waits for the end of the stream.
+  // Sends what was asked for, says goodbye and waits for the end of the stream.
   void Close();
 
  private:
@@ -59,13 +60,13 @@ class CoordinatorLink {
   static constexpr size_t kMaxQueuedMessages = 64;
   absl::Status Connect(grpc::Channel& channel) const;
   void ReadAll();
+  void WriteAll();
   void WatchSilence();
 
   const CoordinatorLinkOptions options_;
   const std::unique_ptr<v1::Worker::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::WorkerMessage, v1::CoordinatorMessage>> stream_;
-  std::mutex write_mutex_;
   mutable std::mutex end_mutex_;
   std::condition_variable ended_;
   absl::Status end_;      // why the stream ended
@@ -73,7 +74,8 @@ class CoordinatorLink {
   bool silent_ = false;   // we cut it
   std::atomic<Clock::time_point> last_heard_;
   BoundedQueue<v1::CoordinatorMessage> incoming_;
-  std::thread reader_, watch_;
+  BoundedQueue<v1::WorkerMessage> outgoing_;
+  std::thread reader_, writer_, watch_;
 };
 
 }  // namespace switchyard::worker

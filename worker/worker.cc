@@ -74,7 +74,7 @@ class Heart {
       v1::WorkerMessage message;
       message.mutable_heartbeat()->set_epoch(epoch_.load(std::memory_order_relaxed));
       message.mutable_heartbeat()->set_step(step_.load(std::memory_order_relaxed));
-      if (!link_.Send(message)) return;
+      if (!link_.Send(std::move(message))) return;
     }
   }
 
@@ -151,7 +151,7 @@ class Session {
       v1::WorkerMessage message;
       message.mutable_fault()->set_message(std::string(status.message()));
       message.mutable_fault()->set_code(static_cast<int>(status.code()));
-      link_.Send(message);
+      link_.Send(std::move(message));
     }
     communicators_.Abort();
     return status;
@@ -206,7 +206,7 @@ class Session {
     ready->set_weight_bytes(executor_->weight_bytes_read());
     ready->set_kv_bytes(executor_->kv_bytes());
     ready->set_activation_bytes(executor_->activation_bytes());
-    link_.Send(message);
+    link_.Send(std::move(message));
     spdlog::info("rank {}: ready, {} of weights, {} of cache", assignment.rank(),
                  FormatBytes(executor_->weight_bytes_read()), FormatBytes(executor_->kv_bytes()));
     epoch_ = plan.epoch();
@@ -225,7 +225,7 @@ class Session {
       heart_.Set(epoch_, result.step());
       v1::WorkerMessage answer;
       *answer.mutable_result() = std::move(result);
-      link_.Send(answer);
+      link_.Send(std::move(answer));
     }
   }
 
@@ -234,7 +234,7 @@ class Session {
     message.mutable_progress()->set_phase(phase);
     message.mutable_progress()->set_bytes_done(done);
     message.mutable_progress()->set_bytes_total(total);
-    link_.Send(message);
+    link_.Send(std::move(message));
   }
 
   const WorkerConfig& config_;
