@@ -12,48 +12,65 @@
 #include "kernels/cuda/gemm_store.cuh"
 #include "kernels/cuda/gemm_sum.cuh"
 #include "kernels/cuda/ptx/bulk_copy.cuh"
+#include "kernels/cuda/ptx/registers.cuh"
 
 namespace switchyard::kernels::cuda {
 
 struct GemmLaunch {
   JobList<GemmJob> jobs;
   GemmActivations x;
+  float* pending;  // see PendingSums; null: nothing waits
+  int num_pieces;
   int warpgroups;
   int stages;
+  int levels;       // of `pending`
+  int split_parts;  // every part of K is a piece of its own
 };
 static_assert(sizeof(GemmJob) <= kJobBytes && sizeof(GemmJob) % sizeof(uint32_t) == 0);
 
-// This block's piece of its job.
+// What a block does at once: some row tiles of a job times some rows of activations.
 struct GemmPiece {
   int first_row_tile, row_tiles;  // one for each warpgroup that has work
-  int part;
   int first_token, tokens;
+  int first_part, parts;
   int k_begin, k_end;  // tiles of K
 
-  __device__ GemmPiece(const GemmJob& job, int block, int warpgroups, int tile_tokens) {
+  __device__ GemmPiece(const GemmJob& job, const GemmLaunch& launch, int index, int tile_tokens) {
+    constexpr int kGroup = 16;
     const GemmWeight& weight = job.weight;
+    index -= job.first_piece;
+    parts = weight.parts;
+    first_part = 0;
+    if (launch.split_parts != 0) {
+      first_part = index % parts;
+      index /= parts;
+      parts = 1;
+    }
+    k_begin = weight.part_begin[first_part];
+    k_end = weight.part_begin[first_part + parts];
+    // Pieces that run at the same time are a block of the result, not a strip: they share more.
     const int token_tiles = (job.rows + tile_tokens - 1) / tile_tokens;
-    // Neighbouring blocks share weight tiles.
-    first_token = block % token_tiles * tile_tokens;
+    const int row_blocks = (weight.row_tiles + launch.warpgroups - 1) / launch.warpgroups;
+    const int group = index / (kGroup * row_blocks);
+    const int width = min(kGroup, token_tiles - group * kGroup);
+    index -= group * kGroup * row_blocks;
+    first_token = (group * kGroup + index % width) * tile_tokens;
     tokens = min(tile_tokens, job.rows - first_token);
-    part = block / token_tiles % weight.parts;
-    first_row_tile = block / token_tiles / weight.parts * warpgroups;
-    row_tiles = min(warpgroups, weight.row_tiles - first_row_tile);
-    k_begin = weight.part_begin[part];
-    k_end = weight.part_begin[part + 1];
+    first_row_tile = index / width * launch.warpgroups;
+    row_tiles = min(launch.warpgroups, weight.row_tiles - first_row_tile);
   }
   __device__ int steps(const GemmJob& job) const { return (k_end - k_begin) * job.weight.planes; }
 };
 
-// By one warp: the block's job comes into shared memory.
-__device__ inline void TakeJob(const JobList<GemmJob>& jobs, GemmJob& to) {
+// By one warp: the job of piece `index` comes into shared memory. A single job stays there.
+__device__ inline void TakeJob(const GemmLaunch& launch, int index, bool first, GemmJob& to) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  if (jobs.many == nullptr) {
-    if (lane == 0) to = jobs.single;
+  if (launch.jobs.many == nullptr) {
+    if (first && lane == 0) to = launch.jobs.single;
   } else {
-    const int index =
-        FindJob(jobs.many, jobs.num_jobs, &GemmJob::first_block, static_cast<int32_t>(blockIdx.x));
-    const auto* const words = reinterpret_cast<const uint32_t*>(jobs.many + index);
+    const GemmJob* const jobs = launch.jobs.many;
+    const int job = FindJob(jobs, launch.jobs.num_jobs, &GemmJob::first_piece, index);
+    const auto* const words = reinterpret_cast<const uint32_t*>(jobs + job);
     for (unsigned i = lane; i < sizeof(GemmJob) / sizeof(uint32_t); i += kWarpThreads) {
       reinterpret_cast<uint32_t*>(&to)[i] = words[i];
     }
@@ -61,11 +78,25 @@ __device__ inline void TakeJob(const JobList<GemmJob>& jobs, GemmJob& to) {
   __syncwarp();
 }
 
-// One thread keeps the ring full.
+// A block's shared memory, and its place in the launch.
+struct GemmBlock {
+  const GemmLaunch& launch;
+  GemmShared at;
+  uint8_t* shared;
+  uint32_t address;  // of `shared`
+
+  // The copy of a warpgroup, or (the last one) of the warp that copies.
+  __device__ GemmJob& job(int warpgroup) const {
+    return reinterpret_cast<GemmJob*>(shared + at.job_begin)[warpgroup];
+  }
+};
+
+// One thread copies the tiles of one piece, as stages become empty.
 template <GemmForm kForm, int kTokens>
-__device__ void Produce(const GemmJob& job, const GemmActivations& x, const GemmPiece& piece,
-                        StageRing ring, uint32_t shared, const GemmShared& at, int warpgroups) {
+__device__ void ProducePiece(const GemmBlock& block, const GemmJob& job, const GemmPiece& piece,
+                             StageRing& ring) {
   const GemmWeight& weight = job.weight;
+  const GemmActivations& x = block.launch.x;
   const int64_t tiles_of_row = int64_t{weight.k_tiles} * weight.planes;
   const uint8_t* tile =
       weight.tiles +
@@ -80,18 +111,19 @@ __device__ void Produce(const GemmJob& job, const GemmActivations& x, const Gemm
   for (int step = 0; step < piece.steps(job); ++step, ring.Next(), tile += kTileBytes) {
     ptx::Wait(ring.empty(ring.stage), ring.parity ^ 1);
     const uint32_t full = ring.full(ring.stage);
-    const uint32_t to = shared + static_cast<uint32_t>(ring.stage * at.stage_bytes);
+    const uint32_t to = block.address + static_cast<uint32_t>(ring.stage * block.at.stage_bytes);
     ptx::ArriveExpectBytes(full, bytes);
     for (int i = 0; i < piece.row_tiles; ++i) {
       ptx::BulkLoad(to + static_cast<uint32_t>(i * kTileBytes),
                     tile + i * tiles_of_row * kTileBytes, kTileBytes, full);
     }
     const int64_t atom = int64_t{k_tile} * x.num_atoms + first_atom;
-    ptx::BulkLoad(to + static_cast<uint32_t>(warpgroups * kTileBytes), x.atoms + atom * kAtomBytes,
-                  atom_bytes, full);
+    ptx::BulkLoad(to + static_cast<uint32_t>(block.launch.warpgroups * kTileBytes),
+                  x.atoms + atom * kAtomBytes, atom_bytes, full);
     if constexpr (kForm == GemmForm::kE4m3) {
-      ptx::BulkLoad(shared + static_cast<uint32_t>(at.scales_begin + ring.stage * kTokens * 4),
-                    x.scales + atom * kAtomRows, scale_bytes, full);
+      const int scales = block.at.scales_begin + ring.stage * kTokens * int{sizeof(float)};
+      ptx::BulkLoad(block.address + static_cast<uint32_t>(scales), x.scales + atom * kAtomRows,
+                    scale_bytes, full);
     }
     if (++plane == weight.planes) {
       plane = 0;
@@ -100,67 +132,112 @@ __device__ void Produce(const GemmJob& job, const GemmActivations& x, const Gemm
   }
 }
 
+// By the warp that copies: it runs ahead into the next pieces while the last one is stored.
 template <GemmForm kForm, int kTokens>
-__global__ void __launch_bounds__(kMaxWarpgroups * 128 + kProducerThreads, 1)
-    GemmKernel(const __grid_constant__ GemmLaunch launch) {
-  extern __shared__ __align__(1024) uint8_t shared[];
-  const GemmShared at = SharedOf(kTokens, launch.warpgroups, launch.stages);
-  GemmJob& job = *reinterpret_cast<GemmJob*>(shared + at.job_begin);
-  const int warp = static_cast<int>(threadIdx.x) / kWarpThreads;
-  const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
-  const uint32_t shared_address = ptx::SharedAddress(shared);
-  const StageRing ring{.barriers = shared_address + static_cast<uint32_t>(at.barriers_begin),
-                       .stages = launch.stages};
-  if (warp == 0) {
-    TakeJob(launch.jobs, job);
-    const GemmPiece piece(job, static_cast<int>(blockIdx.x) - job.first_block, launch.warpgroups,
-                          kTokens);
-    if (lane < launch.stages) {
-      ptx::InitMbarrier(ring.full(lane), 1);
-      ptx::InitMbarrier(ring.empty(lane), static_cast<uint32_t>(piece.row_tiles) * 4);
+__device__ void Produce(const GemmBlock& block, StageRing ring) {
+  GemmJob& job = block.job(block.launch.warpgroups);
+  const int first = static_cast<int>(blockIdx.x);
+  for (int index = first; index < block.launch.num_pieces; index += static_cast<int>(gridDim.x)) {
+    TakeJob(block.launch, index, index == first, job);
+    const GemmPiece piece(job, block.launch, index, kTokens);
+    if (threadIdx.x % kWarpThreads == 0) {
+      ProducePiece<kForm, kTokens>(block, job, piece, ring);
     }
+    __syncwarp();  // the job may be overwritten
+  }
+}
+
+// The sum of one part of K.
+template <GemmForm kForm, int kTokens>
+__device__ void SumPart(const Accumulator<kForm, kTokens>& accumulator, const GemmWeight& weight,
+                        int row_tile, int part, StageRing& ring,
+                        typename ptx::Wgmma<kTokens>::Sums& sums) {
+  const int k_begin = weight.part_begin[part], k_end = weight.part_begin[part + 1];
+  if constexpr (kForm == GemmForm::kBf16) {
+    accumulator.SumPlain(sums, ring, (k_end - k_begin) * weight.planes);
+  } else {
+    constexpr int kTiles = TilesPerScale(kForm);
+    const int row = static_cast<int>(threadIdx.x) / kWarpThreads % 4 * 16 + accumulator.lane / 4;
+    const uint8_t* const slots = weight.scale_slots + row_tile * kTileRows + row;
+    const int64_t first = int64_t{row_tile} * (weight.k_tiles / kTiles) + k_begin / kTiles;
+    accumulator.SumScaled(sums, ring, (k_end - k_begin) / kTiles,
+                          weight.scales + first * weight.slots, weight.slots,
+                          {slots[0], slots[kAtomRows]});
+  }
+}
+
+// By a warpgroup.
+template <GemmForm kForm, int kTokens>
+__device__ void Consume(const GemmBlock& block, int warpgroup, StageRing ring) {
+  constexpr int kStaged = kTokens < kStagedTokens ? kTokens : kStagedTokens;
+  const GemmLaunch& launch = block.launch;
+  const auto barrier = static_cast<uint32_t>(1 + warpgroup);
+  auto* const staged = reinterpret_cast<float*>(block.shared + block.at.staged_begin) +
+                       warpgroup * kStaged * kStagedPitch;
+  const Accumulator<kForm, kTokens> accumulator{
+      .at = block.at,
+      .shared = block.shared,
+      .shared_address = block.address,
+      .warpgroups = launch.warpgroups,
+      .warpgroup = warpgroup,
+      .lane = static_cast<int>(threadIdx.x) % kWarpThreads};
+  GemmJob& job = block.job(warpgroup);
+  const int first = static_cast<int>(blockIdx.x);
+  for (int index = first; index < launch.num_pieces; index += static_cast<int>(gridDim.x)) {
+    ptx::SyncNamed(barrier, 128);  // the last piece is stored: its job and rows were read
+    if (threadIdx.x / kWarpThreads % 4 == 0) TakeJob(launch, index, index == first, job);
+    ptx::SyncNamed(barrier, 128);
+    const GemmPiece piece(job, launch, index, kTokens);
+    if (warpgroup >= piece.row_tiles) {
+      accumulator.Skip(ring, piece.steps(job));
+      continue;
+    }
+    const int row_tile = piece.first_row_tile + warpgroup;
+    typename ptx::Wgmma<kTokens>::Sums sums;
+    for (int i = 0; i < piece.parts; ++i) {
+      SumPart(accumulator, job.weight, row_tile, piece.first_part + i, ring, sums);
+      if (piece.parts == 1) break;
+      PendingSums<kTokens>(launch.pending, launch.levels, launch.warpgroups, warpgroup)
+          .Join(sums, i, piece.parts);
+    }
+    StoreSums<kTokens>(sums, job,
+                       {.row_tile = row_tile,
+                        .part = piece.first_part,
+                        .first_token = piece.first_token,
+                        .tokens = piece.tokens},
+                       staged, barrier);
+  }
+}
+
+// Blocks stay and take piece after piece in strides of the grid.
+template <GemmForm kForm, int kTokens>
+__global__ void __launch_bounds__(kMaxWarpgroups * 128 + ProducerThreads(kTokens), 1)
+    GemmKernel(const __grid_constant__ GemmLaunch launch) {
+  // Of 168 registers for each of three warpgroups, the one that copies gives most away.
+  constexpr bool kHandsRegistersOver = ProducerThreads(kTokens) == 128;
+  constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
+  extern __shared__ __align__(1024) uint8_t shared[];
+  const GemmBlock block{.launch = launch,
+                        .at = SharedOf(kTokens, launch.warpgroups, launch.stages),
+                        .shared = shared,
+                        .address = ptx::SharedAddress(shared)};
+  const StageRing ring{.barriers = block.address + static_cast<uint32_t>(block.at.barriers_begin),
+                       .stages = launch.stages};
+  if (static_cast<int>(threadIdx.x) < launch.stages) {
+    const int stage = static_cast<int>(threadIdx.x);
+    ptx::InitMbarrier(ring.full(stage), 1);
+    ptx::InitMbarrier(ring.empty(stage), static_cast<uint32_t>(launch.warpgroups) * 4);
     ptx::FenceMbarrierInit();
   }
   __syncthreads();
-  const GemmPiece piece(job, static_cast<int>(blockIdx.x) - job.first_block, launch.warpgroups,
-                        kTokens);
-  const int warpgroup = warp / 4;
+  const int warpgroup = static_cast<int>(threadIdx.x) / 128;
   if (warpgroup == launch.warpgroups) {
-    if (lane == 0) {
-      Produce<kForm, kTokens>(job, launch.x, piece, ring, shared_address, at, launch.warpgroups);
-    }
-    return;
-  }
-  if (warpgroup >= piece.row_tiles) return;
-  const Accumulator<kForm, kTokens> accumulator{.at = at,
-                                                .shared = shared,
-                                                .shared_address = shared_address,
-                                                .warpgroups = launch.warpgroups,
-                                                .warpgroup = warpgroup,
-                                                .lane = lane};
-  const int row_tile = piece.first_row_tile + warpgroup;
-  typename ptx::Wgmma<kTokens>::Sums sums;
-  if constexpr (kForm == GemmForm::kBf16) {
-    accumulator.SumPlain(sums, ring, piece.steps(job));
+    if constexpr (kHandsRegistersOver) ptx::ShrinkRegisters<kProducerRegisters>();
+    if (threadIdx.x / kWarpThreads % 4 == 0) Produce<kForm, kTokens>(block, ring);
   } else {
-    constexpr int kTiles = TilesPerScale(kForm);
-    const GemmWeight& weight = job.weight;
-    const uint8_t* const slots =
-        weight.scale_slots + row_tile * kTileRows + warp % 4 * 16 + lane / 4;
-    const int64_t block = int64_t{row_tile} * (weight.k_tiles / kTiles) + piece.k_begin / kTiles;
-    accumulator.SumScaled(sums, ring, (piece.k_end - piece.k_begin) / kTiles,
-                          weight.scales + block * weight.slots, weight.slots,
-                          {slots[0], slots[kAtomRows]});
+    if constexpr (kHandsRegistersOver) ptx::GrowRegisters<kConsumerRegisters>();
+    Consume<kForm, kTokens>(block, warpgroup, ring);
   }
-  constexpr int kStaged = kTokens < kStagedTokens ? kTokens : kStagedTokens;
-  auto* const staged =
-      reinterpret_cast<float*>(shared + at.staged_begin) + warpgroup * kStaged * kStagedPitch;
-  StoreSums<kTokens>(sums, job,
-                     {.row_tile = row_tile,
-                      .part = piece.part,
-                      .first_token = piece.first_token,
-                      .tokens = piece.tokens},
-                     staged, 1 + static_cast<uint32_t>(warpgroup));
 }
 
 // The instance for a tile of `tokens`.
@@ -178,7 +255,6 @@ GemmKernelPointer KernelFor(int tokens) {
     case 128:
       return GemmKernel<kForm, 128>;
     default:
-      if constexpr (kForm == GemmForm::kBf16) return GemmKernel<kForm, 256>;
       return nullptr;
   }
 }

@@ -2,7 +2,8 @@
 //   Quantise  brings rows of bf16 into the tiles that tensor cores read, once; blocks of the
 //             product, of which each row meets as many as the weight has row tiles, copy them.
 //   Multiply  streams weight and activation tiles through shared memory.
-//   Combine   adds the shards' sums as a balanced tree; nothing where K is one shard.
+//   Combine   adds the shards' sums as a balanced tree, where they ran side by side (few rows); of
+//             many rows, blocks walk that tree themselves.
 #ifndef SWITCHYARD_KERNELS_CUDA_GEMM_H_
 #define SWITCHYARD_KERNELS_CUDA_GEMM_H_
 
@@ -18,11 +19,11 @@ namespace switchyard::kernels::cuda {
 void Quantise(CudaContext& cuda, GemmForm form, std::span<const QuantiseJob> jobs,
               const GemmActivations& to);
 
-// All jobs have rows; `first_block` is set for this tile.
+// All jobs have rows; `first_piece` is set for this tile.
 void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<const GemmJob> jobs,
               const GemmActivations& x);
-// Blocks of a job.
-int64_t NumBlocks(const GemmTile& tile, const GemmJob& job);
+// Pieces of a job.
+int64_t NumPieces(const GemmTile& tile, const GemmJob& job);
 
 void Combine(CudaContext& cuda, std::span<const GemmJob> jobs);
 

@@ -50,11 +50,11 @@ struct GemmJob {
   GemmWeight weight;
   void* y;           // bf16 or f32 [rows, n]
   int64_t y_stride;  // elements
-  float* sums;       // f32 [parts, rows, row_tiles * kTileRows]; null where there is one part
+  float* sums;       // f32 [parts, rows, row_tiles * kTileRows]; null: to y at once
   int32_t y_is_f32;
   int32_t rows;
   int32_t first_atom;
-  int32_t first_block;  // of the launch's blocks
+  int32_t first_piece;  // of the launch's pieces
 };
 
 }  // namespace switchyard::kernels::cuda

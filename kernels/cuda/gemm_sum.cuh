@@ -71,8 +71,16 @@ struct Accumulator {
     for (int i = 0; i < kSums; ++i) ptx::HoldRegister(d[i]);
   }
 
+  // Of a warpgroup that has no tile in a piece.
+  __device__ static void Skip(StageRing& ring, int steps) {
+    for (int step = 0; step < steps; ++step, ring.Next()) {
+      ptx::Wait(ring.full(ring.stage), ring.parity);
+      ring.Release(ring.stage);
+    }
+  }
+
   // Sums stay in the tensor core; one tile is multiplied while the next is waited for.
-  __device__ void SumPlain(Sums& sums, StageRing ring, int steps) const {
+  __device__ void SumPlain(Sums& sums, StageRing& ring, int steps) const {
     for (int step = 0; step < steps; ++step, ring.Next()) {
       ptx::Wait(ring.full(ring.stage), ring.parity);
       Issue(sums, ring.stage, step == 0);
@@ -82,11 +90,12 @@ struct Accumulator {
     }
     ptx::WgmmaWait<0>();
     Hold(sums);
+    ring.Release(ring.previous());
   }
 
   // A scale block is summed in the tensor core, then times its scales added to `sums`. `scales`: of
   // this warpgroup's row tile from the first block on; `slots`: of this thread's two rows.
-  __device__ void SumScaled(Sums& sums, StageRing ring, int blocks, const float* scales,
+  __device__ void SumScaled(Sums& sums, StageRing& ring, int blocks, const float* scales,
                             int scale_step, int2 slots) const {
     constexpr int kTiles = TilesPerScale(kForm);
     Sums block;
@@ -126,6 +135,51 @@ struct Accumulator {
       sums[4 * j + 3] = fmaf(block[4 * j + 3], x.y * high, sums[4 * j + 3]);
     }
   }
+};
+
+// Sums of parts of K that wait for their partner in the balanced tree, level by level, in global
+// memory: registers have no room for them. Each thread has its own place, so nothing is waited for.
+template <int kTokens>
+class PendingSums {
+ public:
+  using Sums = typename ptx::Wgmma<kTokens>::Sums;
+
+  // `memory`: f32 [blocks, levels, warpgroups, kTokens * kTileRows].
+  __device__ PendingSums(float* memory, int levels, int warpgroups, int warpgroup)
+      : mine_(reinterpret_cast<float4*>(memory) +
+              (int64_t{blockIdx.x} * levels * warpgroups + warpgroup) * kTileVectors +
+              threadIdx.x % 128),
+        level_stride_(int64_t{warpgroups} * kTileVectors) {}
+
+  // `sums` are those of part `index` of `parts`, a power of two: joins the subtrees that are
+  // complete now, the last time all of them.
+  __device__ void Join(Sums& sums, int index, int parts) const {
+    const float4* from = mine_;
+    for (int bits = index; (bits & 1) != 0; bits >>= 1, from += level_stride_) {
+#pragma unroll
+      for (int i = 0; i < kTokens / 8; ++i) {
+        const float4 left = from[i * 128];
+        sums[4 * i] += left.x;
+        sums[4 * i + 1] += left.y;
+        sums[4 * i + 2] += left.z;
+        sums[4 * i + 3] += left.w;
+        if (i % kLoadsAtOnce == kLoadsAtOnce - 1) ptx::HoldRegister(sums[4 * i]);
+      }
+    }
+    if (index + 1 == parts) return;
+    auto* const to = const_cast<float4*>(from);
+#pragma unroll
+    for (int i = 0; i < kTokens / 8; ++i) {
+      to[i * 128] = {sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]};
+    }
+  }
+
+ private:
+  static constexpr int kTileVectors = kTokens * kTileRows / 4;
+  static constexpr int kLoadsAtOnce = 8;  // more would take the registers of sums
+
+  float4* const mine_;
+  const int64_t level_stride_;
 };
 
 }  // namespace switchyard::kernels::cuda

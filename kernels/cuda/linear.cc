@@ -57,33 +57,37 @@ QuantiseJob QuantiseJobOf(const Product& product, int32_t first_atom) {
           .ue8m0 = product.ue8m0};
 }
 
-// Floats of a product's unfinished sums; none where K is one shard.
-int64_t SumsOf(const Product& product) {
+// Floats of a product's unfinished sums, if its parts of K run side by side.
+int64_t SumsOf(const Product& product, const GemmTile& tile) {
   const GemmWeight& weight = product.matrix->weight();
-  return weight.parts > 1 ? product.rows * weight.parts * weight.row_tiles * kTileRows : 0;
+  return tile.split_parts && weight.parts > 1
+             ? product.rows * weight.parts * weight.row_tiles * kTileRows
+             : 0;
 }
 
-GemmTile TileFor(const CudaContext& cuda, GemmForm form, std::span<const Product> products) {
-  GemmWork work{.form = form, .jobs = std::ssize(products)};
+GemmTile TileFor(const CudaContext& cuda, std::span<const Product> products) {
+  GemmWork work{.jobs = std::ssize(products)};
   for (const Product& product : products) {
     const GemmWeight& weight = product.matrix->weight();
     work.rows += product.rows;
-    work.row_tiles += int64_t{weight.row_tiles} * weight.parts;
+    work.row_tiles += weight.row_tiles;
+    work.parts = std::max<int64_t>(work.parts, weight.parts);
   }
   work.rows = (work.rows + work.jobs - 1) / work.jobs;
-  work.row_tiles /= work.jobs;
+  work.row_tiles = (work.row_tiles + work.jobs - 1) / work.jobs;
   return ChooseGemmTile(work, cuda.device.num_sms());
 }
 
 // Products of one form, all with rows.
 void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products) {
+  const GemmTile tile = TileFor(cuda, products);
   std::vector<QuantiseJob> quantise_jobs;
   int64_t num_atoms = 0, most_k_tiles = 0, num_sums = 0;
   for (const Product& product : products) {
     quantise_jobs.push_back(QuantiseJobOf(product, Narrow(num_atoms)));
     num_atoms += NumAtoms(product.rows);
     most_k_tiles = std::max<int64_t>(most_k_tiles, product.matrix->weight().k_tiles);
-    num_sums += SumsOf(product);
+    num_sums += SumsOf(product, tile);
   }
   GemmActivations x{.num_atoms = Narrow(num_atoms)};
   x.atoms = cuda.activations.Reserve<uint8_t>(num_atoms * most_k_tiles * kAtomBytes);
@@ -91,21 +95,20 @@ void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products
     x.scales = cuda.row_scales.Reserve<float>(num_atoms * most_k_tiles * kAtomRows);
   }
   float* sums = num_sums > 0 ? cuda.sums.Reserve<float>(num_sums) : nullptr;
-  const GemmTile tile = TileFor(cuda, form, products);
   std::vector<GemmJob> jobs;
-  int64_t num_blocks = 0;
+  int64_t num_pieces = 0;
   for (size_t i = 0; i < products.size(); ++i) {
     const Product& product = products[i];
     jobs.push_back({.weight = product.matrix->weight(),
                     .y = product.y,
                     .y_stride = product.y_stride,
-                    .sums = SumsOf(product) > 0 ? sums : nullptr,
+                    .sums = SumsOf(product, tile) > 0 ? sums : nullptr,
                     .y_is_f32 = product.y_is_f32,
                     .rows = quantise_jobs[i].rows,
                     .first_atom = quantise_jobs[i].first_atom,
-                    .first_block = Narrow(num_blocks)});
-    sums += SumsOf(product);
-    num_blocks += NumBlocks(tile, jobs.back());
+                    .first_piece = Narrow(num_pieces)});
+    sums += SumsOf(product, tile);
+    num_pieces += NumPieces(tile, jobs.back());
   }
   Quantise(cuda, form, quantise_jobs, x);
   Multiply(cuda, form, tile, jobs, x);

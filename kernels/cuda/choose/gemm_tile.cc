@@ -21,23 +21,31 @@ int TokensFor(const GemmWork& work) {
   return tokens;
 }
 
+int SharedBytes(const GemmTile& tile) {
+  return SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes;
+}
+
 }  // namespace
 
+int ResidentBlocks(const GemmTile& tile) {
+  constexpr int kReservedBytes = 1 << 10;             // by the system, of each block
+  if (ProducerThreads(tile.tokens) == 128) return 1;  // it takes all registers
+  return std::max(1, (kSharedBytes + kReservedBytes) / (SharedBytes(tile) + kReservedBytes));
+}
+
 GemmTile ChooseGemmTile(const GemmWork& work, int num_sms) {
-  constexpr int kWidestTokens = 256;
   GemmTile tile{.tokens = TokensFor(work)};
   const auto blocks = [&](int64_t tokens, int64_t warpgroups) {
-    return work.jobs * CeilDiv(work.row_tiles, warpgroups) * CeilDiv(work.rows, tokens);
+    const int64_t parts = tile.split_parts ? work.parts : 1;
+    return work.jobs * CeilDiv(work.row_tiles, warpgroups) * CeilDiv(work.rows, tokens) * parts;
   };
+  tile.split_parts = work.parts > 1 && blocks(tile.tokens, 1) < num_sms;
   // Wider blocks read less, narrower ones keep all processors busy.
   if (blocks(tile.tokens, kMaxWarpgroups) >= num_sms) tile.warpgroups = kMaxWarpgroups;
-  if (work.form == GemmForm::kBf16 && work.rows > tile.tokens &&
-      blocks(kWidestTokens, kMaxWarpgroups) >= num_sms) {
-    tile.tokens = kWidestTokens;
-  }
-  const int room = tile.warpgroups == 1 ? kHalfSharedBytes : kSharedBytes;
+  const bool alone = tile.warpgroups == kMaxWarpgroups || ProducerThreads(tile.tokens) == 128;
+  const int room = alone ? kSharedBytes : kHalfSharedBytes;
   tile.stages = kMostStages;
-  while (SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes > room) --tile.stages;
+  while (SharedBytes(tile) > room) --tile.stages;
   return tile;
 }
 

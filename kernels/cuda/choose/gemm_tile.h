@@ -11,15 +11,20 @@ namespace switchyard::kernels::cuda {
 inline constexpr int kStagedTokens = 32;  // of a result on its way out
 inline constexpr int kStagedPitch = 68;   // floats; rows of 64 on different banks
 inline constexpr int kMaxWarpgroups = 2;  // that multiply
-inline constexpr int kProducerThreads = 32;
-inline constexpr int kJobBytes = 256;  // of the block's copy of its GemmJob
+inline constexpr int kJobBytes = 160;     // of a GemmJob
+
+// Of the warp that copies. Wide tiles need the registers that a whole warpgroup of them can give
+// away (an SM's registers are cut by four, so one warp more costs as much).
+constexpr int ProducerThreads(int tokens) { return tokens >= 128 ? 128 : 32; }
 
 struct GemmTile {
-  int tokens = 8;      // columns of wgmma: 8, 16, 32, 64, 128; 256 for kBf16
+  int tokens = 8;      // columns of wgmma: 8, 16, 32, 64 or 128
   int warpgroups = 1;  // that multiply, 64 outputs each
   int stages = 4;      // of K on their way
+  // Parts of K run side by side and are added afterwards; else one block walks them all.
+  bool split_parts = false;
 
-  int threads() const { return warpgroups * 128 + kProducerThreads; }
+  int threads() const { return warpgroups * 128 + ProducerThreads(tokens); }
 };
 
 // Places in a block's shared memory.
@@ -27,7 +32,7 @@ struct GemmShared {
   int stage_bytes;     // weight tiles, then activations; a multiple of 1024
   int scales_begin;    // f32 [stages, tokens]
   int barriers_begin;  // [2, stages] of 8 bytes
-  int job_begin;       // kJobBytes
+  int job_begin;       // kJobBytes for each warpgroup and one for the warp that copies
   int staged_begin;    // f32 [warpgroups, min(tokens, kStagedTokens), kStagedPitch]
   int num_bytes;
 };
@@ -37,7 +42,7 @@ constexpr GemmShared SharedOf(int tokens, int warpgroups, int stages) {
   shared.scales_begin = stages * shared.stage_bytes;
   shared.barriers_begin = shared.scales_begin + stages * tokens * 4;
   shared.job_begin = shared.barriers_begin + stages * 16;
-  shared.staged_begin = shared.job_begin + kJobBytes;
+  shared.staged_begin = shared.job_begin + (warpgroups + 1) * kJobBytes;
   const int staged = tokens < kStagedTokens ? tokens : kStagedTokens;
   shared.num_bytes = shared.staged_begin + warpgroups * staged * kStagedPitch * 4;
   return shared;
@@ -45,11 +50,13 @@ constexpr GemmShared SharedOf(int tokens, int warpgroups, int stages) {
 
 // What a launch has to do.
 struct GemmWork {
-  GemmForm form = GemmForm::kBf16;
   int64_t rows = 0;  // of a job, on average over those that have any
   int64_t jobs = 1;
-  int64_t row_tiles = 0;  // times parts, of a job on average
+  int64_t row_tiles = 0;  // of a job on average
+  int64_t parts = 1;      // of K, of a job at most
 };
+// Blocks that an SM holds at once.
+int ResidentBlocks(const GemmTile& tile);
 GemmTile ChooseGemmTile(const GemmWork& work, int num_sms);
 
 }  // namespace switchyard::kernels::cuda

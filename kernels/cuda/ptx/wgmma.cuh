@@ -55,7 +55,6 @@ struct Wgmma;
 #define SY_OUT16(i) SY_OUT8(i), SY_OUT8((i) + 8)
 #define SY_OUT32(i) SY_OUT16(i), SY_OUT16((i) + 16)
 #define SY_OUT64(i) SY_OUT32(i), SY_OUT32((i) + 32)
-#define SY_OUT128(i) SY_OUT64(i), SY_OUT64((i) + 64)
 
 #define SY_REGISTERS_4 "%0, %1, %2, %3"
 #define SY_REGISTERS_8 \
@@ -75,15 +74,6 @@ struct Wgmma;
   ", "                                                                               \
   "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
   "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define SY_REGISTERS_128                                                             \
-  SY_REGISTERS_64                                                                    \
-  ", "                                                                               \
-  "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, " \
-  "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, " \
-  "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, " \
-  "%110, %111, %112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, "   \
-  "%123, %124, %125, %126, %127"
-
 #define SY_WGMMA(columns, registers, a_operand, b_operand, add_operand)                     \
   template <>                                                                               \
   struct Wgmma<columns> {                                                                   \
@@ -121,7 +111,6 @@ SY_WGMMA(16, 8, "%8", "%9", "%10");
 SY_WGMMA(32, 16, "%16", "%17", "%18");
 SY_WGMMA(64, 32, "%32", "%33", "%34");
 SY_WGMMA(128, 64, "%64", "%65", "%66");
-SY_WGMMA(256, 128, "%128", "%129", "%130");
 
 #undef SY_OUT4
 #undef SY_REGISTERS_4
@@ -133,8 +122,6 @@ SY_WGMMA(256, 128, "%128", "%129", "%130");
 #undef SY_REGISTERS_32
 #undef SY_OUT64
 #undef SY_REGISTERS_64
-#undef SY_OUT128
-#undef SY_REGISTERS_128
 #undef SY_WGMMA
 
 }  // namespace switchyard::kernels::cuda::ptx

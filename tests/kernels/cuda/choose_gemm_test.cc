@@ -29,41 +29,42 @@ std::vector<int32_t> ColumnsOf(const KLayout& layout) {
 TEST(ChooseGemmTileTest, TheLeastTileHoldsAllRowsOfDecode) {
   for (const auto& [rows, tokens] :
        {std::pair{1, 8}, {8, 8}, {9, 16}, {32, 32}, {33, 64}, {65, 128}, {128, 128}}) {
-    EXPECT_EQ(
-        ChooseGemmTile({.form = GemmForm::kE4m3, .rows = rows, .row_tiles = 112}, kH100Sms).tokens,
-        tokens)
-        << rows;
+    EXPECT_EQ(ChooseGemmTile({.rows = rows, .row_tiles = 112}, kH100Sms).tokens, tokens) << rows;
   }
 }
 
-TEST(ChooseGemmTileTest, OnlyPlainSumsHaveRoomForTheWidestTile) {
-  for (const GemmForm form : {GemmForm::kBf16, GemmForm::kBf16Scaled, GemmForm::kE4m3}) {
-    const GemmTile tile = ChooseGemmTile({.form = form, .rows = 4096, .row_tiles = 112}, kH100Sms);
-    EXPECT_EQ(tile.tokens, form == GemmForm::kBf16 ? 256 : 128);
-    EXPECT_EQ(tile.warpgroups, 2);
-  }
+TEST(ChooseGemmTileTest, PrefillHasTheWidestBlocks) {
+  const GemmTile tile = ChooseGemmTile({.rows = 4096, .row_tiles = 112}, kH100Sms);
+  EXPECT_EQ(tile.tokens, 128);
+  EXPECT_EQ(tile.warpgroups, 2);
 }
 
 TEST(ChooseGemmTileTest, ProcessorsAreKeptBusyBeforeBlocksGrow) {
   // 7168 outputs are 112 tiles: with two a block, 56 of 132 processors would work.
-  EXPECT_EQ(
-      ChooseGemmTile({.form = GemmForm::kE4m3, .rows = 64, .row_tiles = 112}, kH100Sms).warpgroups,
-      1);
-  EXPECT_EQ(
-      ChooseGemmTile({.form = GemmForm::kE4m3, .rows = 64, .row_tiles = 384}, kH100Sms).warpgroups,
-      2);
+  EXPECT_EQ(ChooseGemmTile({.rows = 64, .row_tiles = 112}, kH100Sms).warpgroups, 1);
+  EXPECT_EQ(ChooseGemmTile({.rows = 64, .row_tiles = 384}, kH100Sms).warpgroups, 2);
+}
+
+TEST(ChooseGemmTileTest, PartsOfKRunSideBySideWhereProcessorsWouldIdle) {
+  const GemmWork work{.rows = 64, .row_tiles = 24, .parts = 8};
+  EXPECT_TRUE(ChooseGemmTile(work, kH100Sms).split_parts);
+  GemmWork many = work;
+  many.rows = 4096;
+  EXPECT_FALSE(ChooseGemmTile(many, kH100Sms).split_parts);
+  GemmWork whole = work;
+  whole.parts = 1;
+  EXPECT_FALSE(ChooseGemmTile(whole, kH100Sms).split_parts);
 }
 
 TEST(ChooseGemmTileTest, EveryTileFitsWithFourStages) {
-  for (const GemmForm form : {GemmForm::kBf16, GemmForm::kBf16Scaled, GemmForm::kE4m3}) {
-    for (int64_t rows = 1; rows < 10000; rows = rows * 3 / 2 + 1) {
-      for (const int64_t row_tiles : {1, 50, 500}) {
-        for (const int64_t jobs : {1, 32}) {
-          const GemmTile tile = ChooseGemmTile(
-              {.form = form, .rows = rows, .jobs = jobs, .row_tiles = row_tiles}, kH100Sms);
-          EXPECT_GE(tile.stages, 4) << rows << ' ' << row_tiles;
-          EXPECT_LE(SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes, 227 << 10);
-        }
+  for (int64_t rows = 1; rows < 10000; rows = rows * 3 / 2 + 1) {
+    for (const int64_t row_tiles : {1, 50, 500}) {
+      for (const int64_t jobs : {1, 32}) {
+        const GemmTile tile =
+            ChooseGemmTile({.rows = rows, .jobs = jobs, .row_tiles = row_tiles}, kH100Sms);
+        EXPECT_GE(tile.stages, 4) << rows << ' ' << row_tiles;
+        EXPECT_GE(ResidentBlocks(tile), tile.warpgroups == 1 && tile.tokens <= 64 ? 2 : 1);
+        EXPECT_LE(SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes, 227 << 10);
       }
     }
   }

@@ -180,36 +180,65 @@ TEST_P(CudaMlp, BatchedLinearIsOneLinearPerHead) {
   }
 }
 
-// A device with one processor is busy at once: blocks become as large as they can.
+// A device with one processor is busy at once: its blocks become as large as they can, take piece
+// after piece and walk all parts of K.
 TEST_P(CudaMlp, LargeBlocksGiveTheBitsOfSmallOnes) {
-  constexpr int64_t kK = 260, kN = 150;
+  constexpr int64_t kK = 264, kN = 150;
   cudaStream_t stream = nullptr;
   ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
   cuda::CudaDevice narrow(0, 1, stream);
   cuda::CudaContext busy(narrow);
-  const int64_t most = Brief() ? 70 : 300;
-  const TestWeight weight(dtype(), kN, kK, 80);
-  const LinearSource source = weight.Whole(compute());
-  const auto linear = Pack(source);
-  const auto gate_up = cuda::PackGateUp(cuda_, source, source);
+  const int64_t most = Brief() ? 40 : 140;
   const std::vector<float> x = RandomBf16(most * kK, 81);
-  std::vector<float> want, want_gated;
-  for (int64_t row = 0; row < most; row += 10) {
-    const auto rows = std::span(x).subspan(row * kK, 10 * kK);
-    for (const float value : Linear(*linear, rows, DType::kBf16)) want.push_back(value);
-    for (const float value : GateUp(*gate_up, rows)) want_gated.push_back(value);
+  const TensorView all = PutBf16({most, kK}, x);
+  const TestWeight weight(dtype(), kN, kK, 80);
+  for (const int64_t shards : {1, 8}) {
+    LinearSource source = weight.Whole(compute());
+    source.k_shards = shards;
+    const auto linear = Pack(source);
+    const auto gate_up = cuda::PackGateUp(cuda_, source, source);
+    std::vector<float> want, want_gated;
+    for (int64_t row = 0; row < most; row += 10) {
+      const auto rows = std::span(x).subspan(row * kK, 10 * kK);
+      for (const float value : Linear(*linear, rows, DType::kBf16)) want.push_back(value);
+      for (const float value : GateUp(*gate_up, rows)) want_gated.push_back(value);
+    }
+    for (const int64_t rows : {8, 20, 40, 70, 140}) {
+      if (Brief() && rows == 8) continue;
+      if (rows > most) break;
+      const TensorView y = Make(DType::kBf16, {rows, kN}), gated = Make(DType::kBf16, {rows, kN});
+      device_->Synchronize();  // the other device's stream waits for nothing
+      cuda::Linear(busy, {.x = all.Rows(0, rows), .weight = linear.get(), .y = y});
+      cuda::GateUp(busy, {.x = all.Rows(0, rows), .weight = gate_up.get(), .y = gated});
+      narrow.Synchronize();
+      EXPECT_TRUE(SameBits(Get(y), std::span(want).first(rows * kN), kN))
+          << rows << " rows, " << shards << " shards";
+      EXPECT_TRUE(SameBits(Get(gated), std::span(want_gated).first(rows * kN), kN))
+          << rows << " rows, " << shards << " shards";
+    }
   }
-  for (const int64_t rows : {8, 20, 40, 70, 130, 300}) {
-    if (rows > most) break;
-    const TensorView from = PutBf16({most, kK}, x).Rows(0, rows);
-    const TensorView y = Make(DType::kBf16, {rows, kN}), gated = Make(DType::kBf16, {rows, kN});
-    device_->Synchronize();  // the other device's stream waits for nothing
-    cuda::Linear(busy, {.x = from, .weight = linear.get(), .y = y});
-    cuda::GateUp(busy, {.x = from, .weight = gate_up.get(), .y = gated});
-    narrow.Synchronize();
-    EXPECT_TRUE(SameBits(Get(y), std::span(want).first(rows * kN), kN)) << rows;
-    EXPECT_TRUE(SameBits(Get(gated), std::span(want_gated).first(rows * kN), kN)) << rows;
+}
+
+TEST_P(CudaMlp, ABusyDeviceWalksExpertsOneAfterTheOther) {
+  constexpr int64_t kHidden = 72, kRows = 60;
+  cudaStream_t stream = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  cuda::CudaDevice narrow(0, 1, stream);
+  cuda::CudaContext busy(narrow);
+  std::vector<MlpWeights> mlps;
+  for (const int64_t width : {40, 130, 32}) {
+    mlps.push_back(MakeMlp(kHidden, width, static_cast<uint32_t>(width), width == 130 ? 1 : 4));
   }
+  const std::vector<const MlpWeights*> experts = {&mlps[0], &mlps[1], &mlps[2]};
+  const std::vector<int32_t> offsets = {0, 5, 50, kRows};
+  const TensorView x = PutBf16({kRows, kHidden}, RandomBf16(kRows * kHidden, 4));
+  const TensorView y = Make(DType::kBf16, {kRows, kHidden});
+  const TensorView y_busy = Make(DType::kBf16, {kRows, kHidden});
+  cuda::GroupedMlp(cuda_, {.x = x, .offsets = offsets, .mlps = experts, .y = y});
+  device_->Synchronize();
+  cuda::GroupedMlp(busy, {.x = x, .offsets = offsets, .mlps = experts, .y = y_busy});
+  narrow.Synchronize();
+  EXPECT_TRUE(SameBits(Get(y_busy), Get(y), kHidden));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, CudaMlp, ::testing::ValuesIn(CudaModes()), NameOfMode);
