@@ -75,16 +75,19 @@ class Packer {
   int64_t row_tiles() const { return row_tiles_; }
   int64_t RowTileBytes() const { return layout_.num_tiles() * layout_.planes * kTileBytes; }
 
+  // Row by row: a source is read as it lies in memory.
   void PackRowTile(int64_t row_tile, std::byte* to) const {
-    std::array<std::byte, kLineBytes> line;
-    for (const KTile& tile : layout_.tiles) {
-      for (int plane = 0; plane < layout_.planes; ++plane, to += kTileBytes) {
-        for (int row = 0; row < kTileRows; ++row) {
-          line.fill(std::byte{0});
-          const SourceRow from = RowOf(row_tile, row);
+    alignas(16) std::array<std::byte, kLineBytes> line{};
+    for (int row = 0; row < kTileRows; ++row) {
+      const SourceRow from = RowOf(row_tile, row);
+      if (from.source == nullptr) line.fill(std::byte{0});
+      std::byte* tile_to = to;
+      for (const KTile& tile : layout_.tiles) {
+        for (int plane = 0; plane < layout_.planes; ++plane, tile_to += kTileBytes) {
+          if (tile.columns < TileColumns(layout_.form)) line.fill(std::byte{0});
           if (from.source != nullptr) ReadLine(from, tile, plane, line.data());
           for (int chunk = 0; chunk < kLineBytes / 16; ++chunk) {
-            memcpy(to + SwizzledChunk(row, chunk), line.data() + chunk * 16, 16);
+            memcpy(tile_to + SwizzledChunk(row, chunk), line.data() + chunk * 16, 16);
           }
         }
       }
@@ -150,7 +153,8 @@ class Packer {
       memcpy(line, weight.row<uint8_t>(from.row) + tile.column, count);
     } else if (weight.dtype == DType::kF8E4M3) {
       const uint8_t* const codes = weight.row<uint8_t>(from.row) + tile.column;
-      for (size_t i = 0; i < count; ++i) words[i] = WideCodes()[codes[i]];
+      const std::array<Bf16, 256>& wide = WideCodes();
+      for (size_t i = 0; i < count; ++i) words[i] = wide[codes[i]];
     } else if (weight.dtype == DType::kBf16) {
       memcpy(line, weight.row<Bf16>(from.row) + tile.column, count * sizeof(Bf16));
     } else {

@@ -52,15 +52,18 @@ __device__ inline float AmaxOf(const __nv_bfloat16 (&values)[kLaneColumns]) {
   return amax;
 }
 
-// The largest |x| of the scale group that `tile` lies in: a shard's border may have cut the group.
-__device__ inline float TileAmax(const QuantiseJob& job, const KTile& tile, int row, int lane) {
+// This lane's part of the largest |x| of the scale group that `tile` lies in. `values`: of the
+// tile; the group is more where a shard's border has cut it.
+__device__ inline float TileAmax(const QuantiseJob& job, const KTile& tile, int row, int lane,
+                                 const __nv_bfloat16 (&values)[kLaneColumns]) {
   if (row >= job.rows) return 0;
   if (job.amax != nullptr) return job.amax[row * job.amax_stride + tile.scale_group];
   const int begin = max(0, tile.scale_group * static_cast<int>(kScaleColumns) - job.lead);
   const int end = min(job.k, (tile.scale_group + 1) * static_cast<int>(kScaleColumns) - job.lead);
-  alignas(16) __nv_bfloat16 values[kLaneColumns];
-  LoadColumns(job.x + row * job.x_stride, begin + lane * kLaneColumns, end, values);
-  return AmaxOf(values);
+  if (end - begin == tile.columns) return AmaxOf(values);
+  alignas(16) __nv_bfloat16 group[kLaneColumns];
+  LoadColumns(job.x + row * job.x_stride, begin + lane * kLaneColumns, end, group);
+  return AmaxOf(group);
 }
 
 template <GemmForm kForm>
@@ -91,7 +94,7 @@ __global__ void QuantiseKernel(const __grid_constant__ JobList<QuantiseJob> jobs
   LoadColumns(job.x + row * job.x_stride, tile.column + lane * kLaneColumns, end, values);
   uint8_t* const bytes = to.atoms + place * kAtomBytes;
   if constexpr (kForm == GemmForm::kE4m3) {
-    const float amax = LanesAmax<kLanes>(TileAmax(job, tile, row, lane));
+    const float amax = LanesAmax<kLanes>(TileAmax(job, tile, row, lane, values));
     const float scale = ActivationScale(amax, job.ue8m0 != 0);
     __nv_fp8x2_storage_t codes[kLaneColumns / 2];
 #pragma unroll
@@ -110,9 +113,8 @@ __global__ void QuantiseKernel(const __grid_constant__ JobList<QuantiseJob> jobs
 }
 
 // A warp for each row and group of 128 columns.
-__global__ void GroupAmaxKernel(const __nv_bfloat16* x, int64_t x_stride, int64_t rows,
-                                       int k, int lead, float* amax, int64_t amax_stride,
-                                       int groups) {
+__global__ void GroupAmaxKernel(const __nv_bfloat16* x, int64_t x_stride, int64_t rows, int k,
+                                int lead, float* amax, int64_t amax_stride, int groups) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   const int64_t warps = int64_t{gridDim.x} * blockDim.x / kWarpThreads;
   for (int64_t item = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / kWarpThreads;
