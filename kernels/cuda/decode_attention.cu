@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <numbers>
 
+#include "kernels/cuda/aligned.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/decode_attention.cuh"
 #include "kernels/cuda/launch.cuh"
@@ -11,12 +12,6 @@ namespace {
 
 // Of unfinished softmaxes. A single row may need more.
 constexpr int64_t kMaxPartialBytes = int64_t{256} << 20;
-
-bool Aligned(const void* data, std::initializer_list<int64_t> element_counts) {
-  bool aligned = reinterpret_cast<uintptr_t>(data) % 16 == 0;
-  for (const int64_t count : element_counts) aligned = aligned && count % kChunkElements == 0;
-  return aligned;
-}
 
 // The host arrays of a wave, written straight into staging memory: splits, merges, block tables.
 void StageWave(CudaContext& cuda, const DecodeAttentionArgs& args, const DecodeWave& wave,
@@ -94,9 +89,9 @@ DecodeStep StepOf(const DecodeAttentionArgs& args) {
           .heads = static_cast<int>(qa.dims[1]),
           .latent_dim = static_cast<int>(latent_dim),
           .rope_dim = static_cast<int>(rope_dim),
-          .fast_queries = Aligned(qa.data, {qa.row_stride, latent_dim}) &&
-                          Aligned(q_pe.data, {q_pe.row_stride, head_stride, rope_dim}),
-          .fast_keys = Aligned(cache.data, {cache.block_stride, cache.width}),
+          .fast_queries = AlignedTo16(qa.data, {qa.row_stride, latent_dim}) &&
+                          AlignedTo16(q_pe.data, {q_pe.row_stride, head_stride, rope_dim}),
+          .fast_keys = AlignedTo16(cache.data, {cache.block_stride, cache.width}),
           .cache = cache,
           .scale_log2 = args.scale * std::numbers::log2e_v<float>,
           .out = static_cast<__nv_bfloat16*>(args.out.data),

@@ -1,4 +1,5 @@
 // Launchers of kernels/cuda/moe.cuh.
+#include "kernels/cuda/aligned.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/moe.cuh"
 #include "kernels/cuda/moe.h"
@@ -10,8 +11,7 @@ constexpr int kCombineThreads = 128;
 constexpr int kWideColumns = 8;  // 16 bytes of bf16
 
 bool TakesWideColumns(const TensorView& view) {
-  return view.empty() || (reinterpret_cast<uintptr_t>(view.data) % 16 == 0 &&
-                          view.row_stride % kWideColumns == 0 && view.dims[1] % kWideColumns == 0);
+  return view.empty() || AlignedTo16(view.data, {view.row_stride, view.dims[1]});
 }
 
 template <typename T, int kColumns>

@@ -24,4 +24,11 @@ DecodeWave NextDecodeWave(std::span<const int32_t> positions, int64_t begin, int
   return wave;
 }
 
+int ChoosePrefillColumns(int64_t key_width, int64_t value_width) {
+  if (value_width > kMaxPrefillColumns || key_width * 2 > kMaxSharedBytes) return 0;
+  const auto shared = PrefillSharedOf(static_cast<int>(key_width), static_cast<int>(value_width));
+  if (shared.num_bytes > kMaxSharedBytes) return 0;
+  return value_width <= kMaxPrefillColumns / 2 ? kMaxPrefillColumns / 2 : kMaxPrefillColumns;
+}
+
 }  // namespace switchyard::kernels::cuda

@@ -64,6 +64,38 @@ struct DecodeWave {
 // there are at most `max_partials`.
 DecodeWave NextDecodeWave(std::span<const int32_t> positions, int64_t begin, int64_t max_partials);
 
+// --- Prefill ---
+inline constexpr int kPrefillQueries = kAttentionWarps * kMmaRows;  // of a block, of one head
+inline constexpr int kPrefillStepTokens = 64;                       // keys of one turn of a block
+inline constexpr int kPrefillStages = 2;                            // turns on their way
+inline constexpr int kMaxPrefillColumns = 256;                      // value columns of a block
+
+// Places in a block's shared memory. Queries lie at 0; a stage holds keys, then values.
+struct PrefillShared {
+  int key_row_bytes;  // of queries too
+  int value_row_bytes;
+  int stages_begin;
+  int values_in_stage;
+  int stage_bytes;
+  int first_bad_begin;  // i32 [kMaxPrefillColumns]
+  int num_bytes;
+};
+constexpr PrefillShared PrefillSharedOf(int key_width, int value_width) {
+  PrefillShared shared{};
+  shared.key_row_bytes = TileRowBytes(key_width);
+  shared.value_row_bytes = TileRowBytes(value_width);
+  shared.stages_begin = kPrefillQueries * shared.key_row_bytes;
+  shared.values_in_stage = kPrefillStepTokens * shared.key_row_bytes;
+  shared.stage_bytes = shared.values_in_stage + kPrefillStepTokens * shared.value_row_bytes;
+  shared.first_bad_begin = shared.stages_begin + kPrefillStages * shared.stage_bytes;
+  shared.num_bytes = shared.first_bad_begin + kMaxPrefillColumns * 4;
+  return shared;
+}
+
+// Value columns that a block's registers hold: 128 or kMaxPrefillColumns; 0 where heads are too
+// wide.
+int ChoosePrefillColumns(int64_t key_width, int64_t value_width);
+
 }  // namespace switchyard::kernels::cuda
 
 #endif  // SWITCHYARD_KERNELS_CUDA_CHOOSE_ATTENTION_SPLIT_H_

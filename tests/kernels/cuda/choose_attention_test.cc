@@ -45,5 +45,14 @@ TEST(ChooseAttentionTest, WavesTakeRowsWhileTheirPartialsFit) {
   expect(0, 100, {.begin = 0, .end = 7, .num_splits = 17, .num_partials = 14, .num_merges = 4});
 }
 
+TEST(ChooseAttentionTest, PrefillTakesHeadsThatFit) {
+  EXPECT_EQ(ChoosePrefillColumns(192, 128), 128);
+  EXPECT_EQ(ChoosePrefillColumns(192, 129), 256);
+  EXPECT_EQ(ChoosePrefillColumns(320, 256), 256);
+  EXPECT_EQ(ChoosePrefillColumns(192, 257), 0);
+  EXPECT_EQ(ChoosePrefillColumns(640, 256), 0);
+  EXPECT_EQ(ChoosePrefillColumns(int64_t{1} << 40, 128), 0);
+}
+
 }  // namespace
 }  // namespace switchyard::kernels::cuda

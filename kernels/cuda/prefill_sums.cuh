@@ -1,0 +1,119 @@
+// A tile of naive attention as its kernel sees it, and the online softmax of a warp's queries,
+// which goes through memory from tile to tile.
+#ifndef SWITCHYARD_KERNELS_CUDA_PREFILL_SUMS_CUH_
+#define SWITCHYARD_KERNELS_CUDA_PREFILL_SUMS_CUH_
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+#include "kernels/cuda/shared_tile.cuh"
+
+namespace switchyard::kernels::cuda {
+
+// PrefillAttentionArgs. Strides are in elements, from row to row.
+struct PrefillTile {
+  const __nv_bfloat16* q;
+  const __nv_bfloat16* kv;
+  const __nv_bfloat16* k_pe;
+  float* state;
+  __nv_bfloat16* out;
+  int64_t q_stride, kv_stride, k_pe_stride, state_stride, out_stride;
+  int num_queries, first_position;
+  int num_keys, tile_begin;
+  int nope, rope, value;
+  bool fast;        // multiples of 16 bytes throughout q, kv and k_pe
+  bool even_state;  // pairs of floats are aligned
+  bool last;
+  float scale_log2;  // softmax scale, for powers of 2
+};
+
+// Of kMmaRows queries, of which each thread has two: laid out as results of products.
+template <int kColumns>
+struct PrefillSums {
+  static constexpr int kColumnTiles = kColumns / 8;
+
+  float max[2];
+  float total[2];                 // of the weights
+  float values[kColumnTiles][4];  // times their weights
+
+  __device__ static float* StateOf(const PrefillTile& tile, int query, int64_t head) {
+    return tile.state + query * tile.state_stride + head * (tile.value + 2);
+  }
+
+  __device__ void Load(const PrefillTile& tile, int first_query, int64_t head, int lane) {
+    const bool first = tile.tile_begin == 0;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int query = first_query + FragmentRow(lane, half);
+      const bool read = !first && query < tile.num_queries;
+      const float* const state = StateOf(tile, query, head);
+      max[half] = read ? state[tile.value] : -INFINITY;
+      total[half] = read ? state[tile.value + 1] : 0;
+#pragma unroll
+      for (int j = 0; j < kColumnTiles; ++j) {
+        const int column = FragmentColumn(lane, j, 0);
+        float2 two{0, 0};
+        if (read && tile.even_state && column < tile.value) {
+          two = *reinterpret_cast<const float2*>(state + column);
+        } else if (read) {
+          if (column < tile.value) two.x = state[column];
+          if (column + 1 < tile.value) two.y = state[column + 1];
+        }
+        values[j][2 * half] = two.x;
+        values[j][2 * half + 1] = two.y;
+      }
+    }
+  }
+
+  __device__ void Store(const PrefillTile& tile, int first_query, int64_t head, int lane) const {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int query = first_query + FragmentRow(lane, half);
+      if (query >= tile.num_queries) continue;
+      float* const state = StateOf(tile, query, head);
+      if (lane % 4 == 0) {
+        state[tile.value] = max[half];
+        state[tile.value + 1] = total[half];
+      }
+#pragma unroll
+      for (int j = 0; j < kColumnTiles; ++j) {
+        const int column = FragmentColumn(lane, j, 0);
+        const float2 two{values[j][2 * half], values[j][2 * half + 1]};
+        if (tile.even_state && column < tile.value) {
+          *reinterpret_cast<float2*>(state + column) = two;
+        } else {
+          if (column < tile.value) state[column] = two.x;
+          if (column + 1 < tile.value) state[column + 1] = two.y;
+        }
+      }
+    }
+  }
+
+  // The softmax is done: divides.
+  __device__ void StoreOut(const PrefillTile& tile, int first_query, int64_t head, int lane) const {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int query = first_query + FragmentRow(lane, half);
+      if (query >= tile.num_queries) continue;
+      __nv_bfloat16* const out = tile.out + query * tile.out_stride + head * tile.value;
+#pragma unroll
+      for (int j = 0; j < kColumnTiles; ++j) {
+        const int column = FragmentColumn(lane, j, 0);
+        const __nv_bfloat162 two = __floats2bfloat162_rn(values[j][2 * half] / total[half],
+                                                         values[j][2 * half + 1] / total[half]);
+        const bool aligned = reinterpret_cast<uintptr_t>(out + column) % sizeof(two) == 0;
+        if (aligned && column + 1 < tile.value) {
+          *reinterpret_cast<__nv_bfloat162*>(out + column) = two;
+        } else {
+          if (column < tile.value) out[column] = two.x;
+          if (column + 1 < tile.value) out[column + 1] = two.y;
+        }
+      }
+    }
+  }
+};
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_PREFILL_SUMS_CUH_
