@@ -50,7 +50,8 @@ TEST_P(CudaMlp, GateUpAgreesWithDoublePrecision) {
                            .want = want.value,
                            .magnitude = want.magnitude,
                            .columns = n,
-                           .num_terms = k}))
+                           .num_terms = k,
+                           .epsilon = Epsilon()}))
             << n << " x " << k << ", " << rows << " rows, " << shards << " shards";
       }
     }
@@ -70,7 +71,8 @@ TEST_P(CudaMlp, GateAndUpMayHaveScalesOfDifferentBlocks) {
                      .want = want.value,
                      .magnitude = want.magnitude,
                      .columns = 70,
-                     .num_terms = 160}));
+                     .num_terms = 160,
+                     .epsilon = Epsilon()}));
 }
 
 TEST_P(CudaMlp, AnExpertsRowsDependOnTheirTokensAlone) {
