@@ -68,11 +68,18 @@ LocalEngine::~LocalEngine() = default;
 
 const worker::Executor& LocalEngine::executor(int rank) const { return *ranks_[rank]->executor; }
 
-// The communicators of one rank, in the memory of its device.
-absl::Status LocalEngine::ConnectAlone(Rank& rank) {
-  worker::LocalRendezvous nobody;
-  SY_ASSIGN_OR_RETURN(rank.world, rank.backend->Connect(nobody, {.name = "world"}));
-  SY_ASSIGN_OR_RETURN(rank.tensor_group, rank.backend->Connect(nobody, {.name = "tensor-0"}));
+absl::Status LocalEngine::Connect(int index, worker::RendezvousStore& store) {
+  Rank& rank = *ranks_[index];
+  const int tensor_ranks = plan_.layout().tensor_parallel();
+  SY_ASSIGN_OR_RETURN(
+      rank.world,
+      rank.backend->Connect(
+          store, {.name = "world", .rank = index, .size = static_cast<int>(ranks_.size())}));
+  SY_ASSIGN_OR_RETURN(
+      rank.tensor_group,
+      rank.backend->Connect(store, {.name = fmt::format("tensor-{}", index / tensor_ranks),
+                                    .rank = index % tensor_ranks,
+                                    .size = tensor_ranks}));
   return absl::OkStatus();
 }
 
@@ -85,8 +92,10 @@ absl::Status LocalEngine::OnEveryRank(Run run) {
     threads.emplace_back([&, rank] {
       statuses[rank] = run(static_cast<int>(rank));
       if (!statuses[rank].ok()) {  // the others wait for this rank in a collective
-        ranks_[rank]->world->Abort();
-        ranks_[rank]->tensor_group->Abort();
+        for (worker::Collectives* const peers :
+             {ranks_[rank]->world.get(), ranks_[rank]->tensor_group.get()}) {
+          if (peers != nullptr) peers->Abort();
+        }
       }
     });
   }
@@ -115,11 +124,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                            .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks)}));
   SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, static_cast<bool>(options.logits_sink)));
   const int world = options.data_parallel * options.tensor_parallel;
-  if (world > 1 && options.backend == "cuda") {
-    return absl::InvalidArgumentError(
-        "with --backend cuda this process is one rank; several need processes: switchyard serve");
-  }
-  const std::string backend = world > 1 ? "cpu" : options.backend;
+  const std::string backend = world > 1 && options.backend == "auto" ? "cpu" : options.backend;
   const auto make_collectives =
       [&](const std::string& name,
           int size) -> absl::StatusOr<std::vector<std::unique_ptr<worker::Collectives>>> {
@@ -134,15 +139,18 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
       auto rank = std::make_unique<Rank>();
       SY_ASSIGN_OR_RETURN(rank->backend,
                           worker::MakeBackend({.backend = backend,
+                                               .device = static_cast<int>(engine->ranks_.size()),
                                                .num_threads = ThreadsPerRank(options, world),
                                                .isa = options.isa}));
       rank->world = std::move(worlds[engine->ranks_.size()]);
       rank->tensor_group = std::move(member);
-      if (rank->backend->ops().device().backend() != "cpu") {
-        SY_RETURN_IF_ERROR(ConnectAlone(*rank));
-      }
       engine->ranks_.push_back(std::move(rank));
     }
+  }
+
+  if (engine->ranks_[0]->backend->ops().device().backend() != "cpu") {
+    worker::LocalRendezvous store;
+    SY_RETURN_IF_ERROR(engine->OnEveryRank([&](int rank) { return engine->Connect(rank, store); }));
   }
 
   std::optional<ProgressBar> bar;

@@ -15,6 +15,7 @@
 #include "proto/cluster.pb.h"
 #include "proto/step.pb.h"
 #include "worker/exec/executor.h"
+#include "worker/parallel/rendezvous.h"
 
 namespace switchyard::cli {
 
@@ -28,7 +29,7 @@ struct LocalEngineOptions {
   int64_t num_kv_blocks = 0;     // of one group
   int num_threads = 0;           // of all ranks together; 0: one per core
   std::string isa = "auto";
-  // See worker::BackendOptions. A GPU has one rank: more need processes, so auto means cpu then.
+  // See worker::BackendOptions. With cuda, rank i takes GPU i; for several ranks auto means cpu.
   std::string backend = "auto";
   bool load_progress = false;                 // draw a bar on a terminal
   const std::atomic<bool>* cancel = nullptr;  // ends loading; may be null
@@ -59,7 +60,8 @@ class LocalEngine {
  private:
   struct Rank;
   LocalEngine() = default;
-  static absl::Status ConnectAlone(Rank& rank);
+  // The communicators of rank `rank`, in the memory of its device.
+  absl::Status Connect(int rank, worker::RendezvousStore& store);
   // Calls run(rank) for every rank at once, each on its thread, and gives the first failure.
   template <typename Run>
   absl::Status OnEveryRank(Run run);

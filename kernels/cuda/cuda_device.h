@@ -10,6 +10,9 @@
 
 namespace switchyard::kernels::cuda {
 
+// Makes a device that of the calling thread, as launches and allocations want it.
+void UseDevice(int ordinal);
+
 // Thread: allocation from any thread; the rest from the thread that runs ops.
 class CudaDevice final : public Device {
  public:
@@ -26,8 +29,11 @@ class CudaDevice final : public Device {
   void Zero(void* to, int64_t num_bytes) override;
   void Synchronize() override;
 
-  // Every op runs here, in the order of the calls.
-  cudaStream_t stream() const { return stream_; }
+  // Every op runs here, in the order of the calls. Makes this device the calling thread's.
+  cudaStream_t stream() const {
+    UseDevice(ordinal_);
+    return stream_;
+  }
   int num_sms() const { return num_sms_; }
 
  private:

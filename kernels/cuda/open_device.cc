@@ -23,9 +23,9 @@ absl::StatusOr<std::unique_ptr<CudaDevice>> OpenDevice(int ordinal) {
   }
   int major = 0, num_sms = 0;
   cudaStream_t stream = nullptr;
+  UseDevice(ordinal);
   for (const cudaError_t error :
-       {cudaSetDevice(ordinal),
-        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal),
+       {cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal),
         cudaDeviceGetAttribute(&num_sms, cudaDevAttrMultiProcessorCount, ordinal)}) {
     if (error != cudaSuccess) return NoDevice(error);
   }

@@ -6,8 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -16,50 +14,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/units.h"
-#include "worker/weights/posix_file.h"
-#include "worker/weights/safetensors.h"
+#include "tests/cli/recorded_logits.h"
 
 namespace switchyard::cli {
 namespace {
-
-constexpr char kModel[] = SWITCHYARD_SOURCE_DIR "/models/tiny-r1";
-constexpr char kPrompts[] = SWITCHYARD_SOURCE_DIR "/models/tiny-r1/goldens/prompts.jsonl";
-
-using Bytes = std::vector<std::byte>;
-
-// Every tensor of a file, by name.
-std::map<std::string, Bytes> ReadTensors(const std::string& path) {
-  const auto file = worker::PosixFile::OpenForRead(path);
-  EXPECT_TRUE(file.ok()) << file.status();
-  const auto header = worker::ReadSafetensorsHeader(*file);
-  EXPECT_TRUE(header.ok()) << header.status();
-  std::map<std::string, Bytes> tensors;
-  for (const worker::TensorInfo& tensor : header->tensors) {
-    Bytes bytes(tensor.num_bytes);
-    EXPECT_TRUE(file->ReadAt(tensor.offset, std::span(bytes)).ok()) << tensor.name;
-    tensors.emplace(tensor.name, std::move(bytes));
-  }
-  return tensors;
-}
-
-template <typename T>
-std::vector<T> Values(const Bytes& bytes) {
-  std::vector<T> values(bytes.size() / sizeof(T));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
-}
-
-std::vector<Json> ReadPrompts() {
-  const std::string text = *ReadFile(kPrompts, 16 * kMiB);
-  std::vector<Json> prompts;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    if (end > begin)
-      prompts.push_back(*ParseJson(std::string_view(text).substr(begin, end - begin)));
-    begin = end + 1;
-  }
-  return prompts;
-}
 
 // Apart from other runs of this test.
 std::string OwnPath(std::string_view name) {
@@ -71,7 +29,7 @@ class LogitsCommand : public testing::Test {
   LogitsCommand() : out_(OwnPath("test.safetensors")) {}
   ~LogitsCommand() override { std::filesystem::remove(out_); }
 
-  std::map<std::string, Bytes> Run(LogitsOptions options) {
+  Tensors Run(LogitsOptions options) {
     options.model_path = kModel;
     if (options.prompts_path.empty()) options.prompts_path = kPrompts;
     options.out_path = out_;
@@ -82,40 +40,6 @@ class LogitsCommand : public testing::Test {
 
   const std::string out_;
 };
-
-// The largest difference of each prompt's last logits from the recorded ones, in order of size.
-std::vector<double> LastErrors(const std::map<std::string, Bytes>& got,
-                               const std::string& reference, const std::vector<Json>& prompts) {
-  static const std::map<std::string, Bytes> goldens =
-      ReadTensors(std::string(kModel) + "/goldens/logits.safetensors");
-  const std::vector<float> last = Values<float>(goldens.at(reference + "/last"));
-  const size_t vocab = last.size() / prompts.size();
-  std::vector<double> errors;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    const std::vector<float> logits =
-        Values<float>(got.at("logits." + prompts[i]["id"].get<std::string>()));
-    double largest = 0;
-    for (size_t token = 0; token < vocab; ++token) {
-      largest = std::max<double>(
-          largest, std::abs(logits[logits.size() - vocab + token] - last[i * vocab + token]));
-    }
-    errors.push_back(largest);
-  }
-  std::sort(errors.begin(), errors.end());
-  return errors;
-}
-
-int WrongAnswers(const std::map<std::string, Bytes>& got, const std::vector<Json>& prompts) {
-  int wrong = 0;
-  for (const Json& prompt : prompts) {
-    std::vector<int32_t> tokens =
-        Values<int32_t>(got.at("tokens." + prompt["id"].get<std::string>()));
-    const auto expected = prompt["greedy_tokens"].get<std::vector<int32_t>>();
-    tokens.resize(expected.size());
-    wrong += tokens != expected;
-  }
-  return wrong;
-}
 
 // Tolerances: models/tiny-r1/goldens/README.md.
 TEST_F(LogitsCommand, Fp32GivesTheRecordedLogitsAndTokens) {

@@ -27,7 +27,6 @@ using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds kPollInterval(20);
-constexpr seconds kStartDeadline(30);
 constexpr char kMarkName[] = "SWITCHYARD_TEST_CLUSTER";
 
 std::string ReadAll(const std::string& path) {
@@ -46,18 +45,15 @@ std::string After(const std::string& text, std::string_view prefix, const char* 
 }
 
 std::vector<std::string> CommandLine(const ClusterOptions& options) {
-  std::vector<std::string> argv = {SWITCHYARD_BIN_DIR "/switchyard",
-                                   "serve",
-                                   "--model",
-                                   options.model_path,
-                                   "--port",
-                                   fmt::format("{}", options.port),
-                                   "--grpc-port",
-                                   "0",
-                                   "--dp",
-                                   fmt::format("{}", options.data_parallel),
-                                   "--tp",
-                                   fmt::format("{}", options.tensor_parallel)};
+  std::vector<std::string> argv = options.launcher;
+  for (const std::string& word :
+       {std::string(SWITCHYARD_BIN_DIR "/switchyard"), std::string("serve"), std::string("--model"),
+        options.model_path, std::string("--port"), fmt::format("{}", options.port),
+        std::string("--grpc-port"), std::string("0"), std::string("--dp"),
+        fmt::format("{}", options.data_parallel), std::string("--tp"),
+        fmt::format("{}", options.tensor_parallel)}) {
+    argv.push_back(word);
+  }
   argv.insert(argv.end(), options.more_flags.begin(), options.more_flags.end());
   return argv;
 }
@@ -87,7 +83,7 @@ bool WaitUntil(milliseconds timeout, const std::function<bool()>& done) {
   return true;
 }
 
-Cluster::Cluster(const ClusterOptions& options) {
+Cluster::Cluster(const ClusterOptions& options) : start_deadline_(options.start_deadline) {
   std::string folder = std::filesystem::temp_directory_path() / "switchyard-cluster-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) std::abort();
   folder_ = folder;
@@ -122,7 +118,7 @@ Cluster::~Cluster() {
 
 bool Cluster::WaitUntilServing() {
   const auto address = [&] { return After(Log(), "gRPC on ", "0123456789.:"); };
-  const bool over = WaitUntil(kStartDeadline, [&] {
+  const bool over = WaitUntil(start_deadline_, [&] {
     return Log().find(" is served on http://") != std::string::npos ||
            WaitForExit(milliseconds(0)).has_value();
   });

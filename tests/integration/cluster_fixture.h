@@ -29,6 +29,8 @@ struct ClusterOptions {
   int tensor_parallel = 1;
   int port = 0;  // of HTTP; 0: any
   std::vector<std::string> more_flags;
+  std::vector<std::string> launcher;  // a command that starts `serve`, given as its arguments
+  std::chrono::milliseconds start_deadline = std::chrono::seconds(30);
 };
 
 // One `switchyard serve`. Kills what it started when it goes. One thread.
@@ -39,7 +41,7 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
-  // Until it says that it serves; false when it ends first, or after 30 s.
+  // Until it says that it serves; false when it ends first, or at its start deadline.
   bool WaitUntilServing();
   int http_port() const { return http_port_; }
   const std::string& grpc_address() const { return grpc_address_; }
@@ -63,6 +65,7 @@ class Cluster {
   std::optional<v1::StatusResponse> Status() const;
 
  private:
+  const std::chrono::milliseconds start_deadline_;
   std::string mark_;      // NAME=value in the environment of every process
   std::string log_path_;  // in a folder that goes with this object
   std::string folder_;

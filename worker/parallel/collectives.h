@@ -103,15 +103,16 @@ class Collectives {
   Collectives(int rank, int size);
 
   enum class Reduction { kSum, kMax };
+  // Reduces size() parts, `stride` floats apart, by a balanced binary tree. Works in the backend's
+  // memory; here, on the host. The parts may be overwritten; `out` may be one of them.
+  virtual void ReduceTree(Reduction reduction, float* parts, int64_t stride, float* out, int64_t n);
 
  private:
   // Moves transfers[p] between this rank and rank p, for every p but this rank (whose entry is
   // empty). `name` is that of the operation.
   virtual absl::Status DoExchange(std::string_view name, std::span<const Transfer> transfers) = 0;
-  // What a rank does by itself in the backend's memory; here, on the host. Parts are `stride`
-  // floats apart and may be overwritten; `out` may be one of them.
+  // Within the backend's memory; here, on the host.
   virtual void CopyOwn(void* to, const void* from, int64_t num_bytes);
-  virtual void ReduceTree(Reduction reduction, float* parts, int64_t stride, float* out, int64_t n);
   virtual absl::Status DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out);
 
   absl::Status Exchange(std::string_view name);

@@ -1,0 +1,57 @@
+// Binds the interface to the kernels, one function each.
+#include "kernels/cuda/cuda_ops.h"
+
+#include "kernels/cuda/attention.h"
+#include "kernels/cuda/linear.h"
+#include "kernels/cuda/moe.h"
+#include "kernels/cuda/rows.h"
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+class CudaOps final : public Ops {
+ public:
+  explicit CudaOps(CudaDevice& device) : cuda_(device) {}
+
+  DType activation_dtype() const override { return DType::kBf16; }
+  Device& device() override { return cuda_.device; }
+
+ private:
+  std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) override {
+    return cuda::Pack(cuda_, source);
+  }
+  std::unique_ptr<PackedLinear> DoPackGateUp(const LinearSource& gate,
+                                             const LinearSource& up) override {
+    return cuda::PackGateUp(cuda_, gate, up);
+  }
+  void DoLinear(const LinearArgs& args) override { cuda::Linear(cuda_, args); }
+  void DoGroupAmax(const GroupAmaxArgs& args) override { cuda::GroupAmax(cuda_, args); }
+  void DoBatchedLinear(const BatchedLinearArgs& args) override { cuda::BatchedLinear(cuda_, args); }
+  void DoGateUp(const GateUpArgs& args) override { cuda::GateUp(cuda_, args); }
+  void DoGroupedMlp(const GroupedMlpArgs& args) override { cuda::GroupedMlp(cuda_, args); }
+  void DoEmbedding(const EmbeddingArgs& args) override { cuda::Embedding(cuda_, args); }
+  void DoRmsNorm(const RmsNormArgs& args) override { cuda::RmsNorm(cuda_, args); }
+  void DoAdd(const AddArgs& args) override { cuda::Add(cuda_, args); }
+  void DoRope(const RopeArgs& args) override { cuda::Rope(cuda_, args); }
+  void DoGatherRows(const GatherRowsArgs& args) override { cuda::GatherRows(cuda_, args); }
+  void DoCast(const CastArgs& args) override { cuda::Cast(cuda_, args); }
+  void DoTreeSum(const TreeSumArgs& args) override { cuda::TreeSum(cuda_, args); }
+  void DoLatentWrite(const LatentWriteArgs& args) override { cuda::LatentWrite(cuda_, args); }
+  void DoLatentGather(const LatentGatherArgs& args) override { cuda::LatentGather(cuda_, args); }
+  void DoPrefillAttention(const PrefillAttentionArgs& args) override {
+    cuda::PrefillAttention(cuda_, args);
+  }
+  void DoDecodeAttention(const DecodeAttentionArgs& args) override {
+    cuda::DecodeAttention(cuda_, args);
+  }
+  void DoGate(const GateArgs& args) override { cuda::Gate(cuda_, args); }
+  void DoCombineRows(const CombineRowsArgs& args) override { cuda::CombineRows(cuda_, args); }
+
+  CudaContext cuda_;
+};
+
+}  // namespace
+
+std::unique_ptr<Ops> MakeCudaOps(CudaDevice& device) { return std::make_unique<CudaOps>(device); }
+
+}  // namespace switchyard::kernels::cuda

@@ -1,0 +1,119 @@
+// The bundled model on CUDA workers over NCCL: the same binaries as on GPUs, run on the emulator.
+#include <grpcpp/create_channel.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "proto/inference.grpc.pb.h"
+#include "tests/integration/cluster_fixture.h"
+#include "tests/integration/golden_prompts.h"
+#include "tests/integration/stream_set.h"
+#include "tests/testing/http_client.h"
+
+namespace switchyard::testing {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr size_t kNumGoldens = 8;
+
+// The shortest recorded prompts with answers of some length: the emulator computes some thousand
+// times slower than a GPU.
+std::vector<GoldenPrompt> ShortPrompts() {
+  std::vector<GoldenPrompt> prompts = ReadGoldenPrompts();
+  std::erase_if(prompts,
+                [](const GoldenPrompt& prompt) { return prompt.greedy_tokens.size() < 4; });
+  std::stable_sort(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) {
+    return a.prompt_tokens.size() + 4 * a.greedy_tokens.size() <
+           b.prompt_tokens.size() + 4 * b.greedy_tokens.size();
+  });
+  prompts.resize(kNumGoldens);
+  return prompts;
+}
+
+std::vector<int32_t> Generate(v1::Inference::Stub& stub, const GoldenPrompt& prompt) {
+  v1::GenerateRequest request;
+  request.mutable_tokens()->mutable_tokens()->Assign(prompt.prompt_tokens.begin(),
+                                                     prompt.prompt_tokens.end());
+  request.set_temperature(0);
+  request.set_max_tokens(64);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + seconds(240));
+  const auto reader = stub.Generate(&context, request);
+  std::vector<int32_t> tokens;
+  for (v1::GenerateResponse response; reader->Read(&response);) {
+    tokens.insert(tokens.end(), response.tokens().begin(), response.tokens().end());
+  }
+  const grpc::Status status = reader->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return tokens;
+}
+
+ClusterOptions OnCuda(int data_parallel, int tensor_parallel, const std::string& compute) {
+  return {
+      .data_parallel = data_parallel,
+      .tensor_parallel = tensor_parallel,
+      .more_flags = {"--backend", "cuda", "--compute", compute, "--max-batched-tokens", "64",
+                     "--max-running", "8", "--kv-blocks", "128", "--step-seconds", "120"},
+      .launcher = {SWITCHYARD_EMULATE, "--devices", std::to_string(data_parallel * tensor_parallel),
+                   "--memory", "1G", "--threads", "1", "--no-memcheck"},
+      .start_deadline = seconds(120)};
+}
+
+struct CudaCase {
+  int data_parallel;
+  int tensor_parallel;
+  const char* compute;
+};
+
+class CudaServeTest : public ClusterTest, public ::testing::WithParamInterface<CudaCase> {};
+
+TEST_P(CudaServeTest, GreedyTokensAreTheRecordedOnes) {
+  const CudaCase& param = GetParam();
+  const Cluster& cluster =
+      StartServing(OnCuda(param.data_parallel, param.tensor_parallel, param.compute));
+  ASSERT_FALSE(HasFailure());
+  const auto stub = v1::Inference::NewStub(
+      grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
+  const std::vector<GoldenPrompt> prompts = ShortPrompts();
+  std::vector<std::vector<int32_t>> tokens(prompts.size());
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    clients.emplace_back([&, i] { tokens[i] = Generate(*stub, prompts[i]); });
+  }
+  for (std::thread& client : clients) client.join();
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(tokens[i], prompts[i].greedy_tokens) << prompts[i].id;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, CudaServeTest,
+                         ::testing::Values(CudaCase{2, 2, "w8a8"}, CudaCase{2, 2, "bf16"},
+                                           CudaCase{1, 4, "w8a8"}, CudaCase{1, 4, "bf16"}),
+                         [](const auto& info) {
+                           return "Dp" + std::to_string(info.param.data_parallel) + "Tp" +
+                                  std::to_string(info.param.tensor_parallel) + info.param.compute;
+                         });
+
+using CudaFailureTest = ClusterTest;
+
+TEST_F(CudaFailureTest, ALostWorkerEndsTheClusterAndLeavesNothing) {
+  Cluster& cluster = StartServing(OnCuda(1, 2, "bf16"));
+  ASSERT_FALSE(HasFailure());
+  const GoldenPrompt prompt = ShortPrompts()[0];
+  StreamSet streams(cluster.http_port());
+  streams.Open(PostAndClose(
+      "/v1/completions",
+      CompletionBody(prompt, {{"stream", true}, {"ignore_eos", true}, {"max_tokens", 400}})));
+  ASSERT_TRUE(streams.ReadUntilAllFlow(seconds(60)));
+  kill(cluster.WorkerPid(1), SIGKILL);
+  ASSERT_TRUE(streams.ReadUntilAllEnd(seconds(30))) << cluster.Log();
+  EXPECT_TRUE(streams.streams()[0].HasError());
+  EXPECT_TRUE(cluster.WaitForExit(seconds(60)).has_value()) << cluster.Log();
+  EXPECT_TRUE(cluster.WaitUntilNothingIsLeft()) << cluster.Log();
+}
+
+}  // namespace
+}  // namespace switchyard::testing

@@ -1,0 +1,183 @@
+#include "worker/cuda/nccl_collectives.h"
+
+#include <nccl.h>
+
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "kernels/cuda/cuda_check.h"
+
+namespace switchyard::worker::cuda {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using kernels::DType;
+using kernels::TensorView;
+
+constexpr std::chrono::microseconds kPollInterval(50);
+
+absl::Status NcclError(std::string_view what, ncclResult_t result) {
+  return absl::UnavailableError(fmt::format("NCCL, {}: {}", what, ncclGetErrorString(result)));
+}
+
+class NcclCollectives final : public Collectives {
+ public:
+  NcclCollectives(kernels::Ops& ops, cudaStream_t stream, const CommunicatorOptions& options)
+      : Collectives(options.rank, options.size),
+        ops_(ops),
+        stream_(stream),
+        timeout_(options.timeout),
+        counts_(ops.device().Allocate(2 * options.size * SizeOf(DType::kI32))) {}
+
+  ~NcclCollectives() override {
+    const std::lock_guard lock(mutex_);
+    if (comm_ == nullptr) return;
+    if (aborted_) return;  // gone already
+    ncclCommAbort(comm_);  // all calls have returned: nothing is under way that anybody waits for
+  }
+
+  absl::Status Connect(const ncclUniqueId& id, Clock::time_point deadline) {
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;  // so that every wait has an end
+    ncclComm_t comm = nullptr;
+    const ncclResult_t result = ncclCommInitRankConfig(&comm, size(), id, rank(), &config);
+    {
+      const std::lock_guard lock(mutex_);
+      comm_ = comm;
+    }
+    if (result != ncclSuccess && result != ncclInProgress) return NcclError("connect", result);
+    return Await("connect", deadline);
+  }
+
+  void Abort() override {
+    const std::lock_guard lock(mutex_);
+    if (aborted_) return;
+    aborted_ = true;
+    if (comm_ != nullptr) ncclCommAbort(comm_);
+  }
+
+ private:
+  absl::Status DoExchange(std::string_view name, std::span<const Transfer> transfers) override {
+    SY_RETURN_IF_ERROR(Enqueue(name, transfers));
+    return size() == 1 ? absl::OkStatus() : Await(name, Clock::now() + timeout_);
+  }
+
+  absl::Status Enqueue(std::string_view name, std::span<const Transfer> transfers) {
+    const std::lock_guard lock(mutex_);
+    if (aborted_) return absl::CancelledError("the communicator was aborted");
+    if (size() == 1) return absl::OkStatus();
+    ncclResult_t result = ncclGroupStart();
+    for (int peer = 0; peer < size(); ++peer) {
+      const Transfer& transfer = transfers[peer];
+      if (transfer.send_bytes > 0) {
+        Keep(ncclSend(transfer.send, transfer.send_bytes, ncclChar, peer, comm_, stream_), &result);
+      }
+      if (transfer.recv_bytes > 0) {
+        Keep(ncclRecv(transfer.recv, transfer.recv_bytes, ncclChar, peer, comm_, stream_), &result);
+      }
+    }
+    Keep(ncclGroupEnd(), &result);
+    if (result != ncclSuccess && result != ncclInProgress) return NcclError(name, result);
+    return absl::OkStatus();
+  }
+
+  // The first failure stays.
+  static void Keep(ncclResult_t next, ncclResult_t* result) {
+    if (*result == ncclSuccess || *result == ncclInProgress) *result = next;
+  }
+
+  // Until NCCL has taken what was asked of it (which is not the end of the transfers).
+  absl::Status Await(std::string_view name, Clock::time_point deadline) {
+    while (true) {
+      ncclResult_t state = ncclSuccess;
+      {
+        const std::lock_guard lock(mutex_);
+        if (aborted_) return absl::CancelledError("the communicator was aborted");
+        if (const ncclResult_t result = ncclCommGetAsyncError(comm_, &state);
+            result != ncclSuccess) {
+          return NcclError(name, result);
+        }
+      }
+      if (state == ncclSuccess) return absl::OkStatus();
+      if (state != ncclInProgress) return NcclError(name, state);
+      if (Clock::now() >= deadline) {
+        Abort();
+        return absl::DeadlineExceededError(fmt::format("NCCL, {}: a rank did not come", name));
+      }
+      std::this_thread::sleep_for(kPollInterval);
+    }
+  }
+
+  void CopyOwn(void* to, const void* from, int64_t num_bytes) override {
+    SY_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(num_bytes),
+                                  cudaMemcpyDeviceToDevice, stream_));
+  }
+
+  void ReduceTree(Reduction reduction, float* parts, int64_t stride, float* out,
+                  int64_t n) override {
+    if (n == 0) return;
+    if (reduction == Reduction::kSum) {
+      TensorView view(parts, DType::kF32, {size(), n});
+      view.row_stride = stride;
+      return ops_.TreeSum({.parts = view, .y = TensorView(out, DType::kF32, {n})});
+    }
+    // Few numbers, and only where slices cut a quantisation group.
+    std::vector<float> host(static_cast<size_t>(size() * stride));
+    ops_.device().CopyToHost(host.data(), parts, std::ssize(host) * SizeOf(DType::kF32));
+    Collectives::ReduceTree(reduction, host.data(), stride, host.data(), n);
+    ops_.device().CopyToDevice(out, host.data(), n * SizeOf(DType::kF32));
+  }
+
+  absl::Status DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) override {
+    const int64_t num_bytes = size() * SizeOf(DType::kI32);
+    auto* const sent = static_cast<std::byte*>(counts_.data());
+    ops_.device().CopyToDevice(sent, in.data(), num_bytes);
+    SY_RETURN_IF_ERROR(AllToAll(sent, sent + num_bytes, SizeOf(DType::kI32)));
+    ops_.device().CopyToHost(out.data(), sent + num_bytes, num_bytes);
+    const std::lock_guard lock(mutex_);
+    if (aborted_) return absl::CancelledError("the communicator was aborted");
+    return absl::OkStatus();
+  }
+
+  kernels::Ops& ops_;
+  const cudaStream_t stream_;
+  const std::chrono::milliseconds timeout_;
+  const kernels::Buffer counts_;  // i32 [2, size]: sent, received
+  std::mutex mutex_;              // of all below, and of calls into the communicator
+  ncclComm_t comm_ = nullptr;     // null for one rank
+  bool aborted_ = false;
+};
+
+absl::StatusOr<ncclUniqueId> ShareId(RendezvousStore& store, const CommunicatorOptions& options,
+                                     Clock::time_point deadline) {
+  const std::string key = options.name + "/nccl-id";
+  ncclUniqueId id;
+  if (options.rank == 0) {
+    if (const ncclResult_t result = ncclGetUniqueId(&id); result != ncclSuccess) {
+      return NcclError("unique id", result);
+    }
+    SY_RETURN_IF_ERROR(store.Put(key, std::string_view(id.internal, sizeof(id.internal))));
+    return id;
+  }
+  SY_ASSIGN_OR_RETURN(const std::string bytes, store.Wait(key, deadline));
+  if (bytes.size() != sizeof(id.internal)) return absl::InternalError("NCCL: an id of wrong size");
+  bytes.copy(id.internal, sizeof(id.internal));
+  return id;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Collectives>> ConnectNccl(kernels::Ops& ops, cudaStream_t stream,
+                                                         RendezvousStore& store,
+                                                         const CommunicatorOptions& options) {
+  auto collectives = std::make_unique<NcclCollectives>(ops, stream, options);
+  if (options.size > 1) {
+    const Clock::time_point deadline = Clock::now() + options.connect_timeout;
+    SY_ASSIGN_OR_RETURN(const ncclUniqueId id, ShareId(store, options, deadline));
+    SY_RETURN_IF_ERROR(collectives->Connect(id, deadline));
+  }
+  return collectives;
+}
+
+}  // namespace switchyard::worker::cuda
