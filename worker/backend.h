@@ -40,7 +40,7 @@ struct BackendOptions {
   std::string host;
 };
 
-// INVALID_ARGUMENT for an unknown name or what the backend refuses; UNAVAILABLE, in one line, for
+// INVALID_ARGUMENT for an unknown name or what the backend refuses; NOT_FOUND, in one line, for
 // cuda without a device or without the CUDA libraries. Logs which one it is, and for auto why.
 absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const BackendOptions& options);
 

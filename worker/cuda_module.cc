@@ -24,16 +24,16 @@ std::filesystem::path ModulePath() {
 absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device) {
   const std::filesystem::path path = ModulePath();
   if (path.empty()) {
-    return absl::UnavailableError("no CUDA backend: this build has none (nvcc was not found)");
+    return absl::NotFoundError("no CUDA backend: this build has none (nvcc was not found)");
   }
   // Never unloaded: objects from it may live until the end.
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    return absl::UnavailableError(fmt::format("no CUDA backend: {}", dlerror()));
+    return absl::NotFoundError(fmt::format("no CUDA backend: {}", dlerror()));
   }
   const auto entry = reinterpret_cast<CudaModuleEntry>(dlsym(library, kCudaModuleEntry));
   if (entry == nullptr) {
-    return absl::UnavailableError(fmt::format("no CUDA backend: {}", dlerror()));
+    return absl::NotFoundError(fmt::format("no CUDA backend: {}", dlerror()));
   }
   return entry(device);
 }

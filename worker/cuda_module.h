@@ -9,7 +9,7 @@
 
 namespace switchyard::worker {
 
-// The GPU `device` of those that are visible. UNAVAILABLE, in one line, where there is none, where
+// The GPU `device` of those that are visible. NOT_FOUND, in one line, where there is none, where
 // a library is missing, or where this build left the backend out.
 absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device);
 

@@ -6,7 +6,7 @@ namespace {
 constexpr int kHopper = 9;
 
 absl::Status NoDevice(cudaError_t error) {
-  return absl::UnavailableError(
+  return absl::NotFoundError(
       fmt::format("no CUDA device: {}; use the cpu backend", cudaGetErrorString(error)));
 }
 
@@ -18,7 +18,7 @@ absl::StatusOr<std::unique_ptr<CudaDevice>> OpenDevice(int ordinal) {
     return NoDevice(error);
   }
   if (ordinal < 0 || ordinal >= num_devices) {
-    return absl::UnavailableError(
+    return absl::NotFoundError(
         fmt::format("CUDA device {}: this machine has {}, counted from 0", ordinal, num_devices));
   }
   int major = 0, num_sms = 0;
@@ -30,7 +30,7 @@ absl::StatusOr<std::unique_ptr<CudaDevice>> OpenDevice(int ordinal) {
     if (error != cudaSuccess) return NoDevice(error);
   }
   if (major != kHopper) {
-    return absl::UnavailableError(
+    return absl::UnimplementedError(
         fmt::format("CUDA device {} has compute capability {}.x; the kernels are for Hopper, 9.0",
                     ordinal, major));
   }

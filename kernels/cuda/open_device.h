@@ -9,7 +9,7 @@
 
 namespace switchyard::kernels::cuda {
 
-// UNAVAILABLE where there is no such device, or one that is no Hopper; the message says which.
+// NOT_FOUND where there is no such device, UNIMPLEMENTED for one that is no Hopper.
 absl::StatusOr<std::unique_ptr<CudaDevice>> OpenDevice(int ordinal);
 
 }  // namespace switchyard::kernels::cuda

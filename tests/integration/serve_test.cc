@@ -154,6 +154,12 @@ TEST_F(ServeTest, MissingModelIsRefused) {
   ExpectRefused({.model_path = "models/no-such-model"}, 3, "models/no-such-model");
 }
 
+TEST_F(ServeTest, WithoutAGpuCudaIsRefusedInOneLine) {
+  ExpectRefused(
+      {.more_flags = {"--backend", "cuda"}, .launcher = {"/usr/bin/env", "CUDA_VISIBLE_DEVICES="}},
+      3, "switchyard-worker: no CUDA ");
+}
+
 TEST_F(ServeTest, WithLogsInFilesTheReasonIsToldAllTheSame) {
   std::string folder = std::filesystem::temp_directory_path() / "switchyard-logs-XXXXXX";
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
