@@ -30,8 +30,8 @@ class DecodeBlock {
         first_column_(static_cast<int>(blockIdx.z) * kDecodeColumns),
         memory_(memory),
         shared_(DecodeSharedOf(kHeadTiles, step.cache.width)),
-        queries_{ptx::SharedAddress(memory), shared_.row_bytes},
-        weights_{ptx::SharedAddress(memory + shared_.weights_begin), kDecodeStepTokens * 2},
+        queries_{ptx::SharedAddress(memory), kHeads},
+        weights_{ptx::SharedAddress(memory + shared_.weights_begin), kHeads},
         stats_(reinterpret_cast<float*>(memory + shared_.stats_begin)) {}
 
   __device__ void Run() {
@@ -77,7 +77,7 @@ class DecodeBlock {
     return shared_.keys_begin + turn % kDecodeStages * kDecodeStepTokens * shared_.row_bytes;
   }
   __device__ SharedTile Keys(int turn) const {
-    return {ptx::SharedAddress(memory_ + StageBegin(turn)), shared_.row_bytes};
+    return {ptx::SharedAddress(memory_ + StageBegin(turn)), kDecodeStepTokens};
   }
 
   __device__ void FillQueries() {
@@ -170,9 +170,9 @@ class DecodeBlock {
           const float p0 = exp2f(scores[tile][j][2 * half] - max);
           const float p1 = exp2f(scores[tile][j][2 * half + 1] - max);
           sum += p0 + p1;
-          *reinterpret_cast<__nv_bfloat162*>(
-              ElementAt(memory_ + shared_.weights_begin, weights_.row_bytes, row,
-                        Column(part_ * kPartKeys, j, 0))) = __floats2bfloat162_rn(p0, p1);
+          *reinterpret_cast<__nv_bfloat162*>(ElementAt(memory_ + shared_.weights_begin, weights_,
+                                                       row, Column(part_ * kPartKeys, j, 0))) =
+              __floats2bfloat162_rn(p0, p1);
         }
         sum = QuadSum(sum);
         if (lane_ % 4 == 0) {
@@ -249,12 +249,12 @@ class DecodeBlock {
 #pragma unroll
         for (int group = 0; group < kColumnGroups; ++group) {
 #pragma unroll
-          for (int j = 0; j < 4; ++j) {
-            const int column = Column(GroupColumn(group), j / 2, j % 2);
-            const float sum = sums[tile][group][j / 2][2 * half + j % 2];
-            if (column >= step_.latent_dim) continue;
-            if (whole) out[column] = FromF32<__nv_bfloat16>(sum / total);
-            if (!whole) partial[column] = sum;
+          for (int j = 0; j < 2; ++j) {
+            const int column = Column(GroupColumn(group), j, 0);
+            const float a = sums[tile][group][j][2 * half], b = sums[tile][group][j][2 * half + 1];
+            const int left = step_.latent_dim - column;
+            if (whole) StorePair(out + column, a / total, b / total, left);
+            if (!whole) StorePair(partial + column, a, b, left);
           }
         }
       }

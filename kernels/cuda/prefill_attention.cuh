@@ -24,7 +24,7 @@ class PrefillBlock {
       : tile_(tile),
         memory_(memory),
         shared_(PrefillSharedOf(tile.nope + tile.rope, tile.value)),
-        queries_{ptx::SharedAddress(memory), shared_.key_row_bytes} {}
+        queries_{ptx::SharedAddress(memory), kPrefillQueries} {}
 
   __device__ void Run() {
     const int queries_left = tile_.num_queries - first_query_;
@@ -82,8 +82,8 @@ class PrefillBlock {
                 exists, tile_.fast, lane_);
       }
     }
-    const SharedTile keys{ptx::SharedAddress(KeysOf(turn)), shared_.key_row_bytes};
-    const SharedTile values{ptx::SharedAddress(ValuesOf(turn)), shared_.value_row_bytes};
+    const SharedTile keys{ptx::SharedAddress(KeysOf(turn)), kPrefillStepTokens};
+    const SharedTile values{ptx::SharedAddress(ValuesOf(turn)), kPrefillStepTokens};
     for (int row = warp_; row < kPrefillStepTokens; row += kAttentionWarps) {
       const int key = turn * kPrefillStepTokens + row;
       const bool exists = key < tile_.num_keys;
@@ -106,7 +106,7 @@ class PrefillBlock {
 
   // Scaled. Rounded here, so that masked and other turns give one result.
   __device__ void Scores(int turn, float (&scores)[kKeyTiles][4]) {
-    const SharedTile keys{ptx::SharedAddress(KeysOf(turn)), shared_.key_row_bytes};
+    const SharedTile keys{ptx::SharedAddress(KeysOf(turn)), kPrefillStepTokens};
     const int k_steps = (tile_.nope + tile_.rope + 15) / 16;
 #pragma unroll 2
     for (int k = 0; k < k_steps; ++k) {
@@ -181,8 +181,9 @@ class PrefillBlock {
   // says where they begin. False where there are none. All threads call.
   __device__ bool HideBadValues(int turn) {
     const int columns = (tile_.value + 15) / 16 * 16;
+    const SharedTile values{ptx::SharedAddress(ValuesOf(turn)), kPrefillStepTokens};
     const auto at = [&](int key, int column) {
-      return ElementAt(ValuesOf(turn), shared_.value_row_bytes, key, column);
+      return ElementAt(ValuesOf(turn), values, key, column);
     };
     bool bad = false;
     for (int key = warp_; key < kPrefillStepTokens; key += kAttentionWarps) {
@@ -220,7 +221,7 @@ class PrefillBlock {
 
   // Results of the first product are laid out as the left operand of the second.
   __device__ void AddSums(int turn, const float (&weights)[kKeyTiles][4]) {
-    const SharedTile values{ptx::SharedAddress(ValuesOf(turn)), shared_.value_row_bytes};
+    const SharedTile values{ptx::SharedAddress(ValuesOf(turn)), kPrefillStepTokens};
 #pragma unroll
     for (int k = 0; k < kPrefillStepTokens / 16; ++k) {
       uint32_t a[4];

@@ -79,13 +79,8 @@ struct PrefillSums {
 #pragma unroll
       for (int j = 0; j < kColumnTiles; ++j) {
         const int column = FragmentColumn(lane, j, 0);
-        const float2 two{values[j][2 * half], values[j][2 * half + 1]};
-        if (tile.even_state && column < tile.value) {
-          *reinterpret_cast<float2*>(state + column) = two;
-        } else {
-          if (column < tile.value) state[column] = two.x;
-          if (column + 1 < tile.value) state[column + 1] = two.y;
-        }
+        StorePair(state + column, values[j][2 * half], values[j][2 * half + 1],
+                  tile.value - column);
       }
     }
   }
@@ -100,15 +95,8 @@ struct PrefillSums {
 #pragma unroll
       for (int j = 0; j < kColumnTiles; ++j) {
         const int column = FragmentColumn(lane, j, 0);
-        const __nv_bfloat162 two = __floats2bfloat162_rn(values[j][2 * half] / total[half],
-                                                         values[j][2 * half + 1] / total[half]);
-        const bool aligned = reinterpret_cast<uintptr_t>(out + column) % sizeof(two) == 0;
-        if (aligned && column + 1 < tile.value) {
-          *reinterpret_cast<__nv_bfloat162*>(out + column) = two;
-        } else {
-          if (column < tile.value) out[column] = two.x;
-          if (column + 1 < tile.value) out[column + 1] = two.y;
-        }
+        StorePair(out + column, values[j][2 * half] / total[half],
+                  values[j][2 * half + 1] / total[half], tile.value - column);
       }
     }
   }

@@ -15,13 +15,15 @@ namespace switchyard::kernels::cuda {
 
 inline constexpr int kChunkElements = 8;  // of 16 bytes
 
-// Chunk c of row r, 16 bytes, lies at place c ^ (r % 8). REQUIRES: row_bytes is a multiple of 128.
+// Panels of 64 columns, one after the other, each with all rows of 128 bytes, in which chunk c of
+// row r, 16 bytes, lies at place c ^ (r % 8). It is the 128-byte swizzle of wgmma too.
 struct SharedTile {
-  uint32_t address;  // of shared memory, a multiple of 128
-  int row_bytes;
+  uint32_t address;  // of shared memory, a multiple of 128; of 1024 for wgmma
+  int rows;
 
   __device__ __forceinline__ uint32_t At(int row, int chunk) const {
-    return address + static_cast<uint32_t>(row * row_bytes + ((chunk ^ (row & 7)) << 4));
+    const uint32_t r = static_cast<uint32_t>(row), c = static_cast<uint32_t>(chunk);
+    return address + c / 8 * static_cast<uint32_t>(rows * 128) + r * 128 + (((c ^ r) & 7) << 4);
   }
 };
 
@@ -66,12 +68,31 @@ __device__ __forceinline__ float QuadSum(float x) {
   return x + __shfl_xor_sync(0xffffffffu, x, 2);
 }
 
-// Ordinary stores and loads, for what comes in odd widths.
-__device__ __forceinline__ __nv_bfloat16* ElementAt(uint8_t* memory, int row_bytes, int row,
-                                                    int column) {
-  const int place = (column / kChunkElements) ^ (row & 7);
-  return reinterpret_cast<__nv_bfloat16*>(memory + row * row_bytes + (place << 4)) +
-         column % kChunkElements;
+// The same place for ordinary loads and stores; `memory` is where the tile begins.
+__device__ __forceinline__ __nv_bfloat16* ElementAt(uint8_t* memory, const SharedTile& tile,
+                                                    int row, int column) {
+  const uint32_t place = tile.At(row, column / kChunkElements) - tile.address;
+  return reinterpret_cast<__nv_bfloat16*>(memory + place) + column % kChunkElements;
+}
+
+// Two neighbours of a row of results, in one store where that can be; `left` elements of the row
+// begin at `to`.
+__device__ __forceinline__ void StorePair(float* to, float a, float b, int left) {
+  if (left > 1 && reinterpret_cast<uintptr_t>(to) % sizeof(float2) == 0) {
+    *reinterpret_cast<float2*>(to) = make_float2(a, b);
+    return;
+  }
+  if (left > 0) to[0] = a;
+  if (left > 1) to[1] = b;
+}
+__device__ __forceinline__ void StorePair(__nv_bfloat16* to, float a, float b, int left) {
+  const __nv_bfloat162 two = __floats2bfloat162_rn(a, b);
+  if (left > 1 && reinterpret_cast<uintptr_t>(to) % sizeof(two) == 0) {
+    *reinterpret_cast<__nv_bfloat162*>(to) = two;
+    return;
+  }
+  if (left > 0) to[0] = two.x;
+  if (left > 1) to[1] = two.y;
 }
 
 // A row on its way into a tile: `head` (head_count elements), then `tail` (tail_count), then zeros
@@ -107,7 +128,7 @@ __device__ __forceinline__ void FillRow(uint8_t* memory, const SharedTile& tile,
     } else if (exists && column < source.width()) {
       value = source.tail[column - source.head_count];
     }
-    *ElementAt(memory, tile.row_bytes, row, column) = value;
+    *ElementAt(memory, tile, row, column) = value;
   }
 }
 
