@@ -67,14 +67,17 @@ int64_t SumsOf(const Product& product, const GemmTile& tile) {
 
 GemmTile TileFor(const CudaContext& cuda, std::span<const Product> products) {
   GemmWork work{.jobs = std::ssize(products)};
+  int64_t k_bytes = 0;
   for (const Product& product : products) {
     const GemmWeight& weight = product.matrix->weight();
     work.rows += product.rows;
     work.row_tiles += weight.row_tiles;
     work.parts = std::max<int64_t>(work.parts, weight.parts);
+    k_bytes += int64_t{weight.k_tiles} * weight.planes * (kTileBytes / kTileRows);
   }
   work.rows = (work.rows + work.jobs - 1) / work.jobs;
   work.row_tiles = (work.row_tiles + work.jobs - 1) / work.jobs;
+  work.k_bytes = k_bytes / work.jobs;
   return ChooseGemmTile(work, cuda.device.num_sms());
 }
 

@@ -17,6 +17,7 @@ void QuantiseAs(CudaContext& cuda, std::span<const QuantiseJob> jobs, const Gemm
   int32_t most_k_tiles = 0;
   for (const QuantiseJob& job : jobs) most_k_tiles = std::max(most_k_tiles, job.k_tiles);
   const int64_t threads = int64_t{to.num_atoms} * most_k_tiles * kAtomRows * kLanesOfRow<kForm>;
+  SY_CHECK_LT(threads, int64_t{1} << 32) << "activations of one product";
   const auto blocks = static_cast<unsigned>((threads + kThreads - 1) / kThreads);
   Launch(cuda, QuantiseKernel<kForm>, {.blocks = dim3(blocks), .threads = kThreads},
          ListOf(cuda, jobs), to, most_k_tiles);

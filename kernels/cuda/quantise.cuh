@@ -74,10 +74,10 @@ template <GemmForm kForm>
 __global__ void QuantiseKernel(const __grid_constant__ JobList<QuantiseJob> jobs,
                                GemmActivations to, int most_k_tiles) {
   constexpr int kLanes = kLanesOfRow<kForm>;
-  const int64_t thread = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  const int64_t item = thread / (kAtomRows * kLanes);
-  const auto atom = static_cast<int32_t>(item / most_k_tiles);
-  const auto k_tile = static_cast<int32_t>(item % most_k_tiles);
+  const unsigned thread = blockIdx.x * blockDim.x + threadIdx.x;
+  const unsigned item = thread / (kAtomRows * kLanes);
+  const auto atom = static_cast<int32_t>(item / static_cast<unsigned>(most_k_tiles));
+  const auto k_tile = static_cast<int32_t>(item % static_cast<unsigned>(most_k_tiles));
   if (atom >= to.num_atoms) return;
   QuantiseJob job = jobs.single;
   if (jobs.many != nullptr) {

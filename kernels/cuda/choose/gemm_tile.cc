@@ -25,6 +25,27 @@ int SharedBytes(const GemmTile& tile) {
   return SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes;
 }
 
+// Blocks of one launch. `parts`: of K that run side by side.
+int64_t NumBlocks(const GemmWork& work, int64_t tokens, int64_t warpgroups, int64_t parts) {
+  return work.jobs * CeilDiv(work.row_tiles, warpgroups) * CeilDiv(work.rows, tokens) * parts;
+}
+
+// The time of so many equal blocks, against that of all processors busy to the end.
+double Waste(int64_t blocks, int num_sms) {
+  return static_cast<double>(CeilDiv(blocks, num_sms) * num_sms) / static_cast<double>(blocks);
+}
+
+// Parts that run side by side keep more processors busy, but their sums go through memory: f32
+// written and read for each output, beside the k_bytes of its weight row.
+bool PartsPay(const GemmWork& work, int tokens, int num_sms) {
+  constexpr int64_t kSumBytes = 8;
+  if (work.parts == 1) return false;
+  const double whole = Waste(NumBlocks(work, tokens, 1, 1), num_sms);
+  const double split = Waste(NumBlocks(work, tokens, 1, work.parts), num_sms);
+  const auto sum_bytes = static_cast<double>(kSumBytes * work.parts * work.rows);
+  return split * (1 + sum_bytes / static_cast<double>(work.k_bytes)) < whole;
+}
+
 }  // namespace
 
 int ResidentBlocks(const GemmTile& tile) {
@@ -35,13 +56,12 @@ int ResidentBlocks(const GemmTile& tile) {
 
 GemmTile ChooseGemmTile(const GemmWork& work, int num_sms) {
   GemmTile tile{.tokens = TokensFor(work)};
-  const auto blocks = [&](int64_t tokens, int64_t warpgroups) {
-    const int64_t parts = tile.split_parts ? work.parts : 1;
-    return work.jobs * CeilDiv(work.row_tiles, warpgroups) * CeilDiv(work.rows, tokens) * parts;
-  };
-  tile.split_parts = work.parts > 1 && blocks(tile.tokens, 1) < num_sms;
+  tile.split_parts = PartsPay(work, tile.tokens, num_sms);
   // Wider blocks read less, narrower ones keep all processors busy.
-  if (blocks(tile.tokens, kMaxWarpgroups) >= num_sms) tile.warpgroups = kMaxWarpgroups;
+  const int64_t parts = tile.split_parts ? work.parts : 1;
+  if (NumBlocks(work, tile.tokens, kMaxWarpgroups, parts) >= num_sms) {
+    tile.warpgroups = kMaxWarpgroups;
+  }
   const bool alone = tile.warpgroups == kMaxWarpgroups || ProducerThreads(tile.tokens) == 128;
   const int room = alone ? kSharedBytes : kHalfSharedBytes;
   tile.stages = kMostStages;

@@ -54,6 +54,7 @@ struct GemmWork {
   int64_t jobs = 1;
   int64_t row_tiles = 0;  // of a job on average
   int64_t parts = 1;      // of K, of a job at most
+  int64_t k_bytes = 1;    // of a weight row, on average
 };
 // Blocks that an SM holds at once.
 int ResidentBlocks(const GemmTile& tile);

@@ -46,14 +46,17 @@ TEST(ChooseGemmTileTest, ProcessorsAreKeptBusyBeforeBlocksGrow) {
 }
 
 TEST(ChooseGemmTileTest, PartsOfKRunSideBySideWhereProcessorsWouldIdle) {
-  const GemmWork work{.rows = 64, .row_tiles = 24, .parts = 8};
-  EXPECT_TRUE(ChooseGemmTile(work, kH100Sms).split_parts);
-  GemmWork many = work;
-  many.rows = 4096;
-  EXPECT_FALSE(ChooseGemmTile(many, kH100Sms).split_parts);
-  GemmWork whole = work;
-  whole.parts = 1;
-  EXPECT_FALSE(ChooseGemmTile(whole, kH100Sms).split_parts);
+  const auto splits = [](int64_t rows, int64_t row_tiles, int64_t parts, int64_t k_bytes) {
+    return ChooseGemmTile(
+               {.rows = rows, .row_tiles = row_tiles, .parts = parts, .k_bytes = k_bytes}, kH100Sms)
+        .split_parts;
+  };
+  EXPECT_TRUE(splits(64, 24, 8, 7168));     // 24 blocks for 132 processors
+  EXPECT_FALSE(splits(64, 24, 1, 7168));    // nothing to split
+  EXPECT_FALSE(splits(4096, 24, 8, 7168));  // rows enough for all
+  // 112 blocks: a seventh of the processors idles, which few rows of sums are worth, many not.
+  EXPECT_TRUE(splits(8, 112, 8, 16384));
+  EXPECT_FALSE(splits(128, 112, 8, 16384));
 }
 
 TEST(ChooseGemmTileTest, EveryTileFitsWithFourStages) {

@@ -46,9 +46,9 @@ TEST_P(CudaLinear, AgreesWithDoublePrecisionAtOddShapes) {
 }
 
 TEST_P(CudaLinear, AgreesAtEveryTileOfTokens) {
-  const TestWeight weight(dtype(), 70, 300, 3);
+  const TestWeight weight(dtype(), 71, 300, 3);
   for (const int64_t rows : {16, 17, 64, 65, 128, 129}) {
-    if (Brief() && rows > 17) break;
+    if (Brief() && rows != 17 && rows != 64) continue;
     EXPECT_TRUE(Agrees(weight.Whole(compute()), RandomBf16(rows * 300, 4))) << rows << " rows";
   }
 }
