@@ -3,11 +3,13 @@
 #ifndef SWITCHYARD_KERNELS_CUDA_GEMM_COMBINE_CUH_
 #define SWITCHYARD_KERNELS_CUDA_GEMM_COMBINE_CUH_
 
+#include "kernels/cuda/choose/gemm_tile.h"
 #include "kernels/cuda/gemm_common.cuh"
 
 namespace switchyard::kernels::cuda {
 
-inline constexpr int kMaxPartLevels = 10;  // parts < 2^kMaxPartLevels
+inline constexpr int kMaxPartLevels = 10;
+static_assert(kMostPartsBeside < 1 << kMaxPartLevels);
 
 // The tree over parts[i * stride], i < num_parts, a power of two: pending[l] is a finished tree of
 // 2^l parts.

@@ -39,7 +39,7 @@ double Waste(int64_t blocks, int num_sms) {
 // written and read for each output, beside the k_bytes of its weight row.
 bool PartsPay(const GemmWork& work, int tokens, int num_sms) {
   constexpr int64_t kSumBytes = 8;
-  if (work.parts == 1) return false;
+  if (work.parts == 1 || work.parts > kMostPartsBeside) return false;
   const double whole = Waste(NumBlocks(work, tokens, 1, 1), num_sms);
   const double split = Waste(NumBlocks(work, tokens, 1, work.parts), num_sms);
   const auto sum_bytes = static_cast<double>(kSumBytes * work.parts * work.rows);

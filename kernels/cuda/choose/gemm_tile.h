@@ -8,10 +8,11 @@
 
 namespace switchyard::kernels::cuda {
 
-inline constexpr int kStagedTokens = 32;  // of a result on its way out
-inline constexpr int kStagedPitch = 68;   // floats; rows of 64 on different banks
-inline constexpr int kMaxWarpgroups = 2;  // that multiply
-inline constexpr int kJobBytes = 160;     // of a GemmJob
+inline constexpr int kStagedTokens = 32;      // of a result on its way out
+inline constexpr int kStagedPitch = 68;       // floats; rows of 64 on different banks
+inline constexpr int kMaxWarpgroups = 2;      // that multiply
+inline constexpr int kMostPartsBeside = 512;  // of K, that one launch adds afterwards
+inline constexpr int kJobBytes = 160;         // of a GemmJob
 
 // Of the warp that copies. Wide tiles need the registers that a whole warpgroup of them can give
 // away (an SM's registers are cut by four, so one warp more costs as much).

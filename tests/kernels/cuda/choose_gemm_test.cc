@@ -57,6 +57,7 @@ TEST(ChooseGemmTileTest, PartsOfKRunSideBySideWhereProcessorsWouldIdle) {
   // 112 blocks: a seventh of the processors idles, which few rows of sums are worth, many not.
   EXPECT_TRUE(splits(8, 112, 8, 16384));
   EXPECT_FALSE(splits(128, 112, 8, 16384));
+  EXPECT_FALSE(splits(1, 1, 1024, 1 << 20));  // more than one launch adds
 }
 
 TEST(ChooseGemmTileTest, EveryTileFitsWithFourStages) {
