@@ -1,10 +1,11 @@
-// Launchers of kernels/cuda/decode_attention.cuh.
+// Launchers of kernels/cuda/decode_attention.cuh and decode_wgmma.cuh.
 #include <algorithm>
 #include <numbers>
 
 #include "kernels/cuda/aligned.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/decode_attention.cuh"
+#include "kernels/cuda/decode_wgmma.cuh"
 #include "kernels/cuda/launch.cuh"
 
 namespace switchyard::kernels::cuda {
@@ -51,15 +52,25 @@ void StageWave(CudaContext& cuda, const DecodeAttentionArgs& args, const DecodeW
   step.tables = reinterpret_cast<const int32_t*>(place.device + split_bytes + merge_bytes);
 }
 
-template <int kHeadTiles>
-void LaunchSplits(CudaContext& cuda, const DecodeWave& wave, const DecodeStep& step) {
-  constexpr int kHeads = kHeadTiles * kMmaRows;
-  const int shared_bytes = DecodeSharedOf(kHeadTiles, step.cache.width).num_bytes;
-  SY_CUDA_CHECK(cudaFuncSetAttribute(DecodeKernel<kHeadTiles>,
-                                     cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
-  const int head_groups = (step.heads + kHeads - 1) / kHeads;
+using DecodeKernelPointer = void (*)(DecodeStep);
+
+DecodeKernelPointer KernelOf(int head_tiles, int64_t latent_dim) {
+  if (DecodeTakesWgmma(head_tiles, latent_dim)) return WgmmaDecodeKernel;
+  if (head_tiles == 1) return DecodeKernel<1>;
+  if (head_tiles == 2) return DecodeKernel<2>;
+  return DecodeKernel<kMaxDecodeHeadTiles>;
+}
+
+void LaunchSplits(CudaContext& cuda, const DecodeWave& wave, const DecodeStep& step,
+                  int head_tiles) {
+  const DecodeKernelPointer kernel = KernelOf(head_tiles, step.latent_dim);
+  const int shared_bytes = DecodeSharedOf(head_tiles, step.cache.width).num_bytes;
+  SY_CUDA_CHECK(
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
+  const int heads = head_tiles * kMmaRows;
+  const int head_groups = (step.heads + heads - 1) / heads;
   const int column_groups = (step.latent_dim + kDecodeColumns - 1) / kDecodeColumns;
-  Launch(cuda, DecodeKernel<kHeadTiles>,
+  Launch(cuda, kernel,
          {.blocks = dim3(static_cast<unsigned>(wave.num_splits), static_cast<unsigned>(head_groups),
                          static_cast<unsigned>(column_groups)),
           .threads = kAttentionThreads,
@@ -113,9 +124,7 @@ void DecodeAttention(CudaContext& cuda, const DecodeAttentionArgs& args) {
     step.partial_stats = cuda.attention.Reserve<float2>(num_stats * (step.latent_dim + 2) / 2 + 1);
     step.partial_sums = reinterpret_cast<float*>(step.partial_stats + num_stats);
     StageWave(cuda, args, wave, step);
-    if (head_tiles == 1) LaunchSplits<1>(cuda, wave, step);
-    if (head_tiles == 2) LaunchSplits<2>(cuda, wave, step);
-    if (head_tiles == 4) LaunchSplits<4>(cuda, wave, step);
+    LaunchSplits(cuda, wave, step, head_tiles);
     LaunchMerges(cuda, wave, step);
     begin = wave.end;
   }

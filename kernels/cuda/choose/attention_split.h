@@ -49,6 +49,11 @@ constexpr DecodeShared DecodeSharedOf(int head_tiles, int width) {
 // shared memory.
 int ChooseDecodeHeadTiles(int64_t heads, int64_t width);
 
+// Whether products of warpgroups do the work: their shapes are whole then.
+constexpr bool DecodeTakesWgmma(int head_tiles, int64_t latent_dim) {
+  return head_tiles == kMaxDecodeHeadTiles && latent_dim == kDecodeColumns;
+}
+
 constexpr int64_t NumDecodeSplits(int32_t position) {
   return position / kDecodeSplitTokens + int64_t{1};
 }

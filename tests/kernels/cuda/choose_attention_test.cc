@@ -20,6 +20,14 @@ TEST(ChooseAttentionTest, HeadTilesFitSharedMemory) {
   EXPECT_EQ(ChooseDecodeHeadTiles(1, int64_t{1} << 40), 0);
 }
 
+TEST(ChooseAttentionTest, WarpgroupsTakeServedLatentsOfManyHeads) {
+  EXPECT_TRUE(DecodeTakesWgmma(ChooseDecodeHeadTiles(128, 576), 512));
+  EXPECT_TRUE(DecodeTakesWgmma(ChooseDecodeHeadTiles(64, 576), 512));
+  EXPECT_FALSE(DecodeTakesWgmma(ChooseDecodeHeadTiles(32, 576), 512));
+  EXPECT_FALSE(DecodeTakesWgmma(ChooseDecodeHeadTiles(128, 512), 448));
+  EXPECT_FALSE(DecodeTakesWgmma(ChooseDecodeHeadTiles(128, 768), 512));
+}
+
 TEST(ChooseAttentionTest, SplitsBeginAtMultiplesOfAConstant) {
   EXPECT_EQ(NumDecodeSplits(0), 1);
   EXPECT_EQ(NumDecodeSplits(kDecodeSplitTokens - 1), 1);

@@ -168,9 +168,19 @@ TEST_F(CudaDecodeAttentionTest, TakesAnyNumberOfHeads) {
   }
 }
 
-TEST_F(CudaDecodeAttentionTest, ServedWidthsWithManyHeads) {
-  const Batch batch({"v3", 66, 128, 64, 128, 512}, {Brief() ? 20 : 130});
-  ExpectRight(batch, Run(batch));
+// By products of warpgroups.
+TEST_F(CudaDecodeAttentionTest, ServedLatentsWithManyHeads) {
+  const std::vector<int32_t> positions =
+      Brief() ? std::vector<int32_t>{70} : std::vector<int32_t>{0, 130, 530};
+  const Batch batch({"v3", 66, 128, 64, 128, 512}, positions);
+  const std::vector<float> all = Run(batch);
+  ExpectRight(batch, all);
+  if (Brief()) return;
+  EXPECT_TRUE(SameBits(Run(Batch(batch.shape, {530}), /*seed=*/99),
+                       std::span(all).last(batch.out_width()), batch.out_width()));
+  // Widths that come element by element.
+  const Batch odd({"odd", 40, 0, 13, 0, 512}, {100});
+  ExpectRight(odd, Run(odd, /*seed=*/7, /*nope=*/3));
 }
 
 // More latent columns than a block sums.
