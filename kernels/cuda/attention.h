@@ -14,6 +14,11 @@ void LatentGather(CudaContext& cuda, const LatentGatherArgs& args);
 void PrefillAttention(CudaContext& cuda, const PrefillAttentionArgs& args);
 void DecodeAttention(CudaContext& cuda, const DecodeAttentionArgs& args);
 
+// The same with memory for so many unfinished softmaxes, each of all heads over one run of keys:
+// rows that have more between them go one after the other. For tests. REQUIRES: some rows.
+void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
+                            int64_t max_partials);
+
 }  // namespace switchyard::kernels::cuda
 
 #endif  // SWITCHYARD_KERNELS_CUDA_ATTENTION_H_

@@ -14,6 +14,10 @@ namespace {
 // Of unfinished softmaxes. A single row may need more.
 constexpr int64_t kMaxPartialBytes = int64_t{256} << 20;
 
+int64_t PartialBytes(const DecodeAttentionArgs& args) {
+  return args.qa.dims[1] * (args.qa.dims[2] + 2) * SizeOf(DType::kF32);
+}
+
 // The host arrays of a wave, written straight into staging memory: splits, merges, block tables.
 void StageWave(CudaContext& cuda, const DecodeAttentionArgs& args, const DecodeWave& wave,
                DecodeStep& step) {
@@ -112,17 +116,23 @@ DecodeStep StepOf(const DecodeAttentionArgs& args) {
 }  // namespace
 
 void DecodeAttention(CudaContext& cuda, const DecodeAttentionArgs& args) {
-  DecodeStep step = StepOf(args);
   if (args.qa.NumElements() == 0) return;
+  DecodeAttentionInWaves(cuda, args, kMaxPartialBytes / PartialBytes(args));
+}
+
+void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
+                            int64_t max_partials) {
+  DecodeStep step = StepOf(args);
   const int head_tiles = ChooseDecodeHeadTiles(step.heads, step.cache.width);
   SY_CHECK(head_tiles > 0) << "DecodeAttention: cache: dimension 2: " << step.cache.width
                            << " is more than shared memory takes";
-  const int64_t partial_bytes = int64_t{step.heads} * (step.latent_dim + 2) * 4;
   for (int64_t begin = 0; begin < args.qa.rows();) {
-    const DecodeWave wave = NextDecodeWave(args.positions, begin, kMaxPartialBytes / partial_bytes);
-    const int64_t num_stats = wave.num_partials * step.heads;
-    step.partial_stats = cuda.attention.Reserve<float2>(num_stats * (step.latent_dim + 2) / 2 + 1);
-    step.partial_sums = reinterpret_cast<float*>(step.partial_stats + num_stats);
+    const DecodeWave wave = NextDecodeWave(args.positions, begin, max_partials);
+    auto* const partials =
+        cuda.attention.Reserve<std::byte>(wave.num_partials * PartialBytes(args));
+    step.partial_stats = reinterpret_cast<float2*>(partials);
+    step.partial_sums =
+        reinterpret_cast<float*>(step.partial_stats + wave.num_partials * step.heads);
     StageWave(cuda, args, wave, step);
     LaunchSplits(cuda, wave, step, head_tiles);
     LaunchMerges(cuda, wave, step);

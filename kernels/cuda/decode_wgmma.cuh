@@ -26,7 +26,7 @@ class WgmmaDecodeBlock : public DecodeBlock<kMaxDecodeHeadTiles, kMaxDecodeHeadT
       ptx::FenceProxyAsync();
       __syncthreads();  // keys have landed, and the other stage is no longer read
       if (turn + 1 < turns) FillKeys(turn + 1);
-      float scores[kPartKeys / 2];
+      float scores[kPartKeys / 2] = {};
       Multiply(turn, scores);
       auto& by_tile = reinterpret_cast<Scores&>(scores);
       Finish(turn, by_tile);
@@ -60,12 +60,14 @@ class WgmmaDecodeBlock : public DecodeBlock<kMaxDecodeHeadTiles, kMaxDecodeHeadT
   __device__ void Multiply(int turn, float (&scores)[kPartKeys / 2]) {
     const uint32_t keys = Keys(turn).address + static_cast<uint32_t>(part_ * kPartKeys * 128);
     const int k_steps = (step_.cache.width + 15) / 16;
+#pragma unroll
+    for (float& score : scores) ptx::HoldRegister(score);
     ptx::WgmmaFence();
     for (int k = 0; k < k_steps; ++k) {
       const uint32_t panel = static_cast<uint32_t>(k / 4) * kPanelBytes;
       const uint64_t step = static_cast<uint64_t>(k % 4) * ptx::kDescriptorStep;
       ptx::Wgmma<kPartKeys>::Bf16(scores, ptx::OperandDescriptor(queries_.address + panel) + step,
-                                  ptx::OperandDescriptor(keys + panel) + step, k > 0);
+                                  ptx::OperandDescriptor(keys + panel) + step, /*add=*/1);
     }
     ptx::WgmmaCommit();
     ptx::WgmmaWait<0>();

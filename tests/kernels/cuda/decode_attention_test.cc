@@ -74,7 +74,8 @@ class CudaDecodeAttentionTest : public CudaTest {
  protected:
   // [rows, heads, latent]. Blocks are dealt out by `seed`; what no sequence wrote is NaN. The rope
   // part of queries lies in wider heads, as a projection leaves it.
-  std::vector<float> Run(const Batch& batch, uint32_t seed = 7, int64_t nope = 8) {
+  std::vector<float> Run(const Batch& batch, uint32_t seed = 7, int64_t nope = 8,
+                         int64_t max_partials = -1) {
     const int64_t rows = batch.rows(), heads = batch.shape.heads, rope = batch.shape.rope;
     const auto tables = DealBlocks(batch, seed);
     std::vector<float> qa, q(rows * heads * (nope + rope), kNan);
@@ -91,14 +92,16 @@ class CudaDecodeAttentionTest : public CudaTest {
     TensorView q_pe(wide.Cols(nope, rope).data, DType::kBf16, {rows, heads, rope});
     q_pe.row_stride = wide.row_stride;
     const TensorView out = Make(DType::kBf16, {rows, heads, batch.shape.latent});
-    cuda::DecodeAttention(cuda_, {.qa = PutBf16({rows, heads, batch.shape.latent}, qa),
-                                  .q_pe = q_pe,
-                                  .q_pe_head_stride = nope + rope,
-                                  .positions = batch.positions,
-                                  .cache = CacheOf(batch, tables),
-                                  .tables = table_pointers,
-                                  .scale = batch.scale(),
-                                  .out = out});
+    const DecodeAttentionArgs args = {.qa = PutBf16({rows, heads, batch.shape.latent}, qa),
+                                      .q_pe = q_pe,
+                                      .q_pe_head_stride = nope + rope,
+                                      .positions = batch.positions,
+                                      .cache = CacheOf(batch, tables),
+                                      .tables = table_pointers,
+                                      .scale = batch.scale(),
+                                      .out = out};
+    if (max_partials < 0) cuda::DecodeAttention(cuda_, args);
+    if (max_partials >= 0) cuda::DecodeAttentionInWaves(cuda_, args, max_partials);
     return Get(out);
   }
 
@@ -203,6 +206,14 @@ TEST_F(CudaDecodeAttentionTest, NeighboursAndBlocksDoNotShow) {
                            std::span(all).subspan(row * batch.out_width(), batch.out_width()),
                            batch.out_width()));
     }
+  }
+}
+
+TEST_F(CudaDecodeAttentionTest, WavesDoNotShow) {
+  const Batch batch({"waves", 3, 0, 8, 0, 24}, {600, 5, 1030, 513, 20, 700});
+  const std::vector<float> all = Run(batch);
+  for (const int64_t max_partials : {0, 2, 5}) {
+    EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, /*nope=*/8, max_partials), all, batch.out_width()));
   }
 }
 
