@@ -97,6 +97,9 @@ build "$preset"
 if grep -q '^SWITCHYARD_NVCC:.*NOTFOUND' "build/$preset/CMakeCache.txt"; then
   say "No nvcc here: what the emulator does with programs that nvcc built is left out"
 fi
+if [[ $preset == tsan ]]; then
+  export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp ${TSAN_OPTIONS:-}"
+fi
 say "Testing $preset"
 # Tests that start clusters and threads of their own say so (RUN_SERIAL, PROCESSORS); the rest share the cores.
 exec ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "${ctest_options[@]}"
