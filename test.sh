@@ -95,7 +95,7 @@ if [[ $preset == fuzz ]]; then
 fi
 build "$preset"
 if grep -q '^SWITCHYARD_NVCC:.*NOTFOUND' "build/$preset/CMakeCache.txt"; then
-  say "No nvcc here: what the emulator does with programs that nvcc built is left out"
+  say "No nvcc here: the CUDA backend, and what the emulator does with programs that nvcc built, are left out"
 fi
 if [[ $preset == tsan ]]; then
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp ${TSAN_OPTIONS:-}"
