@@ -28,6 +28,19 @@ CLI::App* AddCommand(CLI::App& app, const char* name, const char* help,
   return app.add_subcommand(name, help);
 }
 
+// What ranks compute on.
+template <typename Options>
+void AddDeviceFlags(CLI::App* command, Options* options) {
+  command
+      ->add_option("--isa", options->isa,
+                   "Instruction set: auto, avx512-bf16, avx512, avx2 or portable")
+      ->capture_default_str();
+  command
+      ->add_option("--backend", options->backend,
+                   "cpu, cuda, or auto: cuda where a device is found")
+      ->capture_default_str();
+}
+
 // Flags that `serve` hands to the coordinator as they are.
 void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>& options) {
   const auto forward = [&](const char* flag, const char* help) {
@@ -88,14 +101,7 @@ void AddServe(CLI::App& app, RunCommand* run) {
           "Memory of all workers together, such as 16GiB; 0: three quarters of the machine's")
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
-  command
-      ->add_option("--isa", options->isa,
-                   "Instruction set: auto, avx512-bf16, avx512, avx2 or portable")
-      ->capture_default_str();
-  command
-      ->add_option("--backend", options->backend,
-                   "cpu, cuda, or auto: cuda where a device is found")
-      ->capture_default_str();
+  AddDeviceFlags(command, options.get());
   command
       ->add_option("--log-dir", options->log_folder,
                    "Folder for the processes' logs (default: this terminal)")
@@ -193,14 +199,7 @@ void AddLogits(CLI::App& app, RunCommand* run) {
                    "Threads of all ranks together; 0: one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
-  command
-      ->add_option("--isa", options->isa,
-                   "Instruction set: auto, avx512-bf16, avx512, avx2 or portable")
-      ->capture_default_str();
-  command
-      ->add_option("--backend", options->backend,
-                   "cpu, cuda, or auto: cuda where a device is found")
-      ->capture_default_str();
+  AddDeviceFlags(command, options.get());
   command->callback([=] {
     *run = [=] {
       options->cancel = &WatchInterrupts().any;

@@ -6,25 +6,10 @@
 #include "base/check.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/panel_matrix.h"
+#include "kernels/tensor_element.h"
 
 namespace switchyard::kernels::cpu {
 namespace {
-
-float ElementAsFloat(const TensorView& tensor, int64_t row, int64_t column) {
-  switch (tensor.dtype) {
-    case DType::kF32:
-      return tensor.row<float>(row)[column];
-    case DType::kBf16:
-      return ToFloat(tensor.row<Bf16>(row)[column]);
-    case DType::kF16:
-      return ToFloat(tensor.row<F16>(row)[column]);
-    case DType::kF8E4M3:
-      return ToFloat(tensor.row<F8E4M3>(row)[column]);
-    default:
-      SY_CHECK(false) << "not a weight type: " << Name(tensor.dtype);
-      return 0;
-  }
-}
 
 // The scale of a weight's element, both in the slice's coordinates.
 float ScaleAt(const LinearSource& source, int64_t row, int64_t column) {

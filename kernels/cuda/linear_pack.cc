@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/linear_matrix.h"
+#include "kernels/tensor_element.h"
 
 namespace switchyard::kernels::cuda {
 namespace {
@@ -18,19 +19,6 @@ constexpr int64_t kAlignment = 256;         // of a part of a weight's memory
 constexpr int64_t kPieceBytes = 16 << 20;   // copied to the device at once
 constexpr int kGateUpRows = kTileRows / 2;  // outputs of a gate-up tile
 constexpr int kLineBytes = 128;             // of a tile's row
-
-float ElementAsFloat(const TensorView& tensor, int64_t row, int64_t column) {
-  switch (tensor.dtype) {
-    case DType::kF32:
-      return tensor.row<float>(row)[column];
-    case DType::kBf16:
-      return ToFloat(tensor.row<Bf16>(row)[column]);
-    case DType::kF16:
-      return ToFloat(tensor.row<F16>(row)[column]);
-    default:
-      return ToFloat(tensor.row<F8E4M3>(row)[column]);
-  }
-}
 
 // Every e4m3 code as bf16, exactly.
 const std::array<Bf16, 256>& WideCodes() {

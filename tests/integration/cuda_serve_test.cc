@@ -33,24 +33,6 @@ std::vector<GoldenPrompt> ShortPrompts() {
   return prompts;
 }
 
-std::vector<int32_t> Generate(v1::Inference::Stub& stub, const GoldenPrompt& prompt) {
-  v1::GenerateRequest request;
-  request.mutable_tokens()->mutable_tokens()->Assign(prompt.prompt_tokens.begin(),
-                                                     prompt.prompt_tokens.end());
-  request.set_temperature(0);
-  request.set_max_tokens(64);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + seconds(240));
-  const auto reader = stub.Generate(&context, request);
-  std::vector<int32_t> tokens;
-  for (v1::GenerateResponse response; reader->Read(&response);) {
-    tokens.insert(tokens.end(), response.tokens().begin(), response.tokens().end());
-  }
-  const grpc::Status status = reader->Finish();
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return tokens;
-}
-
 ClusterOptions OnCuda(int data_parallel, int tensor_parallel, const std::string& compute) {
   return {
       .data_parallel = data_parallel,
@@ -81,7 +63,7 @@ TEST_P(CudaServeTest, GreedyTokensAreTheRecordedOnes) {
   std::vector<std::vector<int32_t>> tokens(prompts.size());
   std::vector<std::thread> clients;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    clients.emplace_back([&, i] { tokens[i] = Generate(*stub, prompts[i]); });
+    clients.emplace_back([&, i] { tokens[i] = GreedyTokens(*stub, prompts[i], seconds(240)); });
   }
   for (std::thread& client : clients) client.join();
   for (size_t i = 0; i < prompts.size(); ++i) {

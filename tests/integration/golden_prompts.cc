@@ -1,5 +1,7 @@
 #include "tests/integration/golden_prompts.h"
 
+#include <gtest/gtest.h>
+
 #include <fstream>
 
 namespace switchyard::testing {
@@ -39,6 +41,25 @@ std::string CompletionBody(const GoldenPrompt& prompt, const Json& more) {
   Json body = {{"prompt", prompt.prompt_tokens}, {"temperature", 0}, {"max_tokens", 64}};
   body.update(more);
   return body.dump();
+}
+
+std::vector<int32_t> GreedyTokens(v1::Inference::Stub& stub, const GoldenPrompt& prompt,
+                                  std::chrono::milliseconds timeout) {
+  v1::GenerateRequest request;
+  request.mutable_tokens()->mutable_tokens()->Assign(prompt.prompt_tokens.begin(),
+                                                     prompt.prompt_tokens.end());
+  request.set_temperature(0);
+  request.set_max_tokens(64);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + timeout);
+  const auto reader = stub.Generate(&context, request);
+  std::vector<int32_t> tokens;
+  for (v1::GenerateResponse response; reader->Read(&response);) {
+    tokens.insert(tokens.end(), response.tokens().begin(), response.tokens().end());
+  }
+  const grpc::Status status = reader->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return tokens;
 }
 
 }  // namespace switchyard::testing

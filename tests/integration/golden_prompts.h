@@ -2,11 +2,13 @@
 #ifndef SWITCHYARD_TESTS_INTEGRATION_GOLDEN_PROMPTS_H_
 #define SWITCHYARD_TESTS_INTEGRATION_GOLDEN_PROMPTS_H_
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "proto/inference.grpc.pb.h"
 
 namespace switchyard::testing {
 
@@ -24,6 +26,10 @@ std::vector<GoldenPrompt> ReadGoldenPrompts();
 
 // The body of a /v1/completions request for the prompt's tokens; `more` overrides.
 std::string CompletionBody(const GoldenPrompt& prompt, const Json& more = Json::object());
+
+// The greedy tokens of one prompt by gRPC; adds a failure when the call has another end than OK.
+std::vector<int32_t> GreedyTokens(v1::Inference::Stub& stub, const GoldenPrompt& prompt,
+                                  std::chrono::milliseconds timeout);
 
 }  // namespace switchyard::testing
 

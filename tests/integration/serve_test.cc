@@ -33,25 +33,6 @@ class ServeTest : public ClusterTest {
   }
 };
 
-// The greedy tokens of one prompt by gRPC.
-std::vector<int32_t> Generate(v1::Inference::Stub& stub, const GoldenPrompt& prompt) {
-  v1::GenerateRequest request;
-  request.mutable_tokens()->mutable_tokens()->Assign(prompt.prompt_tokens.begin(),
-                                                     prompt.prompt_tokens.end());
-  request.set_temperature(0);
-  request.set_max_tokens(64);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + seconds(30));
-  const auto reader = stub.Generate(&context, request);
-  std::vector<int32_t> tokens;
-  for (v1::GenerateResponse response; reader->Read(&response);) {
-    tokens.insert(tokens.end(), response.tokens().begin(), response.tokens().end());
-  }
-  const grpc::Status status = reader->Finish();
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return tokens;
-}
-
 struct LayoutCase {
   int data_parallel;
   int tensor_parallel;
@@ -68,7 +49,7 @@ TEST_P(LayoutTest, GreedyTokensAreTheRecordedOnes) {
   std::vector<std::vector<int32_t>> tokens(kNumGoldens);
   std::vector<std::thread> clients;
   for (int i = 0; i < kNumGoldens; ++i) {
-    clients.emplace_back([&, i] { tokens[i] = Generate(*stub, prompts[5 * i]); });
+    clients.emplace_back([&, i] { tokens[i] = GreedyTokens(*stub, prompts[5 * i], seconds(30)); });
   }
   for (std::thread& client : clients) client.join();
   for (int i = 0; i < kNumGoldens; ++i) {
