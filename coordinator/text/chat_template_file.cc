@@ -69,12 +69,16 @@ absl::StatusOr<ModelChatTemplate> CompileSources(const Sources& sources, const s
   }
   absl::StatusOr<ChatTemplate> compiled = ChatTemplate::Compile(chat->second);
   if (!compiled.ok()) return Annotate(compiled.status(), path);
-  ModelChatTemplate model{
-      .chat = *std::move(compiled), .tool_use = {}, .bos_token = "", .eos_token = ""};
+  ModelChatTemplate model{.chat = *std::move(compiled),
+                          .tool_use = {},
+                          .bos_token = "",
+                          .eos_token = "",
+                          .source = chat->second};
   if (const auto tool_use = sources.find(kToolUse); tool_use != sources.end()) {
     absl::StatusOr<ChatTemplate> with_tools = ChatTemplate::Compile(tool_use->second);
     if (!with_tools.ok()) return Annotate(with_tools.status(), path);
     model.tool_use = *std::move(with_tools);
+    model.source += tool_use->second;
   }
   return model;
 }

@@ -17,6 +17,8 @@ struct ModelChatTemplate {
   // Of tokenizer_config.json; empty if it names none.
   std::string bos_token;
   std::string eos_token;
+  // What both templates say, for what can be told from it: whether the model thinks, how it calls.
+  std::string source;
 
   const ChatTemplate& Select(bool has_tools) const {
     return has_tools && tool_use.has_value() ? *tool_use : chat;

@@ -1,5 +1,6 @@
 #include "coordinator/text/detokenizer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/text/utf8.h"
@@ -7,7 +8,9 @@
 namespace switchyard::text {
 
 std::string Detokenizer::Push(int32_t id) {
-  if (skip_special_ && tokenizer_.IsSpecial(id)) return {};
+  const bool is_skipped = skip_special_ && tokenizer_.IsSpecial(id) &&
+                          std::find(kept_.begin(), kept_.end(), id) == kept_.end();
+  if (is_skipped) return {};
   std::string bytes = std::exchange(pending_, {});
   bytes += tokenizer_.DecodeToken(id);
   std::string text;

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "coordinator/text/tokenizer.h"
 
@@ -14,8 +16,9 @@ namespace switchyard::text {
 class Detokenizer {
  public:
   // `tokenizer` must outlive this object.
-  Detokenizer(const Tokenizer& tokenizer, bool skip_special)
-      : tokenizer_(tokenizer), skip_special_(skip_special) {}
+  // Special tokens in `kept` are text even where others are skipped.
+  Detokenizer(const Tokenizer& tokenizer, bool skip_special, std::vector<int32_t> kept = {})
+      : tokenizer_(tokenizer), skip_special_(skip_special), kept_(std::move(kept)) {}
 
   // The text that token `id` completes: whole characters, perhaps none. Bytes that can become no
   // character are U+FFFD.
@@ -27,6 +30,7 @@ class Detokenizer {
  private:
   const Tokenizer& tokenizer_;
   const bool skip_special_;
+  const std::vector<int32_t> kept_;
   std::string pending_;  // the beginning of one character, at most 3 bytes
 };
 

@@ -1,0 +1,98 @@
+#include "coordinator/text/answer_parser.h"
+
+#include <utility>
+
+namespace switchyard::text {
+namespace {
+
+std::vector<int32_t> KeptTokens(const Tokenizer& tokenizer, const AnswerForm& form) {
+  std::vector<int32_t> kept;
+  if (form.reasoning) kept = {form.reasoning->begin, form.reasoning->end};
+  if (!form.tools) return kept;
+  for (const std::string_view mark : ToolMarks(*form.tools)) {
+    if (const std::optional<int32_t> id = tokenizer.TokenToId(mark)) kept.push_back(*id);
+  }
+  return kept;
+}
+
+}  // namespace
+
+absl::StatusOr<AnswerParser> AnswerParser::Create(const Tokenizer& tokenizer, AnswerForm form) {
+  SY_ASSIGN_OR_RETURN(StopMatcher stop, StopMatcher::Create(std::move(form.stop)));
+  Detokenizer detokenizer(tokenizer, form.skip_special, KeptTokens(tokenizer, form));
+  ReasoningParser reasoning(std::move(detokenizer), form.reasoning, form.reasoning_opened);
+  return AnswerParser(std::move(reasoning), std::move(stop), form);
+}
+
+AnswerParser::AnswerParser(ReasoningParser reasoning, StopMatcher stop, const AnswerForm& form)
+    : reasoning_(std::move(reasoning)),
+      reasoning_stop_(stop),
+      content_stop_(std::move(stop)),
+      tools_(form.tools ? MakeToolCallParser(*form.tools, form.tool_names) : nullptr),
+      include_reasoning_(form.include_reasoning),
+      parallel_tool_calls_(form.parallel_tool_calls) {}
+
+AnswerPiece AnswerParser::Push(int32_t id) {
+  AnswerPiece piece;
+  if (ended_) return piece;
+  const bool was_inside = reasoning_.inside();
+  ReasoningParser::Piece parts = reasoning_.Push(id);
+  AddReasoning(reasoning_stop_.Push(parts.reasoning), &piece);
+  if (was_inside && !reasoning_.inside() && !ended_) {
+    AddReasoning(reasoning_stop_.Flush(), &piece);
+  }
+  if (!ended_) AddContent(parts.content, &piece);
+  return piece;
+}
+
+AnswerPiece AnswerParser::Flush() {
+  AnswerPiece piece;
+  if (ended_) return piece;
+  ReasoningParser::Piece parts = reasoning_.Flush();
+  AddReasoning(reasoning_stop_.Push(parts.reasoning), &piece);
+  if (!ended_) AddReasoning(reasoning_stop_.Flush(), &piece);
+  if (!ended_) AddContent(parts.content, &piece);
+  if (ended_) return piece;
+  const std::string rest = content_stop_.Flush();
+  if (tools_ == nullptr) {
+    piece.content += rest;
+    return piece;
+  }
+  AddParsed(tools_->Push(rest), &piece);
+  if (!ended_) AddParsed(tools_->Flush(), &piece);
+  return piece;
+}
+
+const std::optional<std::string>& AnswerParser::stopped_by() const {
+  return reasoning_stop_.stopped_by() ? reasoning_stop_.stopped_by() : content_stop_.stopped_by();
+}
+
+void AnswerParser::AddReasoning(std::string text, AnswerPiece* piece) {
+  if (include_reasoning_) piece->reasoning += text;
+  if (reasoning_stop_.stopped_by()) ended_ = true;
+}
+
+void AnswerParser::AddContent(std::string_view text, AnswerPiece* piece) {
+  const std::string passed = content_stop_.Push(text);
+  if (tools_ == nullptr) {
+    piece->content += passed;
+  } else {
+    AddParsed(tools_->Push(passed), piece);
+  }
+  if (!content_stop_.stopped_by() || ended_) return;
+  ended_ = true;
+  if (tools_ != nullptr) AddParsed(tools_->Flush(), piece);  // what stands before the stop text
+}
+
+void AnswerParser::AddParsed(ToolCallParser::Piece parsed, AnswerPiece* piece) {
+  piece->content += parsed.content;
+  for (ToolCall& call : parsed.calls) {
+    piece->calls.push_back(std::move(call));
+    ++num_calls_;
+    if (parallel_tool_calls_) continue;
+    ended_ = true;
+    return;
+  }
+}
+
+}  // namespace switchyard::text

@@ -1,0 +1,80 @@
+// One answer's tokens to what a client gets: thoughts, content, tool calls.
+//
+//   token -> Detokenizer -> ReasoningParser -> StopMatcher -> ToolCallParser
+#ifndef SWITCHYARD_COORDINATOR_TEXT_ANSWER_PARSER_H_
+#define SWITCHYARD_COORDINATOR_TEXT_ANSWER_PARSER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "coordinator/text/detokenizer.h"
+#include "coordinator/text/reasoning_parser.h"
+#include "coordinator/text/stop_matcher.h"
+#include "coordinator/text/tool_call_parser.h"
+
+namespace switchyard::text {
+
+// How a request wants its answers read. The default: text up to a stop text, as it comes.
+struct AnswerForm {
+  std::vector<std::string> stop;
+  bool skip_special = true;
+  std::optional<ReasoningMarks> reasoning;  // none: all is content
+  bool reasoning_opened = false;            // the prompt ends inside thoughts
+  bool include_reasoning = true;            // false: thoughts are read and dropped
+  std::optional<ToolFormat> tools;          // none: calls are content
+  std::vector<std::string> tool_names;
+  bool parallel_tool_calls = true;  // false: the first call ends the answer
+};
+
+struct AnswerPiece {
+  std::string reasoning;  // whole UTF-8, as content
+  std::string content;
+  std::vector<ToolCall> calls;
+
+  bool empty() const { return reasoning.empty() && content.empty() && calls.empty(); }
+};
+
+// Owned by one answer, used by one thread at a time. What comes out, joined, depends on the tokens
+// alone. Stop texts hold for thoughts and content alike, each by itself: none matches across the
+// mark between them.
+class AnswerParser {
+ public:
+  // INVALID_ARGUMENT as of StopMatcher::Create. `tokenizer` outlives the parser.
+  static absl::StatusOr<AnswerParser> Create(const Tokenizer& tokenizer, AnswerForm form);
+
+  // What token `id` decides. Nothing once ended.
+  AnswerPiece Push(int32_t id);
+  // The rest at the end of an answer that has not ended here.
+  AnswerPiece Flush();
+
+  // A stop text came, or the one call that was wanted: the answer is over whatever follows.
+  bool ended() const { return ended_; }
+  // The stop text that ended it, if one did.
+  const std::optional<std::string>& stopped_by() const;
+  int32_t num_reasoning_tokens() const { return reasoning_.num_reasoning_tokens(); }
+  int num_calls() const { return num_calls_; }
+
+ private:
+  AnswerParser(ReasoningParser reasoning, StopMatcher stop, const AnswerForm& form);
+
+  void AddReasoning(std::string text, AnswerPiece* piece);
+  void AddContent(std::string_view text, AnswerPiece* piece);
+  void AddParsed(ToolCallParser::Piece parsed, AnswerPiece* piece);
+
+  ReasoningParser reasoning_;
+  StopMatcher reasoning_stop_;
+  StopMatcher content_stop_;
+  std::unique_ptr<ToolCallParser> tools_;  // null: no calls are looked for
+  bool include_reasoning_;
+  bool parallel_tool_calls_;
+  bool ended_ = false;
+  int num_calls_ = 0;
+};
+
+}  // namespace switchyard::text
+
+#endif  // SWITCHYARD_COORDINATOR_TEXT_ANSWER_PARSER_H_

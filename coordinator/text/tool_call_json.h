@@ -1,0 +1,38 @@
+// A tool call that a model wrote as one JSON object.
+#ifndef SWITCHYARD_COORDINATOR_TEXT_TOOL_CALL_JSON_H_
+#define SWITCHYARD_COORDINATOR_TEXT_TOOL_CALL_JSON_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/text/tool_call_parser.h"
+
+namespace switchyard::text {
+
+// {"name": ..., "arguments" or "parameters": {...}}; other members are no matter. Arguments may
+// also be a string that holds an object, or be left out. None if `text` is anything else, or the
+// name is none of `names`.
+std::optional<ToolCall> ParseJsonCall(std::string_view text, const std::vector<std::string>& names);
+
+// A name and its arguments' text. None unless the text is a JSON object and the name one of
+// `names`.
+std::optional<ToolCall> ParseNamedCall(std::string_view name, std::string_view arguments,
+                                       const std::vector<std::string>& names);
+
+// Finds where a JSON object ends, byte by byte, before anything is parsed.
+class JsonObjectScanner {
+ public:
+  // Takes the next byte, of which the first is '{'; true once the object is complete.
+  bool Push(char byte);
+
+ private:
+  int depth_ = 0;
+  bool in_string_ = false;
+  bool escaped_ = false;
+};
+
+}  // namespace switchyard::text
+
+#endif  // SWITCHYARD_COORDINATOR_TEXT_TOOL_CALL_JSON_H_

@@ -1,0 +1,63 @@
+// Finds the tool calls in an answer's text. Each family of models writes them in its own form; one
+// interface reads them all.
+#ifndef SWITCHYARD_COORDINATOR_TEXT_TOOL_CALL_PARSER_H_
+#define SWITCHYARD_COORDINATOR_TEXT_TOOL_CALL_PARSER_H_
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace switchyard::text {
+
+enum class ToolFormat {
+  kDeepSeek,  // R1, V3, V3.1: <｜tool▁call▁begin｜>...<｜tool▁sep｜>...<｜tool▁call▁end｜>
+  kHermes,  // Hermes, Qwen2.5, Qwen3, QwQ: <tool_call>{"name", "arguments"}</tool_call>
+  kLlama,   // Llama 3.1 to 3.3: the whole answer is {"name", "parameters"}, several with ";"
+};
+
+// The form that the model's chat template writes past calls in; none if it writes none.
+std::optional<ToolFormat> FindToolFormat(std::string_view template_source);
+
+// "deepseek", "hermes" or "llama"; INVALID_ARGUMENT for another name.
+absl::StatusOr<ToolFormat> ParseToolFormat(std::string_view name);
+
+// Special tokens that the parser must see in the text.
+std::vector<std::string_view> ToolMarks(ToolFormat format);
+
+// Whether templates of this form take a past call's arguments as JSON text; the others take the
+// value and write it themselves.
+bool TakesArgumentsAsText(ToolFormat format);
+
+struct ToolCall {
+  std::string name;       // of a tool that the request offers
+  std::string arguments;  // a JSON object, as the model wrote it
+};
+
+// Owned by one answer, used by one thread at a time. What comes out does not depend on how the text
+// was cut. A call comes out when it is complete and known to be one: its arguments parse, and its
+// tool was offered. What began like a call and is none comes out as content, to the byte; of calls,
+// only marks and the white space around them go.
+class ToolCallParser {
+ public:
+  struct Piece {
+    std::string content;
+    std::vector<ToolCall> calls;
+  };
+
+  virtual ~ToolCallParser() = default;
+  virtual Piece Push(std::string_view text) = 0;
+  // The rest at the end of the answer. A complete call that only misses its end mark is one.
+  virtual Piece Flush() = 0;
+};
+
+// `names` are the tools that the request offers.
+std::unique_ptr<ToolCallParser> MakeToolCallParser(ToolFormat format,
+                                                   std::vector<std::string> names);
+
+}  // namespace switchyard::text
+
+#endif  // SWITCHYARD_COORDINATOR_TEXT_TOOL_CALL_PARSER_H_
