@@ -32,9 +32,10 @@ Word Update(std::byte* at, F f, bool* changed) {
   }
 }
 
-// An atomic that changed nothing may be a poll.
+// An atomic that changed nothing may be a poll; or a maximum that is one already, a sum with 0.
 Step AfterAtomic(Warp& warp, bool changed, bool shared) {
-  if (!changed) return warp.Polled(shared ? PollKind::kGang : PollKind::kGlobal);
+  if (!changed && shared) return warp.Polled(PollKind::kGang, 0, Warp::kLongPatience);
+  if (!changed) return warp.Polled(PollKind::kGlobal);
   warp.Progress();
   return Step::kNext;
 }

@@ -43,7 +43,8 @@ Step AfterStrongLoad(Warp& warp, LaneMask active, const LanePointers& pointers, 
     seen = seen * 31 + reinterpret_cast<uint64_t>(pointers.at[lane]) +
            static_cast<uint64_t>(found[lane]);
   });
-  return warp.Polled(shared ? PollKind::kGang : PollKind::kGlobal, seen);
+  return warp.Polled(shared ? PollKind::kGang : PollKind::kGlobal, seen,
+                     shared ? Warp::kLongPatience : 0);
 }
 
 // Mem: the element in memory, of which the sign extends into Reg, the register's cell.

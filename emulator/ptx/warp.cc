@@ -30,6 +30,8 @@ void Warp::Start(Block* block, uint32_t index, std::byte* registers, std::byte* 
   stalled_at_ = kNeverStalled;
   last_poll_pc_ = kAtEnd;
   since_poll_ = 0;
+  polls_in_vain_ = 0;
+  polled_at_ = 0;
   cluster_arrived_ = cluster_passed_ = 0;
   copy_groups_.Clear();
   bulk_groups_.clear();
@@ -57,9 +59,12 @@ void Warp::Unpark(LaneMask lanes) {
   stalled_at_ = kNeverStalled;
 }
 
-Step Warp::Polled(PollKind kind, uint64_t seen) {
+Step Warp::Polled(PollKind kind, uint64_t seen, uint32_t patience) {
   const bool again = last_poll_pc_ == current_pc_;
   const bool changed = again && last_seen_ != seen;
+  const uint64_t progress = block_->gang().progress;
+  polls_in_vain_ = again && !changed && polled_at_ == progress ? polls_in_vain_ + 1 : 0;
+  polled_at_ = progress;
   last_poll_pc_ = current_pc_;
   last_seen_ = seen;
   if (changed) {
@@ -69,7 +74,7 @@ Step Warp::Polled(PollKind kind, uint64_t seen) {
   }
   poll_ = kind;
   since_poll_ = 0;
-  stalled_at_ = block_->gang().progress;
+  stalled_at_ = polls_in_vain_ >= patience ? progress : kNeverStalled;
   return again ? Step::kYield : Step::kNext;
 }
 

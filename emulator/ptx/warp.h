@@ -78,8 +78,11 @@ class Warp {
   uint32_t Uniform32(int32_t slot, LaneMask active, const char* what) const;
   // Tells the scheduler that a poll failed, or may have. What the instruction returns: kYield if it
   // polled last time too, so that the warp does not spin through its turn. `seen` stands for what
-  // was looked at and found: a loop that sees something else each time does not poll.
-  Step Polled(PollKind kind, uint64_t seen = 0);
+  // was looked at and found: a loop that sees something else each time does not poll. The warp
+  // counts as waiting once it has polled more than `patience` times in vain: a loop that ends by
+  // itself may come here, too.
+  Step Polled(PollKind kind, uint64_t seen = 0, uint32_t patience = 0);
+  static constexpr uint32_t kLongPatience = 1 << 14;
   void PollSucceeded();
   // Something happened that others may wait for.
   void Progress();
@@ -157,7 +160,9 @@ class Warp {
   LaneMask current_lanes_ = 0;
   uint32_t last_poll_pc_ = 0;
   uint64_t last_seen_ = 0;
-  uint32_t since_poll_ = 0;  // instructions
+  uint32_t since_poll_ = 0;     // instructions
+  uint32_t polls_in_vain_ = 0;  // on end, with the gang's progress at polled_at_
+  uint64_t polled_at_ = 0;
   LaneMask carry_ = 0;
   LaneMask cluster_arrived_ = 0;
   LaneMask cluster_passed_ = 0;

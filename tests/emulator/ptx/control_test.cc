@@ -180,6 +180,25 @@ TEST(Deadlock, NamesTheLineOfEveryWaitingWarp) {
       << result.fault;
 }
 
+// One lane takes its time over atomics that change nothing; all others wait for it at a barrier.
+TEST(Deadlock, AFiniteLoopOfAtomicsThatChangeNothingIsNone) {
+  for (const char* atomic : {"atom.shared.max.u32 %r1, [%r2], 0;", "red.shared.add.u32 [%r2], 0;",
+                             "ld.volatile.shared.u32 %r1, [%r2];"}) {
+    for (uint64_t seed = 1; seed <= 5; ++seed) {
+      std::vector<uint32_t> out(96);
+      const Shape run{.threads = 96, .options = Random(seed)};
+      const std::string body =
+          std::string("mov.u32 %r2, s; setp.ne.u32 %p1, %t, 0;\n@%p1 bra Wait;\n") +
+          "st.shared.u32 [%r2], 0; mov.u32 %r3, 0;\nNext: " + atomic +
+          "\nadd.u32 %r3, %r3, 1; setp.lt.u32 %p2, %r3, 300; @%p2 bra Next;\n"
+          "Wait: bar.sync 0; st.global.u32 [%o], 7;";
+      const LaunchResult result = RunText(KernelText(body), out, run);
+      ASSERT_TRUE(result.ok) << atomic << " seed " << seed << ": " << result.fault;
+      EXPECT_EQ(out[95], 7u);
+    }
+  }
+}
+
 TEST(Deadlock, FindsPollsThatNobodyCanEnd) {
   std::vector<uint32_t> out(32);
   // Shared memory: no one is left to write. Global memory: after poll_limit rounds.
@@ -188,6 +207,8 @@ TEST(Deadlock, FindsPollsThatNobodyCanEnd) {
         "[%r2]; setp.eq.u32 %p1, %r1, 0; @%p1 bra Spin;",
         "Spin: ld.acquire.gpu.global.u32 %r1, [%base]; setp.eq.u32 %p1, %r1, 0; "
         "@%p1 bra Spin;",
+        "mov.u32 %r2, s; st.shared.u32 [%r2], 0; Spin: atom.shared.cas.b32 %r1, "
+        "[%r2], 1, 2; setp.eq.u32 %p1, %r1, 0; @%p1 bra Spin;",
         "Spin: atom.global.cas.b32 %r1, [%base], 1, 2; setp.eq.u32 %p1, %r1, 0; "
         "@%p1 bra Spin;"}) {
     Shape run;
