@@ -6,6 +6,7 @@
 #include "kernels/args/attention.h"
 #include "kernels/args/elementwise.h"
 #include "kernels/args/linear.h"
+#include "kernels/args/logits.h"
 #include "kernels/args/moe.h"
 
 namespace switchyard::kernels {
@@ -37,6 +38,15 @@ void Check(const DecodeAttentionArgs& args);
 // op_check_moe.cc
 void Check(const GateArgs& args);
 void Check(const CombineRowsArgs& args);
+
+// op_check_logits.cc
+void Check(const EditLogitsArgs& args);
+void Check(const LogitMaxArgs& args);
+void Check(const LogitHistogramArgs& args);
+void Check(const LogitMassArgs& args);
+void Check(const LogitPickArgs& args);
+void Check(const LogitCollectArgs& args);
+void Check(const LogitGatherArgs& args);
 
 }  // namespace switchyard::kernels
 

@@ -104,4 +104,39 @@ void Ops::CombineRows(const CombineRowsArgs& args) {
   DoCombineRows(args);
 }
 
+void Ops::EditLogits(const EditLogitsArgs& args) {
+  Check(args);
+  DoEditLogits(args);
+}
+
+void Ops::LogitMax(const LogitMaxArgs& args) {
+  Check(args);
+  DoLogitMax(args);
+}
+
+void Ops::LogitHistogram(const LogitHistogramArgs& args) {
+  Check(args);
+  DoLogitHistogram(args);
+}
+
+void Ops::LogitMassOf(const LogitMassArgs& args) {
+  Check(args);
+  DoLogitMassOf(args);
+}
+
+void Ops::LogitPick(const LogitPickArgs& args) {
+  Check(args);
+  DoLogitPick(args);
+}
+
+void Ops::LogitCollect(const LogitCollectArgs& args) {
+  Check(args);
+  DoLogitCollect(args);
+}
+
+void Ops::LogitGather(const LogitGatherArgs& args) {
+  Check(args);
+  DoLogitGather(args);
+}
+
 }  // namespace switchyard::kernels

@@ -13,6 +13,7 @@
 #include "kernels/args/attention.h"
 #include "kernels/args/elementwise.h"
 #include "kernels/args/linear.h"
+#include "kernels/args/logits.h"
 #include "kernels/args/moe.h"
 #include "kernels/device.h"
 
@@ -53,6 +54,15 @@ class Ops {
   void Gate(const GateArgs& args);
   void CombineRows(const CombineRowsArgs& args);
 
+  // These wait for their results, which are the host's.
+  void EditLogits(const EditLogitsArgs& args);
+  void LogitMax(const LogitMaxArgs& args);
+  void LogitHistogram(const LogitHistogramArgs& args);
+  void LogitMassOf(const LogitMassArgs& args);
+  void LogitPick(const LogitPickArgs& args);
+  void LogitCollect(const LogitCollectArgs& args);
+  void LogitGather(const LogitGatherArgs& args);
+
  private:
   virtual std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) = 0;
   virtual std::unique_ptr<PackedLinear> DoPackGateUp(const LinearSource& gate,
@@ -75,6 +85,13 @@ class Ops {
   virtual void DoDecodeAttention(const DecodeAttentionArgs& args) = 0;
   virtual void DoGate(const GateArgs& args) = 0;
   virtual void DoCombineRows(const CombineRowsArgs& args) = 0;
+  virtual void DoEditLogits(const EditLogitsArgs& args) = 0;
+  virtual void DoLogitMax(const LogitMaxArgs& args) = 0;
+  virtual void DoLogitHistogram(const LogitHistogramArgs& args) = 0;
+  virtual void DoLogitMassOf(const LogitMassArgs& args) = 0;
+  virtual void DoLogitPick(const LogitPickArgs& args) = 0;
+  virtual void DoLogitCollect(const LogitCollectArgs& args) = 0;
+  virtual void DoLogitGather(const LogitGatherArgs& args) = 0;
 };
 
 }  // namespace switchyard::kernels

@@ -3,6 +3,7 @@
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/cpu_device.h"
 #include "kernels/cpu/linear.h"
+#include "kernels/cpu/logits.h"
 #include "kernels/cpu/moe.h"
 #include "kernels/cpu/rows.h"
 
@@ -48,6 +49,13 @@ class CpuOps final : public Ops {
   }
   void DoGate(const GateArgs& args) override { cpu::Gate(cpu_, args); }
   void DoCombineRows(const CombineRowsArgs& args) override { cpu::CombineRows(cpu_, args); }
+  void DoEditLogits(const EditLogitsArgs& args) override { cpu::EditLogits(cpu_, args); }
+  void DoLogitMax(const LogitMaxArgs& args) override { cpu::LogitMax(cpu_, args); }
+  void DoLogitHistogram(const LogitHistogramArgs& args) override { cpu::LogitHistogram(cpu_, args); }
+  void DoLogitMassOf(const LogitMassArgs& args) override { cpu::LogitMassOf(cpu_, args); }
+  void DoLogitPick(const LogitPickArgs& args) override { cpu::LogitPick(cpu_, args); }
+  void DoLogitCollect(const LogitCollectArgs& args) override { cpu::LogitCollect(cpu_, args); }
+  void DoLogitGather(const LogitGatherArgs& args) override { cpu::LogitGather(cpu_, args); }
 
   ThreadPool pool_;
   const CpuContext cpu_;

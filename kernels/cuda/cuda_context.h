@@ -19,6 +19,7 @@ struct CudaContext {
   CudaScratch hidden{device};       // rows between the two halves of an MLP
   CudaScratch sums{device};         // unfinished sums of products
   CudaScratch attention{device};    // unfinished softmaxes
+  CudaScratch results{device};      // what an op hands to the host
 
   cudaStream_t stream() const { return device.stream(); }
 };

@@ -3,6 +3,7 @@
 
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/logits.h"
 #include "kernels/cuda/moe.h"
 #include "kernels/cuda/rows.h"
 
@@ -46,6 +47,13 @@ class CudaOps final : public Ops {
   }
   void DoGate(const GateArgs& args) override { cuda::Gate(cuda_, args); }
   void DoCombineRows(const CombineRowsArgs& args) override { cuda::CombineRows(cuda_, args); }
+  void DoEditLogits(const EditLogitsArgs& args) override { cuda::EditLogits(cuda_, args); }
+  void DoLogitMax(const LogitMaxArgs& args) override { cuda::LogitMax(cuda_, args); }
+  void DoLogitHistogram(const LogitHistogramArgs& args) override { cuda::LogitHistogram(cuda_, args); }
+  void DoLogitMassOf(const LogitMassArgs& args) override { cuda::LogitMassOf(cuda_, args); }
+  void DoLogitPick(const LogitPickArgs& args) override { cuda::LogitPick(cuda_, args); }
+  void DoLogitCollect(const LogitCollectArgs& args) override { cuda::LogitCollect(cuda_, args); }
+  void DoLogitGather(const LogitGatherArgs& args) override { cuda::LogitGather(cuda_, args); }
 
   CudaContext cuda_;
 };

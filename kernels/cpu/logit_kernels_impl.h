@@ -1,0 +1,65 @@
+// Plain loops that the compiler turns into vectors, static so that every file which includes them
+// compiles its own copy for its instruction set. Each operation rounds once (no fused
+// multiply-add), so all copies give the same bits. Included by logit_kernels_*.cc alone.
+#ifndef SWITCHYARD_KERNELS_CPU_LOGIT_KERNELS_IMPL_H_
+#define SWITCHYARD_KERNELS_CPU_LOGIT_KERNELS_IMPL_H_
+
+#include "kernels/cpu/logit_kernels.h"
+#include "kernels/cpu/row_math.h"
+
+namespace switchyard::kernels::cpu {
+
+static float MaxLogit(const float* x, int64_t n) {
+  constexpr int kLanes = 16;  // a maximum is the same in any order
+  float lanes[kLanes];
+  bool broken[kLanes] = {};
+  for (float& lane : lanes) lane = x[0];
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const float value = x[i + lane];
+      lanes[lane] = value > lanes[lane] ? value : lanes[lane];
+      broken[lane] |= value != value;
+    }
+  }
+  for (; i < n; ++i) {
+    lanes[0] = x[i] > lanes[0] ? x[i] : lanes[0];
+    broken[0] |= x[i] != x[i];
+  }
+  bool any_broken = x[0] != x[0];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    lanes[0] = lanes[lane] > lanes[0] ? lanes[lane] : lanes[0];
+    any_broken |= broken[lane];
+  }
+  return any_broken ? FloatOf(0x7fc00000u) : lanes[0];
+}
+
+static inline bool Keeps(const LogitCut& cut, float x) {
+  const float distance = FloatOf(FloatBits(x - cut.center) & 0x7fffffffu);
+  return (x >= cut.least) & (distance <= cut.width);
+}
+
+static void WeighLogits(const float* x, int64_t n, const LogitRow& row, int64_t* weights) {
+  const LogitRow r = row;
+  for (int64_t i = 0; i < n; ++i) {
+    const float weight = Exp((x[i] - r.max) * r.inverse_temperature);
+    weights[i] = static_cast<int64_t>((Keeps(r.cut, x[i]) ? weight : 0.0f) * kLogitWeightOne);
+  }
+}
+
+static void SurpriseOfLogits(const float* x, int64_t n, const LogitRow& row, int64_t* surprises) {
+  const LogitRow r = row;
+  for (int64_t i = 0; i < n; ++i) {
+    const float surprise = (r.max - x[i]) * r.inverse_temperature;
+    const float weight = Exp(-surprise);
+    const float product = weight > 0.0f ? weight * surprise : 0.0f;  // where a surprise is infinite
+    surprises[i] = static_cast<int64_t>((Keeps(r.cut, x[i]) ? product : 0.0f) * kLogitWeightOne);
+  }
+}
+
+static constexpr LogitKernels kLogitKernels = {
+    .max = MaxLogit, .weigh = WeighLogits, .surprise = SurpriseOfLogits};
+
+}  // namespace switchyard::kernels::cpu
+
+#endif  // SWITCHYARD_KERNELS_CPU_LOGIT_KERNELS_IMPL_H_
