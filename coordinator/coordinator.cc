@@ -215,6 +215,10 @@ void Coordinator::RecordStep(const v1::StepResult& result) {
 }
 
 void Coordinator::Deliver(const core::StepOutcome& outcome) {
+  for (const core::RequestPromptToken& token : outcome.prompt_tokens) {
+    const auto found = listeners_.find(token.id);
+    if (found != listeners_.end()) found->second->OnPromptToken(token.output);
+  }
   for (const core::RequestToken& token : outcome.tokens) {
     const auto found = listeners_.find(token.id);
     if (found != listeners_.end()) found->second->OnToken(token.output);

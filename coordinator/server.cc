@@ -80,6 +80,7 @@ gateway::ServedModel DescribeModel(const CheckpointInfo& checkpoint, const std::
           generation.do_sample ? static_cast<float>(generation.temperature) : 0.0f,
       .default_top_p = static_cast<float>(generation.top_p),
       .default_top_k = generation.top_k,
+      .default_repetition_penalty = static_cast<float>(generation.repetition_penalty),
       .tokenizer = checkpoint.tokenizer.get(),
       .chat_template = checkpoint.chat_template.has_value() ? &*checkpoint.chat_template : nullptr};
 }

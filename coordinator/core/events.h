@@ -34,10 +34,23 @@ enum class FinishReason {
   kError,   // see status
 };
 
+struct TokenLogprob {
+  int32_t token = 0;
+  float logprob = 0;
+};
+
 // A token of an answer, in order of positions.
 struct TokenOutput {
   int32_t token = 0;
-  float logprob = 0;  // natural logarithm, before temperature
+  float logprob = 0;              // natural logarithm, before penalties, temperature and cuts
+  std::vector<TokenLogprob> top;  // as SamplingParams.top_logprobs asks, likeliest first
+};
+
+// What the tokens before it made of a prompt's token.
+struct PromptTokenOutput {
+  int32_t position = 0;  // from 1
+  float logprob = 0;
+  std::vector<TokenLogprob> top;  // as SamplingParams.prompt_logprobs asks, likeliest first
 };
 
 struct RequestFinish {
@@ -47,6 +60,7 @@ struct RequestFinish {
   absl::Status status;
   int32_t num_prompt_tokens = 0;
   int32_t num_generated_tokens = 0;
+  int32_t num_cached_tokens = 0;  // of the prompt, found in the prefix cache
 };
 
 // Receives one request's answer. Called on the loop thread only: never blocks, never throws, never
@@ -56,6 +70,8 @@ class RequestListener {
   virtual ~RequestListener() = default;
   // The request was taken into the queue; not called when it is refused.
   virtual void OnAdmitted() = 0;
+  // For a request that asks for them, in order of positions, all before its first token.
+  virtual void OnPromptToken(const PromptTokenOutput& /*output*/) {}
   virtual void OnToken(const TokenOutput& output) = 0;
   // Exactly once and last, also after Cancel.
   virtual void OnFinish(const RequestFinish& finish) = 0;

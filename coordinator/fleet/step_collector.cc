@@ -39,6 +39,7 @@ absl::StatusOr<std::optional<v1::StepResult>> StepCollector::Add(int rank,
   --step->num_missing;
   v1::StepResult& merged = step->merged;
   merged.mutable_sampled()->MergeFrom(result.sampled());
+  merged.mutable_prompt_logprobs()->MergeFrom(result.prompt_logprobs());
   if (merged.expert_rows_size() < result.expert_rows_size()) {
     merged.mutable_expert_rows()->Resize(result.expert_rows_size(), 0);
   }

@@ -1,12 +1,103 @@
 #include "coordinator/gateway/answer_sinks.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
+#include "base/check.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/sse_writer.h"
 
 namespace switchyard::gateway {
+
+class Answer::Sink final : public CompletionSink {
+ public:
+  Sink(std::shared_ptr<Answer> answer, int index) : answer_(std::move(answer)), index_(index) {}
+  void OnDelta(CompletionDelta delta) override { answer_->OnDelta(index_, std::move(delta)); }
+  void OnEnd(const CompletionEnd& end) override { answer_->OnEnd(index_, end); }
+
+ private:
+  const std::shared_ptr<Answer> answer_;
+  const int index_;
+};
+
+Answer::Answer(AnswerHead head, int num_completions, std::shared_ptr<HttpReply> reply,
+               GatewayMetrics& metrics)
+    : head_(std::move(head)),
+      reply_(std::move(reply)),
+      metrics_(metrics),
+      choices_(num_completions),
+      num_open_(num_completions) {
+  for (int i = 0; i < num_completions; ++i) choices_[i].piece = {.index = i, .first = true};
+}
+
+std::shared_ptr<CompletionSink> Answer::SinkOf(int index) {
+  return std::make_shared<Sink>(shared_from_this(), index);
+}
+
+void Answer::Add(const std::shared_ptr<Completion>& completion) {
+  std::unique_lock lock(mutex_);
+  completions_.push_back(completion);
+  const bool over = over_;
+  lock.unlock();
+  if (over) completion->Cancel();
+}
+
+void Answer::OnDelta(int index, CompletionDelta delta) {
+  std::lock_guard lock(mutex_);
+  if (over_) return;
+  Choice& choice = choices_[index];
+  for (const core::TokenOutput& output : delta.tokens) choice.logprob += output.logprob;
+  choice.num_tokens += static_cast<int32_t>(delta.tokens.size());
+  if (delta.last_ends) delta.tokens.pop_back();
+  ChoicePiece& piece = choice.piece;
+  piece.text += delta.text;
+  std::move(delta.tokens.begin(), delta.tokens.end(), std::back_inserter(piece.tokens));
+  std::move(delta.prompt.begin(), delta.prompt.end(), std::back_inserter(piece.prompt));
+  TakeDelta(choice);
+}
+
+void Answer::OnEnd(int index, const CompletionEnd& end) {
+  if (!end.status.ok()) return Fail(end.status);
+  std::lock_guard lock(mutex_);
+  if (over_) return;
+  Choice& choice = choices_[index];
+  choice.ended = true;
+  choice.reason = end.reason;
+  usage_.prompt_tokens = end.num_prompt_tokens;
+  usage_.completion_tokens += end.num_completion_tokens;
+  TakeEnd(choice);
+  if (--num_open_ > 0) return;
+  over_ = true;
+  Finish();
+}
+
+void Answer::Fail(const absl::Status& status) {
+  std::unique_lock lock(mutex_);
+  if (std::exchange(over_, true)) return;
+  WriteError(status);
+  lock.unlock();
+  CancelCompletions();
+}
+
+void Answer::Cancel() {
+  std::unique_lock lock(mutex_);
+  over_ = true;
+  lock.unlock();
+  CancelCompletions();
+}
+
+// Nobody adds a completion unseen any more: Add looks at over_.
+void Answer::CancelCompletions() {
+  std::unique_lock lock(mutex_);
+  const std::vector<std::weak_ptr<Completion>> completions = completions_;
+  lock.unlock();
+  for (const std::weak_ptr<Completion>& weak : completions) {
+    if (const auto completion = weak.lock()) completion->Cancel();
+  }
+}
+
 namespace {
 
 void SendAndCount(Endpoint endpoint, HttpResponse response, HttpReply& reply,
@@ -15,79 +106,100 @@ void SendAndCount(Endpoint endpoint, HttpResponse response, HttpReply& reply,
   reply.Send(std::move(response));
 }
 
-class WholeAnswer : public CompletionSink {
+class WholeAnswer final : public Answer {
  public:
-  WholeAnswer(AnswerHead head, std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics)
-      : head_(std::move(head)), reply_(std::move(reply)), metrics_(metrics) {}
-
-  void OnDelta(CompletionDelta delta) override { text_ += delta.text; }
-  void OnEnd(const CompletionEnd& end) override {
-    HttpResponse response;
-    if (end.status.ok()) {
-      response.body = DumpJson(FullAnswer(head_, text_, end));
-    } else {
-      response = ErrorResponse(end.status);
-    }
-    SendAndCount(head_.endpoint, std::move(response), *reply_, metrics_);
-  }
+  WholeAnswer(AnswerHead head, int n, int num_completions, std::shared_ptr<HttpReply> reply,
+              GatewayMetrics& metrics)
+      : Answer(std::move(head), num_completions, std::move(reply), metrics), n_(n) {}
 
  private:
-  const AnswerHead head_;
-  const std::shared_ptr<HttpReply> reply_;
-  GatewayMetrics& metrics_;
-  std::string text_;
+  void TakeDelta(Choice&) override {}
+  void TakeEnd(Choice&) override {}
+  void Finish() override {
+    // The n likeliest, by the mean of their tokens' log probabilities.
+    const auto mean = [](const Choice& choice) {
+      return choice.num_tokens == 0 ? 0 : choice.logprob / choice.num_tokens;
+    };
+    if (n_ < static_cast<int>(choices_.size())) {
+      std::stable_sort(choices_.begin(), choices_.end(),
+                       [&](const Choice& a, const Choice& b) { return mean(a) > mean(b); });
+    }
+    std::vector<ChoicePiece> pieces;
+    std::vector<core::FinishReason> reasons;
+    for (int i = 0; i < n_; ++i) {
+      pieces.push_back(std::move(choices_[i].piece));
+      pieces.back().index = i;
+      reasons.push_back(choices_[i].reason);
+    }
+    const Json answer = FullAnswer(head_, pieces, reasons, usage_);
+    SendAndCount(head_.endpoint, {.body = DumpJson(answer)}, *reply_, metrics_);
+  }
+  void WriteError(const absl::Status& status) override {
+    SendAndCount(head_.endpoint, ErrorResponse(status), *reply_, metrics_);
+  }
+
+  const int n_;
 };
 
 // The head waits for the first token, so that a request which fails before it gets a true HTTP
 // status.
-class StreamedAnswer : public CompletionSink {
+class StreamedAnswer final : public Answer {
  public:
-  StreamedAnswer(AnswerHead head, std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics)
-      : head_(std::move(head)), reply_(std::move(reply)), metrics_(metrics), writer_(reply_) {}
-
-  void OnDelta(CompletionDelta delta) override {
-    Begin();
-    if (!delta.text.empty()) writer_.Event(TextChunk(head_, delta.text));
-  }
-  void OnEnd(const CompletionEnd& end) override {
-    if (!end.status.ok()) return Fail(end.status);
-    Begin();
-    writer_.Event(FinishChunk(head_, end));
-    if (head_.usage_chunk) writer_.Event(UsageChunk(head_, end));
-    writer_.Done();
-  }
+  StreamedAnswer(AnswerHead head, int n, std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics)
+      : Answer(std::move(head), n, std::move(reply), metrics), writer_(reply_) {}
 
  private:
-  void Begin() {
-    if (begun_) return;
-    begun_ = true;
-    metrics_.CountResponse(RouteName(head_.endpoint), 200);
-    if (head_.endpoint == Endpoint::kChat) writer_.Event(RoleChunk(head_));
+  void TakeDelta(Choice& choice) override {
+    Begin(choice);
+    ChoicePiece& piece = choice.piece;
+    const bool has_logprobs = head_.with_logprobs && !piece.tokens.empty();
+    const bool has_prompt = piece.first && (head_.echo || head_.with_prompt_logprobs);
+    if (!piece.text.empty() || has_logprobs || has_prompt) {
+      writer_.Event(TextChunk(head_, piece));
+      piece.first = false;
+      piece.text.clear();
+      piece.prompt.clear();
+    }
+    piece.tokens.clear();
   }
-  void Fail(const absl::Status& status) {
+  void TakeEnd(Choice& choice) override {
+    Begin(choice);
+    writer_.Event(FinishChunk(head_, choice.piece.index, choice.reason));
+  }
+  void Finish() override {
+    if (head_.usage_chunk) writer_.Event(UsageChunk(head_, usage_));
+    writer_.Done();
+  }
+  void WriteError(const absl::Status& status) override {
     if (!writer_.started()) {
       return SendAndCount(head_.endpoint, ErrorResponse(status), *reply_, metrics_);
     }
     writer_.Event(ErrorObject(status));
     writer_.End();
   }
+  void Begin(Choice& choice) {
+    if (!std::exchange(begun_, true)) metrics_.CountResponse(RouteName(head_.endpoint), 200);
+    if (begun_choices_.size() < choices_.size()) begun_choices_.resize(choices_.size(), false);
+    if (begun_choices_[choice.piece.index]) return;
+    begun_choices_[choice.piece.index] = true;
+    if (head_.endpoint == Endpoint::kChat) writer_.Event(RoleChunk(head_, choice.piece.index));
+  }
 
-  const AnswerHead head_;
-  const std::shared_ptr<HttpReply> reply_;
-  GatewayMetrics& metrics_;
   SseWriter writer_;
   bool begun_ = false;
+  std::vector<bool> begun_choices_;
 };
 
 }  // namespace
 
-std::shared_ptr<CompletionSink> MakeAnswerSink(AnswerHead head, bool stream,
-                                               std::shared_ptr<HttpReply> reply,
-                                               GatewayMetrics& metrics) {
+std::shared_ptr<Answer> MakeAnswer(AnswerHead head, int n, int num_completions, bool stream,
+                                   std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics) {
+  SY_CHECK(stream ? num_completions == n : num_completions >= n) << num_completions;
   if (stream) {
-    return std::make_shared<StreamedAnswer>(std::move(head), std::move(reply), metrics);
+    return std::make_shared<StreamedAnswer>(std::move(head), n, std::move(reply), metrics);
   }
-  return std::make_shared<WholeAnswer>(std::move(head), std::move(reply), metrics);
+  return std::make_shared<WholeAnswer>(std::move(head), n, num_completions, std::move(reply),
+                                       metrics);
 }
 
 const char* RouteName(Endpoint endpoint) {

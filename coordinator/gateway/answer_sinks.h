@@ -1,8 +1,10 @@
-// The two forms of an OpenAI answer: whole, or streamed as server-sent events.
+// From running completions to one HTTP reply in OpenAI's shape, whole or streamed.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_ANSWER_SINKS_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_ANSWER_SINKS_H_
 
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "coordinator/gateway/completion.h"
 #include "coordinator/gateway/gateway_metrics.h"
@@ -11,10 +13,62 @@
 
 namespace switchyard::gateway {
 
-// The sink for one answer; `metrics` outlives it.
-std::shared_ptr<CompletionSink> MakeAnswerSink(AnswerHead head, bool stream,
-                                               std::shared_ptr<HttpReply> reply,
-                                               GatewayMetrics& metrics);
+// The reply to one request: `n` choices, chosen from as many completions or more. Each completion
+// has a sink here, and the sinks keep the answer alive. If one completion fails, the reply is an
+// error and the others are cancelled. Thread-safe.
+class Answer : public std::enable_shared_from_this<Answer> {
+ public:
+  virtual ~Answer() = default;
+
+  std::shared_ptr<CompletionSink> SinkOf(int index);
+  // The completion that feeds a sink, so that it can be cancelled.
+  void Add(const std::shared_ptr<Completion>& completion);
+  // Ends the reply with an error, unless it is complete.
+  void Fail(const absl::Status& status);
+  // The client went away.
+  void Cancel();
+
+ protected:
+  // What one completion has given so far.
+  struct Choice {
+    ChoicePiece piece;
+    bool ended = false;
+    core::FinishReason reason = core::FinishReason::kStop;
+    double logprob = 0;  // the sum over its tokens
+    int32_t num_tokens = 0;
+  };
+
+  Answer(AnswerHead head, int num_completions, std::shared_ptr<HttpReply> reply,
+         GatewayMetrics& metrics);
+
+  const AnswerHead head_;
+  const std::shared_ptr<HttpReply> reply_;
+  GatewayMetrics& metrics_;
+  std::vector<Choice> choices_;  // one for each completion
+  Usage usage_;
+
+ private:
+  class Sink;
+
+  // With the lock held, one call at a time.
+  virtual void TakeDelta(Choice& choice) = 0;  // its piece holds what is not written yet
+  virtual void TakeEnd(Choice& choice) = 0;
+  virtual void Finish() = 0;
+  virtual void WriteError(const absl::Status& status) = 0;
+
+  void OnDelta(int index, CompletionDelta delta);
+  void OnEnd(int index, const CompletionEnd& end);
+  void CancelCompletions();
+
+  std::mutex mutex_;
+  int num_open_;
+  bool over_ = false;
+  std::vector<std::weak_ptr<Completion>> completions_;
+};
+
+// `num_completions` is at least `n`; more only when not streamed. `metrics` outlives the answer.
+std::shared_ptr<Answer> MakeAnswer(AnswerHead head, int n, int num_completions, bool stream,
+                                   std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics);
 
 // The route's name in metrics.
 const char* RouteName(Endpoint endpoint);

@@ -53,10 +53,15 @@ void Completion::Cancel() {
   context_.engine->Cancel(id_);
 }
 
+void Completion::OnPromptToken(const core::PromptTokenOutput& output) {
+  std::lock_guard lock(mutex_);
+  prompt_inbox_.push_back(output);  // goes along with the first token
+}
+
 void Completion::OnToken(const core::TokenOutput& output) {
   {
     std::lock_guard lock(mutex_);
-    inbox_.push_back({output.token, Clock::now()});
+    inbox_.push_back({output, Clock::now()});
   }
   Schedule();
 }
@@ -80,14 +85,15 @@ void Completion::Schedule() {
 }
 
 void Completion::Drain() {
-  std::vector<Arrival> arrivals;
   while (true) {
+    std::vector<core::PromptTokenOutput> prompt;
+    std::vector<Arrival> arrivals;
     bool cancelled = false;
     std::optional<core::RequestFinish> finish;
     {
       std::lock_guard lock(mutex_);
-      arrivals.clear();
       arrivals.swap(inbox_);
+      if (!arrivals.empty()) prompt.swap(prompt_inbox_);
       finish = finished_;
       cancelled = cancelled_;
       if (arrivals.empty() && !(sink_ && (finish || cancelled))) {
@@ -99,20 +105,22 @@ void Completion::Drain() {
       context_.metrics->CountFinish("cancelled");
       sink_ = nullptr;
     }
-    if (sink_) Process(arrivals);
+    if (sink_) Process(std::move(prompt), std::move(arrivals));
     if (sink_ && finish) FinishAnswer(*finish);
   }
 }
 
-void Completion::Process(const std::vector<Arrival>& arrivals) {
-  CompletionDelta delta;
-  for (const Arrival& arrival : arrivals) {
+void Completion::Process(std::vector<core::PromptTokenOutput> prompt,
+                         std::vector<Arrival> arrivals) {
+  CompletionDelta delta{.prompt = std::move(prompt)};
+  for (Arrival& arrival : arrivals) {
     Observe(arrival);
     ++num_completion_tokens_;
-    delta.tokens.push_back(arrival.token);
-    if (EndsAnswer(arrival.token))
-      continue;  // the engine's OnFinish follows; its text is no part of the answer
-    delta.text += stop_matcher_.Push(detokenizer_.Push(arrival.token));
+    const int32_t token = arrival.output.token;
+    delta.tokens.push_back(std::move(arrival.output));
+    delta.last_ends = EndsAnswer(token);
+    if (delta.last_ends) continue;  // the engine's OnFinish follows
+    delta.text += stop_matcher_.Push(detokenizer_.Push(token));
     if (stop_matcher_.stopped_by()) break;
   }
   if (!delta.tokens.empty()) sink_->OnDelta(std::move(delta));

@@ -33,8 +33,11 @@ struct CompletionSpec {
 };
 
 struct CompletionDelta {
+  // Of the prompt, where its log probabilities are wanted: all come before the first token.
+  std::vector<core::PromptTokenOutput> prompt;
   std::string text;  // whole UTF-8; may be empty while a character or a stop text is not decided
-  std::vector<int32_t> tokens;  // all that were sampled, also those without text
+  std::vector<core::TokenOutput> tokens;  // all that were sampled, also those without text
+  bool last_ends = false;  // the last of them ends the answer and is no part of its text
 };
 
 struct CompletionEnd {
@@ -64,7 +67,7 @@ struct CompletionContext {
 
 // Held by the engine until its last call, by nobody after it. All public methods are thread-safe;
 // those of RequestListener only hand over, so the loop thread never waits for a client. The inbox
-// holds at most max_tokens tokens.
+// holds at most max_tokens tokens, and as many of the prompt as it has.
 class Completion : public core::RequestListener, public std::enable_shared_from_this<Completion> {
  public:
   // Submits; on error the sink is never called. REQUIRES: the spec passed request_builder.
@@ -77,13 +80,14 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void Cancel();
 
   void OnAdmitted() override {}
+  void OnPromptToken(const core::PromptTokenOutput& output) override;
   void OnToken(const core::TokenOutput& output) override;
   void OnFinish(const core::RequestFinish& finish) override;
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Arrival {
-    int32_t token = 0;
+    core::TokenOutput output;
     Clock::time_point at;
   };
 
@@ -93,7 +97,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   // Has Drain run unless it is already under way.
   void Schedule();
   void Drain();
-  void Process(const std::vector<Arrival>& arrivals);
+  void Process(std::vector<core::PromptTokenOutput> prompt, std::vector<Arrival> arrivals);
   void FinishAnswer(const core::RequestFinish& finish);
   void End(const CompletionEnd& end);
   bool EndsAnswer(int32_t token) const;
@@ -105,10 +109,11 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   const std::vector<int32_t> stop_token_ids_;
 
   std::mutex mutex_;
-  std::vector<Arrival> inbox_;                   // guarded by mutex_
-  std::optional<core::RequestFinish> finished_;  // guarded by mutex_
-  bool draining_ = false;                        // guarded by mutex_: Drain is posted or runs
-  bool cancelled_ = false;                       // guarded by mutex_
+  std::vector<core::PromptTokenOutput> prompt_inbox_;  // guarded by mutex_
+  std::vector<Arrival> inbox_;                         // guarded by mutex_
+  std::optional<core::RequestFinish> finished_;        // guarded by mutex_
+  bool draining_ = false;                              // guarded by mutex_: Drain is posted or runs
+  bool cancelled_ = false;                             // guarded by mutex_
 
   // Only Drain touches what follows, and it never runs twice at a time.
   std::shared_ptr<CompletionSink> sink_;  // null once the answer is over

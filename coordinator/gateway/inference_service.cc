@@ -41,12 +41,13 @@ absl::StatusOr<ChatFields> ToChatFields(const v1::ChatPrompt& prompt) {
 }
 
 GenerationFields ToGenerationFields(const v1::GenerateRequest& request) {
-  GenerationFields fields{.model = request.model(), .ignore_eos = request.ignore_eos()};
+  GenerationFields fields{.model = request.model()};
+  fields.sampling.ignore_eos = request.ignore_eos();
   if (request.has_max_tokens()) fields.max_tokens = request.max_tokens();
-  if (request.has_temperature()) fields.temperature = request.temperature();
-  if (request.has_top_p()) fields.top_p = request.top_p();
-  if (request.has_top_k()) fields.top_k = request.top_k();
-  if (request.has_seed()) fields.seed = request.seed();
+  if (request.has_temperature()) fields.sampling.temperature = request.temperature();
+  if (request.has_top_p()) fields.sampling.top_p = request.top_p();
+  if (request.has_top_k()) fields.sampling.top_k = request.top_k();
+  if (request.has_seed()) fields.sampling.seed = request.seed();
   fields.stop.assign(request.stop().begin(), request.stop().end());
   return fields;
 }
@@ -122,7 +123,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   void OnDelta(CompletionDelta delta) override {
     std::unique_lock lock(mutex_);
     next_.mutable_text()->append(delta.text);
-    next_.mutable_tokens()->Add(delta.tokens.begin(), delta.tokens.end());
+    for (const core::TokenOutput& output : delta.tokens) next_.add_tokens(output.token);
     next_is_empty_ = false;
     Proceed(std::move(lock));
   }

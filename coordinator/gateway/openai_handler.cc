@@ -120,11 +120,9 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,
                       BuildSpec(model, context_length(), chat.generation, std::move(tokens)));
-  AnswerHead head = MakeAnswerHead(Endpoint::kChat, model);
-  head.usage_chunk = chat.delivery.include_usage;
-  return Launch(std::move(spec),
-                MakeAnswerSink(std::move(head), chat.delivery.stream, reply, *context_.metrics),
-                reply);
+  Launch(chat.generation, chat.delivery, std::move(spec), MakeAnswerHead(Endpoint::kChat, model),
+         reply);
+  return absl::OkStatus();
 }
 
 absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
@@ -142,20 +140,35 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,
                       BuildSpec(model, context_length(), completion.generation, std::move(tokens)));
   AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, model);
-  head.usage_chunk = completion.delivery.include_usage;
-  return Launch(
-      std::move(spec),
-      MakeAnswerSink(std::move(head), completion.delivery.stream, reply, *context_.metrics), reply);
+  if (completion.generation.echo) {
+    const auto* prompt = std::get_if<std::string>(&completion.prompt);
+    head.echo = prompt != nullptr ? *prompt
+                                  : model.tokenizer->Decode(spec.prompt_tokens,
+                                                            /*skip_special=*/true);
+  }
+  Launch(completion.generation, completion.delivery, std::move(spec), std::move(head), reply);
+  return absl::OkStatus();
 }
 
-absl::Status OpenAiHandler::Launch(CompletionSpec spec, std::shared_ptr<CompletionSink> sink,
-                                   const std::shared_ptr<HttpReply>& reply) {
-  SY_ASSIGN_OR_RETURN(const std::shared_ptr<Completion> completion,
-                      Completion::Start(context_, std::move(spec), std::move(sink)));
-  reply->OnDisconnect([weak = std::weak_ptr(completion)] {
+void OpenAiHandler::Launch(const GenerationFields& fields, const StreamFields& delivery,
+                           CompletionSpec spec, AnswerHead head,
+                           const std::shared_ptr<HttpReply>& reply) {
+  head.usage_chunk = delivery.include_usage;
+  head.with_logprobs = fields.logprobs.answer.has_value();
+  head.with_prompt_logprobs = fields.logprobs.prompt.has_value();
+  if (spec.sampling.has_prompt_logprobs()) head.prompt_tokens = spec.prompt_tokens;
+  const std::shared_ptr<Answer> answer = MakeAnswer(std::move(head), fields.n, fields.best_of,
+                                                    delivery.stream, reply, *context_.metrics);
+  for (int i = 0; i < fields.best_of; ++i) {
+    CompletionSpec choice = spec;
+    choice.sampling.set_choice(i);
+    const auto completion = Completion::Start(context_, std::move(choice), answer->SinkOf(i));
+    if (!completion.ok()) return answer->Fail(completion.status());
+    answer->Add(*completion);
+  }
+  reply->OnDisconnect([weak = std::weak_ptr(answer)] {
     if (const auto running = weak.lock()) running->Cancel();
   });
-  return absl::OkStatus();
 }
 
 int32_t OpenAiHandler::context_length() const {

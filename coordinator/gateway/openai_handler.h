@@ -10,6 +10,8 @@
 #include "coordinator/gateway/completion.h"
 #include "coordinator/gateway/executor.h"
 #include "coordinator/gateway/http_message.h"
+#include "coordinator/gateway/openai_responses.h"
+#include "coordinator/gateway/openai_types.h"
 
 namespace switchyard::gateway {
 
@@ -35,9 +37,10 @@ class OpenAiHandler {
 
   absl::Status StartChat(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
   absl::Status StartCompletion(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
-  // Answers through `reply` what the completion gives, and cancels it when the client goes away.
-  absl::Status Launch(CompletionSpec spec, std::shared_ptr<CompletionSink> sink,
-                      const std::shared_ptr<HttpReply>& reply);
+  // Starts as many completions as the request asks for, answers through `reply`, and cancels them
+  // when the client goes away.
+  void Launch(const GenerationFields& fields, const StreamFields& delivery, CompletionSpec spec,
+              AnswerHead head, const std::shared_ptr<HttpReply>& reply);
 
   int32_t context_length() const;
   void Send(std::string_view route, HttpReply& reply, HttpResponse response);

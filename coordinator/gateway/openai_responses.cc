@@ -5,19 +5,20 @@
 #include <ctime>
 #include <utility>
 
-#include "coordinator/gateway/request_builder.h"
+#include "coordinator/gateway/openai_logprobs.h"
+#include "coordinator/gateway/random_id.h"
 
 namespace switchyard::gateway {
 namespace {
 
-const char* FinishReasonName(const CompletionEnd& end) {
-  return end.reason == core::FinishReason::kLength ? "length" : "stop";
+const char* FinishReasonName(core::FinishReason reason) {
+  return reason == core::FinishReason::kLength ? "length" : "stop";
 }
 
-Json UsageObject(const CompletionEnd& end) {
-  return {{"prompt_tokens", end.num_prompt_tokens},
-          {"completion_tokens", end.num_completion_tokens},
-          {"total_tokens", end.num_prompt_tokens + end.num_completion_tokens}};
+Json UsageObject(const Usage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
 }
 
 Json Envelope(const AnswerHead& head, const char* object, Json choices) {
@@ -32,12 +33,35 @@ const char* ChunkName(const AnswerHead& head) {
   return head.endpoint == Endpoint::kChat ? "chat.completion.chunk" : "text_completion";
 }
 
+// The text of a piece, an echoed prompt before it.
+std::string TextOf(const AnswerHead& head, const ChoicePiece& piece) {
+  return piece.first && head.echo ? *head.echo + piece.text : piece.text;
+}
+
+// null unless they were asked for.
+Json Logprobs(const AnswerHead& head, ChoicePiece& piece) {
+  if (!head.with_logprobs) return nullptr;
+  if (head.endpoint == Endpoint::kChat) return ChatLogprobs(*head.tokenizer, piece.tokens);
+  std::vector<core::TokenOutput> tokens;
+  if (piece.first && head.echo) tokens = EchoedTokens(head.prompt_tokens, piece.prompt);
+  tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
+  return CompletionLogprobs(*head.tokenizer, tokens, &piece.text_offset);
+}
+
+void AddPromptLogprobs(const AnswerHead& head, const ChoicePiece& piece, Json* choice) {
+  if (!head.with_prompt_logprobs || !piece.first) return;
+  (*choice)["prompt_logprobs"] = PromptLogprobs(*head.tokenizer, head.prompt_tokens, piece.prompt);
+}
+
 // `finish_reason` is a string or null.
-Json Chunk(const AnswerHead& head, const char* content_key, Json content, Json finish_reason) {
-  Json choice = {{"index", 0},
-                 {content_key, std::move(content)},
-                 {"logprobs", nullptr},
-                 {"finish_reason", std::move(finish_reason)}};
+Json Choice(int index, const char* content_key, Json content, Json logprobs, Json finish_reason) {
+  return {{"index", index},
+          {content_key, std::move(content)},
+          {"logprobs", std::move(logprobs)},
+          {"finish_reason", std::move(finish_reason)}};
+}
+
+Json Chunk(const AnswerHead& head, Json choice) {
   Json chunk = Envelope(head, ChunkName(head), Json::array({std::move(choice)}));
   if (head.usage_chunk) chunk["usage"] = nullptr;
   return chunk;
@@ -50,42 +74,56 @@ AnswerHead MakeAnswerHead(Endpoint endpoint, const ServedModel& model) {
           .id = fmt::format("{}-{:016x}{:016x}", endpoint == Endpoint::kChat ? "chatcmpl" : "cmpl",
                             RandomUint64(), RandomUint64()),
           .created_unix_s = std::time(nullptr),
-          .model = model.name};
+          .model = model.name,
+          .tokenizer = model.tokenizer};
 }
 
-Json FullAnswer(const AnswerHead& head, std::string_view text, const CompletionEnd& end) {
+Json FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
+                std::span<const core::FinishReason> reasons, const Usage& usage) {
   const bool chat = head.endpoint == Endpoint::kChat;
-  Json choice = {{"index", 0}};
-  if (chat) {
-    choice["message"] = {{"role", "assistant"}, {"content", text}, {"refusal", nullptr}};
-  } else {
-    choice["text"] = text;
+  Json list = Json::array();
+  for (size_t i = 0; i < choices.size(); ++i) {
+    ChoicePiece& piece = choices[i];
+    Json content = TextOf(head, piece);
+    if (chat) {
+      content = {{"role", "assistant"}, {"content", std::move(content)}, {"refusal", nullptr}};
+    }
+    Json logprobs = Logprobs(head, piece);
+    Json choice = Choice(piece.index, chat ? "message" : "text", std::move(content),
+                         std::move(logprobs), FinishReasonName(reasons[i]));
+    AddPromptLogprobs(head, piece, &choice);
+    list.push_back(std::move(choice));
   }
-  choice["logprobs"] = nullptr;
-  choice["finish_reason"] = FinishReasonName(end);
-  Json answer = Envelope(head, chat ? "chat.completion" : "text_completion",
-                         Json::array({std::move(choice)}));
-  answer["usage"] = UsageObject(end);
+  Json answer = Envelope(head, chat ? "chat.completion" : "text_completion", std::move(list));
+  answer["usage"] = UsageObject(usage);
   return answer;
 }
 
-Json RoleChunk(const AnswerHead& head) {
-  return Chunk(head, "delta", {{"role", "assistant"}, {"content", ""}}, nullptr);
+Json RoleChunk(const AnswerHead& head, int index) {
+  return Chunk(head,
+               Choice(index, "delta", {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr));
 }
 
-Json TextChunk(const AnswerHead& head, std::string_view text) {
-  if (head.endpoint == Endpoint::kCompletion) return Chunk(head, "text", text, nullptr);
-  return Chunk(head, "delta", {{"content", text}}, nullptr);
+Json TextChunk(const AnswerHead& head, ChoicePiece& piece) {
+  Json content = TextOf(head, piece);
+  const bool chat = head.endpoint == Endpoint::kChat;
+  if (chat) content = {{"content", std::move(content)}};
+  Json logprobs = Logprobs(head, piece);
+  Json choice = Choice(piece.index, chat ? "delta" : "text", std::move(content),
+                       std::move(logprobs), nullptr);
+  AddPromptLogprobs(head, piece, &choice);
+  return Chunk(head, std::move(choice));
 }
 
-Json FinishChunk(const AnswerHead& head, const CompletionEnd& end) {
-  if (head.endpoint == Endpoint::kCompletion) return Chunk(head, "text", "", FinishReasonName(end));
-  return Chunk(head, "delta", Json::object(), FinishReasonName(end));
+Json FinishChunk(const AnswerHead& head, int index, core::FinishReason reason) {
+  const bool chat = head.endpoint == Endpoint::kChat;
+  return Chunk(head, Choice(index, chat ? "delta" : "text", chat ? Json::object() : Json(""),
+                            nullptr, FinishReasonName(reason)));
 }
 
-Json UsageChunk(const AnswerHead& head, const CompletionEnd& end) {
+Json UsageChunk(const AnswerHead& head, const Usage& usage) {
   Json chunk = Envelope(head, ChunkName(head), Json::array());
-  chunk["usage"] = UsageObject(end);
+  chunk["usage"] = UsageObject(usage);
   return chunk;
 }
 

@@ -4,18 +4,20 @@
 #define SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_RESPONSES_H_
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "base/json.h"
-#include "coordinator/gateway/completion.h"
+#include "coordinator/core/events.h"
 #include "coordinator/gateway/served_model.h"
 
 namespace switchyard::gateway {
 
 enum class Endpoint { kChat, kCompletion };
 
-// What all messages of one answer share.
+// What all messages of one reply share.
 struct AnswerHead {
   Endpoint endpoint = Endpoint::kChat;
   std::string id;  // "chatcmpl-..." or "cmpl-..."
@@ -23,20 +25,43 @@ struct AnswerHead {
   std::string model;
   bool usage_chunk =
       false;  // streaming: a usage chunk will follow, so that every other chunk says "usage": null
+  const text::Tokenizer* tokenizer = nullptr;
+  // What the choices hold beside their text.
+  bool with_logprobs = false;
+  bool with_prompt_logprobs = false;
+  // Of the prompt, where it is echoed or its log probabilities are given.
+  std::optional<std::string> echo;
+  std::vector<int32_t> prompt_tokens;
 };
 
 // A head with a fresh id and the time of now.
 AnswerHead MakeAnswerHead(Endpoint endpoint, const ServedModel& model);
 
-// The whole answer. REQUIRES: end.status.ok().
-Json FullAnswer(const AnswerHead& head, std::string_view text, const CompletionEnd& end);
+// A piece of one choice, or all of it.
+struct ChoicePiece {
+  int index = 0;
+  bool first = false;       // nothing of this choice was written before: an echo comes along
+  int64_t text_offset = 0;  // characters before this piece; the writer moves it on
+  std::string text;
+  std::vector<core::TokenOutput> tokens;        // those of the text
+  std::vector<core::PromptTokenOutput> prompt;  // with the first piece
+};
 
-// Streaming: the first chunk of a chat (role), a piece of text, the end (empty delta,
-// finish_reason), the usage.
-Json RoleChunk(const AnswerHead& head);
-Json TextChunk(const AnswerHead& head, std::string_view text);
-Json FinishChunk(const AnswerHead& head, const CompletionEnd& end);
-Json UsageChunk(const AnswerHead& head, const CompletionEnd& end);
+struct Usage {
+  int32_t prompt_tokens = 0;
+  int32_t completion_tokens = 0;  // of all choices, those that were not chosen too
+};
+
+// The whole reply: each choice with how it ended.
+Json FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
+                std::span<const core::FinishReason> reasons, const Usage& usage);
+
+// Streaming: the first chunk of a chat's choice (role), a piece of text, a choice's end (empty
+// delta, finish_reason), the usage.
+Json RoleChunk(const AnswerHead& head, int index);
+Json TextChunk(const AnswerHead& head, ChoicePiece& piece);
+Json FinishChunk(const AnswerHead& head, int index, core::FinishReason reason);
+Json UsageChunk(const AnswerHead& head, const Usage& usage);
 
 // One entry of /v1/models, and the list.
 Json ModelObject(const ServedModel& model, int32_t context_length);

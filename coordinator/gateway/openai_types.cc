@@ -11,8 +11,6 @@
 namespace switchyard::gateway {
 namespace {
 
-constexpr float kMaxTemperature = 2;
-
 absl::StatusOr<Json> ParseBody(std::string_view body) {
   SY_ASSIGN_OR_RETURN(Json request, ParseJson(body));
   if (!request.is_object()) {
@@ -50,15 +48,34 @@ absl::Status ReadMaxTokens(const Json& request, std::optional<int32_t>* max_toke
   return absl::OkStatus();
 }
 
+absl::Status ReadAnswers(const Json& request, GenerationFields* fields) {
+  std::optional<int32_t> n, best_of;
+  SY_RETURN_IF_ERROR(ReadInt32(request, "n", &n));
+  SY_RETURN_IF_ERROR(ReadInt32(request, "best_of", &best_of));
+  fields->n = n.value_or(1);
+  fields->best_of = best_of.value_or(fields->n);
+  return ReadInt32(request, "prompt_logprobs", &fields->logprobs.prompt);
+}
+
+// Chat says whether (`logprobs`) and how many (`top_logprobs`), completions say how many.
+absl::Status ReadChatLogprobs(const Json& request, LogprobFields* fields) {
+  bool wanted = false;
+  std::optional<int32_t> top;
+  SY_RETURN_IF_ERROR(ReadBool(request, "logprobs", &wanted));
+  SY_RETURN_IF_ERROR(ReadInt32(request, "top_logprobs", &top));
+  if (top.value_or(0) != 0 && !wanted) {
+    return ParamError("top_logprobs", "'top_logprobs' needs 'logprobs' to be true");
+  }
+  if (wanted) fields->answer = top.value_or(0);
+  return absl::OkStatus();
+}
+
 absl::Status ReadGeneration(const Json& request, GenerationFields* fields) {
   SY_RETURN_IF_ERROR(ReadString(request, "model", &fields->model));
   SY_RETURN_IF_ERROR(ReadMaxTokens(request, &fields->max_tokens));
-  SY_RETURN_IF_ERROR(ReadFloat(request, "temperature", &fields->temperature));
-  SY_RETURN_IF_ERROR(ReadFloat(request, "top_p", &fields->top_p));
-  SY_RETURN_IF_ERROR(ReadInt32(request, "top_k", &fields->top_k));
-  SY_RETURN_IF_ERROR(ReadUint64(request, "seed", &fields->seed));
+  SY_RETURN_IF_ERROR(ReadSampling(request, &fields->sampling));
   SY_RETURN_IF_ERROR(ReadStop(request, &fields->stop));
-  SY_RETURN_IF_ERROR(ReadBool(request, "ignore_eos", &fields->ignore_eos));
+  SY_RETURN_IF_ERROR(ReadAnswers(request, fields));
   return CheckGeneration(*fields);
 }
 
@@ -220,21 +237,30 @@ absl::Status ReadPrompt(const Json& request, CompletionRequest* out) {
   return absl::OkStatus();
 }
 
+absl::Status CheckLogprobs(const char* name, const std::optional<int32_t>& likeliest) {
+  if (!likeliest || (*likeliest >= 0 && *likeliest <= LogprobFields::kMax)) {
+    return absl::OkStatus();
+  }
+  return ParamError(name,
+                    fmt::format("'{}' must be between 0 and {} tokens", name, LogprobFields::kMax));
+}
+
 }  // namespace
 
 absl::Status CheckGeneration(const GenerationFields& fields) {
   if (fields.max_tokens && *fields.max_tokens < 1) {
     return ParamError("max_tokens", "'max_tokens' must be at least 1");
   }
-  // Written so that NaN, which gRPC can carry, fails too.
-  if (fields.temperature && !(*fields.temperature >= 0 && *fields.temperature <= kMaxTemperature)) {
-    return ParamError("temperature", "'temperature' must be between 0 and 2");
+  SY_RETURN_IF_ERROR(CheckSampling(fields.sampling));
+  SY_RETURN_IF_ERROR(CheckLogprobs("logprobs", fields.logprobs.answer));
+  SY_RETURN_IF_ERROR(CheckLogprobs("prompt_logprobs", fields.logprobs.prompt));
+  if (fields.n < 1 || fields.n > GenerationFields::kMaxAnswers) {
+    return ParamError("n",
+                      fmt::format("'n' must be between 1 and {}", GenerationFields::kMaxAnswers));
   }
-  if (fields.top_p && !(*fields.top_p > 0 && *fields.top_p <= 1)) {
-    return ParamError("top_p", "'top_p' must be above 0 and at most 1");
-  }
-  if (fields.top_k && *fields.top_k < -1) {
-    return ParamError("top_k", "'top_k' must be positive, or 0 or -1 for all tokens");
+  if (fields.best_of < fields.n || fields.best_of > GenerationFields::kMaxAnswers) {
+    return ParamError("best_of", fmt::format("'best_of' must be between 'n' = {} and {}", fields.n,
+                                             GenerationFields::kMaxAnswers));
   }
   // The matcher that will serve the request knows its own limits.
   const auto matcher = text::StopMatcher::Create(fields.stop);
@@ -256,6 +282,7 @@ absl::Status CheckChat(ChatFields* chat) {
 absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_view body) {
   SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
   ChatCompletionRequest request;
+  SY_RETURN_IF_ERROR(ReadChatLogprobs(json, &request.generation.logprobs));
   SY_RETURN_IF_ERROR(ReadGeneration(json, &request.generation));
   SY_RETURN_IF_ERROR(ReadDelivery(json, &request.delivery));
   SY_RETURN_IF_ERROR(ReadChat(json, &request.chat));
@@ -265,8 +292,13 @@ absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_vie
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body) {
   SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
   CompletionRequest request;
+  SY_RETURN_IF_ERROR(ReadInt32(json, "logprobs", &request.generation.logprobs.answer));
+  SY_RETURN_IF_ERROR(ReadBool(json, "echo", &request.generation.echo));
   SY_RETURN_IF_ERROR(ReadGeneration(json, &request.generation));
   SY_RETURN_IF_ERROR(ReadDelivery(json, &request.delivery));
+  if (request.delivery.stream && request.generation.best_of > request.generation.n) {
+    return ParamError("best_of", "a streamed answer cannot be the best of several");
+  }
   SY_RETURN_IF_ERROR(ReadPrompt(json, &request));
   return request;
 }

@@ -15,19 +15,29 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "coordinator/gateway/sampling_fields.h"
 
 namespace switchyard::gateway {
 
+// Log probabilities: unset, none; else how many of the likeliest tokens stand beside each token.
+struct LogprobFields {
+  static constexpr int32_t kMax = 20;
+  std::optional<int32_t> answer;
+  std::optional<int32_t> prompt;
+};
+
 // What both endpoints, and the gRPC service, ask of a generation. Unset: the model's default.
 struct GenerationFields {
+  static constexpr int32_t kMaxAnswers = 128;
+
   std::string model;                  // empty: the one that is served
   std::optional<int32_t> max_tokens;  // unset: what the context leaves
-  std::optional<float> temperature;
-  std::optional<float> top_p;
-  std::optional<int32_t> top_k;  // 0 or -1: all
-  std::optional<uint64_t> seed;  // unset: chosen by the gateway
+  SamplingFields sampling;
   std::vector<std::string> stop;
-  bool ignore_eos = false;
+  LogprobFields logprobs;
+  int32_t n = 1;        // answers
+  int32_t best_of = 1;  // at least n: so many are generated, the likeliest n are given
+  bool echo = false;    // text completions: the prompt's text comes first
 };
 
 // How an HTTP answer is delivered.

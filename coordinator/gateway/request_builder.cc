@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <random>
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
@@ -89,21 +88,25 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
                                   *fields.max_tokens, num_prompt_tokens, room, context_length),
                       kContextLengthExceeded);
   }
+  if (fields.sampling.min_tokens && fields.max_tokens &&
+      *fields.sampling.min_tokens > *fields.max_tokens) {
+    return ParamError("min_tokens", "'min_tokens' must be at most 'max_tokens'");
+  }
   CompletionSpec spec;
   spec.prompt_tokens = std::move(prompt_tokens);
   spec.max_tokens = fields.max_tokens.value_or(int32_t(room));
-  spec.sampling.set_temperature(fields.temperature.value_or(model.default_temperature));
-  spec.sampling.set_top_p(fields.top_p.value_or(model.default_top_p));
-  spec.sampling.set_top_k(std::max(0, fields.top_k.value_or(model.default_top_k)));
-  spec.sampling.set_seed(fields.seed ? *fields.seed : RandomUint64());
+  SY_ASSIGN_OR_RETURN(spec.sampling, MakeSampling(model, fields.sampling));
+  if (fields.logprobs.answer) {
+    spec.sampling.set_top_logprobs(*fields.logprobs.answer);
+  } else if (fields.best_of > fields.n) {
+    spec.sampling.set_top_logprobs(0);  // what the best are chosen by
+  }
+  const bool echoes_logprobs = fields.echo && fields.logprobs.answer;
+  const auto& of_prompt = echoes_logprobs ? fields.logprobs.answer : fields.logprobs.prompt;
+  if (of_prompt) spec.sampling.set_prompt_logprobs(*of_prompt);
   spec.stop = fields.stop;
-  if (!fields.ignore_eos) spec.stop_token_ids = model.eos_token_ids;
+  spec.stop_token_ids = EndingTokens(model, fields.sampling);
   return spec;
-}
-
-uint64_t RandomUint64() {
-  std::random_device device;
-  return uint64_t{device()} << 32 | device();
 }
 
 }  // namespace switchyard::gateway

@@ -37,9 +37,6 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
                                          const GenerationFields& fields,
                                          std::vector<int32_t> prompt_tokens);
 
-// From the system's entropy; for seeds and answer ids.
-uint64_t RandomUint64();
-
 }  // namespace switchyard::gateway
 
 #endif  // SWITCHYARD_COORDINATOR_GATEWAY_REQUEST_BUILDER_H_

@@ -14,19 +14,7 @@ struct Field {
 };
 
 constexpr Field kFields[] = {
-    {"n", "[1]", "send one request for each answer"},
-    {"best_of", "[1]"},
-    {"logprobs", "[false]"},
-    {"top_logprobs", "[0]"},
-    {"echo", "[false]"},
     {"suffix", "[\"\"]"},
-    {"presence_penalty", "[0]"},
-    {"frequency_penalty", "[0]"},
-    {"repetition_penalty", "[1]"},
-    {"logit_bias", "[{}]"},
-    {"min_p", "[0]"},
-    {"min_tokens", "[0]"},
-    {"stop_token_ids", "[[]]"},
     {"include_stop_str_in_output", "[false]"},
     {"skip_special_tokens", "[true]"},
     {"add_generation_prompt", "[true]"},
@@ -50,7 +38,6 @@ constexpr Field kFields[] = {
     {"guided_grammar", "[]"},
     {"structured_outputs", "[]"},
     {"use_beam_search", "[false]"},
-    {"prompt_logprobs", "[]"},
 };
 
 bool IsHarmless(const Field& field, const Json& value) {

@@ -17,6 +17,12 @@ core::RequestFinish MakeFinish(core::FinishReason reason, absl::Status status,
           .num_generated_tokens = int32_t(num_generated)};
 }
 
+std::vector<core::TokenLogprob> Likeliest(int32_t count) {
+  std::vector<core::TokenLogprob> tokens;
+  for (int32_t i = 0; i < count; ++i) tokens.push_back({.token = i, .logprob = -0.5f * float(i)});
+  return tokens;
+}
+
 }  // namespace
 
 FakeEngine::FakeEngine() {
@@ -33,9 +39,9 @@ FakeEngine::~FakeEngine() {
   loop_.join();
 }
 
-void FakeEngine::SetAnswer(FakeAnswer answer) {
+void FakeEngine::SetAnswers(std::vector<FakeAnswer> answers) {
   std::lock_guard lock(mutex_);
-  answer_ = std::move(answer);
+  answers_ = std::move(answers);
 }
 
 void FakeEngine::SetSubmitStatus(absl::Status status) {
@@ -80,9 +86,10 @@ absl::Status FakeEngine::Submit(core::NewRequest request,
   last_request_ = request;
   ++num_submitted_;
   const core::RequestId id = request.id;
-  running_.emplace(
-      id, std::make_shared<Running>(Running{
-              .request = std::move(request), .listener = std::move(listener), .answer = answer_}));
+  FakeAnswer answer = answers_[size_t(request.sampling.choice()) % answers_.size()];
+  running_.emplace(id, std::make_shared<Running>(Running{.request = std::move(request),
+                                                         .listener = std::move(listener),
+                                                         .answer = std::move(answer)}));
   changed_.notify_all();
   return absl::OkStatus();
 }
@@ -101,10 +108,24 @@ v1::StatusResponse FakeEngine::Status() const {
   return cluster_status_;
 }
 
+// Position p has the log probability -p.
+void FakeEngine::SendPromptLogprobs(const Running& running) {
+  const core::NewRequest& request = running.request;
+  if (!request.sampling.has_prompt_logprobs()) return;
+  for (int32_t position = 1; position < std::ssize(request.prompt_tokens); ++position) {
+    running.listener->OnPromptToken({.position = position,
+                                     .logprob = -float(position),
+                                     .top = Likeliest(request.sampling.prompt_logprobs())});
+  }
+}
+
 bool FakeEngine::Step(Running& running) {
   const core::NewRequest& request = running.request;
   const FakeAnswer& answer = running.answer;
-  if (running.num_done == 0) running.listener->OnAdmitted();
+  if (running.num_done == 0) {
+    running.listener->OnAdmitted();
+    SendPromptLogprobs(running);
+  }
   const auto finish = [&](core::FinishReason reason, absl::Status status = absl::OkStatus()) {
     running.listener->OnFinish(MakeFinish(reason, std::move(status), request, running.num_done));
     return true;
@@ -119,7 +140,9 @@ bool FakeEngine::Step(Running& running) {
   }
   const int32_t token = answer.tokens[running.num_done % answer.tokens.size()];
   ++running.num_done;
-  running.listener->OnToken({.token = token, .logprob = -1});
+  running.listener->OnToken({.token = token,
+                             .logprob = answer.logprob,
+                             .top = Likeliest(request.sampling.top_logprobs())});
   const auto& stops = request.stop_token_ids;
   if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
     return finish(core::FinishReason::kStop);

@@ -25,6 +25,7 @@ struct FakeAnswer {
     kFail,    // with `error`
   };
   std::vector<int32_t> tokens;
+  float logprob = -1;  // of each token; the likeliest tokens, where asked for, are 0, 1, 2, ...
   Ending ending = Ending::kFinish;
   absl::Status error;
 };
@@ -36,7 +37,9 @@ class FakeEngine : public core::Engine {
   FakeEngine();
   ~FakeEngine() override;
 
-  void SetAnswer(FakeAnswer answer);
+  void SetAnswer(FakeAnswer answer) { SetAnswers({std::move(answer)}); }
+  // Choice c of a request gets number c modulo their number.
+  void SetAnswers(std::vector<FakeAnswer> answers);
   // OK: requests are taken.
   void SetSubmitStatus(absl::Status status);
   void SetClusterStatus(v1::StatusResponse status);
@@ -64,12 +67,13 @@ class FakeEngine : public core::Engine {
   };
 
   void Loop();
+  static void SendPromptLogprobs(const Running& running);
   // One turn for one request; true when it is over. Without the lock: listeners are foreign code.
   bool Step(Running& running);
 
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
-  FakeAnswer answer_;
+  std::vector<FakeAnswer> answers_ = {{}};
   absl::Status submit_status_;
   v1::StatusResponse cluster_status_;
   core::NewRequest last_request_;

@@ -95,6 +95,7 @@ void PromptRunner::Admit(const Schedule& schedule, v1::StepPlan* plan) {
       start->set_sequence_id(first_id_ + index);
       start->set_group(static_cast<int32_t>(i));
       start->set_prompt_length(sequences_[index].prompt_length);
+      start->mutable_sampling()->set_top_logprobs(0);
     }
   }
 }

@@ -16,6 +16,10 @@ absl::Status Misfit(const v1::SequenceWork& work, std::string_view what) {
   return absl::InternalError(fmt::format("sequence {}: {}", work.sequence_id(), what));
 }
 
+bool ReportsPrompt(const SequenceState& sequence) {
+  return sequence.sampling.params().has_prompt_logprobs();
+}
+
 }  // namespace
 
 BatchBuilder::BatchBuilder(const v1::ShardPlan& plan, const Options& options)
@@ -60,6 +64,10 @@ absl::Status BatchBuilder::Build(const v1::StepPlan& plan, ForwardBatch* batch,
     AddRows(group.sequences(i), states[i], /*prompt_rows=*/false, batch, outputs);
     states[i]->num_computed += NumTokens(group.sequences(i));
   }
+  if (!options_.all_outputs && std::ssize(*outputs) > MaxOutputRows(plan_.limits())) {
+    return absl::InternalError(fmt::format("logits of {} tokens in a step, the limit is {}",
+                                           outputs->size(), MaxOutputRows(plan_.limits())));
+  }
   return absl::OkStatus();
 }
 
@@ -74,8 +82,17 @@ absl::Status BatchBuilder::Start(const v1::SequenceStart& start) {
     return absl::InternalError(fmt::format("sequence {}: started twice", start.sequence_id()));
   }
   entry->second.prompt_length = start.prompt_length();
-  entry->second.sampling = start.sampling();
+  absl::StatusOr<SamplingState> sampling =
+      SamplingState::Create(start.sampling(), start.prompt_length(), plan_.model().vocab_size());
+  if (!sampling.ok()) {
+    return Annotate(sampling.status(), fmt::format("sequence {}", start.sequence_id()));
+  }
+  entry->second.sampling = *std::move(sampling);
   return absl::OkStatus();
+}
+
+bool BatchBuilder::InVocabulary(int32_t token) const {
+  return token >= 0 && token < plan_.model().vocab_size();
 }
 
 absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* sequence) const {
@@ -94,10 +111,22 @@ absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* s
     return Misfit(work, "asks for a sampled token that there is none of");
   }
   for (int32_t token : work.tokens()) {
-    if (token < 0 || token >= plan_.model().vocab_size()) {
+    if (!InVocabulary(token)) {
       return Misfit(work, fmt::format("token {} is not in the vocabulary of {}", token,
                                       plan_.model().vocab_size()));
     }
+  }
+  if (!work.use_last_sampled()) {
+    sequence->sampling.See(work.begin_position(),
+                           {work.tokens().data(), static_cast<size_t>(work.tokens_size())});
+  }
+  if (work.has_next_token() && !InVocabulary(work.next_token())) {
+    return Misfit(work, fmt::format("token {} is not in the vocabulary of {}", work.next_token(),
+                                    plan_.model().vocab_size()));
+  }
+  if (ReportsPrompt(*sequence) && work.begin_position() + count < sequence->prompt_length &&
+      !work.has_next_token()) {
+    return Misfit(work, "the next token is missing, whose log probability is wanted");
   }
   for (int32_t block : work.new_blocks()) {
     if (block < 0 || block >= plan_.kv().num_blocks()) {
@@ -129,11 +158,15 @@ void BatchBuilder::AddRows(const v1::SequenceWork& work, SequenceState* sequence
   const int32_t block_tokens = plan_.kv().block_tokens();
   for (int32_t position = first; position < last; ++position) {
     const bool sample = work.sample() && position == end - 1;
-    if (sample || options_.all_outputs) {
+    const bool scored = ReportsPrompt(*sequence) && position + 1 < sequence->prompt_length;
+    if (sample || scored || options_.all_outputs) {
       batch->output_rows.push_back(static_cast<int32_t>(batch->num_rows()));
       outputs->push_back({.sequence_id = work.sequence_id(),
                           .position = position,
                           .sample = sample,
+                          .next_token = !scored               ? OutputRow::kNone
+                                        : position == end - 1 ? work.next_token()
+                                                              : work.tokens(position + 1 - begin),
                           .sequence = sequence});
     }
     batch->token_ids.push_back(work.use_last_sampled() ? sequence->last_sampled

@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_WORKER_EXEC_BATCH_BUILDER_H_
 #define SWITCHYARD_WORKER_EXEC_BATCH_BUILDER_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <unordered_map>
 #include <vector>
@@ -11,12 +12,13 @@
 #include "proto/cluster.pb.h"
 #include "proto/step.pb.h"
 #include "worker/layers/forward_batch.h"
+#include "worker/sample/sampling_state.h"
 
 namespace switchyard::worker {
 
 struct SequenceState {
   int32_t prompt_length = 0;
-  v1::SamplingParams sampling;
+  SamplingState sampling;
   std::vector<int32_t> blocks;
   int32_t num_computed = 0;   // positions whose latents are cached
   int32_t last_sampled = -1;  // -1: none since the sequence was started
@@ -25,14 +27,22 @@ struct SequenceState {
 
 // One row of logits that the step asks for.
 struct OutputRow {
+  static constexpr int32_t kNone = -1;
   uint64_t sequence_id = 0;
   int32_t position = 0;  // of the row's token; a sampled token takes the next
   bool sample = false;
+  int32_t next_token = kNone;  // the prompt's next token, where its log probability is wanted
   SequenceState* sequence = nullptr;  // valid until the next Build
 };
 
 class BatchBuilder {
  public:
+  // Rows of a step of at most `limits` that give logits: one for each sequence, and as many again
+  // of prompts whose log probabilities are wanted.
+  static int64_t MaxOutputRows(const v1::StepLimits& limits) {
+    return std::min<int64_t>(2 * int64_t{limits.max_running()}, limits.max_batched_tokens());
+  }
+
   struct Options {
     int group = 0;             // whose sequences are kept
     bool all_outputs = false;  // logits of every row, not only of those that are sampled from
@@ -51,6 +61,7 @@ class BatchBuilder {
 
  private:
   absl::Status Start(const v1::SequenceStart& start);
+  bool InVocabulary(int32_t token) const;
   absl::Status Extend(const v1::SequenceWork& work, SequenceState* sequence) const;
   void AddRows(const v1::SequenceWork& work, SequenceState* sequence, bool prompt_rows,
                ForwardBatch* batch, std::vector<OutputRow>* outputs) const;

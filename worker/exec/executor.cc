@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "worker/layers/vocabulary.h"
 #include "worker/models/model_registry.h"
 
 namespace switchyard::worker {
@@ -49,7 +50,6 @@ Executor::Executor(const v1::ShardPlan& plan, ParallelContext parallel, kernels:
       all_logits_(options.all_logits),
       logits_sink_(options.logits_sink),
       batch_builder_(plan_, {.group = parallel_.group(), .all_outputs = options.all_logits}),
-      sampler_(plan.model().vocab_size()),
       expert_rows_(parallel_.local_experts().size()) {}
 
 absl::Status Executor::Load(const std::string& model_path, Collectives& world,
@@ -73,12 +73,20 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
              .combine_wire = wire},
             ops_, world));
   }
-  const int64_t max_output_rows =
-      all_logits_ ? plan_.limits().max_batched_tokens() : plan_.limits().max_running();
-  const int64_t logits_bytes =
-      ActivationArena::BytesFor(DType::kF32, max_output_rows * spec.vocab_size());
+  const int64_t max_output_rows = all_logits_ ? plan_.limits().max_batched_tokens()
+                                              : BatchBuilder::MaxOutputRows(plan_.limits());
   arena_ = std::make_unique<ActivationArena>(
-      ops_.device(), model_->ArenaBytes(plan_.limits(), max_output_rows) + logits_bytes);
+      ops_.device(),
+      model_->ArenaBytes(plan_.limits(), max_output_rows) + LogitsBytes(max_output_rows));
+  const int64_t max_requests = BatchBuilder::MaxOutputRows(plan_.limits());
+  gather_ = std::make_unique<DeviceGather>(ops_.device(), tensor_group,
+                                           Sampler::MaxGatherBytes(max_requests));
+  sampler_.emplace(
+      ops_,
+      LogitShards::Part{.first_token = static_cast<int32_t>(parallel_.VocabularyRows().begin),
+                        .rank = parallel_.tensor_rank(),
+                        .num_ranks = parallel_.tensor_parallel()},
+      max_requests, [this](auto own, auto all) { return gather_->Gather(own, all); });
   kv_ = std::make_unique<KvStore>(ops_.device(),
                                   MakeKvLayout(plan_, spec.num_layers(), ops_.activation_dtype()));
   context_.emplace(LayerContext{.ops = ops_,
@@ -101,7 +109,17 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   return absl::OkStatus();
 }
 
-int64_t Executor::activation_bytes() const { return arena_->num_bytes(); }
+// The logits themselves; a row of working memory for each sequence; and for the sink whole rows,
+// twice.
+int64_t Executor::LogitsBytes(int64_t max_output_rows) const {
+  const int64_t columns = parallel_.VocabularyRows().size();
+  const int64_t rows = max_output_rows + plan_.limits().max_running();
+  const int64_t whole = all_logits_ ? 2 * max_output_rows * plan_.model().vocab_size() : 0;
+  return ActivationArena::BytesFor(DType::kF32, rows * columns) +
+         ActivationArena::BytesFor(DType::kF32, whole);
+}
+
+int64_t Executor::activation_bytes() const { return arena_->num_bytes() + gather_->num_bytes(); }
 
 absl::Status Executor::CheckOrder(const v1::StepPlan& plan) const {
   if (plan.epoch() != plan_.epoch() || plan.step() != last_step_ + 1 ||
@@ -124,14 +142,17 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
   ActivationArena::Scope scope(*arena_);
   std::fill(expert_rows_.begin(), expert_rows_.end(), 0u);
   const int64_t num_outputs = static_cast<int64_t>(outputs_.size());
-  const TensorView logits = arena_->Take(DType::kF32, {num_outputs, plan_.model().vocab_size()});
-  SY_RETURN_IF_ERROR(model_->Forward(*context_, batch_, *kv_, logits, expert_rows_));
+  const TensorView logits = arena_->Take(
+      DType::kF32, {num_outputs + plan_.limits().max_running(), parallel_.VocabularyRows().size()});
+  SY_RETURN_IF_ERROR(
+      model_->Forward(*context_, batch_, *kv_, logits.Rows(0, num_outputs), expert_rows_));
 
   v1::StepResult result;
   result.set_epoch(plan.epoch());
   result.set_step(plan.step());
   result.set_rank(parallel_.rank());
   const Clock::time_point sampling = Clock::now();
+  if (all_logits_) SY_RETURN_IF_ERROR(HandToSink(logits.Rows(0, num_outputs)));
   SY_RETURN_IF_ERROR(SampleRows(logits, &result));
   result.mutable_timings()->set_sample_us(MicrosSince(sampling));
   if (exchange_ != nullptr) {
@@ -144,33 +165,75 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
   return result;
 }
 
-// Every rank of a group chooses alike; rank 0 of the group reports.
-absl::Status Executor::SampleRows(const TensorView& logits, v1::StepResult* result) {
-  if (outputs_.empty()) return absl::OkStatus();
-  host_logits_.resize(logits.NumElements());
-  ops_.device().Synchronize();
-  ops_.device().CopyToHost(host_logits_.data(), logits.data,
-                           logits.NumElements() * int64_t{sizeof(float)});
+absl::Status Executor::HandToSink(const TensorView& logits) {
+  ActivationArena::Scope scope(*arena_);
   const int64_t vocab = plan_.model().vocab_size();
+  const TensorView whole = arena_->Take(DType::kF32, {logits.rows(), vocab});
+  SY_RETURN_IF_ERROR(GatherLogits(*context_, logits, whole));
+  if (!logits_sink_) return absl::OkStatus();
+  host_logits_.resize(whole.NumElements());
+  ops_.device().Synchronize();
+  ops_.device().CopyToHost(host_logits_.data(), whole.data,
+                           whole.NumElements() * int64_t{sizeof(float)});
   for (size_t i = 0; i < outputs_.size(); ++i) {
-    const OutputRow& output = outputs_[i];
-    const float* row = host_logits_.data() + i * vocab;
-    if (logits_sink_) logits_sink_(output.sequence_id, output.position, row);
-    if (!output.sample) continue;
-    const absl::StatusOr<Sample> sample = sampler_.Choose(
-        {row, static_cast<size_t>(vocab)}, output.sequence->sampling, output.position + 1);
-    if (!sample.ok()) {
-      return Annotate(sample.status(), fmt::format("sequence {}", output.sequence_id));
-    }
-    output.sequence->last_sampled = sample->token;
-    if (parallel_.tensor_rank() != 0) continue;
-    v1::SampledToken* sampled = result->add_sampled();
-    sampled->set_sequence_id(output.sequence_id);
-    sampled->set_position(output.position + 1);
-    sampled->set_token(sample->token);
-    sampled->set_logprob(sample->logprob);
+    logits_sink_(outputs_[i].sequence_id, outputs_[i].position, host_logits_.data() + i * vocab);
   }
   return absl::OkStatus();
+}
+
+// Every rank of a group chooses alike; rank 0 of the group reports.
+absl::Status Executor::SampleRows(const TensorView& logits, v1::StepResult* result) {
+  requests_.clear();
+  std::vector<const OutputRow*> wanted;
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    const OutputRow& output = outputs_[i];
+    const bool scored = output.next_token != OutputRow::kNone;
+    if (!output.sample && !scored) continue;
+    SamplingState& state = output.sequence->sampling;
+    const v1::SamplingParams& params = state.params();
+    requests_.push_back({.row = static_cast<int32_t>(i),
+                         .position = output.position + 1,
+                         .state = scored ? nullptr : &state,
+                         .given = output.next_token,
+                         .with_logprob = scored || params.has_top_logprobs(),
+                         .num_top = scored ? params.prompt_logprobs() : params.top_logprobs()});
+    wanted.push_back(&output);
+  }
+  if (requests_.empty()) return absl::OkStatus();
+  SY_ASSIGN_OR_RETURN(const std::vector<Sample> samples,
+                      sampler_->Run(logits, static_cast<int32_t>(outputs_.size()), requests_));
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (wanted[i]->sample) {
+      SequenceState& sequence = *wanted[i]->sequence;
+      sequence.last_sampled = samples[i].token;
+      sequence.sampling.See(wanted[i]->position + 1, {&samples[i].token, 1});
+    }
+    if (parallel_.tensor_rank() == 0) Report(*wanted[i], samples[i], result);
+  }
+  return absl::OkStatus();
+}
+
+void Executor::Report(const OutputRow& output, const Sample& sample, v1::StepResult* result) const {
+  const auto add_top = [&](auto* entry) {
+    for (const TokenLogit& likely : sample.top) {
+      v1::TokenLogprob* top = entry->add_top();
+      top->set_token(likely.token);
+      top->set_logprob(likely.logit);
+    }
+  };
+  if (!output.sample) {
+    v1::PromptLogprob* scored = result->add_prompt_logprobs();
+    scored->set_sequence_id(output.sequence_id);
+    scored->set_position(output.position + 1);
+    scored->set_logprob(sample.logprob);
+    return add_top(scored);
+  }
+  v1::SampledToken* sampled = result->add_sampled();
+  sampled->set_sequence_id(output.sequence_id);
+  sampled->set_position(output.position + 1);
+  sampled->set_token(sample.token);
+  sampled->set_logprob(sample.logprob);
+  add_top(sampled);
 }
 
 }  // namespace switchyard::worker

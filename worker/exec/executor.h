@@ -13,6 +13,7 @@
 #include "proto/cluster.pb.h"
 #include "proto/step.pb.h"
 #include "worker/exec/batch_builder.h"
+#include "worker/exec/device_gather.h"
 #include "worker/kv/kv_store.h"
 #include "worker/models/model.h"
 #include "worker/parallel/collectives.h"
@@ -62,8 +63,11 @@ class Executor {
            const ExecutorOptions& options);
   absl::Status Load(const std::string& model_path, Collectives& world, Collectives& tensor_group,
                     const ExecutorOptions& options);
+  int64_t LogitsBytes(int64_t max_output_rows) const;
   absl::Status CheckOrder(const v1::StepPlan& plan) const;
+  absl::Status HandToSink(const kernels::TensorView& logits);
   absl::Status SampleRows(const kernels::TensorView& logits, v1::StepResult* result);
+  void Report(const OutputRow& output, const Sample& sample, v1::StepResult* result) const;
 
   const v1::ShardPlan plan_;
   const ParallelContext parallel_;
@@ -77,12 +81,14 @@ class Executor {
   std::unique_ptr<ExpertExchange> exchange_;  // null for dense models
   std::optional<LayerContext> context_;
   BatchBuilder batch_builder_;
-  Sampler sampler_;
+  std::unique_ptr<DeviceGather> gather_;
+  std::optional<Sampler> sampler_;
 
   ForwardBatch batch_;
   std::vector<OutputRow> outputs_;
-  std::vector<float> host_logits_;
-  std::vector<uint32_t> expert_rows_;  // [local experts], of the step
+  std::vector<float> host_logits_;       // for the sink
+  std::vector<SampleRequest> requests_;  // of the step
+  std::vector<uint32_t> expert_rows_;    // [local experts], of the step
   uint64_t last_step_ = 0;
   int64_t weight_bytes_read_ = 0;
 };

@@ -43,29 +43,32 @@ void LmHead::Load(WeightLoader& loader, const LayerContext& context, const std::
   loader.Linear(VocabularySlice(context, tensor, vocab_size, hidden_size), &weight_);
 }
 
-absl::Status LmHead::Forward(const LayerContext& context, const TensorView& x,
-                             const TensorView& logits) const {
+void LmHead::Forward(const LayerContext& context, const TensorView& x,
+                     const TensorView& logits) const {
+  ApplyLinear(context, *weight_, x, logits);
+}
+
+absl::Status GatherLogits(const LayerContext& context, const TensorView& part,
+                          const TensorView& logits) {
   const int num_ranks = context.parallel.tensor_parallel();
   if (num_ranks == 1) {
-    ApplyLinear(context, *weight_, x, logits);
+    context.ops.Cast({.x = part, .y = logits});
     return absl::OkStatus();
   }
   ActivationArena::Scope scope(context.arena);
-  const TensorView own = context.arena.Take(DType::kF32, {x.rows(), weight_->n()});
   const TensorView all = context.arena.Take(DType::kF32, {logits.NumElements()});
-  ApplyLinear(context, *weight_, x, own);
   std::vector<int64_t> num_bytes(num_ranks);
   for (int rank = 0; rank < num_ranks; ++rank) {
     num_bytes[rank] =
-        x.rows() * context.parallel.VocabularyRowsOf(rank).size() * int64_t{sizeof(float)};
+        part.rows() * context.parallel.VocabularyRowsOf(rank).size() * int64_t{sizeof(float)};
   }
-  SY_RETURN_IF_ERROR(context.tensor_group.AllGatherV(own.data, all.data, num_bytes));
+  SY_RETURN_IF_ERROR(context.tensor_group.AllGatherV(part.data, all.data, num_bytes));
   const auto* from = static_cast<const float*>(all.data);
   for (int rank = 0; rank < num_ranks; ++rank) {
     const IndexRange columns = context.parallel.VocabularyRowsOf(rank);
-    const TensorView part(from, DType::kF32, {x.rows(), columns.size()});
-    context.ops.Cast({.x = part, .y = logits.Cols(columns.begin, columns.size())});
-    from += part.NumElements();
+    const TensorView gathered(from, DType::kF32, {part.rows(), columns.size()});
+    context.ops.Cast({.x = gathered, .y = logits.Cols(columns.begin, columns.size())});
+    from += gathered.NumElements();
   }
   return absl::OkStatus();
 }

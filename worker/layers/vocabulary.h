@@ -28,13 +28,18 @@ class LmHead {
  public:
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& tensor,
             int64_t vocab_size, int64_t hidden_size);
-  // x: act [T, H]; logits: f32 [T, vocabulary], the same on every rank of the tensor group.
-  absl::Status Forward(const LayerContext& context, const kernels::TensorView& x,
-                       const kernels::TensorView& logits) const;
+  // x: act [T, H]; logits: f32 [T, columns of this rank's part of the vocabulary].
+  void Forward(const LayerContext& context, const kernels::TensorView& x,
+               const kernels::TensorView& logits) const;
 
  private:
   std::unique_ptr<kernels::PackedLinear> weight_;
 };
+
+// Every rank's part of the logits, f32 [T, own columns], to f32 [T, vocabulary] on all ranks of the
+// tensor group: for tools that look at whole rows. Takes as much again from the arena.
+absl::Status GatherLogits(const LayerContext& context, const kernels::TensorView& part,
+                          const kernels::TensorView& logits);
 
 }  // namespace switchyard::worker
 

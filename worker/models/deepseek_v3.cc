@@ -121,7 +121,8 @@ absl::Status DeepseekV3::Forward(const LayerContext& context, const ForwardBatch
   const TensorView rows =
       context.Take({static_cast<int64_t>(batch.output_rows.size()), model_.hidden_size()});
   context.ops.GatherRows({.x = stream.normed, .rows = batch.output_rows, .y = rows});
-  return head_.Forward(context, rows, logits);
+  head_.Forward(context, rows, logits);
+  return absl::OkStatus();
 }
 
 absl::Status DeepseekV3::ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
@@ -147,7 +148,8 @@ absl::Status DeepseekV3::ForwardMtp(const LayerContext& context, const ForwardBa
   Norm(context, stream, mtp_->head_norm, /*add_delta=*/true);
   context.Record("mtp.hidden", -1, stream.h);
   context.Record("mtp.norm", -1, stream.normed);
-  return mtp_->head.Forward(context, stream.normed, logits);
+  mtp_->head.Forward(context, stream.normed, logits);
+  return absl::OkStatus();
 }
 
 int64_t DeepseekV3::ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const {
@@ -183,8 +185,7 @@ int64_t DeepseekV3::ArenaBytes(const v1::StepLimits& limits, int64_t max_output_
       model_.has_moe()
           ? tokens * (model_.moe().num_routed_experts() + 2 * model_.moe().experts_per_token())
           : 0;
-  const int64_t output =
-      max_output_rows * (2 * hidden + (ranks > 1 ? 2 : 0) * int64_t{model_.vocab_size()});
+  const int64_t output = max_output_rows * 2 * hidden;
   const int64_t widest = std::max({attention, dense, router, output}) + sum_scratch;
   constexpr int64_t kRoundingSlack = 64 * kKiB;  // every Take rounds up to a cache line
   return (stream + widest) * int64_t{sizeof(float)} + kRoundingSlack;

@@ -22,16 +22,16 @@ class Model {
   // Asks the loader for every weight of this rank; they are there when the loader has run.
   virtual void Load(WeightLoader& loader, const LayerContext& context) = 0;
 
-  // Caches the batch's tokens and computes logits f32 [output_rows, vocabulary] for the batch's
-  // output rows, the same on every rank of the tensor group. Every rank of the world calls it in
+  // Caches the batch's tokens and computes logits f32 [output_rows, this rank's part of the
+  // vocabulary] for the batch's output rows. Every rank of the world calls it in
   // every step, with an empty batch if need be. Adds the rows that each local expert computed to
   // `expert_rows` [local experts]. Errors: those of Collectives.
   virtual absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
                                const kernels::TensorView& logits,
                                std::span<uint32_t> expert_rows) = 0;
 
-  // Upper bound of the arena that Forward needs in a step of at most `limits`, with logits of every
-  // row of `max_output_rows`.
+  // Upper bound of the arena that Forward needs in a step of at most `limits`, with logits of
+  // `max_output_rows` rows; the logits themselves are not in it.
   virtual int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const = 0;
 };
 

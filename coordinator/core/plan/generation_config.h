@@ -17,8 +17,9 @@ struct GenerationConfig {
   // False: the makers decode greedily, the sampling fields below are moot.
   bool do_sample = true;
   double temperature = 1;
-  double top_p = 1;   // in (0, 1]; 1 keeps all
-  int32_t top_k = 0;  // 0 keeps all
+  double top_p = 1;               // in (0, 1]; 1 keeps all
+  int32_t top_k = 0;              // 0 keeps all
+  double repetition_penalty = 1;  // in (0, 10]; 1: none
   std::vector<int32_t> eos_token_ids;
 };
 

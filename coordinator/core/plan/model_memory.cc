@@ -153,8 +153,8 @@ int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
               tokens * (2 * moe.experts_per_token() * hidden + moe.num_routed_experts() +
                         3 * int64_t{moe.num_shared_experts()} * moe.intermediate_size());
   }
-  const int64_t logits =
-      plan.limits().max_running() * (int64_t{model.vocab_size()} + CeilDiv(model.vocab_size(), tp));
+  // Of each sequence a row to sample from, one of its prompt, and one to work on.
+  const int64_t logits = 3 * int64_t{plan.limits().max_running()} * CeilDiv(model.vocab_size(), tp);
   return kElement * (residual + std::max({attention, dense, experts}) + logits);
 }
 

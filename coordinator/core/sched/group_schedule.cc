@@ -22,6 +22,7 @@ GroupSchedule::GroupSchedule(int32_t group, const Limits& limits)
 void GroupSchedule::BeginStep(uint64_t step) {
   step_ = step;
   budget_ = TokenBudget(limits_.max_batched_tokens);
+  scored_ = TokenBudget(limits_.max_running);  // as many rows of logits as workers have for them
 }
 
 bool GroupSchedule::HasWork() const {
@@ -40,13 +41,14 @@ void GroupSchedule::PlanRunning(StepBuilder& builder, std::vector<Request*>& pre
   }
   for (Request* request : running_) {
     if (request->sampled_in == step_) continue;  // it got its token above
-    const int32_t count = budget_.Take(request->num_remaining());
+    const int32_t count = TakeBudget(*request);
     if (count > 0) AddWork(*request, count, {}, builder);
   }
 }
 
 bool GroupSchedule::CanAdmit(const Request& request) const {
-  return request.num_awaited == 0 && budget_.left() > 0 && num_running() < limits_.max_running &&
+  return request.num_awaited == 0 && budget_.left() > 0 &&
+         (request.NumScored(1) == 0 || scored_.left() > 0) && num_running() < limits_.max_running &&
          blocks_.CanAllocate(request.id, NumToCover(request), num_running());
 }
 
@@ -57,7 +59,7 @@ void GroupSchedule::Admit(Request& request, StepBuilder& builder) {
   builder.Start(request);
   const std::span<const int32_t> table = blocks_.Allocate(request.id, NumToCover(request));
   request.num_covered = static_cast<int32_t>(table.size()) * limits_.block_tokens;
-  AddWork(request, budget_.Take(request.num_remaining()), table, builder);
+  AddWork(request, TakeBudget(request), table, builder);
 }
 
 void GroupSchedule::Remove(Request& request) {
@@ -82,6 +84,13 @@ bool GroupSchedule::MakeRoom(Request& request, std::vector<Request*>& preempted,
   appended = blocks_.Allocate(request.id, needed);
   request.num_covered += static_cast<int32_t>(appended.size()) * limits_.block_tokens;
   return true;
+}
+
+int32_t GroupSchedule::TakeBudget(const Request& request) {
+  int32_t count = std::min(request.num_remaining(), budget_.left());
+  if (request.NumScored(count) > scored_.left()) count = scored_.left();
+  scored_.Take(request.NumScored(count));
+  return budget_.Take(count);
 }
 
 void GroupSchedule::AddWork(Request& request, int32_t count, std::span<const int32_t> new_blocks,

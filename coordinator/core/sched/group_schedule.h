@@ -62,6 +62,8 @@ class GroupSchedule {
   // had to go.
   bool MakeRoom(Request& request, std::vector<Request*>& preempted,
                 std::span<const int32_t>& appended);
+  // What the budgets let the request compute now, and take of them.
+  int32_t TakeBudget(const Request& request);
   void AddWork(Request& request, int32_t count, std::span<const int32_t> new_blocks,
                StepBuilder& builder);
   void Forget(Request& request);
@@ -72,6 +74,7 @@ class GroupSchedule {
   const Limits limits_;
   BlockManager blocks_;
   TokenBudget budget_{0};
+  TokenBudget scored_{0};  // prompt tokens whose log probabilities this step may still report
   uint64_t step_ = 0;
   std::vector<Request*> running_;  // oldest first
 };

@@ -29,7 +29,9 @@ struct Request {
   std::vector<int32_t> tokens;  // prompt, then the answer so far
   int32_t num_computed = 0;     // positions 0 .. num_computed - 1 are in the cache
   int32_t num_awaited = 0;      // plans under way that sample a token of it, from num_known() on
-  uint64_t sampled_in = 0;      // the last step that sampled a token of it
+  int32_t num_scored =
+      0;  // prompt tokens whose log probabilities were reported, from the second on
+  uint64_t sampled_in = 0;  // the last step that sampled a token of it
 
   // Where it runs; all of this is lost in a preemption.
   int32_t group = kNoGroup;               // kNoGroup: waiting
@@ -41,6 +43,11 @@ struct Request {
   // Awaited tokens can be computed, too: the workers have them.
   int32_t num_remaining() const {
     return std::min(num_known() + num_awaited, max_computed()) - num_computed;
+  }
+  // Positions of [num_computed, num_computed + count) whose prompt's next token is reported.
+  int32_t NumScored(int32_t count) const {
+    if (!sampling.has_prompt_logprobs()) return 0;
+    return std::clamp(prompt_length - 1 - num_computed, 0, count);
   }
   // Positions that are ever computed: the last token of an answer never is.
   int32_t max_computed() const { return prompt_length + max_generated - 1; }

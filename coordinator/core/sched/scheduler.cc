@@ -23,6 +23,16 @@ absl::Status WrongResult(const v1::SampledToken& sampled, std::string_view what)
                                          what));
 }
 
+std::vector<TokenLogprob> LikeliestOf(
+    const google::protobuf::RepeatedPtrField<v1::TokenLogprob>& top) {
+  std::vector<TokenLogprob> likeliest;
+  likeliest.reserve(top.size());
+  for (const v1::TokenLogprob& entry : top) {
+    likeliest.push_back({.token = entry.token(), .logprob = entry.logprob()});
+  }
+  return likeliest;
+}
+
 }  // namespace
 
 SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limits& limits) {
@@ -166,6 +176,9 @@ absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
   }
   StepOutcome outcome;
   outcome.tokens.reserve(merged.sampled_size());
+  for (const v1::PromptLogprob& scored : merged.prompt_logprobs()) {
+    SY_RETURN_IF_ERROR(TakePromptLogprob(scored, outcome));
+  }
   for (const v1::SampledToken& sampled : merged.sampled())
     SY_RETURN_IF_ERROR(TakeToken(sampled, outcome));
   if (under_way_.front().num_samples != 0) {
@@ -174,6 +187,27 @@ absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
   }
   under_way_.pop_front();
   return outcome;
+}
+
+absl::Status Scheduler::TakePromptLogprob(const v1::PromptLogprob& scored, StepOutcome& outcome) {
+  const auto it = requests_.find(scored.sequence_id());
+  if (it == requests_.end()) return absl::OkStatus();  // ended meanwhile
+  Request& request = *it->second;
+  const int32_t next = request.num_scored + 1;
+  if (!request.sampling.has_prompt_logprobs() || scored.position() > next ||
+      scored.position() < 1 || scored.position() >= request.prompt_length) {
+    return absl::InternalError(
+        fmt::format("step result: log probability at position {} of sequence {}: the plan does "
+                    "not ask for it",
+                    scored.position(), scored.sequence_id()));
+  }
+  if (scored.position() < next) return absl::OkStatus();  // computed again after a preemption
+  request.num_scored = next;
+  outcome.prompt_tokens.push_back(
+      {.id = request.id,
+       .output = {
+           .position = next, .logprob = scored.logprob(), .top = LikeliestOf(scored.top())}});
+  return absl::OkStatus();
 }
 
 absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome) {
@@ -195,8 +229,10 @@ absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& 
   --request.num_awaited;
   --under_way_.front().num_samples;
   request.tokens.push_back(sampled.token());
-  outcome.tokens.push_back(
-      {.id = request.id, .output = {.token = sampled.token(), .logprob = sampled.logprob()}});
+  outcome.tokens.push_back({.id = request.id,
+                            .output = {.token = sampled.token(),
+                                       .logprob = sampled.logprob(),
+                                       .top = LikeliestOf(sampled.top())}});
   if (const auto reason = ReasonToEnd(request)) {
     outcome.finished.push_back({.id = request.id, .finish = FinishOf(request, *reason)});
     DropAwaited(request);

@@ -60,13 +60,20 @@ struct RequestToken {
   TokenOutput output;
 };
 
+struct RequestPromptToken {
+  RequestId id = 0;
+  PromptTokenOutput output;
+};
+
 struct RequestEnd {
   RequestId id = 0;
   RequestFinish finish;
 };
 
-// What a finished step means for the requests. A request's tokens come before its end.
+// What a finished step means for the requests. A request's prompt tokens come before its tokens,
+// and these before its end.
 struct StepOutcome {
+  std::vector<RequestPromptToken> prompt_tokens;
   std::vector<RequestToken> tokens;
   std::vector<RequestEnd> finished;
 };
@@ -127,6 +134,7 @@ class Scheduler {
 
   GroupSchedule* ChooseGroup(const Request& request);
   void AdmitWaiting(StepBuilder& builder);
+  absl::Status TakePromptLogprob(const v1::PromptLogprob& scored, StepOutcome& outcome);
   absl::Status TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome);
   std::optional<FinishReason> ReasonToEnd(const Request& request) const;
   void DropAwaited(const Request& request);

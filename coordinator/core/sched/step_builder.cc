@@ -33,6 +33,10 @@ void StepBuilder::AddWork(const Request& request, int32_t count,
     work->mutable_tokens()->Add(begin, begin + count);
   }
   work->mutable_new_blocks()->Add(new_blocks.begin(), new_blocks.end());
+  const int32_t end = request.num_computed + count;
+  if (request.sampling.has_prompt_logprobs() && end < request.prompt_length) {
+    work->set_next_token(request.tokens[end]);
+  }
   if (count == request.num_remaining()) {
     work->set_sample(true);
     ++num_samples_;

@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <map>
+
 #include "base/units.h"
 #include "cli/local_engine.h"
 #include "tests/worker/weights/checkpoint_files.h"
@@ -118,6 +122,82 @@ TEST(ExecutorResult, CountsTheRowsOfEveryExpert) {
   int64_t rows = 0;
   for (uint32_t count : result->expert_rows()) rows += count;
   EXPECT_EQ(rows, 20 * 4 * 3);  // tokens, experts of each, MoE layers
+}
+
+// One prompt in chunks; every result in one message.
+v1::StepResult RunChunks(LocalEngine& engine, const std::vector<int32_t>& tokens, int chunk) {
+  v1::StepResult all;
+  const int length = static_cast<int>(tokens.size());
+  for (int begin = 0, step_number = 1; begin < length; begin += chunk, ++step_number) {
+    const int end = std::min(begin + chunk, length);
+    v1::StepPlan step = NewStep(engine, step_number);
+    v1::SequenceWork* work = step.mutable_groups(0)->add_sequences();
+    work->set_sequence_id(1);
+    work->set_begin_position(begin);
+    for (int i = begin; i < end; ++i) work->add_tokens(tokens[i]);
+    if (begin == 0) {
+      v1::SequenceStart* start = step.add_started();
+      start->set_sequence_id(1);
+      start->set_prompt_length(length);
+      start->mutable_sampling()->set_prompt_logprobs(3);
+      start->mutable_sampling()->set_top_logprobs(2);
+      for (int i = 0; i < CeilDiv(length, 16); ++i) work->add_new_blocks(i);
+    }
+    if (end < length) work->set_next_token(tokens[end]);
+    work->set_sample(end == length);
+    const auto result = engine.RunStep(step);
+    EXPECT_TRUE(result.ok()) << result.status();
+    if (result.ok()) all.MergeFrom(*result);
+  }
+  return all;
+}
+
+double LogprobOf(const std::vector<float>& row, int32_t token) {
+  double sum = 0;
+  for (const float logit : row) sum += std::exp(double{logit});
+  return row[token] - std::log(sum);
+}
+
+TEST(ExecutorLogprobs, PromptAndAnswerHaveThoseOfTheLogitsInAnyChunksOnAnyRanks) {
+  std::vector<int32_t> tokens;
+  for (int i = 0; i < 23; ++i) tokens.push_back(100 + i * 37);
+  std::map<int32_t, std::vector<float>> rows;
+  cli::LocalEngineOptions options{.model_path = kTinyR1, .num_kv_blocks = 8};
+  options.logits_sink = [&](uint64_t, int32_t position, const float* logits) {
+    rows[position].assign(logits, logits + 4096);
+  };
+  const auto with_rows = LocalEngine::Create(options);
+  ASSERT_TRUE(with_rows.ok()) << with_rows.status();
+  const v1::StepResult expected = RunChunks(**with_rows, tokens, 23);
+  ASSERT_EQ(expected.prompt_logprobs_size(), 22);
+  for (int i = 0; i < 22; ++i) {
+    const v1::PromptLogprob& scored = expected.prompt_logprobs(i);
+    EXPECT_EQ(scored.position(), i + 1);
+    EXPECT_NEAR(scored.logprob(), LogprobOf(rows[i], tokens[i + 1]), 1e-5);
+    ASSERT_EQ(scored.top_size(), 3);
+    const auto likeliest = std::max_element(rows[i].begin(), rows[i].end()) - rows[i].begin();
+    EXPECT_EQ(scored.top(0).token(), likeliest);
+    EXPECT_GE(scored.top(0).logprob(), scored.top(1).logprob());
+    EXPECT_NEAR(scored.top(2).logprob(), LogprobOf(rows[i], scored.top(2).token()), 1e-5);
+  }
+  ASSERT_EQ(expected.sampled_size(), 1);
+  EXPECT_NEAR(expected.sampled(0).logprob(), LogprobOf(rows[22], expected.sampled(0).token()),
+              1e-5);
+  EXPECT_EQ(expected.sampled(0).top_size(), 2);
+
+  for (const auto& [tensor_parallel, chunk] :
+       {std::pair(1, 5), std::pair(2, 23), std::pair(4, 7)}) {
+    const auto engine = MakeEngine({"", 1, tensor_parallel, v1::COMPUTE_MODE_BF16});
+    ASSERT_NE(engine, nullptr);
+    const v1::StepResult result = RunChunks(*engine, tokens, chunk);
+    ASSERT_EQ(result.prompt_logprobs_size(), 22);
+    for (int i = 0; i < 22; ++i) {
+      EXPECT_EQ(result.prompt_logprobs(i).SerializeAsString(),
+                expected.prompt_logprobs(i).SerializeAsString());
+    }
+    ASSERT_EQ(result.sampled_size(), 1);
+    EXPECT_EQ(result.sampled(0).SerializeAsString(), expected.sampled(0).SerializeAsString());
+  }
 }
 
 class ArenaTest : public ::testing::TestWithParam<Setup> {};

@@ -1,14 +1,22 @@
 #include "worker/sample/sampler.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 #include <map>
+#include <random>
+#include <set>
 #include <vector>
+
+#include "tests/worker/sample/sample_testing.h"
 
 namespace switchyard::worker {
 namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr int32_t kPromptLength = 4;
 
 v1::SamplingParams Params(float temperature, float top_p = 1, int top_k = 0, uint64_t seed = 7) {
   v1::SamplingParams params;
@@ -19,24 +27,61 @@ v1::SamplingParams Params(float temperature, float top_p = 1, int top_k = 0, uin
   return params;
 }
 
+SamplingState StateOf(const v1::SamplingParams& params, int32_t vocab_size,
+                      const std::vector<int32_t>& tokens = {}) {
+  auto state = SamplingState::Create(params, kPromptLength, vocab_size);
+  SY_CHECK(state.ok()) << Message(state.status());
+  state->See(0, tokens);
+  return *std::move(state);
+}
+
+// One rank, one row.
+absl::StatusOr<Sample> TrySample(const std::vector<float>& logits, SampleRequest request) {
+  static const auto ops = OneThread();
+  const auto width = static_cast<int64_t>(logits.size());
+  std::vector<float> values = logits;
+  values.resize(2 * logits.size());
+  Sampler sampler(*ops, {}, 1, nullptr);
+  auto samples = sampler.Run(kernels::TensorView(values.data(), kernels::DType::kF32, {2, width}),
+                             1, {&request, 1});
+  if (!samples.ok()) return samples.status();
+  return samples->front();
+}
+
+int32_t Choose(const std::vector<float>& logits, const v1::SamplingParams& params, int32_t position,
+               const std::vector<int32_t>& past = {}) {
+  SamplingState state = StateOf(params, int32_t(logits.size()), past);
+  const auto sample = TrySample(logits, {.position = position, .state = &state});
+  SY_CHECK(sample.ok()) << Message(sample.status());
+  return sample->token;
+}
+
 // Draws at many positions and counts.
 std::map<int32_t, int> Histogram(const std::vector<float>& logits, const v1::SamplingParams& params,
                                  int num_draws) {
-  Sampler sampler(logits.size());
   std::map<int32_t, int> counts;
   for (int position = 0; position < num_draws; ++position) {
-    ++counts[sampler.Choose(logits, params, position)->token];
+    ++counts[Choose(logits, params, position)];
   }
   return counts;
 }
 
+std::set<int32_t> Kept(const std::vector<float>& logits, const v1::SamplingParams& params) {
+  std::set<int32_t> tokens;
+  for (const auto& [token, count] : Histogram(logits, params, 800)) tokens.insert(token);
+  return tokens;
+}
+
+using ::testing::ElementsAre;
+
 TEST(Sampler, GreedyTakesTheLikeliestAndTheLowerOfEqualIds) {
-  Sampler sampler(4);
-  const std::vector<float> logits = {1, 3, 3, 2};
-  const Sample sample = *sampler.Choose(logits, Params(0), 5);
+  SamplingState state = StateOf(Params(0), 4);
+  const Sample sample =
+      *TrySample({1, 3, 3, 2}, {.position = 5, .state = &state, .with_logprob = true});
   EXPECT_EQ(sample.token, 1);
   const double sum = std::exp(-2.0) + 1 + 1 + std::exp(-1.0);
   EXPECT_NEAR(sample.logprob, -std::log(sum), 1e-6);
+  EXPECT_EQ(Choose({1, 3, 3, 2}, Params(5, 1, /*top_k=*/1), 5), 1) << "top_k 1 is greedy";
 }
 
 TEST(Sampler, FrequenciesFollowTheSoftmaxAtTemperature) {
@@ -52,36 +97,218 @@ TEST(Sampler, FrequenciesFollowTheSoftmaxAtTemperature) {
 
 TEST(Sampler, TopKAndTopPKeepTheLikeliest) {
   const std::vector<float> logits = {0, std::log(2.0f), std::log(5.0f), std::log(2.0f)};
-  EXPECT_EQ(Histogram(logits, Params(1, 1, 1), 500).size(), 1u);
-  const auto two = Histogram(logits, Params(1, 1, 2), 500);
-  EXPECT_EQ(two.size(), 2u);
-  EXPECT_TRUE(two.contains(2) && two.contains(1)) << "the lower of equal ids stays";
-  EXPECT_EQ(Histogram(logits, Params(1, 0.5), 500).size(), 1u);  // 5/10 reaches one half
-  EXPECT_EQ(Histogram(logits, Params(1, 0.51), 500).size(), 2u);
-  EXPECT_EQ(Histogram(logits, Params(1, 1e-6f), 500).size(), 1u);
+  EXPECT_THAT(Kept(logits, Params(1, 1, 1)), ElementsAre(2));
+  EXPECT_THAT(Kept(logits, Params(1, 1, 2)), ElementsAre(1, 2, 3)) << "equals stay together";
+  EXPECT_THAT(Kept(logits, Params(1, 1, 4)), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(Kept(logits, Params(1, 1, 9)), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(Kept(logits, Params(1, 0.49f)), ElementsAre(2));  // 5 / 10
+  EXPECT_THAT(Kept(logits, Params(1, 0.51f)), ElementsAre(1, 2, 3));
+  EXPECT_THAT(Kept(logits, Params(1, 0.95f)), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(Kept(logits, Params(1, 1e-6f)), ElementsAre(2));
+  // top-p counts within what top-k leaves: 5 of 9.
+  EXPECT_THAT(Kept(logits, Params(1, 0.55f, 3)), ElementsAre(2));
 }
 
-TEST(Sampler, DependsOnSeedAndPositionAlone) {
+TEST(Sampler, MinPCutsWhatIsFarBelowTheLikeliest) {
+  const std::vector<float> logits = {0, std::log(2.0f), std::log(5.0f)};
+  v1::SamplingParams params = Params(1);
+  params.set_min_p(0.39f);
+  EXPECT_THAT(Kept(logits, params), ElementsAre(1, 2));
+  params.set_min_p(0.41f);
+  EXPECT_THAT(Kept(logits, params), ElementsAre(2));
+  params.set_temperature(2);  // ratio 0.632
+  EXPECT_THAT(Kept(logits, params), ElementsAre(0, 1, 2));
+}
+
+TEST(Sampler, TypicalPKeepsSurprisesNearTheEntropy) {
+  // Probabilities 0.5, 0.25, 0.125 x 2: the entropy is 1.75 bits, the surprises 1, 2, 3, 3.
+  const std::vector<float> logits = {std::log(0.5f), std::log(0.25f), std::log(0.125f),
+                                     std::log(0.125f)};
+  v1::SamplingParams params = Params(1);
+  params.set_typical_p(0.2f);
+  EXPECT_THAT(Kept(logits, params), ElementsAre(1));
+  params.set_typical_p(0.7f);
+  EXPECT_THAT(Kept(logits, params), ElementsAre(0, 1));
+  params.set_typical_p(0.8f);
+  EXPECT_THAT(Kept(logits, params), ElementsAre(0, 1, 2, 3));
+}
+
+TEST(Sampler, DependsOnSeedChoiceAndPositionAlone) {
   const std::vector<float> logits(100, 0.0f);
-  Sampler one(100), other(100);
-  int differ = 0;
+  int other_seed = 0, other_choice = 0;
+  v1::SamplingParams second = Params(1);
+  second.set_choice(1);
   for (int position = 0; position < 50; ++position) {
-    const int32_t token = one.Choose(logits, Params(1), position)->token;
-    EXPECT_EQ(other.Choose(logits, Params(1), position)->token, token);
-    differ += one.Choose(logits, Params(1, 1, 0, 8), position)->token != token;
+    const int32_t token = Choose(logits, Params(1), position);
+    EXPECT_EQ(Choose(logits, Params(1), position), token);
+    other_seed += Choose(logits, Params(1, 1, 0, 8), position) != token;
+    other_choice += Choose(logits, second, position) != token;
   }
-  EXPECT_GT(differ, 40);
+  EXPECT_GT(other_seed, 40);
+  EXPECT_GT(other_choice, 40);
+}
+
+TEST(Sampler, PenaltiesCountTheAnswerAndRepetitionThePromptToo) {
+  const std::vector<float> logits = {1.0f, 0.9f, 0.8f, -0.1f, -0.3f};
+  // The prompt has 0 (and 4), the answer 1, 1, 2.
+  const std::vector<int32_t> past = {0, 4, 0, 4, 1, 1, 2};
+  v1::SamplingParams params = Params(0);
+  params.set_presence_penalty(0.3f);
+  EXPECT_EQ(Choose(logits, params, 7, past), 0);
+  params.set_presence_penalty(-0.3f);  // 1.0, 1.2, 1.1
+  EXPECT_EQ(Choose(logits, params, 7, past), 1);
+  params.set_presence_penalty(0);
+  params.set_frequency_penalty(-0.15f);  // 1.0, 1.2, 0.95
+  EXPECT_EQ(Choose(logits, params, 7, past), 1);
+  params.set_frequency_penalty(0);
+  params.set_repetition_penalty(20);  // 0.05, 0.045, 0.04, -0.1, -6
+  EXPECT_EQ(Choose(logits, params, 7, past), 0);
+  const std::vector<float> negative = {-1.0f, -1.5f, -9, -9, -9};
+  params.set_repetition_penalty(2);  // -2, -3
+  EXPECT_EQ(Choose(negative, params, 7, past), 0);
+  EXPECT_EQ(Choose(negative, params, 5, {0, 0, 0, 0, 0}), 1);
+}
+
+TEST(Sampler, BiasLeastLengthAndForbiddenSequencesChangeWhatIsChosen) {
+  const std::vector<float> logits = {1.0f, 0.9f, 0.8f, 0.7f};
+  v1::SamplingParams params = Params(0);
+  v1::LogitBias* bias = params.add_logit_bias();
+  bias->set_token(3);
+  bias->set_bias(0.5f);
+  EXPECT_EQ(Choose(logits, params, 4, {0, 0, 0, 0}), 3);
+  bias->set_bias(0);
+  params.set_min_tokens(2);
+  params.add_ending_tokens(0);
+  EXPECT_EQ(Choose(logits, params, 4, {0, 0, 0, 0}), 1);
+  EXPECT_EQ(Choose(logits, params, 5, {0, 0, 0, 0, 1}), 1);
+  EXPECT_EQ(Choose(logits, params, 6, {0, 0, 0, 0, 1, 1}), 0);
+  v1::TokenSequence* word = params.add_bad_words();
+  for (const int32_t token : {2, 1, 0}) word->add_tokens(token);
+  EXPECT_EQ(Choose(logits, params, 6, {0, 0, 0, 0, 2, 1}), 1);
+  EXPECT_EQ(Choose(logits, params, 6, {0, 0, 0, 2, 1, 1}), 0);
+  EXPECT_EQ(Choose(logits, params, 6, {0, 0, 0, 2, 1, 2}), 0) << "a prompt's tokens are no answer";
+}
+
+TEST(Sampler, AMaskLeavesOnlyWhatItAllows) {
+  const std::vector<float> logits(70, 0.0f);
+  std::vector<uint32_t> mask(3, 0);
+  for (const int token : {3, 40, 69}) mask[token / 32] |= 1u << (token % 32);
+  SamplingState state = StateOf(Params(1), 70);
+  std::set<int32_t> seen;
+  for (int position = 0; position < 100; ++position) {
+    const auto sample = TrySample(
+        logits, {.position = position, .state = &state, .mask = mask, .with_logprob = true});
+    seen.insert(sample->token);
+    EXPECT_NEAR(sample->logprob, -std::log(70.0), 1e-5) << "of the model, not of the mask";
+  }
+  EXPECT_THAT(seen, ElementsAre(3, 40, 69));
+  const std::vector<uint32_t> nothing(3, 0);
+  EXPECT_EQ(TrySample(logits, {.position = 1, .state = &state, .mask = nothing}).status().code(),
+            absl::StatusCode::kInternal);
+}
+
+TEST(Sampler, ReportsTheLikeliestAndGivenTokens) {
+  const std::vector<float> logits = {0, std::log(2.0f), std::log(5.0f), std::log(2.0f)};
+  const Sample given = *TrySample(logits, {.position = 3, .given = 0, .num_top = 3});
+  EXPECT_EQ(given.token, 0);
+  EXPECT_NEAR(given.logprob, std::log(0.1), 1e-5);
+  ASSERT_EQ(given.top.size(), 3u);
+  EXPECT_EQ(given.top[0].token, 2);
+  EXPECT_EQ(given.top[1].token, 1);
+  EXPECT_EQ(given.top[2].token, 3);
+  EXPECT_NEAR(given.top[0].logit, std::log(0.5), 1e-5);
+  EXPECT_NEAR(given.top[2].logit, std::log(0.2), 1e-5);
+  EXPECT_EQ(TrySample(logits, {.position = 3, .given = 1, .num_top = 2})->top[1].token, 1);
+  EXPECT_EQ(TrySample(logits, {.position = 3, .given = 1, .num_top = 9})->top.size(), 4u);
 }
 
 TEST(Sampler, BrokenLogitsAreAnErrorAndNoToken) {
-  Sampler sampler(3);
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  const float infinity = std::numeric_limits<float>::infinity();
+  SamplingState greedy = StateOf(Params(0), 3);
   for (const std::vector<float>& logits :
-       {std::vector<float>{1, nan, 2}, {-infinity, -infinity, -infinity}, {1, infinity, 2}}) {
-    EXPECT_EQ(sampler.Choose(logits, Params(0), 9).status().code(), absl::StatusCode::kInternal);
+       {std::vector<float>{1, nan, 2}, {-kInfinity, -kInfinity, -kInfinity}, {1, kInfinity, 2}}) {
+    EXPECT_EQ(TrySample(logits, {.position = 9, .state = &greedy}).status().code(),
+              absl::StatusCode::kInternal);
+    EXPECT_EQ(TrySample(logits, {.position = 9, .given = 0, .with_logprob = true}).status().code(),
+              absl::StatusCode::kInternal);
   }
-  EXPECT_TRUE(sampler.Choose(std::vector<float>{1, -infinity, 2}, Params(1), 9).ok());
+  EXPECT_NE(Choose({1, -kInfinity, 2}, Params(1), 9), 1);
+}
+
+TEST(Sampler, RefusesParametersThatHaveNoMeaning) {
+  const auto code = [](const auto& change) {
+    v1::SamplingParams params = Params(1);
+    change(params);
+    return SamplingState::Create(params, 1, 10).status().code();
+  };
+  EXPECT_EQ(code([](auto&) {}), absl::StatusCode::kOk);
+  EXPECT_EQ(code([](auto& p) { p.set_top_p(0); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) { p.set_temperature(NAN); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) { p.add_ending_tokens(10); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) { p.add_bad_words(); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) { p.add_logit_bias()->set_token(-1); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) { p.set_top_logprobs(5000); }), absl::StatusCode::kInternal);
+}
+
+// Every kind of request at once, over any number of ranks: not a bit differs.
+TEST(Sampler, TheNumberOfRanksAndTheBatchDoNotShow) {
+  constexpr int32_t kVocab = 1003, kRequests = 24;
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal(0, 3);
+  LogitRows rows{.num_rows = kRequests, .vocab_size = kVocab, .values = {}};
+  rows.values.resize(size_t{kRequests} * kVocab);
+  for (float& value : rows.values) value = std::round(normal(random) * 8) / 8;  // many equals
+
+  const auto params_of = [](int i) {
+    v1::SamplingParams params = Params(i % 6 == 0 ? 0.0f : 0.3f * float(i % 6), 1, 0, i);
+    if (i % 2 == 1) params.set_top_k(3 + i * 5);
+    if (i % 3 == 1) params.set_top_p(0.8f);
+    if (i % 4 == 1) params.set_min_p(0.01f);
+    if (i % 5 == 1) params.set_typical_p(0.6f);
+    if (i % 4 == 2) params.set_repetition_penalty(1.3f);
+    if (i % 4 == 3) params.set_frequency_penalty(0.7f);
+    return params;
+  };
+  const std::vector<int32_t> past = {1, 2, 3, 4, 5, 900, 901, 5, 6};
+  // Samples of requests [begin, begin + count).
+  const auto run = [&](int num_ranks, int begin, int count) {
+    std::vector<Sample> result;
+    OverRanks(num_ranks, rows, [&](RankLogits& rank) {
+      std::vector<SamplingState> states;
+      for (int i = 0; i < kRequests; ++i) states.push_back(StateOf(params_of(i), kVocab, past));
+      std::vector<SampleRequest> requests;
+      for (int i = begin; i < begin + count; ++i) {
+        requests.push_back({.row = i,
+                            .position = 9,
+                            .state = i % 7 == 6 ? nullptr : &states[i],
+                            .given = 17,
+                            .with_logprob = i % 3 == 0,
+                            .num_top = i % 4 == 0 ? 5 + i : 0});
+      }
+      Sampler sampler(rank.ops, rank.part, kRequests, rank.gather);
+      auto samples = sampler.Run(rank.logits, kRequests, requests);
+      if (samples.ok() && rank.part.rank == num_ranks - 1) result = *samples;
+      return samples.status();
+    });
+    return result;
+  };
+  const std::vector<Sample> expected = run(1, 0, kRequests);
+  ASSERT_EQ(expected.size(), size_t{kRequests});
+  const auto expect_same = [](const Sample& a, const Sample& b, int i) {
+    EXPECT_EQ(a.token, b.token) << i;
+    EXPECT_EQ(a.logprob, b.logprob) << i;
+    ASSERT_EQ(a.top.size(), b.top.size()) << i;
+    for (size_t t = 0; t < a.top.size(); ++t) {
+      EXPECT_EQ(a.top[t].token, b.top[t].token) << i;
+      EXPECT_EQ(a.top[t].logit, b.top[t].logit) << i;
+    }
+  };
+  for (const int num_ranks : {2, 3, 4, 7}) {
+    const std::vector<Sample> samples = run(num_ranks, 0, kRequests);
+    ASSERT_EQ(samples.size(), expected.size());
+    for (int i = 0; i < kRequests; ++i) expect_same(samples[i], expected[i], i);
+  }
+  for (int i = 0; i < kRequests; ++i) expect_same(run(1, i, 1)[0], expected[i], i);
 }
 
 }  // namespace

@@ -1,0 +1,103 @@
+#include "coordinator/gateway/openai_logprobs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "base/check.h"
+
+namespace switchyard::gateway {
+namespace {
+
+// A token alone need not be UTF-8: then its text has U+FFFD, and its bytes say what it is.
+std::string TextOf(const text::Tokenizer& tokenizer, int32_t token) {
+  return tokenizer.Decode({&token, 1}, /*skip_special=*/false);
+}
+
+Json ChatEntry(const text::Tokenizer& tokenizer, int32_t token, float logprob) {
+  Json bytes = Json::array();
+  for (const char byte : tokenizer.DecodeToken(token)) {
+    bytes.push_back(static_cast<unsigned char>(byte));
+  }
+  return {{"token", TextOf(tokenizer, token)}, {"logprob", logprob}, {"bytes", std::move(bytes)}};
+}
+
+int64_t CountCharacters(std::string_view valid_utf8) {
+  return std::count_if(valid_utf8.begin(), valid_utf8.end(),
+                       [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; });
+}
+
+Json NumberOrNull(float logprob) { return std::isnan(logprob) ? Json(nullptr) : Json(logprob); }
+
+}  // namespace
+
+Json ChatLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens) {
+  Json content = Json::array();
+  for (const core::TokenOutput& output : tokens) {
+    Json entry = ChatEntry(tokenizer, output.token, output.logprob);
+    Json& top = entry["top_logprobs"] = Json::array();
+    for (const core::TokenLogprob& likely : output.top) {
+      top.push_back(ChatEntry(tokenizer, likely.token, likely.logprob));
+    }
+    content.push_back(std::move(entry));
+  }
+  return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens,
+                        int64_t* offset) {
+  Json texts = Json::array(), logprobs = Json::array(), tops = Json::array();
+  Json offsets = Json::array();
+  for (const core::TokenOutput& output : tokens) {
+    const std::string text = TextOf(tokenizer, output.token);
+    texts.push_back(text);
+    logprobs.push_back(NumberOrNull(output.logprob));
+    offsets.push_back(*offset);
+    *offset += CountCharacters(text);
+    if (std::isnan(output.logprob)) {
+      tops.push_back(nullptr);
+      continue;
+    }
+    Json top = Json::object();
+    for (const core::TokenLogprob& likely : output.top) {
+      top[TextOf(tokenizer, likely.token)] = likely.logprob;
+    }
+    tops.push_back(std::move(top));
+  }
+  return {{"tokens", std::move(texts)},
+          {"token_logprobs", std::move(logprobs)},
+          {"top_logprobs", std::move(tops)},
+          {"text_offset", std::move(offsets)}};
+}
+
+std::vector<core::TokenOutput> EchoedTokens(std::span<const int32_t> prompt_tokens,
+                                            std::span<const core::PromptTokenOutput> outputs) {
+  SY_CHECK_EQ(outputs.size() + 1, prompt_tokens.size());
+  std::vector<core::TokenOutput> tokens = {
+      {.token = prompt_tokens[0], .logprob = std::numeric_limits<float>::quiet_NaN()}};
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    tokens.push_back(
+        {.token = prompt_tokens[i + 1], .logprob = outputs[i].logprob, .top = outputs[i].top});
+  }
+  return tokens;
+}
+
+Json PromptLogprobs(const text::Tokenizer& tokenizer, std::span<const int32_t> prompt_tokens,
+                    std::span<const core::PromptTokenOutput> outputs) {
+  SY_CHECK_EQ(outputs.size() + 1, prompt_tokens.size());
+  Json list = Json::array({nullptr});
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    Json entry = Json::object();
+    const auto add = [&](int32_t token, float logprob) {
+      entry[std::to_string(token)] = {{"logprob", logprob},
+                                      {"decoded_token", TextOf(tokenizer, token)}};
+    };
+    add(prompt_tokens[i + 1], outputs[i].logprob);
+    for (const core::TokenLogprob& likely : outputs[i].top) add(likely.token, likely.logprob);
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+}  // namespace switchyard::gateway

@@ -1,0 +1,36 @@
+// OpenAI's two ways to write log probabilities, and vLLM's for prompts.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_LOGPROBS_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_LOGPROBS_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/json.h"
+#include "coordinator/core/events.h"
+#include "coordinator/text/tokenizer.h"
+
+namespace switchyard::gateway {
+
+// {"content": [{"token", "logprob", "bytes", "top_logprobs"}, ...], "refusal": null}
+Json ChatLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens);
+
+// {"tokens", "token_logprobs", "top_logprobs", "text_offset"}: for a piece of a text that begins at
+// `offset`, which moves on by the tokens' text (in characters, as Python counts them). The first
+// token of an echoed prompt has no log probability.
+Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens,
+                        int64_t* offset);
+
+// An echoed prompt's tokens as CompletionLogprobs takes them. `outputs` are of all tokens but the
+// first, whose log probability is NaN here and null in JSON.
+std::vector<core::TokenOutput> EchoedTokens(std::span<const int32_t> prompt_tokens,
+                                            std::span<const core::PromptTokenOutput> outputs);
+
+// [null, {"id": {"logprob", "decoded_token"}, ...}, ...]: an entry for each token of the prompt,
+// the token itself and the likeliest.
+Json PromptLogprobs(const text::Tokenizer& tokenizer, std::span<const int32_t> prompt_tokens,
+                    std::span<const core::PromptTokenOutput> outputs);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_LOGPROBS_H_

@@ -1,0 +1,14 @@
+// Numbers that nobody can guess: seeds that clients leave open, ids of answers.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_RANDOM_ID_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_RANDOM_ID_H_
+
+#include <cstdint>
+
+namespace switchyard::gateway {
+
+// From the system's entropy.
+uint64_t RandomUint64();
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_RANDOM_ID_H_

@@ -1,0 +1,186 @@
+// Several answers to one request, and log probabilities, as clients see them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/coordinator/gateway/api_fixture.h"
+
+namespace switchyard::gateway {
+namespace {
+
+using switchyard::testing::FakeAnswer;
+using switchyard::testing::HttpAnswer;
+using switchyard::testing::Post;
+using switchyard::testing::SseData;
+
+constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kCompletions = "/v1/completions";
+
+std::string Chat(std::string_view more) {
+  return fmt::format(R"({{"messages":[{{"role":"user","content":"Hi"}}],{}}})", more);
+}
+std::string Completion(std::string_view more) {
+  return fmt::format(R"({{"prompt":"Hello there",{}}})", more);
+}
+
+class ChoicesTest : public ApiFixture {
+ protected:
+  void SetUp() override { StartHttp(); }
+
+  std::vector<Json> Stream(const char* path, std::string_view body) {
+    const HttpAnswer answer = Ask(Post(path, body));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    std::vector<Json> chunks;
+    for (const std::string& event : SseData(answer.body)) {
+      if (event != "[DONE]") chunks.push_back(ParseJson(event).value());
+    }
+    return chunks;
+  }
+};
+
+TEST_F(ChoicesTest, GivesAsManyAnswersAsAskedFor) {
+  engine_->SetAnswers({{.tokens = TokensThenEos("one")},
+                       {.tokens = TokensThenEos("two words")},
+                       {.tokens = TokensThenEos("three")}});
+  const Json answer = AskJson(kChat, Chat(R"("n":3,"seed":5)"));
+  ASSERT_EQ(answer["choices"].size(), 3u);
+  const char* expected[] = {"one", "two words", "three"};
+  size_t num_tokens = 0;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(answer["choices"][i]["index"], i);
+    EXPECT_EQ(answer["choices"][i]["message"]["content"], expected[i]);
+    EXPECT_EQ(answer["choices"][i]["finish_reason"], "stop");
+    num_tokens += TokensThenEos(expected[i]).size();
+  }
+  EXPECT_EQ(answer["usage"]["completion_tokens"], num_tokens);
+  EXPECT_EQ(answer["usage"]["prompt_tokens"], 5) << "the prompt counts once";
+  EXPECT_EQ(engine_->last_request().sampling.choice(), 2);
+  EXPECT_EQ(engine_->last_request().sampling.seed(), 5u);
+}
+
+TEST_F(ChoicesTest, StreamsEachAnswerByItsIndex) {
+  engine_->SetAnswers({{.tokens = TokensThenEos("one")}, {.tokens = TokensThenEos("two")}});
+  std::map<int, std::string> texts;
+  std::map<int, int> roles, ends;
+  const auto chunks =
+      Stream(kChat, Chat(R"("n":2,"stream":true,"stream_options":{"include_usage":true})"));
+  for (const Json& chunk : chunks) {
+    for (const Json& choice : chunk["choices"]) {
+      const int index = choice["index"];
+      const Json& delta = choice["delta"];
+      roles[index] += delta.contains("role") ? 1 : 0;
+      if (delta.contains("content")) texts[index] += delta["content"].get<std::string>();
+      ends[index] += choice["finish_reason"].is_null() ? 0 : 1;
+    }
+  }
+  EXPECT_EQ(texts, (std::map<int, std::string>{{0, "one"}, {1, "two"}}));
+  EXPECT_EQ(roles, (std::map<int, int>{{0, 1}, {1, 1}}));
+  EXPECT_EQ(ends, (std::map<int, int>{{0, 1}, {1, 1}}));
+  EXPECT_EQ(chunks.back()["usage"]["completion_tokens"],
+            TokensThenEos("one").size() + TokensThenEos("two").size());
+}
+
+TEST_F(ChoicesTest, BestOfGivesTheLikeliestPerToken) {
+  // By sums the first would win, by means the last.
+  engine_->SetAnswers({{.tokens = TokensThenEos("x"), .logprob = -0.5},
+                       {.tokens = TokensThenEos("y"), .logprob = -0.9f},
+                       {.tokens = TokensThenEos("one two three four"), .logprob = -0.4f}});
+  const Json answer = AskJson(kCompletions, Completion(R"("n":2,"best_of":3)"));
+  ASSERT_EQ(answer["choices"].size(), 2u);
+  EXPECT_EQ(answer["choices"][0]["text"], "one two three four");
+  EXPECT_EQ(answer["choices"][0]["index"], 0);
+  EXPECT_EQ(answer["choices"][1]["text"], "x");
+  EXPECT_TRUE(answer["choices"][0]["logprobs"].is_null());
+  EXPECT_EQ(AskJson(kCompletions, Completion(R"("n":2,"best_of":1)"), 400)["error"]["param"],
+            "best_of");
+  EXPECT_EQ(
+      AskJson(kCompletions, Completion(R"("best_of":2,"stream":true)"), 400)["error"]["param"],
+      "best_of");
+}
+
+TEST_F(ChoicesTest, OneFailureEndsAllAndFreesTheOthers) {
+  engine_->SetAnswers(
+      {{.tokens = Tokens("one"), .ending = FakeAnswer::Ending::kHang},
+       {.tokens = {}, .ending = FakeAnswer::Ending::kFail, .error = absl::UnavailableError("gone")},
+       {.tokens = Tokens("three"), .ending = FakeAnswer::Ending::kHang}});
+  const Json error = AskJson(kChat, Chat(R"("n":3)"), 503);
+  EXPECT_THAT(error["error"]["message"].get<std::string>(), ::testing::HasSubstr("gone"));
+  EXPECT_TRUE(engine_->WaitForCancels(2));
+}
+
+TEST_F(ChoicesTest, ChatLogprobsAreOfTheAnswersTokens) {
+  engine_->SetAnswer({.tokens = TokensThenEos("Hi you"), .logprob = -0.25});
+  const Json answer = AskJson(kChat, Chat(R"("logprobs":true,"top_logprobs":2)"));
+  const Json& content = answer["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(content.size(), Tokens("Hi you").size()) << "the end token is no part of the text";
+  std::string text;
+  for (const Json& entry : content) {
+    text += entry["token"].get<std::string>();
+    EXPECT_EQ(entry["logprob"], -0.25);
+    EXPECT_EQ(entry["bytes"].size(), entry["token"].get<std::string>().size());
+    ASSERT_EQ(entry["top_logprobs"].size(), 2u);
+    EXPECT_EQ(entry["top_logprobs"][1]["logprob"], -0.5);
+  }
+  EXPECT_EQ(text, "Hi you");
+  EXPECT_EQ(engine_->last_request().sampling.top_logprobs(), 2);
+
+  size_t num_streamed = 0;
+  for (const Json& chunk : Stream(kChat, Chat(R"("logprobs":true,"stream":true)"))) {
+    const Json& logprobs = chunk["choices"][0]["logprobs"];
+    if (!logprobs.is_null()) num_streamed += logprobs["content"].size();
+  }
+  EXPECT_EQ(num_streamed, content.size());
+  EXPECT_EQ(AskJson(kChat, Chat(R"("top_logprobs":2)"), 400)["error"]["param"], "top_logprobs");
+  EXPECT_EQ(AskJson(kChat, Chat(R"("logprobs":true,"top_logprobs":21)"), 400)["error"]["param"],
+            "logprobs");
+}
+
+TEST_F(ChoicesTest, CompletionLogprobsSayWhereEachTokenStands) {
+  engine_->SetAnswer({.tokens = TokensThenEos("Grüße dir"), .logprob = -0.25});
+  const Json answer = AskJson(kCompletions, Completion(R"("logprobs":1)"));
+  const Json& logprobs = answer["choices"][0]["logprobs"];
+  const size_t count = Tokens("Grüße dir").size();
+  ASSERT_EQ(logprobs["tokens"].size(), count);
+  EXPECT_EQ(logprobs["token_logprobs"].size(), count);
+  EXPECT_EQ(logprobs["top_logprobs"][0].size(), 1u);
+  EXPECT_EQ(logprobs["text_offset"][0], 0);
+  EXPECT_EQ(AskJson(kCompletions, Completion(R"("logprobs":true)"), 400)["error"]["param"],
+            "logprobs");
+}
+
+TEST_F(ChoicesTest, AnEchoComesFirstWithItsLogprobs) {
+  engine_->SetAnswer({.tokens = TokensThenEos(" and bye")});
+  const Json answer = AskJson(kCompletions, Completion(R"("echo":true,"logprobs":0)"));
+  EXPECT_EQ(answer["choices"][0]["text"], "Hello there and bye");
+  const core::NewRequest request = engine_->last_request();
+  EXPECT_EQ(request.sampling.prompt_logprobs(), 0);
+  const size_t num_prompt = request.prompt_tokens.size();
+  const Json& logprobs = answer["choices"][0]["logprobs"];
+  ASSERT_EQ(logprobs["tokens"].size(), num_prompt + Tokens(" and bye").size());
+  EXPECT_TRUE(logprobs["token_logprobs"][0].is_null());
+  EXPECT_EQ(logprobs["token_logprobs"][1], -1);
+  EXPECT_EQ(logprobs["token_logprobs"][num_prompt - 1], -float(num_prompt - 1));
+
+  std::string streamed;
+  for (const Json& chunk : Stream(kCompletions, Completion(R"("echo":true,"stream":true)"))) {
+    streamed += chunk["choices"][0]["text"].get<std::string>();
+  }
+  EXPECT_EQ(streamed, "Hello there and bye");
+  EXPECT_FALSE(engine_->last_request().sampling.has_prompt_logprobs());
+}
+
+TEST_F(ChoicesTest, PromptLogprobsAreGivenOnce) {
+  engine_->SetAnswer({.tokens = TokensThenEos("x y z")});
+  const Json answer = AskJson(kChat, Chat(R"("prompt_logprobs":1)"));
+  const Json& prompt = answer["choices"][0]["prompt_logprobs"];
+  ASSERT_EQ(prompt.size(), 5u);
+  EXPECT_TRUE(prompt[0].is_null());
+  EXPECT_EQ(prompt[4].size(), 2u) << "the token itself and the likeliest";
+  int num_chunks = 0;
+  for (const Json& chunk : Stream(kChat, Chat(R"("prompt_logprobs":0,"stream":true)"))) {
+    num_chunks += chunk["choices"][0].contains("prompt_logprobs") ? 1 : 0;
+  }
+  EXPECT_EQ(num_chunks, 1);
+}
+
+}  // namespace
+}  // namespace switchyard::gateway

@@ -1,0 +1,72 @@
+// What sampling has to know of a sequence's past: which tokens prompt and answer have, and how the
+// answer ends just now. Penalties, forbidden sequences and the least length come from here, as
+// edits of logits.
+#ifndef SWITCHYARD_WORKER_SAMPLE_SAMPLING_STATE_H_
+#define SWITCHYARD_WORKER_SAMPLE_SAMPLING_STATE_H_
+
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "base/status.h"
+#include "kernels/args/logits.h"
+#include "proto/step.pb.h"
+
+namespace switchyard::worker {
+
+// Thread: the step's. Costs nothing while the parameters do not look at the past.
+class SamplingState {
+ public:
+  static constexpr int32_t kMaxTop = 128;  // likeliest tokens reported beside one
+
+  SamplingState() = default;
+  // INTERNAL, naming the field, when the parameters name a token outside the vocabulary or a number
+  // has no meaning: a coordinator checks requests before they come here.
+  static absl::StatusOr<SamplingState> Create(const v1::SamplingParams& params,
+                                              int32_t prompt_length, int32_t vocab_size);
+
+  const v1::SamplingParams& params() const { return params_; }
+
+  // Whether the tokens before the next one change how it is sampled.
+  bool looks_back() const { return counts_tokens_ || tail_length_ > 0; }
+  // Tokens at `position` on. Those that were seen before are passed over, so that a token may be
+  // told when it is sampled and again when it is computed. REQUIRES: position <= num_seen(), if
+  // looks_back().
+  void See(int32_t position, std::span<const int32_t> tokens);
+  int32_t num_seen() const { return num_seen_; }
+
+  // A token of the vocabulary whose logit changes, and how.
+  struct Change {
+    int32_t token = 0;
+    float repetition = 1;
+    float bias = 0;
+  };
+  // All changes for the token that comes after those seen; each token once. Empty without such
+  // parameters. Valid until the next call.
+  std::span<const Change> Changes();
+
+ private:
+  struct Times {
+    bool in_prompt = false;
+    int32_t in_answer = 0;
+  };
+
+  int32_t num_answered() const { return num_seen_ - prompt_length_; }
+  bool EndsWith(std::span<const int32_t> tokens) const;
+  Change& ChangeOf(int32_t token);
+
+  v1::SamplingParams params_;
+  int32_t prompt_length_ = 0;
+  bool counts_tokens_ = false;
+  size_t tail_length_ = 0;  // tokens that the longest forbidden sequence looks back
+  int32_t num_seen_ = 0;
+  std::unordered_map<int32_t, Times> times_;
+  std::vector<int32_t> tail_;  // of the answer
+  std::vector<Change> changes_;
+  std::unordered_map<int32_t, size_t> place_of_change_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_SAMPLE_SAMPLING_STATE_H_
