@@ -51,7 +51,9 @@ class CpuOps final : public Ops {
   void DoCombineRows(const CombineRowsArgs& args) override { cpu::CombineRows(cpu_, args); }
   void DoEditLogits(const EditLogitsArgs& args) override { cpu::EditLogits(cpu_, args); }
   void DoLogitMax(const LogitMaxArgs& args) override { cpu::LogitMax(cpu_, args); }
-  void DoLogitHistogram(const LogitHistogramArgs& args) override { cpu::LogitHistogram(cpu_, args); }
+  void DoLogitHistogram(const LogitHistogramArgs& args) override {
+    cpu::LogitHistogram(cpu_, args);
+  }
   void DoLogitMassOf(const LogitMassArgs& args) override { cpu::LogitMassOf(cpu_, args); }
   void DoLogitPick(const LogitPickArgs& args) override { cpu::LogitPick(cpu_, args); }
   void DoLogitCollect(const LogitCollectArgs& args) override { cpu::LogitCollect(cpu_, args); }

@@ -49,7 +49,9 @@ class CudaOps final : public Ops {
   void DoCombineRows(const CombineRowsArgs& args) override { cuda::CombineRows(cuda_, args); }
   void DoEditLogits(const EditLogitsArgs& args) override { cuda::EditLogits(cuda_, args); }
   void DoLogitMax(const LogitMaxArgs& args) override { cuda::LogitMax(cuda_, args); }
-  void DoLogitHistogram(const LogitHistogramArgs& args) override { cuda::LogitHistogram(cuda_, args); }
+  void DoLogitHistogram(const LogitHistogramArgs& args) override {
+    cuda::LogitHistogram(cuda_, args);
+  }
   void DoLogitMassOf(const LogitMassArgs& args) override { cuda::LogitMassOf(cuda_, args); }
   void DoLogitPick(const LogitPickArgs& args) override { cuda::LogitPick(cuda_, args); }
   void DoLogitCollect(const LogitCollectArgs& args) override { cuda::LogitCollect(cuda_, args); }
