@@ -24,8 +24,10 @@ function(sy_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
-  if(SWITCHYARD_SANITIZE)
-    math(EXPR ARG_TIMEOUT "10 * ${ARG_TIMEOUT}")  # what instrumented code may cost
+  if(SWITCHYARD_SANITIZE MATCHES "thread")
+    math(EXPR ARG_TIMEOUT "30 * ${ARG_TIMEOUT}")  # what instrumented code may cost
+  elseif(SWITCHYARD_SANITIZE)
+    math(EXPR ARG_TIMEOUT "10 * ${ARG_TIMEOUT}")
   endif()
   add_executable(${name} ${ARG_SRCS})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})

@@ -54,7 +54,7 @@ Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::
     texts.push_back(text);
     logprobs.push_back(NumberOrNull(output.logprob));
     offsets.push_back(*offset);
-    *offset += CountCharacters(text);
+    if (!tokenizer.IsSpecial(output.token)) *offset += CountCharacters(text);
     if (std::isnan(output.logprob)) {
       tops.push_back(nullptr);
       continue;

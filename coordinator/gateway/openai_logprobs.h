@@ -16,8 +16,8 @@ namespace switchyard::gateway {
 Json ChatLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens);
 
 // {"tokens", "token_logprobs", "top_logprobs", "text_offset"}: for a piece of a text that begins at
-// `offset`, which moves on by the tokens' text (in characters, as Python counts them). The first
-// token of an echoed prompt has no log probability.
+// `offset`, which moves on by the tokens' text (in characters, as Python counts them; special
+// tokens have none there). The first token of an echoed prompt has no log probability.
 Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens,
                         int64_t* offset);
 
