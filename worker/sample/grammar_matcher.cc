@@ -1,0 +1,104 @@
+#include "worker/sample/grammar_matcher.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace switchyard::worker {
+
+constexpr uint32_t kBottom = GrammarPosition::kBottom;
+
+GrammarMatcher::GrammarMatcher(std::shared_ptr<GrammarMasks> masks) : masks_(std::move(masks)) {
+  GrammarRun(masks_->automaton(), nodes_)
+      .Enter({.state = masks_->automaton().start()}, &positions_);
+}
+
+bool GrammarMatcher::Step(uint8_t byte) {
+  GrammarPositions next;
+  GrammarRun(masks_->automaton(), nodes_).Step(positions_, byte, &next);
+  positions_ = std::move(next);
+  return !positions_.none();
+}
+
+bool GrammarMatcher::Advance(std::string_view bytes) {
+  const GrammarPositions before = positions_;
+  const size_t num_nodes = nodes_.size();
+  for (const char byte : bytes) {
+    if (Step(static_cast<uint8_t>(byte))) continue;
+    positions_ = before;
+    nodes_.resize(num_nodes);
+    return false;
+  }
+  DropUnusedNodes();
+  return true;
+}
+
+bool GrammarMatcher::AdvanceToken(int32_t token) {
+  const TokenTrie& trie = masks_->trie();
+  if (token < 0 || token >= trie.vocab_size() || trie.bytes(token).empty()) return false;
+  return Advance(trie.bytes(token));
+}
+
+// Nodes name only nodes before them, so one pass from the end finds all that are in use.
+void GrammarMatcher::DropUnusedNodes() {
+  std::vector<uint32_t> moved(nodes_.size(), 0);  // 1: in use; then where to
+  for (const GrammarPosition& position : positions_.all) {
+    if (position.stack != kBottom) moved[position.stack] = 1;
+  }
+  for (size_t n = nodes_.size(); n-- > 0;) {
+    if (moved[n] != 0 && nodes_[n].below != kBottom) moved[nodes_[n].below] = 1;
+  }
+  uint32_t num_used = 0;
+  const auto renamed = [&](uint32_t stack) { return stack == kBottom ? kBottom : moved[stack]; };
+  for (size_t n = 0; n < nodes_.size(); ++n) {
+    if (moved[n] == 0) continue;
+    const GrammarNode node = nodes_[n];
+    nodes_[num_used] = {.state = node.state, .count = node.count, .below = renamed(node.below)};
+    moved[n] = num_used++;
+  }
+  nodes_.resize(num_used);
+  for (GrammarPosition& position : positions_.all) position.stack = renamed(position.stack);
+}
+
+bool GrammarMatcher::IsComplete() const {
+  const GrammarAutomaton& automaton = masks_->automaton();
+  return IsAccepting() &&
+         std::all_of(positions_.all.begin(), positions_.all.end(), [&](const GrammarPosition& p) {
+           const GrammarAutomaton::Loop* loop = automaton.loop(p.state);
+           return automaton.first_bytes(p.state).none() ||
+                  (loop != nullptr && p.count == loop->max);
+         });
+}
+
+bool GrammarMatcher::FillMask(std::span<const int32_t> ending_tokens, std::span<uint32_t> mask) {
+  SY_CHECK_EQ(static_cast<int64_t>(mask.size()), mask_words());
+  std::fill(mask.begin(), mask.end(), 0);
+  masks_->Allow(positions_, nodes_, mask);
+  for (const int32_t token : ending_tokens) {
+    SY_CHECK(token >= 0 && token < masks_->trie().vocab_size()) << token;
+    const uint32_t bit = 1u << (token % 32);
+    mask[token / 32] = IsAccepting() ? mask[token / 32] | bit : mask[token / 32] & ~bit;
+  }
+  return std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; });
+}
+
+std::string GrammarMatcher::ForcedBytes(size_t max_bytes) const {
+  GrammarMatcher ahead = *this;
+  std::string forced;
+  while (forced.size() < max_bytes && !ahead.IsAccepting()) {
+    GrammarAutomaton::ByteSet possible;
+    for (const GrammarPosition& position : ahead.positions_.all) {
+      const GrammarAutomaton::Loop* loop = masks_->automaton().loop(position.state);
+      if (loop != nullptr && position.count == loop->max) continue;
+      possible |= masks_->automaton().first_bytes(position.state);
+    }
+    if (possible.count() != 1) break;
+    const size_t byte = possible._Find_first();
+    if (!ahead.Step(static_cast<uint8_t>(byte))) break;
+    forced += static_cast<char>(byte);
+  }
+  return forced;
+}
+
+}  // namespace switchyard::worker

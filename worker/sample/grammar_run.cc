@@ -1,0 +1,122 @@
+#include "worker/sample/grammar_run.h"
+
+#include <algorithm>
+
+namespace switchyard::worker {
+
+constexpr uint32_t kBottom = GrammarPosition::kBottom;
+constexpr uint32_t kNoLimit = GrammarAutomaton::kNoLimit;
+
+bool GrammarRun::SameStack(uint32_t a, uint32_t b) const {
+  while (a != b) {
+    if (a == kBottom || b == kBottom) return false;
+    const GrammarNode& x = nodes_[a];
+    const GrammarNode& y = nodes_[b];
+    if (x.state != y.state || x.count != y.count) return false;
+    a = x.below;
+    b = y.below;
+  }
+  return true;
+}
+
+bool GrammarRun::Ends(const GrammarPosition& position) const {
+  const GrammarAutomaton::Loop* loop = automaton_.loop(position.state);
+  if (loop == nullptr) return automaton_.ends(position.state);
+  return IsFree(position) || position.count >= loop->min;
+}
+
+// False if it is there already, or there are too many.
+bool GrammarRun::Add(const GrammarPosition& position, GrammarPositions* to) const {
+  if (to->all.size() >= kMaxPositions) return false;
+  const bool is_known =
+      std::any_of(to->all.begin(), to->all.end(), [&](const GrammarPosition& other) {
+        return other.state == position.state && other.count == position.count &&
+               SameStack(other.stack, position.stack);
+      });
+  if (!is_known) to->all.push_back(position);
+  return !is_known;
+}
+
+GrammarPosition GrammarRun::Return(uint32_t stack) const {
+  const GrammarNode& node = nodes_[stack];
+  return {.state = node.state, .count = node.count, .stack = node.below};
+}
+
+void GrammarRun::Enter(const GrammarPosition& position, GrammarPositions* to) {
+  GrammarPosition at = position;
+  while (Add(at, to) && Ends(at)) {
+    if (at.stack == kBottom) {
+      if (std::find(to->ended.begin(), to->ended.end(), at.count) == to->ended.end()) {
+        to->ended.push_back(at.count);
+      }
+      return;
+    }
+    at = Return(at.stack);
+  }
+}
+
+// Positions of one step that remember the same share one node.
+uint32_t GrammarRun::Push(const GrammarNode& node) {
+  for (size_t n = nodes_.size(); n-- > first_node_;) {
+    const GrammarNode& other = nodes_[n];
+    if (other.state == node.state && other.count == node.count && other.below == node.below) {
+      return static_cast<uint32_t>(n);
+    }
+  }
+  nodes_.push_back(node);
+  return static_cast<uint32_t>(nodes_.size() - 1);
+}
+
+void GrammarRun::CallLoop(const GrammarAutomaton::Loop& loop, const GrammarPosition& from,
+                          GrammarPositions* to) {
+  uint32_t count = from.count + 1;
+  if (!IsFree(from)) {
+    if (loop.max == kNoLimit) {
+      count = std::min(count, loop.min);  // more rounds make no difference
+    } else if (count > loop.max) {
+      return;
+    }
+  }
+  if (automaton_.is_plain(loop.body)) {
+    const uint32_t next = automaton_.Next(loop.body, byte_);
+    // A round of one byte is over as soon as it begins.
+    if (next != GrammarAutomaton::kNoState && automaton_.is_final(next)) {
+      return Enter({.state = from.state, .count = count, .stack = from.stack}, to);
+    }
+  }
+  const uint32_t stack = Push({.state = from.state, .count = count, .below = from.stack});
+  StepOne({.state = loop.body, .stack = stack}, to);
+}
+
+void GrammarRun::StepOne(const GrammarPosition& from, GrammarPositions* to) {
+  if (++num_visits_ > kMaxVisits) return;
+  const uint32_t next = automaton_.Next(from.state, byte_);
+  if (next != GrammarAutomaton::kNoState) Enter({.state = next, .stack = from.stack}, to);
+  if (automaton_.is_plain(from.state)) return;
+  if (const auto* loop = automaton_.loop(from.state); loop != nullptr) {
+    if (automaton_.first_bytes(loop->body).test(byte_)) CallLoop(*loop, from, to);
+    return;
+  }
+  for (const GrammarAutomaton::Call& call : automaton_.calls(from.state)) {
+    if (automaton_.first_bytes(call.target).test(byte_)) {
+      const uint32_t stack =
+          call.is_tail ? from.stack : Push({.state = call.returns, .below = from.stack});
+      StepOne({.state = call.target, .stack = stack}, to);
+    }
+    if (automaton_.ends(call.target) && automaton_.first_bytes(call.returns).test(byte_)) {
+      StepOne({.state = call.returns, .stack = from.stack}, to);
+    }
+  }
+}
+
+void GrammarRun::Step(const GrammarPositions& from, uint8_t byte, GrammarPositions* to) {
+  to->clear();
+  byte_ = byte;
+  num_visits_ = 0;
+  first_node_ = nodes_.size();
+  for (const GrammarPosition& position : from.all) {
+    if (automaton_.first_bytes(position.state).test(byte)) StepOne(position, to);
+  }
+}
+
+}  // namespace switchyard::worker
