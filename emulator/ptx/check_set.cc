@@ -119,7 +119,7 @@ std::unique_ptr<Observer> MakeObserver(const Module&, const Kernel& kernel,
   if (options.race) checks.push_back(std::make_unique<RaceObserver>(kernel, config));
   if (options.initcheck) checks.push_back(std::make_unique<ShadowObserver>());
   if (options.counters && counters != nullptr) {
-    checks.push_back(std::make_unique<CountersObserver>(kernel, counters));
+    checks.push_back(std::make_unique<CountersObserver>(kernel, config, counters));
   }
   if (checks.empty()) return nullptr;
   if (checks.size() == 1) return std::move(checks.front());

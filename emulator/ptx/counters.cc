@@ -1,5 +1,6 @@
 #include "emulator/ptx/counters.h"
 
+#include <algorithm>
 #include <string_view>
 
 namespace emu {
@@ -8,6 +9,7 @@ namespace {
 void AddGlobal(KernelCounters::Global* to, const KernelCounters::Global& from) {
   to->requests += from.requests;
   to->sectors += from.sectors;
+  to->ideal_sectors += from.ideal_sectors;
   to->bytes_used += from.bytes_used;
 }
 
@@ -51,6 +53,7 @@ std::string GlobalJson(const KernelCounters::Global& global, int depth) {
   return Object(depth)
       .Field("requests", global.requests)
       .Field("sectors", global.sectors)
+      .Field("ideal_sectors", global.ideal_sectors)
       .Field("bytes_used", global.bytes_used)
       .Field("bytes_moved", global.sectors * 32)
       .Text();
@@ -64,6 +67,20 @@ std::string SharedJson(const KernelCounters::Shared& shared, int depth) {
       .Text();
 }
 
+// A list: the shapes have no names.
+std::string ShapesJson(const KernelCounters& kernel, int depth) {
+  const std::string indent((depth + 1) * 2, ' ');
+  std::string text;
+  for (const auto& [shape, seen] : kernel.shapes) {
+    text += (text.empty() ? "\n" : ",\n") + indent +
+            "{\"threads\": " + std::to_string(shape.threads) +
+            ", \"dynamic_shared_bytes\": " + std::to_string(shape.dynamic_shared_bytes) +
+            ", \"launches\": " + std::to_string(seen.launches) +
+            ", \"blocks_max\": " + std::to_string(seen.blocks_max) + "}";
+  }
+  return text.empty() ? "[]" : "[" + text + "\n" + std::string(depth * 2, ' ') + "]";
+}
+
 std::string KernelJson(const KernelCounters& kernel, int depth) {
   Object opcodes(depth + 1);
   for (const auto& [name, opcode] : kernel.opcodes) {
@@ -73,6 +90,7 @@ std::string KernelJson(const KernelCounters& kernel, int depth) {
   return Object(depth)
       .Field("launches", kernel.launches)
       .Field("blocks", kernel.blocks)
+      .Raw("shapes", ShapesJson(kernel, depth + 1))
       .Field("warp_instructions", kernel.warp_instructions)
       .Field("thread_instructions", kernel.thread_instructions)
       .Raw("global_loads", GlobalJson(kernel.loads, depth + 1))
@@ -95,6 +113,10 @@ std::string KernelJson(const KernelCounters& kernel, int depth) {
 void KernelCounters::Add(const KernelCounters& other) {
   launches += other.launches;
   blocks += other.blocks;
+  for (const auto& [shape, seen] : other.shapes) {
+    shapes[shape].launches += seen.launches;
+    shapes[shape].blocks_max = std::max(shapes[shape].blocks_max, seen.blocks_max);
+  }
   warp_instructions += other.warp_instructions;
   thread_instructions += other.thread_instructions;
   AddGlobal(&loads, other.loads);

@@ -1,11 +1,12 @@
-// What kernels did, in architectural facts: requests and 32-byte sectors of global memory, shared
-// memory's wavefronts against the fewest possible, instructions by opcode, multiply-accumulates,
-// TMA bytes. No times: an emulated duration says nothing about a GPU.
+// What kernels did, in architectural facts: blocks' shapes, requests and 32-byte sectors of global
+// memory, shared memory's wavefronts against the fewest possible, instructions by opcode,
+// multiply-accumulates, TMA bytes. No times: an emulated duration says nothing about a GPU.
 //
 // Owner: whoever launches; one object may gather many launches. Thread: any.
 #ifndef SWITCHYARD_EMULATOR_PTX_COUNTERS_H_
 #define SWITCHYARD_EMULATOR_PTX_COUNTERS_H_
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -19,13 +20,24 @@ struct KernelCounters {
   // one warp's instruction.
   struct Global {
     uint64_t requests = 0;
-    uint64_t sectors = 0;     // of 32 bytes, distinct within a request
-    uint64_t bytes_used = 0;  // distinct within a request; sectors * 32 were moved
+    uint64_t sectors = 0;        // of 32 bytes, distinct within a request
+    uint64_t ideal_sectors = 0;  // the fewest that hold the bytes of a request
+    uint64_t bytes_used = 0;     // distinct within a request; sectors * 32 were moved
   };
   struct Shared {
     uint64_t requests = 0;
     uint64_t wavefronts = 0;        // passes over the 32 banks
     uint64_t ideal_wavefronts = 0;  // without bank conflicts
+  };
+  // What a launch asks of a multiprocessor beside registers.
+  struct Shape {
+    uint32_t threads = 0;  // of a block
+    uint32_t dynamic_shared_bytes = 0;
+    auto operator<=>(const Shape&) const = default;
+  };
+  struct ShapeLaunches {
+    uint64_t launches = 0;
+    uint64_t blocks_max = 0;  // of one launch
   };
   struct Opcode {
     uint64_t warps = 0;  // times a warp ran it
@@ -34,6 +46,7 @@ struct KernelCounters {
 
   uint64_t launches = 0;
   uint64_t blocks = 0;
+  std::map<Shape, ShapeLaunches> shapes;
   uint64_t warp_instructions = 0;
   uint64_t thread_instructions = 0;
   Global loads, stores, atomics;

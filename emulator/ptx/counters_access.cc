@@ -8,6 +8,7 @@ namespace emu {
 namespace {
 
 constexpr uint32_t kSectorShift = 5;
+constexpr uint32_t kSectorBytes = 1 << kSectorShift;
 constexpr uint32_t kBanks = 32;
 constexpr uint32_t kBankBytes = 4;
 
@@ -25,6 +26,7 @@ void CountGlobal(LaneMask lanes, const uint64_t* addresses, uint32_t bytes,
   }
   if (!ascending) std::sort(sorted.begin(), sorted.begin() + count);
   ++global->requests;
+  const uint64_t bytes_before = global->bytes_used;
   uint64_t covered = 0;      // the end of the bytes counted so far
   uint64_t next_sector = 0;  // the first one not counted
   for (size_t i = 0; i < count; ++i) {
@@ -37,6 +39,8 @@ void CountGlobal(LaneMask lanes, const uint64_t* addresses, uint32_t bytes,
     global->sectors += last - first + 1;
     next_sector = last + 1;
   }
+  const uint64_t bytes_used = global->bytes_used - bytes_before;
+  global->ideal_sectors += (bytes_used + kSectorBytes - 1) / kSectorBytes;
 }
 
 void CountShared(LaneMask lanes, const uint64_t* addresses, uint32_t bytes,

@@ -17,13 +17,20 @@ uint64_t NextSerial() {
 
 }  // namespace
 
-CountersObserver::CountersObserver(const Kernel& kernel, Counters* counters)
-    : kernel_(kernel.name()), serial_(NextSerial()), counters_(counters) {}
+CountersObserver::CountersObserver(const Kernel& kernel, const LaunchConfig& config,
+                                   Counters* counters)
+    : kernel_(kernel.name()),
+      shape_{.threads = static_cast<uint32_t>(config.block.Count()),
+             .dynamic_shared_bytes = config.dynamic_shared_bytes},
+      num_blocks_(config.grid.Count()),
+      serial_(NextSerial()),
+      counters_(counters) {}
 
 CountersObserver::~CountersObserver() {
   KernelCounters sum;
   for (const auto& [thread, part] : parts_) sum.Add(*part);
   sum.launches = 1;
+  sum.shapes[shape_] = {.launches = 1, .blocks_max = num_blocks_};
   counters_->Add(kernel_, sum);
 }
 

@@ -19,7 +19,7 @@ namespace emu {
 class CountersObserver : public Observer {
  public:
   // REQUIRES: `counters` outlives the observer. It gets the figures when the observer dies.
-  CountersObserver(const Kernel& kernel, Counters* counters);
+  CountersObserver(const Kernel& kernel, const LaunchConfig& config, Counters* counters);
   ~CountersObserver() override;
 
   void OnBlockStart(Block& block) override;
@@ -32,6 +32,8 @@ class CountersObserver : public Observer {
   KernelCounters& Mine();
 
   const std::string kernel_;
+  const KernelCounters::Shape shape_;
+  const uint64_t num_blocks_;
   const uint64_t serial_;  // of this observer, so that a thread knows its part again
   Counters* counters_;
   std::mutex mutex_;

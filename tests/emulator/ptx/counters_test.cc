@@ -42,6 +42,10 @@ TEST(CountersTest, SectorsOfOneRequest) {
   EXPECT_EQ(GlobalOf(Strided(4096, 32), 4).sectors, 32u);      // a sector per lane
   EXPECT_EQ(GlobalOf(Strided(4096, 16), 16).sectors, 16u);     // 16 bytes per lane
   EXPECT_EQ(GlobalOf(Strided(4096, 4), 4, 0xff).sectors, 1u);  // eight lanes
+  EXPECT_EQ(coalesced.ideal_sectors, 4u);
+  EXPECT_EQ(GlobalOf(Strided(4096 + 4, 4), 4).ideal_sectors, 4u);  // however they lie
+  EXPECT_EQ(GlobalOf(Strided(4096, 32), 4).ideal_sectors, 4u);
+  EXPECT_EQ(GlobalOf(Strided(4096, 4), 4, 0x1).ideal_sectors, 1u);  // no less than one
   const auto broadcast = GlobalOf(Strided(4096, 0), 4);
   EXPECT_EQ(broadcast.sectors, 1u);
   EXPECT_EQ(broadcast.bytes_used, 4u);
@@ -73,17 +77,26 @@ TEST(CountersTest, GathersLaunchesByKernel) {
   one.launches = 1;
   one.loads = {.requests = 2, .sectors = 8, .bytes_used = 200};
   one.opcodes["add.f32"] = {.warps = 3, .lanes = 96};
+  one.shapes[{.threads = 128, .dynamic_shared_bytes = 512}] = {.launches = 1, .blocks_max = 7};
   counters.Add("a", one);
+  one.shapes = {{{.threads = 64}, {.launches = 1, .blocks_max = 9}}};
+  counters.Add("a", one);
+  one.shapes = {{{.threads = 64}, {.launches = 1, .blocks_max = 2}}};
   counters.Add("a", one);
   counters.Add("b", one);
-  EXPECT_EQ(counters.Of("a").launches, 2u);
-  EXPECT_EQ(counters.Of("a").loads.sectors, 16u);
-  EXPECT_EQ(counters.Of("a").opcodes.at("add.f32").lanes, 192u);
+  EXPECT_EQ(counters.Of("a").launches, 3u);
+  EXPECT_EQ(counters.Of("a").loads.sectors, 24u);
+  EXPECT_EQ(counters.Of("a").opcodes.at("add.f32").lanes, 288u);
   EXPECT_EQ(counters.Of("c").launches, 0u);
   const std::string json = counters.Json();
-  EXPECT_THAT(json, HasSubstr("\"a\": {\n      \"launches\": 2,"));
-  EXPECT_THAT(json, HasSubstr("\"bytes_moved\": 512"));
-  EXPECT_THAT(json, HasSubstr("\"add.f32\": {\"warps\": 6, \"lanes\": 192}"));
+  EXPECT_THAT(json, HasSubstr("\"a\": {\n      \"launches\": 3,"));
+  EXPECT_THAT(json, HasSubstr("\"bytes_moved\": 768"));
+  EXPECT_THAT(json, HasSubstr("\"add.f32\": {\"warps\": 9, \"lanes\": 288}"));
+  EXPECT_THAT(json, HasSubstr("\"shapes\": [\n"
+                              "        {\"threads\": 64, \"dynamic_shared_bytes\": 0, "
+                              "\"launches\": 2, \"blocks_max\": 9},\n"
+                              "        {\"threads\": 128, \"dynamic_shared_bytes\": 512, "
+                              "\"launches\": 1, \"blocks_max\": 7}\n      ],"));
   EXPECT_EQ(Counters().Json(), "{\n  \"kernels\": {}\n}\n");
 }
 
