@@ -6,8 +6,10 @@
 #ifndef SWITCHYARD_COORDINATOR_CORE_EVENTS_H_
 #define SWITCHYARD_COORDINATOR_CORE_EVENTS_H_
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -26,6 +28,13 @@ struct NewRequest {
   int32_t max_tokens = 0;              // tokens to generate at most, at least one
   v1::SamplingParams sampling;
   std::vector<int32_t> stop_token_ids;  // a sampled one ends the answer and is its last token
+
+  // Whose request it is: tenants share the cluster by their weights, and no cached prefix.
+  std::string tenant;
+  double weight = 1;       // of the tenant, the newest counts; positive
+  int32_t priority = 0;    // among the tenant's requests; smaller goes first
+  std::string cache_salt;  // requests share cached prefixes only with those of the same salt
+  std::chrono::milliseconds timeout{0};  // from Submit on; 0: none
 };
 
 enum class FinishReason {
@@ -56,7 +65,8 @@ struct PromptTokenOutput {
 struct RequestFinish {
   FinishReason reason = FinishReason::kStop;
   // OK unless reason is kError: RESOURCE_EXHAUSTED (queue full: try later), INVALID_ARGUMENT (does
-  // not fit the context), UNAVAILABLE (a worker was lost, or the coordinator stops).
+  // not fit the context), DEADLINE_EXCEEDED (its timeout), UNAVAILABLE (a worker was lost, or the
+  // coordinator stops).
   absl::Status status;
   int32_t num_prompt_tokens = 0;
   int32_t num_generated_tokens = 0;
@@ -70,6 +80,8 @@ class RequestListener {
   virtual ~RequestListener() = default;
   // The request was taken into the queue; not called when it is refused.
   virtual void OnAdmitted() = 0;
+  // The prompt is computed but for what the prefix cache had of it; before the first token.
+  virtual void OnPromptDone(int32_t /*num_cached_tokens*/) {}
   // For a request that asks for them, in order of positions, all before its first token.
   virtual void OnPromptToken(const PromptTokenOutput& /*output*/) {}
   virtual void OnToken(const TokenOutput& output) = 0;

@@ -1,6 +1,9 @@
 // Block tables: which blocks of one attention group's KV cache hold which sequence. The scheduler
 // asks and allocates here; the workers learn of it through StepPlan (SequenceWork.new_blocks,
 // StepPlan.released).
+//
+// Sequences share the full blocks of a common beginning (PrefixCache). A block is free as soon as
+// no table has it; that it still can be found there until it is handed out again costs nothing.
 #ifndef SWITCHYARD_COORDINATOR_CORE_KV_BLOCK_MANAGER_H_
 #define SWITCHYARD_COORDINATOR_CORE_KV_BLOCK_MANAGER_H_
 
@@ -12,6 +15,7 @@
 
 #include "base/units.h"
 #include "coordinator/core/kv/block_pool.h"
+#include "coordinator/core/kv/prefix_cache.h"
 
 namespace switchyard::core {
 
@@ -37,6 +41,24 @@ class BlockManager {
   // num_tokens).
   std::span<const int32_t> Allocate(SequenceId sequence, int64_t num_tokens);
 
+  // The blocks that hold the beginning of the chain, of its first `max_tokens` tokens at most.
+  // Valid until the next call that changes anything.
+  std::vector<int32_t> FindPrefix(const TokenChain& chain, int64_t max_tokens) const {
+    return prefixes_.Find(chain, static_cast<int32_t>(max_tokens / block_tokens_));
+  }
+
+  // How many free blocks a new sequence of `num_tokens` takes whose first blocks are `prefix`.
+  int32_t NumFreeNeeded(int64_t num_tokens, std::span<const int32_t> prefix) const;
+
+  // Begins a table with `prefix`, found just now, and grows it to cover `num_tokens`; returns all
+  // of it. REQUIRES: no table, and NumFreeNeeded(num_tokens, prefix) <= num_free().
+  std::span<const int32_t> Begin(SequenceId sequence, int64_t num_tokens,
+                                 std::span<const int32_t> prefix);
+
+  // Makes the full blocks of the sequence findable that `chain` covers. REQUIRES: a table, in which
+  // the chain's tokens are computed, or will be before any step that is planned from now on.
+  void Publish(SequenceId sequence, const TokenChain& chain);
+
   // Drops the table; a sequence without one is no error.
   void Release(SequenceId sequence);
 
@@ -49,15 +71,28 @@ class BlockManager {
   int32_t num_free() const { return pool_.num_free(); }
   int32_t num_used() const { return num_blocks() - num_free(); }
   int32_t num_tables() const { return static_cast<int32_t>(tables_.size()); }
+  // Whether more than one table has the block.
+  bool IsShared(int32_t block) const { return pool_.owners(block) > 1; }
+  // Blocks that can be found, owned or free.
+  int32_t num_published() const { return prefixes_.num_published(); }
 
-  // Checks the pool, and that the tables are its only owners.
+  // Checks the pool, that the tables are its only owners, and that the blocks kept for what they
+  // hold are the findable ones, ends of chains first.
   void CheckIntegrity() const;
 
  private:
+  struct BlockTable {
+    std::vector<int32_t> blocks;
+    int32_t num_published = 0;  // of the first blocks
+  };
+
+  void Grow(BlockTable& table, int64_t num_tokens);
+
   const int32_t block_tokens_;
   BlockPool pool_;
+  PrefixCache prefixes_;
   // Looked up by id; no decision walks it, so its order matters to nothing.
-  absl::flat_hash_map<SequenceId, std::vector<int32_t>> tables_;
+  absl::flat_hash_map<SequenceId, BlockTable> tables_;
 };
 
 }  // namespace switchyard::core

@@ -7,14 +7,17 @@
 namespace switchyard::core {
 namespace {
 
-bool IsOlder(const Request* a, const Request* b) { return a->arrival < b->arrival; }
+bool GoesBefore(const Request* a, const Request* b) { return a->rank() < b->rank(); }
 
 }  // namespace
 
-GroupSchedule::GroupSchedule(int32_t group, const Limits& limits)
-    : group_(group), limits_(limits), blocks_(limits.num_blocks, limits.block_tokens) {
+GroupSchedule::GroupSchedule(int32_t group, const Limits& limits, const Tenants& tenants)
+    : group_(group),
+      limits_(limits),
+      tenants_(tenants),
+      blocks_(limits.num_blocks, limits.block_tokens) {
   SY_CHECK_GT(limits.max_running, 0);
-  // Else a step could not give each running request its token, and the youngest would wait for the
+  // Else a step could not give each running request its token, and the last would wait for the
   // others to end.
   SY_CHECK_LE(limits.max_running, limits.max_batched_tokens);
 }
@@ -23,6 +26,7 @@ void GroupSchedule::BeginStep(uint64_t step) {
   step_ = step;
   budget_ = TokenBudget(limits_.max_batched_tokens);
   scored_ = TokenBudget(limits_.max_running);  // as many rows of logits as workers have for them
+  backlog_ = 0;
 }
 
 bool GroupSchedule::HasWork() const {
@@ -30,64 +34,178 @@ bool GroupSchedule::HasWork() const {
                      [](const Request* request) { return request->num_remaining() > 0; });
 }
 
-void GroupSchedule::PlanRunning(StepBuilder& builder, std::vector<Request*>& preempted) {
-  // Preemption takes from the end, so whoever has got work already stays.
-  for (size_t i = 0; i < running_.size(); ++i) {
-    Request& request = *running_[i];
-    if (request.num_remaining() != 1) continue;
-    std::span<const int32_t> appended;
-    if (!MakeRoom(request, preempted, appended)) break;
-    AddWork(request, budget_.Take(1), appended, builder);
+void GroupSchedule::PlanTokens(StepBuilder& builder, std::vector<Request*>& preempted) {
+  for (size_t place = 0; place < running_.size();) {
+    Request& request = *running_[place];
+    if (request.num_remaining() == 1) {
+      std::span<const int32_t> appended;
+      if (!MakeRoom(place, preempted, appended)) continue;  // another stands here now, or none
+      AddWork(request, budget_.Take(1), appended, builder);
+    }
+    ++place;
   }
-  for (Request* request : running_) {
-    if (request->sampled_in == step_) continue;  // it got its token above
-    const int32_t count = TakeBudget(*request);
-    if (count > 0) AddWork(*request, count, {}, builder);
+  for (const Request* request : running_) {
+    if (request->sampled_in != step_) backlog_ += request->num_remaining();
   }
 }
 
-bool GroupSchedule::CanAdmit(const Request& request) const {
-  return request.num_awaited == 0 && budget_.left() > 0 &&
-         (request.NumScored(1) == 0 || scored_.left() > 0) && num_running() < limits_.max_running &&
-         blocks_.CanAllocate(request.id, NumToCover(request), num_running());
+int32_t GroupSchedule::PlanChunk(Request& request, int32_t max_tokens, StepBuilder& builder) {
+  const int32_t count = TakeBudget(request, max_tokens);
+  if (count == 0) return 0;
+  backlog_ -= count;
+  AddWork(request, count, {}, builder);
+  return count;
 }
 
-void GroupSchedule::Admit(Request& request, StepBuilder& builder) {
-  SY_CHECK(CanAdmit(request)) << "request " << request.id;
+std::vector<int32_t> GroupSchedule::FindPrefix(const Request& request) const {
+  if (!limits_.prefix_cache) return {};
+  return blocks_.FindPrefix(request.chain(request.num_known()), request.max_cached());
+}
+
+std::optional<GroupSchedule::Fit> GroupSchedule::FitOf(const Request& request,
+                                                       int32_t max_tokens) const {
+  // What costs little is asked first; at least one block is new in any case.
+  if (request.num_awaited > 0 || !has_budget() || num_running() >= limits_.max_running ||
+      (request.NumScored(1) > 0 && scored_.left() == 0) || blocks_.num_free() <= num_running()) {
+    return std::nullopt;
+  }
+  Fit fit{.prefix = FindPrefix(request)};
+  if (NumFreeNeeded(request, fit.prefix) + num_running() > blocks_.num_free()) return std::nullopt;
+  fit.num_cached = static_cast<int32_t>(fit.prefix.size()) * limits_.block_tokens;
+  fit.num_now = std::min({request.num_remaining() - fit.num_cached, max_tokens, budget_.left()});
+  return fit;
+}
+
+int32_t GroupSchedule::Admit(Request& request, const Fit& fit, int32_t max_tokens,
+                             StepBuilder& builder) {
   request.group = group_;
-  running_.insert(std::upper_bound(running_.begin(), running_.end(), &request, IsOlder), &request);
-  builder.Start(request);
-  const std::span<const int32_t> table = blocks_.Allocate(request.id, NumToCover(request));
+  running_.insert(std::upper_bound(running_.begin(), running_.end(), &request, GoesBefore),
+                  &request);
+  const std::span<const int32_t> table = blocks_.Begin(request.id, NumToCover(request), fit.prefix);
   request.num_covered = static_cast<int32_t>(table.size()) * limits_.block_tokens;
-  AddWork(request, TakeBudget(request), table, builder);
+  request.num_computed = fit.num_cached;
+  request.num_full_blocks = static_cast<int32_t>(fit.prefix.size());
+  if (request.num_cached == Request::kNone) request.num_cached = fit.num_cached;
+  builder.Start(request);
+  const int32_t count = TakeBudget(request, max_tokens);
+  SY_CHECK_GT(count, 0) << "request " << request.id;
+  backlog_ += request.num_remaining() - count;
+  AddWork(request, count, table, builder);
+  return count;
 }
 
-void GroupSchedule::Remove(Request& request) {
-  const auto it = std::lower_bound(running_.begin(), running_.end(), &request, IsOlder);
-  SY_CHECK(it != running_.end() && *it == &request)
-      << "request " << request.id << " does not run here";
-  running_.erase(it);
-  Forget(request);
+std::vector<GroupSchedule::Use> GroupSchedule::UseByTenant() const {
+  std::vector<Use> uses;  // in order of each tenant's first request
+  absl::flat_hash_map<const Tenant*, size_t> place;
+  for (const Request* request : running_) {
+    const auto [it, fresh] = place.try_emplace(request->tenant, uses.size());
+    if (fresh) uses.push_back({.tenant = request->tenant, .first = request});
+    Use& use = uses[it->second];
+    ++use.num_running;
+    use.num_blocks += request->num_covered / limits_.block_tokens;
+  }
+  return uses;
 }
 
-bool GroupSchedule::MakeRoom(Request& request, std::vector<Request*>& preempted,
+bool GroupSchedule::HasRoom(const Request& request) const {
+  return num_running() < limits_.max_running &&
+         NumFreeNeeded(request, {}) + 2 * num_running() <= blocks_.num_free();
+}
+
+bool GroupSchedule::MakeWay(const Request& request, std::vector<Request*>& preempted) {
+  if (request.num_awaited > 0) return false;
+  std::vector<Use> uses = UseByTenant();
+  const auto use_of = [&](const Tenant* tenant) {
+    return std::find_if(uses.begin(), uses.end(),
+                        [&](const Use& use) { return use.tenant == tenant; });
+  };
+  const auto places_of = [&](const Tenant& tenant) {
+    return std::max(1.0, tenants_.ShareOf(tenant, limits_.max_running));
+  };
+  const auto blocks_of = [&](const Tenant& tenant) {
+    return tenants_.ShareOf(tenant, limits_.num_blocks);
+  };
+  const auto own = use_of(request.tenant);
+  const int32_t num_new = blocks_.BlocksFor(NumToCover(request));
+  const Use has = own == uses.end() ? Use{} : *own;
+  if (has.num_running + 1 > places_of(*request.tenant) ||
+      has.num_blocks + num_new > blocks_of(*request.tenant)) {
+    return false;
+  }
+  // As if nothing were shared: what is shared makes more room than is counted here.
+  std::vector<size_t> victims;  // places in running_, last first
+  int32_t num_left = num_running();
+  int32_t num_free = blocks_.num_free();
+  for (size_t place = running_.size(); place-- > 0;) {
+    const bool full = num_left >= limits_.max_running;
+    if (!full && num_new + 2 * num_left <= num_free) break;
+    const Request& victim = *running_[place];
+    const auto use = use_of(victim.tenant);
+    const bool over = full ? use->num_running > places_of(*victim.tenant)
+                           : use->num_blocks > blocks_of(*victim.tenant);
+    if (!over || use->first == &victim) continue;
+    const int32_t held = victim.num_covered / limits_.block_tokens;
+    victims.push_back(place);
+    --num_left;
+    --use->num_running;
+    use->num_blocks -= held;
+    for (const int32_t block : blocks_.Table(victim.id))
+      num_free += blocks_.IsShared(block) ? 0 : 1;
+  }
+  if (num_left >= limits_.max_running || num_new + 2 * num_left > num_free) return false;
+  for (const size_t place : victims) Preempt(place, preempted);
+  return true;
+}
+
+size_t GroupSchedule::VictimFrom(size_t place) const {
+  const size_t last = running_.size() - 1;
+  if (tenants_.num_active() < 2) return last;
+  const std::vector<Use> uses = UseByTenant();
+  for (size_t victim = last; victim + 1 > place; --victim) {
+    const auto use = std::find_if(uses.begin(), uses.end(), [&](const Use& u) {
+      return u.tenant == running_[victim]->tenant;
+    });
+    if (use->first != running_[victim] &&
+        use->num_blocks > tenants_.ShareOf(*use->tenant, limits_.num_blocks)) {
+      return victim;
+    }
+    if (victim == 0) break;
+  }
+  return last;
+}
+
+bool GroupSchedule::MakeRoom(size_t place, std::vector<Request*>& preempted,
                              std::span<const int32_t>& appended) {
+  Request& request = *running_[place];
   const int32_t needed = request.num_computed + 1;
   if (needed <= request.num_covered) return true;
   while (!blocks_.CanAllocate(request.id, needed)) {
-    Request* youngest = running_.back();
-    running_.pop_back();
-    Forget(*youngest);
-    preempted.push_back(youngest);
-    if (youngest == &request) return false;
+    const size_t victim = VictimFrom(place);
+    Preempt(victim, preempted);
+    if (victim == place) return false;
   }
   appended = blocks_.Allocate(request.id, needed);
   request.num_covered += static_cast<int32_t>(appended.size()) * limits_.block_tokens;
   return true;
 }
 
-int32_t GroupSchedule::TakeBudget(const Request& request) {
-  int32_t count = std::min(request.num_remaining(), budget_.left());
+void GroupSchedule::Preempt(size_t place, std::vector<Request*>& preempted) {
+  Request* const request = running_[place];
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(place));
+  Forget(*request);
+  preempted.push_back(request);
+}
+
+void GroupSchedule::Remove(Request& request) {
+  const auto it = std::lower_bound(running_.begin(), running_.end(), &request, GoesBefore);
+  SY_CHECK(it != running_.end() && *it == &request)
+      << "request " << request.id << " does not run here";
+  running_.erase(it);
+  Forget(request);
+}
+
+int32_t GroupSchedule::TakeBudget(const Request& request, int32_t max_tokens) {
+  int32_t count = std::min({request.num_remaining(), max_tokens, budget_.left()});
   if (request.NumScored(count) > scored_.left()) count = scored_.left();
   scored_.Take(request.NumScored(count));
   return budget_.Take(count);
@@ -104,10 +222,26 @@ void GroupSchedule::AddWork(Request& request, int32_t count, std::span<const int
   ++request.num_awaited;
 }
 
+void GroupSchedule::EndStep() {
+  for (Request* request : running_) Publish(*request);
+}
+
+// A token that is awaited is computed and not known: its block is published when it has come.
+void GroupSchedule::Publish(Request& request) {
+  if (!limits_.prefix_cache) return;
+  const int32_t num_tokens = std::min(request.num_computed, request.num_known());
+  const int32_t num_full = num_tokens / limits_.block_tokens;
+  if (num_full <= request.num_full_blocks) return;
+  request.num_full_blocks = num_full;
+  blocks_.Publish(request.id, request.chain(num_full * limits_.block_tokens));
+}
+
 void GroupSchedule::Forget(Request& request) {
+  Publish(request);
   blocks_.Release(request.id);
   request.num_computed = 0;
   request.num_covered = 0;
+  request.num_full_blocks = 0;
   request.last_sampled_position = Request::kNone;
   request.group = Request::kNoGroup;
 }
@@ -118,7 +252,7 @@ int32_t GroupSchedule::NumToCover(const Request& request) {
 
 void GroupSchedule::CheckIntegrity() const {
   blocks_.CheckIntegrity();
-  SY_CHECK(std::is_sorted(running_.begin(), running_.end(), IsOlder)) << "group " << group_;
+  SY_CHECK(std::is_sorted(running_.begin(), running_.end(), GoesBefore)) << "group " << group_;
   SY_CHECK_LE(num_running(), limits_.max_running);
   SY_CHECK_EQ(blocks_.num_tables(), num_running())
       << "tables of requests that do not run, group " << group_;

@@ -4,21 +4,25 @@
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_GROUP_SCHEDULE_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "coordinator/core/kv/block_manager.h"
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/step_builder.h"
+#include "coordinator/core/sched/tenants.h"
 #include "coordinator/core/sched/token_budget.h"
 
 namespace switchyard::core {
 
 // Owned by the Scheduler. Points to requests, owns their blocks. Not thread-safe.
 //
-// A step goes BeginStep, PlanRunning, then Admit as long as CanAdmit. The oldest request always
-// makes progress: only younger ones are preempted for it, and Scheduler::Admit took no request that
-// the whole pool cannot hold.
+// A step goes BeginStep, MakeWay where a tenant lacks its share, PlanTokens, then PlanChunk and
+// Admit in the scheduler's order, EndStep. The running request of the first rank always makes
+// progress: nothing is preempted for it but others, and Scheduler::Admit took no request that the
+// whole pool cannot hold. (The first of each tenant stays when others lack their share, so what
+// takes more than a share comes to its end, too.)
 class GroupSchedule {
  public:
   struct Limits {
@@ -26,57 +30,105 @@ class GroupSchedule {
     int32_t max_running = 0;
     int32_t num_blocks = 0;
     int32_t block_tokens = 0;
+    bool prefix_cache = true;
   };
-  GroupSchedule(int32_t group, const Limits& limits);
+  // `tenants` outlives the schedule.
+  GroupSchedule(int32_t group, const Limits& limits, const Tenants& tenants);
 
   // A fresh budget for this step.
   void BeginStep(uint64_t step);
 
-  // Work for those that run: first one token for each request that lacks one, then chunks of longer
-  // rests, oldest first. A request that needs a block when none is free takes those of the
-  // youngest, which stops and is appended to `preempted` (maybe itself).
-  void PlanRunning(StepBuilder& builder, std::vector<Request*>& preempted);
+  // A token for each request that lacks only one, by rank. A request that needs a block when none
+  // is free takes those of another that has got nothing yet in this step, which stops and is
+  // appended to `preempted` (maybe itself): of a tenant over its share of blocks if there is one,
+  // else of any, the last in rank. A tenant's first request does not go as one over its share.
+  void PlanTokens(StepBuilder& builder, std::vector<Request*>& preempted);
 
-  // Whether the request can run from this step on: all its tokens known, a place, a token of
-  // budget, blocks for its known tokens and the next, and one spare block for each request that
-  // runs, so that the newcomer is not the next to be preempted.
-  bool CanAdmit(const Request& request) const;
+  // The next `max_tokens` at most of a running request that PlanTokens gave nothing. Returns how
+  // many: none if the budget is used up.
+  int32_t PlanChunk(Request& request, int32_t max_tokens, StepBuilder& builder);
 
-  // Lets it run, with work in this step. REQUIRES: CanAdmit(request).
-  void Admit(Request& request, StepBuilder& builder);
+  // What admitting a request means here.
+  struct Fit {
+    std::vector<int32_t> prefix;  // its blocks that are in the cache
+    int32_t num_cached = 0;       // tokens in them
+    int32_t num_now = 0;          // computed in this step, at most
+  };
+  // Set if the request can run from this step on: all its tokens known, a place, a token of budget,
+  // blocks for its known tokens and the next, and one spare block for each request that runs, so
+  // that the newcomer is not the next to be preempted.
+  std::optional<Fit> FitOf(const Request& request, int32_t max_tokens) const;
+
+  // Lets it run, with at most `max_tokens` in this step; returns how many. REQUIRES: `fit` is what
+  // FitOf has just said.
+  int32_t Admit(Request& request, const Fit& fit, int32_t max_tokens, StepBuilder& builder);
+
+  // Whether the request will fit behind what those that run take first: a block each at most.
+  bool HasRoom(const Request& request) const;
+
+  // For a request that has no room anywhere though its tenant has less than its share of places and
+  // blocks: preempts requests of tenants that have more than theirs, the last in rank first, until
+  // it has. True if it does; else nothing has changed. REQUIRES: nothing is planned in this step.
+  bool MakeWay(const Request& request, std::vector<Request*>& preempted);
+
+  // Makes findable what the step computes: later plans run after it, on every rank; and if it fails
+  // there is no later plan.
+  void EndStep();
 
   // Ends its running, whatever the reason: its blocks are free, its place in the cache forgotten.
-  // REQUIRES: it runs here.
+  // Full blocks can still be found. REQUIRES: it runs here.
   void Remove(Request& request);
 
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }
-  // Whether PlanRunning would have work for any.
+  // Whether something that runs can go on.
   bool HasWork() const;
+  // Tokens planned in this step so far; tokens known of those that run and not planned yet.
+  int32_t num_planned() const { return limits_.max_batched_tokens - budget_.left(); }
+  int64_t backlog() const { return backlog_; }
+  bool has_budget() const { return budget_.left() > 0; }
   std::span<Request* const> running() const { return running_; }
   const BlockManager& blocks() const { return blocks_; }
 
   void CheckIntegrity() const;
 
  private:
+  // What a tenant has of this group.
+  struct Use {
+    const Tenant* tenant = nullptr;
+    const Request* first = nullptr;  // in rank
+    int32_t num_running = 0;
+    int32_t num_blocks = 0;
+  };
+
   // Blocks for the request's next token; those appended, in `appended`. False if the request itself
-  // had to go.
-  bool MakeRoom(Request& request, std::vector<Request*>& preempted,
-                std::span<const int32_t>& appended);
+  // had to go. `place` is where it stands in running_.
+  bool MakeRoom(size_t place, std::vector<Request*>& preempted, std::span<const int32_t>& appended);
+  // Where in running_, from `place` on, the next to go stands.
+  size_t VictimFrom(size_t place) const;
+  void Preempt(size_t place, std::vector<Request*>& preempted);
+  std::vector<Use> UseByTenant() const;
+  int32_t NumFreeNeeded(const Request& request, const std::vector<int32_t>& prefix) const {
+    return blocks_.NumFreeNeeded(NumToCover(request), prefix);
+  }
+  std::vector<int32_t> FindPrefix(const Request& request) const;
   // What the budgets let the request compute now, and take of them.
-  int32_t TakeBudget(const Request& request);
+  int32_t TakeBudget(const Request& request, int32_t max_tokens);
   void AddWork(Request& request, int32_t count, std::span<const int32_t> new_blocks,
                StepBuilder& builder);
+  void Publish(Request& request);
   void Forget(Request& request);
   // Positions to cover when a request starts: all known and the next, if there will be one.
   static int32_t NumToCover(const Request& request);
 
   const int32_t group_;
   const Limits limits_;
+  const Tenants& tenants_;
   BlockManager blocks_;
   TokenBudget budget_{0};
   TokenBudget scored_{0};  // prompt tokens whose log probabilities this step may still report
+  int64_t backlog_ = 0;
   uint64_t step_ = 0;
-  std::vector<Request*> running_;  // oldest first
+  std::vector<Request*> running_;  // by rank
 };
 
 }  // namespace switchyard::core

@@ -5,23 +5,38 @@
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_H_
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/core/events.h"
+#include "coordinator/core/kv/block_hash.h"
 
 namespace switchyard::core {
+
+struct Tenant;
 
 // Owned by the Scheduler; waits in its RequestQueue or runs in one GroupSchedule.
 struct Request {
   static constexpr int32_t kNoGroup = -1;
   static constexpr int32_t kNone = -1;
+  static constexpr std::chrono::milliseconds kNoDeadline = std::chrono::milliseconds::max();
+  // A priority less counts as having come so many requests later. So priorities order what comes at
+  // about the same time, and none keeps another waiting for ever.
+  static constexpr int64_t kArrivalsPerPriority = 1024;
 
   // What was asked for.
   RequestId id = 0;
-  uint64_t arrival = 0;       // counts admitted requests: smaller is older
-  int32_t prompt_length = 0;  // tokens
-  int32_t max_generated = 0;  // tokens, cut to the context's end
+  uint64_t arrival = 0;                              // counts admitted requests: smaller is older
+  int32_t priority = 0;                              // smaller goes first
+  Tenant* tenant = nullptr;                          // whose account it runs on
+  std::string salt;                                  // what its cached blocks are kept apart by
+  std::chrono::milliseconds deadline = kNoDeadline;  // on the caller's clock
+  int32_t prompt_length = 0;                         // tokens
+  int32_t max_generated = 0;                         // tokens, cut to the context's end
   v1::SamplingParams sampling;
   std::vector<int32_t> stop_token_ids;
 
@@ -31,11 +46,13 @@ struct Request {
   int32_t num_awaited = 0;      // plans under way that sample a token of it, from num_known() on
   int32_t num_scored =
       0;  // prompt tokens whose log probabilities were reported, from the second on
-  uint64_t sampled_in = 0;  // the last step that sampled a token of it
+  int32_t num_cached = kNone;  // of the prompt, found in the cache when it first started
+  uint64_t sampled_in = 0;     // the last step that sampled a token of it
 
   // Where it runs; all of this is lost in a preemption.
   int32_t group = kNoGroup;               // kNoGroup: waiting
   int32_t num_covered = 0;                // positions that its block table holds
+  int32_t num_full_blocks = 0;            // computed, tokens known: offered to the prefix cache
   int32_t last_sampled_position = kNone;  // of the token that its workers still have from sampling
 
   int32_t num_known() const { return static_cast<int32_t>(tokens.size()); }
@@ -43,6 +60,20 @@ struct Request {
   // Awaited tokens can be computed, too: the workers have them.
   int32_t num_remaining() const {
     return std::min(num_known() + num_awaited, max_computed()) - num_computed;
+  }
+  // Who goes first inside a tenant, and who goes last when blocks run out; no two are alike.
+  std::pair<int64_t, uint64_t> rank() const {
+    return {static_cast<int64_t>(arrival) + priority * kArrivalsPerPriority, arrival};
+  }
+  TokenChain chain(int32_t num_tokens) const {
+    return {.salt = salt,
+            .prompt_length = prompt_length,
+            .tokens = std::span(tokens).first(num_tokens)};
+  }
+  // Tokens whose blocks may come from the cache: the last known one is computed in any case, since
+  // the next is sampled from it, and so is every token whose logits are reported.
+  int32_t max_cached() const {
+    return sampling.has_prompt_logprobs() ? std::min(num_known() - 1, num_scored) : num_known() - 1;
   }
   // Positions of [num_computed, num_computed + count) whose prompt's next token is reported.
   int32_t NumScored(int32_t count) const {

@@ -1,34 +1,53 @@
-// Who is scheduled first: waiting requests in order of arrival. A preempted request comes back to
-// its old place.
+// Who is scheduled first: requests by their tenant's turn, inside a tenant by rank (priority, then
+// arrival). A preempted request comes back to its old place.
 #ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_QUEUE_H_
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_QUEUE_H_
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "coordinator/core/sched/request.h"
+#include "coordinator/core/sched/tenants.h"
 
 namespace switchyard::core {
 
-// Holds pointers, owns nothing. Insert and Remove cost O(log n). Not thread-safe.
+// Holds pointers, owns nothing. Every call costs O(log n). Not thread-safe.
 class RequestQueue {
  public:
-  bool empty() const { return by_arrival_.empty(); }
-  int32_t size() const { return static_cast<int32_t>(by_arrival_.size()); }
+  bool empty() const { return size_ == 0; }
+  int32_t size() const { return size_; }
 
-  // REQUIRES: no other request of that arrival is queued.
+  // REQUIRES: it has a tenant and is not queued.
   void Insert(Request& request);
 
-  // The oldest. REQUIRES: !empty().
+  // The first of the tenant whose turn it is. REQUIRES: !empty().
   Request& Front() const;
 
   // REQUIRES: `request` is queued.
   void Remove(const Request& request);
 
-  bool Contains(const Request& request) const { return by_arrival_.contains(request.arrival); }
+  // The tenant's turn has changed; no effect on a tenant without requests here.
+  void Reorder(Tenant& tenant);
+
+  bool Contains(const Request& request) const;
+
+  void CheckIntegrity() const;
 
  private:
-  std::map<uint64_t, Request*> by_arrival_;
+  using Turn = std::pair<double, int64_t>;
+  // One tenant's requests.
+  struct Line {
+    Turn turn;                                                  // under which `turns_` knows it
+    std::map<std::pair<int64_t, uint64_t>, Request*> requests;  // by rank
+  };
+
+  absl::flat_hash_map<const Tenant*, Line> lines_;  // none is empty; looked up only
+  std::set<std::pair<Turn, const Tenant*>> turns_;
+  int32_t size_ = 0;
 };
 
 }  // namespace switchyard::core

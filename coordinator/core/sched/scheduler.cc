@@ -14,7 +14,8 @@ RequestFinish FinishOf(const Request& request, FinishReason reason,
   return {.reason = reason,
           .status = std::move(status),
           .num_prompt_tokens = request.prompt_length,
-          .num_generated_tokens = request.num_generated()};
+          .num_generated_tokens = request.num_generated(),
+          .num_cached_tokens = std::max(request.num_cached, 0)};
 }
 
 absl::Status WrongResult(const v1::SampledToken& sampled, std::string_view what) {
@@ -41,12 +42,14 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limit
           .num_groups = plan.layout().data_parallel(),
           .max_batched_tokens = plan.limits().max_batched_tokens(),
           .max_running = plan.limits().max_running(),
+          .max_prompt_chunk = limits.max_prompt_chunk,
           .max_waiting = limits.max_waiting,
           .max_under_way = limits.max_under_way,
           .num_blocks = plan.kv().num_blocks(),
           .block_tokens = plan.kv().block_tokens(),
           .max_context = plan.model().max_position_embeddings(),
-          .vocab_size = plan.model().vocab_size()};
+          .vocab_size = plan.model().vocab_size(),
+          .prefix_cache = limits.prefix_cache};
 }
 
 Scheduler::Scheduler(const SchedulerConfig& config) : config_(config) {
@@ -59,14 +62,14 @@ Scheduler::Scheduler(const SchedulerConfig& config) : config_(config) {
                          GroupSchedule::Limits{.max_batched_tokens = config.max_batched_tokens,
                                                .max_running = config.max_running,
                                                .num_blocks = config.num_blocks,
-                                               .block_tokens = config.block_tokens});
+                                               .block_tokens = config.block_tokens,
+                                               .prefix_cache = config.prefix_cache},
+                         tenants_);
   }
 }
 
-absl::Status Scheduler::Admit(NewRequest request) {
-  SY_CHECK(request.id != 0 && !request.prompt_tokens.empty() && request.max_tokens > 0)
-      << "request " << request.id;
-  const int64_t prompt_length = static_cast<int64_t>(request.prompt_tokens.size());
+absl::Status Scheduler::CheckNew(const NewRequest& request) const {
+  const int64_t prompt_length = std::ssize(request.prompt_tokens);
   if (prompt_length >= config_.max_context) {
     return absl::InvalidArgumentError(
         fmt::format("the prompt has {} tokens, the model's context is {} for prompt and answer",
@@ -78,42 +81,70 @@ absl::Status Scheduler::Admit(NewRequest request) {
           "prompt token {} is outside the vocabulary of {}", token, config_.vocab_size));
     }
   }
-  auto admitted = std::make_unique<Request>();
-  admitted->id = request.id;
-  admitted->prompt_length = static_cast<int32_t>(prompt_length);
-  admitted->max_generated =
-      std::min(request.max_tokens, config_.max_context - admitted->prompt_length);
-  admitted->sampling = request.sampling;
-  admitted->stop_token_ids = std::move(request.stop_token_ids);
-  admitted->tokens = std::move(request.prompt_tokens);
+  const int64_t max_generated =
+      std::min<int64_t>(request.max_tokens, config_.max_context - prompt_length);
   const int64_t pool_tokens = int64_t{config_.num_blocks} * config_.block_tokens;
-  if (admitted->max_computed() > pool_tokens) {
+  if (prompt_length + max_generated - 1 > pool_tokens) {
     return absl::InvalidArgumentError(
         fmt::format("{} prompt tokens and max_tokens = {} do not fit the KV cache of {} tokens",
-                    prompt_length, admitted->max_generated, pool_tokens));
+                    prompt_length, max_generated, pool_tokens));
   }
   // Asked last, so that what can never run is not told to try later.
   if (waiting_.size() >= config_.max_waiting) {
     return absl::ResourceExhaustedError(
         fmt::format("{} requests are waiting already, try again later", waiting_.size()));
   }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now) {
+  SY_CHECK(request.id != 0 && !request.prompt_tokens.empty() && request.max_tokens > 0)
+      << "request " << request.id;
+  SY_RETURN_IF_ERROR(CheckNew(request));
+  auto admitted = std::make_unique<Request>();
+  admitted->id = request.id;
+  admitted->prompt_length = static_cast<int32_t>(request.prompt_tokens.size());
+  admitted->max_generated =
+      std::min(request.max_tokens, config_.max_context - admitted->prompt_length);
+  admitted->priority = request.priority;
+  admitted->sampling = std::move(request.sampling);
+  admitted->stop_token_ids = std::move(request.stop_token_ids);
+  admitted->tokens = std::move(request.prompt_tokens);
+  // The length keeps a tenant's name from running into another's salt.
+  admitted->salt =
+      fmt::format("{}:{}{}", request.tenant.size(), request.tenant, request.cache_salt);
+  if (request.timeout.count() > 0) admitted->deadline = now + request.timeout;
   admitted->arrival = next_arrival_++;
   Request& waiting = *admitted;
   const bool fresh = requests_.emplace(waiting.id, std::move(admitted)).second;
   SY_CHECK(fresh) << "request " << waiting.id << " admitted twice";
+  waiting.tenant = &tenants_.Join(request.tenant, request.weight);
   waiting_.Insert(waiting);
+  if (waiting.deadline != Request::kNoDeadline) deadlines_.insert({waiting.deadline, waiting.id});
   return absl::OkStatus();
 }
 
 std::optional<RequestFinish> Scheduler::Cancel(RequestId id) {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return std::nullopt;
-  Request& request = *it->second;
-  DropAwaited(request);
-  const RequestFinish finish = FinishOf(request, FinishReason::kStop);
-  Detach(request);
-  requests_.erase(it);
+  DropAwaited(*it->second);
+  const RequestFinish finish = FinishOf(*it->second, FinishReason::kStop);
+  End(*it->second);
   return finish;
+}
+
+std::vector<RequestEnd> Scheduler::Expire(std::chrono::milliseconds now) {
+  std::vector<RequestEnd> ended;
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const RequestId id = deadlines_.begin()->second;
+    RequestFinish finish = *Cancel(id);
+    finish.reason = FinishReason::kError;
+    finish.status = absl::DeadlineExceededError(
+        fmt::format("the request's timeout is over, after {} tokens of its answer",
+                    finish.num_generated_tokens));
+    ended.push_back({.id = id, .finish = std::move(finish)});
+  }
+  return ended;
 }
 
 std::optional<v1::StepPlan> Scheduler::NextPlan() {
@@ -127,40 +158,118 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
                        .num_groups = config_.num_groups});
   for (const RequestId id : released_) builder.Release(id);
   released_.clear();
+  for (GroupSchedule& group : groups_) group.BeginStep(next_step_);
+  MakeWay(builder);
   std::vector<Request*> preempted;
-  for (GroupSchedule& group : groups_) {
-    group.BeginStep(next_step_);
-    group.PlanRunning(builder, preempted);
-  }
-  for (Request* request : preempted) {
-    builder.Release(request->id);
-    waiting_.Insert(*request);
-  }
-  num_preemptions_ += static_cast<int64_t>(preempted.size());
-  AdmitWaiting(builder);
+  for (GroupSchedule& group : groups_) group.PlanTokens(builder, preempted);
+  PutBack(preempted, builder);
+  PlanPrompts(builder);
+  for (GroupSchedule& group : groups_) group.EndStep();
+  tenants_.EndStep(waiting_.empty() ? std::nullopt
+                                    : std::optional(waiting_.Front().tenant->virtual_time));
   SY_CHECK_GT(num_running(), 0) << "requests wait, and nothing runs";
   under_way_.push_back({.step = next_step_++, .num_samples = builder.num_samples()});
   return builder.Take();
 }
 
-void Scheduler::AdmitWaiting(StepBuilder& builder) {
-  // Strictly in order: a large request at the front is not overtaken for ever by small ones.
-  while (!waiting_.empty()) {
-    Request& request = waiting_.Front();
-    GroupSchedule* group = ChooseGroup(request);
-    if (group == nullptr) return;
-    waiting_.Remove(request);
-    group->Admit(request, builder);
+void Scheduler::PutBack(const std::vector<Request*>& preempted, StepBuilder& builder) {
+  for (Request* request : preempted) {
+    builder.Release(request->id);
+    waiting_.Insert(*request);
+  }
+  num_preemptions_ += static_cast<int64_t>(preempted.size());
+}
+
+void Scheduler::MakeWay(StepBuilder& builder) {
+  if (waiting_.empty() || tenants_.num_active() < 2) return;
+  const Request& first = waiting_.Front();
+  const bool has_room =
+      std::any_of(groups_.begin(), groups_.end(),
+                  [&](const GroupSchedule& group) { return group.HasRoom(first); });
+  if (has_room) return;
+  for (GroupSchedule& group : groups_) {
+    std::vector<Request*> preempted;
+    if (!group.MakeWay(first, preempted)) continue;
+    return PutBack(preempted, builder);
   }
 }
 
-GroupSchedule* Scheduler::ChooseGroup(const Request& request) {
-  const auto load = [](const GroupSchedule& group) {
-    return std::tuple(group.num_running(), group.blocks().num_used());
-  };
-  GroupSchedule* best = nullptr;
+// Tokens are given to whom they fall first; the turns are set right once for all of them.
+void Scheduler::PlanPrompts(StepBuilder& builder) {
+  for (const GroupSchedule& group : groups_) {
+    for (Request* request : group.running()) {
+      if (request->sampled_in == next_step_) {
+        tenants_.Charge(*request->tenant, 1);
+      } else if (request->num_remaining() > 0) {
+        prompts_.Insert(*request);
+      }
+    }
+  }
+  for (Tenant* tenant : tenants_.served()) {
+    waiting_.Reorder(*tenant);
+    prompts_.Reorder(*tenant);
+  }
+  // Strictly in order: a large request at the front is not overtaken for ever by small ones.
+  bool admits = true;
+  while (!prompts_.empty() || (admits && !waiting_.empty())) {
+    const bool newcomer =
+        admits && !waiting_.empty() &&
+        (prompts_.empty() || waiting_.Front().tenant->turn() < prompts_.Front().tenant->turn());
+    if (newcomer) {
+      admits = AdmitFirst(builder);
+      continue;
+    }
+    Request& request = prompts_.Front();
+    const int32_t max_chunk = MaxChunk();
+    prompts_.Remove(request);
+    Charge(request, groups_[request.group].PlanChunk(request, max_chunk, builder));
+  }
+}
+
+bool Scheduler::AdmitFirst(StepBuilder& builder) {
+  Request& request = waiting_.Front();
+  std::optional<Choice> choice = ChooseGroup(request);
+  if (!choice.has_value()) return false;
+  const int32_t max_chunk = MaxChunk();
+  waiting_.Remove(request);
+  if (request.num_cached == Request::kNone) {
+    num_looked_up_tokens_ += request.prompt_length;
+    num_cached_tokens_ += choice->fit.num_cached;
+  }
+  Charge(request, choice->group->Admit(request, choice->fit, max_chunk, builder));
+  return true;
+}
+
+// With nobody to share a step with, a prompt may have all of it.
+int32_t Scheduler::MaxChunk() const {
+  if (num_running() + num_waiting() <= 1) return config_.max_batched_tokens;
+  if (config_.max_prompt_chunk > 0) return config_.max_prompt_chunk;
+  return std::max(1, config_.max_batched_tokens / 2);
+}
+
+void Scheduler::Charge(const Request& request, int32_t num_tokens) {
+  if (num_tokens == 0) return;
+  tenants_.Charge(*request.tenant, num_tokens);
+  waiting_.Reorder(*request.tenant);
+  prompts_.Reorder(*request.tenant);
+}
+
+std::optional<Scheduler::Choice> Scheduler::ChooseGroup(const Request& request) {
+  int32_t slowest = 0;  // tokens in the largest share of this step so far
+  for (const GroupSchedule& group : groups_) slowest = std::max(slowest, group.num_planned());
+  std::optional<Choice> best;
+  std::tuple<int32_t, int64_t, int32_t, int32_t> least;
   for (GroupSchedule& group : groups_) {
-    if (group.CanAdmit(request) && (best == nullptr || load(group) < load(*best))) best = &group;
+    std::optional<GroupSchedule::Fit> fit = group.FitOf(request, MaxChunk());
+    if (!fit.has_value()) continue;
+    // First the step that all wait for, then the steps to come, then room to grow.
+    const std::tuple cost(
+        std::max(0, group.num_planned() + fit->num_now - slowest),
+        group.num_planned() + group.backlog() + request.num_remaining() - fit->num_cached,
+        group.num_running(), group.blocks().num_used());
+    if (best.has_value() && least <= cost) continue;
+    least = cost;
+    best = {.group = &group, .fit = *std::move(fit)};
   }
   return best;
 }
@@ -228,6 +337,9 @@ absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& 
   }
   --request.num_awaited;
   --under_way_.front().num_samples;
+  if (request.num_generated() == 0) {
+    outcome.prompts_done.push_back({.id = request.id, .num_cached_tokens = request.num_cached});
+  }
   request.tokens.push_back(sampled.token());
   outcome.tokens.push_back({.id = request.id,
                             .output = {.token = sampled.token(),
@@ -236,8 +348,7 @@ absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& 
   if (const auto reason = ReasonToEnd(request)) {
     outcome.finished.push_back({.id = request.id, .finish = FinishOf(request, *reason)});
     DropAwaited(request);
-    Detach(request);
-    requests_.erase(it);
+    End(request);
   }
   return absl::OkStatus();
 }
@@ -269,6 +380,13 @@ void Scheduler::Detach(Request& request) {
     released_.push_back(request.id);
     groups_[request.group].Remove(request);
   }
+}
+
+void Scheduler::End(Request& request) {
+  Detach(request);
+  if (request.deadline != Request::kNoDeadline) deadlines_.erase({request.deadline, request.id});
+  tenants_.Leave(*request.tenant);
+  requests_.erase(request.id);
 }
 
 std::vector<RequestEnd> Scheduler::FailAll(const absl::Status& status) {
@@ -318,6 +436,10 @@ void Scheduler::CheckIntegrity() const {
     num_awaited += request->num_awaited;
   }
   for (const GroupSchedule& group : groups_) group.CheckIntegrity();
+  waiting_.CheckIntegrity();
+  tenants_.CheckIntegrity();
+  SY_CHECK(prompts_.empty());
+  SY_CHECK_LE(deadlines_.size(), requests_.size());
   for (const PlanUnderWay& plan : under_way_) num_awaited -= plan.num_samples;
   SY_CHECK_EQ(num_awaited, 0);
 }

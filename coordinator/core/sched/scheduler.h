@@ -5,12 +5,21 @@
 // the workers sampled last, so that they need not wait for the coordinator. Where that token ends
 // the answer, the next plan's work for it was in vain, and what it samples is dropped.
 //
-// Each step has one token budget per attention group. Running requests come first: a token for each
-// that generates, then chunks of prompts; what is left admits waiting requests, oldest first, into
-// the group with the fewest running. When blocks run out, the youngest running request of the group
-// gives up its blocks and waits at its old place; it is computed anew later. Its answer does not
-// change by that: sampling is keyed by seed and position, and the workers keep a token's attention
+// Each step has one token budget per attention group. Every running request that generates gets its
+// token; what is left goes in chunks to prompts, of running and of waiting requests alike, in the
+// order of their tenants' turns (Tenants) and inside a tenant by priority and age. One prompt takes
+// max_prompt_chunk at most while others have work. Work on a request's account is every computed
+// token; what the prefix cache holds costs nothing.
+//
+// When blocks run out, a running request gives up its own and waits at its old place; it is
+// computed anew later, as far as the cache has lost it. The same happens to requests of a tenant
+// that has more than its share of places or blocks when another with less has a request to start:
+// a flood of one tenant costs another no more than the step under way. An answer does not change by
+// any of that: sampling is keyed by seed and position, and the workers keep a token's attention
 // form.
+//
+// A request starts in the group where the slowest group's step grows least by it, what is cached
+// there counted in.
 //
 // Deterministic: the same calls give the same plans.
 #ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_SCHEDULER_H_
@@ -18,10 +27,13 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -29,6 +41,7 @@
 #include "coordinator/core/sched/group_schedule.h"
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/request_queue.h"
+#include "coordinator/core/sched/tenants.h"
 #include "proto/cluster.pb.h"
 #include "proto/step.pb.h"
 
@@ -40,17 +53,21 @@ struct SchedulerConfig {
   int32_t num_groups = 1;
   int32_t max_batched_tokens = 2048;  // per group and step
   int32_t max_running = 256;          // per group; at most max_batched_tokens
+  int32_t max_prompt_chunk = 0;       // of one prompt in a step that others need; 0: half of it
   int32_t max_waiting = 1024;         // new requests are refused while so many wait
   int32_t max_under_way = 1;          // plans without a result; 1 or 2
   int32_t num_blocks = 0;             // per group
   int32_t block_tokens = 16;
   int32_t max_context = 0;  // longest sequence that the model takes, tokens
   int32_t vocab_size = 0;
+  bool prefix_cache = true;
 
   // What a plan prescribes.
   struct Limits {
     int32_t max_waiting = 1024;
     int32_t max_under_way = 2;
+    int32_t max_prompt_chunk = 0;
+    bool prefix_cache = true;
   };
   static SchedulerConfig FromPlan(const v1::ShardPlan& plan, const Limits& limits);
 };
@@ -65,6 +82,11 @@ struct RequestPromptToken {
   PromptTokenOutput output;
 };
 
+struct RequestPromptDone {
+  RequestId id = 0;
+  int32_t num_cached_tokens = 0;
+};
+
 struct RequestEnd {
   RequestId id = 0;
   RequestFinish finish;
@@ -74,6 +96,7 @@ struct RequestEnd {
 // and these before its end.
 struct StepOutcome {
   std::vector<RequestPromptToken> prompt_tokens;
+  std::vector<RequestPromptDone> prompts_done;  // of those whose first token is among `tokens`
   std::vector<RequestToken> tokens;
   std::vector<RequestEnd> finished;
 };
@@ -87,12 +110,16 @@ class Scheduler {
   // Takes the request into the queue. RESOURCE_EXHAUSTED when the queue is full (try later);
   // INVALID_ARGUMENT (final) when a token is outside the vocabulary, the prompt leaves no room for
   // an answer in the model's context, or the whole KV cache does not hold prompt and max_tokens. An
-  // answer that would pass the context's end is cut there. REQUIRES: a fresh id, not 0.
-  absl::Status Admit(NewRequest request);
+  // answer that would pass the context's end is cut there. `now`, on the caller's clock: when the
+  // request came, which its timeout counts from. REQUIRES: a fresh id, not 0.
+  absl::Status Admit(NewRequest request, std::chrono::milliseconds now = {});
 
   // Forgets the request; its blocks are free for the next plan. Returns how far it came (reason
   // kStop), nothing for an id that has ended or was never there.
   std::optional<RequestFinish> Cancel(RequestId id);
+
+  // Ends the requests whose time is over, with DEADLINE_EXCEEDED; costs nothing if there are none.
+  std::vector<RequestEnd> Expire(std::chrono::milliseconds now);
 
   // Whether any request is waiting or running.
   bool HasWork() const { return !requests_.empty(); }
@@ -120,6 +147,9 @@ class Scheduler {
   int32_t num_free_blocks() const;  // of all groups
   int32_t num_blocks() const;       // of all groups
   int64_t num_preemptions() const { return num_preemptions_; }
+  // Of prompts that have started: their tokens, and those of them found in the prefix cache.
+  int64_t num_looked_up_tokens() const { return num_looked_up_tokens_; }
+  int64_t num_cached_tokens() const { return num_cached_tokens_; }
   bool plan_under_way() const { return !under_way_.empty(); }
 
   // Checks that every request is in exactly one place and every block accounted for.
@@ -132,25 +162,45 @@ class Scheduler {
     int32_t num_dropped = 0;  // at most so many come from requests that have ended
   };
 
-  GroupSchedule* ChooseGroup(const Request& request);
-  void AdmitWaiting(StepBuilder& builder);
+  struct Choice {
+    GroupSchedule* group = nullptr;
+    GroupSchedule::Fit fit;
+  };
+
+  absl::Status CheckNew(const NewRequest& request) const;
+  // Where the request starts; nothing if it cannot start now.
+  std::optional<Choice> ChooseGroup(const Request& request);
+  // Room for the first that waits, if its tenant lacks its share.
+  void MakeWay(StepBuilder& builder);
+  void PlanPrompts(StepBuilder& builder);
+  bool AdmitFirst(StepBuilder& builder);
+  void Charge(const Request& request, int32_t num_tokens);
+  void PutBack(const std::vector<Request*>& preempted, StepBuilder& builder);
+  int32_t MaxChunk() const;
   absl::Status TakePromptLogprob(const v1::PromptLogprob& scored, StepOutcome& outcome);
   absl::Status TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome);
   std::optional<FinishReason> ReasonToEnd(const Request& request) const;
   void DropAwaited(const Request& request);
   void Detach(Request& request);
+  // Ends the request: nothing is left of it.
+  void End(Request& request);
 
   const SchedulerConfig config_;
+  Tenants tenants_;
   std::vector<GroupSchedule> groups_;
   // Looked up by id; decisions walk the queue and the groups, never this.
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
   RequestQueue waiting_;
+  RequestQueue prompts_;  // running, and wanting a chunk in the step being built
+  std::set<std::pair<std::chrono::milliseconds, RequestId>> deadlines_;
   // Sequences that workers know and the next plan makes them forget.
   std::vector<RequestId> released_;
   std::deque<PlanUnderWay> under_way_;  // oldest first
   uint64_t next_step_ = 1;
   uint64_t next_arrival_ = 1;
   int64_t num_preemptions_ = 0;
+  int64_t num_looked_up_tokens_ = 0;
+  int64_t num_cached_tokens_ = 0;
 };
 
 }  // namespace switchyard::core

@@ -3,6 +3,17 @@
 #include "base/check.h"
 
 namespace switchyard::core {
+namespace {
+
+// Whether the tokens before it change how the next one is sampled: then workers must know them
+// all, also those that they need not compute.
+bool LooksBack(const v1::SamplingParams& params) {
+  const bool repetition = params.repetition_penalty() != 0 && params.repetition_penalty() != 1;
+  return repetition || params.presence_penalty() != 0 || params.frequency_penalty() != 0 ||
+         params.bad_words_size() > 0;
+}
+
+}  // namespace
 
 StepBuilder::StepBuilder(const Header& header) {
   plan_.set_epoch(header.epoch);
@@ -17,6 +28,11 @@ void StepBuilder::Start(const Request& request) {
   start->set_group(request.group);
   start->set_prompt_length(request.prompt_length);
   *start->mutable_sampling() = request.sampling;
+  start->set_num_cached(request.num_computed);
+  if (request.num_computed > 0 && LooksBack(request.sampling)) {
+    start->mutable_cached_tokens()->Add(request.tokens.begin(),
+                                        request.tokens.begin() + request.num_computed);
+  }
 }
 
 void StepBuilder::AddWork(const Request& request, int32_t count,

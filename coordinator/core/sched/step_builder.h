@@ -25,7 +25,8 @@ class StepBuilder {
   // The workers forget this sequence before the step.
   void Release(RequestId id) { plan_.add_released(id); }
 
-  // The workers meet this request, in group `request.group`.
+  // The workers meet this request, in group `request.group`; what is computed of it already is in
+  // the cache, in the first blocks of the table that its first work brings.
   void Start(const Request& request);
 
   // The next `count` tokens of the request, in blocks of which `new_blocks` are new. Call it before

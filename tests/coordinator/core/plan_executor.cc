@@ -5,20 +5,77 @@
 #include <set>
 
 namespace switchyard::core {
+namespace {
+
+uint64_t Mix(uint64_t a, uint64_t b) {
+  uint64_t mixed = (a + 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u ^ (b * 0x94d049bb133111ebu);
+  mixed ^= mixed >> 29;
+  mixed *= 0xff51afd7ed558ccdu;
+  return mixed ^ (mixed >> 32);
+}
+
+}  // namespace
 
 PlanExecutor::PlanExecutor(const Limits& limits)
     : limits_(limits),
       cache_(limits.num_groups, std::vector<Slot>(limits.num_blocks * limits.block_tokens)) {}
 
-int32_t PlanExecutor::TokenAt(uint64_t sequence, int32_t position) {
-  const uint64_t mixed =
-      (sequence * 0x9e3779b97f4a7c15u) ^ (uint64_t(position) * 0xbf58476d1ce4e5b9u);
-  return int32_t((mixed >> 20) % kVocabSize);
+void PlanExecutor::Sequence::Append(uint64_t slot) {
+  slots.push_back(slot);
+  digest = Mix(digest, slot);
+}
+
+uint64_t PlanExecutor::Sequence::Next(int32_t token) const {
+  const bool is_prompt = std::ssize(slots) < prompt_length;
+  return Mix(digest, 2 * uint64_t(token) + (is_prompt ? 1 : 0));
+}
+
+std::vector<int32_t> PlanExecutor::AnswerTo(std::span<const int32_t> prompt, int32_t num_tokens) {
+  Sequence alone{.prompt_length = int32_t(prompt.size())};
+  for (const int32_t token : prompt) alone.Append(alone.Next(token));
+  std::vector<int32_t> answer;
+  for (int32_t i = 0; i < num_tokens; ++i) {
+    answer.push_back(alone.Sample());
+    alone.Append(alone.Next(answer.back()));
+  }
+  return answer;
 }
 
 PlanExecutor::Slot& PlanExecutor::SlotOf(const Sequence& sequence, int32_t position) {
   const int32_t block = sequence.blocks.at(position / limits_.block_tokens);
   return cache_[sequence.group].at(block * limits_.block_tokens + position % limits_.block_tokens);
+}
+
+void PlanExecutor::Start(const v1::SequenceStart& start) {
+  const uint64_t id = start.sequence_id();
+  const auto [it, fresh] = sequences_.try_emplace(id);
+  ASSERT_TRUE(fresh) << "sequence " << id << " started twice";
+  Sequence& sequence = it->second;
+  sequence.group = start.group();
+  sequence.prompt_length = start.prompt_length();
+  sequence.num_cached = start.num_cached();
+  sequence.cached_tokens.assign(start.cached_tokens().begin(), start.cached_tokens().end());
+  ASSERT_EQ(sequence.num_cached % limits_.block_tokens, 0) << "sequence " << id;
+  const bool looks_back = start.sampling().repetition_penalty() != 0;
+  ASSERT_EQ(int32_t(sequence.cached_tokens.size()), looks_back ? sequence.num_cached : 0)
+      << "sequence " << id << ": cached tokens that sampling looks at";
+}
+
+// The cache must hold what computing the tokens would have given; where they are not told, a wrong
+// slot shows in the answer.
+void PlanExecutor::ReadCached(uint64_t id, Sequence& sequence) {
+  num_tokens_cached_ += sequence.num_cached;
+  for (int32_t position = 0; position < sequence.num_cached; ++position) {
+    const uint64_t slot = SlotOf(sequence, position).value;
+    // All rows of a step are computed side by side: what one writes no other can have read.
+    ASSERT_LT(SlotOf(sequence, position).written_in, last_step_)
+        << "sequence " << id << " finds what this step computes";
+    if (!sequence.cached_tokens.empty()) {
+      ASSERT_EQ(slot, sequence.Next(sequence.cached_tokens[position]))
+          << "sequence " << id << " finds something else at position " << position;
+    }
+    sequence.Append(slot);
+  }
 }
 
 void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::StepResult& result) {
@@ -27,9 +84,10 @@ void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::Step
   ASSERT_NE(it, sequences_.end()) << "sequence " << id << " was never started";
   Sequence& sequence = it->second;
   ASSERT_EQ(sequence.group, group) << "sequence " << id;
-  ASSERT_EQ(work.begin_position(), int32_t(sequence.tokens.size()))
-      << "sequence " << id << " skips or repeats a position";
   sequence.blocks.insert(sequence.blocks.end(), work.new_blocks().begin(), work.new_blocks().end());
+  if (sequence.slots.empty()) ReadCached(id, sequence);
+  ASSERT_EQ(work.begin_position(), int32_t(sequence.slots.size()))
+      << "sequence " << id << " skips or repeats a position";
 
   std::vector<int32_t> tokens(work.tokens().begin(), work.tokens().end());
   if (work.use_last_sampled()) {
@@ -39,27 +97,25 @@ void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::Step
   }
   ASSERT_FALSE(tokens.empty()) << "sequence " << id << " has work without tokens";
   for (const int32_t token : tokens) {
-    const int32_t position = int32_t(sequence.tokens.size());
-    ASSERT_EQ(token, TokenAt(id, position)) << "sequence " << id << ", position " << position;
+    const int32_t position = int32_t(sequence.slots.size());
     ASSERT_LT(position / limits_.block_tokens, int32_t(sequence.blocks.size()))
         << "no block for it, sequence " << id;
-    SlotOf(sequence, position) = {.sequence = id, .position = position, .token = token};
-    sequence.tokens.push_back(token);
+    const uint64_t slot = sequence.Next(token);
+    SlotOf(sequence, position) = {.value = slot, .written_in = last_step_};
+    sequence.Append(slot);
     ++num_tokens_computed_;
   }
   sequence.last_sampled.reset();
   // Attention reads all that came before: it must still be there.
-  for (int32_t position = 0; position < int32_t(sequence.tokens.size()); ++position) {
-    const Slot expected{.sequence = id, .position = position, .token = sequence.tokens[position]};
-    ASSERT_TRUE(SlotOf(sequence, position) == expected)
+  for (int32_t position = 0; position < int32_t(sequence.slots.size()); ++position) {
+    ASSERT_EQ(SlotOf(sequence, position).value, sequence.slots[position])
         << "sequence " << id << " lost position " << position;
   }
   if (!work.sample()) return;
-  const int32_t position = int32_t(sequence.tokens.size());
-  sequence.last_sampled = TokenAt(id, position);
+  sequence.last_sampled = sequence.Sample();
   v1::SampledToken* sampled = result.add_sampled();
   sampled->set_sequence_id(id);
-  sampled->set_position(position);
+  sampled->set_position(int32_t(sequence.slots.size()));
   sampled->set_token(*sequence.last_sampled);
 }
 
@@ -69,11 +125,7 @@ v1::StepResult PlanExecutor::Execute(const v1::StepPlan& plan) {
   for (const uint64_t id : plan.released()) {
     EXPECT_EQ(sequences_.erase(id), 1u) << "sequence " << id << " released, but not known";
   }
-  for (const v1::SequenceStart& start : plan.started()) {
-    const bool fresh =
-        sequences_.try_emplace(start.sequence_id(), Sequence{.group = start.group()}).second;
-    EXPECT_TRUE(fresh) << "sequence " << start.sequence_id() << " started twice";
-  }
+  for (const v1::SequenceStart& start : plan.started()) Start(start);
   v1::StepResult result;
   result.set_epoch(plan.epoch());
   result.set_step(plan.step());

@@ -1,12 +1,14 @@
 // The obvious worker: what a StepPlan means, written down slowly, and every rule of it checked.
-// Instead of keys and values a cache slot remembers which token of which sequence it holds, so a
-// wrong block, position or order of steps cannot go unseen.
+// Instead of keys and values a cache slot holds a number that follows from its token, the token's
+// form and all slots before it, and the next token follows from all slots. So a wrong block,
+// position, form or order of steps cannot go unseen: the answer would be another.
 #ifndef SWITCHYARD_TESTS_COORDINATOR_CORE_PLAN_EXECUTOR_H_
 #define SWITCHYARD_TESTS_COORDINATOR_CORE_PLAN_EXECUTOR_H_
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "proto/step.pb.h"
@@ -25,34 +27,46 @@ class PlanExecutor {
   };
   explicit PlanExecutor(const Limits& limits);
 
-  // The token at `position` of a sequence, if the model says it.
-  static int32_t TokenAt(uint64_t sequence, int32_t position);
+  // What the model says after a prompt, alone in the world.
+  static std::vector<int32_t> AnswerTo(std::span<const int32_t> prompt, int32_t num_tokens);
   static constexpr int32_t kVocabSize = 1000;
 
   v1::StepResult Execute(const v1::StepPlan& plan);
 
   int64_t num_tokens_computed() const { return num_tokens_computed_; }
+  int64_t num_tokens_cached() const { return num_tokens_cached_; }
 
  private:
-  struct Slot {
-    uint64_t sequence = 0;
-    int32_t position = -1;
-    int32_t token = -1;
-    bool operator==(const Slot&) const = default;
-  };
+  // The slots of a sequence, one after the other.
   struct Sequence {
     int32_t group = 0;
+    int32_t prompt_length = 0;
+    int32_t num_cached = 0;
+    std::vector<int32_t> cached_tokens;
     std::vector<int32_t> blocks;
-    std::vector<int32_t> tokens;  // computed ones
+    std::vector<uint64_t> slots;  // what it has computed or found in the cache
+    uint64_t digest = 0;          // of them all
     std::optional<int32_t> last_sampled;
+
+    void Append(uint64_t slot);
+    uint64_t Next(int32_t token) const;  // what computing it next gives
+    int32_t Sample() const { return static_cast<int32_t>((digest >> 20) % kVocabSize); }
   };
 
+  struct Slot {
+    uint64_t value = 0;
+    uint64_t written_in = 0;  // step
+  };
+
+  void Start(const v1::SequenceStart& start);
+  void ReadCached(uint64_t id, Sequence& sequence);
   void Compute(int32_t group, const v1::SequenceWork& work, v1::StepResult& result);
   Slot& SlotOf(const Sequence& sequence, int32_t position);
 
   const Limits limits_;
   uint64_t last_step_ = 0;
   int64_t num_tokens_computed_ = 0;
+  int64_t num_tokens_cached_ = 0;
   std::map<uint64_t, Sequence> sequences_;
   std::vector<std::vector<Slot>> cache_;  // [group][block * block_tokens + offset]
 };

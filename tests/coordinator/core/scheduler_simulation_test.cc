@@ -1,7 +1,10 @@
-// Thousands of requests with random lengths, stops and cancels through clusters whose cache is too
-// small for them, from a seed: each answer must be the one that the request would have got alone.
+// Thousands of requests with random lengths, common beginnings, tenants, priorities, stops,
+// timeouts and cancels through clusters whose cache is too small for them, from a seed: each answer
+// must be the one that the request would have got alone. SWITCHYARD_SIMULATION_EVENTS sets how many
+// events each of the 50 runs has.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <random>
@@ -21,15 +24,19 @@ struct Cluster {
   int32_t num_blocks;
   int32_t block_tokens;
   int32_t max_under_way = 1;
+  bool prefix_cache = true;
 };
 
 void PrintTo(const Cluster& cluster, std::ostream* out) { *out << cluster.name; }
 
 // What a request should say, and what it has said.
 struct Expectation {
+  std::vector<int32_t> prompt;
   std::vector<int32_t> answer;
   FinishReason reason = FinishReason::kLength;
   std::vector<int32_t> said;
+  std::chrono::milliseconds deadline = std::chrono::milliseconds::max();
+  int64_t admitted_at = 0;  // steps
 };
 
 class Simulation {
@@ -48,7 +55,8 @@ class Simulation {
                     .num_blocks = cluster.num_blocks,
                     .block_tokens = cluster.block_tokens,
                     .max_context = kMaxContext,
-                    .vocab_size = PlanExecutor::kVocabSize}),
+                    .vocab_size = PlanExecutor::kVocabSize,
+                    .prefix_cache = cluster.prefix_cache}),
         workers_({.num_groups = cluster.num_groups,
                   .num_blocks = cluster.num_blocks,
                   .block_tokens = cluster.block_tokens,
@@ -60,8 +68,10 @@ class Simulation {
       const int64_t kind = Random(0, 99);
       if (kind < 30) {
         Submit();
-      } else if (kind < 35) {
+      } else if (kind < 34) {
         CancelOne();
+      } else if (kind < 40) {
+        PassTime();
       } else {
         Step();
       }
@@ -82,6 +92,8 @@ class Simulation {
   const std::string& log() const { return log_; }
   int num_finished() const { return num_finished_; }
   int num_refused() const { return num_refused_; }
+  int num_expired() const { return num_expired_; }
+  int64_t longest_wait() const { return longest_wait_; }  // steps, from admission to the end
   const Scheduler& scheduler() const { return scheduler_; }
   const PlanExecutor& workers() const { return workers_; }
 
@@ -90,28 +102,53 @@ class Simulation {
     return low + int64_t(random_() % uint64_t(high - low + 1));
   }
 
+  // Prompts begin alike: as one of a few texts, or as an earlier prompt and its answer. What was an
+  // answer there is prompt here, and must not be taken for the same.
+  std::vector<int32_t> MakePrompt() {
+    std::vector<int32_t> prompt;
+    const int64_t kind = Random(0, 3);
+    if (kind < 2) {
+      const int64_t text = Random(0, 2);
+      for (int64_t i = Random(0, 20); i > 0; --i) {
+        prompt.push_back(int32_t((text * 7 + std::ssize(prompt) * 3) % PlanExecutor::kVocabSize));
+      }
+    } else if (kind == 2 && !conversation_.empty()) {
+      prompt = conversation_;
+    }
+    for (int64_t i = Random(1, Random(0, 3) == 0 ? kMaxContext - 1 : 8); i > 0; --i) {
+      prompt.push_back(int32_t(Random(0, PlanExecutor::kVocabSize - 1)));
+    }
+    if (std::ssize(prompt) >= kMaxContext) prompt.resize(kMaxContext - 1);
+    return prompt;
+  }
+
   void Submit() {
     const RequestId id = next_id_++;
-    const int32_t prompt_length = int32_t(Random(1, Random(0, 3) == 0 ? kMaxContext - 1 : 8));
     const int32_t max_tokens = int32_t(Random(1, 24));
-    NewRequest request{.id = id, .max_tokens = max_tokens};
-    for (int32_t i = 0; i < prompt_length; ++i)
-      request.prompt_tokens.push_back(PlanExecutor::TokenAt(id, i));
-    if (Random(0, 3) == 0)
-      request.stop_token_ids = {PlanExecutor::TokenAt(id, prompt_length + int32_t(Random(0, 20)))};
-
-    Expectation expected;
+    Expectation expected{.prompt = MakePrompt()};
+    expected.admitted_at = num_steps_;
+    const int32_t prompt_length = int32_t(expected.prompt.size());
+    NewRequest request{.id = id, .prompt_tokens = expected.prompt, .max_tokens = max_tokens};
+    request.tenant = std::string(1, char('a' + Random(0, 3)));
+    request.weight = double(Random(1, 4)) / 2;
+    request.priority = int32_t(Random(-1, 1));
+    if (Random(0, 2) == 0) request.sampling.set_repetition_penalty(1.5f);
+    if (Random(0, 9) == 0) {
+      request.timeout = std::chrono::milliseconds(Random(1, 400));
+      expected.deadline = now_ + request.timeout;
+    }
     const int32_t end = std::min(prompt_length + max_tokens, kMaxContext);
-    for (int32_t position = prompt_length; position < end && expected.reason != FinishReason::kStop;
-         ++position) {
-      expected.answer.push_back(PlanExecutor::TokenAt(id, position));
-      if (!request.stop_token_ids.empty() && expected.answer.back() == request.stop_token_ids[0]) {
-        expected.reason = FinishReason::kStop;
-      }
+    expected.answer = PlanExecutor::AnswerTo(expected.prompt, end - prompt_length);
+    if (Random(0, 3) == 0) {
+      request.stop_token_ids = {expected.answer[Random(0, int64_t(expected.answer.size()) - 1)]};
+      const auto stop =
+          std::find(expected.answer.begin(), expected.answer.end(), request.stop_token_ids.front());
+      expected.answer.erase(stop + 1, expected.answer.end());
+      expected.reason = FinishReason::kStop;
     }
     const bool fits = end - 1 <= pool_tokens_;  // the last token of an answer is never cached
     const bool room = scheduler_.num_waiting() < kMaxWaiting;
-    const absl::Status status = scheduler_.Admit(std::move(request));
+    const absl::Status status = scheduler_.Admit(std::move(request), now_);
     EXPECT_EQ(status.code(), !fits   ? absl::StatusCode::kInvalidArgument
                              : !room ? absl::StatusCode::kResourceExhausted
                                      : absl::StatusCode::kOk)
@@ -133,6 +170,18 @@ class Simulation {
     open_.erase(victim);
   }
 
+  void PassTime() {
+    now_ += std::chrono::milliseconds(Random(1, 40));
+    for (const RequestEnd& end : scheduler_.Expire(now_)) {
+      const Expectation& expected = open_.at(end.id);
+      EXPECT_EQ(end.finish.status.code(), absl::StatusCode::kDeadlineExceeded);
+      EXPECT_LE(expected.deadline, now_) << "request " << end.id;
+      open_.erase(end.id);
+      ++num_expired_;
+    }
+    for (const auto& [id, expected] : open_) EXPECT_GT(expected.deadline, now_) << "request " << id;
+  }
+
   // Half a step: a plan leaves, or the oldest result comes back.
   void Step() {
     const bool waits = std::ssize(results_) == 1 && Random(0, 1) == 0;  // or its result is faster
@@ -144,6 +193,7 @@ class Simulation {
     if (results_.empty()) return;
     auto outcome = scheduler_.Complete(results_.front());
     results_.pop_front();
+    ++num_steps_;
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     for (const RequestToken& token : outcome->tokens)
       open_.at(token.id).said.push_back(token.output.token);
@@ -153,6 +203,9 @@ class Simulation {
       EXPECT_EQ(end.finish.reason, expected.reason) << "request " << end.id;
       EXPECT_EQ(end.finish.num_generated_tokens, int32_t(expected.answer.size()))
           << "request " << end.id;
+      conversation_ = expected.prompt;
+      conversation_.insert(conversation_.end(), expected.said.begin(), expected.said.end());
+      longest_wait_ = std::max(longest_wait_, num_steps_ - expected.admitted_at);
       open_.erase(end.id);
       ++num_finished_;
     }
@@ -165,10 +218,20 @@ class Simulation {
   std::map<RequestId, Expectation> open_;
   std::deque<v1::StepResult> results_;  // of plans under way
   std::string log_;
+  std::vector<int32_t> conversation_;  // the newest finished prompt with its answer
+  std::chrono::milliseconds now_{0};
+  int64_t num_steps_ = 0;
+  int64_t longest_wait_ = 0;
   RequestId next_id_ = 1;
   int num_finished_ = 0;
   int num_refused_ = 0;
+  int num_expired_ = 0;
 };
+
+int NumEvents() {
+  const char* set = std::getenv("SWITCHYARD_SIMULATION_EVENTS");
+  return set == nullptr ? 20000 : std::atoi(set);
+}
 
 class SchedulerSimulation : public ::testing::TestWithParam<Cluster> {};
 
@@ -176,13 +239,18 @@ TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     Simulation simulation(GetParam(), seed);
-    simulation.Run(6000);
+    simulation.Run(NumEvents());
     ASSERT_FALSE(HasFailure());
     EXPECT_GT(simulation.num_finished(), 100);
     EXPECT_GT(simulation.num_refused(), 0);
     EXPECT_GT(simulation.scheduler().num_preemptions(), 0)
         << "the cache was never short: the test tests too little";
     EXPECT_GT(simulation.workers().num_tokens_computed(), 1000);
+    EXPECT_GT(simulation.num_expired(), 0);
+    EXPECT_LT(simulation.longest_wait(), 1500) << "steps: a request starved";
+    if (GetParam().prefix_cache) {
+      EXPECT_GT(simulation.workers().num_tokens_cached(), 100);
+    }
   }
 }
 
@@ -205,7 +273,8 @@ INSTANTIATE_TEST_SUITE_P(Clusters, SchedulerSimulation,
                                            Cluster{"two_groups_ahead", 2, 8, 8, 20, 2, 2},
                                            Cluster{"four_groups_ahead", 4, 64, 6, 12, 4, 2},
                                            Cluster{"single_blocks_ahead", 1, 5, 5, 50, 1, 2},
-                                           Cluster{"tight_budget_ahead", 2, 4, 4, 13, 4, 2}),
+                                           Cluster{"tight_budget_ahead", 2, 4, 4, 13, 4, 2},
+                                           Cluster{"without_cache", 2, 8, 8, 20, 2, 2, false}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -1,10 +1,13 @@
 // The scheduler's stories, testdata/scheduler_*.txt. Commands:
 //   cluster   sizes of the cluster that the story is about
-//   admit     id, prompt (number of tokens), max, stop (a token): token p of request i is 100 * i +
-//   p, also the sampled ones plan      the next plan; a sequence's work is "id [begin,end) tokens
-//   -> new blocks", with "sample" where it samples complete  answers the plan under way; ID=TOKEN
-//   lets a request sample another token, "without=ID" leaves one out,
-//             "extra=ID" adds one, "step=N" names another step
+//   admit     id, prompt (number of tokens), max, stop (a token), tenant, weight, priority,
+//             timeout, now: token p of request i is 100 * i + p, also the sampled ones; "like=ID"
+//             gives it that request's prompt, "alike=N" only the first N tokens
+//   plan      the next plan; a sequence's work is "id [begin,end) tokens -> new blocks", with
+//             "sample" where it samples
+//   complete  answers the plan under way; ID=TOKEN lets a request sample another token,
+//             "without=ID" leaves one out, "extra=ID" adds one, "step=N" names another step
+//   time      ends what has a timeout before `now`
 //   cancel, fail, drain (plans and completes until idle, shows endings only), counters
 #include <gtest/gtest.h>
 
@@ -40,8 +43,10 @@ std::string Describe(const v1::StepPlan& plan) {
   std::string text = fmt::format("step {}\n", plan.step());
   for (const uint64_t id : plan.released()) text += fmt::format("  release {}\n", id);
   for (const v1::SequenceStart& start : plan.started()) {
-    text += fmt::format("  start {} in group {}, prompt {}\n", start.sequence_id(), start.group(),
+    text += fmt::format("  start {} in group {}, prompt {}", start.sequence_id(), start.group(),
                         start.prompt_length());
+    if (start.num_cached() > 0) text += fmt::format(", {} cached", start.num_cached());
+    text += "\n";
   }
   for (int group = 0; group < plan.groups_size(); ++group) {
     text += fmt::format("  group {}\n", group);
@@ -55,6 +60,8 @@ std::string Describe(const RequestEnd& end) {
   std::string text =
       fmt::format("{} ends: {}, {} + {} tokens", end.id, reasons[int(end.finish.reason)],
                   end.finish.num_prompt_tokens, end.finish.num_generated_tokens);
+  if (end.finish.num_cached_tokens > 0)
+    text += fmt::format(", {} cached", end.finish.num_cached_tokens);
   if (!end.finish.status.ok()) text += fmt::format(", {}", end.finish.status.ToString());
   return text + "\n";
 }
@@ -74,6 +81,11 @@ class Story {
       const auto finish = scheduler_->Cancel(command.Int("id"));
       answer = finish ? Describe(RequestEnd{.id = RequestId(command.Int("id")), .finish = *finish})
                       : "nothing to cancel";
+    } else if (command.name == "time") {
+      for (const RequestEnd& end :
+           scheduler_->Expire(std::chrono::milliseconds(command.Int("now"))))
+        answer += Describe(end);
+      if (answer.empty()) answer = "nobody's time is over";
     } else if (command.name == "fail") {
       for (const RequestEnd& end : scheduler_->FailAll(absl::UnavailableError("rank 1 was lost")))
         answer += Describe(end);
@@ -97,12 +109,14 @@ class Story {
         SchedulerConfig{.num_groups = int32_t(command.Int("groups", 1)),
                         .max_batched_tokens = int32_t(command.Int("budget", 16)),
                         .max_running = int32_t(command.Int("running", 8)),
+                        .max_prompt_chunk = int32_t(command.Int("chunk", 1000)),
                         .max_waiting = int32_t(command.Int("waiting", 8)),
                         .max_under_way = int32_t(command.Int("under_way", 1)),
                         .num_blocks = int32_t(command.Int("blocks", 16)),
                         .block_tokens = int32_t(command.Int("block_tokens", 4)),
                         .max_context = int32_t(command.Int("context", 64)),
-                        .vocab_size = 10000});
+                        .vocab_size = 10000,
+                        .prefix_cache = command.Int("cache", 0) != 0});
     plans_.clear();
     broken_ = false;
     return fmt::format("{} blocks, longest sequence {} tokens", scheduler_->num_blocks(),
@@ -113,9 +127,16 @@ class Story {
     NewRequest request{.id = RequestId(command.Int("id")),
                        .max_tokens = int32_t(command.Int("max", 1))};
     for (int i = 0; i < command.Int("prompt", 1); ++i)
-      request.prompt_tokens.push_back(TokenOf(request.id, i));
+      request.prompt_tokens.push_back(TokenOf(command.Int("like", int64_t(request.id)), i));
+    for (int i = int(command.Int("alike", 0)); i < command.Int("prompt", 1) && i > 0; ++i)
+      request.prompt_tokens[i] = TokenOf(request.id, i);
+    request.tenant = std::to_string(command.Int("tenant", 0));
+    request.weight = double(command.Int("weight", 1));
+    request.priority = int32_t(command.Int("priority", 0));
+    request.timeout = std::chrono::milliseconds(command.Int("timeout", 0));
     if (command.Has("stop")) request.stop_token_ids.push_back(int32_t(command.Int("stop")));
-    const absl::Status status = scheduler_->Admit(std::move(request));
+    const absl::Status status =
+        scheduler_->Admit(std::move(request), std::chrono::milliseconds(command.Int("now", 0)));
     return status.ok() ? "queued" : status.ToString();
   }
 
@@ -191,7 +212,9 @@ TEST_P(SchedulerTranscript, GoesAsWritten) {
 
 INSTANTIATE_TEST_SUITE_P(Stories, SchedulerTranscript,
                          ::testing::Values("one_request", "shared_steps", "preemption", "cancel",
-                                           "groups", "refusals", "wrong_results", "overlap"),
+                                           "groups", "refusals", "wrong_results", "overlap",
+                                           "prefix_cache", "chunks", "tenants", "priorities",
+                                           "deadlines"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

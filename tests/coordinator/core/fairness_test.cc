@@ -1,0 +1,174 @@
+// What tenants owe each other: a flood of one delays another's request by one step's budget at
+// most, weights divide tokens, priorities and preemption starve nobody.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <string>
+
+#include "coordinator/core/sched/scheduler.h"
+#include "tests/coordinator/core/plan_executor.h"
+
+namespace switchyard::core {
+namespace {
+
+constexpr int32_t kBudget = 32;
+constexpr int32_t kBlockTokens = 4;
+
+// One group under a flood: tenant "flood" has more requests waiting than are ever served.
+class FairnessTest : public ::testing::TestWithParam<uint64_t> {
+ protected:
+  static constexpr int32_t kMaxRunning = 8;
+
+  // With odd seeds blocks run out first, with even ones places.
+  FairnessTest()
+      : random_(GetParam()),
+        scheduler_({.max_batched_tokens = kBudget,
+                    .max_running = kMaxRunning,
+                    .max_waiting = 10000,
+                    .num_blocks = NumBlocks(),
+                    .block_tokens = kBlockTokens,
+                    .max_context = 128,
+                    .vocab_size = PlanExecutor::kVocabSize}),
+        workers_({.num_blocks = NumBlocks(),
+                  .block_tokens = kBlockTokens,
+                  .max_batched_tokens = kBudget,
+                  .max_running = kMaxRunning}) {}
+
+  static int32_t NumBlocks() { return GetParam() % 2 == 1 ? 64 : 400; }
+
+  int32_t Random(int32_t low, int32_t high) {
+    return low + int32_t(random_() % uint64_t(high - low + 1));
+  }
+
+  RequestId Submit(const std::string& tenant, int32_t prompt_length, int32_t max_tokens,
+                   double weight = 1, int32_t priority = 0) {
+    NewRequest request{.id = ++last_id_, .max_tokens = max_tokens};
+    request.tenant = tenant;
+    request.weight = weight;
+    request.priority = priority;
+    for (int32_t i = 0; i < prompt_length; ++i)
+      request.prompt_tokens.push_back(Random(0, PlanExecutor::kVocabSize - 1));
+    tenant_of_[last_id_] = tenant;
+    EXPECT_TRUE(scheduler_.Admit(std::move(request)).ok());
+    return last_id_;
+  }
+
+  void Flood(int num_requests) {
+    for (int i = 0; i < num_requests; ++i) Submit("flood", Random(1, 100), Random(1, 28));
+  }
+
+  // One step; whether `watched` got a token in it.
+  bool Step(RequestId watched = 0) {
+    const auto plan = scheduler_.NextPlan();
+    if (!plan) {
+      ADD_FAILURE() << "no plan";
+      return true;
+    }
+    for (const v1::SequenceWork& work : plan->groups(0).sequences()) {
+      given_[tenant_of_.at(work.sequence_id())] += work.use_last_sampled() ? 1 : work.tokens_size();
+    }
+    const auto outcome = scheduler_.Complete(workers_.Execute(*plan));
+    EXPECT_TRUE(outcome.ok()) << outcome.status();
+    scheduler_.CheckIntegrity();
+    bool seen = false;
+    for (const RequestToken& token : outcome->tokens) seen |= token.id == watched;
+    for (const RequestEnd& end : outcome->finished) ended_.push_back(end.id);
+    return seen;
+  }
+
+  std::mt19937_64 random_;
+  Scheduler scheduler_;
+  PlanExecutor workers_;
+  std::map<RequestId, std::string> tenant_of_;
+  std::map<std::string, int64_t> given_;  // tokens computed, by tenant
+  std::vector<RequestId> ended_;
+  RequestId last_id_ = 0;
+};
+
+TEST_P(FairnessTest, AFloodDelaysAnotherTenantByOneStepBudgetAtMost) {
+  Flood(200);
+  for (int i = Random(1, 60); i > 0; --i) Step();
+  ASSERT_GT(scheduler_.num_waiting(), 100) << "no flood: the test tests too little";
+  for (int round = 0; round < 10; ++round) {
+    // Half of the pool is the other's share: what fits there starts at once.
+    const int32_t prompt_length = Random(1, 100);
+    const RequestId request = Submit("other", prompt_length, Random(1, 20));
+    const int64_t before = given_["flood"];
+    const int64_t own_before = given_["other"];
+    for (int steps = 0; !Step(request); ++steps) ASSERT_LT(steps, 100);
+    EXPECT_LE(given_["flood"] - before, given_["other"] - own_before + kBudget)
+        << "prompt of " << prompt_length << ", round " << round;
+    Flood(2);
+    // It ends, and the flood gets what it is owed for that.
+    while (std::find(ended_.begin(), ended_.end(), request) == ended_.end() ||
+           given_["flood"] - before < given_["other"] - own_before) {
+      Step();
+    }
+  }
+}
+
+TEST_P(FairnessTest, TokensAreDividedByWeight) {
+  for (int i = 0; i < 300; ++i) {
+    Submit("one", Random(20, 60), Random(1, 4), 1);
+    Submit("three", Random(20, 60), Random(1, 4), 3);
+  }
+  for (int i = 0; i < 200; ++i) Step();
+  const double ratio = double(given_["three"]) / double(given_["one"]);
+  EXPECT_GT(ratio, 2.6);
+  EXPECT_LT(ratio, 3.4);
+}
+
+TEST_P(FairnessTest, WhoWasIdleHasSavedUpNothing) {
+  Submit("other", 8, 1);
+  Flood(200);
+  for (int i = 0; i < 50; ++i) Step();
+  const int64_t flood_before = given_["flood"];
+  const int64_t other_before = given_["other"];
+  for (int i = 0; i < 100; ++i) Submit("other", Random(20, 60), 2);
+  for (int i = 0; i < 40; ++i) Step();
+  const int64_t other = given_["other"] - other_before;
+  EXPECT_LE(other, (given_["flood"] - flood_before) + 2 * kBudget);
+}
+
+TEST_P(FairnessTest, LowPrioritiesAndLargeRequestsComeToTheirEnd) {
+  const RequestId low = Submit("flood", 10, 5, 1, /*priority=*/1);
+  const RequestId large = Submit("other", 100, 28);  // half of the pool, the most there is
+  int num_steps = 0;
+  for (size_t i = 0; i < 2; ++num_steps) {
+    ASSERT_LT(num_steps, 20000) << "a request starves";
+    while (scheduler_.num_waiting() < 20) {
+      Submit("flood", Random(1, 20), Random(1, 28));
+      Submit("third", Random(1, 20), Random(1, 28));
+    }
+    Step();
+    i = size_t(std::count(ended_.begin(), ended_.end(), low) +
+               std::count(ended_.begin(), ended_.end(), large));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FairnessTest, ::testing::Range<uint64_t>(1, 21));
+
+TEST(Tenants, AreForgottenWhenNobodyIsBehindThem) {
+  Tenants tenants;
+  for (int i = 0; i < 10000; ++i) {
+    Tenant& tenant = tenants.Join("t" + std::to_string(i), 1);
+    tenants.Charge(tenant, 100);
+    tenants.EndStep(std::nullopt);
+    tenants.Leave(tenant);
+    tenants.CheckIntegrity();
+  }
+  EXPECT_EQ(tenants.num_known(), 0);
+  Tenant& always = tenants.Join("always", 1);
+  for (int i = 0; i < 10000; ++i) {
+    Tenant& tenant = tenants.Join("t" + std::to_string(i), 1);
+    tenants.Charge(tenant, 100);
+    tenants.EndStep(always.virtual_time);
+    tenants.Leave(tenant);
+  }
+  EXPECT_LE(tenants.num_known(), int32_t(Tenants::kMaxIdle) + 1);
+  tenants.CheckIntegrity();
+}
+
+}  // namespace
+}  // namespace switchyard::core
