@@ -47,6 +47,21 @@ static void WeighLogits(const float* x, int64_t n, const LogitRow& row, int64_t*
   }
 }
 
+static void FindBins(const float* x, int64_t n, const LogitHistogramArgs::Search& search,
+                     uint32_t* bins) {
+  const LogitCut cut = search.row.cut;
+  const uint32_t prefix = search.prefix;
+  const int rest_less_one = 31 - search.prefix_bits;  // no type may be shifted by all its bits
+  const int shift = 32 - search.prefix_bits - LogitHistogramArgs::kBits;
+  const bool by_closeness = search.by_closeness;
+  for (int64_t i = 0; i < n; ++i) {
+    const uint32_t distance = FloatBits(x[i] - cut.center) & 0x7fffffffu;
+    const uint32_t key = LogitKey(by_closeness ? distance | 0x80000000u : FloatBits(x[i]));
+    const bool found = Keeps(cut, x[i]) & (((key >> rest_less_one) >> 1) == prefix);
+    bins[i] = found ? (key >> shift) % LogitHistogramArgs::kBins : kNoBin;
+  }
+}
+
 static void SurpriseOfLogits(const float* x, int64_t n, const LogitRow& row, int64_t* surprises) {
   const LogitRow r = row;
   for (int64_t i = 0; i < n; ++i) {
@@ -58,7 +73,7 @@ static void SurpriseOfLogits(const float* x, int64_t n, const LogitRow& row, int
 }
 
 static constexpr LogitKernels kLogitKernels = {
-    .max = MaxLogit, .weigh = WeighLogits, .surprise = SurpriseOfLogits};
+    .max = MaxLogit, .weigh = WeighLogits, .find_bins = FindBins, .surprise = SurpriseOfLogits};
 
 }  // namespace switchyard::kernels::cpu
 

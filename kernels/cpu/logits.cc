@@ -23,45 +23,21 @@ void ForEachPiece(int64_t columns, Body&& body) {
 
 int64_t RowBytes(const TensorView& logits) { return logits.dims[1] * SizeOf(DType::kF32); }
 
-uint32_t KeyOf(float logit) {
-  uint32_t bits;
-  std::memcpy(&bits, &logit, sizeof(bits));
-  return LogitKey(bits);
-}
-
-// Counts and weighs one row's tokens by the first byte of their key: all of them.
-void FirstLevel(const LogitKernels& kernels, const float* x, int64_t columns,
+// One piece of a row. Where few tokens are met, only these are weighed.
+void CountPiece(const LogitKernels& kernels, const float* x, int64_t n,
                 const LogitHistogramArgs::Search& search, uint32_t* counts, uint64_t* weights) {
-  int64_t piece[kPiece];
-  ForEachPiece(columns, [&](int64_t begin, int64_t count) {
-    kernels.weigh(x + begin, count, search.row, piece);
-    for (int64_t i = 0; i < count; ++i) {
-      const uint32_t bin = KeyOf(x[begin + i]) >> (32 - LogitHistogramArgs::kBits);
-      ++counts[bin];
-      weights[bin] += static_cast<uint64_t>(piece[i]);
-    }
-    return true;
-  });
-}
-
-bool Keeps(const LogitCut& cut, float x) {
-  return x >= cut.least && std::fabs(x - cut.center) <= cut.width;
-}
-
-// The same for any level and order: only tokens with the prefix are weighed.
-void AnyLevel(const LogitKernels& kernels, const float* x, int64_t columns,
-              const LogitHistogramArgs::Search& search, uint32_t* counts, uint64_t* weights) {
-  const int shift = 32 - search.prefix_bits - LogitHistogramArgs::kBits;
-  for (int64_t c = 0; c < columns; ++c) {
-    if (!Keeps(search.row.cut, x[c])) continue;
-    const uint32_t key =
-        KeyOf(search.by_closeness ? -std::fabs(x[c] - search.row.cut.center) : x[c]);
-    if (uint64_t{key} >> (32 - search.prefix_bits) != search.prefix) continue;
-    int64_t weight;
-    kernels.weigh(x + c, 1, search.row, &weight);
-    const uint32_t bin = (key >> shift) % LogitHistogramArgs::kBins;
-    ++counts[bin];
-    weights[bin] += static_cast<uint64_t>(weight);
+  uint32_t bins[kPiece];
+  int64_t found[kPiece];
+  kernels.find_bins(x, n, search, bins);
+  const int64_t num_met = n - std::count(bins, bins + n, kNoBin);
+  if (num_met == 0) return;
+  const bool many = num_met > n / 16;
+  if (many) kernels.weigh(x, n, search.row, found);
+  for (int64_t i = 0; i < n; ++i) {
+    if (bins[i] == kNoBin) continue;
+    if (!many) kernels.weigh(x + i, 1, search.row, found + i);
+    ++counts[bins[i]];
+    weights[bins[i]] += static_cast<uint64_t>(found[i]);
   }
 }
 
@@ -107,10 +83,10 @@ void LogitHistogram(const CpuContext& cpu, const LogitHistogramArgs& args) {
     const float* x = args.logits.row<const float>(search.row.row);
     uint32_t* counts = args.counts.data() + i * LogitHistogramArgs::kBins;
     uint64_t* weights = args.weights.data() + i * LogitHistogramArgs::kBins;
-    const LogitCut& cut = search.row.cut;
-    const bool keeps_all = cut.least == -INFINITY && cut.width == INFINITY;
-    const bool first = search.prefix_bits == 0 && !search.by_closeness && keeps_all;
-    (first ? FirstLevel : AnyLevel)(kernels, x, columns, search, counts, weights);
+    ForEachPiece(columns, [&](int64_t begin, int64_t count) {
+      CountPiece(kernels, x + begin, count, search, counts, weights);
+      return true;
+    });
   });
 }
 

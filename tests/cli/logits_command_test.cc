@@ -70,19 +70,28 @@ TEST_F(LogitsCommand, W8a8StaysWithinItsTolerancesAndGivesTheTokens) {
             4);  // decode is absorbed, the record naive (MODEL_SPECS 1.7)
 }
 
+// Every fifth prompt: layout_test and golden_test have them all.
 TEST_F(LogitsCommand, BitsDoNotDependOnLayoutBatchOrChunk) {
+  const std::string prompts_path = OwnPath("prompts.jsonl");
+  const std::vector<Json> prompts = ReadPrompts();
+  std::string lines;
+  for (size_t i = 0; i < prompts.size(); i += 5) lines += prompts[i].dump() + "\n";
+  ASSERT_TRUE(WriteFile(prompts_path, lines).ok());
   struct Variant {
     int dp, tp, chunk, batch;
   };
   for (const char* compute : {"bf16", "w8a8", "f32"}) {
-    const auto expected = Run({.compute = compute, .chunk = 64, .batch = 8, .greedy = 16});
+    const auto expected = Run(
+        {.prompts_path = prompts_path, .compute = compute, .chunk = 64, .batch = 8, .greedy = 16});
+    ASSERT_FALSE(expected.empty());
     for (const Variant& v : {Variant{2, 1, 512, 7},
                              {4, 1, 16, 3},
                              {1, 2, 7, 32},
                              {1, 4, 64, 5},
                              {2, 2, 1, 32},
                              {1, 1, 512, 1}}) {
-      const auto got = Run({.compute = compute,
+      const auto got = Run({.prompts_path = prompts_path,
+                            .compute = compute,
                             .data_parallel = v.dp,
                             .tensor_parallel = v.tp,
                             .chunk = v.chunk,
@@ -92,6 +101,7 @@ TEST_F(LogitsCommand, BitsDoNotDependOnLayoutBatchOrChunk) {
                                    << v.chunk << ", batches of " << v.batch;
     }
   }
+  std::filesystem::remove(prompts_path);
 }
 
 TEST_F(LogitsCommand, ABadPromptIsNamedByLineAndField) {
