@@ -88,6 +88,31 @@ absl::Status BatchBuilder::Start(const v1::SequenceStart& start) {
     return Annotate(sampling.status(), fmt::format("sequence {}", start.sequence_id()));
   }
   entry->second.sampling = *std::move(sampling);
+  return StartCached(start, &entry->second);
+}
+
+absl::Status BatchBuilder::StartCached(const v1::SequenceStart& start,
+                                       SequenceState* sequence) const {
+  const int32_t num_cached = start.num_cached();
+  const auto misfit = [&](std::string_view what) {
+    return absl::InternalError(
+        fmt::format("sequence {}: {} cached tokens, {}", start.sequence_id(), num_cached, what));
+  };
+  if (num_cached < 0 || num_cached % plan_.kv().block_tokens() != 0) {
+    return misfit(fmt::format("and a block has {}", plan_.kv().block_tokens()));
+  }
+  if (num_cached >= plan_.model().max_position_embeddings()) {
+    return misfit(fmt::format("the context is {}", plan_.model().max_position_embeddings()));
+  }
+  const int32_t num_told = start.cached_tokens_size();
+  if ((num_told > 0 || sequence->sampling.looks_back()) && num_told != num_cached) {
+    return misfit(fmt::format("of which the plan tells {}", num_told));
+  }
+  for (const int32_t token : start.cached_tokens()) {
+    if (!InVocabulary(token)) return misfit(fmt::format("among them {}", token));
+  }
+  sequence->num_computed = num_cached;
+  sequence->sampling.See(0, {start.cached_tokens().data(), static_cast<size_t>(num_told)});
   return absl::OkStatus();
 }
 

@@ -52,8 +52,9 @@ class BatchBuilder {
 
   // Fills `batch` and `outputs` (one entry per batch.output_rows). INTERNAL, with step and
   // sequence, when the plan does not fit what was planned before: unknown or doubled sequences,
-  // positions that do not follow, tokens outside the vocabulary, blocks outside the cache or too
-  // few, more than the limits. The builder is not to be used after an error.
+  // positions that do not follow, a cached beginning that is not of whole blocks, tokens outside
+  // the vocabulary, blocks outside the cache or too few, more than the limits. The builder is not
+  // to be used after an error.
   absl::Status Build(const v1::StepPlan& plan, ForwardBatch* batch,
                      std::vector<OutputRow>* outputs);
 
@@ -61,6 +62,8 @@ class BatchBuilder {
 
  private:
   absl::Status Start(const v1::SequenceStart& start);
+  // What others have computed of it, and lies in the first of its blocks.
+  absl::Status StartCached(const v1::SequenceStart& start, SequenceState* sequence) const;
   bool InVocabulary(int32_t token) const;
   absl::Status Extend(const v1::SequenceWork& work, SequenceState* sequence) const;
   void AddRows(const v1::SequenceWork& work, SequenceState* sequence, bool prompt_rows,

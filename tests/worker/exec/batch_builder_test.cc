@@ -145,6 +145,30 @@ TEST_F(BatchBuilderTest, AReleasedIdMayStartAgainFromNothing) {
               HasSubstr("asks for a sampled token that there is none of"));
 }
 
+TEST_F(BatchBuilderTest, ASequenceMayBeginWithWhatOthersComputed) {
+  Step step = Step(1).Start(1, 11);
+  step.plan().mutable_started(0)->set_num_cached(8);
+  ASSERT_TRUE(
+      Build(step.Do({.begin = 8, .tokens = {1, 2, 3}, .blocks = {5, 2, 7}, .sample = true})).ok());
+  EXPECT_THAT(batch_.positions, ElementsAre(8, 9, 10));
+  EXPECT_THAT(batch_.slots, ElementsAre(28, 29, 30));
+  ASSERT_EQ(batch_.prefill.size(), 1u);
+  EXPECT_EQ(batch_.prefill[0].begin_position, 8);
+  EXPECT_THAT(batch_.prefill[0].table, ElementsAre(5, 2, 7));
+}
+
+TEST_F(BatchBuilderTest, CachedTokensAreToldWhereSamplingLooksBack) {
+  Step step = Step(1).Start(1, 6);
+  v1::SequenceStart* start = step.plan().mutable_started(0);
+  start->set_num_cached(4);
+  start->mutable_sampling()->set_repetition_penalty(2);
+  for (const int32_t token : {7, 7, 8, 9}) start->add_cached_tokens(token);
+  ASSERT_TRUE(
+      Build(step.Do({.begin = 4, .tokens = {8, 3}, .blocks = {1, 0}, .sample = true})).ok());
+  EXPECT_EQ(outputs_[0].sequence->sampling.num_seen(), 6);
+  EXPECT_EQ(outputs_[0].sequence->sampling.Changes().size(), 4u) << "3, 7, 8 and 9 are there";
+}
+
 TEST_F(BatchBuilderTest, OtherGroupsWorkIsNotKept) {
   ASSERT_TRUE(Build(Step(1)
                         .Start(9, 2, /*group=*/0)
@@ -179,7 +203,28 @@ Step NoGroups() {
   return step;
 }
 
+Step Cached(int32_t num_cached, const std::vector<int32_t>& tokens = {}, float penalty = 0) {
+  Step step = Begun();
+  v1::SequenceStart* start = step.plan().mutable_started(0);
+  start->set_num_cached(num_cached);
+  start->mutable_sampling()->set_repetition_penalty(penalty);
+  for (const int32_t token : tokens) start->add_cached_tokens(token);
+  return step;
+}
+
 const BadStep kBadSteps[] = {
+    {"half_a_block_cached", Cached(6), "sequence 1: 6 cached tokens, and a block has 4"},
+    {"less_than_nothing_cached", Cached(-4), "sequence 1: -4 cached tokens, and a block has 4"},
+    {"whole_context_cached", Cached(16), "sequence 1: 16 cached tokens, the context is 16"},
+    {"cached_without_blocks", Cached(4).Do({.begin = 4, .tokens = {1}, .blocks = {0}}),
+     "sequence 1: needs 2 blocks and has 1"},
+    {"computes_what_is_cached", Cached(4).Do({.begin = 0, .tokens = {1}, .blocks = {0}}),
+     "sequence 1: begins at position 0, 4 are computed"},
+    {"cached_tokens_untold", Cached(4, {}, 2),
+     "sequence 1: 4 cached tokens, of which the plan tells 0"},
+    {"too_many_told", Cached(0, {1}), "sequence 1: 0 cached tokens, of which the plan tells 1"},
+    {"foreign_token_told", Cached(4, {1, 2, 3, 100}),
+     "sequence 1: 4 cached tokens, among them 100"},
     {"unknown", Step(1).Do({.id = 5, .tokens = {1}, .blocks = {0}}), "sequence 5: was not started"},
     {"started_twice", Begun().Start(1, 4), "sequence 1: started twice"},
     {"no_prompt", Step(1).Start(1, 0), "sequence 1: prompt of 0 tokens"},
