@@ -171,6 +171,23 @@ const GrammarMasks::Entry& GrammarMasks::Find(uint32_t state, uint32_t rounds) {
   return Keep(std::move(entry));
 }
 
+void GrammarMasks::Prepare() {
+  constexpr size_t kManyBytes = 20;  // as the first of a token
+  constexpr size_t kMaxStates = 64;
+  const auto num_bytes = [this](uint32_t s) { return automaton_->first_bytes(s).count(); };
+  std::vector<uint32_t> states;
+  for (uint32_t s = 0; s < automaton_->num_states(); ++s) {
+    if (num_bytes(s) >= kManyBytes) states.push_back(s);
+  }
+  std::stable_sort(states.begin(), states.end(),
+                   [&](uint32_t a, uint32_t b) { return num_bytes(a) > num_bytes(b); });
+  for (size_t i = 0; i < std::min(states.size(), kMaxStates); ++i) {
+    if (cache_bytes_ >= cache_bytes_max_ / 2) return;
+    const GrammarAutomaton::Loop* loop = automaton_->loop(states[i]);
+    Find(loop == nullptr ? states[i] : loop->sibling, kNoLimit);
+  }
+}
+
 // Tokens that leave the rule of `position` go on where it returns to. Their first byte there is
 // stepped over once for all of them.
 void GrammarMasks::AllowExits(const Entry& entry, const GrammarPosition& position,

@@ -36,6 +36,11 @@ class GrammarMasks {
   void Allow(const GrammarPositions& positions, std::vector<GrammarNode>& nodes,
              std::span<uint32_t> mask);
 
+  // Finds ahead what takes longest, about 10 ms for each state that goes on with much of the
+  // vocabulary (text within a string): for 64 of them, or until half of the cache is full. Any
+  // thread may do it before the first sequence runs, so that its steps do not wait.
+  void Prepare();
+
   // Of what is kept now.
   size_t cache_bytes() const { return cache_bytes_; }
 

@@ -301,6 +301,36 @@ TEST(GrammarMasks, ASmallCacheChangesNothing) {
   }
 }
 
+TEST(GrammarMasks, WhatIsFoundAheadIsWhatAStepFinds) {
+  std::string text;
+  for (char c = ' '; c < 127; ++c) {
+    if (c != '"') text += c;
+  }
+  // A string of any length, then one of at most three characters.
+  const Builder builder = Builder(7)
+                              .Edge(0, "\"", 1)
+                              .Edge(1, text, 1)
+                              .Edge(1, "\"", 2)
+                              .Call(2, 3, 4)
+                              .Loop(3, 5, 0, 3)
+                              .Edge(4, "\"", 0)
+                              .Edge(5, text, 6)
+                              .End(6);
+  const auto trie =
+      Trie({"\"", "a", "ab", "abc", "abcd", "a\"", "ab\"", "\"\"", "\"a\"", "abcd\""});
+  const auto automaton = GrammarAutomaton::Create(builder.Build()).value();
+  const auto ready = std::make_shared<GrammarMasks>(automaton, trie);
+  ready->Prepare();
+  EXPECT_GT(ready->cache_bytes(), 0u);
+  GrammarMatcher prepared(ready);
+  GrammarMatcher plain(std::make_shared<GrammarMasks>(automaton, trie));
+  for (const char byte : std::string_view("\"xyz\"abc\"\"a\"a")) {
+    EXPECT_EQ(Allowed(prepared), Allowed(plain));
+    ASSERT_TRUE(prepared.Advance(std::string_view(&byte, 1)));
+    ASSERT_TRUE(plain.Advance(std::string_view(&byte, 1)));
+  }
+}
+
 TEST(GrammarMasks, ManyWaysAtOnceAreBounded) {
   // "a" may leave any of 100 x 100 pairs of states behind; what is dropped is only ever refused.
   Builder wide(203);

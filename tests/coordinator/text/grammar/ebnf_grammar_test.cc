@@ -42,6 +42,9 @@ TEST(EbnfGrammar, RecursionWithoutEndOfDepth) {
 TEST(EbnfGrammar, AmbiguousGrammarsFollowAllWays) {
   Check("root ::= a | b\na ::= \"x\" a | \"y\"\nb ::= \"x\" b | \"z\"", {"y", "xxxxz", "xxxxy"},
         {"xxx", "xyz"});
+  // Two ways stand in the same state, and return to different ones.
+  Check("root ::= p | q\np ::= item \"x\"\nq ::= item \"y\"\nitem ::= [a-z]+ \".\"",
+        {"abc.x", "abc.y"}, {"abc.", "abc.z"});
   // Palindromes: where the middle is, is known at the end only.
   Check("root ::= \"a\" root \"a\" | \"b\" root \"b\" | \"\"", {"", "abba", "aabbaa", "abaaba"},
         {"ab", "aba"});

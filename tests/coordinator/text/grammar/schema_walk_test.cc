@@ -5,6 +5,7 @@
 #include <random>
 #include <set>
 
+#include "coordinator/text/grammar/token_table.h"
 #include "tests/coordinator/text/grammar/grammar_testing.h"
 #include "tests/coordinator/text/grammar/json_validator.h"
 #include "tests/coordinator/text/grammar/schema_samples.h"
@@ -118,6 +119,33 @@ TEST(SchemaWalk, EveryTextDrawnFromTheMasksIsJsonThatSatisfiesItsSchema) {
     }
   }
   EXPECT_GT(num_bytes, 20'000u);  // texts of some length
+}
+
+// The bundled model's own vocabulary, through the message that workers get.
+TEST(SchemaWalk, TheBundledTokenizersTokensWriteWhatTheSchemaAsksFor) {
+  const auto tokenizer = Tokenizer::FromFiles(SWITCHYARD_SOURCE_DIR "/models/tiny-r1").value();
+  const auto trie = worker::TokenTrie::Create(MakeTokenTable(*tokenizer)).value();
+  ASSERT_EQ(trie->vocab_size(), tokenizer->vocab_size());
+  const auto grammar = Schema(SampleSchemas(20)[0]);
+  worker::GrammarMatcher matcher = MakeMatcher(grammar, trie);
+  const std::array ending = {tokenizer->eos_id().value()};
+  std::vector<uint32_t> mask(matcher.mask_words());
+  const auto is_allowed = [&](int32_t token) {
+    return ((mask[token / 32] >> (token % 32)) & 1) != 0;
+  };
+  const std::vector<int32_t> tokens =
+      tokenizer->Encode(R"({"name":"Zo\u00eb \"日本\" 😀","age":42})", {}).value();
+  for (const int32_t token : tokens) {
+    ASSERT_TRUE(matcher.FillMask(ending, mask));
+    EXPECT_FALSE(is_allowed(ending[0]));
+    ASSERT_TRUE(is_allowed(token)) << tokenizer->DecodeToken(token);
+    ASSERT_TRUE(matcher.AdvanceToken(token));
+  }
+  ASSERT_TRUE(matcher.FillMask(ending, mask));
+  EXPECT_TRUE(is_allowed(ending[0]));
+  for (int32_t token = 0; token < tokenizer->vocab_size(); ++token) {
+    EXPECT_FALSE(token != ending[0] && is_allowed(token)) << token;
+  }
 }
 
 }  // namespace
