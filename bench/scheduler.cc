@@ -1,9 +1,12 @@
-// What the scheduler costs per step: one plan and the taking of its result, while every running
-// request generates.
+// What the scheduler costs per step: one plan, and the taking of its result, while every running
+// request generates; and in memory: what a waiting request takes beside its tokens.
 #include "coordinator/core/sched/scheduler.h"
 
 #include <benchmark/benchmark.h>
+#include <malloc.h>
 
+#include <chrono>
+#include <string>
 #include <vector>
 
 #include "base/check.h"
@@ -13,11 +16,13 @@ namespace {
 
 constexpr int32_t kPromptTokens = 100;
 constexpr int32_t kAnswerTokens = 3000;
+constexpr int32_t kTenants = 10;
 
 void AdmitOne(Scheduler& scheduler, RequestId id) {
   NewRequest request{.id = id,
                      .prompt_tokens = std::vector<int32_t>(kPromptTokens, 7),
-                     .max_tokens = kAnswerTokens};
+                     .max_tokens = kAnswerTokens,
+                     .tenant = std::to_string(id % kTenants)};
   const absl::Status status = scheduler.Admit(std::move(request));
   SY_CHECK(status.ok()) << status;
 }
@@ -52,17 +57,27 @@ void BM_DecodeStep(benchmark::State& state) {
   RequestId next_id = 1;
   for (int32_t i = 0; i < num_running + num_waiting; ++i) AdmitOne(scheduler, next_id++);
   v1::StepResult result;
+  using Clock = std::chrono::steady_clock;
+  Clock::duration planning{0}, taking{0};
   for (auto _ : state) {
+    const Clock::time_point begin = Clock::now();
     const auto plan = scheduler.NextPlan();
-    state.PauseTiming();
+    const Clock::time_point planned = Clock::now();
+    planning += planned - begin;
     Answer(*plan, result);
-    state.ResumeTiming();
-    auto outcome = scheduler.Complete(result);
-    benchmark::DoNotOptimize(outcome);
-    state.PauseTiming();
+    const Clock::time_point answered = Clock::now();
+    const auto outcome = scheduler.Complete(result);
+    const Clock::time_point end = Clock::now();
+    taking += end - answered;
     for (size_t i = 0; i < outcome->finished.size(); ++i) AdmitOne(scheduler, next_id++);
-    state.ResumeTiming();
+    state.SetIterationTime(
+        std::chrono::duration<double>((planned - begin) + (end - answered)).count());
   }
+  const auto mean_us = [&](Clock::duration total) {
+    return std::chrono::duration<double, std::micro>(total).count() / double(state.iterations());
+  };
+  state.counters["plan_us"] = mean_us(planning);
+  state.counters["result_us"] = mean_us(taking);
   state.counters["running"] = scheduler.num_running();
   state.counters["waiting"] = scheduler.num_waiting();
 }
@@ -72,7 +87,23 @@ BENCHMARK(BM_DecodeStep)
     ->Args({32, 10000})
     ->Args({256, 0})
     ->Args({1000, 10000})
+    ->UseManualTime()
     ->Unit(benchmark::kMicrosecond);
+
+// Bytes of the heap for each request that waits, less those of its tokens.
+void BM_WaitingRequest(benchmark::State& state) {
+  constexpr int32_t kWaiting = 10000;
+  double bytes = 0;
+  for (auto _ : state) {
+    Scheduler scheduler(
+        {.max_waiting = kWaiting, .num_blocks = 1024, .max_context = 4096, .vocab_size = 1000});
+    const size_t before = mallinfo2().uordblks;
+    for (int32_t i = 0; i < kWaiting; ++i) AdmitOne(scheduler, RequestId(i + 1));
+    bytes = double(mallinfo2().uordblks - before) / kWaiting - kPromptTokens * sizeof(int32_t);
+  }
+  state.counters["bytes_beside_tokens"] = bytes;
+}
+BENCHMARK(BM_WaitingRequest)->Iterations(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace switchyard::core

@@ -55,6 +55,9 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--compute", "Arithmetic of linears: bf16 (default), f32 or w8a8");
   forward("--max-batched-tokens", "Tokens that one group computes in one step (default 512)");
   forward("--max-running", "Requests that one group computes at a time (default 64)");
+  forward("--max-prompt-chunk",
+          "Tokens that one prompt takes of a step which others need, too (default: half of it)");
+  forward("--prefix-cache", "Reuse what is computed of prompts that begin alike (default on)");
   forward("--max-waiting", "Requests that may wait; more are answered 429 (default 1024)");
   forward("--kv-blocks", "Cache blocks of one group (default: what memory leaves)");
   forward("--kv-memory", "Cache of one rank in bytes, such as 1GiB");

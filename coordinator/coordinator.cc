@@ -58,7 +58,9 @@ absl::Status Coordinator::Run() {
       OnTick();
       next_tick = Now() + kTickInterval;
     }
-    if (!end_.has_value()) StartSteps();
+    if (end_.has_value()) break;
+    EndLateRequests();
+    StartSteps();
   }
   events_.Close();
   while (std::optional<Event> event = events_.Pop({})) {  // requests that came too late
@@ -79,7 +81,7 @@ absl::Status Coordinator::Submit(core::NewRequest request,
     }
   }
   if (events_.size() >= kMaxQueuedWithSubmission ||
-      !events_.TryPush(Submission{std::move(request), std::move(listener)})) {
+      !events_.TryPush(Submission{std::move(request), std::move(listener), Now()})) {
     return absl::ResourceExhaustedError("too many requests wait; try again later");
   }
   return absl::OkStatus();
@@ -108,7 +110,7 @@ void Coordinator::Handle(Submission event) {
   if (scheduler_ == nullptr || drain_until_.has_value() || end_.has_value()) {
     refusal.status = absl::UnavailableError("the cluster is shutting down");
   } else {
-    refusal.status = scheduler_->Admit(std::move(event.request));
+    refusal.status = scheduler_->Admit(std::move(event.request), event.at);
   }
   if (!refusal.status.ok()) return event.listener->OnFinish(refusal);
   event.listener->OnAdmitted();
@@ -209,7 +211,11 @@ void Coordinator::RecordStep(const v1::StepResult& result) {
   if (step_observer_ && step_clock_.has_value()) {
     step_observer_({.wall = std::chrono::duration_cast<microseconds>(now - *step_clock_),
                     .compute = microseconds(result.timings().total_us()),
-                    .num_tokens = result.sampled_size()});
+                    .num_tokens = result.sampled_size(),
+                    .num_looked_up_tokens = scheduler_->num_looked_up_tokens() - looked_up_tokens_,
+                    .num_cached_tokens = scheduler_->num_cached_tokens() - cached_tokens_});
+    looked_up_tokens_ = scheduler_->num_looked_up_tokens();
+    cached_tokens_ = scheduler_->num_cached_tokens();
   }
   step_clock_ = now;
 }
@@ -218,6 +224,10 @@ void Coordinator::Deliver(const core::StepOutcome& outcome) {
   for (const core::RequestPromptToken& token : outcome.prompt_tokens) {
     const auto found = listeners_.find(token.id);
     if (found != listeners_.end()) found->second->OnPromptToken(token.output);
+  }
+  for (const core::RequestPromptDone& done : outcome.prompts_done) {
+    const auto found = listeners_.find(done.id);
+    if (found != listeners_.end()) found->second->OnPromptDone(done.num_cached_tokens);
   }
   for (const core::RequestToken& token : outcome.tokens) {
     const auto found = listeners_.find(token.id);
@@ -298,6 +308,7 @@ void Coordinator::Assign(const core::AssignRanks& action) {
   *assignment->mutable_plan() = plan_;
   assignment->set_model_path(options_.model_path);
   assignment->set_session(RandomSession());
+  *assignment->mutable_tokens() = options_.tokens;
   for (size_t rank = 0; rank < connection_of_rank_.size(); ++rank) {
     assignment->set_rank(static_cast<int32_t>(rank));
     workers_.Send(connection_of_rank_[rank], message);
@@ -310,8 +321,11 @@ void Coordinator::StartServing() {
   collector_.emplace(static_cast<int>(connection_of_rank_.size()));
   step_of_rank_.assign(connection_of_rank_.size(), 0);
   rate_of_group_.assign(options_.plan.data_parallel, {});
-  scheduler_ = std::make_unique<core::Scheduler>(core::SchedulerConfig::FromPlan(
-      plan_, {.max_waiting = options_.max_waiting, .max_under_way = options_.overlap ? 2 : 1}));
+  scheduler_ = std::make_unique<core::Scheduler>(
+      core::SchedulerConfig::FromPlan(plan_, {.max_waiting = options_.max_waiting,
+                                              .max_under_way = options_.overlap ? 2 : 1,
+                                              .max_prompt_chunk = options_.max_prompt_chunk,
+                                              .prefix_cache = options_.prefix_cache}));
   spdlog::info("serving {}: {} x {} ranks, {} cache blocks of {} tokens in each group",
                options_.model_name, plan_.layout().data_parallel(),
                plan_.layout().tensor_parallel(), plan_.kv().num_blocks(),
@@ -333,6 +347,11 @@ void Coordinator::Fail(const absl::Status& reason) {
   }
   rendezvous_.Cancel();
   workers_.EndAll(reason);
+}
+
+void Coordinator::EndLateRequests() {
+  if (scheduler_ == nullptr) return;
+  for (const core::RequestEnd& end : scheduler_->Expire(Now())) FinishRequest(end.id, end.finish);
 }
 
 void Coordinator::StartSteps() {

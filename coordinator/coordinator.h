@@ -34,15 +34,22 @@ struct StepRecord {
       0};  // since the step before it was done, or since its own start after idleness
   std::chrono::microseconds compute{0};  // the slowest rank's
   int64_t num_tokens = 0;                // sampled
+  // Of prompts that have started since the step before: their tokens, and those of them that were
+  // found in the prefix cache.
+  int64_t num_looked_up_tokens = 0;
+  int64_t num_cached_tokens = 0;
 };
 
 struct CoordinatorOptions {
   std::string model_name;
   std::string model_path;  // as every worker's host sees it
   v1::ModelSpec model;
+  v1::TokenTable tokens;  // what workers hold grammars against
   core::PlanRequest plan;  // with no cache size: what the workers' memory leaves
   core::MembershipConfig membership;
   int32_t max_waiting = 1024;
+  int32_t max_prompt_chunk = 0;  // tokens of one prompt in a step that others need; 0: half of it
+  bool prefix_cache = true;
   bool overlap = true;  // a plan leaves before the result of the one before it has come
   std::chrono::milliseconds drain_deadline = std::chrono::seconds(30);
   std::chrono::milliseconds leave_deadline =
@@ -83,6 +90,7 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   struct Submission {
     core::NewRequest request;
     std::shared_ptr<core::RequestListener> listener;
+    core::Instant at{0};
   };
   struct Cancellation {
     core::RequestId id;
@@ -126,6 +134,7 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   void StartServing();
   void Fail(const absl::Status& reason);
   void StartSteps();
+  void EndLateRequests();
   void Deliver(const core::StepOutcome& outcome);
   void FinishRequest(core::RequestId id, const core::RequestFinish& finish);
   void AdvanceDrain();
@@ -153,6 +162,8 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   std::vector<uint64_t> step_of_rank_;        // the last that it has finished
   core::Instant step_started_{0};             // of the oldest plan under way
   core::Instant next_heartbeat_{0};
+  int64_t looked_up_tokens_ = 0;  // the scheduler's counters at the last StepRecord
+  int64_t cached_tokens_ = 0;
   std::function<void(const StepRecord&)> step_observer_;  // may be empty
   std::optional<std::chrono::steady_clock::time_point>
       step_clock_;  // StepRecord::wall counts from here; unset when idle

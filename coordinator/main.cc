@@ -53,6 +53,15 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--max-running", config.max_running, "Requests that one group computes at a time")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--max-prompt-chunk", config.max_prompt_chunk,
+                 "Tokens that one prompt takes of a step which others need, too; 0: half of the "
+                 "step")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--prefix-cache", config.prefix_cache,
+                 "Keep what is computed of prompts for others that begin alike; the answers are "
+                 "the same")
+      ->capture_default_str();
   app.add_option("--max-waiting", config.max_waiting,
                  "Requests that may wait; more are answered 429")
       ->capture_default_str()

@@ -45,6 +45,8 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
       .model_path = config.model_path,
       .model = checkpoint.model,
       .max_waiting = config.max_waiting,
+      .max_prompt_chunk = config.max_prompt_chunk,
+      .prefix_cache = config.prefix_cache,
       .overlap = config.overlap,
       .drain_deadline = seconds(config.drain_seconds),
       .step_deadline = seconds(config.step_seconds)};

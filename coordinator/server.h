@@ -24,6 +24,8 @@ struct ServerConfig {
   int max_batched_tokens = 512;  // of one group in one step
   int max_running = 64;          // requests of one group at a time
   int max_waiting = 1024;
+  int max_prompt_chunk = 0;  // of one prompt in a step that others need; 0: half of the step
+  bool prefix_cache = true;
   bool overlap = true;
   int kv_blocks = 0;         // of one group; 0: what memory leaves
   int64_t kv_bytes = 0;      // of one rank, in place of kv_blocks

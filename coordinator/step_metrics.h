@@ -1,10 +1,12 @@
-// How long steps take, for operators: two histograms whose difference is what the cluster spends beside computing.
+// What steps do, for operators: two histograms of their time, whose difference is what the cluster
+// spends beside computing, and how much of prompts the prefix cache saves.
 #ifndef SWITCHYARD_COORDINATOR_STEP_METRICS_H_
 #define SWITCHYARD_COORDINATOR_STEP_METRICS_H_
 
 #include "coordinator/coordinator.h"
 
 namespace prometheus {
+class Counter;
 class Histogram;
 class Registry;
 }  // namespace prometheus
@@ -22,6 +24,8 @@ class StepMetrics {
  private:
   prometheus::Histogram& wall_;
   prometheus::Histogram& compute_;
+  prometheus::Counter& looked_up_;
+  prometheus::Counter& cached_;
 };
 
 }  // namespace switchyard

@@ -25,6 +25,10 @@ constexpr int32_t kToken = 77;
 class Answer final : public core::RequestListener {
  public:
   void OnAdmitted() override {}
+  void OnPromptDone(int32_t num_cached_tokens) override {
+    std::lock_guard lock(mutex_);
+    num_cached_tokens_ = num_cached_tokens;
+  }
   void OnToken(const core::TokenOutput& output) override {
     std::lock_guard lock(mutex_);
     tokens_.push_back(output.token);
@@ -48,11 +52,16 @@ class Answer final : public core::RequestListener {
     std::lock_guard lock(mutex_);
     return tokens_;
   }
+  int32_t num_cached_tokens() {
+    std::lock_guard lock(mutex_);
+    return num_cached_tokens_;
+  }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<int32_t> tokens_;
+  int32_t num_cached_tokens_ = -1;
   std::optional<core::RequestFinish> finish_;
 };
 
@@ -175,6 +184,34 @@ TEST_F(CoordinatorTest, RequestRunsThroughStepsAndTheClusterLeavesInOrder) {
     worker(rank).Leave();
   }
   EXPECT_TRUE(End().ok()) << result_;
+}
+
+TEST_F(CoordinatorTest, APromptIsFoundWhereItWasComputedBefore) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const std::vector<int32_t> prompt(40, 9);
+  for (core::RequestId id = 1; id <= 2; ++id) {
+    auto answer = std::make_shared<Answer>();
+    core::NewRequest request{.id = id, .prompt_tokens = prompt, .max_tokens = 1};
+    ASSERT_TRUE(coordinator_->Submit(std::move(request), answer).ok());
+    const v1::StepPlan plan = ReadPlan();
+    ASSERT_EQ(plan.started_size(), 1);
+    EXPECT_EQ(plan.started(0).group(), 0) << "the other group has nothing of it";
+    EXPECT_EQ(plan.started(0).num_cached(), id == 1 ? 0 : 32);
+    for (int rank = 0; rank < kWorld; ++rank) worker(rank).SendResult(plan, rank, kToken);
+    EXPECT_EQ(answer->Wait().num_cached_tokens, id == 1 ? 0 : 32);
+    EXPECT_EQ(answer->num_cached_tokens(), id == 1 ? 0 : 32);
+  }
+}
+
+TEST_F(CoordinatorTest, ARequestEndsAtItsTimeoutThoughWorkersAreSilent) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  auto answer = std::make_shared<Answer>();
+  core::NewRequest request{.id = 1, .prompt_tokens = {1, 2, 3}, .max_tokens = 5};
+  request.timeout = milliseconds(20);
+  ASSERT_TRUE(coordinator_->Submit(std::move(request), answer).ok());
+  const core::RequestFinish finish = answer->Wait();
+  EXPECT_EQ(finish.status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(finish.status.message(), "the request's timeout is over, after 0 tokens of its answer");
 }
 
 TEST_F(CoordinatorTest, DrainFinishesWhatIsUnderWayAndTakesNothingNew) {

@@ -1,0 +1,36 @@
+// How a request wants to be scheduled: fields of the body, and headers that say whose it is.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_SCHEDULING_FIELDS_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_SCHEDULING_FIELDS_H_
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "base/status.h"
+
+namespace switchyard::gateway {
+
+struct SchedulingFields {
+  static constexpr size_t kMaxTenantBytes = 128;
+  static constexpr size_t kMaxSaltBytes = 256;
+  static constexpr int32_t kMaxPriority = 1000;  // and its negative
+  static constexpr double kMaxTimeoutSeconds = 7 * 24 * 3600;
+
+  std::string tenant;      // header X-Tenant; empty: the tenant of all without
+  int32_t priority = 0;    // `priority`: among the tenant's; smaller goes first
+  std::string cache_salt;  // `cache_salt`: prefixes are shared with the same salt only
+  std::chrono::milliseconds timeout{0};  // `timeout`, seconds; 0: none
+};
+
+// INVALID_ARGUMENT with the field as param.
+absl::Status ReadScheduling(const Json& request, SchedulingFields* fields);
+
+// The header X-Tenant. INVALID_ARGUMENT for a name that is too long, or not of visible ASCII
+// characters.
+absl::Status ReadTenant(std::string_view header, SchedulingFields* fields);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_SCHEDULING_FIELDS_H_
