@@ -26,6 +26,10 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
       ->required();
   app.add_option("--model-name", config.model_name,
                  "What requests call the model (default: the folder's name)");
+  app.add_option("--tool-parser", config.tool_parser,
+                 "Form of the model's tool calls; auto: told from its chat template")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "none", "deepseek", "hermes", "llama"}));
   app.add_option("--host", config.host, "Address of the HTTP API")->capture_default_str();
   app.add_option("--port", config.port, "Port of the HTTP API; 0: any free one")
       ->capture_default_str()

@@ -70,9 +70,24 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
   return options;
 }
 
-gateway::ServedModel DescribeModel(const CheckpointInfo& checkpoint, const std::string& name) {
+absl::StatusOr<std::optional<text::ToolFormat>> ChooseToolFormat(const std::string& name,
+                                                                 const std::string& source) {
+  if (name == "auto") return text::FindToolFormat(source);
+  if (name == "none") return std::nullopt;
+  SY_ASSIGN_OR_RETURN(const text::ToolFormat format, text::ParseToolFormat(name));
+  return format;
+}
+
+absl::StatusOr<gateway::ServedModel> DescribeModel(const ServerConfig& config,
+                                                   const CheckpointInfo& checkpoint,
+                                                   const std::string& name) {
   const core::GenerationConfig& generation = checkpoint.generation;
-  return {
+  const text::ModelChatTemplate* chat_template =
+      checkpoint.chat_template.has_value() ? &*checkpoint.chat_template : nullptr;
+  const std::string source = chat_template != nullptr ? chat_template->source : "";
+  SY_ASSIGN_OR_RETURN(const std::optional<text::ToolFormat> tool_format,
+                      ChooseToolFormat(config.tool_parser, source));
+  return gateway::ServedModel{
       .name = name,
       .created_unix_s = std::time(nullptr),
       .context_length = checkpoint.model.max_position_embeddings(),
@@ -84,7 +99,9 @@ gateway::ServedModel DescribeModel(const CheckpointInfo& checkpoint, const std::
       .default_top_k = generation.top_k,
       .default_repetition_penalty = static_cast<float>(generation.repetition_penalty),
       .tokenizer = checkpoint.tokenizer.get(),
-      .chat_template = checkpoint.chat_template.has_value() ? &*checkpoint.chat_template : nullptr};
+      .chat_template = chat_template,
+      .reasoning = text::FindReasoningMarks(*checkpoint.tokenizer, source),
+      .tool_format = tool_format};
 }
 
 // HTTP and gRPC each get their part of the descriptors, so that neither's clients lock out the
@@ -116,7 +133,8 @@ absl::Status Announce(int fd, const std::string& http, const std::string& grpc) 
 absl::Status RunServer(const ServerConfig& config, const std::atomic<int>& num_signals) {
   SY_ASSIGN_OR_RETURN(const CheckpointInfo checkpoint, ReadCheckpointInfo(config.model_path));
   SY_ASSIGN_OR_RETURN(CoordinatorOptions options, MakeOptions(config, checkpoint));
-  const gateway::ServedModel model = DescribeModel(checkpoint, options.model_name);
+  SY_ASSIGN_OR_RETURN(const gateway::ServedModel model,
+                      DescribeModel(config, checkpoint, options.model_name));
   SY_ASSIGN_OR_RETURN(const gateway::GatewayOptions gateway_options, MakeGatewayOptions(config));
 
   Coordinator coordinator(std::move(options));

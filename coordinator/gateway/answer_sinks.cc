@@ -53,6 +53,10 @@ void Answer::OnDelta(int index, CompletionDelta delta) {
   if (delta.last_ends) delta.tokens.pop_back();
   ChoicePiece& piece = choice.piece;
   piece.text += delta.text;
+  piece.reasoning += delta.reasoning;
+  for (text::ToolCall& call : delta.calls) {
+    piece.calls.push_back(MakeToolCallPiece(choice.num_calls++, std::move(call)));
+  }
   std::move(delta.tokens.begin(), delta.tokens.end(), std::back_inserter(piece.tokens));
   std::move(delta.prompt.begin(), delta.prompt.end(), std::back_inserter(piece.prompt));
   TakeDelta(choice);
@@ -64,9 +68,10 @@ void Answer::OnEnd(int index, const CompletionEnd& end) {
   if (over_) return;
   Choice& choice = choices_[index];
   choice.ended = true;
-  choice.reason = end.reason;
+  choice.end = {.reason = end.reason, .called_tools = end.called_tools};
   usage_.prompt_tokens = end.num_prompt_tokens;
   usage_.completion_tokens += end.num_completion_tokens;
+  usage_.reasoning_tokens += end.num_reasoning_tokens;
   TakeEnd(choice);
   if (--num_open_ > 0) return;
   over_ = true;
@@ -125,13 +130,13 @@ class WholeAnswer final : public Answer {
                        [&](const Choice& a, const Choice& b) { return mean(a) > mean(b); });
     }
     std::vector<ChoicePiece> pieces;
-    std::vector<core::FinishReason> reasons;
+    std::vector<ChoiceEnd> ends;
     for (int i = 0; i < n_; ++i) {
       pieces.push_back(std::move(choices_[i].piece));
       pieces.back().index = i;
-      reasons.push_back(choices_[i].reason);
+      ends.push_back(choices_[i].end);
     }
-    const Json answer = FullAnswer(head_, pieces, reasons, usage_);
+    const Json answer = FullAnswer(head_, pieces, ends, usage_);
     SendAndCount(head_.endpoint, {.body = DumpJson(answer)}, *reply_, metrics_);
   }
   void WriteError(const absl::Status& status) override {
@@ -154,17 +159,19 @@ class StreamedAnswer final : public Answer {
     ChoicePiece& piece = choice.piece;
     const bool has_logprobs = head_.with_logprobs && !piece.tokens.empty();
     const bool has_prompt = piece.first && (head_.echo || head_.with_prompt_logprobs);
-    if (!piece.text.empty() || has_logprobs || has_prompt) {
+    if (piece.has_text() || has_logprobs || has_prompt) {
       writer_.Event(TextChunk(head_, piece));
       piece.first = false;
       piece.text.clear();
+      piece.reasoning.clear();
+      piece.calls.clear();
       piece.prompt.clear();
     }
     piece.tokens.clear();
   }
   void TakeEnd(Choice& choice) override {
     Begin(choice);
-    writer_.Event(FinishChunk(head_, choice.piece.index, choice.reason));
+    writer_.Event(FinishChunk(head_, choice.piece.index, choice.end));
   }
   void Finish() override {
     if (head_.usage_chunk) writer_.Event(UsageChunk(head_, usage_));

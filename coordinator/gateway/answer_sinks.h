@@ -33,8 +33,9 @@ class Answer : public std::enable_shared_from_this<Answer> {
   struct Choice {
     ChoicePiece piece;
     bool ended = false;
-    core::FinishReason reason = core::FinishReason::kStop;
+    ChoiceEnd end;
     double logprob = 0;  // the sum over its tokens
+    int num_calls = 0;
     int32_t num_tokens = 0;
   };
 

@@ -1,6 +1,7 @@
 #include "coordinator/gateway/completion.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -12,27 +13,32 @@ double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+void Append(text::AnswerPiece piece, CompletionDelta* delta) {
+  delta->text += piece.content;
+  delta->reasoning += piece.reasoning;
+  std::move(piece.calls.begin(), piece.calls.end(), std::back_inserter(delta->calls));
+}
+
 }  // namespace
 
 Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
-                       text::StopMatcher stop_matcher, std::shared_ptr<CompletionSink> sink)
+                       text::AnswerParser parser, std::shared_ptr<CompletionSink> sink)
     : context_(context),
       id_(++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
       stop_token_ids_(spec.stop_token_ids),
       sink_(std::move(sink)),
-      detokenizer_(*context.model->tokenizer, /*skip_special=*/true),
-      stop_matcher_(std::move(stop_matcher)),
+      parser_(std::move(parser)),
       started_at_(Clock::now()) {}
 
 absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
     CompletionContext& context, CompletionSpec spec, std::shared_ptr<CompletionSink> sink) {
   SY_CHECK(!spec.prompt_tokens.empty());
   SY_CHECK_GE(spec.max_tokens, 1);
-  SY_ASSIGN_OR_RETURN(text::StopMatcher stop_matcher,
-                      text::StopMatcher::Create(std::move(spec.stop)));
+  SY_ASSIGN_OR_RETURN(text::AnswerParser parser,
+                      text::AnswerParser::Create(*context.model->tokenizer, std::move(spec.form)));
   std::shared_ptr<Completion> completion(
-      new Completion(context, spec, std::move(stop_matcher), std::move(sink)));
+      new Completion(context, spec, std::move(parser), std::move(sink)));
   core::NewRequest request{.id = completion->id_,
                            .prompt_tokens = std::move(spec.prompt_tokens),
                            .max_tokens = spec.max_tokens,
@@ -120,36 +126,38 @@ void Completion::Process(std::vector<core::PromptTokenOutput> prompt,
     delta.tokens.push_back(std::move(arrival.output));
     delta.last_ends = EndsAnswer(token);
     if (delta.last_ends) continue;  // the engine's OnFinish follows
-    delta.text += stop_matcher_.Push(detokenizer_.Push(token));
-    if (stop_matcher_.stopped_by()) break;
+    Append(parser_.Push(token), &delta);
+    if (parser_.ended()) break;
   }
   if (!delta.tokens.empty()) sink_->OnDelta(std::move(delta));
-  if (!stop_matcher_.stopped_by()) return;
+  if (!parser_.ended()) return;
   context_.engine->Cancel(id_);
-  End({.status = absl::OkStatus(),
-       .reason = core::FinishReason::kStop,
-       .num_prompt_tokens = num_prompt_tokens_,
-       .num_completion_tokens = num_completion_tokens_});
+  End(MakeEnd(core::FinishReason::kStop));
 }
 
 void Completion::FinishAnswer(const core::RequestFinish& finish) {
-  CompletionEnd end{.status = finish.status,
-                    .reason = finish.reason,
-                    .num_prompt_tokens = num_prompt_tokens_,
-                    .num_completion_tokens = num_completion_tokens_};
   if (finish.reason == core::FinishReason::kError) {
     SY_CHECK(!finish.status.ok()) << "request " << id_;
+    CompletionEnd end = MakeEnd(finish.reason);
+    end.status = finish.status;
     return End(end);
   }
-  CompletionDelta rest;
-  rest.text = stop_matcher_.Push(detokenizer_.Flush());
-  if (stop_matcher_.stopped_by()) {
-    end.reason = core::FinishReason::kStop;
-  } else {
-    rest.text += stop_matcher_.Flush();
+  text::AnswerPiece piece = parser_.Flush();
+  if (!piece.empty()) {
+    CompletionDelta rest;
+    Append(std::move(piece), &rest);
+    sink_->OnDelta(std::move(rest));
   }
-  if (!rest.text.empty()) sink_->OnDelta(std::move(rest));
-  End(end);
+  End(MakeEnd(parser_.ended() ? core::FinishReason::kStop : finish.reason));
+}
+
+CompletionEnd Completion::MakeEnd(core::FinishReason reason) const {
+  return {.reason = reason,
+          .num_prompt_tokens = num_prompt_tokens_,
+          .num_completion_tokens = num_completion_tokens_,
+          .num_reasoning_tokens = parser_.num_reasoning_tokens(),
+          .called_tools = parser_.num_calls() > 0,
+          .stopped_by = parser_.stopped_by()};
 }
 
 void Completion::End(const CompletionEnd& end) {

@@ -1,6 +1,6 @@
 // One generation's life, the same for HTTP and gRPC: tokens in, text deltas and one end out.
 //
-//   loop thread -- OnToken --> inbox -- I/O thread --> Detokenizer -> StopMatcher -> CompletionSink
+//   loop thread -- OnToken --> inbox -- I/O thread --> AnswerParser -> CompletionSink
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_COMPLETION_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_COMPLETION_H_
 
@@ -18,8 +18,7 @@
 #include "coordinator/gateway/executor.h"
 #include "coordinator/gateway/gateway_metrics.h"
 #include "coordinator/gateway/served_model.h"
-#include "coordinator/text/detokenizer.h"
-#include "coordinator/text/stop_matcher.h"
+#include "coordinator/text/answer_parser.h"
 
 namespace switchyard::gateway {
 
@@ -28,14 +27,16 @@ struct CompletionSpec {
   std::vector<int32_t> prompt_tokens;
   int32_t max_tokens = 0;
   v1::SamplingParams sampling;
-  std::vector<std::string> stop;
   std::vector<int32_t> stop_token_ids;
+  text::AnswerForm form;  // how the answer is read
 };
 
 struct CompletionDelta {
   // Of the prompt, where its log probabilities are wanted: all come before the first token.
   std::vector<core::PromptTokenOutput> prompt;
   std::string text;  // whole UTF-8; may be empty while a character or a stop text is not decided
+  std::string reasoning;                  // thoughts, for models that think; whole UTF-8
+  std::vector<text::ToolCall> calls;      // each complete
   std::vector<core::TokenOutput> tokens;  // all that were sampled, also those without text
   bool last_ends = false;  // the last of them ends the answer and is no part of its text
 };
@@ -45,6 +46,9 @@ struct CompletionEnd {
   core::FinishReason reason = core::FinishReason::kStop;
   int32_t num_prompt_tokens = 0;
   int32_t num_completion_tokens = 0;
+  int32_t num_reasoning_tokens = 0;       // of the completion's
+  bool called_tools = false;              // the answer holds at least one call
+  std::optional<std::string> stopped_by;  // the stop text that ended it
 };
 
 // Where an answer goes. Called on the executor, one call at a time; does not block.
@@ -91,7 +95,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
     Clock::time_point at;
   };
 
-  Completion(CompletionContext& context, const CompletionSpec& spec, text::StopMatcher stop_matcher,
+  Completion(CompletionContext& context, const CompletionSpec& spec, text::AnswerParser parser,
              std::shared_ptr<CompletionSink> sink);
 
   // Has Drain run unless it is already under way.
@@ -99,6 +103,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void Drain();
   void Process(std::vector<core::PromptTokenOutput> prompt, std::vector<Arrival> arrivals);
   void FinishAnswer(const core::RequestFinish& finish);
+  CompletionEnd MakeEnd(core::FinishReason reason) const;
   void End(const CompletionEnd& end);
   bool EndsAnswer(int32_t token) const;
   void Observe(const Arrival& arrival);
@@ -117,8 +122,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
 
   // Only Drain touches what follows, and it never runs twice at a time.
   std::shared_ptr<CompletionSink> sink_;  // null once the answer is over
-  text::Detokenizer detokenizer_;
-  text::StopMatcher stop_matcher_;
+  text::AnswerParser parser_;
   int32_t num_completion_tokens_ = 0;
   const Clock::time_point started_at_;
   Clock::time_point last_token_at_;

@@ -28,7 +28,7 @@ constexpr Row kTable[] = {
     {absl::StatusCode::kCancelled, 499, "invalid_request_error", "request_cancelled"},
     {absl::StatusCode::kInvalidArgument, 400, "invalid_request_error", ""},
     {absl::StatusCode::kOutOfRange, 400, "invalid_request_error", ""},
-    {absl::StatusCode::kFailedPrecondition, 400, "invalid_request_error", ""},
+    {absl::StatusCode::kFailedPrecondition, 422, "invalid_request_error", "unprocessable"},
     {absl::StatusCode::kNotFound, 404, "invalid_request_error", "not_found"},
     {absl::StatusCode::kAlreadyExists, 409, "invalid_request_error", "conflict"},
     {absl::StatusCode::kAborted, 409, "invalid_request_error", "conflict"},

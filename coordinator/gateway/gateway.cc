@@ -6,29 +6,30 @@
 #include "coordinator/gateway/admin_service.h"
 #include "coordinator/gateway/completion.h"
 #include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/http_api.h"
 #include "coordinator/gateway/inference_service.h"
 #include "coordinator/gateway/io_threads.h"
-#include "coordinator/gateway/openai_handler.h"
 
 namespace switchyard::gateway {
 
 // Destroyed from the bottom up: servers before what they call, threads before what runs on them.
 struct Gateway::Impl {
   Impl(const GatewayOptions& options, const ServedModel& served, core::Engine& engine)
-      : model(served), io(options.num_io_threads), work(options.num_work_threads), admin(engine) {
-    context.model = &model;
-    context.engine = &engine;
-    context.executor = &io;
-    context.metrics = &metrics;
-  }
+      : model(served),
+        context{.model = &model, .engine = &engine, .executor = &io, .metrics = &metrics},
+        io(options.num_io_threads),
+        work(options.num_work_threads),
+        api(context, work),
+        inference(context, work),
+        admin(engine) {}
 
   const ServedModel model;
   GatewayMetrics metrics;
   CompletionContext context;
   IoThreads io;
   IoThreads work;
-  OpenAiHandler handler{context, work};
-  InferenceService inference{context, work};
+  HttpApi api;
+  InferenceService inference;
   AdminService admin;
   std::unique_ptr<HttpServer> http;
   std::unique_ptr<GrpcFront> grpc;
@@ -41,7 +42,7 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(
   HttpServerOptions http_options = options.http;
   http_options.error_body = HttpErrorBody;
   HttpHandler handler = [raw = impl.get()](HttpRequest request, std::shared_ptr<HttpReply> reply) {
-    raw->handler.Handle(std::move(request), std::move(reply));
+    raw->api.Handle(std::move(request), std::move(reply));
   };
   SY_ASSIGN_OR_RETURN(impl->http,
                       HttpServer::Start(std::move(http_options), std::move(handler), impl->io));

@@ -17,6 +17,7 @@ struct HttpRequest {
   std::string path;           // the target before '?', as sent
   std::string query;          // the target after '?'
   std::string authorization;  // the header's value, or empty
+  std::string content_type;   // likewise
   std::string body;
   bool keep_alive = true;
   bool http_1_0 = false;  // the peer knows no chunked encoding

@@ -1,6 +1,5 @@
 #include "coordinator/gateway/openai_handler.h"
 
-#include <algorithm>
 #include <cctype>
 #include <utility>
 #include <variant>
@@ -14,25 +13,6 @@
 
 namespace switchyard::gateway {
 namespace {
-
-constexpr std::string_view kNoRoute = "other";  // the label of requests that no route takes
-
-const char* StateName(v1::ClusterState state) {
-  switch (state) {
-    case v1::CLUSTER_STATE_GATHERING:
-      return "gathering";
-    case v1::CLUSTER_STATE_LOADING:
-      return "loading";
-    case v1::CLUSTER_STATE_SERVING:
-      return "serving";
-    case v1::CLUSTER_STATE_DRAINING:
-      return "draining";
-    case v1::CLUSTER_STATE_FAILED:
-      return "failed";
-    default:
-      return "unknown";
-  }
-}
 
 // "%2F" -> "/"; what is no escape stays as it is.
 std::string PercentDecode(std::string_view text) {
@@ -51,64 +31,33 @@ std::string PercentDecode(std::string_view text) {
 
 }  // namespace
 
-struct OpenAiHandler::Route {
-  std::string_view path;
-  bool is_prefix = false;
-  std::string_view method;  // GET stands for HEAD too
-  void (OpenAiHandler::*handle)(HttpRequest, std::shared_ptr<HttpReply>);
-
-  bool Matches(std::string_view asked) const {
-    return is_prefix ? asked.size() > path.size() && asked.substr(0, path.size()) == path
-                     : asked == path;
-  }
-  bool Takes(std::string_view asked) const {
-    return asked == method || (asked == "HEAD" && method == "GET");
-  }
-  std::string Allow() const {
-    return method == "GET" ? "GET, HEAD, OPTIONS" : fmt::format("{}, OPTIONS", method);
-  }
-};
-
-const OpenAiHandler::Route OpenAiHandler::kRoutes[] = {
-    {.path = "/v1/chat/completions", .method = "POST", .handle = &OpenAiHandler::Chat},
-    {.path = "/v1/completions", .method = "POST", .handle = &OpenAiHandler::Complete},
-    {.path = "/v1/models", .method = "GET", .handle = &OpenAiHandler::ListModels},
-    {.path = "/v1/models/", .is_prefix = true, .method = "GET", .handle = &OpenAiHandler::GetModel},
-    {.path = "/health", .method = "GET", .handle = &OpenAiHandler::Health},
-    {.path = "/metrics", .method = "GET", .handle = &OpenAiHandler::Metrics},
-};
-
-void OpenAiHandler::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) {
-  const auto route = std::find_if(std::begin(kRoutes), std::end(kRoutes),
-                                  [&](const Route& r) { return r.Matches(request.path); });
-  if (route == std::end(kRoutes)) {
-    const std::string message = fmt::format("there is nothing at {}", request.path);
-    return Send(kNoRoute, *reply, {.status = 404, .body = HttpErrorBody(404, message)});
-  }
-  if (request.method == "OPTIONS") {
-    return Send(route->path, *reply, {.status = 204, .headers = {{"Allow", route->Allow()}}});
-  }
-  if (!route->Takes(request.method)) {
-    const std::string message = fmt::format("{} takes {}", request.path, route->Allow());
-    return Send(route->path, *reply,
-                {.status = 405,
-                 .headers = {{"Allow", route->Allow()}},
-                 .body = HttpErrorBody(405, message)});
-  }
-  (this->*route->handle)(std::move(request), std::move(reply));
+void OpenAiHandler::AddRoutes(HttpRouter& router) {
+  const auto add = [&](HttpRoute route,
+                       void (OpenAiHandler::*answer)(HttpRequest, std::shared_ptr<HttpReply>)) {
+    route.handle = [this, answer](HttpRequest request, std::shared_ptr<HttpReply> reply) {
+      (this->*answer)(std::move(request), std::move(reply));
+    };
+    router.Add(std::move(route));
+  };
+  add({.path = "/v1/chat/completions", .method = "POST"}, &OpenAiHandler::Chat);
+  add({.path = "/v1/completions", .method = "POST"}, &OpenAiHandler::Complete);
+  add({.path = "/v1/models", .method = "GET"}, &OpenAiHandler::ListModels);
+  add({.path = "/v1/models/", .is_prefix = true, .method = "GET"}, &OpenAiHandler::GetModel);
 }
 
 void OpenAiHandler::Chat(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   work_.Post([this, request = std::move(request), reply = std::move(reply)] {
     const absl::Status status = StartChat(request, reply);
-    if (!status.ok()) Send(RouteName(Endpoint::kChat), *reply, ErrorResponse(status));
+    if (status.ok()) return;
+    SendAnswer(*context_.metrics, RouteName(Endpoint::kChat), *reply, ErrorResponse(status));
   });
 }
 
 void OpenAiHandler::Complete(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   work_.Post([this, request = std::move(request), reply = std::move(reply)] {
     const absl::Status status = StartCompletion(request, reply);
-    if (!status.ok()) Send(RouteName(Endpoint::kCompletion), *reply, ErrorResponse(status));
+    if (status.ok()) return;
+    SendAnswer(*context_.metrics, RouteName(Endpoint::kCompletion), *reply, ErrorResponse(status));
   });
 }
 
@@ -120,6 +69,7 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,
                       BuildSpec(model, context_length(), chat.generation, std::move(tokens)));
+  SY_RETURN_IF_ERROR(ApplyChatOptions(model, chat.options, spec.prompt_tokens, &spec.form));
   Launch(chat.generation, chat.delivery, std::move(spec), MakeAnswerHead(Endpoint::kChat, model),
          reply);
   return absl::OkStatus();
@@ -176,36 +126,18 @@ int32_t OpenAiHandler::context_length() const {
 }
 
 void OpenAiHandler::ListModels(HttpRequest, std::shared_ptr<HttpReply> reply) {
-  Send("/v1/models", *reply, {.body = DumpJson(ModelList(*context_.model, context_length()))});
+  SendAnswer(*context_.metrics, "/v1/models", *reply,
+             {.body = DumpJson(ModelList(*context_.model, context_length()))});
 }
 
 void OpenAiHandler::GetModel(HttpRequest request, std::shared_ptr<HttpReply> reply) {
   const std::string name =
       PercentDecode(request.path.substr(std::string_view("/v1/models/").size()));
   const absl::Status status = CheckModelName(*context_.model, name);
-  Send("/v1/models/", *reply,
-       status.ok() ? HttpResponse{.body = DumpJson(ModelObject(*context_.model, context_length()))}
-                   : ErrorResponse(status));
-}
-
-void OpenAiHandler::Health(HttpRequest, std::shared_ptr<HttpReply> reply) {
-  const v1::StatusResponse cluster = context_.engine->Status();
-  const Json body = {{"status", StateName(cluster.state())},
-                     {"detail", cluster.detail()},
-                     {"model", context_.model->name}};
-  const bool serving = cluster.state() == v1::CLUSTER_STATE_SERVING;
-  Send("/health", *reply, {.status = serving ? 200 : 503, .body = DumpJson(body)});
-}
-
-void OpenAiHandler::Metrics(HttpRequest, std::shared_ptr<HttpReply> reply) {
-  Send("/metrics", *reply,
-       {.content_type = "text/plain; version=0.0.4; charset=utf-8",
-        .body = context_.metrics->Render(context_.engine->Status())});
-}
-
-void OpenAiHandler::Send(std::string_view route, HttpReply& reply, HttpResponse response) {
-  context_.metrics->CountResponse(route, response.status);
-  reply.Send(std::move(response));
+  SendAnswer(*context_.metrics, "/v1/models/", *reply,
+             status.ok()
+                 ? HttpResponse{.body = DumpJson(ModelObject(*context_.model, context_length()))}
+                 : ErrorResponse(status));
 }
 
 }  // namespace switchyard::gateway

@@ -1,4 +1,4 @@
-// The OpenAI-compatible API: routes, and what each answers.
+// The OpenAI-compatible endpoints: what each answers.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_HANDLER_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_HANDLER_H_
 
@@ -10,30 +10,27 @@
 #include "coordinator/gateway/completion.h"
 #include "coordinator/gateway/executor.h"
 #include "coordinator/gateway/http_message.h"
+#include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/openai_responses.h"
 #include "coordinator/gateway/openai_types.h"
 
 namespace switchyard::gateway {
 
-// Thread-safe. Outlives the server that calls it.
+// Thread-safe. Outlives the router that it adds its routes to.
 class OpenAiHandler {
  public:
   // `work` runs what takes time (parsing, template, tokenizer); it is not the context's executor,
   // so that a long prompt does not hold up other requests' answers. Both outlive the handler.
   OpenAiHandler(CompletionContext& context, Executor& work) : context_(context), work_(work) {}
 
-  void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply);
+  // /v1/chat/completions, /v1/completions, /v1/models, /v1/models/NAME.
+  void AddRoutes(HttpRouter& router);
 
  private:
-  struct Route;
-  static const Route kRoutes[];
-
   void Chat(HttpRequest request, std::shared_ptr<HttpReply> reply);
   void Complete(HttpRequest request, std::shared_ptr<HttpReply> reply);
   void ListModels(HttpRequest request, std::shared_ptr<HttpReply> reply);
   void GetModel(HttpRequest request, std::shared_ptr<HttpReply> reply);
-  void Health(HttpRequest request, std::shared_ptr<HttpReply> reply);
-  void Metrics(HttpRequest request, std::shared_ptr<HttpReply> reply);
 
   absl::Status StartChat(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
   absl::Status StartCompletion(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
@@ -43,7 +40,6 @@ class OpenAiHandler {
               AnswerHead head, const std::shared_ptr<HttpReply>& reply);
 
   int32_t context_length() const;
-  void Send(std::string_view route, HttpReply& reply, HttpResponse response);
 
   CompletionContext& context_;
   Executor& work_;

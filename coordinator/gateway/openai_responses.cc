@@ -11,14 +11,32 @@
 namespace switchyard::gateway {
 namespace {
 
-const char* FinishReasonName(core::FinishReason reason) {
-  return reason == core::FinishReason::kLength ? "length" : "stop";
+const char* FinishReasonName(const ChoiceEnd& end) {
+  if (end.reason == core::FinishReason::kLength) return "length";
+  return end.called_tools ? "tool_calls" : "stop";
 }
 
-Json UsageObject(const Usage& usage) {
-  return {{"prompt_tokens", usage.prompt_tokens},
-          {"completion_tokens", usage.completion_tokens},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+Json UsageObject(const AnswerHead& head, const Usage& usage) {
+  Json object = {{"prompt_tokens", usage.prompt_tokens},
+                 {"completion_tokens", usage.completion_tokens},
+                 {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+  if (head.endpoint == Endpoint::kChat) {
+    object["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning_tokens}};
+  }
+  return object;
+}
+
+Json ToolCalls(const ChoicePiece& piece, bool with_index) {
+  Json calls = Json::array();
+  for (const ToolCallPiece& made : piece.calls) {
+    Json call = Json::object();
+    if (with_index) call["index"] = made.index;
+    call["id"] = made.id;
+    call["type"] = "function";
+    call["function"] = {{"name", made.call.name}, {"arguments", made.call.arguments}};
+    calls.push_back(std::move(call));
+  }
+  return calls;
 }
 
 Json Envelope(const AnswerHead& head, const char* object, Json choices) {
@@ -36,6 +54,25 @@ const char* ChunkName(const AnswerHead& head) {
 // The text of a piece, an echoed prompt before it.
 std::string TextOf(const AnswerHead& head, const ChoicePiece& piece) {
   return piece.first && head.echo ? *head.echo + piece.text : piece.text;
+}
+
+// A chat's whole message. Where the answer is all calls, its content is null, as OpenAI has it.
+Json Message(const ChoicePiece& piece) {
+  Json message = {{"role", "assistant"}, {"content", piece.text}, {"refusal", nullptr}};
+  if (!piece.reasoning.empty()) message["reasoning_content"] = piece.reasoning;
+  if (piece.calls.empty()) return message;
+  if (piece.text.empty()) message["content"] = nullptr;
+  message["tool_calls"] = ToolCalls(piece, /*with_index=*/false);
+  return message;
+}
+
+// What a chunk adds to a chat's message.
+Json Delta(const ChoicePiece& piece) {
+  Json delta = Json::object();
+  if (!piece.reasoning.empty()) delta["reasoning_content"] = piece.reasoning;
+  if (!piece.text.empty() || !piece.has_text()) delta["content"] = piece.text;
+  if (!piece.calls.empty()) delta["tool_calls"] = ToolCalls(piece, /*with_index=*/true);
+  return delta;
 }
 
 // null unless they were asked for.
@@ -78,24 +115,27 @@ AnswerHead MakeAnswerHead(Endpoint endpoint, const ServedModel& model) {
           .tokenizer = model.tokenizer};
 }
 
+ToolCallPiece MakeToolCallPiece(int index, text::ToolCall call) {
+  return {.index = index,
+          .id = fmt::format("call_{:016x}{:08x}", RandomUint64(), RandomUint64() >> 32),
+          .call = std::move(call)};
+}
+
 Json FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
-                std::span<const core::FinishReason> reasons, const Usage& usage) {
+                std::span<const ChoiceEnd> ends, const Usage& usage) {
   const bool chat = head.endpoint == Endpoint::kChat;
   Json list = Json::array();
   for (size_t i = 0; i < choices.size(); ++i) {
     ChoicePiece& piece = choices[i];
-    Json content = TextOf(head, piece);
-    if (chat) {
-      content = {{"role", "assistant"}, {"content", std::move(content)}, {"refusal", nullptr}};
-    }
+    Json content = chat ? Message(piece) : Json(TextOf(head, piece));
     Json logprobs = Logprobs(head, piece);
     Json choice = Choice(piece.index, chat ? "message" : "text", std::move(content),
-                         std::move(logprobs), FinishReasonName(reasons[i]));
+                         std::move(logprobs), FinishReasonName(ends[i]));
     AddPromptLogprobs(head, piece, &choice);
     list.push_back(std::move(choice));
   }
   Json answer = Envelope(head, chat ? "chat.completion" : "text_completion", std::move(list));
-  answer["usage"] = UsageObject(usage);
+  answer["usage"] = UsageObject(head, usage);
   return answer;
 }
 
@@ -105,9 +145,8 @@ Json RoleChunk(const AnswerHead& head, int index) {
 }
 
 Json TextChunk(const AnswerHead& head, ChoicePiece& piece) {
-  Json content = TextOf(head, piece);
   const bool chat = head.endpoint == Endpoint::kChat;
-  if (chat) content = {{"content", std::move(content)}};
+  Json content = chat ? Delta(piece) : Json(TextOf(head, piece));
   Json logprobs = Logprobs(head, piece);
   Json choice = Choice(piece.index, chat ? "delta" : "text", std::move(content),
                        std::move(logprobs), nullptr);
@@ -115,15 +154,15 @@ Json TextChunk(const AnswerHead& head, ChoicePiece& piece) {
   return Chunk(head, std::move(choice));
 }
 
-Json FinishChunk(const AnswerHead& head, int index, core::FinishReason reason) {
+Json FinishChunk(const AnswerHead& head, int index, const ChoiceEnd& end) {
   const bool chat = head.endpoint == Endpoint::kChat;
   return Chunk(head, Choice(index, chat ? "delta" : "text", chat ? Json::object() : Json(""),
-                            nullptr, FinishReasonName(reason)));
+                            nullptr, FinishReasonName(end)));
 }
 
 Json UsageChunk(const AnswerHead& head, const Usage& usage) {
   Json chunk = Envelope(head, ChunkName(head), Json::array());
-  chunk["usage"] = UsageObject(usage);
+  chunk["usage"] = UsageObject(head, usage);
   return chunk;
 }
 

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "coordinator/core/events.h"
 #include "coordinator/gateway/served_model.h"
+#include "coordinator/text/tool_call_parser.h"
 
 namespace switchyard::gateway {
 
@@ -37,30 +38,50 @@ struct AnswerHead {
 // A head with a fresh id and the time of now.
 AnswerHead MakeAnswerHead(Endpoint endpoint, const ServedModel& model);
 
+// A tool call of a choice, as clients name it when they send the tool's result.
+struct ToolCallPiece {
+  int index = 0;   // in its choice
+  std::string id;  // "call_..."
+  text::ToolCall call;
+};
+
+// With a fresh id.
+ToolCallPiece MakeToolCallPiece(int index, text::ToolCall call);
+
 // A piece of one choice, or all of it.
 struct ChoicePiece {
   int index = 0;
   bool first = false;       // nothing of this choice was written before: an echo comes along
   int64_t text_offset = 0;  // characters before this piece; the writer moves it on
   std::string text;
-  std::vector<core::TokenOutput> tokens;        // those of the text
+  std::string reasoning;
+  std::vector<ToolCallPiece> calls;
+  std::vector<core::TokenOutput> tokens;        // those of the text, thoughts and calls
   std::vector<core::PromptTokenOutput> prompt;  // with the first piece
+
+  bool has_text() const { return !text.empty() || !reasoning.empty() || !calls.empty(); }
+};
+
+struct ChoiceEnd {
+  core::FinishReason reason = core::FinishReason::kStop;
+  bool called_tools = false;
 };
 
 struct Usage {
   int32_t prompt_tokens = 0;
   int32_t completion_tokens = 0;  // of all choices, those that were not chosen too
+  int32_t reasoning_tokens = 0;   // of the completion tokens
 };
 
 // The whole reply: each choice with how it ended.
 Json FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
-                std::span<const core::FinishReason> reasons, const Usage& usage);
+                std::span<const ChoiceEnd> ends, const Usage& usage);
 
 // Streaming: the first chunk of a chat's choice (role), a piece of text, a choice's end (empty
 // delta, finish_reason), the usage.
 Json RoleChunk(const AnswerHead& head, int index);
 Json TextChunk(const AnswerHead& head, ChoicePiece& piece);
-Json FinishChunk(const AnswerHead& head, int index, core::FinishReason reason);
+Json FinishChunk(const AnswerHead& head, int index, const ChoiceEnd& end);
 Json UsageChunk(const AnswerHead& head, const Usage& usage);
 
 // One entry of /v1/models, and the list.

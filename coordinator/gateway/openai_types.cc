@@ -16,7 +16,6 @@ absl::StatusOr<Json> ParseBody(std::string_view body) {
   if (!request.is_object()) {
     return absl::InvalidArgumentError("the request body must be a JSON object");
   }
-  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(request));
   return request;
 }
 
@@ -279,18 +278,31 @@ absl::Status CheckChat(ChatFields* chat) {
   return CheckTemplateKwargs(chat->template_kwargs);
 }
 
+absl::StatusOr<ChatFields> ParseChatFields(const Json& request) {
+  ChatFields chat;
+  SY_RETURN_IF_ERROR(ReadChat(request, &chat));
+  return chat;
+}
+
 absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_view body) {
   SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
+  return ReadChatCompletionRequest(json);
+}
+
+absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const Json& json) {
+  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(json));
   ChatCompletionRequest request;
   SY_RETURN_IF_ERROR(ReadChatLogprobs(json, &request.generation.logprobs));
   SY_RETURN_IF_ERROR(ReadGeneration(json, &request.generation));
   SY_RETURN_IF_ERROR(ReadDelivery(json, &request.delivery));
   SY_RETURN_IF_ERROR(ReadChat(json, &request.chat));
+  SY_ASSIGN_OR_RETURN(request.options, ReadChatOptions(json));
   return request;
 }
 
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body) {
   SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
+  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(json));
   CompletionRequest request;
   SY_RETURN_IF_ERROR(ReadInt32(json, "logprobs", &request.generation.logprobs.answer));
   SY_RETURN_IF_ERROR(ReadBool(json, "echo", &request.generation.echo));

@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "coordinator/gateway/chat_options.h"
 #include "coordinator/gateway/sampling_fields.h"
 
 namespace switchyard::gateway {
@@ -56,6 +57,7 @@ struct ChatCompletionRequest {
   GenerationFields generation;
   StreamFields delivery;
   ChatFields chat;
+  ChatOptions options;
 };
 
 struct CompletionRequest {
@@ -66,6 +68,10 @@ struct CompletionRequest {
 
 // All errors are INVALID_ARGUMENT, with a param where one field is at fault.
 absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_view body);
+// The same, of a body that is parsed. REQUIRES: request.is_object().
+absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const Json& request);
+// Only what makes a chat's prompt. REQUIRES: request.is_object().
+absl::StatusOr<ChatFields> ParseChatFields(const Json& request);
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body);
 
 // The checks that do not depend on the wire's form; the parsers above have made them, the gRPC

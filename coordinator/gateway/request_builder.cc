@@ -4,6 +4,7 @@
 #include <ctime>
 #include <utility>
 
+#include "coordinator/gateway/chat_options.h"
 #include "coordinator/gateway/error_map.h"
 
 namespace switchyard::gateway {
@@ -29,9 +30,11 @@ absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const 
   if (model.chat_template == nullptr) {
     return ParamError("messages", "this model has no chat template; use /v1/completions");
   }
+  Json messages = chat.messages;
+  SY_RETURN_IF_ERROR(PrepareToolCalls(model, &messages));
   const bool has_tools = chat.tools.is_array() && !chat.tools.empty();
   const absl::StatusOr<text::RenderedText> rendered =
-      model.chat_template->Select(has_tools).Render({.messages = chat.messages,
+      model.chat_template->Select(has_tools).Render({.messages = messages,
                                                      .tools = has_tools ? &chat.tools : nullptr,
                                                      .add_generation_prompt = true,
                                                      .kwargs = &chat.template_kwargs,
@@ -104,7 +107,7 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   const bool echoes_logprobs = fields.echo && fields.logprobs.answer;
   const auto& of_prompt = echoes_logprobs ? fields.logprobs.answer : fields.logprobs.prompt;
   if (of_prompt) spec.sampling.set_prompt_logprobs(*of_prompt);
-  spec.stop = fields.stop;
+  spec.form.stop = fields.stop;
   spec.stop_token_ids = EndingTokens(model, fields.sampling);
   return spec;
 }

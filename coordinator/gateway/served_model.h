@@ -4,11 +4,14 @@
 #define SWITCHYARD_COORDINATOR_GATEWAY_SERVED_MODEL_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "coordinator/text/chat_template_file.h"
+#include "coordinator/text/reasoning_parser.h"
 #include "coordinator/text/tokenizer.h"
+#include "coordinator/text/tool_call_parser.h"
 
 namespace switchyard::gateway {
 
@@ -26,6 +29,8 @@ struct ServedModel {
   float default_repetition_penalty = 1;
   const text::Tokenizer* tokenizer = nullptr;
   const text::ModelChatTemplate* chat_template = nullptr;  // may be null: chat requests are refused
+  std::optional<text::ReasoningMarks> reasoning;           // none: the model does not think
+  std::optional<text::ToolFormat> tool_format;             // none: its tool calls cannot be read
 };
 
 }  // namespace switchyard::gateway

@@ -1,15 +1,12 @@
 #include "coordinator/gateway/sse_writer.h"
 
-#include <fmt/format.h>
-
 namespace switchyard::gateway {
 
 std::string DumpJson(const Json& json) {
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-void SseWriter::Data(const std::string& data) {
-  std::string event = fmt::format("data: {}\n\n", data);
+void SseWriter::Write(std::string event) {
   if (started_) return reply_->Write(event);
   started_ = true;
   reply_->StartStream({.content_type = "text/event-stream; charset=utf-8",
@@ -18,7 +15,7 @@ void SseWriter::Data(const std::string& data) {
 }
 
 void SseWriter::Done() {
-  Data("[DONE]");
+  Write("data: [DONE]\n\n");
   End();
 }
 

@@ -2,8 +2,11 @@
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_SSE_WRITER_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_SSE_WRITER_H_
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/json.h"
@@ -21,14 +24,18 @@ class SseWriter {
   explicit SseWriter(std::shared_ptr<HttpReply> reply) : reply_(std::move(reply)) {}
 
   bool started() const { return started_; }
-  void Event(const Json& json) { Data(DumpJson(json)); }
+  void Event(const Json& json) { Write(fmt::format("data: {}\n\n", DumpJson(json))); }
+  // With a line `event: name`.
+  void Event(std::string_view name, const Json& json) {
+    Write(fmt::format("event: {}\ndata: {}\n\n", name, DumpJson(json)));
+  }
   // `data: [DONE]`, and the stream's end.
   void Done();
   // The stream's end without [DONE], after an error event.
   void End() { reply_->EndStream(); }
 
  private:
-  void Data(const std::string& data);
+  void Write(std::string event);
 
   const std::shared_ptr<HttpReply> reply_;
   bool started_ = false;

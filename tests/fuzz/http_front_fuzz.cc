@@ -10,8 +10,8 @@
 
 #include "base/check.h"
 #include "base/json.h"
+#include "coordinator/gateway/http_api.h"
 #include "coordinator/gateway/http_parser.h"
-#include "coordinator/gateway/openai_handler.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -107,15 +107,9 @@ struct Front {
   EchoEngine engine;
   InPlace in_place;
   GatewayMetrics metrics;
-  CompletionContext context;
-  OpenAiHandler handler{context, in_place};
-
-  Front() {
-    context.model = &model;
-    context.engine = &engine;
-    context.executor = &in_place;
-    context.metrics = &metrics;
-  }
+  CompletionContext context{
+      .model = &model, .engine = &engine, .executor = &in_place, .metrics = &metrics};
+  HttpApi api{context, in_place};
 };
 
 }  // namespace
@@ -132,7 +126,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         {reinterpret_cast<const char*>(data) + begin, std::min(kPieceBytes, size - begin)});
     while (auto request = parser.Next()) {
       SY_CHECK_LE(int64_t(request->body.size()), kLimits.max_body_bytes);
-      front->handler.Handle(*std::move(request), std::make_shared<CheckedReply>());
+      front->api.Handle(*std::move(request), std::make_shared<CheckedReply>());
     }
     parser.TakeExpectContinue();
     SY_CHECK_LE(int64_t(parser.num_buffered()), kLimits.max_header_bytes + int64_t(kPieceBytes));

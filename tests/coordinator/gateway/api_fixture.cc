@@ -14,6 +14,8 @@ const ServedModel& TinyModel() {
     SY_CHECK(tokenizer.ok()) << Message(tokenizer.status());
     auto chat_template = text::LoadChatTemplate(dir);
     SY_CHECK(chat_template.ok()) << Message(chat_template.status());
+    const auto reasoning = text::FindReasoningMarks(**tokenizer, chat_template->source);
+    const auto tool_format = text::FindToolFormat(chat_template->source);
     return new ServedModel{.name = "tiny-r1",
                            .created_unix_s = 1700000000,
                            .context_length = 64,
@@ -22,7 +24,9 @@ const ServedModel& TinyModel() {
                            .default_temperature = 0.6f,
                            .default_top_p = 0.95f,
                            .tokenizer = tokenizer->release(),
-                           .chat_template = new text::ModelChatTemplate(*std::move(chat_template))};
+                           .chat_template = new text::ModelChatTemplate(*std::move(chat_template)),
+                           .reasoning = reasoning,
+                           .tool_format = tool_format};
   }();
   return *kModel;
 }
@@ -35,13 +39,6 @@ std::vector<int32_t> TokensThenEos(std::string_view text) {
   std::vector<int32_t> tokens = Tokens(text);
   tokens.push_back(kEos);
   return tokens;
-}
-
-ApiFixture::ApiFixture() {
-  context_.model = &model_;
-  context_.engine = engine_.get();
-  context_.executor = &io_;
-  context_.metrics = &metrics_;
 }
 
 // The threads stop before the engine that they call; the engine goes before the threads that its
@@ -57,7 +54,7 @@ void ApiFixture::StartHttp(HttpServerOptions options) {
   auto server = HttpServer::Start(
       std::move(options),
       [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {
-        handler_.Handle(std::move(request), std::move(reply));
+        api_.Handle(std::move(request), std::move(reply));
       },
       io_);
   ASSERT_TRUE(server.ok()) << server.status();

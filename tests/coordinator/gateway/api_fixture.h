@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "coordinator/gateway/completion.h"
+#include "coordinator/gateway/http_api.h"
 #include "coordinator/gateway/http_server.h"
 #include "coordinator/gateway/io_threads.h"
-#include "coordinator/gateway/openai_handler.h"
 #include "tests/testing/fake_engine.h"
 #include "tests/testing/http_client.h"
 
@@ -30,7 +30,7 @@ std::vector<int32_t> TokensThenEos(std::string_view text);
 
 class ApiFixture : public ::testing::Test {
  protected:
-  ApiFixture();
+  ApiFixture() { context_.engine = engine_.get(); }
   ~ApiFixture() override;
 
   void StartHttp(HttpServerOptions options = {});
@@ -40,11 +40,12 @@ class ApiFixture : public ::testing::Test {
 
   ServedModel model_ = TinyModel();
   GatewayMetrics metrics_;
-  CompletionContext context_;
+  CompletionContext context_{
+      .model = &model_, .engine = nullptr, .executor = &io_, .metrics = &metrics_};
   IoThreads io_{2};
   IoThreads work_{2};
   std::unique_ptr<testing::FakeEngine> engine_ = std::make_unique<testing::FakeEngine>();
-  OpenAiHandler handler_{context_, work_};
+  HttpApi api_{context_, work_};
   std::unique_ptr<HttpServer> http_;
 };
 

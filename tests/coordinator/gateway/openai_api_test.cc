@@ -72,7 +72,8 @@ TEST_F(OpenAiApiTest, AnswersAChat) {
             R"("logprobs":null,"finish_reason":"stop"}])");
   const int num_tokens = int(TokensThenEos("Hello there.").size());
   EXPECT_EQ(answer["usage"].dump(),
-            fmt::format(R"({{"prompt_tokens":5,"completion_tokens":{},"total_tokens":{}}})",
+            fmt::format(R"({{"prompt_tokens":5,"completion_tokens":{},"total_tokens":{},)"
+                        R"("completion_tokens_details":{{"reasoning_tokens":0}}}})",
                         num_tokens, num_tokens + 5));
   // What the engine was asked: the template's prompt, defaults of the model, the rest of the
   // context.

@@ -1,0 +1,48 @@
+// How a chat request wants its answer read: thoughts apart, tool calls found.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_CHAT_OPTIONS_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_CHAT_OPTIONS_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+#include "coordinator/gateway/served_model.h"
+#include "coordinator/text/answer_parser.h"
+
+namespace switchyard::gateway {
+
+struct ChatOptions {
+  // What a request says about calling one of its tools (`tool_choice`).
+  enum class ToolChoice {
+    kNone,      // the model is not told of the tools
+    kAuto,      // as the model likes
+    kRequired,  // at least one call of any tool
+    kNamed,     // one call of `named_tool`
+  };
+
+  bool include_reasoning = true;
+  std::vector<std::string> tool_names;  // those that may be called; each once
+  ToolChoice tool_choice = ToolChoice::kNone;
+  std::string named_tool;
+  bool parallel_tool_calls = true;
+};
+
+// INVALID_ARGUMENT with the field as param. REQUIRES: `tools`, if there, is a list of functions.
+absl::StatusOr<ChatOptions> ReadChatOptions(const Json& request);
+
+// Sets what `form` says of thoughts and calls. FAILED_PRECONDITION if the model's calls cannot be
+// read. `prompt` is the rendered one.
+absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& options,
+                              std::span<const int32_t> prompt, text::AnswerForm* form);
+
+// The messages as the model's template takes them: arguments of past tool calls as text or as
+// values, by the template's form of calls. INVALID_ARGUMENT if text is wanted as a value and is no
+// JSON.
+absl::Status PrepareToolCalls(const ServedModel& model, Json* messages);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_CHAT_OPTIONS_H_

@@ -1,0 +1,23 @@
+#include "coordinator/gateway/http_api.h"
+
+#include <utility>
+
+namespace switchyard::gateway {
+
+HttpApi::HttpApi(CompletionContext& context, Executor& work)
+    : openai_(context, work),
+      messages_(context, work),
+      tokenize_(context, work),
+      system_(context),
+      router_(*context.metrics) {
+  openai_.AddRoutes(router_);
+  messages_.AddRoutes(router_);
+  tokenize_.AddRoutes(router_);
+  system_.AddRoutes(router_);
+}
+
+void HttpApi::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const {
+  router_.Handle(std::move(request), std::move(reply));
+}
+
+}  // namespace switchyard::gateway

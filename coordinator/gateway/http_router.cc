@@ -1,0 +1,80 @@
+#include "coordinator/gateway/http_router.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <utility>
+
+#include "coordinator/gateway/error_map.h"
+
+namespace switchyard::gateway {
+namespace {
+
+constexpr std::string_view kNoRoute = "other";  // the label of requests that no route takes
+
+bool Matches(const HttpRoute& route, std::string_view path) {
+  if (!route.is_prefix) return path == route.path;
+  return path.size() > route.path.size() && path.substr(0, route.path.size()) == route.path;
+}
+
+bool Takes(const HttpRoute& route, std::string_view method) {
+  return method == route.method || (method == "HEAD" && route.method == "GET");
+}
+
+// A body is JSON unless its sender says otherwise.
+bool IsJson(std::string_view content_type) {
+  std::string type(content_type.substr(0, content_type.find(';')));
+  while (!type.empty() && type.back() == ' ') type.pop_back();
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return type.empty() || type == "application/json";
+}
+
+}  // namespace
+
+void SendAnswer(GatewayMetrics& metrics, std::string_view route, HttpReply& reply,
+                HttpResponse response) {
+  metrics.CountResponse(route, response.status);
+  reply.Send(std::move(response));
+}
+
+void HttpRouter::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const {
+  const auto refuse = [&](std::string_view route, HttpResponse response, std::string_view message) {
+    response.body = HttpErrorBody(response.status, message);
+    SendAnswer(metrics_, route, *reply, std::move(response));
+  };
+  const std::string allow = Allow(request.path);
+  if (allow.empty()) {
+    return refuse(kNoRoute, {.status = 404}, fmt::format("there is nothing at {}", request.path));
+  }
+  const auto at_path = std::find_if(routes_.begin(), routes_.end(),
+                                    [&](const auto& r) { return Matches(r, request.path); });
+  if (request.method == "OPTIONS") {
+    return SendAnswer(metrics_, at_path->path, *reply,
+                      {.status = 204, .headers = {{"Allow", allow}}});
+  }
+  const auto route = std::find_if(routes_.begin(), routes_.end(), [&](const auto& r) {
+    return Matches(r, request.path) && Takes(r, request.method);
+  });
+  if (route == routes_.end()) {
+    return refuse(at_path->path, {.status = 405, .headers = {{"Allow", allow}}},
+                  fmt::format("{} takes {}", request.path, allow));
+  }
+  if (route->method == "POST" && !IsJson(request.content_type)) {
+    return refuse(route->path, {.status = 415},
+                  "the body must be JSON: say 'Content-Type: application/json'");
+  }
+  route->handle(std::move(request), std::move(reply));
+}
+
+std::string HttpRouter::Allow(std::string_view path) const {
+  std::string allow;
+  for (const HttpRoute& route : routes_) {
+    if (!Matches(route, path) || allow.find(route.method) != allow.npos) continue;
+    allow += route.method == "GET" ? "GET, HEAD, " : fmt::format("{}, ", route.method);
+  }
+  return allow.empty() ? allow : allow + "OPTIONS";
+}
+
+}  // namespace switchyard::gateway

@@ -1,0 +1,48 @@
+// From a request's path and method to whoever answers it, and what is refused before that: unknown
+// paths, wrong methods, bodies that are no JSON.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_HTTP_ROUTER_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_HTTP_ROUTER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/gateway/gateway_metrics.h"
+#include "coordinator/gateway/http_message.h"
+
+namespace switchyard::gateway {
+
+struct HttpRoute {
+  std::string_view path;    // also the route's name in metrics
+  bool is_prefix = false;   // paths that go on behind it
+  std::string_view method;  // GET stands for HEAD too
+  std::function<void(HttpRequest, std::shared_ptr<HttpReply>)> handle;
+};
+
+// Answers and counts it. `route` is one of a fixed set: it becomes a label.
+void SendAnswer(GatewayMetrics& metrics, std::string_view route, HttpReply& reply,
+                HttpResponse response);
+
+// Thread-safe once all routes are in. `metrics` outlives it.
+class HttpRouter {
+ public:
+  explicit HttpRouter(GatewayMetrics& metrics) : metrics_(metrics) {}
+
+  // Of routes that match, the first takes the request.
+  void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
+
+  void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const;
+
+ private:
+  // The methods that `path` takes, as the header Allow lists them; empty: there is no such path.
+  std::string Allow(std::string_view path) const;
+
+  GatewayMetrics& metrics_;
+  std::vector<HttpRoute> routes_;
+};
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_HTTP_ROUTER_H_

@@ -1,0 +1,218 @@
+#include "coordinator/gateway/messages_answer.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/http_router.h"
+#include "coordinator/gateway/random_id.h"
+#include "coordinator/gateway/sse_writer.h"
+
+namespace switchyard::gateway {
+namespace {
+
+const char* StopReason(const CompletionEnd& end) {
+  if (end.reason == core::FinishReason::kLength) return "max_tokens";
+  if (end.stopped_by) return "stop_sequence";
+  return end.called_tools ? "tool_use" : "end_turn";
+}
+
+Json StopSequence(const CompletionEnd& end) {
+  return end.stopped_by ? Json(*end.stopped_by) : Json(nullptr);
+}
+
+Json UsageObject(int32_t num_prompt_tokens, int32_t num_completion_tokens) {
+  return {{"input_tokens", num_prompt_tokens},
+          {"cache_creation_input_tokens", 0},
+          {"cache_read_input_tokens", 0},
+          {"output_tokens", num_completion_tokens}};
+}
+
+Json MessageObject(const MessagesHead& head, Json content) {
+  return {{"id", head.id},
+          {"type", "message"},
+          {"role", "assistant"},
+          {"model", head.model},
+          {"content", std::move(content)},
+          {"stop_reason", nullptr},
+          {"stop_sequence", nullptr}};
+}
+
+Json ThinkingBlock(const std::string& text) {
+  return {{"type", "thinking"}, {"thinking", text}, {"signature", ""}};
+}
+Json TextBlock(const std::string& text) { return {{"type", "text"}, {"text", text}}; }
+Json ToolBlock(const std::string& name, Json input) {
+  return {{"type", "tool_use"},
+          {"id", fmt::format("toolu_{:016x}{:08x}", RandomUint64(), RandomUint64() >> 32)},
+          {"name", name},
+          {"input", std::move(input)}};
+}
+
+const char* ErrorType(int http_status) {
+  switch (http_status) {
+    case 401:
+      return "authentication_error";
+    case 403:
+      return "permission_error";
+    case 404:
+      return "not_found_error";
+    case 413:
+      return "request_too_large";
+    case 429:
+      return "rate_limit_error";
+    case 503:
+      return "overloaded_error";
+    default:
+      return http_status >= 500 ? "api_error" : "invalid_request_error";
+  }
+}
+
+Json ErrorObjectOf(const absl::Status& status) {
+  return {
+      {"type", "error"},
+      {"error", {{"type", ErrorType(HttpStatusOf(status))}, {"message", ClientMessage(status)}}}};
+}
+
+class WholeMessage final : public CompletionSink {
+ public:
+  WholeMessage(MessagesHead head, std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics)
+      : head_(std::move(head)), reply_(std::move(reply)), metrics_(metrics) {}
+
+  void OnDelta(CompletionDelta delta) override {
+    reasoning_ += delta.reasoning;
+    text_ += delta.text;
+    for (const text::ToolCall& call : delta.calls) {
+      calls_.push_back(ToolBlock(call.name, ParseJson(call.arguments).value_or(Json::object())));
+    }
+  }
+
+  void OnEnd(const CompletionEnd& end) override {
+    if (!end.status.ok()) {
+      return SendAnswer(metrics_, head_.route, *reply_, MessagesErrorResponse(end.status));
+    }
+    Json content = Json::array();
+    if (!reasoning_.empty()) content.push_back(ThinkingBlock(reasoning_));
+    if (!text_.empty()) content.push_back(TextBlock(text_));
+    for (Json& call : calls_) content.push_back(std::move(call));
+    Json message = MessageObject(head_, std::move(content));
+    message["stop_reason"] = StopReason(end);
+    message["stop_sequence"] = StopSequence(end);
+    message["usage"] = UsageObject(end.num_prompt_tokens, end.num_completion_tokens);
+    SendAnswer(metrics_, head_.route, *reply_, {.body = DumpJson(message)});
+  }
+
+ private:
+  const MessagesHead head_;
+  const std::shared_ptr<HttpReply> reply_;
+  GatewayMetrics& metrics_;
+  std::string reasoning_;
+  std::string text_;
+  std::vector<Json> calls_;
+};
+
+// message_start, then for each block start, deltas and stop, then message_delta and message_stop.
+class StreamedMessage final : public CompletionSink {
+ public:
+  StreamedMessage(MessagesHead head, std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics)
+      : head_(std::move(head)), reply_(std::move(reply)), metrics_(metrics), writer_(reply_) {}
+
+  void OnDelta(CompletionDelta delta) override {
+    Begin();
+    if (!delta.reasoning.empty()) {
+      Open(Block::kThinking);
+      Delta({{"type", "thinking_delta"}, {"thinking", delta.reasoning}});
+    }
+    if (!delta.text.empty()) {
+      Open(Block::kText);
+      Delta({{"type", "text_delta"}, {"text", delta.text}});
+    }
+    for (const text::ToolCall& call : delta.calls) {
+      CloseBlock();
+      Start(Block::kTool, ToolBlock(call.name, Json::object()));
+      Delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}});
+      CloseBlock();
+    }
+  }
+
+  void OnEnd(const CompletionEnd& end) override {
+    if (!end.status.ok()) return Fail(end.status);
+    Begin();
+    CloseBlock();
+    Event("message_delta",
+          {{"delta", {{"stop_reason", StopReason(end)}, {"stop_sequence", StopSequence(end)}}},
+           {"usage", UsageObject(end.num_prompt_tokens, end.num_completion_tokens)}});
+    Event("message_stop", Json::object());
+    writer_.End();
+  }
+
+ private:
+  enum class Block { kNone, kThinking, kText, kTool };
+
+  // An event's data repeats its name as "type".
+  void Event(const char* name, Json more) {
+    Json data = {{"type", name}};
+    data.update(more);
+    writer_.Event(name, data);
+  }
+  void Begin() {
+    if (writer_.started()) return;
+    metrics_.CountResponse(head_.route, 200);
+    Json message = MessageObject(head_, Json::array());
+    message["usage"] = UsageObject(head_.num_prompt_tokens, 0);
+    Event("message_start", {{"message", std::move(message)}});
+  }
+  // The block that text of this kind goes to.
+  void Open(Block block) {
+    if (block_ == block) return;
+    CloseBlock();
+    Start(block, block == Block::kText ? TextBlock("") : ThinkingBlock(""));
+  }
+  void Start(Block block, Json content) {
+    block_ = block;
+    Event("content_block_start", {{"index", num_blocks_}, {"content_block", std::move(content)}});
+  }
+  void Delta(Json delta) {
+    Event("content_block_delta", {{"index", num_blocks_}, {"delta", std::move(delta)}});
+  }
+  void CloseBlock() {
+    if (block_ == Block::kNone) return;
+    if (block_ == Block::kThinking) Delta({{"type", "signature_delta"}, {"signature", ""}});
+    Event("content_block_stop", {{"index", num_blocks_++}});
+    block_ = Block::kNone;
+  }
+  void Fail(const absl::Status& status) {
+    if (!writer_.started()) {
+      return SendAnswer(metrics_, head_.route, *reply_, MessagesErrorResponse(status));
+    }
+    writer_.Event("error", ErrorObjectOf(status));
+    writer_.End();
+  }
+
+  const MessagesHead head_;
+  const std::shared_ptr<HttpReply> reply_;
+  GatewayMetrics& metrics_;
+  SseWriter writer_;
+  Block block_ = Block::kNone;
+  int num_blocks_ = 0;  // that are closed
+};
+
+}  // namespace
+
+HttpResponse MessagesErrorResponse(const absl::Status& status) {
+  HttpResponse response = ErrorResponse(status);
+  response.body = DumpJson(ErrorObjectOf(status));
+  return response;
+}
+
+std::shared_ptr<CompletionSink> MakeMessagesSink(MessagesHead head, bool stream,
+                                                 std::shared_ptr<HttpReply> reply,
+                                                 GatewayMetrics& metrics) {
+  if (stream) {
+    return std::make_shared<StreamedMessage>(std::move(head), std::move(reply), metrics);
+  }
+  return std::make_shared<WholeMessage>(std::move(head), std::move(reply), metrics);
+}
+
+}  // namespace switchyard::gateway

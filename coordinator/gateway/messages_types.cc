@@ -1,0 +1,240 @@
+#include "coordinator/gateway/messages_types.h"
+
+#include <string>
+#include <utility>
+
+#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/json_fields.h"
+#include "coordinator/gateway/sse_writer.h"
+
+namespace switchyard::gateway {
+namespace {
+
+const Json* StringField(const Json& object, const char* name) {
+  const Json* value = object.is_object() ? FindField(object, name) : nullptr;
+  return value != nullptr && value->is_string() ? value : nullptr;
+}
+
+absl::StatusOr<std::string> BlockType(const Json& block, const std::string& where) {
+  const Json* type = StringField(block, "type");
+  if (type == nullptr) {
+    return ParamError(where, fmt::format("'{}' must be an object with a type", where));
+  }
+  return type->get<std::string>();
+}
+
+absl::Status Unsupported(const std::string& where, const std::string& type) {
+  return ParamError(
+      where,
+      fmt::format("'{}' has the type {}, which is not supported here", where, DumpJson(Json(type))),
+      kUnsupportedParameter);
+}
+
+// A string, or text blocks.
+absl::StatusOr<std::string> TextOf(const Json& content, const std::string& where) {
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) {
+    return ParamError(where, fmt::format("'{}' must be a string or a list of blocks", where));
+  }
+  std::string text;
+  for (size_t i = 0; i < content.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", where, i);
+    SY_ASSIGN_OR_RETURN(const std::string type, BlockType(content[i], at));
+    if (type != "text") return Unsupported(at, type);
+    const Json* piece = StringField(content[i], "text");
+    if (piece == nullptr) return ParamError(at, fmt::format("'{}' must have a text", at));
+    text += piece->get_ref<const std::string&>();
+  }
+  return text;
+}
+
+absl::StatusOr<Json> ToToolCall(const Json& block, const std::string& where) {
+  const Json* id = StringField(block, "id");
+  const Json* name = StringField(block, "name");
+  const Json* input = FindField(block, "input");
+  if (id == nullptr || name == nullptr || input == nullptr || !input->is_object()) {
+    return ParamError(where, fmt::format("'{}' must have id, name and input", where));
+  }
+  return Json{{"id", *id},
+              {"type", "function"},
+              {"function", {{"name", *name}, {"arguments", DumpJson(*input)}}}};
+}
+
+absl::StatusOr<Json> ToToolMessage(const Json& block, const std::string& where) {
+  const Json* id = StringField(block, "tool_use_id");
+  if (id == nullptr) return ParamError(where, fmt::format("'{}' must have tool_use_id", where));
+  std::string text;
+  if (const Json* content = FindField(block, "content")) {
+    SY_ASSIGN_OR_RETURN(text, TextOf(*content, where + ".content"));
+  }
+  return Json{{"role", "tool"}, {"tool_call_id", *id}, {"content", std::move(text)}};
+}
+
+// Results of tools stand before a message's own text: they answer the turn before it.
+absl::Status AddUserMessage(const Json& content, const std::string& where, Json* messages) {
+  std::string text;
+  bool has_text = false;
+  for (size_t i = 0; i < content.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", where, i);
+    SY_ASSIGN_OR_RETURN(const std::string type, BlockType(content[i], at));
+    if (type == "tool_result") {
+      SY_ASSIGN_OR_RETURN(Json message, ToToolMessage(content[i], at));
+      messages->push_back(std::move(message));
+      continue;
+    }
+    SY_ASSIGN_OR_RETURN(const std::string piece, TextOf(Json::array({content[i]}), where));
+    text += piece;
+    has_text = true;
+  }
+  if (has_text || content.empty()) messages->push_back({{"role", "user"}, {"content", text}});
+  return absl::OkStatus();
+}
+
+absl::Status AddAssistantMessage(const Json& content, const std::string& where, Json* messages) {
+  std::string text;
+  Json calls = Json::array();
+  for (size_t i = 0; i < content.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", where, i);
+    SY_ASSIGN_OR_RETURN(const std::string type, BlockType(content[i], at));
+    if (type == "thinking" || type == "redacted_thinking") continue;
+    if (type == "tool_use") {
+      SY_ASSIGN_OR_RETURN(Json call, ToToolCall(content[i], at));
+      calls.push_back(std::move(call));
+      continue;
+    }
+    SY_ASSIGN_OR_RETURN(const std::string piece, TextOf(Json::array({content[i]}), where));
+    text += piece;
+  }
+  Json message = {{"role", "assistant"}, {"content", text}};
+  if (!calls.empty()) message["tool_calls"] = std::move(calls);
+  messages->push_back(std::move(message));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Json> ToMessages(const Json& request) {
+  Json messages = Json::array();
+  if (const Json* system = FindField(request, "system")) {
+    SY_ASSIGN_OR_RETURN(std::string text, TextOf(*system, "system"));
+    messages.push_back({{"role", "system"}, {"content", std::move(text)}});
+  }
+  const Json* given = FindField(request, "messages");
+  if (given == nullptr || !given->is_array() || given->empty()) {
+    return ParamError("messages", "'messages' must be a list with at least one message");
+  }
+  for (size_t i = 0; i < given->size(); ++i) {
+    const std::string where = fmt::format("messages[{}]", i);
+    const Json* role = StringField((*given)[i], "role");
+    const Json* content = role != nullptr ? FindField((*given)[i], "content") : nullptr;
+    if (role == nullptr || (*role != "user" && *role != "assistant")) {
+      return ParamError(where + ".role", fmt::format("'{}.role' must be user or assistant", where));
+    }
+    if (content == nullptr || !(content->is_string() || content->is_array())) {
+      return ParamError(where + ".content",
+                        fmt::format("'{}.content' must be a string or a list of blocks", where));
+    }
+    if (content->is_string()) {
+      messages.push_back({{"role", *role}, {"content", *content}});
+      continue;
+    }
+    const auto add = *role == "user" ? AddUserMessage : AddAssistantMessage;
+    SY_RETURN_IF_ERROR(add(*content, where + ".content", &messages));
+  }
+  return messages;
+}
+
+absl::StatusOr<Json> ToTools(const Json& given) {
+  if (!given.is_array()) return ParamError("tools", "'tools' must be a list");
+  Json tools = Json::array();
+  for (size_t i = 0; i < given.size(); ++i) {
+    const std::string where = fmt::format("tools[{}]", i);
+    const Json* name = StringField(given[i], "name");
+    const Json* type = StringField(given[i], "type");
+    if (type != nullptr && *type != "custom") return Unsupported(where, type->get<std::string>());
+    const Json* schema = name != nullptr ? FindField(given[i], "input_schema") : nullptr;
+    if (schema == nullptr || !schema->is_object()) {
+      return ParamError(where, fmt::format("'{}' must have a name and an input_schema", where));
+    }
+    Json function = {{"name", *name}};
+    if (const Json* text = StringField(given[i], "description")) function["description"] = *text;
+    function["parameters"] = *schema;
+    tools.push_back({{"type", "function"}, {"function", std::move(function)}});
+  }
+  return tools;
+}
+
+// {type: auto | any | tool | none, name, disable_parallel_tool_use} -> OpenAI's fields.
+absl::Status TranslateToolChoice(const Json& choice, Json* request) {
+  const Json* type = StringField(choice, "type");
+  if (type == nullptr) return ParamError("tool_choice", "'tool_choice' must have a type");
+  bool one_at_a_time = false;
+  SY_RETURN_IF_ERROR(ReadBool(choice, "disable_parallel_tool_use", &one_at_a_time));
+  if (one_at_a_time) (*request)["parallel_tool_calls"] = false;
+  if (*type == "auto" || *type == "none") {
+    (*request)["tool_choice"] = *type;
+  } else if (*type == "any") {
+    (*request)["tool_choice"] = "required";
+  } else if (const Json* name = StringField(choice, "name"); *type == "tool" && name != nullptr) {
+    (*request)["tool_choice"] = {{"type", "function"}, {"function", {{"name", *name}}}};
+  } else {
+    return ParamError("tool_choice",
+                      "'tool_choice' must be auto, any, none, or a tool by its name");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TranslateThinking(const Json& thinking, Json* request) {
+  const Json* type = StringField(thinking, "type");
+  const bool enabled = type != nullptr && (*type == "enabled" || *type == "adaptive");
+  if (!enabled && (type == nullptr || *type != "disabled")) {
+    return ParamError("thinking", "'thinking' must have the type enabled, adaptive or disabled");
+  }
+  (*request)["chat_template_kwargs"] = {{"enable_thinking", enabled}};
+  return absl::OkStatus();
+}
+
+// The chat request that means the same; the checks of its fields are those of chat requests.
+absl::StatusOr<Json> ToChatRequest(const Json& given) {
+  Json request = Json::object();
+  SY_ASSIGN_OR_RETURN(request["messages"], ToMessages(given));
+  for (const char* name : {"model", "max_tokens", "temperature", "top_p", "top_k", "stream"}) {
+    if (const Json* value = FindField(given, name)) request[name] = *value;
+  }
+  if (const Json* stops = FindField(given, "stop_sequences")) {
+    if (!stops->is_array()) return ParamError("stop_sequences", "'stop_sequences' must be a list");
+    request["stop"] = *stops;
+  }
+  if (const Json* tools = FindField(given, "tools")) {
+    SY_ASSIGN_OR_RETURN(request["tools"], ToTools(*tools));
+  }
+  if (const Json* choice = FindField(given, "tool_choice")) {
+    SY_RETURN_IF_ERROR(TranslateToolChoice(*choice, &request));
+  }
+  if (const Json* thinking = FindField(given, "thinking")) {
+    SY_RETURN_IF_ERROR(TranslateThinking(*thinking, &request));
+  }
+  return request;
+}
+
+absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_max_tokens) {
+  SY_ASSIGN_OR_RETURN(const Json given, ParseJson(body));
+  if (!given.is_object()) {
+    return absl::InvalidArgumentError("the request body must be a JSON object");
+  }
+  if (needs_max_tokens && FindField(given, "max_tokens") == nullptr) {
+    return ParamError("max_tokens", "'max_tokens' is missing");
+  }
+  SY_ASSIGN_OR_RETURN(const Json request, ToChatRequest(given));
+  return ReadChatCompletionRequest(request);
+}
+
+}  // namespace
+
+absl::StatusOr<ChatCompletionRequest> ParseMessagesRequest(std::string_view body) {
+  return Parse(body, /*needs_max_tokens=*/true);
+}
+
+absl::StatusOr<ChatCompletionRequest> ParseCountTokensRequest(std::string_view body) {
+  return Parse(body, /*needs_max_tokens=*/false);
+}
+
+}  // namespace switchyard::gateway

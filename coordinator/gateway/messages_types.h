@@ -1,0 +1,27 @@
+// Anthropic's Messages requests, brought into the form that chat requests have here.
+//
+// Unknown fields are ignored; content that is neither text nor tools (images, documents) is
+// refused.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_MESSAGES_TYPES_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_MESSAGES_TYPES_H_
+
+#include <string_view>
+
+#include "base/status.h"
+#include "coordinator/gateway/openai_types.h"
+
+namespace switchyard::gateway {
+
+// What comes out passed every check of ParseChatCompletionRequest. Errors are INVALID_ARGUMENT,
+// with a param.
+//   system, messages: text blocks are joined; tool_use becomes tool_calls, tool_result a message of
+//   the role tool; thinking of former turns is left out, as templates do it.
+//   thinking: {type: enabled | disabled} sets the template's enable_thinking.
+absl::StatusOr<ChatCompletionRequest> ParseMessagesRequest(std::string_view body);
+
+// The same for /v1/messages/count_tokens, which needs no max_tokens.
+absl::StatusOr<ChatCompletionRequest> ParseCountTokensRequest(std::string_view body);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_MESSAGES_TYPES_H_

@@ -1,0 +1,100 @@
+#include "coordinator/gateway/tokenize_handler.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/json_fields.h"
+#include "coordinator/gateway/openai_types.h"
+#include "coordinator/gateway/request_builder.h"
+#include "coordinator/gateway/sse_writer.h"
+
+namespace switchyard::gateway {
+namespace {
+
+absl::StatusOr<Json> ParseObject(std::string_view body) {
+  SY_ASSIGN_OR_RETURN(Json request, ParseJson(body));
+  if (!request.is_object()) {
+    return absl::InvalidArgumentError("the request body must be a JSON object");
+  }
+  return request;
+}
+
+absl::StatusOr<std::vector<int32_t>> TokensOf(const ServedModel& model, const Json& request) {
+  if (FindField(request, "messages") != nullptr) {
+    SY_ASSIGN_OR_RETURN(const ChatFields chat, ParseChatFields(request));
+    return EncodeChat(model, chat);
+  }
+  if (FindField(request, "prompt") == nullptr) {
+    return ParamError("prompt", "give 'prompt' or 'messages'");
+  }
+  std::string prompt;
+  bool add_special_tokens = true;
+  SY_RETURN_IF_ERROR(ReadString(request, "prompt", &prompt));
+  SY_RETURN_IF_ERROR(ReadBool(request, "add_special_tokens", &add_special_tokens));
+  absl::StatusOr<std::vector<int32_t>> tokens = model.tokenizer->Encode(
+      prompt, {.parse_special = true, .add_special_tokens = add_special_tokens});
+  if (!tokens.ok()) return WithParam(tokens.status(), "prompt");
+  return tokens;
+}
+
+}  // namespace
+
+void TokenizeHandler::AddRoutes(HttpRouter& router) {
+  using Answer = absl::StatusOr<Json> (TokenizeHandler::*)(const Json&) const;
+  const auto add = [&](std::string_view path, Answer answer) {
+    const auto respond = [this, answer](std::string_view body) -> absl::StatusOr<Json> {
+      SY_ASSIGN_OR_RETURN(const Json request, ParseObject(body));
+      std::string name;
+      SY_RETURN_IF_ERROR(ReadString(request, "model", &name));
+      SY_RETURN_IF_ERROR(CheckModelName(*context_.model, name));
+      return (this->*answer)(request);
+    };
+    router.Add(
+        {.path = path,
+         .method = "POST",
+         .handle = [this, path, respond](HttpRequest request, std::shared_ptr<HttpReply> reply) {
+           work_.Post(
+               [this, path, respond, request = std::move(request), reply = std::move(reply)] {
+                 const absl::StatusOr<Json> json = respond(request.body);
+                 SendAnswer(*context_.metrics, path, *reply,
+                            json.ok() ? HttpResponse{.body = DumpJson(*json)}
+                                      : ErrorResponse(json.status()));
+               });
+         }});
+  };
+  add("/tokenize", &TokenizeHandler::Tokenize);
+  add("/detokenize", &TokenizeHandler::Detokenize);
+}
+
+absl::StatusOr<Json> TokenizeHandler::Tokenize(const Json& request) const {
+  const ServedModel& model = *context_.model;
+  SY_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, TokensOf(model, request));
+  bool with_texts = false;
+  SY_RETURN_IF_ERROR(ReadBool(request, "return_token_strs", &with_texts));
+  Json answer = {{"count", tokens.size()},
+                 {"max_model_len", ContextLength(model, *context_.engine)},
+                 {"tokens", tokens},
+                 {"token_strs", nullptr}};
+  if (!with_texts) return answer;
+  Json& texts = answer["token_strs"] = Json::array();
+  for (const int32_t token : tokens) {
+    texts.push_back(model.tokenizer->Decode({&token, 1}, /*skip_special=*/false));
+  }
+  return answer;
+}
+
+absl::StatusOr<Json> TokenizeHandler::Detokenize(const Json& request) const {
+  const Json* ids = FindField(request, "tokens");
+  if (ids == nullptr || !ids->is_array()) {
+    return ParamError("tokens", "'tokens' must be a list of token ids");
+  }
+  std::vector<int32_t> tokens;
+  SY_RETURN_IF_ERROR(ReadInt32Array(*ids, "tokens", &tokens));
+  const absl::Status status = CheckTokens(*context_.model, tokens);
+  if (!status.ok()) return WithParam(status, "tokens");
+  return Json{{"prompt", context_.model->tokenizer->Decode(tokens, /*skip_special=*/false)}};
+}
+
+}  // namespace switchyard::gateway
