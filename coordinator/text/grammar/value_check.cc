@@ -1,9 +1,12 @@
 #include "coordinator/text/grammar/value_check.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace switchyard::text::grammar {
 namespace {
+
+constexpr int kMaxDepth = 1000;  // of schemas within and behind each other
 
 // 1 and 1.0 are the same, and members have no order.
 bool Same(const Json& a, const Json& b) {
@@ -38,7 +41,15 @@ uint8_t TypeOfValue(const Json& value) {
 }
 
 bool ValueCheck::Fits(const Json& value, SchemaId id) {
+  if (depth_ >= kMaxDepth) budget_.Spend(std::numeric_limits<uint64_t>::max());
   if (!budget_.Spend(20)) return false;
+  ++depth_;
+  const bool fits = FitsNode(value, id);
+  --depth_;
+  return fits;
+}
+
+bool ValueCheck::FitsNode(const Json& value, SchemaId id) {
   const SchemaNode& node = nodes_[id];
   if ((node.types & TypeOfValue(value)) == 0) return false;
   for (const auto& list : node.values) {

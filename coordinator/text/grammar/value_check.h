@@ -13,10 +13,12 @@ class ValueCheck {
  public:
   ValueCheck(std::span<const SchemaNode> nodes, Budget& budget) : nodes_(nodes), budget_(budget) {}
 
-  // All words of the node and of those that it is made of. False when the budget is spent, too.
+  // All words of the node and of those that it is made of. False when the budget is spent, too;
+  // schemas that refer to each other in a very long chain spend it.
   bool Fits(const Json& value, SchemaId id);
 
  private:
+  bool FitsNode(const Json& value, SchemaId id);
   bool FitsNumber(const Json& value, const SchemaNode& node) const;
   bool FitsString(const std::string& text, const SchemaNode& node) const;
   bool FitsArray(const Json& array, const SchemaNode& node);
@@ -25,6 +27,7 @@ class ValueCheck {
 
   std::span<const SchemaNode> nodes_;
   Budget& budget_;
+  int depth_ = 0;
 };
 
 // The bit of the value's type.

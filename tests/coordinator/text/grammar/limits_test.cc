@@ -61,6 +61,16 @@ TEST(GrammarLimits, DeepAndLongInputsEnd) {
   EXPECT_TRUE(Accepts(chain, "null"));
 }
 
+TEST(GrammarLimits, AConstantIsNotFollowedDownALongChain) {
+  std::string definitions = R"("d0": {"type": "null"})";
+  for (int i = 1; i < 20'000; ++i) {
+    definitions += fmt::format(R"(, "d{}": {{"$ref": "#/$defs/d{}"}})", i, i - 1);
+  }
+  ExpectTooLarge(
+      Schema(R"({"enum": [[null], [1]], "items": {"$ref": "#/$defs/d19999"}, "$defs": {)" +
+             definitions + "}}"));
+}
+
 TEST(GrammarLimits, TheLimitsAreTheCallers) {
   EXPECT_TRUE(CompileRegex("[a-z]{1,50}").ok());
   EXPECT_FALSE(CompileRegex("[a-z]{1,50}", {.states_max = 20}).ok());
