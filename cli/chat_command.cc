@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <istream>
 #include <ostream>
 
 #include "base/exit_code.h"
+#include "base/file.h"
 #include "cli/http_client.h"
 
 namespace switchyard::cli {
@@ -26,58 +28,137 @@ const Json& First(const Json& value) {
   return value.is_array() && !value.empty() ? value.front() : null;
 }
 
+// Writes one answer while it comes.
+class AnswerWriter {
+ public:
+  AnswerWriter(bool color, std::ostream& out) : color_(color), out_(out) {}
+
+  // The payload of one event.
+  absl::Status Take(std::string_view payload) {
+    SY_ASSIGN_OR_RETURN(const Json json, ParseJson(payload));
+    if (!At(json, "error").is_null())
+      return absl::UnavailableError(ErrorMessage(std::string(payload)));
+    if (const Json& count = At(At(json, "usage"), "completion_tokens"); count.is_number_integer()) {
+      num_tokens_ = count.get<int64_t>();
+    }
+    const Json& delta = At(First(At(json, "choices")), "delta");
+    if (const Json& thoughts = At(delta, "reasoning_content"); thoughts.is_string()) {
+      Write(thoughts.get<std::string>(), /*dim=*/true);
+    }
+    if (const Json& content = At(delta, "content"); content.is_string()) {
+      content_ += content.get<std::string>();
+      Write(content.get<std::string>(), /*dim=*/false);
+    }
+    return absl::OkStatus();
+  }
+
+  void End() {
+    Dim(false);
+    if (has_written_) out_ << std::endl;
+    if (!color_ || num_tokens_ == 0 || !has_written_) return;
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun_;
+    out_ << fmt::format("\x1b[2m({} tokens, {:.1f} tokens/s)\x1b[0m", num_tokens_,
+                        double(num_tokens_) / taken.count())
+         << std::endl;
+  }
+
+  const std::string& content() const { return content_; }
+
+ private:
+  void Write(const std::string& text, bool dim) {
+    if (text.empty() || (dim && !color_)) return;
+    if (dimmed_ && !dim) out_ << "\n";
+    Dim(dim);
+    out_ << text << std::flush;
+    has_written_ = true;
+  }
+  void Dim(bool dim) {
+    if (dim != dimmed_) out_ << (dim ? "\x1b[2m" : "\x1b[0m");
+    dimmed_ = dim;
+  }
+
+  const bool color_;
+  std::ostream& out_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+  std::string content_;
+  int64_t num_tokens_ = 0;
+  bool has_written_ = false;
+  bool dimmed_ = false;
+};
+
 class Conversation {
  public:
   Conversation(const ChatOptions& options, HttpClient& client, std::string model)
-      : options_(options), client_(client), model_(std::move(model)) {
-    Reset();
-  }
+      : options_(options), client_(client), model_(std::move(model)), system_(options.system) {}
 
-  void Reset() {
-    messages_ = Json::array();
-    if (!options_.system.empty()) messages_.push_back(Message("system", options_.system));
+  void Clear() { messages_ = Json::array(); }
+  void SetSystem(std::string text) { system_ = std::move(text); }
+  absl::Status Save(const std::string& path) const {
+    if (path.empty()) return absl::InvalidArgumentError("/save needs the name of a file");
+    return WriteFile(path, WithSystem().dump(2) + "\n");
   }
 
   // Asks and writes the answer while it comes. An answer that broke off is not remembered.
   absl::Status Ask(const std::string& question, std::ostream& out) {
-    Json request{{"model", model_}, {"messages", messages_}, {"stream", true}};
+    Json request{{"model", model_}, {"messages", WithSystem()}, {"stream", true}};
+    if (options_.color) request["stream_options"] = Json{{"include_usage", true}};
     request["messages"].push_back(Message("user", question));
     if (options_.temperature.has_value()) request["temperature"] = *options_.temperature;
     if (options_.max_tokens > 0) request["max_tokens"] = options_.max_tokens;
     if (options_.think) request["chat_template_kwargs"] = Json{{"enable_thinking", true}};
-    std::string answer;
+    AnswerWriter answer(options_.color, out);
     absl::Status failure;
     const absl::Status sent =
         client_.PostStream("/v1/chat/completions", request, [&](std::string_view payload) {
-          failure = TakeDelta(payload, &answer, out);
+          failure = answer.Take(payload);
           return failure.ok();
         });
-    if (sent.ok() || !answer.empty()) out << std::endl;
+    answer.End();
     SY_RETURN_IF_ERROR(sent);
     SY_RETURN_IF_ERROR(failure);
     messages_.push_back(Message("user", question));
-    messages_.push_back(Message("assistant", answer));
+    messages_.push_back(Message("assistant", answer.content()));
     return absl::OkStatus();
   }
 
  private:
-  static absl::Status TakeDelta(std::string_view payload, std::string* answer, std::ostream& out) {
-    SY_ASSIGN_OR_RETURN(const Json json, ParseJson(payload));
-    if (!At(json, "error").is_null())
-      return absl::UnavailableError(ErrorMessage(std::string(payload)));
-    const Json& content = At(At(First(At(json, "choices")), "delta"), "content");
-    if (!content.is_string()) return absl::OkStatus();
-    const std::string text = content.get<std::string>();
-    *answer += text;
-    out << text << std::flush;
-    return absl::OkStatus();
+  Json WithSystem() const {
+    Json messages = Json::array();
+    if (!system_.empty()) messages.push_back(Message("system", system_));
+    messages.insert(messages.end(), messages_.begin(), messages_.end());
+    return messages;
   }
 
   const ChatOptions& options_;
   HttpClient& client_;
   const std::string model_;
-  Json messages_;
+  std::string system_;
+  Json messages_ = Json::array();  // without the system message
 };
+
+// What stands behind `command` in `line`; none if the line is another command or a question.
+std::optional<std::string> Argument(const std::string& line, std::string_view command) {
+  if (line.rfind(command, 0) != 0) return std::nullopt;
+  const std::string rest = line.substr(command.size());
+  if (!rest.empty() && rest[0] != ' ') return std::nullopt;
+  const size_t begin = rest.find_first_not_of(' ');
+  return begin == std::string::npos ? "" : rest.substr(begin);
+}
+
+// One line of the input.
+absl::Status Obey(const std::string& line, Conversation& conversation, std::ostream& out) {
+  if (line.empty()) return absl::OkStatus();
+  if (line == "/clear" || line == "/reset") {
+    conversation.Clear();
+    return absl::OkStatus();
+  }
+  if (const auto text = Argument(line, "/system")) {
+    conversation.SetSystem(*text);
+    return absl::OkStatus();
+  }
+  if (const auto path = Argument(line, "/save")) return conversation.Save(*path);
+  return conversation.Ask(line, out);
+}
 
 absl::StatusOr<std::string> FirstModel(HttpClient& client) {
   SY_ASSIGN_OR_RETURN(const HttpAnswer answer, client.Get("/v1/models"));
@@ -104,7 +185,8 @@ absl::Status RunChat(const ChatOptions& options, std::istream& in, std::ostream&
   if (!options.message.empty()) return conversation.Ask(options.message, out);
 
   const bool terminal = isatty(STDIN_FILENO) != 0;
-  if (terminal) out << model << " at " << options.url << "; /reset forgets, /quit leaves\n";
+  if (terminal)
+    out << model << " at " << options.url << "; /clear, /system TEXT, /save FILE, /quit\n";
   std::string line;
   while (true) {
     if (terminal) out << "> " << std::flush;
@@ -113,13 +195,9 @@ absl::Status RunChat(const ChatOptions& options, std::istream& in, std::ostream&
       const bool stopped = !terminal && interrupts != interrupts_before;
       return stopped ? absl::CancelledError("stopped") : absl::OkStatus();
     }
-    if (line == "/reset") {
-      conversation.Reset();
-    } else if (!line.empty()) {
-      const absl::Status status = conversation.Ask(line, out);
-      if (!status.ok() && !terminal) return status;
-      if (!status.ok()) out << "(" << OneLine(switchyard::Message(status)) << ")" << std::endl;
-    }
+    const absl::Status status = Obey(line, conversation, out);
+    if (!status.ok() && !terminal) return status;
+    if (!status.ok()) out << "(" << OneLine(switchyard::Message(status)) << ")" << std::endl;
   }
 }
 

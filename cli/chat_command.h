@@ -19,11 +19,17 @@ struct ChatOptions {
   std::optional<double> temperature;
   int max_tokens = 0;  // 0: the server's choice
   bool think = false;  // asks the template for thinking (chat_template_kwargs.enable_thinking)
+  // The output is a terminal that shows colours: thoughts are written too, dimmed, and after each
+  // answer how fast it came.
+  bool color = false;
 };
 
-// Questions are lines of `in`; the conversation so far goes with each. "/reset" forgets it, "/quit"
-// or the end of input leaves. A signal while an answer comes breaks off that answer, otherwise
-// leaves.
+// Questions are lines of `in`; the conversation so far goes with each.
+//   /clear (or /reset)   forgets it, but not the system message
+//   /system TEXT         sets the system message; without TEXT, none
+//   /save FILE           writes it as the JSON list of messages that the API takes
+//   /quit                leaves, as the end of input does
+// A signal while an answer comes breaks off that answer, otherwise leaves.
 // `interrupts` counts Ctrl-C: it ends the answer under way, or the conversation between answers.
 // With `message`, or questions that no keyboard types, it ends the command with CANCELLED.
 absl::Status RunChat(const ChatOptions& options, std::istream& in, std::ostream& out,

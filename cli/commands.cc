@@ -1,9 +1,12 @@
 #include "cli/commands.h"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <iostream>
 #include <memory>
 
+#include "base/exit_code.h"
 #include "cli/admin_client.h"
 #include "cli/chat_command.h"
 #include "cli/convert_command.h"
@@ -54,6 +57,7 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--model-name", "What requests call the model (default: the folder's name)");
   forward("--compute", "Arithmetic of linears: bf16 (default), f32 or w8a8");
   forward("--max-batched-tokens", "Tokens that one group computes in one step (default 512)");
+  forward("--tool-parser", "Form of the model's tool calls (default: told from its template)");
   forward("--max-running", "Requests that one group computes at a time (default 64)");
   forward("--max-prompt-chunk",
           "Tokens that one prompt takes of a step which others need, too (default: half of it)");
@@ -125,6 +129,7 @@ void AddChat(CLI::App& app, RunCommand* run) {
       ->check(CLI::Range(0, 1 << 24));
   command->add_flag("--think", options->think, "Ask the model to think first");
   command->callback([=] {
+    options->color = isatty(STDOUT_FILENO) != 0 && StderrHasColor();
     *run = [=] { return RunChat(*options, std::cin, std::cout, WatchInterrupts().count); };
   });
 }

@@ -12,6 +12,9 @@
 #include <thread>
 #include <vector>
 
+#include "base/file.h"
+#include "base/json.h"
+
 namespace switchyard::cli {
 namespace {
 
@@ -81,11 +84,12 @@ struct ChatResult {
 };
 
 ChatResult Chat(const CannedServer& server, const std::string& message,
-                const std::string& typed = "") {
+                const std::string& typed = "", bool color = false) {
   std::atomic<int> interrupts{0};
   std::istringstream in(typed);
   std::ostringstream out;
-  absl::Status status = RunChat({.url = server.url(), .message = message}, in, out, interrupts);
+  absl::Status status =
+      RunChat({.url = server.url(), .message = message, .color = color}, in, out, interrupts);
   return {std::move(status), out.str()};
 }
 
@@ -104,6 +108,35 @@ TEST(ChatCommand, AnswersEachLineOfTheInput) {
   EXPECT_TRUE(result.status.ok()) << result.status;
   EXPECT_THAT(result.text, HasSubstr("one\n"));
   EXPECT_THAT(result.text, HasSubstr("two\n"));
+}
+
+TEST(ChatCommand, ThoughtsAreForTerminals) {
+  const std::string events =
+      "data: {\"choices\": [{\"delta\": {\"reasoning_content\": \"Hm.\"}}]}\n\n" + Delta("Yes.") +
+      "data: {\"choices\": [], \"usage\": {\"completion_tokens\": 7}}\n\ndata: [DONE]\n\n";
+  const CannedServer plain({Answer(kModels), Answer(events)});
+  EXPECT_EQ(Chat(plain, "hi").text, "Yes.\n");
+  const CannedServer colored({Answer(kModels), Answer(events)});
+  const std::string text = Chat(colored, "hi", "", /*color=*/true).text;
+  EXPECT_THAT(text, ::testing::StartsWith("\x1b[2mHm.\n\x1b[0mYes.\n\x1b[2m(7 tokens, "));
+  EXPECT_THAT(text, ::testing::EndsWith(" tokens/s)\x1b[0m\n"));
+}
+
+TEST(ChatCommand, SavesTheConversation) {
+  const std::string path = ::testing::TempDir() + "/conversation.json";
+  const CannedServer server({Answer(kModels), Answer(Delta("one") + "data: [DONE]\n\n"),
+                             Answer(Delta("two") + "data: [DONE]\n\n")});
+  const ChatResult result =
+      Chat(server, "", "first\n/clear\n/system Be brief.\nsecond\n/save " + path + "\n/quit\n");
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(ParseJson(ReadFile(path, 1 << 20).value()).value().dump(),
+            R"([{"role":"system","content":"Be brief."},{"role":"user","content":"second"},)"
+            R"({"role":"assistant","content":"two"}])");
+}
+
+TEST(ChatCommand, SavingNeedsAFile) {
+  const CannedServer server({Answer(kModels)});
+  EXPECT_EQ(Chat(server, "", "/save\n").status.code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(ChatCommand, TellsWhatTheServerSaysIsWrong) {
