@@ -1,5 +1,5 @@
-// switchyard-kernels FILE: what ptxas gave each kernel in a program or library that nvcc built, one
-// Markdown row each. Reads the machine code's descriptions alone; nothing is run.
+// switchyard-kernels FILE [--counters JSON...]: what ptxas gave each kernel in a program or library
+// that nvcc built, and what runs on the emulator counted, one Markdown row each. Nothing is run.
 #include <cxxabi.h>
 #include <elf.h>
 
@@ -15,6 +15,7 @@
 
 #include "emulator/cudart/cubin.h"
 #include "emulator/cudart/fatbin.h"
+#include "emulator/cudart/kernel_counters.h"
 
 namespace emu {
 namespace {
@@ -70,7 +71,11 @@ std::string ShortName(const std::string& mangled) {
   return name;
 }
 
-using Kernels = std::map<std::string, CubinKernel>;
+struct NamedKernel {
+  std::string mangled;
+  CubinKernel resources;
+};
+using Kernels = std::map<std::string, NamedKernel>;  // by short name
 
 // Containers follow each other, padded to eight bytes.
 bool ReadContainers(const std::string& code, Kernels* kernels, std::string* error) {
@@ -96,7 +101,7 @@ bool ReadContainers(const std::string& code, Kernels* kernels, std::string* erro
       if (entry.kind != FatbinKind::kCubin) continue;
       if (!ExpandEntry(entry, &content, error)) return false;
       for (const auto& [name, kernel] : ReadCubin(content)) {
-        (*kernels)[ShortName(name)] = kernel;
+        (*kernels)[ShortName(name)] = {name, kernel};
       }
     }
     at += header_bytes + content_bytes;
@@ -104,22 +109,56 @@ bool ReadContainers(const std::string& code, Kernels* kernels, std::string* erro
   return true;
 }
 
+void PrintResources(const Kernels& kernels) {
+  std::printf("| kernel | registers | stack bytes | static shared bytes |\n|---|---|---|---|\n");
+  for (const auto& [name, kernel] : kernels) {
+    const CubinKernel& resources = kernel.resources;
+    std::printf("| `%s` | %d | %zu | %zu |\n", name.c_str(), resources.num_registers,
+                resources.local_bytes, resources.static_shared_bytes);
+  }
+}
+
+// Kernels that no run launched have no row.
+void PrintCounted(const Kernels& kernels, const std::map<std::string, CountedKernel>& counted) {
+  PrintShapesHeader();
+  for (const auto& [name, kernel] : kernels) {
+    const auto it = counted.find(kernel.mangled);
+    if (it != counted.end()) PrintShapes(name, kernel.resources, it->second);
+  }
+  PrintAccessesHeader();
+  for (const auto& [name, kernel] : kernels) {
+    const auto it = counted.find(kernel.mangled);
+    if (it != counted.end()) PrintAccesses(name, it->second);
+  }
+}
+
+constexpr char kHelp[] =
+    "Usage: switchyard-kernels FILE [--counters JSON...]\n\n"
+    "Markdown tables of the kernels in a program or library that nvcc built. First what ptxas "
+    "gave\n"
+    "each: registers, stack, static shared memory. With what runs on the emulator counted\n"
+    "(SWITCHYARD_EMULATOR=counters=1,counters_file=JSON), merged over the files, two more:\n"
+    "  blocks    each shape seen: threads, dynamic shared memory; blocks and warps that an SM of\n"
+    "            an H100 holds and what limits them, computed by the toolkit's cuda_occupancy.h\n"
+    "  accesses  sectors of global memory and wavefronts of shared memory, in percent of the\n"
+    "            fewest that the bytes of each request need: 100 is coalesced, without conflicts\n"
+    "A kernel that no run launched has no row there.\n";
+
 }  // namespace
 }  // namespace emu
 
 int main(int argc, char** argv) {
   using namespace emu;
-  if (argc != 2 || argv[1][0] == '-') {
-    std::printf(
-        "Usage: switchyard-kernels FILE\n\n"
-        "Registers, stack and static shared memory of each kernel in a program or library that "
-        "nvcc\n"
-        "built, as a Markdown table.\n");
-    return argc == 2 && std::string(argv[1]) == "--help" ? 0 : kExitUsage;
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  const bool help = args.size() == 1 && args[0] == "--help";
+  if (help || args.empty() || args[0][0] == '-' || args.size() == 2 ||
+      (args.size() > 2 && args[1] != "--counters")) {
+    std::fputs(kHelp, help ? stdout : stderr);
+    return help ? 0 : kExitUsage;
   }
-  std::ifstream input(argv[1], std::ios::binary);
+  std::ifstream input(args[0], std::ios::binary);
   if (!input) {
-    std::fprintf(stderr, "switchyard-kernels: %s: cannot open\n", argv[1]);
+    std::fprintf(stderr, "switchyard-kernels: %s: cannot open\n", args[0].c_str());
     return kExitNotFound;
   }
   const std::string file{std::istreambuf_iterator<char>(input), {}};
@@ -128,13 +167,16 @@ int main(int argc, char** argv) {
   std::string error = "no device code of nvcc";
   if (range.bytes == 0 ||
       !ReadContainers(file.substr(range.begin, range.bytes), &kernels, &error)) {
-    std::fprintf(stderr, "switchyard-kernels: %s: %s\n", argv[1], error.c_str());
+    std::fprintf(stderr, "switchyard-kernels: %s: %s\n", args[0].c_str(), error.c_str());
     return kExitUnsupported;
   }
-  std::printf("| kernel | registers | stack bytes | static shared bytes |\n|---|---|---|---|\n");
-  for (const auto& [name, kernel] : kernels) {
-    std::printf("| `%s` | %d | %zu | %zu |\n", name.c_str(), kernel.num_registers,
-                kernel.local_bytes, kernel.static_shared_bytes);
+  std::map<std::string, CountedKernel> counted;
+  for (size_t i = 2; i < args.size(); ++i) {
+    if (AddCounters(args[i], &counted, &error)) continue;
+    std::fprintf(stderr, "switchyard-kernels: %s\n", error.c_str());
+    return kExitUnsupported;
   }
+  PrintResources(kernels);
+  if (args.size() > 2) PrintCounted(kernels, counted);
   return 0;
 }
