@@ -8,21 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "bench/bounds/gpu.h"
 #include "kernels/op_cost.h"
 #include "proto/model.pb.h"
 
 namespace switchyard::bench {
-
-// Peaks of data sheets, dense.
-struct Gpu {
-  const char* name;
-  double fp8_flops;
-  double bf16_flops;
-  double memory_bytes_per_s;
-  double network_bytes_per_s;  // one direction of its network card
-};
-inline constexpr Gpu kH100{"H100", 1979e12, 989e12, 3.35e12, 50e9};
-inline constexpr Gpu kH200{"H200", 1979e12, 989e12, 4.8e12, 50e9};
 
 struct StepShape {
   int64_t rows = 0;             // tokens that this GPU's attention group computes

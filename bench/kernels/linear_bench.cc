@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/kernels/host_matrix.h"
 #include "bench/kernels/machine_probe.h"
 #include "kernels/cases/linear.h"
 #include "kernels/cpu/cpu_device.h"
@@ -37,29 +38,6 @@ std::vector<float> RandomFloats(int64_t count) {
   for (float& value : values) value = uniform(random);
   return values;
 }
-
-// A checkpoint matrix of random numbers.
-struct HostMatrix {
-  HostMatrix(int64_t n, int64_t k, DType dtype)
-      : bytes(static_cast<size_t>(n * k * SizeOf(dtype))) {
-    std::mt19937 random(11);
-    scales.assign(static_cast<size_t>(((n + 127) / 128) * ((k + 127) / 128)), 0.01f);
-    for (int64_t i = 0; i < n * k; ++i) {
-      const float value = static_cast<float>(static_cast<int>(random() % 512) - 256) / 256.0f;
-      if (dtype == DType::kBf16) reinterpret_cast<Bf16*>(bytes.data())[i] = ToBf16(value);
-      if (dtype == DType::kF32) reinterpret_cast<float*>(bytes.data())[i] = value;
-      if (dtype == DType::kF8E4M3) reinterpret_cast<F8E4M3*>(bytes.data())[i] = ToF8E4M3(value);
-    }
-    source.name = "bench";
-    source.weight = TensorView(bytes.data(), dtype, {n, k});
-    if (dtype == DType::kF8E4M3) {
-      source.scales = TensorView(scales.data(), DType::kF32, {(n + 127) / 128, (k + 127) / 128});
-    }
-  }
-  std::vector<std::byte> bytes;
-  std::vector<float> scales;
-  LinearSource source;
-};
 
 struct Precision {
   const char* name;

@@ -1,0 +1,56 @@
+#include "bench/kernels/cuda/stages.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+#include "kernels/cases/attention.h"
+#include "kernels/cuda/choose/attention_split.h"
+#include "kernels/cuda/choose/gemm_tile.h"
+
+namespace switchyard::bench {
+namespace {
+
+using namespace kernels::cuda;  // all names here are of its choices
+
+constexpr int kNumSms = 132;
+constexpr kernels::cases::AttentionCase kServed = kernels::cases::kServedAttention[0];
+
+void PrintRow(const std::string& kernel, const std::string& stage, int stages, int threads,
+              int shared_bytes) {
+  fmt::print("| `{}` | {} | {} | {} | {} |\n", kernel, stage, stages, threads, shared_bytes);
+}
+
+}  // namespace
+
+void PrintStages() {
+  fmt::print("| kernel | a stage | stages | threads | dynamic shared bytes |\n");
+  fmt::print("|---|---|---|---|---|\n");
+  for (const int tokens : {8, 16, 32, 64, 128}) {
+    // A single row of tiles, and more of them than there are multiprocessors.
+    for (const int64_t row_tiles : {1, 4 * kNumSms}) {
+      const GemmTile tile =
+          ChooseGemmTile({.rows = tokens, .row_tiles = row_tiles, .k_bytes = 4096}, kNumSms);
+      PrintRow(fmt::format("GemmKernel<*, {}>", tile.tokens),
+               fmt::format("128 bytes of K for {} outputs and {} rows", tile.warpgroups * kTileRows,
+                           tile.tokens),
+               tile.stages, tile.threads(),
+               SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes);
+    }
+  }
+  const int width = static_cast<int>(kServed.latent + kServed.rope);
+  for (const int head_tiles : {1, 2, kMaxDecodeHeadTiles}) {
+    PrintRow(DecodeTakesWgmma(head_tiles, kServed.latent)
+                 ? "WgmmaDecodeKernel"
+                 : fmt::format("DecodeKernel<{}>", head_tiles),
+             fmt::format("{} keys", kDecodeStepTokens), kDecodeStages, kAttentionThreads,
+             DecodeSharedOf(head_tiles, width).num_bytes);
+  }
+  const int key_width = static_cast<int>(kServed.nope + kServed.rope);
+  const int value_width = static_cast<int>(kServed.value);
+  PrintRow(fmt::format("PrefillKernel<{}>", ChoosePrefillColumns(key_width, value_width)),
+           fmt::format("{} keys and values", kPrefillStepTokens), kPrefillStages, kAttentionThreads,
+           PrefillSharedOf(key_width, value_width).num_bytes);
+}
+
+}  // namespace switchyard::bench
