@@ -17,18 +17,66 @@ page from a release build.
 - ptxas: a spill, local memory or serialised `wgmma` stops the build (`cmake/SwitchyardCuda.cmake`).
 - The emulator: every kernel test runs in five modes, three of them with a random order of warps, late copies and a race check
   (`tests/kernels/cuda/CMakeLists.txt`).
-- This page: a kernel that takes more of what the table below names fails `gpu_evidence_test`.
+- This page: a kernel that takes more registers, stack or shared memory than the tables below say, of which fewer warps fit a
+  multiprocessor, or whose accesses take more sectors or wavefronts, fails `gpu_evidence_test`, which makes the run again.
 
 ## What ptxas gave each kernel
 
 END
 cat <<END
 By nvcc $compiler for sm_90a, printed by \`switchyard-kernels build/release/lib/switchyard-cuda.so\`. Where a kernel uses shared
-memory, 1,024 bytes are the system's; dynamic shared memory is chosen at the launch (\`kernels/cuda/choose\`). \`GemmForm\` 0 is
-BF16, 1 BF16 with block scales, 2 FP8.
+memory, 1,024 bytes are the system's. \`GemmForm\` 0 is BF16, 1 BF16 with block scales, 2 FP8.
 
 END
-"$bin/switchyard-kernels" build/release/lib/switchyard-cuda.so
+counters=$(mktemp)
+tables=$(mktemp)
+trap 'rm -f "$counters" "$tables"' EXIT
+LD_LIBRARY_PATH=build/release/lib/switchyard-emulator SWITCHYARD_EMULATOR="counters=1,counters_file=$counters" \
+  "$bin/bench_kernels" --backend cuda --brief >/dev/null
+"$bin/switchyard-kernels" build/release/lib/switchyard-cuda.so --counters "$counters" >"$tables"
+# Three tables, divided by empty lines.
+table() { awk -v RS= -v wanted="$1" 'NR == wanted' "$tables"; }
+table 1
+cat <<'END'
+
+## Blocks on a multiprocessor
+
+Threads and dynamic shared memory are those of the launches in `bench_kernels --backend cuda --brief`, run on the emulator:
+served widths with few rows, one launch at least of each kernel that served models reach. Kernels without a row are reached by
+other shapes alone. Blocks, warps (of 64) and what limits them are computed by the toolkit's calculator (`cuda_occupancy.h`) from
+these and from what ptxas gave, for an H100: 65,536 registers, 228 KiB of shared memory, 2,048 threads.
+
+END
+table 2
+cat <<'END'
+
+Pipelines, by the functions that choose them (`kernels/cuda/choose`), printed by `bench_kernels --stages`. The first row of a
+width is a small matrix, the second one whose tiles outnumber the multiprocessors. Other kernels have no stages.
+
+END
+"$bin/bench_kernels" --stages
+cat <<'END'
+
+## Accesses to memory
+
+Counted by the emulator in the same run, in percent of the fewest that the bytes of each request need: sectors of 32 bytes of
+global memory, wavefronts of shared memory. 100 is coalesced and without bank conflicts. Bulk copies (TMA) into shared memory move
+whole lines and are not in it.
+
+END
+table 3
+cat <<'END'
+
+## Issue slots of the products
+
+By `scripts/gpu_sass.sh build/release/lib/switchyard-cuda.so` from the machine code: instructions of a warp in the innermost loop
+that multiplies, for 128 of K (of a latent, in attention). `HGMMA` multiplies BF16, `QGMMA` FP8; the other slots wait for stages, make addresses and, where
+blocks have scales (`GemmForm` 1 and 2), scale and add the sums. Nothing here says how many of them hide behind the tensor cores.
+
+END
+if ! scripts/gpu_sass.sh build/release/lib/switchyard-cuda.so; then
+  echo 'Missing: this machine has no `cuobjdump` and `nvdisasm` (PyPI: `nvidia-cuda-cuobjdump`, `nvidia-cuda-nvdisasm`).'
+fi
 printf '\n## Bounds of a step\n\n'
 cat <<END
 Printed by \`bench_bounds\`. "Rows" are tokens that one GPU computes in a step; weights are read once, experts are evenly loaded,
