@@ -70,8 +70,9 @@ cat <<'END'
 ## Issue slots of the products
 
 By `scripts/gpu_sass.sh build/release/lib/switchyard-cuda.so` from the machine code: instructions of a warp in the innermost loop
-that multiplies, for 128 of K (of a latent, in attention). `HGMMA` multiplies BF16, `QGMMA` FP8; the other slots wait for stages, make addresses and, where
-blocks have scales (`GemmForm` 1 and 2), scale and add the sums. Nothing here says how many of them hide behind the tensor cores.
+that multiplies, for 128 of K (of a latent, in attention). `HGMMA` multiplies BF16, `QGMMA` FP8; the other slots wait for
+stages, make addresses and, where blocks have scales (`GemmForm` 1 and 2), scale and add the sums. Nothing here says how many
+of them hide behind the tensor cores.
 
 END
 if ! scripts/gpu_sass.sh build/release/lib/switchyard-cuda.so; then
