@@ -70,6 +70,7 @@ void Answer::OnEnd(int index, const CompletionEnd& end) {
   choice.ended = true;
   choice.end = {.reason = end.reason, .called_tools = end.called_tools};
   usage_.prompt_tokens = end.num_prompt_tokens;
+  if (index == 0) usage_.cached_tokens = end.num_cached_tokens;
   usage_.completion_tokens += end.num_completion_tokens;
   usage_.reasoning_tokens += end.num_reasoning_tokens;
   TakeEnd(choice);

@@ -43,7 +43,11 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
                            .prompt_tokens = std::move(spec.prompt_tokens),
                            .max_tokens = spec.max_tokens,
                            .sampling = std::move(spec.sampling),
-                           .stop_token_ids = std::move(spec.stop_token_ids)};
+                           .stop_token_ids = std::move(spec.stop_token_ids),
+                           .tenant = std::move(spec.scheduling.tenant),
+                           .priority = spec.scheduling.priority,
+                           .cache_salt = std::move(spec.scheduling.cache_salt),
+                           .timeout = spec.scheduling.timeout};
   SY_RETURN_IF_ERROR(context.engine->Submit(std::move(request), completion));
   context.metrics->CountPromptTokens(completion->num_prompt_tokens_);
   return completion;
@@ -57,6 +61,11 @@ void Completion::Cancel() {
   }
   Schedule();
   context_.engine->Cancel(id_);
+}
+
+void Completion::OnPromptDone(int32_t num_cached_tokens) {
+  std::lock_guard lock(mutex_);
+  num_cached_tokens_ = num_cached_tokens;
 }
 
 void Completion::OnPromptToken(const core::PromptTokenOutput& output) {
@@ -151,9 +160,11 @@ void Completion::FinishAnswer(const core::RequestFinish& finish) {
   End(MakeEnd(parser_.ended() ? core::FinishReason::kStop : finish.reason));
 }
 
-CompletionEnd Completion::MakeEnd(core::FinishReason reason) const {
+CompletionEnd Completion::MakeEnd(core::FinishReason reason) {
+  std::lock_guard lock(mutex_);
   return {.reason = reason,
           .num_prompt_tokens = num_prompt_tokens_,
+          .num_cached_tokens = num_cached_tokens_,
           .num_completion_tokens = num_completion_tokens_,
           .num_reasoning_tokens = parser_.num_reasoning_tokens(),
           .called_tools = parser_.num_calls() > 0,

@@ -17,6 +17,7 @@
 #include "coordinator/core/events.h"
 #include "coordinator/gateway/executor.h"
 #include "coordinator/gateway/gateway_metrics.h"
+#include "coordinator/gateway/scheduling_fields.h"
 #include "coordinator/gateway/served_model.h"
 #include "coordinator/text/answer_parser.h"
 
@@ -27,6 +28,7 @@ struct CompletionSpec {
   std::vector<int32_t> prompt_tokens;
   int32_t max_tokens = 0;
   v1::SamplingParams sampling;
+  SchedulingFields scheduling;
   std::vector<int32_t> stop_token_ids;
   text::AnswerForm form;  // how the answer is read
 };
@@ -45,6 +47,7 @@ struct CompletionEnd {
   absl::Status status;  // not OK: the answer is broken off, `reason` says nothing
   core::FinishReason reason = core::FinishReason::kStop;
   int32_t num_prompt_tokens = 0;
+  int32_t num_cached_tokens = 0;  // of the prompt's, found in the prefix cache
   int32_t num_completion_tokens = 0;
   int32_t num_reasoning_tokens = 0;       // of the completion's
   bool called_tools = false;              // the answer holds at least one call
@@ -84,6 +87,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void Cancel();
 
   void OnAdmitted() override {}
+  void OnPromptDone(int32_t num_cached_tokens) override;
   void OnPromptToken(const core::PromptTokenOutput& output) override;
   void OnToken(const core::TokenOutput& output) override;
   void OnFinish(const core::RequestFinish& finish) override;
@@ -103,7 +107,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void Drain();
   void Process(std::vector<core::PromptTokenOutput> prompt, std::vector<Arrival> arrivals);
   void FinishAnswer(const core::RequestFinish& finish);
-  CompletionEnd MakeEnd(core::FinishReason reason) const;
+  CompletionEnd MakeEnd(core::FinishReason reason);
   void End(const CompletionEnd& end);
   bool EndsAnswer(int32_t token) const;
   void Observe(const Arrival& arrival);
@@ -114,6 +118,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   const std::vector<int32_t> stop_token_ids_;
 
   std::mutex mutex_;
+  int32_t num_cached_tokens_ = 0;                      // guarded by mutex_
   std::vector<core::PromptTokenOutput> prompt_inbox_;  // guarded by mutex_
   std::vector<Arrival> inbox_;                         // guarded by mutex_
   std::optional<core::RequestFinish> finished_;        // guarded by mutex_

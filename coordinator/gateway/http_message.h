@@ -18,6 +18,7 @@ struct HttpRequest {
   std::string query;          // the target after '?'
   std::string authorization;  // the header's value, or empty
   std::string content_type;   // likewise
+  std::string tenant;         // X-Tenant, likewise
   std::string body;
   bool keep_alive = true;
   bool http_1_0 = false;  // the peer knows no chunked encoding

@@ -78,6 +78,7 @@ std::optional<HttpRequest> HttpParser::Next() {
   if (question != std::string::npos) request.query = target.substr(question + 1);
   request.authorization = std::string(message[http::field::authorization]);
   request.content_type = std::string(message[http::field::content_type]);
+  request.tenant = std::string(message["X-Tenant"]);
   request.body = std::move(message.body());
   request.keep_alive = keep_alive;
   request.http_1_0 = message.version() < 11;

@@ -69,6 +69,7 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,
                       BuildSpec(model, context_length(), chat.generation, std::move(tokens)));
+  SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, chat.options, spec.prompt_tokens, &spec.form));
   Launch(chat.generation, chat.delivery, std::move(spec), MakeAnswerHead(Endpoint::kChat, model),
          reply);
@@ -89,6 +90,7 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
   }
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,
                       BuildSpec(model, context_length(), completion.generation, std::move(tokens)));
+  SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));
   AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, model);
   if (completion.generation.echo) {
     const auto* prompt = std::get_if<std::string>(&completion.prompt);

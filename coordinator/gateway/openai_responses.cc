@@ -19,7 +19,8 @@ const char* FinishReasonName(const ChoiceEnd& end) {
 Json UsageObject(const AnswerHead& head, const Usage& usage) {
   Json object = {{"prompt_tokens", usage.prompt_tokens},
                  {"completion_tokens", usage.completion_tokens},
-                 {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+                 {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+                 {"prompt_tokens_details", {{"cached_tokens", usage.cached_tokens}}}};
   if (head.endpoint == Endpoint::kChat) {
     object["completion_tokens_details"] = {{"reasoning_tokens", usage.reasoning_tokens}};
   }

@@ -69,6 +69,7 @@ struct ChoiceEnd {
 
 struct Usage {
   int32_t prompt_tokens = 0;
+  int32_t cached_tokens = 0;      // of the prompt's, found in the prefix cache by the first choice
   int32_t completion_tokens = 0;  // of all choices, those that were not chosen too
   int32_t reasoning_tokens = 0;   // of the completion tokens
 };

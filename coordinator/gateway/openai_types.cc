@@ -73,6 +73,7 @@ absl::Status ReadGeneration(const Json& request, GenerationFields* fields) {
   SY_RETURN_IF_ERROR(ReadString(request, "model", &fields->model));
   SY_RETURN_IF_ERROR(ReadMaxTokens(request, &fields->max_tokens));
   SY_RETURN_IF_ERROR(ReadSampling(request, &fields->sampling));
+  SY_RETURN_IF_ERROR(ReadScheduling(request, &fields->scheduling));
   SY_RETURN_IF_ERROR(ReadStop(request, &fields->stop));
   SY_RETURN_IF_ERROR(ReadAnswers(request, fields));
   return CheckGeneration(*fields);

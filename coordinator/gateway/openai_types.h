@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "coordinator/gateway/chat_options.h"
 #include "coordinator/gateway/sampling_fields.h"
+#include "coordinator/gateway/scheduling_fields.h"
 
 namespace switchyard::gateway {
 
@@ -34,6 +35,7 @@ struct GenerationFields {
   std::string model;                  // empty: the one that is served
   std::optional<int32_t> max_tokens;  // unset: what the context leaves
   SamplingFields sampling;
+  SchedulingFields scheduling;
   std::vector<std::string> stop;
   LogprobFields logprobs;
   int32_t n = 1;        // answers

@@ -108,6 +108,7 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   const auto& of_prompt = echoes_logprobs ? fields.logprobs.answer : fields.logprobs.prompt;
   if (of_prompt) spec.sampling.set_prompt_logprobs(*of_prompt);
   spec.form.stop = fields.stop;
+  spec.scheduling = fields.scheduling;
   spec.stop_token_ids = EndingTokens(model, fields.sampling);
   return spec;
 }

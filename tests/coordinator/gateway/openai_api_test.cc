@@ -60,6 +60,18 @@ class OpenAiApiTest : public ApiFixture {
   }
 };
 
+TEST_F(OpenAiApiTest, HowARequestIsScheduledReachesTheEngine) {
+  std::string request =
+      Post("/v1/completions",
+           R"({"prompt": [5, 6], "priority": -2, "timeout": 2.5, "cache_salt": "pepper"})");
+  request.insert(request.find("\r\n") + 2, "X-Tenant: blue\r\n");
+  EXPECT_EQ(Ask(request).status, 200);
+  EXPECT_EQ(engine_->last_request().tenant, "blue");
+  EXPECT_EQ(engine_->last_request().priority, -2);
+  EXPECT_EQ(engine_->last_request().timeout, std::chrono::milliseconds(2500));
+  EXPECT_EQ(engine_->last_request().cache_salt, "pepper");
+}
+
 TEST_F(OpenAiApiTest, AnswersAChat) {
   engine_->SetAnswer({.tokens = TokensThenEos("Hello there.")});
   const Json answer = AskJson(kChat, Body(R"(,"model":"tiny-r1","seed":7)"));
@@ -73,6 +85,7 @@ TEST_F(OpenAiApiTest, AnswersAChat) {
   const int num_tokens = int(TokensThenEos("Hello there.").size());
   EXPECT_EQ(answer["usage"].dump(),
             fmt::format(R"({{"prompt_tokens":5,"completion_tokens":{},"total_tokens":{},)"
+                        R"("prompt_tokens_details":{{"cached_tokens":0}},)"
                         R"("completion_tokens_details":{{"reasoning_tokens":0}}}})",
                         num_tokens, num_tokens + 5));
   // What the engine was asked: the template's prompt, defaults of the model, the rest of the
