@@ -43,6 +43,7 @@ absl::Status MessagesHandler::Create(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, ContextLength(model, *context_.engine),
                                                      chat.generation, std::move(tokens)));
+  SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, chat.options, spec.prompt_tokens, &spec.form));
   MessagesHead head = {.route = kMessages,
                        .id = fmt::format("msg_{:016x}{:016x}", RandomUint64(), RandomUint64()),
