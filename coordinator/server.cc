@@ -17,6 +17,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/gateway/gateway.h"
 #include "coordinator/step_metrics.h"
+#include "coordinator/text/grammar/token_table.h"
 
 namespace switchyard {
 namespace {
@@ -44,6 +45,7 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
       .model_name = config.model_name.empty() ? checkpoint.name : config.model_name,
       .model_path = config.model_path,
       .model = checkpoint.model,
+      .tokens = text::grammar::MakeTokenTable(*checkpoint.tokenizer),
       .max_waiting = config.max_waiting,
       .max_prompt_chunk = config.max_prompt_chunk,
       .prefix_cache = config.prefix_cache,

@@ -194,7 +194,8 @@ class Session {
                                   next_report = Clock::now() + kProgressInterval;
                                   SendProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, done, total);
                                 },
-                            .cancel = &cancel_};
+                            .cancel = &cancel_,
+                            .tokens = assignment.tokens()};
     SY_ASSIGN_OR_RETURN(
         executor_,
         Executor::Create(plan, assignment.rank(), assignment.model_path(), backend_.ops(),

@@ -14,6 +14,7 @@
 
 #include "base/status.h"
 #include "proto/admin.pb.h"
+#include "proto/grammar.pb.h"
 #include "proto/step.pb.h"
 
 namespace switchyard::core {
@@ -28,6 +29,7 @@ struct NewRequest {
   int32_t max_tokens = 0;              // tokens to generate at most, at least one
   v1::SamplingParams sampling;
   std::vector<int32_t> stop_token_ids;  // a sampled one ends the answer and is its last token
+  std::shared_ptr<const v1::Grammar> grammar;  // what the answer must look like; null: anything
 
   // Whose request it is: tenants share the cluster by their weights, and no cached prefix.
   std::string tenant;

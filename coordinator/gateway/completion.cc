@@ -44,6 +44,7 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
                            .max_tokens = spec.max_tokens,
                            .sampling = std::move(spec.sampling),
                            .stop_token_ids = std::move(spec.stop_token_ids),
+                           .grammar = std::move(spec.grammar),
                            .tenant = std::move(spec.scheduling.tenant),
                            .priority = spec.scheduling.priority,
                            .cache_salt = std::move(spec.scheduling.cache_salt),

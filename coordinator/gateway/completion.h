@@ -30,6 +30,7 @@ struct CompletionSpec {
   v1::SamplingParams sampling;
   SchedulingFields scheduling;
   std::vector<int32_t> stop_token_ids;
+  std::shared_ptr<const v1::Grammar> grammar;  // null: none
   text::AnswerForm form;  // how the answer is read
 };
 

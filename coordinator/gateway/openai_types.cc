@@ -5,6 +5,7 @@
 
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/json_fields.h"
+#include "coordinator/gateway/structured_fields.h"
 #include "coordinator/gateway/unsupported_fields.h"
 #include "coordinator/text/stop_matcher.h"
 
@@ -74,6 +75,7 @@ absl::Status ReadGeneration(const Json& request, GenerationFields* fields) {
   SY_RETURN_IF_ERROR(ReadMaxTokens(request, &fields->max_tokens));
   SY_RETURN_IF_ERROR(ReadSampling(request, &fields->sampling));
   SY_RETURN_IF_ERROR(ReadScheduling(request, &fields->scheduling));
+  SY_ASSIGN_OR_RETURN(fields->grammar, ReadStructure(request));
   SY_RETURN_IF_ERROR(ReadStop(request, &fields->stop));
   SY_RETURN_IF_ERROR(ReadAnswers(request, fields));
   return CheckGeneration(*fields);

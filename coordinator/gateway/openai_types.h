@@ -36,6 +36,7 @@ struct GenerationFields {
   std::optional<int32_t> max_tokens;  // unset: what the context leaves
   SamplingFields sampling;
   SchedulingFields scheduling;
+  std::shared_ptr<const v1::Grammar> grammar;  // what the answer must look like; null: anything
   std::vector<std::string> stop;
   LogprobFields logprobs;
   int32_t n = 1;        // answers

@@ -71,6 +71,24 @@ int32_t ContextLength(const ServedModel& model, const core::Engine& engine) {
   return served > 0 ? std::min(served, model.context_length) : model.context_length;
 }
 
+// How the answer ends: an answer of a given form by the model's end tokens where the form is whole,
+// whatever the request says of them. Thoughts that the prompt has opened come before that form.
+void SetEnding(const ServedModel& model, const GenerationFields& fields, CompletionSpec* spec) {
+  SamplingFields sampling = fields.sampling;
+  sampling.ignore_eos = sampling.ignore_eos && fields.grammar == nullptr;
+  spec->stop_token_ids = EndingTokens(model, sampling);
+  spec->grammar = fields.grammar;
+  if (fields.grammar != nullptr) {
+    spec->sampling.mutable_ending_tokens()->Assign(spec->stop_token_ids.begin(),
+                                                   spec->stop_token_ids.end());
+  }
+  const std::optional<int32_t>& max_thoughts = fields.sampling.max_thinking_tokens;
+  if (!model.reasoning || (fields.grammar == nullptr && !max_thoughts)) return;
+  if (!text::OpensReasoning(*model.tokenizer, *model.reasoning, spec->prompt_tokens)) return;
+  spec->sampling.set_thoughts_end_token(model.reasoning->end);
+  spec->sampling.set_max_thought_tokens(max_thoughts.value_or(0));
+}
+
 absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t context_length,
                                          const GenerationFields& fields,
                                          std::vector<int32_t> prompt_tokens) {
@@ -109,7 +127,7 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   if (of_prompt) spec.sampling.set_prompt_logprobs(*of_prompt);
   spec.form.stop = fields.stop;
   spec.scheduling = fields.scheduling;
-  spec.stop_token_ids = EndingTokens(model, fields.sampling);
+  SetEnding(model, fields, &spec);
   return spec;
 }
 

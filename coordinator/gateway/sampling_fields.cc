@@ -90,6 +90,7 @@ absl::Status ReadSampling(const Json& request, SamplingFields* fields) {
   SY_RETURN_IF_ERROR(ReadLogitBias(request, fields));
   SY_RETURN_IF_ERROR(ReadUint64(request, "seed", &fields->seed));
   SY_RETURN_IF_ERROR(ReadInt32(request, "min_tokens", &fields->min_tokens));
+  SY_RETURN_IF_ERROR(ReadInt32(request, "max_thinking_tokens", &fields->max_thinking_tokens));
   SY_RETURN_IF_ERROR(ReadBadWords(request, fields));
   if (const Json* ids = FindField(request, "stop_token_ids")) {
     if (!ids->is_array()) {
@@ -120,6 +121,9 @@ absl::Status CheckSampling(const SamplingFields& fields) {
   }
   if (fields.min_tokens && *fields.min_tokens < 0) {
     return ParamError("min_tokens", "'min_tokens' must be at least 0");
+  }
+  if (fields.max_thinking_tokens && *fields.max_thinking_tokens < 1) {
+    return ParamError("max_thinking_tokens", "'max_thinking_tokens' must be at least 1");
   }
   if (fields.bad_words.size() > SamplingFields::kMaxWords) {
     return TooMany("bad_words", SamplingFields::kMaxWords);

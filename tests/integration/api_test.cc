@@ -59,6 +59,41 @@ size_t CharacterAt(const std::string& text, size_t at) {
   return at;
 }
 
+// A model that knows nothing of it is held to the form all the same, drawn or greedy; the same seed
+// gives the same text with a prefix found in the cache.
+TEST_F(ApiTest, AnswersHaveTheFormThatWasAskedFor) {
+  const Cluster& cluster = StartServing({.data_parallel = 2, .tensor_parallel = 2});
+  const Json schema = {{"type", "object"},
+                       {"properties",
+                        {{"city", {{"type", "string"}, {"maxLength", 12}}},
+                         {"size", {{"type", "integer"}, {"minimum", 0}, {"maximum", 999}}},
+                         {"kind", {{"enum", {"town", "village"}}}}}},
+                       {"required", {"city", "size", "kind"}},
+                       {"additionalProperties", false}};
+  const std::vector<GoldenPrompt> prompts = ReadGoldenPrompts();
+  for (size_t i = 0; i < 6; ++i) {
+    const auto complete = [&](const Json& form) {
+      Json fields = {{"max_tokens", 100}, {"temperature", i % 2 == 0 ? 0.0 : 1.3}, {"seed", i}};
+      fields.update(form);
+      return Complete(cluster, CompletionBody(prompts[i], fields), /*stream=*/i % 3 == 0);
+    };
+    const Json wanted = {
+        {"response_format",
+         {{"type", "json_schema"}, {"json_schema", {{"name", "place"}, {"schema", schema}}}}},
+        {"stream", i % 3 == 0}};
+    const std::string text = complete(wanted);
+    const Json value = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(value.is_object()) << text;
+    EXPECT_EQ(value.size(), 3u) << text;
+    EXPECT_TRUE(value["city"].is_string()) << text;
+    EXPECT_LE(value["size"].get<int>(), 999) << text;
+    EXPECT_TRUE(value["kind"] == "town" || value["kind"] == "village") << text;
+    EXPECT_EQ(complete(wanted), text);
+    const std::string choice = complete({{"guided_choice", {"yes", "no"}}, {"stream", i % 3 == 0}});
+    EXPECT_TRUE(choice == "yes" || choice == "no") << choice;
+  }
+}
+
 TEST_F(ApiTest, StopTextsCutTheSameTextInEveryForm) {
   const Cluster& cluster = StartServing({.tensor_parallel = 2});
   int num_cut = 0;

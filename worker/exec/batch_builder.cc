@@ -88,7 +88,20 @@ absl::Status BatchBuilder::Start(const v1::SequenceStart& start) {
     return Annotate(sampling.status(), fmt::format("sequence {}", start.sequence_id()));
   }
   entry->second.sampling = *std::move(sampling);
+  SY_RETURN_IF_ERROR(Annotate(Bind(start, &entry->second.sampling),
+                              fmt::format("sequence {}", start.sequence_id())));
   return StartCached(start, &entry->second);
+}
+
+absl::Status BatchBuilder::Bind(const v1::SequenceStart& start, SamplingState* sampling) const {
+  std::optional<GrammarMatcher> grammar;
+  if (start.has_grammar()) {
+    if (options_.grammars == nullptr) return absl::InternalError("grammars are not run here");
+    SY_ASSIGN_OR_RETURN(grammar, options_.grammars->Begin(start.grammar()));
+  }
+  if (!grammar && !start.sampling().has_thoughts_end_token()) return absl::OkStatus();
+  sampling->Bind(TokenConstraint(start.sampling(), plan_.model().vocab_size(), std::move(grammar)));
+  return absl::OkStatus();
 }
 
 absl::Status BatchBuilder::StartCached(const v1::SequenceStart& start,

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "proto/cluster.pb.h"
 #include "proto/step.pb.h"
+#include "worker/exec/grammar_store.h"
 #include "worker/layers/forward_batch.h"
 #include "worker/sample/sampling_state.h"
 
@@ -46,6 +47,7 @@ class BatchBuilder {
   struct Options {
     int group = 0;             // whose sequences are kept
     bool all_outputs = false;  // logits of every row, not only of those that are sampled from
+    GrammarStore* grammars = nullptr;  // outlives the builder; null: no sequence has a grammar
   };
   // `plan` outlives the builder.
   BatchBuilder(const v1::ShardPlan& plan, const Options& options);
@@ -63,6 +65,7 @@ class BatchBuilder {
  private:
   absl::Status Start(const v1::SequenceStart& start);
   // What others have computed of it, and lies in the first of its blocks.
+  absl::Status Bind(const v1::SequenceStart& start, SamplingState* sampling) const;
   absl::Status StartCached(const v1::SequenceStart& start, SequenceState* sequence) const;
   bool InVocabulary(int32_t token) const;
   absl::Status Extend(const v1::SequenceWork& work, SequenceState* sequence) const;

@@ -37,19 +37,24 @@ absl::StatusOr<std::unique_ptr<Executor>> Executor::Create(const v1::ShardPlan& 
                                                            Collectives& tensor_group,
                                                            const ExecutorOptions& options) {
   SY_ASSIGN_OR_RETURN(ParallelContext parallel, ParallelContext::Create(plan, rank));
-  std::unique_ptr<Executor> executor(new Executor(plan, std::move(parallel), ops, options));
+  SY_ASSIGN_OR_RETURN(GrammarStore grammars, GrammarStore::Create(options.tokens));
+  std::unique_ptr<Executor> executor(
+      new Executor(plan, std::move(parallel), ops, std::move(grammars), options));
   SY_RETURN_IF_ERROR(executor->Load(model_path, world, tensor_group, options));
   return executor;
 }
 
 Executor::Executor(const v1::ShardPlan& plan, ParallelContext parallel, kernels::Ops& ops,
-                   const ExecutorOptions& options)
+                   GrammarStore grammars, const ExecutorOptions& options)
     : plan_(plan),
       parallel_(std::move(parallel)),
       ops_(ops),
       all_logits_(options.all_logits),
       logits_sink_(options.logits_sink),
-      batch_builder_(plan_, {.group = parallel_.group(), .all_outputs = options.all_logits}),
+      grammars_(std::move(grammars)),
+      batch_builder_(
+          plan_,
+          {.group = parallel_.group(), .all_outputs = options.all_logits, .grammars = &grammars_}),
       expert_rows_(parallel_.local_experts().size()) {}
 
 absl::Status Executor::Load(const std::string& model_path, Collectives& world,
@@ -184,6 +189,8 @@ absl::Status Executor::HandToSink(const TensorView& logits) {
 // Every rank of a group chooses alike; rank 0 of the group reports.
 absl::Status Executor::SampleRows(const TensorView& logits, v1::StepResult* result) {
   requests_.clear();
+  masks_.clear();
+  const IndexRange columns = parallel_.VocabularyRows();
   std::vector<const OutputRow*> wanted;
   for (size_t i = 0; i < outputs_.size(); ++i) {
     const OutputRow& output = outputs_[i];
@@ -197,6 +204,11 @@ absl::Status Executor::SampleRows(const TensorView& logits, v1::StepResult* resu
                          .given = output.next_token,
                          .with_logprob = scored || params.has_top_logprobs(),
                          .num_top = scored ? params.prompt_logprobs() : params.top_logprobs()});
+    TokenConstraint* const constraint = scored ? nullptr : state.constraint();
+    if (constraint != nullptr && constraint->binds()) {
+      masks_.push_back(constraint->Allowed({.first = columns.begin, .count = columns.size()}));
+      requests_.back().mask = masks_.back();
+    }
     wanted.push_back(&output);
   }
   if (requests_.empty()) return absl::OkStatus();

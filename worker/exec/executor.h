@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 #define SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,6 +34,7 @@ struct ExecutorOptions {
   const std::atomic<bool>* cancel = nullptr;  // ends loading
   bool all_logits = false;  // compute logits of every position; the same on all ranks
   LogitsSink logits_sink;   // takes those logits; may be empty
+  v1::TokenTable tokens;    // what grammars are held against; empty: no sequence has one
   Trace* trace = nullptr;   // sees inside every forward pass; outlives the executor
 };
 
@@ -60,7 +62,7 @@ class Executor {
 
  private:
   Executor(const v1::ShardPlan& plan, ParallelContext parallel, kernels::Ops& ops,
-           const ExecutorOptions& options);
+           GrammarStore grammars, const ExecutorOptions& options);
   absl::Status Load(const std::string& model_path, Collectives& world, Collectives& tensor_group,
                     const ExecutorOptions& options);
   int64_t LogitsBytes(int64_t max_output_rows) const;
@@ -80,15 +82,17 @@ class Executor {
   std::unique_ptr<ActivationArena> arena_;
   std::unique_ptr<ExpertExchange> exchange_;  // null for dense models
   std::optional<LayerContext> context_;
+  GrammarStore grammars_;
   BatchBuilder batch_builder_;
   std::unique_ptr<DeviceGather> gather_;
   std::optional<Sampler> sampler_;
 
   ForwardBatch batch_;
   std::vector<OutputRow> outputs_;
-  std::vector<float> host_logits_;       // for the sink
-  std::vector<SampleRequest> requests_;  // of the step
-  std::vector<uint32_t> expert_rows_;    // [local experts], of the step
+  std::vector<float> host_logits_;           // for the sink
+  std::vector<SampleRequest> requests_;      // of the step
+  std::deque<std::vector<uint32_t>> masks_;  // of these requests
+  std::vector<uint32_t> expert_rows_;        // [local experts], of the step
   uint64_t last_step_ = 0;
   int64_t weight_bytes_read_ = 0;
 };

@@ -63,6 +63,10 @@ absl::StatusOr<SamplingState> SamplingState::Create(const v1::SamplingParams& pa
   for (const int32_t token : params.ending_tokens()) {
     SY_RETURN_IF_ERROR(CheckToken(token, vocab_size, "ending_tokens"));
   }
+  if (params.has_thoughts_end_token()) {
+    SY_RETURN_IF_ERROR(CheckToken(params.thoughts_end_token(), vocab_size, "thoughts_end_token"));
+  }
+  if (params.max_thought_tokens() < 0) return Wrong("max_thought_tokens");
   SamplingState state;
   for (const v1::TokenSequence& word : params.bad_words()) {
     if (word.tokens().empty()) return Wrong("bad_words");
@@ -93,6 +97,7 @@ void SamplingState::See(int32_t position, std::span<const int32_t> tokens) {
       times.in_prompt |= in_prompt;
       times.in_answer += in_prompt ? 0 : 1;
     }
+    if (constraint_ && !in_prompt) constraint_->See(token);
     if (tail_length_ == 0 || in_prompt) continue;
     if (tail_.size() == tail_length_) tail_.erase(tail_.begin());
     tail_.push_back(token);

@@ -5,13 +5,16 @@
 #define SWITCHYARD_WORKER_SAMPLE_SAMPLING_STATE_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "kernels/args/logits.h"
 #include "proto/step.pb.h"
+#include "worker/sample/token_constraint.h"
 
 namespace switchyard::worker {
 
@@ -28,8 +31,13 @@ class SamplingState {
 
   const v1::SamplingParams& params() const { return params_; }
 
+  // From now on the answer is bound by it. REQUIRES: no token was seen.
+  void Bind(TokenConstraint constraint) { constraint_ = std::move(constraint); }
+  // Null where there is none.
+  TokenConstraint* constraint() { return constraint_ ? &*constraint_ : nullptr; }
+
   // Whether the tokens before the next one change how it is sampled.
-  bool looks_back() const { return counts_tokens_ || tail_length_ > 0; }
+  bool looks_back() const { return counts_tokens_ || tail_length_ > 0 || constraint_.has_value(); }
   // Tokens at `position` on. Those that were seen before are passed over, so that a token may be
   // told when it is sampled and again when it is computed. REQUIRES: position <= num_seen(), if
   // looks_back().
@@ -57,6 +65,7 @@ class SamplingState {
   Change& ChangeOf(int32_t token);
 
   v1::SamplingParams params_;
+  std::optional<TokenConstraint> constraint_;
   int32_t prompt_length_ = 0;
   bool counts_tokens_ = false;
   size_t tail_length_ = 0;  // tokens that the longest forbidden sequence looks back

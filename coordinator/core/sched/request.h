@@ -39,6 +39,7 @@ struct Request {
   int32_t max_generated = 0;                         // tokens, cut to the context's end
   v1::SamplingParams sampling;
   std::vector<int32_t> stop_token_ids;
+  std::shared_ptr<const v1::Grammar> grammar;  // null: none
 
   // What is known and how far it is computed; plans that are under way count as computed.
   std::vector<int32_t> tokens;  // prompt, then the answer so far

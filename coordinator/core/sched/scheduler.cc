@@ -109,6 +109,7 @@ absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now)
   admitted->priority = request.priority;
   admitted->sampling = std::move(request.sampling);
   admitted->stop_token_ids = std::move(request.stop_token_ids);
+  admitted->grammar = std::move(request.grammar);
   admitted->tokens = std::move(request.prompt_tokens);
   // The length keeps a tenant's name from running into another's salt.
   admitted->salt =

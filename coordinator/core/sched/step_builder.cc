@@ -7,10 +7,12 @@ namespace {
 
 // Whether the tokens before it change how the next one is sampled: then workers must know them
 // all, also those that they need not compute.
-bool LooksBack(const v1::SamplingParams& params) {
+bool LooksBack(const Request& request) {
+  const v1::SamplingParams& params = request.sampling;
   const bool repetition = params.repetition_penalty() != 0 && params.repetition_penalty() != 1;
   return repetition || params.presence_penalty() != 0 || params.frequency_penalty() != 0 ||
-         params.bad_words_size() > 0;
+         params.bad_words_size() > 0 || params.has_thoughts_end_token() ||
+         request.grammar != nullptr;
 }
 
 }  // namespace
@@ -29,7 +31,8 @@ void StepBuilder::Start(const Request& request) {
   start->set_prompt_length(request.prompt_length);
   *start->mutable_sampling() = request.sampling;
   start->set_num_cached(request.num_computed);
-  if (request.num_computed > 0 && LooksBack(request.sampling)) {
+  if (request.grammar != nullptr) *start->mutable_grammar() = *request.grammar;
+  if (request.num_computed > 0 && LooksBack(request)) {
     start->mutable_cached_tokens()->Add(request.tokens.begin(),
                                         request.tokens.begin() + request.num_computed);
   }

@@ -148,7 +148,6 @@ TEST(ChatRequest, NamesTheMessageAtFault) {
 
 TEST(ChatRequest, RefusesByNameWhatItKnowsAndCannotDo) {
   const std::pair<std::string, std::string> cases[] = {
-      {R"("response_format":{"type":"json_object"})", "response_format"},
       {R"("reasoning_effort":"low")", "reasoning_effort"},
   };
   for (const auto& [more, param] : cases) {

@@ -1,0 +1,130 @@
+#include "coordinator/gateway/structured_fields.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/json_fields.h"
+#include "coordinator/text/grammar/compile.h"
+
+namespace switchyard::gateway {
+namespace {
+
+namespace grammar = text::grammar;
+
+using Compiled = absl::StatusOr<v1::Grammar>;
+
+absl::Status WrongType(const std::string& param, std::string_view expected) {
+  return ParamError(param, fmt::format("'{}' must be {}", param, expected));
+}
+
+// A schema as an object, or as text that spells one.
+Compiled FromSchema(const std::string& /*param*/, const Json& value) {
+  if (!value.is_string()) return grammar::CompileJsonSchema(value);
+  SY_ASSIGN_OR_RETURN(const Json schema, ParseJson(value.get_ref<const std::string&>()));
+  return grammar::CompileJsonSchema(schema);
+}
+
+Compiled FromRegex(const std::string& param, const Json& value) {
+  if (!value.is_string()) return WrongType(param, "a string");
+  return grammar::CompileRegex(value.get_ref<const std::string&>());
+}
+
+Compiled FromGrammar(const std::string& param, const Json& value) {
+  if (!value.is_string()) return WrongType(param, "a string");
+  return grammar::CompileEbnf(value.get_ref<const std::string&>());
+}
+
+Compiled FromChoice(const std::string& param, const Json& value) {
+  std::vector<std::string> choices;
+  if (!value.is_array()) return WrongType(param, "a list of strings");
+  for (const Json& choice : value) {
+    if (!choice.is_string()) return WrongType(param, "a list of strings");
+    choices.push_back(choice.get<std::string>());
+  }
+  return grammar::CompileChoice(choices);
+}
+
+Compiled FromJsonObject(const std::string& param, const Json& value) {
+  if (value != true) return WrongType(param, "true");
+  return grammar::CompileJsonObject();
+}
+
+struct Field {
+  const char* name;
+  Compiled (*compile)(const std::string& param, const Json& value);
+};
+constexpr Field kGuided[] = {{"guided_json", FromSchema},
+                             {"guided_regex", FromRegex},
+                             {"guided_choice", FromChoice},
+                             {"guided_grammar", FromGrammar}};
+constexpr Field kStructured[] = {{"json", FromSchema},
+                                 {"regex", FromRegex},
+                                 {"choice", FromChoice},
+                                 {"grammar", FromGrammar},
+                                 {"json_object", FromJsonObject}};
+
+// What one request asks for: at most one thing.
+class Reader {
+ public:
+  absl::Status ReadResponseFormat(const Json& format) {
+    const Json* type = format.is_object() ? FindField(format, "type") : nullptr;
+    if (type == nullptr) return WrongType("response_format", "an object with a type");
+    if (*type == "text") return absl::OkStatus();
+    if (*type == "json_object") return Take("response_format", grammar::CompileJsonObject());
+    if (*type != "json_schema") {
+      return WrongType("response_format.type", "text, json_object or json_schema");
+    }
+    const Json* wrapper = FindField(format, "json_schema");
+    const Json* schema =
+        wrapper != nullptr && wrapper->is_object() ? FindField(*wrapper, "schema") : nullptr;
+    if (schema == nullptr) {
+      return WrongType("response_format.json_schema", "an object with a schema");
+    }
+    return Take("response_format", grammar::CompileJsonSchema(*schema));
+  }
+
+  template <size_t n>
+  absl::Status ReadFields(const Json& object, const std::string& prefix, const Field (&fields)[n]) {
+    for (const Field& field : fields) {
+      const std::string param = prefix + field.name;
+      const Json* value = FindField(object, field.name);
+      if (value != nullptr) SY_RETURN_IF_ERROR(Take(param, field.compile(param, *value)));
+    }
+    return absl::OkStatus();
+  }
+
+  std::shared_ptr<const v1::Grammar> result() && { return std::move(result_); }
+
+ private:
+  absl::Status Take(const std::string& param, Compiled compiled) {
+    if (!compiled.ok()) return WithParam(compiled.status(), param);
+    if (result_ != nullptr) {
+      return ParamError(param, fmt::format("'{}' and '{}' contradict each other", first_, param));
+    }
+    first_ = param;
+    result_ = std::make_shared<const v1::Grammar>(*std::move(compiled));
+    return absl::OkStatus();
+  }
+
+  std::string first_;
+  std::shared_ptr<const v1::Grammar> result_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const Json& request) {
+  Reader reader;
+  if (const Json* format = FindField(request, "response_format")) {
+    SY_RETURN_IF_ERROR(reader.ReadResponseFormat(*format));
+  }
+  SY_RETURN_IF_ERROR(reader.ReadFields(request, "", kGuided));
+  if (const Json* structured = FindField(request, "structured_outputs")) {
+    if (!structured->is_object()) return WrongType("structured_outputs", "an object");
+    SY_RETURN_IF_ERROR(reader.ReadFields(*structured, "structured_outputs.", kStructured));
+  }
+  return std::move(reader).result();
+}
+
+}  // namespace switchyard::gateway

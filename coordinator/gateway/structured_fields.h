@@ -1,0 +1,23 @@
+// What an answer must look like: the fields that ask for JSON, a schema, a pattern, a grammar or
+// one of some choices, compiled.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_STRUCTURED_FIELDS_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_STRUCTURED_FIELDS_H_
+
+#include <memory>
+
+#include "base/json.h"
+#include "base/status.h"
+#include "proto/grammar.pb.h"
+
+namespace switchyard::gateway {
+
+// From `response_format` (OpenAI: text, json_object, json_schema), `guided_json`, `guided_regex`,
+// `guided_choice`, `guided_grammar`, or an object `structured_outputs` with one of `json`, `regex`,
+// `choice`, `grammar`, `json_object` (vLLM): one of them at most. Null: the answer is free.
+// INVALID_ARGUMENT, with the field as param, also for what the grammar compiler refuses. Takes as
+// long as the compiler's limits let it: not for I/O threads.
+absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const Json& request);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_STRUCTURED_FIELDS_H_

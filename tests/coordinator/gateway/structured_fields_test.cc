@@ -1,0 +1,60 @@
+#include "coordinator/gateway/structured_fields.h"
+
+#include <gtest/gtest.h>
+
+#include "coordinator/gateway/error_map.h"
+
+namespace switchyard::gateway {
+namespace {
+
+// "free", "bound", or the field that is refused.
+std::string Read(std::string_view body) {
+  const auto grammar = ReadStructure(*ParseJson(body));
+  if (grammar.ok()) return *grammar == nullptr ? "free" : "bound";
+  EXPECT_EQ(grammar.status().code(), absl::StatusCode::kInvalidArgument) << body;
+  return ErrorObject(grammar.status())["error"]["param"].get<std::string>();
+}
+
+TEST(StructuredFields, TakesEveryWayToAskForAForm) {
+  EXPECT_EQ(Read("{}"), "free");
+  EXPECT_EQ(Read(R"({"response_format":{"type":"text"}})"), "free");
+  EXPECT_EQ(Read(R"({"response_format":null,"guided_json":null})"), "free");
+  for (const char* body :
+       {R"({"response_format":{"type":"json_object"}})",
+        R"({"response_format":{"type":"json_schema","json_schema":{"name":"x","strict":true,
+            "schema":{"type":"object","properties":{"a":{"type":"integer"}}}}}})",
+        R"({"guided_json":{"type":"array","items":{"type":"boolean"}}})",
+        R"({"guided_json":"{\"type\":\"string\"}"})", R"({"guided_regex":"[a-z]{2,4}"})",
+        R"({"guided_choice":["yes","no"]})", R"({"guided_grammar":"root ::= \"a\" | \"b\""})",
+        R"({"structured_outputs":{"choice":["yes","no"]}})",
+        R"({"structured_outputs":{"json_object":true}})"}) {
+    EXPECT_EQ(Read(body), "bound") << body;
+  }
+}
+
+TEST(StructuredFields, RefusesByNameWhatIsWrongOrCannotBeHeld) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"response_format":"json"})", "response_format"},
+      {R"({"response_format":{"type":"xml"}})", "response_format.type"},
+      {R"({"response_format":{"type":"json_schema"}})", "response_format.json_schema"},
+      {R"({"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"colour"}}}})",
+       "response_format"},
+      {R"({"guided_json":{"not":{"type":"string"}}})", "guided_json"},
+      {R"({"guided_json":"{"})", "guided_json"},
+      {R"({"guided_regex":5})", "guided_regex"},
+      {R"({"guided_regex":"(a"})", "guided_regex"},
+      {R"x({"guided_regex":"(((a{1000}){1000}){1000})"})x", "guided_regex"},
+      {R"({"guided_choice":[]})", "guided_choice"},
+      {R"({"guided_choice":["a",1]})", "guided_choice"},
+      {R"({"guided_grammar":"root ::= missing"})", "guided_grammar"},
+      {R"({"structured_outputs":[]})", "structured_outputs"},
+      {R"({"structured_outputs":{"json_object":false}})", "structured_outputs.json_object"},
+      {R"({"guided_regex":"a","guided_choice":["a"]})", "guided_choice"},
+      {R"({"response_format":{"type":"json_object"},"structured_outputs":{"regex":"a"}})",
+       "structured_outputs.regex"},
+  };
+  for (const auto& [body, param] : cases) EXPECT_EQ(Read(body), param) << body;
+}
+
+}  // namespace
+}  // namespace switchyard::gateway

@@ -1,0 +1,113 @@
+#include "worker/sample/token_constraint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/check.h"
+#include "coordinator/text/grammar/compile.h"
+
+namespace switchyard::worker {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr int32_t kVocab = 100;  // the model's: more than the table's
+constexpr int32_t kThoughtsEnd = 70;
+constexpr int32_t kEnd = 71;
+
+// Tokens 0 to 25 are letters, 26 is "ab", 70 and 71 are special.
+v1::TokenTable Table() {
+  v1::TokenTable table;
+  const auto add = [&](const std::string& bytes) {
+    table.mutable_bytes()->append(bytes);
+    table.add_lengths(static_cast<uint32_t>(bytes.size()));
+  };
+  for (char letter = 'a'; letter <= 'z'; ++letter) add(std::string(1, letter));
+  add("ab");
+  while (table.lengths_size() < 72) add("");
+  return table;
+}
+
+GrammarMatcher Matcher(std::string_view regex) {
+  auto automaton = GrammarAutomaton::Create(*text::grammar::CompileRegex(regex));
+  auto trie = TokenTrie::Create(Table());
+  SY_CHECK(automaton.ok() && trie.ok());
+  return GrammarMatcher(std::make_shared<GrammarMasks>(*automaton, *trie));
+}
+
+v1::SamplingParams Params() {
+  v1::SamplingParams params;
+  params.add_ending_tokens(kEnd);
+  return params;
+}
+
+// The tokens of a range that may come next.
+std::set<int32_t> Allowed(TokenConstraint& constraint, const TokenRange& range = {0, kVocab}) {
+  std::set<int32_t> tokens;
+  const std::vector<uint32_t> mask = constraint.Allowed(range);
+  for (int64_t i = 0; i < range.count; ++i) {
+    if ((mask[i / 32] >> (i % 32) & 1u) != 0) tokens.insert(static_cast<int32_t>(range.first + i));
+  }
+  return tokens;
+}
+
+TEST(TokenConstraint, FollowsTheGrammarAndEndsWhereItMay) {
+  TokenConstraint constraint(Params(), kVocab, Matcher("ab?c"));
+  ASSERT_TRUE(constraint.binds());
+  EXPECT_THAT(Allowed(constraint), ElementsAre(0, 26));
+  constraint.See(0);
+  EXPECT_THAT(Allowed(constraint), ElementsAre(1, 2));
+  constraint.See(2);
+  EXPECT_THAT(Allowed(constraint), ElementsAre(kEnd));
+}
+
+TEST(TokenConstraint, EveryRankSeesItsOwnPart) {
+  TokenConstraint constraint(Params(), kVocab, Matcher("[a-z]+"));
+  constraint.See(3);
+  const std::set<int32_t> whole = Allowed(constraint);
+  EXPECT_EQ(whole.size(), 28u);
+  for (const int ranks : {2, 3, 7}) {
+    std::set<int32_t> joined;
+    for (int rank = 0; rank < ranks; ++rank) {
+      const int64_t begin = kVocab * rank / ranks, end = kVocab * (rank + 1) / ranks;
+      const std::set<int32_t> part = Allowed(constraint, {begin, end - begin});
+      joined.insert(part.begin(), part.end());
+    }
+    EXPECT_EQ(joined, whole) << ranks;
+  }
+}
+
+TEST(TokenConstraint, BindsAfterThoughtsAndEndsLongOnes) {
+  v1::SamplingParams params = Params();
+  params.set_thoughts_end_token(kThoughtsEnd);
+  params.set_max_thought_tokens(2);
+  TokenConstraint constraint(params, kVocab, Matcher("x"));
+  EXPECT_FALSE(constraint.binds());
+  constraint.See(0);
+  EXPECT_FALSE(constraint.binds());
+  constraint.See(5);
+  ASSERT_TRUE(constraint.binds());
+  EXPECT_THAT(Allowed(constraint), ElementsAre(kThoughtsEnd));
+  EXPECT_THAT(Allowed(constraint, {0, 64}), IsEmpty());
+  constraint.See(kThoughtsEnd);
+  EXPECT_THAT(Allowed(constraint), ElementsAre('x' - 'a'));
+
+  TokenConstraint thoughts_alone(params, kVocab, std::nullopt);
+  for (const int32_t token : {0, 0, kThoughtsEnd}) thoughts_alone.See(token);
+  EXPECT_FALSE(thoughts_alone.binds());
+}
+
+TEST(TokenConstraint, EndsWhereTheVocabularyHasNoWayOn) {
+  TokenConstraint constraint(Params(), kVocab, Matcher("a#"));
+  constraint.See(0);
+  EXPECT_THAT(Allowed(constraint), ElementsAre(kEnd));
+}
+
+}  // namespace
+}  // namespace switchyard::worker

@@ -1,0 +1,50 @@
+// What an answer may say next, beside what is likely: thoughts first, of a limited length, then a
+// text that a grammar describes.
+#ifndef SWITCHYARD_WORKER_SAMPLE_TOKEN_CONSTRAINT_H_
+#define SWITCHYARD_WORKER_SAMPLE_TOKEN_CONSTRAINT_H_
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "proto/step.pb.h"
+#include "worker/sample/grammar_matcher.h"
+
+namespace switchyard::worker {
+
+// A range of the vocabulary: what one rank has of it.
+struct TokenRange {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
+// A value, as GrammarMatcher is. Thread: the step's.
+class TokenConstraint {
+ public:
+  // The parameters' tokens are in the vocabulary.
+  TokenConstraint(const v1::SamplingParams& params, int32_t vocab_size,
+                  std::optional<GrammarMatcher> grammar);
+
+  // The answer's next token.
+  void See(int32_t token);
+
+  // Whether there are tokens that may not come next.
+  bool binds() const;
+  // A bit for each token of `range` that may come next, bit i % 32 of word i / 32 for the i-th.
+  // REQUIRES: binds().
+  std::vector<uint32_t> Allowed(const TokenRange& range);
+
+ private:
+  int32_t vocab_size_;
+  bool in_thoughts_;
+  int32_t thoughts_end_token_;
+  int32_t max_thought_tokens_;
+  int32_t num_thought_tokens_ = 0;
+  std::optional<GrammarMatcher> grammar_;
+  std::vector<int32_t> ending_tokens_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_SAMPLE_TOKEN_CONSTRAINT_H_
