@@ -25,6 +25,8 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, milliseco
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // A proxy for the web (http_proxy in the environment) leads nowhere inside a cluster.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // A plan may hold long prompts' tokens and many grammars; the coordinator bounds each.
+  arguments.SetMaxReceiveMessageSize(-1);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 

@@ -13,6 +13,9 @@ namespace {
 
 namespace grammar = text::grammar;
 
+// Every worker gets it in one message, with those of other requests that start in the same step.
+constexpr size_t kMaxGrammarBytes = size_t{1} << 20;
+
 using Compiled = absl::StatusOr<v1::Grammar>;
 
 absl::Status WrongType(const std::string& param, std::string_view expected) {
@@ -100,6 +103,10 @@ class Reader {
  private:
   absl::Status Take(const std::string& param, Compiled compiled) {
     if (!compiled.ok()) return WithParam(compiled.status(), param);
+    if (compiled->ByteSizeLong() > kMaxGrammarBytes) {
+      return ParamError(param, fmt::format("'{}' comes to an automaton of more than {} KiB", param,
+                                           kMaxGrammarBytes >> 10));
+    }
     if (result_ != nullptr) {
       return ParamError(param, fmt::format("'{}' and '{}' contradict each other", first_, param));
     }

@@ -27,12 +27,13 @@ class LocalServer {
   LocalServer(const LocalServer&) = delete;
   LocalServer& operator=(const LocalServer&) = delete;
 
+  std::string address() const { return fmt::format("127.0.0.1:{}", port_); }
+
   // A connection of its own: channels to one address would share one.
   std::shared_ptr<grpc::Channel> NewChannel() const {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    return grpc::CreateCustomChannel(fmt::format("127.0.0.1:{}", port_),
-                                     grpc::InsecureChannelCredentials(), arguments);
+    return grpc::CreateCustomChannel(address(), grpc::InsecureChannelCredentials(), arguments);
   }
 
  private:

@@ -90,6 +90,18 @@ TEST(CoordinatorLink, HeartbeatsAreNoMessages) {
   EXPECT_TRUE(link.end().ok());
 }
 
+// Long prompts that start in one step, each under a grammar.
+TEST(CoordinatorLink, APlanMayBeLarge) {
+  v1::CoordinatorMessage plan;
+  plan.mutable_plan()->add_started()->mutable_grammar()->set_byte_sets(std::string(9 << 20, 'x'));
+  MuteCoordinator coordinator({plan});
+  testing::LocalServer server({&coordinator});
+  CoordinatorLink link(OpenChannel(server.address(), kLong), {}, {.max_silence = kLong});
+  const absl::StatusOr<v1::CoordinatorMessage> message = link.Next(kLong);
+  ASSERT_TRUE(message.ok()) << message.status();
+  EXPECT_EQ(message->plan().started(0).grammar().byte_sets().size(), size_t{9} << 20);
+}
+
 TEST(CoordinatorLink, CoordinatorThatIsNotThereIsNamed) {
   CoordinatorLink link(OpenChannel("127.0.0.1:1", seconds(10)), {},
                        {.address = "127.0.0.1:1", .connect_deadline = milliseconds(0)});
