@@ -44,7 +44,7 @@ struct CoordinatorOptions {
   std::string model_name;
   std::string model_path;  // as every worker's host sees it
   v1::ModelSpec model;
-  v1::TokenTable tokens;  // what workers hold grammars against
+  v1::TokenTable tokens;   // what workers hold grammars against
   core::PlanRequest plan;  // with no cache size: what the workers' memory leaves
   core::MembershipConfig membership;
   int32_t max_waiting = 1024;

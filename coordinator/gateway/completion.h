@@ -31,7 +31,7 @@ struct CompletionSpec {
   SchedulingFields scheduling;
   std::vector<int32_t> stop_token_ids;
   std::shared_ptr<const v1::Grammar> grammar;  // null: none
-  text::AnswerForm form;  // how the answer is read
+  text::AnswerForm form;                       // how the answer is read
 };
 
 struct CompletionDelta {

@@ -27,8 +27,8 @@ class DeepseekV3 final : public Model {
 
   // The first multi-token-prediction block (MODEL_SPECS 1.8): row t of `hidden` is the main model's
   // state after its last norm, `batch.token_ids[t]` the *next* token, `batch.positions[t]` = t. kv
-  // needs one layer more than the model has. The logits [T, this rank's part] guess the token after the
-  // next.
+  // needs one layer more than the model has. The logits [T, this rank's part] guess the token after
+  // the next.
   absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
                           const kernels::TensorView& hidden, KvStore& kv,
                           const kernels::TensorView& logits, std::span<uint32_t> expert_rows);
