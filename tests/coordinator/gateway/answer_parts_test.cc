@@ -34,13 +34,6 @@ class AnswerPartsTest : public ApiFixture {
     StartHttp();
   }
 
-  // What the model answers: marks are tokens.
-  void SetText(std::string_view text) {
-    std::vector<int32_t> tokens = model_.tokenizer->Encode(text, {.parse_special = true}).value();
-    tokens.push_back(kEos);
-    engine_->SetAnswer({.tokens = std::move(tokens)});
-  }
-
   // A streamed chat, put together as OpenAI's clients do it: strings of deltas are joined, calls
   // are found by their index.
   Json Assemble(std::string_view body) {

@@ -69,6 +69,26 @@ testing::HttpAnswer ApiFixture::Ask(std::string_view request) {
   return answer.value_or(testing::HttpAnswer{});
 }
 
+std::vector<Json> ApiFixture::Stream(const char* path, std::string_view body) {
+  const testing::HttpAnswer answer = Ask(testing::Post(path, body));
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_NE(answer.headers.at("content-type").find("text/event-stream"), std::string::npos);
+  std::vector<std::string> events = testing::SseData(answer.body);
+  EXPECT_FALSE(events.empty());
+  if (events.empty()) return {};
+  EXPECT_EQ(events.back(), "[DONE]");
+  events.pop_back();
+  std::vector<Json> chunks;
+  for (const std::string& event : events) chunks.push_back(ParseJson(event).value());
+  return chunks;
+}
+
+void ApiFixture::SetText(std::string_view text) {
+  std::vector<int32_t> tokens = model_.tokenizer->Encode(text, {.parse_special = true}).value();
+  tokens.push_back(kEos);
+  engine_->SetAnswer({.tokens = std::move(tokens)});
+}
+
 Json ApiFixture::AskJson(std::string_view path, std::string_view body, int expected_status) {
   const testing::HttpAnswer answer = Ask(testing::Post(path, body));
   EXPECT_EQ(answer.status, expected_status) << answer.body;

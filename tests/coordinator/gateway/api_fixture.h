@@ -36,6 +36,10 @@ class ApiFixture : public ::testing::Test {
   void StartHttp(HttpServerOptions options = {});
   // One request on a connection of its own.
   testing::HttpAnswer Ask(std::string_view request);
+  // The JSON chunks of a streamed answer; the stream must end with [DONE].
+  std::vector<Json> Stream(const char* path, std::string_view body);
+  // What the model answers: marks in `text` are tokens.
+  void SetText(std::string_view text);
   Json AskJson(std::string_view path, std::string_view body, int expected_status = 200);
 
   ServedModel model_ = TinyModel();

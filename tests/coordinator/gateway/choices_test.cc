@@ -8,9 +8,6 @@ namespace switchyard::gateway {
 namespace {
 
 using switchyard::testing::FakeAnswer;
-using switchyard::testing::HttpAnswer;
-using switchyard::testing::Post;
-using switchyard::testing::SseData;
 
 constexpr const char* kChat = "/v1/chat/completions";
 constexpr const char* kCompletions = "/v1/completions";
@@ -25,16 +22,6 @@ std::string Completion(std::string_view more) {
 class ChoicesTest : public ApiFixture {
  protected:
   void SetUp() override { StartHttp(); }
-
-  std::vector<Json> Stream(const char* path, std::string_view body) {
-    const HttpAnswer answer = Ask(Post(path, body));
-    EXPECT_EQ(answer.status, 200) << answer.body;
-    std::vector<Json> chunks;
-    for (const std::string& event : SseData(answer.body)) {
-      if (event != "[DONE]") chunks.push_back(ParseJson(event).value());
-    }
-    return chunks;
-  }
 };
 
 TEST_F(ChoicesTest, GivesAsManyAnswersAsAskedFor) {

@@ -34,11 +34,6 @@ class MessagesApiTest : public ApiFixture {
     model_.context_length = 4096;
     StartHttp();
   }
-  void SetText(std::string_view text) {
-    std::vector<int32_t> tokens = model_.tokenizer->Encode(text, {.parse_special = true}).value();
-    tokens.push_back(kEos);
-    engine_->SetAnswer({.tokens = std::move(tokens)});
-  }
   std::string Prompt() {
     return model_.tokenizer->Decode(engine_->last_request().prompt_tokens, false);
   }

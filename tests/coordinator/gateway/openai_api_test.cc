@@ -32,21 +32,6 @@ class OpenAiApiTest : public ApiFixture {
  protected:
   void SetUp() override { StartHttp(); }
 
-  // The JSON chunks of a streamed answer; the stream must end with [DONE].
-  std::vector<Json> Stream(const char* path, std::string_view body) {
-    const HttpAnswer answer = Ask(Post(path, body));
-    EXPECT_EQ(answer.status, 200) << answer.body;
-    EXPECT_THAT(answer.headers.at("content-type"), HasSubstr("text/event-stream"));
-    std::vector<std::string> events = SseData(answer.body);
-    EXPECT_FALSE(events.empty());
-    if (events.empty()) return {};
-    EXPECT_EQ(events.back(), "[DONE]");
-    events.pop_back();
-    std::vector<Json> chunks;
-    for (const std::string& event : events) chunks.push_back(ParseJson(event).value());
-    return chunks;
-  }
-
   // All text of a streamed chat.
   static std::string JoinContent(const std::vector<Json>& chunks) {
     std::string text;
