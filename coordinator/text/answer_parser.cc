@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "coordinator/text/bound_tool_calls.h"
+#include "coordinator/text/tool_call_layout.h"
+
 namespace switchyard::text {
 namespace {
 
@@ -13,6 +16,12 @@ std::vector<int32_t> KeptTokens(const Tokenizer& tokenizer, const AnswerForm& fo
     if (const std::optional<int32_t> id = tokenizer.TokenToId(mark)) kept.push_back(*id);
   }
   return kept;
+}
+
+std::unique_ptr<ToolCallParser> MakeParser(const AnswerForm& form) {
+  if (!form.tools) return nullptr;
+  if (form.calls_are_bound) return std::make_unique<BoundToolCalls>(LayoutOf(*form.tools));
+  return MakeToolCallParser(*form.tools, form.tool_names);
 }
 
 }  // namespace
@@ -28,9 +37,9 @@ AnswerParser::AnswerParser(ReasoningParser reasoning, StopMatcher stop, const An
     : reasoning_(std::move(reasoning)),
       reasoning_stop_(stop),
       content_stop_(std::move(stop)),
-      tools_(form.tools ? MakeToolCallParser(*form.tools, form.tool_names) : nullptr),
+      tools_(MakeParser(form)),
       include_reasoning_(form.include_reasoning),
-      parallel_tool_calls_(form.parallel_tool_calls) {}
+      one_call_ends_(!form.parallel_tool_calls && !form.calls_are_bound) {}
 
 AnswerPiece AnswerParser::Push(int32_t id) {
   AnswerPiece piece;
@@ -87,9 +96,9 @@ void AnswerParser::AddContent(std::string_view text, AnswerPiece* piece) {
 void AnswerParser::AddParsed(ToolCallParser::Piece parsed, AnswerPiece* piece) {
   piece->content += parsed.content;
   for (ToolCall& call : parsed.calls) {
+    if (!call.name.empty()) ++num_calls_;
     piece->calls.push_back(std::move(call));
-    ++num_calls_;
-    if (parallel_tool_calls_) continue;
+    if (!one_call_ends_) continue;
     ended_ = true;
     return;
   }

@@ -28,6 +28,7 @@ struct AnswerForm {
   std::optional<ToolFormat> tools;          // none: calls are content
   std::vector<std::string> tool_names;
   bool parallel_tool_calls = true;  // false: the first call ends the answer
+  bool calls_are_bound = false;     // a grammar holds calls to the form's layout
 };
 
 struct AnswerPiece {
@@ -70,7 +71,7 @@ class AnswerParser {
   StopMatcher content_stop_;
   std::unique_ptr<ToolCallParser> tools_;  // null: no calls are looked for
   bool include_reasoning_;
-  bool parallel_tool_calls_;
+  bool one_call_ends_;
   bool ended_ = false;
   int num_calls_ = 0;
 };

@@ -12,12 +12,14 @@ namespace {
 struct Row {
   ToolFormat format;
   std::string_view name;
-  // A template that writes calls in this form says this somewhere.
+  // A template that writes calls in this form says these somewhere.
   std::string_view sign;
+  std::string_view more = "";
 };
 
 constexpr Row kFormats[] = {
-    {ToolFormat::kDeepSeek, "deepseek", "<｜tool▁call▁begin｜>"},
+    {ToolFormat::kDeepSeek, "deepseek", "<｜tool▁call▁begin｜>", "```json"},
+    {ToolFormat::kDeepSeekV31, "deepseek_v31", "<｜tool▁call▁begin｜>"},
     {ToolFormat::kHermes, "hermes", "<tool_call>"},
     {ToolFormat::kLlama, "llama", "<|python_tag|>"},
     {ToolFormat::kLlama, "llama", "Environment: ipython"},
@@ -27,7 +29,9 @@ constexpr Row kFormats[] = {
 
 std::optional<ToolFormat> FindToolFormat(std::string_view template_source) {
   for (const Row& row : kFormats) {
-    if (template_source.find(row.sign) != template_source.npos) return row.format;
+    const bool is_said = template_source.find(row.sign) != template_source.npos &&
+                         template_source.find(row.more) != template_source.npos;
+    if (is_said) return row.format;
   }
   return std::nullopt;
 }
@@ -36,13 +40,14 @@ absl::StatusOr<ToolFormat> ParseToolFormat(std::string_view name) {
   for (const Row& row : kFormats) {
     if (row.name == name) return row.format;
   }
-  return absl::InvalidArgumentError(
-      fmt::format("\"{}\" is no form of tool calls; it must be deepseek, hermes or llama", name));
+  return absl::InvalidArgumentError(fmt::format(
+      "\"{}\" is no form of tool calls; it must be deepseek, deepseek_v31, hermes or llama", name));
 }
 
 std::vector<std::string_view> ToolMarks(ToolFormat format) {
   switch (format) {
     case ToolFormat::kDeepSeek:
+    case ToolFormat::kDeepSeekV31:
       return {kDeepSeekForm.section_begin, kDeepSeekForm.section_end, kDeepSeekForm.call_begin,
               kDeepSeekForm.call_end, "<｜tool▁sep｜>"};
     case ToolFormat::kHermes:
@@ -54,12 +59,15 @@ std::vector<std::string_view> ToolMarks(ToolFormat format) {
   return {};
 }
 
-bool TakesArgumentsAsText(ToolFormat format) { return format == ToolFormat::kDeepSeek; }
+bool TakesArgumentsAsText(ToolFormat format) {
+  return format == ToolFormat::kDeepSeek || format == ToolFormat::kDeepSeekV31;
+}
 
 std::unique_ptr<ToolCallParser> MakeToolCallParser(ToolFormat format,
                                                    std::vector<std::string> names) {
   switch (format) {
     case ToolFormat::kDeepSeek:
+    case ToolFormat::kDeepSeekV31:
       return std::make_unique<MarkedToolCalls>(kDeepSeekForm, std::move(names));
     case ToolFormat::kHermes:
       return std::make_unique<MarkedToolCalls>(kHermesForm, std::move(names));

@@ -14,15 +14,16 @@
 namespace switchyard::text {
 
 enum class ToolFormat {
-  kDeepSeek,  // R1, V3, V3.1: <｜tool▁call▁begin｜>...<｜tool▁sep｜>...<｜tool▁call▁end｜>
-  kHermes,  // Hermes, Qwen2.5, Qwen3, QwQ: <tool_call>{"name", "arguments"}</tool_call>
-  kLlama,   // Llama 3.1 to 3.3: the whole answer is {"name", "parameters"}, several with ";"
+  kDeepSeek,  // R1, V3: <｜tool▁call▁begin｜>function<｜tool▁sep｜>...<｜tool▁call▁end｜>
+  kDeepSeekV31,  // without the word and the fence around the arguments; both are read alike
+  kHermes,       // Hermes, Qwen2.5, Qwen3, QwQ: <tool_call>{"name", "arguments"}</tool_call>
+  kLlama,        // Llama 3.1 to 3.3: the whole answer is {"name", "parameters"}, several with ";"
 };
 
 // The form that the model's chat template writes past calls in; none if it writes none.
 std::optional<ToolFormat> FindToolFormat(std::string_view template_source);
 
-// "deepseek", "hermes" or "llama"; INVALID_ARGUMENT for another name.
+// "deepseek", "deepseek_v31", "hermes" or "llama"; INVALID_ARGUMENT for another name.
 absl::StatusOr<ToolFormat> ParseToolFormat(std::string_view name);
 
 // Special tokens that the parser must see in the text.
@@ -32,15 +33,17 @@ std::vector<std::string_view> ToolMarks(ToolFormat format);
 // value and write it themselves.
 bool TakesArgumentsAsText(ToolFormat format);
 
+// A call, or a piece of one.
 struct ToolCall {
-  std::string name;       // of a tool that the request offers
-  std::string arguments;  // a JSON object, as the model wrote it
+  std::string name;       // of a tool that the request offers; empty: more of the call before
+  std::string arguments;  // a JSON object, as the model wrote it; joined from all pieces
 };
 
-// Owned by one answer, used by one thread at a time. What comes out does not depend on how the text
-// was cut. A call comes out when it is complete and known to be one: its arguments parse, and its
-// tool was offered. What began like a call and is none comes out as content, to the byte; of calls,
-// only marks and the white space around them go.
+// Owned by one answer, used by one thread at a time. What comes out, joined, does not depend on how
+// the text was cut. Where the model is free, a call comes out whole, when it is known to be one:
+// its arguments parse, and its tool was offered. What began like a call and is none comes out as
+// content, to the byte; of calls, only marks and the white space around them go.
+// (bound_tool_calls.h says what holds where a grammar binds the model.)
 class ToolCallParser {
  public:
   struct Piece {

@@ -17,6 +17,11 @@ std::string TextOf(const Json& value) { return value.dump(); }
 }  // namespace
 
 absl::StatusOr<v1::Grammar> SchemaCompiler::Compile() {
+  SY_ASSIGN_OR_RETURN(const uint32_t start, AddRules());
+  return book_.Compile(start);
+}
+
+absl::StatusOr<uint32_t> SchemaCompiler::AddRules() {
   SY_ASSIGN_OR_RETURN(const uint32_t start, RuleOf({0}));
   while (!pending_.empty()) {
     const Pending next = std::move(pending_.back());
@@ -27,7 +32,7 @@ absl::StatusOr<v1::Grammar> SchemaCompiler::Compile() {
     }
   }
   SY_RETURN_IF_ERROR(CheckAlternatives());
-  return book_.Compile(start);
+  return start;
 }
 
 SchemaSet SchemaCompiler::Simplify(const SchemaSet& schemas) const {

@@ -30,6 +30,8 @@ class SchemaCompiler {
 
   // INVALID_ARGUMENT naming the schema when it asks for what cannot be compiled or satisfied.
   absl::StatusOr<v1::Grammar> Compile();
+  // The rule of the schema's values, with all that it calls.
+  absl::StatusOr<uint32_t> AddRules();
 
   // For the parts below: the rule of a set, whose body comes later.
   absl::StatusOr<uint32_t> RuleOf(const SchemaSet& schemas);

@@ -1,0 +1,46 @@
+// Tool calls of an answer that a grammar holds to a layout: their arguments come out as they are
+// written.
+#ifndef SWITCHYARD_COORDINATOR_TEXT_BOUND_TOOL_CALLS_H_
+#define SWITCHYARD_COORDINATOR_TEXT_BOUND_TOOL_CALLS_H_
+
+#include <string>
+#include <string_view>
+
+#include "coordinator/text/tool_call_json.h"
+#include "coordinator/text/tool_call_layout.h"
+
+namespace switchyard::text {
+
+// A call comes out with its name, and then as its arguments grow. NOTE: an answer that is cut
+// within a call leaves its arguments unfinished; one that is cut before the name is whole leaves
+// nothing of that call. Marks within arguments are text.
+class BoundToolCalls : public ToolCallParser {
+ public:
+  // `layout` outlives this object.
+  explicit BoundToolCalls(const ToolCallLayout& layout);
+
+  Piece Push(std::string_view text) override;
+  Piece Flush() override;
+
+ private:
+  enum class State { kText, kName, kArguments, kAfter, kRest };
+
+  // Each takes what is decided off buffer_; false: more is needed.
+  bool Text(Piece* piece);
+  bool Name(Piece* piece);
+  bool Arguments(Piece* piece);
+  bool After();
+
+  const ToolCallLayout& layout_;
+  const std::string opening_;  // of the first call
+  const std::string next_;     // from the end of a call's arguments to the next call's name
+  const std::string end_;      // from there to the end of all calls
+  State state_ = State::kText;
+  bool has_text_ = false;
+  std::string buffer_;
+  JsonObjectScanner scanner_;
+};
+
+}  // namespace switchyard::text
+
+#endif  // SWITCHYARD_COORDINATOR_TEXT_BOUND_TOOL_CALLS_H_
