@@ -38,6 +38,7 @@ AnswerParser::AnswerParser(ReasoningParser reasoning, StopMatcher stop, const An
       reasoning_stop_(stop),
       content_stop_(std::move(stop)),
       tools_(MakeParser(form)),
+      include_stop_(form.include_stop),
       include_reasoning_(form.include_reasoning),
       one_call_ends_(!form.parallel_tool_calls && !form.calls_are_bound) {}
 
@@ -77,12 +78,15 @@ const std::optional<std::string>& AnswerParser::stopped_by() const {
 }
 
 void AnswerParser::AddReasoning(std::string text, AnswerPiece* piece) {
+  const bool stops = reasoning_stop_.stopped_by().has_value();
+  if (stops && include_stop_) text += *reasoning_stop_.stopped_by();
   if (include_reasoning_) piece->reasoning += text;
-  if (reasoning_stop_.stopped_by()) ended_ = true;
+  if (stops) ended_ = true;
 }
 
 void AnswerParser::AddContent(std::string_view text, AnswerPiece* piece) {
-  const std::string passed = content_stop_.Push(text);
+  std::string passed = content_stop_.Push(text);
+  if (content_stop_.stopped_by() && include_stop_) passed += *content_stop_.stopped_by();
   if (tools_ == nullptr) {
     piece->content += passed;
   } else {

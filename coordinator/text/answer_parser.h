@@ -21,7 +21,8 @@ namespace switchyard::text {
 // How a request wants its answers read. The default: text up to a stop text, as it comes.
 struct AnswerForm {
   std::vector<std::string> stop;
-  bool skip_special = true;
+  bool include_stop = false;  // the stop text that ends the answer is part of it
+  bool skip_special = true;   // false: special tokens are text; those that end the answer never are
   std::optional<ReasoningMarks> reasoning;  // none: all is content
   bool reasoning_opened = false;            // the prompt ends inside thoughts
   bool include_reasoning = true;            // false: thoughts are read and dropped
@@ -70,6 +71,7 @@ class AnswerParser {
   StopMatcher reasoning_stop_;
   StopMatcher content_stop_;
   std::unique_ptr<ToolCallParser> tools_;  // null: no calls are looked for
+  bool include_stop_;
   bool include_reasoning_;
   bool one_call_ends_;
   bool ended_ = false;

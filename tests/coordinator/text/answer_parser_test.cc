@@ -155,5 +155,21 @@ TEST(AnswerParser, AStopTextBehindACallKeepsTheCall) {
   EXPECT_EQ(answer.content, R"(a <tool_call>{"name":)");
 }
 
+TEST(AnswerParser, TheStopTextIsPartOfTheAnswerWhereThatIsWanted) {
+  const AnswerForm form = {.stop = {"END"}, .include_stop = true, .reasoning = kMarks};
+  ReadAnswer answer = Read("<think>a</think>b END c", form);
+  EXPECT_EQ(answer.reasoning, "a");
+  EXPECT_EQ(answer.content, "b END");
+  EXPECT_TRUE(answer.ended);
+  answer = Read("<think>a END b</think>c", form);
+  EXPECT_EQ(answer.reasoning, "a END");
+  EXPECT_EQ(answer.content, "");
+}
+
+TEST(AnswerParser, SpecialTokensAreTextWhereThatIsWanted) {
+  EXPECT_EQ(Read("a<|python_tag|>b", {}).content, "ab");
+  EXPECT_EQ(Read("a<|python_tag|>b", {.skip_special = false}).content, "a<|python_tag|>b");
+}
+
 }  // namespace
 }  // namespace switchyard::text
