@@ -39,8 +39,8 @@ absl::Status CheckMemory(const v1::ShardPlan& plan, bool all_logits) {
   const v1::Layout& layout = plan.layout();
   const int64_t rows =
       all_logits ? plan.limits().max_batched_tokens() : plan.limits().max_running();
-  const int64_t cache_bytes = int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() *
-                              core::KvBytesPerToken(plan.model(), plan.compute());
+  const int64_t cache_bytes =
+      int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() * core::KvBytesPerToken(plan);
   int64_t weights = 0, activations = 0, cache = 0;
   for (int rank = 0; rank < layout.data_parallel() * layout.tensor_parallel(); ++rank) {
     weights += core::RankWeightBytes(plan, rank).Total();
@@ -121,6 +121,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                            .compute = options.compute,
                            .max_batched_tokens = options.max_batched_tokens,
                            .max_running = std::min(options.max_running, options.max_batched_tokens),
+                           .drafts = options.drafts,
                            .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks)}));
   SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, static_cast<bool>(options.logits_sink)));
   const int world = options.data_parallel * options.tensor_parallel;
@@ -187,6 +188,8 @@ absl::StatusOr<v1::StepResult> LocalEngine::RunStep(const v1::StepPlan& plan) {
   v1::StepResult merged = std::move(results[0]);
   for (size_t rank = 1; rank < results.size(); ++rank) {
     merged.mutable_sampled()->MergeFrom(results[rank].sampled());
+    merged.set_num_drafted(merged.num_drafted() + results[rank].num_drafted());
+    merged.set_num_accepted(merged.num_accepted() + results[rank].num_accepted());
   }
   return merged;
 }

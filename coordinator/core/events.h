@@ -30,6 +30,7 @@ struct NewRequest {
   v1::SamplingParams sampling;
   std::vector<int32_t> stop_token_ids;  // a sampled one ends the answer and is its last token
   std::shared_ptr<const v1::Grammar> grammar;  // what the answer must look like; null: anything
+  bool drafts = true;  // tokens may be drafted, where the cluster does; the answer is the same
 
   // Whose request it is: tenants share the cluster by their weights, and no cached prefix.
   std::string tenant;

@@ -8,10 +8,6 @@
 namespace switchyard::worker {
 namespace {
 
-int32_t NumTokens(const v1::SequenceWork& work) {
-  return work.use_last_sampled() ? 1 : work.tokens_size();
-}
-
 absl::Status Misfit(const v1::SequenceWork& work, std::string_view what) {
   return absl::InternalError(fmt::format("sequence {}: {}", work.sequence_id(), what));
 }
@@ -21,6 +17,15 @@ bool ReportsPrompt(const SequenceState& sequence) {
 }
 
 }  // namespace
+
+void SequenceState::Take(int32_t position, int32_t token) {
+  last_sampled = token;
+  num_computed = position;
+  sampling.See(position, {&token, 1});
+  if (history) history->Append(position, {&token, 1});
+  is_ended = position + 1 >= max_length ||
+             std::find(stop_tokens.begin(), stop_tokens.end(), token) != stop_tokens.end();
+}
 
 BatchBuilder::BatchBuilder(const v1::ShardPlan& plan, const Options& options)
     : plan_(plan), options_(options) {}
@@ -50,7 +55,7 @@ absl::Status BatchBuilder::Build(const v1::StepPlan& plan, ForwardBatch* batch,
     found->second.last_step = plan.step();
     SY_RETURN_IF_ERROR(Extend(work, &found->second));
     states.push_back(&found->second);
-    num_tokens += NumTokens(work);
+    num_tokens += found->second.num_rows;
   }
   if (num_tokens > plan_.limits().max_batched_tokens()) {
     return absl::InternalError(fmt::format("{} tokens in a step, the limit is {}", num_tokens,
@@ -62,7 +67,7 @@ absl::Status BatchBuilder::Build(const v1::StepPlan& plan, ForwardBatch* batch,
   batch->num_prefill_rows = batch->num_rows();
   for (int i = 0; i < group.sequences_size(); ++i) {
     AddRows(group.sequences(i), states[i], /*prompt_rows=*/false, batch, outputs);
-    states[i]->num_computed += NumTokens(group.sequences(i));
+    states[i]->num_computed += states[i]->num_rows;
   }
   if (!options_.all_outputs && std::ssize(*outputs) > MaxOutputRows(plan_.limits())) {
     return absl::InternalError(fmt::format("logits of {} tokens in a step, the limit is {}",
@@ -81,16 +86,26 @@ absl::Status BatchBuilder::Start(const v1::SequenceStart& start) {
   if (!is_new) {
     return absl::InternalError(fmt::format("sequence {}: started twice", start.sequence_id()));
   }
-  entry->second.prompt_length = start.prompt_length();
+  SequenceState& sequence = entry->second;
+  sequence.prompt_length = start.prompt_length();
+  sequence.max_length = plan_.model().max_position_embeddings();
+  if (start.max_length() > 0) {
+    sequence.max_length = std::min(sequence.max_length, start.max_length());
+  }
+  sequence.stop_tokens.assign(start.stop_tokens().begin(), start.stop_tokens().end());
+  sequence.is_drafted = start.drafts();
+  if (start.drafts() && plan_.drafts().method() == v1::DRAFT_METHOD_NGRAM) {
+    sequence.history.emplace();
+  }
   absl::StatusOr<SamplingState> sampling =
       SamplingState::Create(start.sampling(), start.prompt_length(), plan_.model().vocab_size());
   if (!sampling.ok()) {
     return Annotate(sampling.status(), fmt::format("sequence {}", start.sequence_id()));
   }
-  entry->second.sampling = *std::move(sampling);
-  SY_RETURN_IF_ERROR(Annotate(Bind(start, &entry->second.sampling),
-                              fmt::format("sequence {}", start.sequence_id())));
-  return StartCached(start, &entry->second);
+  sequence.sampling = *std::move(sampling);
+  SY_RETURN_IF_ERROR(
+      Annotate(Bind(start, &sequence.sampling), fmt::format("sequence {}", start.sequence_id())));
+  return StartCached(start, &sequence);
 }
 
 absl::Status BatchBuilder::Bind(const v1::SequenceStart& start, SamplingState* sampling) const {
@@ -118,14 +133,17 @@ absl::Status BatchBuilder::StartCached(const v1::SequenceStart& start,
     return misfit(fmt::format("the context is {}", plan_.model().max_position_embeddings()));
   }
   const int32_t num_told = start.cached_tokens_size();
-  if ((num_told > 0 || sequence->sampling.looks_back()) && num_told != num_cached) {
+  const bool looks_back = sequence->sampling.looks_back() || sequence->history.has_value();
+  if ((num_told > 0 || looks_back) && num_told != num_cached) {
     return misfit(fmt::format("of which the plan tells {}", num_told));
   }
   for (const int32_t token : start.cached_tokens()) {
     if (!InVocabulary(token)) return misfit(fmt::format("among them {}", token));
   }
   sequence->num_computed = num_cached;
-  sequence->sampling.See(0, {start.cached_tokens().data(), static_cast<size_t>(num_told)});
+  const std::span<const int32_t> told(start.cached_tokens().data(), static_cast<size_t>(num_told));
+  sequence->sampling.See(0, told);
+  if (sequence->history) sequence->history->Append(0, told);
   return absl::OkStatus();
 }
 
@@ -133,46 +151,71 @@ bool BatchBuilder::InVocabulary(int32_t token) const {
   return token >= 0 && token < plan_.model().vocab_size();
 }
 
-absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* sequence) const {
-  const int32_t count = NumTokens(work);
-  if (count < 1) return Misfit(work, "no tokens to compute");
-  if (work.begin_position() != sequence->num_computed) {
-    return Misfit(work, fmt::format("begins at position {}, {} are computed", work.begin_position(),
-                                    sequence->num_computed));
+absl::Status BatchBuilder::CheckTokens(const v1::SequenceWork& work) const {
+  const auto misfit = [&](int32_t token) {
+    return Misfit(work, fmt::format("token {} is not in the vocabulary of {}", token,
+                                    plan_.model().vocab_size()));
+  };
+  for (const int32_t token : work.tokens()) {
+    if (!InVocabulary(token)) return misfit(token);
   }
-  if (count > plan_.model().max_position_embeddings() - work.begin_position()) {
-    return Misfit(work,
-                  fmt::format("{} tokens at position {} pass the context of {}", count,
-                              work.begin_position(), plan_.model().max_position_embeddings()));
+  if (work.has_next_token() && !InVocabulary(work.next_token())) return misfit(work.next_token());
+  return absl::OkStatus();
+}
+
+int32_t BatchBuilder::RowsToDraft(const v1::SequenceWork& work,
+                                  const SequenceState& sequence) const {
+  if (sequence.is_ended) return 0;
+  if (!work.sample()) return 1;  // nothing would tell which of them to keep
+  // The newest token stands at num_computed; one is sampled behind each row.
+  const int32_t covered = static_cast<int32_t>(sequence.blocks.size()) * plan_.kv().block_tokens();
+  const int32_t room = std::min(covered, sequence.max_length - 1) - sequence.num_computed;
+  const auto num_drafts = static_cast<int32_t>(sequence.drafts.size());
+  return 1 + std::clamp(std::min(work.max_drafts(), num_drafts), 0, std::max(room - 1, 0));
+}
+
+absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* sequence) const {
+  const int32_t begin = sequence->num_computed;
+  // Plans under way, two at most, may have got further than it was sure.
+  const int32_t ahead = work.use_last_sampled() ? 2 * plan_.drafts().max_tokens() : 0;
+  if (begin < work.begin_position() || begin - work.begin_position() > ahead) {
+    return Misfit(
+        work, fmt::format("begins at position {}, {} are computed", work.begin_position(), begin));
   }
   if (work.use_last_sampled() && (work.tokens_size() > 0 || sequence->last_sampled < 0)) {
     return Misfit(work, "asks for a sampled token that there is none of");
   }
-  for (int32_t token : work.tokens()) {
-    if (!InVocabulary(token)) {
-      return Misfit(work, fmt::format("token {} is not in the vocabulary of {}", token,
-                                      plan_.model().vocab_size()));
-    }
+  if (!work.use_last_sampled() && work.tokens().empty()) {
+    return Misfit(work, "no tokens to compute");
   }
-  if (!work.use_last_sampled()) {
-    sequence->sampling.See(work.begin_position(),
-                           {work.tokens().data(), static_cast<size_t>(work.tokens_size())});
+  if (work.max_drafts() < 0 || work.max_drafts() > plan_.drafts().max_tokens()) {
+    return Misfit(work, fmt::format("{} drafts, the limit is {}", work.max_drafts(),
+                                    plan_.drafts().max_tokens()));
   }
-  if (work.has_next_token() && !InVocabulary(work.next_token())) {
-    return Misfit(work, fmt::format("token {} is not in the vocabulary of {}", work.next_token(),
-                                    plan_.model().vocab_size()));
-  }
-  if (ReportsPrompt(*sequence) && work.begin_position() + count < sequence->prompt_length &&
-      !work.has_next_token()) {
-    return Misfit(work, "the next token is missing, whose log probability is wanted");
-  }
+  SY_RETURN_IF_ERROR(CheckTokens(work));
   for (int32_t block : work.new_blocks()) {
     if (block < 0 || block >= plan_.kv().num_blocks()) {
       return Misfit(work, fmt::format("block {} of {}", block, plan_.kv().num_blocks()));
     }
     sequence->blocks.push_back(block);
   }
-  const int64_t needed = CeilDiv(work.begin_position() + count, plan_.kv().block_tokens());
+  const int32_t count = work.use_last_sampled() ? RowsToDraft(work, *sequence) : work.tokens_size();
+  sequence->num_rows = count;
+  if (count > plan_.model().max_position_embeddings() - begin) {
+    return Misfit(work, fmt::format("{} tokens at position {} pass the context of {}", count, begin,
+                                    plan_.model().max_position_embeddings()));
+  }
+  if (ReportsPrompt(*sequence) && begin + count < sequence->prompt_length &&
+      !work.has_next_token()) {
+    return Misfit(work, "the next token is missing, whose log probability is wanted");
+  }
+  if (!work.use_last_sampled()) {
+    const std::span<const int32_t> tokens(work.tokens().data(),
+                                          static_cast<size_t>(work.tokens_size()));
+    sequence->sampling.See(begin, tokens);
+    if (sequence->history) sequence->history->Append(begin, tokens);
+  }
+  const int64_t needed = CeilDiv(begin + count, plan_.kv().block_tokens());
   if (needed > static_cast<int64_t>(sequence->blocks.size())) {
     return Misfit(work, fmt::format("needs {} blocks and has {}", needed, sequence->blocks.size()));
   }
@@ -181,8 +224,8 @@ absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* s
 
 void BatchBuilder::AddRows(const v1::SequenceWork& work, SequenceState* sequence, bool prompt_rows,
                            ForwardBatch* batch, std::vector<OutputRow>* outputs) const {
-  const int32_t begin = work.begin_position();
-  const int32_t end = begin + NumTokens(work);
+  const int32_t begin = sequence->num_computed;
+  const int32_t end = begin + sequence->num_rows;
   const int32_t border = std::clamp(sequence->prompt_length, begin, end);
   const int32_t first = prompt_rows ? begin : border;
   const int32_t last = prompt_rows ? border : end;
@@ -194,21 +237,29 @@ void BatchBuilder::AddRows(const v1::SequenceWork& work, SequenceState* sequence
                               .table = sequence->blocks});
   }
   const int32_t block_tokens = plan_.kv().block_tokens();
+  const bool drafts = work.use_last_sampled();
+  const auto token_at = [&](int32_t position) {
+    if (!drafts) return work.tokens(position - begin);
+    return position == begin ? sequence->last_sampled : sequence->drafts[position - begin - 1];
+  };
   for (int32_t position = first; position < last; ++position) {
-    const bool sample = work.sample() && position == end - 1;
+    const bool is_last = position == end - 1;
+    const bool sample = work.sample() && (is_last || drafts);
     const bool scored = ReportsPrompt(*sequence) && position + 1 < sequence->prompt_length;
+    int32_t next = ForwardBatch::kUnknown;
+    if (!drafts && !is_last) next = work.tokens(position + 1 - begin);
+    if (!drafts && is_last && work.has_next_token()) next = work.next_token();
     if (sample || scored || options_.all_outputs) {
       batch->output_rows.push_back(static_cast<int32_t>(batch->num_rows()));
       outputs->push_back({.sequence_id = work.sequence_id(),
                           .position = position,
                           .sample = sample,
-                          .next_token = !scored               ? OutputRow::kNone
-                                        : position == end - 1 ? work.next_token()
-                                                              : work.tokens(position + 1 - begin),
+                          .next_token = scored ? next : OutputRow::kNone,
+                          .num_drafts = drafts ? position - begin : 0,
                           .sequence = sequence});
     }
-    batch->token_ids.push_back(work.use_last_sampled() ? sequence->last_sampled
-                                                       : work.tokens(position - begin));
+    batch->token_ids.push_back(token_at(position));
+    batch->next_tokens.push_back(next);
     batch->positions.push_back(position);
     batch->slots.push_back(int64_t{sequence->blocks[position / block_tokens]} * block_tokens +
                            position % block_tokens);

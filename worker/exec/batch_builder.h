@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "proto/cluster.pb.h"
 #include "proto/step.pb.h"
 #include "worker/exec/grammar_store.h"
+#include "worker/exec/ngram_history.h"
 #include "worker/layers/forward_batch.h"
 #include "worker/sample/sampling_state.h"
 
@@ -19,11 +21,21 @@ namespace switchyard::worker {
 
 struct SequenceState {
   int32_t prompt_length = 0;
+  int32_t max_length = 0;  // of prompt and answer, at most the model's context
+  std::vector<int32_t> stop_tokens;
+  bool is_drafted = false;  // drafts are wanted
   SamplingState sampling;
   std::vector<int32_t> blocks;
-  int32_t num_computed = 0;   // positions whose latents are cached
-  int32_t last_sampled = -1;  // -1: none since the sequence was started
-  uint64_t last_step = 0;     // newest step that has work of it
+  int32_t num_computed = 0;             // positions whose latents are cached
+  int32_t last_sampled = -1;            // -1: none since the sequence was started
+  bool is_ended = false;                // its newest token was its last
+  std::vector<int32_t> drafts;          // what may come behind the newest token
+  std::optional<NgramHistory> history;  // where drafts come from what was said before
+  uint64_t last_step = 0;               // newest step that has work of it
+  int32_t num_rows = 0;                 // of that step
+
+  // The answer goes on with a token at `position`, which the model chose.
+  void Take(int32_t position, int32_t token);
 };
 
 // One row of logits that the step asks for.
@@ -33,13 +45,15 @@ struct OutputRow {
   int32_t position = 0;  // of the row's token; a sampled token takes the next
   bool sample = false;
   int32_t next_token = kNone;  // the prompt's next token, where its log probability is wanted
+  int32_t num_drafts = 0;      // before it in this step; its own token is the last of them
   SequenceState* sequence = nullptr;  // valid until the next Build
+  int32_t token = kNone;              // once sampled; stays kNone where a draft before it was not
 };
 
 class BatchBuilder {
  public:
   // Rows of a step of at most `limits` that give logits: one for each sequence, and as many again
-  // of prompts whose log probabilities are wanted.
+  // of drafts and of prompts whose log probabilities are wanted.
   static int64_t MaxOutputRows(const v1::StepLimits& limits) {
     return std::min<int64_t>(2 * int64_t{limits.max_running()}, limits.max_batched_tokens());
   }
@@ -69,6 +83,9 @@ class BatchBuilder {
   absl::Status StartCached(const v1::SequenceStart& start, SequenceState* sequence) const;
   bool InVocabulary(int32_t token) const;
   absl::Status Extend(const v1::SequenceWork& work, SequenceState* sequence) const;
+  absl::Status CheckTokens(const v1::SequenceWork& work) const;
+  // The newest token and as many drafts as fit the work, the answer's length and the blocks.
+  int32_t RowsToDraft(const v1::SequenceWork& work, const SequenceState& sequence) const;
   void AddRows(const v1::SequenceWork& work, SequenceState* sequence, bool prompt_rows,
                ForwardBatch* batch, std::vector<OutputRow>* outputs) const;
 

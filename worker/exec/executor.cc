@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "worker/exec/mtp_drafter.h"
+#include "worker/exec/ngram_drafter.h"
 #include "worker/layers/vocabulary.h"
 #include "worker/models/model_registry.h"
 
@@ -92,8 +94,12 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
                         .rank = parallel_.tensor_rank(),
                         .num_ranks = parallel_.tensor_parallel()},
       max_requests, [this](auto own, auto all) { return gather_->Gather(own, all); });
-  kv_ = std::make_unique<KvStore>(ops_.device(),
-                                  MakeKvLayout(plan_, spec.num_layers(), ops_.activation_dtype()));
+  const IndexRange columns = parallel_.VocabularyRows();
+  row_sampler_.emplace(*sampler_, TokenRange{.first = columns.begin, .count = columns.size()});
+  const bool caches_mtp = plan_.drafts().method() == v1::DRAFT_METHOD_MTP;
+  kv_ = std::make_unique<KvStore>(
+      ops_.device(),
+      MakeKvLayout(plan_, spec.num_layers() + (caches_mtp ? 1 : 0), ops_.activation_dtype()));
   context_.emplace(LayerContext{.ops = ops_,
                                 .compute = compute,
                                 .ue8m0_scales = spec.fp8().ue8m0_activation_scales(),
@@ -102,6 +108,7 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
                                 .exchange = exchange_.get(),
                                 .arena = *arena_,
                                 .trace = options.trace});
+  SY_RETURN_IF_ERROR(MakeDrafter());
 
   WeightLoader loader(checkpoint, ops_,
                       {.compute = compute,
@@ -114,11 +121,32 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   return absl::OkStatus();
 }
 
-// The logits themselves; a row of working memory for each sequence; and for the sink whole rows,
-// twice.
+absl::Status Executor::MakeDrafter() {
+  switch (plan_.drafts().method()) {
+    case v1::DRAFT_METHOD_MTP:
+      if (model_->num_mtp_layers() == 0) {
+        return absl::InternalError("the plan has the model draft, and it has no block for it");
+      }
+      drafter_ = std::make_unique<MtpDrafter>(*model_, *context_, *kv_, *row_sampler_);
+      return absl::OkStatus();
+    case v1::DRAFT_METHOD_NGRAM:
+      drafter_ = std::make_unique<NgramDrafter>();
+      return absl::OkStatus();
+    default:
+      return absl::OkStatus();
+  }
+}
+
+int64_t Executor::MaxSampledRows() const {
+  const bool drafts = plan_.drafts().max_tokens() > 0;
+  return drafts ? BatchBuilder::MaxOutputRows(plan_.limits()) : plan_.limits().max_running();
+}
+
+// The logits themselves; a row of working memory for each that is sampled from; and for the sink
+// whole rows, twice.
 int64_t Executor::LogitsBytes(int64_t max_output_rows) const {
   const int64_t columns = parallel_.VocabularyRows().size();
-  const int64_t rows = max_output_rows + plan_.limits().max_running();
+  const int64_t rows = max_output_rows + MaxSampledRows();
   const int64_t whole = all_logits_ ? 2 * max_output_rows * plan_.model().vocab_size() : 0;
   return ActivationArena::BytesFor(DType::kF32, rows * columns) +
          ActivationArena::BytesFor(DType::kF32, whole);
@@ -144,22 +172,12 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
   SY_RETURN_IF_ERROR(Annotate(batch_builder_.Build(plan, &batch_, &outputs_),
                               fmt::format("step {}", plan.step())));
 
-  ActivationArena::Scope scope(*arena_);
-  std::fill(expert_rows_.begin(), expert_rows_.end(), 0u);
-  const int64_t num_outputs = static_cast<int64_t>(outputs_.size());
-  const TensorView logits = arena_->Take(
-      DType::kF32, {num_outputs + plan_.limits().max_running(), parallel_.VocabularyRows().size()});
-  SY_RETURN_IF_ERROR(
-      model_->Forward(*context_, batch_, *kv_, logits.Rows(0, num_outputs), expert_rows_));
-
   v1::StepResult result;
   result.set_epoch(plan.epoch());
   result.set_step(plan.step());
   result.set_rank(parallel_.rank());
-  const Clock::time_point sampling = Clock::now();
-  if (all_logits_) SY_RETURN_IF_ERROR(HandToSink(logits.Rows(0, num_outputs)));
-  SY_RETURN_IF_ERROR(SampleRows(logits, &result));
-  result.mutable_timings()->set_sample_us(MicrosSince(sampling));
+  std::fill(expert_rows_.begin(), expert_rows_.end(), 0u);
+  SY_RETURN_IF_ERROR(Compute(plan, &result));
   if (exchange_ != nullptr) {
     result.mutable_expert_rows()->Resize(plan_.model().moe().num_routed_experts(), 0);
     for (size_t i = 0; i < expert_rows_.size(); ++i) {
@@ -168,6 +186,25 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
   }
   result.mutable_timings()->set_total_us(MicrosSince(start));
   return result;
+}
+
+// Every rank of a group samples and drafts alike; rank 0 of the group reports.
+absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result) {
+  ActivationArena::Scope scope(*arena_);
+  const int64_t num_outputs = std::ssize(outputs_);
+  const TensorView hidden = context_->Take({batch_.num_rows(), plan_.model().hidden_size()});
+  const TensorView logits = arena_->Take(
+      DType::kF32, {num_outputs + MaxSampledRows(), parallel_.VocabularyRows().size()});
+  SY_RETURN_IF_ERROR(
+      model_->Forward(*context_, batch_, *kv_, hidden, logits.Rows(0, num_outputs), expert_rows_));
+  const Clock::time_point sampling = Clock::now();
+  if (all_logits_) SY_RETURN_IF_ERROR(HandToSink(logits.Rows(0, num_outputs)));
+  SY_RETURN_IF_ERROR(
+      row_sampler_->Run(logits, outputs_, parallel_.tensor_rank() == 0 ? result : nullptr));
+  result->mutable_timings()->set_sample_us(MicrosSince(sampling));
+  if (drafter_ == nullptr) return absl::OkStatus();
+  return drafter_->Draft({.batch = batch_, .outputs = outputs_, .hidden = hidden, .logits = logits},
+                         std::clamp(plan.num_drafts(), 0, plan_.drafts().max_tokens()), expert_rows_);
 }
 
 absl::Status Executor::HandToSink(const TensorView& logits) {
@@ -184,68 +221,6 @@ absl::Status Executor::HandToSink(const TensorView& logits) {
     logits_sink_(outputs_[i].sequence_id, outputs_[i].position, host_logits_.data() + i * vocab);
   }
   return absl::OkStatus();
-}
-
-// Every rank of a group chooses alike; rank 0 of the group reports.
-absl::Status Executor::SampleRows(const TensorView& logits, v1::StepResult* result) {
-  requests_.clear();
-  masks_.clear();
-  const IndexRange columns = parallel_.VocabularyRows();
-  std::vector<const OutputRow*> wanted;
-  for (size_t i = 0; i < outputs_.size(); ++i) {
-    const OutputRow& output = outputs_[i];
-    const bool scored = output.next_token != OutputRow::kNone;
-    if (!output.sample && !scored) continue;
-    SamplingState& state = output.sequence->sampling;
-    const v1::SamplingParams& params = state.params();
-    requests_.push_back({.row = static_cast<int32_t>(i),
-                         .position = output.position + 1,
-                         .state = scored ? nullptr : &state,
-                         .given = output.next_token,
-                         .with_logprob = scored || params.has_top_logprobs(),
-                         .num_top = scored ? params.prompt_logprobs() : params.top_logprobs()});
-    TokenConstraint* const constraint = scored ? nullptr : state.constraint();
-    if (constraint != nullptr && constraint->binds()) {
-      masks_.push_back(constraint->Allowed({.first = columns.begin, .count = columns.size()}));
-      requests_.back().mask = masks_.back();
-    }
-    wanted.push_back(&output);
-  }
-  if (requests_.empty()) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(const std::vector<Sample> samples,
-                      sampler_->Run(logits, static_cast<int32_t>(outputs_.size()), requests_));
-  for (size_t i = 0; i < samples.size(); ++i) {
-    if (wanted[i]->sample) {
-      SequenceState& sequence = *wanted[i]->sequence;
-      sequence.last_sampled = samples[i].token;
-      sequence.sampling.See(wanted[i]->position + 1, {&samples[i].token, 1});
-    }
-    if (parallel_.tensor_rank() == 0) Report(*wanted[i], samples[i], result);
-  }
-  return absl::OkStatus();
-}
-
-void Executor::Report(const OutputRow& output, const Sample& sample, v1::StepResult* result) const {
-  const auto add_top = [&](auto* entry) {
-    for (const TokenLogit& likely : sample.top) {
-      v1::TokenLogprob* top = entry->add_top();
-      top->set_token(likely.token);
-      top->set_logprob(likely.logit);
-    }
-  };
-  if (!output.sample) {
-    v1::PromptLogprob* scored = result->add_prompt_logprobs();
-    scored->set_sequence_id(output.sequence_id);
-    scored->set_position(output.position + 1);
-    scored->set_logprob(sample.logprob);
-    return add_top(scored);
-  }
-  v1::SampledToken* sampled = result->add_sampled();
-  sampled->set_sequence_id(output.sequence_id);
-  sampled->set_position(output.position + 1);
-  sampled->set_token(sample.token);
-  sampled->set_logprob(sample.logprob);
-  add_top(sampled);
 }
 
 }  // namespace switchyard::worker

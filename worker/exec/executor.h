@@ -3,7 +3,6 @@
 #ifndef SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 #define SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -15,6 +14,8 @@
 #include "proto/step.pb.h"
 #include "worker/exec/batch_builder.h"
 #include "worker/exec/device_gather.h"
+#include "worker/exec/drafter.h"
+#include "worker/exec/row_sampler.h"
 #include "worker/kv/kv_store.h"
 #include "worker/models/model.h"
 #include "worker/parallel/collectives.h"
@@ -65,11 +66,13 @@ class Executor {
            GrammarStore grammars, const ExecutorOptions& options);
   absl::Status Load(const std::string& model_path, Collectives& world, Collectives& tensor_group,
                     const ExecutorOptions& options);
+  absl::Status MakeDrafter();
+  // Rows that the sampler may copy logits to.
+  int64_t MaxSampledRows() const;
   int64_t LogitsBytes(int64_t max_output_rows) const;
   absl::Status CheckOrder(const v1::StepPlan& plan) const;
+  absl::Status Compute(const v1::StepPlan& plan, v1::StepResult* result);
   absl::Status HandToSink(const kernels::TensorView& logits);
-  absl::Status SampleRows(const kernels::TensorView& logits, v1::StepResult* result);
-  void Report(const OutputRow& output, const Sample& sample, v1::StepResult* result) const;
 
   const v1::ShardPlan plan_;
   const ParallelContext parallel_;
@@ -86,13 +89,13 @@ class Executor {
   BatchBuilder batch_builder_;
   std::unique_ptr<DeviceGather> gather_;
   std::optional<Sampler> sampler_;
+  std::optional<RowSampler> row_sampler_;
+  std::unique_ptr<Drafter> drafter_;  // null: the plan has no drafts
 
   ForwardBatch batch_;
   std::vector<OutputRow> outputs_;
-  std::vector<float> host_logits_;           // for the sink
-  std::vector<SampleRequest> requests_;      // of the step
-  std::deque<std::vector<uint32_t>> masks_;  // of these requests
-  std::vector<uint32_t> expert_rows_;        // [local experts], of the step
+  std::vector<float> host_logits_;     // for the sink
+  std::vector<uint32_t> expert_rows_;  // [local experts], of the step
   uint64_t last_step_ = 0;
   int64_t weight_bytes_read_ = 0;
 };

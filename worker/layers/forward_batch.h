@@ -28,6 +28,10 @@ struct ForwardBatch {
   int64_t num_prefill_rows = 0;               // rows of the first region
   std::vector<const int32_t*> decode_tables;  // T - num_prefill_rows
   std::vector<int32_t> output_rows;           // rows whose logits are wanted
+  // T: the token behind each; kUnknown where this step is to sample it.
+  std::vector<int32_t> next_tokens;
+
+  static constexpr int32_t kUnknown = -1;
 
   int64_t num_rows() const { return static_cast<int64_t>(token_ids.size()); }
 
@@ -40,6 +44,7 @@ struct ForwardBatch {
     num_prefill_rows = 0;
     decode_tables.clear();
     output_rows.clear();
+    next_tokens.clear();
   }
 };
 

@@ -12,6 +12,7 @@ using kernels::TensorView;
 DeepseekV3::DeepseekV3(const v1::ShardPlan& plan, const ParallelContext& parallel,
                        kernels::Device& device)
     : model_(plan.model()),
+      drafts_(plan.drafts().method() == v1::DRAFT_METHOD_MTP),
       parallel_(parallel),
       rope_(device, model_.rope(), model_.mla().qk_rope_head_dim(),
             model_.max_position_embeddings()) {}
@@ -65,11 +66,11 @@ void DeepseekV3::LoadMtp(WeightLoader& loader, const LayerContext& context) {
                   vocab, hidden);
 }
 
-DeepseekV3::Stream DeepseekV3::TakeStream(const LayerContext& context, int64_t num_rows) const {
-  const int64_t hidden = model_.hidden_size();
-  return {.h = context.Take({num_rows, hidden}),
-          .delta = context.Take({num_rows, hidden}),
-          .normed = context.Take({num_rows, hidden})};
+DeepseekV3::Stream DeepseekV3::TakeStream(const LayerContext& context,
+                                          const TensorView& normed) const {
+  return {.h = context.Take({normed.rows(), normed.RowElements()}),
+          .delta = context.Take({normed.rows(), normed.RowElements()}),
+          .normed = normed};
 }
 
 void DeepseekV3::Norm(const LayerContext& context, const Stream& stream, const DeviceTensor& weight,
@@ -103,10 +104,10 @@ absl::Status DeepseekV3::ForwardBlock(const LayerContext& context, const Forward
 }
 
 absl::Status DeepseekV3::Forward(const LayerContext& context, const ForwardBatch& batch,
-                                 KvStore& kv, const TensorView& logits,
+                                 KvStore& kv, const TensorView& hidden, const TensorView& logits,
                                  std::span<uint32_t> expert_rows) {
   ActivationArena::Scope scope(context.arena);
-  const Stream stream = TakeStream(context, batch.num_rows());
+  const Stream stream = TakeStream(context, hidden);
   if (batch.num_rows() > 0) {
     SY_RETURN_IF_ERROR(embedding_.Forward(context, batch.token_ids, stream.h));
   }
@@ -117,22 +118,26 @@ absl::Status DeepseekV3::Forward(const LayerContext& context, const ForwardBatch
   Norm(context, stream, final_norm_, /*add_delta=*/true);
   context.Record("hidden", model_.num_layers(), stream.h);
   context.Record("final_norm", -1, stream.normed);
-  if (batch.output_rows.empty()) return absl::OkStatus();
-  const TensorView rows =
-      context.Take({static_cast<int64_t>(batch.output_rows.size()), model_.hidden_size()});
-  context.ops.GatherRows({.x = stream.normed, .rows = batch.output_rows, .y = rows});
-  head_.Forward(context, rows, logits);
+  Project(context, batch, head_, stream.normed,
+          context.Take({std::ssize(batch.output_rows), model_.hidden_size()}), logits);
   return absl::OkStatus();
 }
 
-absl::Status DeepseekV3::ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
-                                    const TensorView& hidden, KvStore& kv, const TensorView& logits,
-                                    std::span<uint32_t> expert_rows) {
+void DeepseekV3::Project(const LayerContext& context, const ForwardBatch& batch, const LmHead& head,
+                         const TensorView& normed, const TensorView& rows,
+                         const TensorView& logits) const {
+  if (batch.output_rows.empty()) return;
+  context.ops.GatherRows({.x = normed, .rows = batch.output_rows, .y = rows});
+  head.Forward(context, rows, logits);
+}
+
+// Each row's token beside the state before it: the block's input.
+absl::Status DeepseekV3::JoinTokens(const LayerContext& context, const ForwardBatch& batch,
+                                    const TensorView& hidden, const Stream& stream) const {
+  if (batch.num_rows() == 0) return absl::OkStatus();
   ActivationArena::Scope scope(context.arena);
   const int64_t width = model_.hidden_size();
   const float eps = static_cast<float>(model_.rms_norm_eps());
-  const int layer = model_.num_layers();
-  const Stream stream = TakeStream(context, batch.num_rows());
   const TensorView pair = context.Take({batch.num_rows(), 2 * width});
   SY_RETURN_IF_ERROR(mtp_->embedding.Forward(context, batch.token_ids, stream.delta));
   context.ops.RmsNorm({.x = stream.delta,
@@ -142,13 +147,23 @@ absl::Status DeepseekV3::ForwardMtp(const LayerContext& context, const ForwardBa
   context.ops.RmsNorm(
       {.x = hidden, .weight = mtp_->hidden_norm.view, .eps = eps, .y = pair.Cols(width, width)});
   ApplyLinear(context, *mtp_->projection, pair, stream.h);
+  return absl::OkStatus();
+}
+
+absl::Status DeepseekV3::ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
+                                    KvStore& kv, const TensorView& hidden,
+                                    const TensorView& next_hidden, const TensorView& logits,
+                                    std::span<uint32_t> expert_rows) {
+  ActivationArena::Scope scope(context.arena);
+  const Stream stream = TakeStream(context, context.Take({batch.num_rows(), model_.hidden_size()}));
+  SY_RETURN_IF_ERROR(JoinTokens(context, batch, hidden, stream));
   context.Record("mtp.input", -1, stream.h);
-  SY_RETURN_IF_ERROR(
-      ForwardBlock(context, batch, layer, mtp_->block, kv, stream, /*first=*/true, expert_rows));
+  SY_RETURN_IF_ERROR(ForwardBlock(context, batch, model_.num_layers(), mtp_->block, kv, stream,
+                                  /*first=*/true, expert_rows));
   Norm(context, stream, mtp_->head_norm, /*add_delta=*/true);
   context.Record("mtp.hidden", -1, stream.h);
   context.Record("mtp.norm", -1, stream.normed);
-  mtp_->head.Forward(context, stream.normed, logits);
+  Project(context, batch, mtp_->head, stream.normed, next_hidden, logits);
   return absl::OkStatus();
 }
 
@@ -163,7 +178,9 @@ int64_t DeepseekV3::ArenaBytes(const v1::StepLimits& limits, int64_t max_output_
   const int64_t key_value_row = heads * (mla.qk_nope_head_dim() + mla.v_head_dim());
   // Floats of the widest moment of each part; parts that never stand together count once, by their
   // maximum.
-  const int64_t stream = 3 * tokens * hidden;
+  // Drafting: the states of the rows that are followed up, and each beside its token.
+  const int64_t stream =
+      drafts_ ? (7 * tokens + 2 * limits.max_running()) * hidden : 3 * tokens * hidden;
   const auto reduce_scratch = [&](int64_t n) {
     return Collectives::MaxReduceScratchSize(static_cast<int>(ranks), n);
   };

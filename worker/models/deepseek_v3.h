@@ -22,16 +22,16 @@ class DeepseekV3 final : public Model {
 
   void Load(WeightLoader& loader, const LayerContext& context) override;
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
-                       const kernels::TensorView& logits, std::span<uint32_t> expert_rows) override;
+                       const kernels::TensorView& hidden, const kernels::TensorView& logits,
+                       std::span<uint32_t> expert_rows) override;
   int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const override;
 
-  // The first multi-token-prediction block (MODEL_SPECS 1.8): row t of `hidden` is the main model's
-  // state after its last norm, `batch.token_ids[t]` the *next* token, `batch.positions[t]` = t. kv
-  // needs one layer more than the model has. The logits [T, this rank's part] guess the token after
-  // the next.
-  absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
-                          const kernels::TensorView& hidden, KvStore& kv,
-                          const kernels::TensorView& logits, std::span<uint32_t> expert_rows);
+  int num_mtp_layers() const override { return model_.num_mtp_layers(); }
+  // MODEL_SPECS 1.8.
+  absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                          const kernels::TensorView& hidden, const kernels::TensorView& next_hidden,
+                          const kernels::TensorView& logits,
+                          std::span<uint32_t> expert_rows) override;
 
  private:
   struct Block {
@@ -59,7 +59,13 @@ class DeepseekV3 final : public Model {
 
   void LoadBlock(WeightLoader& loader, const LayerContext& context, int layer, Block* block);
   void LoadMtp(WeightLoader& loader, const LayerContext& context);
-  Stream TakeStream(const LayerContext& context, int64_t num_rows) const;
+  Stream TakeStream(const LayerContext& context, const kernels::TensorView& normed) const;
+  absl::Status JoinTokens(const LayerContext& context, const ForwardBatch& batch,
+                          const kernels::TensorView& hidden, const Stream& stream) const;
+  // Logits of the batch's output rows, which are gathered into `rows` [output_rows, H].
+  void Project(const LayerContext& context, const ForwardBatch& batch, const LmHead& head,
+               const kernels::TensorView& normed, const kernels::TensorView& rows,
+               const kernels::TensorView& logits) const;
   void Norm(const LayerContext& context, const Stream& stream, const DeviceTensor& weight,
             bool add_delta) const;
   absl::Status ForwardBlock(const LayerContext& context, const ForwardBatch& batch, int layer,
@@ -67,6 +73,7 @@ class DeepseekV3 final : public Model {
                             std::span<uint32_t> expert_rows) const;
 
   const v1::ModelSpec model_;
+  const bool drafts_;  // the plan has the model draft
   const ParallelContext& parallel_;
   const RopeTable rope_;
   TokenEmbedding embedding_;

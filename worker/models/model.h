@@ -22,17 +22,34 @@ class Model {
   // Asks the loader for every weight of this rank; they are there when the loader has run.
   virtual void Load(WeightLoader& loader, const LayerContext& context) = 0;
 
-  // Caches the batch's tokens and computes logits f32 [output_rows, this rank's part of the
-  // vocabulary] for the batch's output rows. Every rank of the world calls it in
-  // every step, with an empty batch if need be. Adds the rows that each local expert computed to
-  // `expert_rows` [local experts]. Errors: those of Collectives.
+  // Caches the batch's tokens. Computes `hidden`, act [T, H]: every row behind the last norm; and
+  // from it logits f32 [output_rows, this rank's part of the vocabulary] for the batch's output
+  // rows. Every rank of the world calls it in every step, with an empty batch if need be. Adds the
+  // rows that each local expert computed to `expert_rows` [local experts]. Errors: those of
+  // Collectives.
   virtual absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
-                               const kernels::TensorView& logits,
+                               const kernels::TensorView& hidden, const kernels::TensorView& logits,
                                std::span<uint32_t> expert_rows) = 0;
 
-  // Upper bound of the arena that Forward needs in a step of at most `limits`, with logits of
-  // `max_output_rows` rows; the logits themselves are not in it.
+  // Upper bound of the arena that Forward, `hidden` and, where the plan has it, ForwardMtp need in
+  // a step of at most `limits`, with logits of `max_output_rows` rows; the logits themselves are
+  // not in it.
   virtual int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const = 0;
+
+  // Blocks that predict the token after the next, each with a layer of the cache behind the model's
+  // own.
+  virtual int num_mtp_layers() const { return 0; }
+
+  // The first of them: row t of `hidden` is the model's state behind its last norm at position
+  // batch.positions[t], `batch.token_ids[t]` the *next* token. The logits f32 [output_rows, this
+  // rank's part] guess the token after that; `next_hidden`, act [output_rows, H], stands for the
+  // model's state there when a guess is to be followed by another. As Forward otherwise. REQUIRES:
+  // num_mtp_layers() > 0.
+  virtual absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
+                                  KvStore& kv, const kernels::TensorView& hidden,
+                                  const kernels::TensorView& next_hidden,
+                                  const kernels::TensorView& logits,
+                                  std::span<uint32_t> expert_rows) = 0;
 };
 
 }  // namespace switchyard::worker

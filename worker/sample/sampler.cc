@@ -22,21 +22,23 @@ struct Sampler::Draw {
   std::optional<ThresholdSearch> search;  // the cut that is looked for just now
   std::optional<ThresholdSearch> top;     // the last of the likeliest tokens, in the raw row
   int32_t token = -1;
+  bool is_broken = false;  // a guess whose logits are no numbers: nothing more is done for it
 
   const v1::SamplingParams& params() const { return request.state->params(); }
-  bool wants_logprob() const { return request.with_logprob || request.num_top > 0; }
+  bool wants_logprob() const { return !is_broken && (request.with_logprob || wants_top()); }
+  bool wants_top() const { return !is_broken && request.num_top > 0; }
   bool is_given() const { return request.state == nullptr; }
   bool is_drawn() const {
-    return !is_given() && params().temperature() > 0 && params().top_k() != 1;
+    return !is_broken && !is_given() && params().temperature() > 0 && params().top_k() != 1;
   }
 };
 
-namespace {
-
-absl::Status Broken(int32_t position) {
+absl::Status BrokenLogits(int32_t position) {
   return absl::InternalError(
       fmt::format("the logits for position {} are not finite numbers", position));
 }
+
+namespace {
 
 uint64_t DrawBelow(uint64_t bound, const v1::SamplingParams& params, int32_t position) {
   const uint64_t key = RandomBits(params.seed(), static_cast<uint64_t>(params.choice()));
@@ -121,19 +123,17 @@ absl::Status Sampler::FindPeaks(std::vector<Draw>& draws) {
     } else if (draw.row == draw.request.row) {
       draw.raw_peak = draw.peak;
     }
-    if (draw.wants_logprob() && !std::isfinite(draw.raw_peak.logit)) {
-      return Broken(draw.request.position);
-    }
-    if (draw.is_given()) continue;
-    if (!std::isfinite(draw.peak.logit)) return Broken(draw.request.position);
-    draw.token = draw.peak.token;
+    draw.is_broken = (draw.wants_logprob() && !std::isfinite(draw.raw_peak.logit)) ||
+                     (!draw.is_given() && !std::isfinite(draw.peak.logit));
+    if (draw.is_broken && !draw.request.is_guess) return BrokenLogits(draw.request.position);
+    if (!draw.is_broken && !draw.is_given()) draw.token = draw.peak.token;
   }
   return absl::OkStatus();
 }
 
 absl::Status Sampler::Cut(std::vector<Draw>& draws) {
   for (Draw& draw : draws) {
-    if (draw.request.num_top > 0) {
+    if (draw.wants_top()) {
       draw.top = ThresholdSearch::ForCount(
           {.row = {.row = draw.request.row, .max = draw.raw_peak.logit}}, draw.request.num_top);
     }

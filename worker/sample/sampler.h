@@ -30,7 +30,10 @@ struct SampleRequest {
   // This rank's columns that may be drawn, a bit each (kernels::EditLogitsArgs); empty: all.
   std::span<const uint32_t> mask;
   bool with_logprob = false;  // of the token
-  int32_t num_top = 0;        // likeliest tokens wanted beside it; implies with_logprob
+  // The row may turn out not to be needed: where its logits are no numbers, the token is -1 and
+  // not an error.
+  bool is_guess = false;
+  int32_t num_top = 0;  // likeliest tokens wanted beside it; implies with_logprob
 };
 
 struct Sample {
@@ -39,6 +42,8 @@ struct Sample {
   float logprob = 0;
   std::vector<TokenLogit> top;  // with log probabilities in place of logits; likeliest first
 };
+
+absl::Status BrokenLogits(int32_t position);  // INTERNAL: no finite numbers
 
 // Thread: the step's.
 class Sampler {

@@ -53,6 +53,8 @@ bool Repeats(const v1::SamplingParams& params) {
 
 }  // namespace
 
+SamplingState::SamplingState() : params_(std::make_shared<const v1::SamplingParams>()) {}
+
 absl::StatusOr<SamplingState> SamplingState::Create(const v1::SamplingParams& params,
                                                     int32_t prompt_length, int32_t vocab_size) {
   SY_RETURN_IF_ERROR(CheckNumbers(params));
@@ -75,7 +77,7 @@ absl::StatusOr<SamplingState> SamplingState::Create(const v1::SamplingParams& pa
     }
     state.tail_length_ = std::max<size_t>(state.tail_length_, word.tokens_size() - 1);
   }
-  state.params_ = params;
+  state.params_ = std::make_shared<const v1::SamplingParams>(params);
   state.prompt_length_ = prompt_length;
   state.counts_tokens_ =
       params.presence_penalty() != 0 || params.frequency_penalty() != 0 || Repeats(params);
@@ -120,16 +122,17 @@ std::span<const SamplingState::Change> SamplingState::Changes() {
   place_of_change_.clear();
   for (const auto& [token, times] : times_) {
     Change& change = ChangeOf(token);
-    if (Repeats(params_)) change.repetition = params_.repetition_penalty();
+    if (Repeats(*params_)) change.repetition = params_->repetition_penalty();
     if (times.in_answer == 0) continue;
-    change.bias -= params_.presence_penalty() +
-                   params_.frequency_penalty() * static_cast<float>(times.in_answer);
+    change.bias -= params_->presence_penalty() +
+                   params_->frequency_penalty() * static_cast<float>(times.in_answer);
   }
-  for (const v1::LogitBias& bias : params_.logit_bias()) ChangeOf(bias.token()).bias += bias.bias();
-  if (num_answered() < params_.min_tokens()) {
-    for (const int32_t token : params_.ending_tokens()) ChangeOf(token).bias = kForbidden;
+  for (const v1::LogitBias& bias : params_->logit_bias())
+    ChangeOf(bias.token()).bias += bias.bias();
+  if (num_answered() < params_->min_tokens()) {
+    for (const int32_t token : params_->ending_tokens()) ChangeOf(token).bias = kForbidden;
   }
-  for (const v1::TokenSequence& word : params_.bad_words()) {
+  for (const v1::TokenSequence& word : params_->bad_words()) {
     const std::span<const int32_t> tokens(word.tokens().data(), word.tokens_size());
     if (EndsWith(tokens.first(tokens.size() - 1))) ChangeOf(tokens.back()).bias = kForbidden;
   }

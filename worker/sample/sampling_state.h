@@ -5,6 +5,7 @@
 #define SWITCHYARD_WORKER_SAMPLE_SAMPLING_STATE_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -18,18 +19,19 @@
 
 namespace switchyard::worker {
 
+// A value: a copy goes its own way from there on (drafts), and costs as much as what it remembers.
 // Thread: the step's. Costs nothing while the parameters do not look at the past.
 class SamplingState {
  public:
   static constexpr int32_t kMaxTop = 128;  // likeliest tokens reported beside one
 
-  SamplingState() = default;
+  SamplingState();
   // INTERNAL, naming the field, when the parameters name a token outside the vocabulary or a number
   // has no meaning: a coordinator checks requests before they come here.
   static absl::StatusOr<SamplingState> Create(const v1::SamplingParams& params,
                                               int32_t prompt_length, int32_t vocab_size);
 
-  const v1::SamplingParams& params() const { return params_; }
+  const v1::SamplingParams& params() const { return *params_; }
 
   // From now on the answer is bound by it. REQUIRES: no token was seen.
   void Bind(TokenConstraint constraint) { constraint_ = std::move(constraint); }
@@ -64,7 +66,7 @@ class SamplingState {
   bool EndsWith(std::span<const int32_t> tokens) const;
   Change& ChangeOf(int32_t token);
 
-  v1::SamplingParams params_;
+  std::shared_ptr<const v1::SamplingParams> params_;  // copies of a state share them
   std::optional<TokenConstraint> constraint_;
   int32_t prompt_length_ = 0;
   bool counts_tokens_ = false;

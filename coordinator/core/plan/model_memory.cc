@@ -19,6 +19,10 @@ int64_t CacheElementBytes(v1::ComputeMode compute) {
   return compute == v1::COMPUTE_MODE_BF16 ? 2 : 4;
 }
 
+bool DraftsByMtp(const v1::ShardPlan& plan) {
+  return plan.drafts().method() == v1::DRAFT_METHOD_MTP;
+}
+
 // A linear [rows, cols] as stored.
 int64_t LinearBytes(const v1::ModelSpec& model, int64_t rows, int64_t cols) {
   if (!model.has_fp8()) return rows * cols * DtypeBytes(model);
@@ -123,9 +127,11 @@ WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
   return bytes;
 }
 
-int64_t KvBytesPerToken(const v1::ModelSpec& model, v1::ComputeMode compute) {
+int64_t KvBytesPerToken(const v1::ShardPlan& plan) {
+  const v1::ModelSpec& model = plan.model();
   const int64_t width = int64_t{model.mla().kv_lora_rank()} + model.mla().qk_rope_head_dim();
-  return model.num_layers() * width * CacheElementBytes(compute);
+  const int64_t num_layers = model.num_layers() + (DraftsByMtp(plan) ? 1 : 0);
+  return num_layers * width * CacheElementBytes(plan.compute());
 }
 
 int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
@@ -153,9 +159,13 @@ int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
               tokens * (2 * moe.experts_per_token() * hidden + moe.num_routed_experts() +
                         3 * int64_t{moe.num_shared_experts()} * moe.intermediate_size());
   }
-  // Of each sequence a row to sample from, one of its prompt, and one to work on.
-  const int64_t logits = 3 * int64_t{plan.limits().max_running()} * CeilDiv(model.vocab_size(), tp);
-  return kElement * (residual + std::max({attention, dense, experts}) + logits);
+  // Of each sequence a row to sample from, one of its prompt or a draft, and as many to work on as
+  // are sampled.
+  const int64_t rows = plan.drafts().max_tokens() > 0 ? 4 : 3;
+  const int64_t logits = rows * plan.limits().max_running() * CeilDiv(model.vocab_size(), tp);
+  // The model's state, what of it is followed, and that beside each next token.
+  const int64_t drafts = DraftsByMtp(plan) ? 4 * tokens * hidden : 0;
+  return kElement * (residual + std::max({attention, dense, experts}) + drafts + logits);
 }
 
 }  // namespace switchyard::core

@@ -38,8 +38,8 @@ WeightBytes CheckpointBytes(const v1::ModelSpec& model);
 WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank);
 
 // Cache of one token on every rank of its group: latent and rotary key of every layer, BF16, or F32
-// where compute is F32 or W8A8. MTP blocks cache nothing.
-int64_t KvBytesPerToken(const v1::ModelSpec& model, v1::ComputeMode compute);
+// where compute is F32 or W8A8. An MTP block has a layer of its own where it drafts.
+int64_t KvBytesPerToken(const v1::ShardPlan& plan);
 
 // Upper estimate of a step's intermediate tensors on `rank`, with StepLimits full and every token
 // of the cluster routed to the rank's experts.

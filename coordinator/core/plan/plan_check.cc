@@ -41,6 +41,18 @@ void CheckPlacement(const v1::ShardPlan& plan, std::vector<std::string>& faults)
   }
 }
 
+void CheckDrafts(const v1::ShardPlan& plan, std::vector<std::string>& faults) {
+  const v1::DraftPlan& drafts = plan.drafts();
+  if (drafts.method() == v1::DRAFT_METHOD_NONE) {
+    if (drafts.max_tokens() != 0) faults.push_back("draft tokens without a method to draft them");
+    return;
+  }
+  CheckRange("draft_tokens", drafts.max_tokens(), kMaxDraftTokens, faults);
+  if (drafts.method() == v1::DRAFT_METHOD_MTP && plan.model().num_mtp_layers() == 0) {
+    faults.push_back("drafts = mtp: the model has no block for it, use ngram");
+  }
+}
+
 }  // namespace
 
 uint64_t PlanHash(const v1::ShardPlan& plan) {
@@ -76,6 +88,7 @@ absl::Status CheckShardPlan(const v1::ShardPlan& plan) {
                     "running sequence a token",
                     plan.limits().max_running(), plan.limits().max_batched_tokens()));
   }
+  CheckDrafts(plan, faults);
   CheckRange("block_tokens", plan.kv().block_tokens(), kMaxBlockTokens, faults);
   CheckRange("num_blocks", plan.kv().num_blocks(), kMaxKvBlocks, faults);
   if (plan.hash() != PlanHash(plan)) {

@@ -33,8 +33,7 @@ FullestRank FindFullestRank(const v1::ShardPlan& plan) {
 
 // Blocks that `bytes` hold, at most what the limits can fill.
 int32_t BlocksIn(const v1::ShardPlan& plan, int64_t bytes) {
-  const int64_t block_bytes =
-      plan.kv().block_tokens() * KvBytesPerToken(plan.model(), plan.compute());
+  const int64_t block_bytes = plan.kv().block_tokens() * KvBytesPerToken(plan);
   const int64_t longest = CeilDiv(plan.model().max_position_embeddings(), plan.kv().block_tokens());
   return static_cast<int32_t>(std::min(
       {bytes / block_bytes, longest * plan.limits().max_running(), int64_t{kMaxKvBlocks}}));
@@ -42,8 +41,7 @@ int32_t BlocksIn(const v1::ShardPlan& plan, int64_t bytes) {
 
 // REQUIRES: every other number of `plan` is checked.
 absl::StatusOr<int32_t> ChooseNumBlocks(const v1::ShardPlan& plan, const PlanRequest& request) {
-  const std::string block =
-      FormatBytes(plan.kv().block_tokens() * KvBytesPerToken(plan.model(), plan.compute()));
+  const std::string block = FormatBytes(plan.kv().block_tokens() * KvBytesPerToken(plan));
   if (request.kv_bytes_per_rank > 0) {
     const int32_t num_blocks = BlocksIn(plan, request.kv_bytes_per_rank);
     if (num_blocks > 0) return num_blocks;
@@ -88,6 +86,7 @@ absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model,
         PlaceExperts(model.moe().num_routed_experts(), World(plan.layout()));
   plan.mutable_limits()->set_max_batched_tokens(request.max_batched_tokens);
   plan.mutable_limits()->set_max_running(request.max_running);
+  *plan.mutable_drafts() = request.drafts;
   plan.mutable_kv()->set_block_tokens(request.kv_block_tokens);
   // Every number is checked before it sizes the cache; 1 stands for the number that is still to be
   // found.

@@ -17,6 +17,7 @@ struct PlanRequest {
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
   int32_t max_batched_tokens = 2048;  // per group and step
   int32_t max_running = 256;          // per group and step; at most max_batched_tokens
+  v1::DraftPlan drafts;               // see plan_check.h
   int32_t kv_block_tokens = 16;
   // Size of the cache, by the first of these three that is not 0. At least one must be.
   int32_t kv_num_blocks = 0;          // blocks per group, taken as it is

@@ -25,7 +25,7 @@ GroupSchedule::GroupSchedule(int32_t group, const Limits& limits, const Tenants&
 void GroupSchedule::BeginStep(uint64_t step) {
   step_ = step;
   budget_ = TokenBudget(limits_.max_batched_tokens);
-  scored_ = TokenBudget(limits_.max_running);  // as many rows of logits as workers have for them
+  extra_rows_ = TokenBudget(limits_.max_running);  // as many as workers have memory for
   backlog_ = 0;
 }
 
@@ -34,13 +34,34 @@ bool GroupSchedule::HasWork() const {
                      [](const Request* request) { return request->num_remaining() > 0; });
 }
 
-void GroupSchedule::PlanTokens(StepBuilder& builder, std::vector<Request*>& preempted) {
+int32_t GroupSchedule::num_generating() const {
+  return static_cast<int32_t>(
+      std::count_if(running_.begin(), running_.end(),
+                    [](const Request* request) { return request->num_remaining() == 1; }));
+}
+
+void GroupSchedule::PlanTokens(int32_t num_drafts, StepBuilder& builder,
+                               std::vector<Request*>& preempted) {
+  // Drafts come after everyone's own token.
+  int32_t num_owed = num_drafts > 0 ? num_generating() : 0;
   for (size_t place = 0; place < running_.size();) {
     Request& request = *running_[place];
     if (request.num_remaining() == 1) {
+      int32_t drafts = 0;
+      if (request.is_drafted && request.goes_on()) {
+        drafts = std::clamp(budget_.left() - num_owed, 0, num_drafts);
+        drafts = std::min(drafts, extra_rows_.left());
+      }
       std::span<const int32_t> appended;
-      if (!MakeRoom(place, preempted, appended)) continue;  // another stands here now, or none
-      AddWork(request, budget_.Take(1), appended, builder);
+      if (drafts > 0 && !MakeRoomForDrafts(request, drafts, appended)) drafts = 0;
+      if (drafts == 0 && !MakeRoom(place, preempted, appended)) {
+        --num_owed;
+        continue;  // another stands here now, or none
+      }
+      --num_owed;
+      budget_.Take(1 + drafts);
+      extra_rows_.Take(drafts);
+      AddWork(request, 1, drafts, appended, builder);
     }
     ++place;
   }
@@ -53,7 +74,7 @@ int32_t GroupSchedule::PlanChunk(Request& request, int32_t max_tokens, StepBuild
   const int32_t count = TakeBudget(request, max_tokens);
   if (count == 0) return 0;
   backlog_ -= count;
-  AddWork(request, count, {}, builder);
+  AddWork(request, count, 0, {}, builder);
   return count;
 }
 
@@ -66,7 +87,8 @@ std::optional<GroupSchedule::Fit> GroupSchedule::FitOf(const Request& request,
                                                        int32_t max_tokens) const {
   // What costs little is asked first; at least one block is new in any case.
   if (request.num_awaited > 0 || !has_budget() || num_running() >= limits_.max_running ||
-      (request.NumScored(1) > 0 && scored_.left() == 0) || blocks_.num_free() <= num_running()) {
+      (request.NumScored(1) > 0 && extra_rows_.left() == 0) ||
+      blocks_.num_free() <= num_running()) {
     return std::nullopt;
   }
   Fit fit{.prefix = FindPrefix(request)};
@@ -90,7 +112,7 @@ int32_t GroupSchedule::Admit(Request& request, const Fit& fit, int32_t max_token
   const int32_t count = TakeBudget(request, max_tokens);
   SY_CHECK_GT(count, 0) << "request " << request.id;
   backlog_ += request.num_remaining() - count;
-  AddWork(request, count, table, builder);
+  AddWork(request, count, 0, table, builder);
   return count;
 }
 
@@ -177,16 +199,34 @@ size_t GroupSchedule::VictimFrom(size_t place) const {
 bool GroupSchedule::MakeRoom(size_t place, std::vector<Request*>& preempted,
                              std::span<const int32_t>& appended) {
   Request& request = *running_[place];
-  const int32_t needed = request.num_computed + 1;
+  // What drafts under way may have got to is the workers' to write, too.
+  const int32_t needed =
+      std::min(request.num_computed + request.num_drafts_awaited() + 1, request.max_computed());
   if (needed <= request.num_covered) return true;
   while (!blocks_.CanAllocate(request.id, needed)) {
     const size_t victim = VictimFrom(place);
     Preempt(victim, preempted);
     if (victim == place) return false;
   }
-  appended = blocks_.Allocate(request.id, needed);
-  request.num_covered += static_cast<int32_t>(appended.size()) * limits_.block_tokens;
+  Cover(request, needed, appended);
   return true;
+}
+
+bool GroupSchedule::MakeRoomForDrafts(Request& request, int32_t num_drafts,
+                                      std::span<const int32_t>& appended) {
+  // The drafts that are made behind these write there, too, all but the last.
+  const int32_t last = request.num_computed + request.num_drafts_awaited() + 2 * num_drafts;
+  const int32_t needed = std::min(last, request.max_computed());
+  if (needed <= request.num_covered) return true;
+  if (!blocks_.CanAllocate(request.id, needed, /*num_spare=*/num_running())) return false;
+  Cover(request, needed, appended);
+  return true;
+}
+
+void GroupSchedule::Cover(Request& request, int32_t num_tokens,
+                          std::span<const int32_t>& appended) {
+  appended = blocks_.Allocate(request.id, num_tokens);
+  request.num_covered += static_cast<int32_t>(appended.size()) * limits_.block_tokens;
 }
 
 void GroupSchedule::Preempt(size_t place, std::vector<Request*>& preempted) {
@@ -206,20 +246,20 @@ void GroupSchedule::Remove(Request& request) {
 
 int32_t GroupSchedule::TakeBudget(const Request& request, int32_t max_tokens) {
   int32_t count = std::min({request.num_remaining(), max_tokens, budget_.left()});
-  if (request.NumScored(count) > scored_.left()) count = scored_.left();
-  scored_.Take(request.NumScored(count));
+  if (request.NumScored(count) > extra_rows_.left()) count = extra_rows_.left();
+  extra_rows_.Take(request.NumScored(count));
   return budget_.Take(count);
 }
 
-void GroupSchedule::AddWork(Request& request, int32_t count, std::span<const int32_t> new_blocks,
-                            StepBuilder& builder) {
+void GroupSchedule::AddWork(Request& request, int32_t count, int32_t num_drafts,
+                            std::span<const int32_t> new_blocks, StepBuilder& builder) {
   const bool samples = count == request.num_remaining();
-  builder.AddWork(request, count, new_blocks);
+  builder.AddWork(request, count, num_drafts, new_blocks);
   request.num_computed += count;
   if (!samples) return;
   request.last_sampled_position = request.num_computed;
   request.sampled_in = step_;
-  ++request.num_awaited;
+  request.awaited[request.num_awaited++] = {.step = step_, .num_drafts = num_drafts};
 }
 
 void GroupSchedule::EndStep() {

@@ -38,11 +38,12 @@ class GroupSchedule {
   // A fresh budget for this step.
   void BeginStep(uint64_t step);
 
-  // A token for each request that lacks only one, by rank. A request that needs a block when none
+  // A token for each request that lacks only one, by rank, and up to `num_drafts` drafts behind it
+  // as far as budget and free blocks have room. A request that needs a block when none
   // is free takes those of another that has got nothing yet in this step, which stops and is
   // appended to `preempted` (maybe itself): of a tenant over its share of blocks if there is one,
   // else of any, the last in rank. A tenant's first request does not go as one over its share.
-  void PlanTokens(StepBuilder& builder, std::vector<Request*>& preempted);
+  void PlanTokens(int32_t num_drafts, StepBuilder& builder, std::vector<Request*>& preempted);
 
   // The next `max_tokens` at most of a running request that PlanTokens gave nothing. Returns how
   // many: none if the budget is used up.
@@ -80,6 +81,8 @@ class GroupSchedule {
   void Remove(Request& request);
 
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }
+  // Those that lack only one token.
+  int32_t num_generating() const;
   // Whether something that runs can go on.
   bool HasWork() const;
   // Tokens planned in this step so far; tokens known of those that run and not planned yet.
@@ -103,6 +106,9 @@ class GroupSchedule {
   // Blocks for the request's next token; those appended, in `appended`. False if the request itself
   // had to go. `place` is where it stands in running_.
   bool MakeRoom(size_t place, std::vector<Request*>& preempted, std::span<const int32_t>& appended);
+  // The same for drafts behind it, if that costs nobody anything.
+  bool MakeRoomForDrafts(Request& request, int32_t num_drafts, std::span<const int32_t>& appended);
+  void Cover(Request& request, int32_t num_tokens, std::span<const int32_t>& appended);
   // Where in running_, from `place` on, the next to go stands.
   size_t VictimFrom(size_t place) const;
   void Preempt(size_t place, std::vector<Request*>& preempted);
@@ -113,8 +119,8 @@ class GroupSchedule {
   std::vector<int32_t> FindPrefix(const Request& request) const;
   // What the budgets let the request compute now, and take of them.
   int32_t TakeBudget(const Request& request, int32_t max_tokens);
-  void AddWork(Request& request, int32_t count, std::span<const int32_t> new_blocks,
-               StepBuilder& builder);
+  void AddWork(Request& request, int32_t count, int32_t num_drafts,
+               std::span<const int32_t> new_blocks, StepBuilder& builder);
   void Publish(Request& request);
   void Forget(Request& request);
   // Positions to cover when a request starts: all known and the next, if there will be one.
@@ -125,7 +131,9 @@ class GroupSchedule {
   const Tenants& tenants_;
   BlockManager blocks_;
   TokenBudget budget_{0};
-  TokenBudget scored_{0};  // prompt tokens whose log probabilities this step may still report
+  // Rows of logits that this step may still have beside one for each request: of drafts, and of
+  // prompt tokens whose log probabilities are reported.
+  TokenBudget extra_rows_{0};
   int64_t backlog_ = 0;
   uint64_t step_ = 0;
   std::vector<Request*> running_;  // by rank

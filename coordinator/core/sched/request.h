@@ -5,6 +5,7 @@
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_REQUEST_H_
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <span>
@@ -40,11 +41,22 @@ struct Request {
   v1::SamplingParams sampling;
   std::vector<int32_t> stop_token_ids;
   std::shared_ptr<const v1::Grammar> grammar;  // null: none
+  bool is_drafted = true;                      // where the cluster drafts
 
-  // What is known and how far it is computed; plans that are under way count as computed.
-  std::vector<int32_t> tokens;  // prompt, then the answer so far
-  int32_t num_computed = 0;     // positions 0 .. num_computed - 1 are in the cache
-  int32_t num_awaited = 0;      // plans under way that sample a token of it, from num_known() on
+  // What a plan under way will sample of it: a token, and one for each draft that turns out right.
+  struct Awaited {
+    uint64_t step = 0;
+    int32_t num_drafts = 0;  // at most
+  };
+
+  // What is known and how far it is computed; plans that are under way count as computed, with one
+  // token each: that is sure.
+  std::vector<int32_t> tokens;     // prompt, then the answer so far
+  int32_t num_computed = 0;        // positions 0 .. num_computed - 1 are in the cache
+  int32_t num_awaited = 0;         // plans under way that sample tokens of it, from num_known() on
+  std::array<Awaited, 2> awaited;  // these plans, oldest first
+  uint64_t received_in = 0;        // the last step whose tokens have come
+  int32_t num_receivable = 0;      // more tokens that this step may have
   int32_t num_scored =
       0;  // prompt tokens whose log probabilities were reported, from the second on
   int32_t num_cached = kNone;  // of the prompt, found in the cache when it first started
@@ -58,6 +70,14 @@ struct Request {
 
   int32_t num_known() const { return static_cast<int32_t>(tokens.size()); }
   int32_t num_generated() const { return num_known() - prompt_length; }
+  // Drafts of plans under way: positions by which the workers may be further than it is sure.
+  int32_t num_drafts_awaited() const {
+    int32_t num_drafts = 0;
+    for (int32_t i = 0; i < num_awaited; ++i) num_drafts += awaited[i].num_drafts;
+    return num_drafts;
+  }
+  // Its next token is the one that its workers sampled last.
+  bool goes_on() const { return last_sampled_position == num_computed; }
   // Awaited tokens can be computed, too: the workers have them.
   int32_t num_remaining() const {
     return std::min(num_known() + num_awaited, max_computed()) - num_computed;

@@ -49,10 +49,13 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limit
           .block_tokens = plan.kv().block_tokens(),
           .max_context = plan.model().max_position_embeddings(),
           .vocab_size = plan.model().vocab_size(),
-          .prefix_cache = limits.prefix_cache};
+          .prefix_cache = limits.prefix_cache,
+          .max_drafts = plan.drafts().max_tokens(),
+          .drafts_from_history = plan.drafts().method() == v1::DRAFT_METHOD_NGRAM};
 }
 
-Scheduler::Scheduler(const SchedulerConfig& config) : config_(config) {
+Scheduler::Scheduler(const SchedulerConfig& config)
+    : config_(config), draft_control_(config.max_drafts) {
   SY_CHECK_GT(config.num_groups, 0);
   SY_CHECK_GT(config.max_context, 0);
   SY_CHECK(config.max_under_way == 1 || config.max_under_way == 2) << config.max_under_way;
@@ -110,6 +113,7 @@ absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now)
   admitted->sampling = std::move(request.sampling);
   admitted->stop_token_ids = std::move(request.stop_token_ids);
   admitted->grammar = std::move(request.grammar);
+  admitted->is_drafted = request.drafts;
   admitted->tokens = std::move(request.prompt_tokens);
   // The length keeps a tenant's name from running into another's salt.
   admitted->salt =
@@ -153,24 +157,42 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   const bool goes_on = std::any_of(groups_.begin(), groups_.end(),
                                    [](const GroupSchedule& group) { return group.HasWork(); });
   if (!under_way_.empty() && !goes_on) return std::nullopt;
+  const int32_t num_generating = NumGenerating();
+  const int32_t num_drafts = draft_control_.Choose(num_generating);
   StepBuilder builder({.epoch = config_.epoch,
                        .step = next_step_,
                        .placement_version = config_.placement_version,
-                       .num_groups = config_.num_groups});
+                       .num_groups = config_.num_groups,
+                       .num_drafts = num_drafts,
+                       .tells_history = config_.drafts_from_history});
   for (const RequestId id : released_) builder.Release(id);
   released_.clear();
   for (GroupSchedule& group : groups_) group.BeginStep(next_step_);
   MakeWay(builder);
   std::vector<Request*> preempted;
-  for (GroupSchedule& group : groups_) group.PlanTokens(builder, preempted);
+  for (GroupSchedule& group : groups_) group.PlanTokens(num_drafts, builder, preempted);
+  const int32_t num_samples = builder.num_samples();
   PutBack(preempted, builder);
   PlanPrompts(builder);
   for (GroupSchedule& group : groups_) group.EndStep();
   tenants_.EndStep(waiting_.empty() ? std::nullopt
                                     : std::optional(waiting_.Front().tenant->virtual_time));
   SY_CHECK_GT(num_running(), 0) << "requests wait, and nothing runs";
-  under_way_.push_back({.step = next_step_++, .num_samples = builder.num_samples()});
+  const bool generates = builder.num_samples() == num_samples && builder.num_works() == num_samples;
+  under_way_.push_back({.step = next_step_++,
+                        .num_samples = builder.num_samples(),
+                        .num_generating = num_generating,
+                        .num_drafts = num_drafts,
+                        .is_steady = generates && last_generates_ && num_drafts == last_drafts_});
+  last_generates_ = generates;
+  last_drafts_ = num_drafts;
   return builder.Take();
+}
+
+int32_t Scheduler::NumGenerating() const {
+  int32_t most = 0;
+  for (const GroupSchedule& group : groups_) most = std::max(most, group.num_generating());
+  return most;
 }
 
 void Scheduler::PutBack(const std::vector<Request*>& preempted, StepBuilder& builder) {
@@ -200,7 +222,8 @@ void Scheduler::PlanPrompts(StepBuilder& builder) {
   for (const GroupSchedule& group : groups_) {
     for (Request* request : group.running()) {
       if (request->sampled_in == next_step_) {
-        tenants_.Charge(*request->tenant, 1);
+        tenants_.Charge(*request->tenant,
+                        1 + request->awaited[request->num_awaited - 1].num_drafts);
       } else if (request->num_remaining() > 0) {
         prompts_.Insert(*request);
       }
@@ -291,9 +314,14 @@ absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
   }
   for (const v1::SampledToken& sampled : merged.sampled())
     SY_RETURN_IF_ERROR(TakeToken(sampled, outcome));
-  if (under_way_.front().num_samples != 0) {
-    return absl::InternalError(fmt::format("step result: {} of the planned tokens are missing",
-                                           under_way_.front().num_samples));
+  const PlanUnderWay& plan = under_way_.front();
+  if (plan.num_samples != 0) {
+    return absl::InternalError(
+        fmt::format("step result: {} of the planned tokens are missing", plan.num_samples));
+  }
+  if (plan.is_steady) {
+    draft_control_.Observe(plan.num_generating, plan.num_drafts, merged.sampled_size(),
+                           merged.timings().total_us());
   }
   under_way_.pop_front();
   return outcome;
@@ -323,21 +351,13 @@ absl::Status Scheduler::TakePromptLogprob(const v1::PromptLogprob& scored, StepO
 absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome) {
   const auto it = requests_.find(sampled.sequence_id());
   if (it == requests_.end()) {
-    if (under_way_.front().num_dropped-- > 0) return absl::OkStatus();
+    auto& dropped = under_way_.front().dropped;
+    const auto late = dropped.find(sampled.sequence_id());
+    if (late != dropped.end() && late->second-- > 0) return absl::OkStatus();
     return WrongResult(sampled, "no such sequence in the plan");
   }
   Request& request = *it->second;
-  // Of one awaited token, the last plan that samples the request must be this one.
-  const bool awaited = request.num_awaited > 1 ||
-                       (request.num_awaited == 1 && request.sampled_in == under_way_.front().step);
-  if (!awaited || sampled.position() != request.num_known()) {
-    return WrongResult(sampled, "the plan does not ask for it, or it came twice");
-  }
-  if (sampled.token() < 0 || sampled.token() >= config_.vocab_size) {
-    return WrongResult(sampled, fmt::format("outside the vocabulary of {}", config_.vocab_size));
-  }
-  --request.num_awaited;
-  --under_way_.front().num_samples;
+  SY_RETURN_IF_ERROR(Receive(sampled, request));
   if (request.num_generated() == 0) {
     outcome.prompts_done.push_back({.id = request.id, .num_cached_tokens = request.num_cached});
   }
@@ -349,8 +369,37 @@ absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& 
   if (const auto reason = ReasonToEnd(request)) {
     outcome.finished.push_back({.id = request.id, .finish = FinishOf(request, *reason)});
     DropAwaited(request);
+    // The workers ended it, too: a plan ahead did not compute its last token.
+    request.num_computed = std::min(request.num_computed, request.num_known() - 1);
     End(request);
   }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Receive(const v1::SampledToken& sampled, Request& request) {
+  PlanUnderWay& plan = under_way_.front();
+  const bool is_first = request.received_in != plan.step;
+  const bool is_awaited = is_first ? request.num_awaited > 0 && request.awaited[0].step == plan.step
+                                   : request.num_receivable > 0;
+  if (!is_awaited || sampled.position() != request.num_known()) {
+    return WrongResult(sampled, "the plan does not ask for it, or it came twice");
+  }
+  if (sampled.token() < 0 || sampled.token() >= config_.vocab_size) {
+    return WrongResult(sampled, fmt::format("outside the vocabulary of {}", config_.vocab_size));
+  }
+  if (is_first) {
+    request.received_in = plan.step;
+    request.num_receivable = request.awaited[0].num_drafts;
+    request.awaited[0] = request.awaited[1];
+    --request.num_awaited;
+    --plan.num_samples;
+    return absl::OkStatus();
+  }
+  // A draft was right: the workers are one position further than it was sure.
+  --request.num_receivable;
+  if (request.group == Request::kNoGroup) return absl::OkStatus();
+  ++request.num_computed;
+  ++request.last_sampled_position;
   return absl::OkStatus();
 }
 
@@ -362,13 +411,14 @@ std::optional<FinishReason> Scheduler::ReasonToEnd(const Request& request) const
   return std::nullopt;
 }
 
-// What plans under way still sample of a request that ends. A plan samples it once at most, so two
-// awaited tokens are of both plans, and one is of the last that sampled it.
+// What plans under way still sample of a request that ends.
 void Scheduler::DropAwaited(const Request& request) {
   for (PlanUnderWay& plan : under_way_) {
-    if (request.num_awaited > 1 || (request.num_awaited == 1 && plan.step == request.sampled_in)) {
+    if (plan.step == request.received_in) plan.dropped[request.id] = request.num_receivable;
+    for (int32_t i = 0; i < request.num_awaited; ++i) {
+      if (request.awaited[i].step != plan.step) continue;
       --plan.num_samples;
-      ++plan.num_dropped;
+      plan.dropped[request.id] = 1 + request.awaited[i].num_drafts;
     }
   }
 }

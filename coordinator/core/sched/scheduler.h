@@ -18,6 +18,10 @@
 // any of that: sampling is keyed by seed and position, and the workers keep a token's attention
 // form.
 //
+// Where workers draft, a plan lets each sequence that generates compute some of its drafts, too.
+// How many of these were right only the result says: until then the sequence is known to go on by
+// one token a plan, has blocks for all, and the workers count on from where they are.
+//
 // A request starts in the group where the slowest group's step grows least by it, what is cached
 // there counted in.
 //
@@ -38,6 +42,7 @@
 
 #include "base/status.h"
 #include "coordinator/core/events.h"
+#include "coordinator/core/sched/draft_control.h"
 #include "coordinator/core/sched/group_schedule.h"
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/request_queue.h"
@@ -61,6 +66,8 @@ struct SchedulerConfig {
   int32_t max_context = 0;  // longest sequence that the model takes, tokens
   int32_t vocab_size = 0;
   bool prefix_cache = true;
+  int32_t max_drafts = 0;            // of one sequence in a step; 0: workers do not draft
+  bool drafts_from_history = false;  // workers draft from what was said before
 
   // What a plan prescribes.
   struct Limits {
@@ -158,8 +165,12 @@ class Scheduler {
  private:
   struct PlanUnderWay {
     uint64_t step = 0;
-    int32_t num_samples = 0;  // tokens that are still to come from requests that still live
-    int32_t num_dropped = 0;  // at most so many come from requests that have ended
+    int32_t num_samples = 0;  // requests that still live and have no token of it yet
+    // Of requests that have ended meanwhile: how many tokens may still come.
+    absl::flat_hash_map<RequestId, int32_t> dropped;
+    int32_t num_generating = 0;  // sequences of the largest group
+    int32_t num_drafts = 0;
+    bool is_steady = false;  // it and the plan before it only generate, with the same drafts
   };
 
   struct Choice {
@@ -179,6 +190,9 @@ class Scheduler {
   int32_t MaxChunk() const;
   absl::Status TakePromptLogprob(const v1::PromptLogprob& scored, StepOutcome& outcome);
   absl::Status TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome);
+  // The token is one that the oldest plan under way lets the request have.
+  absl::Status Receive(const v1::SampledToken& sampled, Request& request);
+  int32_t NumGenerating() const;
   std::optional<FinishReason> ReasonToEnd(const Request& request) const;
   void DropAwaited(const Request& request);
   void Detach(Request& request);
@@ -196,6 +210,9 @@ class Scheduler {
   // Sequences that workers know and the next plan makes them forget.
   std::vector<RequestId> released_;
   std::deque<PlanUnderWay> under_way_;  // oldest first
+  DraftControl draft_control_;
+  int32_t last_drafts_ = 0;      // of the newest plan
+  bool last_generates_ = false;  // it does nothing else
   uint64_t next_step_ = 1;
   uint64_t next_arrival_ = 1;
   int64_t num_preemptions_ = 0;

@@ -17,10 +17,11 @@ bool LooksBack(const Request& request) {
 
 }  // namespace
 
-StepBuilder::StepBuilder(const Header& header) {
+StepBuilder::StepBuilder(const Header& header) : tells_history_(header.tells_history) {
   plan_.set_epoch(header.epoch);
   plan_.set_step(header.step);
   plan_.set_placement_version(header.placement_version);
+  plan_.set_num_drafts(header.num_drafts);
   for (int32_t group = 0; group < header.num_groups; ++group) plan_.add_groups();
 }
 
@@ -32,30 +33,34 @@ void StepBuilder::Start(const Request& request) {
   *start->mutable_sampling() = request.sampling;
   start->set_num_cached(request.num_computed);
   if (request.grammar != nullptr) *start->mutable_grammar() = *request.grammar;
-  if (request.num_computed > 0 && LooksBack(request)) {
+  start->mutable_stop_tokens()->Add(request.stop_token_ids.begin(), request.stop_token_ids.end());
+  start->set_max_length(request.prompt_length + request.max_generated);
+  start->set_drafts(request.is_drafted);
+  const bool has_history = tells_history_ && request.is_drafted;
+  if (request.num_computed > 0 && (has_history || LooksBack(request))) {
     start->mutable_cached_tokens()->Add(request.tokens.begin(),
                                         request.tokens.begin() + request.num_computed);
   }
 }
 
-void StepBuilder::AddWork(const Request& request, int32_t count,
+void StepBuilder::AddWork(const Request& request, int32_t count, int32_t num_drafts,
                           std::span<const int32_t> new_blocks) {
   SY_CHECK(count > 0 && count <= request.num_remaining())
       << "request " << request.id << ", " << count << " tokens";
+  ++num_works_;
   v1::SequenceWork* work = plan_.mutable_groups(request.group)->add_sequences();
   work->set_sequence_id(request.id);
   work->set_begin_position(request.num_computed);
-  if (request.last_sampled_position == request.num_computed) {
+  if (request.goes_on()) {
     work->set_use_last_sampled(true);
+    work->set_max_drafts(num_drafts);
   } else {
     const auto begin = request.tokens.begin() + request.num_computed;
     work->mutable_tokens()->Add(begin, begin + count);
   }
   work->mutable_new_blocks()->Add(new_blocks.begin(), new_blocks.end());
   const int32_t end = request.num_computed + count;
-  if (request.sampling.has_prompt_logprobs() && end < request.prompt_length) {
-    work->set_next_token(request.tokens[end]);
-  }
+  if (end < request.num_known()) work->set_next_token(request.tokens[end]);
   if (count == request.num_remaining()) {
     work->set_sample(true);
     ++num_samples_;

@@ -19,6 +19,8 @@ class StepBuilder {
     uint64_t step = 0;
     uint64_t placement_version = 0;
     int32_t num_groups = 0;
+    int32_t num_drafts = 0;      // for each sequence that samples
+    bool tells_history = false;  // workers draft from what was said before
   };
   explicit StepBuilder(const Header& header);
 
@@ -31,17 +33,22 @@ class StepBuilder {
 
   // The next `count` tokens of the request, in blocks of which `new_blocks` are new. Call it before
   // `num_computed` moves. The last known token is followed by a sampled one. A token that the
-  // workers sampled themselves is not sent back to them. REQUIRES: 0 < count <=
-  // request.num_remaining().
-  void AddWork(const Request& request, int32_t count, std::span<const int32_t> new_blocks);
+  // workers sampled themselves is not sent back to them; up to `num_drafts` that they drafted are
+  // computed behind it. REQUIRES: 0 < count <= request.num_remaining(); no drafts unless
+  // request.goes_on().
+  void AddWork(const Request& request, int32_t count, int32_t num_drafts,
+               std::span<const int32_t> new_blocks);
 
   int32_t num_samples() const { return num_samples_; }
+  int32_t num_works() const { return num_works_; }
 
   v1::StepPlan Take() { return std::move(plan_); }
 
  private:
   v1::StepPlan plan_;
+  const bool tells_history_;
   int32_t num_samples_ = 0;
+  int32_t num_works_ = 0;
 };
 
 }  // namespace switchyard::core

@@ -62,11 +62,21 @@ TEST(ModelMemory, ExpertsSpreadOverAllRanksAndHeadsOverTheGroup) {
   EXPECT_GT(rank.attention, whole.attention / 8);
 }
 
-// 576 values a layer, 1,152 bytes in BF16 (MODEL_SPECS 1.5); the MTP block caches nothing.
+// 576 values a layer, 1,152 bytes in BF16 (MODEL_SPECS 1.5); the MTP block has a layer where it
+// drafts.
 TEST(ModelMemory, CacheOfOneToken) {
-  EXPECT_EQ(KvBytesPerToken(DeepseekV3(), v1::COMPUTE_MODE_BF16), 61 * 1152);
-  EXPECT_EQ(KvBytesPerToken(DeepseekV3(), v1::COMPUTE_MODE_F32), 61 * 2304);
-  EXPECT_EQ(KvBytesPerToken(DeepseekV3(), v1::COMPUTE_MODE_W8A8), 61 * 2304);
+  v1::ShardPlan plan = PlanOf(1, 8);
+  const auto bytes_in = [&](v1::ComputeMode compute) {
+    plan.set_compute(compute);
+    return KvBytesPerToken(plan);
+  };
+  EXPECT_EQ(bytes_in(v1::COMPUTE_MODE_BF16), 61 * 1152);
+  EXPECT_EQ(bytes_in(v1::COMPUTE_MODE_F32), 61 * 2304);
+  EXPECT_EQ(bytes_in(v1::COMPUTE_MODE_W8A8), 61 * 2304);
+  plan.mutable_drafts()->set_method(v1::DRAFT_METHOD_NGRAM);
+  EXPECT_EQ(bytes_in(v1::COMPUTE_MODE_BF16), 61 * 1152);
+  plan.mutable_drafts()->set_method(v1::DRAFT_METHOD_MTP);
+  EXPECT_EQ(bytes_in(v1::COMPUTE_MODE_BF16), 62 * 1152);
 }
 
 TEST(ModelMemory, ActivationsGrowWithTheStepAndShrinkWithTheShard) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 namespace switchyard::core {
@@ -53,6 +54,9 @@ void PlanExecutor::Start(const v1::SequenceStart& start) {
   Sequence& sequence = it->second;
   sequence.group = start.group();
   sequence.prompt_length = start.prompt_length();
+  sequence.max_length = start.max_length();
+  sequence.is_drafted = start.drafts();
+  sequence.stop_tokens.assign(start.stop_tokens().begin(), start.stop_tokens().end());
   sequence.num_cached = start.num_cached();
   sequence.cached_tokens.assign(start.cached_tokens().begin(), start.cached_tokens().end());
   ASSERT_EQ(sequence.num_cached % limits_.block_tokens, 0) << "sequence " << id;
@@ -86,37 +90,87 @@ void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::Step
   ASSERT_EQ(sequence.group, group) << "sequence " << id;
   sequence.blocks.insert(sequence.blocks.end(), work.new_blocks().begin(), work.new_blocks().end());
   if (sequence.slots.empty()) ReadCached(id, sequence);
-  ASSERT_EQ(work.begin_position(), int32_t(sequence.slots.size()))
+  const int32_t ahead = int32_t(sequence.slots.size()) - work.begin_position();
+  ASSERT_TRUE(ahead >= 0 && ahead <= (work.use_last_sampled() ? 2 * limits_.max_drafts : 0))
       << "sequence " << id << " skips or repeats a position";
-
-  std::vector<int32_t> tokens(work.tokens().begin(), work.tokens().end());
+  ASSERT_LE(work.max_drafts(), limits_.max_drafts) << "sequence " << id;
   if (work.use_last_sampled()) {
-    ASSERT_TRUE(tokens.empty() && sequence.last_sampled)
+    ASSERT_TRUE(work.tokens().empty() && sequence.last_sampled)
         << "sequence " << id << " has no sampled token";
-    tokens.push_back(*sequence.last_sampled);
+    if (sequence.is_ended) return;
   }
+  const std::vector<int32_t> tokens = TokensOf(work, sequence);
   ASSERT_FALSE(tokens.empty()) << "sequence " << id << " has work without tokens";
-  for (const int32_t token : tokens) {
+  ASSERT_LE(int32_t(sequence.slots.size() + tokens.size()),
+            limits_.block_tokens * int32_t(sequence.blocks.size()))
+      << "no block for it, sequence " << id;
+  num_tokens_computed_ += std::ssize(tokens);
+  bool is_right = true;  // all drafts so far
+  for (size_t i = 0; i < tokens.size(); ++i) {
     const int32_t position = int32_t(sequence.slots.size());
-    ASSERT_LT(position / limits_.block_tokens, int32_t(sequence.blocks.size()))
-        << "no block for it, sequence " << id;
-    const uint64_t slot = sequence.Next(token);
-    SlotOf(sequence, position) = {.value = slot, .written_in = last_step_};
+    if (i > 0 && work.use_last_sampled()) {
+      is_right = is_right && !sequence.is_ended && *sequence.last_sampled == tokens[i];
+      ++(is_right ? num_drafts_accepted_ : num_drafts_refused_);
+    }
+    if (!is_right) {  // computed all the same, where nobody may miss what was there
+      Write(sequence, position + int32_t(tokens.size() - 1 - i), Mix(last_step_, i));
+      continue;
+    }
+    const uint64_t slot = sequence.Next(tokens[i]);
+    Write(sequence, position, slot);
     sequence.Append(slot);
-    ++num_tokens_computed_;
+    if (work.sample() && (work.use_last_sampled() || i + 1 == tokens.size())) {
+      Sample(id, sequence, result);
+    }
   }
-  sequence.last_sampled.reset();
+  if (!work.sample()) sequence.last_sampled.reset();
   // Attention reads all that came before: it must still be there.
   for (int32_t position = 0; position < int32_t(sequence.slots.size()); ++position) {
     ASSERT_EQ(SlotOf(sequence, position).value, sequence.slots[position])
         << "sequence " << id << " lost position " << position;
   }
-  if (!work.sample()) return;
-  sequence.last_sampled = sequence.Sample();
+}
+
+std::vector<int32_t> PlanExecutor::TokensOf(const v1::SequenceWork& work,
+                                            const Sequence& sequence) const {
+  if (!work.use_last_sampled()) return {work.tokens().begin(), work.tokens().end()};
+  std::vector<int32_t> tokens = {*sequence.last_sampled};
+  const int32_t covered = limits_.block_tokens * int32_t(sequence.blocks.size());
+  const int32_t end =
+      sequence.max_length > 0 ? std::min(covered, sequence.max_length - 1) : covered;
+  for (const int32_t draft : sequence.drafts) {
+    const bool full = int32_t(sequence.slots.size() + tokens.size()) >= end;
+    if (full || int32_t(tokens.size()) > work.max_drafts()) break;
+    tokens.push_back(draft);
+  }
+  return tokens;
+}
+
+void PlanExecutor::Write(const Sequence& sequence, int32_t position, uint64_t value) {
+  SlotOf(sequence, position) = {.value = value, .written_in = last_step_};
+}
+
+void PlanExecutor::Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) const {
+  const int32_t token = sequence.Sample();
+  const auto position = int32_t(sequence.slots.size());
+  sequence.last_sampled = token;
+  sequence.is_ended = position + 1 == sequence.max_length ||
+                      std::count(sequence.stop_tokens.begin(), sequence.stop_tokens.end(), token);
   v1::SampledToken* sampled = result.add_sampled();
   sampled->set_sequence_id(id);
-  sampled->set_position(int32_t(sequence.slots.size()));
-  sampled->set_token(*sequence.last_sampled);
+  sampled->set_position(position);
+  sampled->set_token(token);
+}
+
+void PlanExecutor::Draft(int32_t num_drafts, Sequence& sequence) {
+  sequence.drafts.clear();
+  if (!sequence.is_drafted || !sequence.last_sampled) return;
+  Sequence future = sequence;
+  for (int32_t i = 0; i < num_drafts; ++i) {
+    future.Append(future.Next(i == 0 ? *sequence.last_sampled : sequence.drafts.back()));
+    const bool is_wrong = Mix(future.digest, uint64_t(i)) % 3 == 0;
+    sequence.drafts.push_back((future.Sample() + (is_wrong ? 1 : 0)) % kVocabSize);
+  }
 }
 
 v1::StepResult PlanExecutor::Execute(const v1::StepPlan& plan) {
@@ -132,6 +186,7 @@ v1::StepResult PlanExecutor::Execute(const v1::StepPlan& plan) {
   EXPECT_EQ(plan.groups_size(), limits_.num_groups);
   for (int32_t group = 0; group < plan.groups_size(); ++group) {
     const int64_t computed_before = num_tokens_computed_;
+    const int64_t drafts_before = num_drafts_accepted_ + num_drafts_refused_;
     std::set<uint64_t> seen;
     for (const v1::SequenceWork& work : plan.groups(group).sequences()) {
       EXPECT_TRUE(seen.insert(work.sequence_id()).second)
@@ -141,6 +196,9 @@ v1::StepResult PlanExecutor::Execute(const v1::StepPlan& plan) {
     EXPECT_LE(num_tokens_computed_ - computed_before, limits_.max_batched_tokens)
         << "step " << plan.step();
     EXPECT_LE(int32_t(seen.size()), limits_.max_running) << "step " << plan.step();
+    EXPECT_LE(num_drafts_accepted_ + num_drafts_refused_ - drafts_before, limits_.max_running)
+        << "step " << plan.step() << ": more logits than workers have memory for";
+    for (const uint64_t id : seen) Draft(plan.num_drafts(), sequences_.at(id));
   }
   return result;
 }

@@ -1,7 +1,8 @@
 // The obvious worker: what a StepPlan means, written down slowly, and every rule of it checked.
 // Instead of keys and values a cache slot holds a number that follows from its token, the token's
 // form and all slots before it, and the next token follows from all slots. So a wrong block,
-// position, form or order of steps cannot go unseen: the answer would be another.
+// position, form or order of steps cannot go unseen: the answer would be another. Its drafts are
+// right more often than not.
 #ifndef SWITCHYARD_TESTS_COORDINATOR_CORE_PLAN_EXECUTOR_H_
 #define SWITCHYARD_TESTS_COORDINATOR_CORE_PLAN_EXECUTOR_H_
 
@@ -24,6 +25,7 @@ class PlanExecutor {
     int32_t block_tokens = 1;
     int32_t max_batched_tokens = 1;
     int32_t max_running = 1;
+    int32_t max_drafts = 0;
   };
   explicit PlanExecutor(const Limits& limits);
 
@@ -35,12 +37,19 @@ class PlanExecutor {
 
   int64_t num_tokens_computed() const { return num_tokens_computed_; }
   int64_t num_tokens_cached() const { return num_tokens_cached_; }
+  int64_t num_drafts_accepted() const { return num_drafts_accepted_; }
+  int64_t num_drafts_refused() const { return num_drafts_refused_; }
 
  private:
   // The slots of a sequence, one after the other.
   struct Sequence {
     int32_t group = 0;
     int32_t prompt_length = 0;
+    int32_t max_length = 0;  // 0: none
+    bool is_drafted = false;
+    std::vector<int32_t> stop_tokens;
+    bool is_ended = false;
+    std::vector<int32_t> drafts;
     int32_t num_cached = 0;
     std::vector<int32_t> cached_tokens;
     std::vector<int32_t> blocks;
@@ -61,12 +70,19 @@ class PlanExecutor {
   void Start(const v1::SequenceStart& start);
   void ReadCached(uint64_t id, Sequence& sequence);
   void Compute(int32_t group, const v1::SequenceWork& work, v1::StepResult& result);
+  // The tokens that the work wants computed, drafts among them.
+  std::vector<int32_t> TokensOf(const v1::SequenceWork& work, const Sequence& sequence) const;
+  void Write(const Sequence& sequence, int32_t position, uint64_t value);
+  void Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) const;
+  static void Draft(int32_t num_drafts, Sequence& sequence);
   Slot& SlotOf(const Sequence& sequence, int32_t position);
 
   const Limits limits_;
   uint64_t last_step_ = 0;
   int64_t num_tokens_computed_ = 0;
   int64_t num_tokens_cached_ = 0;
+  int64_t num_drafts_accepted_ = 0;
+  int64_t num_drafts_refused_ = 0;
   std::map<uint64_t, Sequence> sequences_;
   std::vector<std::vector<Slot>> cache_;  // [group][block * block_tokens + offset]
 };

@@ -25,6 +25,7 @@ struct Cluster {
   int32_t block_tokens;
   int32_t max_under_way = 1;
   bool prefix_cache = true;
+  int32_t max_drafts = 0;
 };
 
 void PrintTo(const Cluster& cluster, std::ostream* out) { *out << cluster.name; }
@@ -56,12 +57,14 @@ class Simulation {
                     .block_tokens = cluster.block_tokens,
                     .max_context = kMaxContext,
                     .vocab_size = PlanExecutor::kVocabSize,
-                    .prefix_cache = cluster.prefix_cache}),
+                    .prefix_cache = cluster.prefix_cache,
+                    .max_drafts = cluster.max_drafts}),
         workers_({.num_groups = cluster.num_groups,
                   .num_blocks = cluster.num_blocks,
                   .block_tokens = cluster.block_tokens,
                   .max_batched_tokens = cluster.max_batched_tokens,
-                  .max_running = cluster.max_running}) {}
+                  .max_running = cluster.max_running,
+                  .max_drafts = cluster.max_drafts}) {}
 
   void Run(int num_events) {
     for (int event = 0; event < num_events && !::testing::Test::HasFailure(); ++event) {
@@ -133,6 +136,7 @@ class Simulation {
     request.weight = double(Random(1, 4)) / 2;
     request.priority = int32_t(Random(-1, 1));
     if (Random(0, 2) == 0) request.sampling.set_repetition_penalty(1.5f);
+    request.drafts = Random(0, 4) > 0;
     if (Random(0, 9) == 0) {
       request.timeout = std::chrono::milliseconds(Random(1, 400));
       expected.deadline = now_ + request.timeout;
@@ -188,6 +192,8 @@ class Simulation {
     if (auto plan = waits ? std::nullopt : scheduler_.NextPlan()) {
       log_ += plan->SerializeAsString();
       results_.push_back(workers_.Execute(*plan));
+      // Now drafts pay, now they do not.
+      results_.back().mutable_timings()->set_total_us(Random(1, 3) * (1 + plan->num_drafts()));
       return;
     }
     if (results_.empty()) return;
@@ -251,6 +257,10 @@ TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
     if (GetParam().prefix_cache) {
       EXPECT_GT(simulation.workers().num_tokens_cached(), 100);
     }
+    if (GetParam().max_drafts > 0) {
+      EXPECT_GT(simulation.workers().num_drafts_accepted(), 100);
+      EXPECT_GT(simulation.workers().num_drafts_refused(), 100);
+    }
   }
 }
 
@@ -263,19 +273,24 @@ TEST_P(SchedulerSimulation, SameEventsGiveSamePlans) {
   EXPECT_TRUE(first.log() == second.log());
 }
 
-INSTANTIATE_TEST_SUITE_P(Clusters, SchedulerSimulation,
-                         ::testing::Values(Cluster{"one_group", 1, 16, 8, 14, 4},
-                                           Cluster{"two_groups", 2, 8, 8, 20, 2},
-                                           Cluster{"four_groups", 4, 64, 6, 12, 4},
-                                           Cluster{"single_token_blocks", 1, 5, 5, 50, 1},
-                                           Cluster{"tight_budget", 2, 4, 4, 13, 4},
-                                           Cluster{"one_group_ahead", 1, 16, 8, 14, 4, 2},
-                                           Cluster{"two_groups_ahead", 2, 8, 8, 20, 2, 2},
-                                           Cluster{"four_groups_ahead", 4, 64, 6, 12, 4, 2},
-                                           Cluster{"single_blocks_ahead", 1, 5, 5, 50, 1, 2},
-                                           Cluster{"tight_budget_ahead", 2, 4, 4, 13, 4, 2},
-                                           Cluster{"without_cache", 2, 8, 8, 20, 2, 2, false}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Clusters, SchedulerSimulation,
+    ::testing::Values(Cluster{"one_group", 1, 16, 8, 14, 4}, Cluster{"two_groups", 2, 8, 8, 20, 2},
+                      Cluster{"four_groups", 4, 64, 6, 12, 4},
+                      Cluster{"single_token_blocks", 1, 5, 5, 50, 1},
+                      Cluster{"tight_budget", 2, 4, 4, 13, 4},
+                      Cluster{"one_group_ahead", 1, 16, 8, 14, 4, 2},
+                      Cluster{"two_groups_ahead", 2, 8, 8, 20, 2, 2},
+                      Cluster{"four_groups_ahead", 4, 64, 6, 12, 4, 2},
+                      Cluster{"single_blocks_ahead", 1, 5, 5, 50, 1, 2},
+                      Cluster{"tight_budget_ahead", 2, 4, 4, 13, 4, 2},
+                      Cluster{"without_cache", 2, 8, 8, 20, 2, 2, false},
+                      Cluster{"drafts", 1, 16, 8, 18, 4, 1, true, 1},
+                      Cluster{"drafts_ahead", 2, 16, 8, 20, 2, 2, true, 1},
+                      Cluster{"long_drafts_ahead", 1, 24, 6, 40, 1, 2, true, 4},
+                      Cluster{"drafts_without_room", 1, 8, 8, 14, 4, 2, true, 2},
+                      Cluster{"drafts_without_cache", 2, 16, 8, 20, 2, 2, false, 3}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace switchyard::core

@@ -136,8 +136,23 @@ TEST(ShardingPlanner, QuantisedComputeNeedsQuantisedWeights) {
               HasSubstr("compute = w8a8: needs a checkpoint with FP8 weights"));
 }
 
+TEST(ShardingPlanner, DraftsNeedAMethodThatTheModelHas) {
+  v1::ModelSpec model = TinyR1();
+  PlanRequest request{.kv_num_blocks = 1};
+  request.drafts.set_method(v1::DRAFT_METHOD_MTP);
+  EXPECT_THAT(RefusalOf(model, request), HasSubstr("draft_tokens = 0: must be from 1 to 8"));
+  request.drafts.set_max_tokens(2);
+  EXPECT_TRUE(MakeShardPlan(model, request).ok());
+  model.set_num_mtp_layers(0);
+  EXPECT_THAT(RefusalOf(model, request), HasSubstr("drafts = mtp: the model has no block for it"));
+  request.drafts.set_method(v1::DRAFT_METHOD_NGRAM);
+  EXPECT_TRUE(MakeShardPlan(model, request).ok());
+  request.drafts.set_method(v1::DRAFT_METHOD_NONE);
+  EXPECT_THAT(RefusalOf(model, request), HasSubstr("draft tokens without a method"));
+}
+
 TEST(ShardingPlanner, SizesTheCacheByItsBytes) {
-  const int64_t block_bytes = 16 * KvBytesPerToken(TinyR1(), v1::COMPUTE_MODE_BF16);
+  const int64_t block_bytes = 16 * KvBytesPerToken(*MakeShardPlan(TinyR1(), {.kv_num_blocks = 1}));
   auto plan = MakeShardPlan(TinyR1(), {.kv_bytes_per_rank = 100 * block_bytes + 1});
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->kv().num_blocks(), 100);
@@ -156,8 +171,7 @@ TEST(ShardingPlanner, GivesTheCacheWhatWeightsLeave) {
   auto v3 = MakeShardPlan(
       DeepseekV3(), {.data_parallel = 4, .tensor_parallel = 8, .memory_bytes_per_rank = 80 * kGiB});
   ASSERT_TRUE(v3.ok()) << v3.status();
-  const int64_t cache =
-      int64_t{v3->kv().num_blocks()} * 16 * KvBytesPerToken(DeepseekV3(), v1::COMPUTE_MODE_BF16);
+  const int64_t cache = int64_t{v3->kv().num_blocks()} * 16 * KvBytesPerToken(*v3);
   EXPECT_LE(cache + RankWeightBytes(*v3, 0).Total() + ActivationBytes(*v3, 0), 80 * kGiB);
 }
 

@@ -102,8 +102,10 @@ class EngineParts {
   std::vector<float> Forward(const std::vector<int32_t>& tokens) {
     const worker::ForwardBatch batch = PromptBatch(tokens);
     std::vector<float> logits(tokens.size() * spec_.vocab_size());
+    std::vector<float> hidden(tokens.size() * spec_.hidden_size());
     const absl::Status status =
-        model_->Forward(*context_, batch, *kv_, View(logits, spec_.vocab_size()), expert_rows_);
+        model_->Forward(*context_, batch, *kv_, View(hidden, spec_.hidden_size()),
+                        View(logits, spec_.vocab_size()), expert_rows_);
     SY_CHECK(status.ok()) << status.ToString();
     return logits;
   }
@@ -113,8 +115,10 @@ class EngineParts {
   std::vector<float> ForwardMtp(std::vector<float> hidden, const std::vector<int32_t>& next) {
     const worker::ForwardBatch batch = PromptBatch(next);
     std::vector<float> logits(next.size() * spec_.vocab_size());
+    std::vector<float> next_hidden(hidden.size());
     const absl::Status status =
-        model_->ForwardMtp(*context_, batch, View(hidden, spec_.hidden_size()), *kv_,
+        model_->ForwardMtp(*context_, batch, *kv_, View(hidden, spec_.hidden_size()),
+                           View(next_hidden, spec_.hidden_size()),
                            View(logits, spec_.vocab_size()), expert_rows_);
     SY_CHECK(status.ok()) << status.ToString();
     return logits;

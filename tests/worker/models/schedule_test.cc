@@ -1,8 +1,10 @@
 // The scheduler over whole engines: whatever it does with a request (chunks, prefixes found in the
-// cache, preemption, groups, tenants), tokens and log probabilities are those that the request has
+// cache, preemption, groups, tenants, drafts,
+// plans ahead of results), tokens and log probabilities are those that the request has
 // alone, bit for bit (ARCHITECTURE 1.5).
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 
 #include "cli/local_engine.h"
@@ -37,6 +39,9 @@ struct Setup {
   int max_prompt_chunk = 0;
   bool prefix_cache = true;
   bool one_at_a_time = false;
+  v1::DraftMethod drafts = v1::DRAFT_METHOD_NONE;
+  int max_drafts = 0;
+  int max_under_way = 1;
 };
 std::ostream& operator<<(std::ostream& out, const Setup& setup) { return out << setup.name; }
 
@@ -70,6 +75,13 @@ std::vector<NewRequest> Requests() {
   return requests;
 }
 
+v1::DraftPlan DraftsOf(const Setup& setup) {
+  v1::DraftPlan drafts;
+  drafts.set_method(setup.drafts);
+  drafts.set_max_tokens(setup.max_drafts);
+  return drafts;
+}
+
 std::map<RequestId, Answer> Serve(const Setup& setup) {
   auto engine = LocalEngine::Create({.model_path = kTinyR1,
                                      .data_parallel = setup.data_parallel,
@@ -77,22 +89,30 @@ std::map<RequestId, Answer> Serve(const Setup& setup) {
                                      .compute = setup.compute,
                                      .max_batched_tokens = setup.max_batched_tokens,
                                      .max_running = 8,
-                                     .num_kv_blocks = setup.num_blocks});
+                                     .num_kv_blocks = setup.num_blocks,
+                                     .drafts = DraftsOf(setup)});
   if (!engine.ok()) {
     ADD_FAILURE() << engine.status();
     return {};
   }
   core::Scheduler scheduler(core::SchedulerConfig::FromPlan(
-      (*engine)->plan(), {.max_under_way = 1,
+      (*engine)->plan(), {.max_under_way = setup.max_under_way,
                           .max_prompt_chunk = setup.max_prompt_chunk,
                           .prefix_cache = setup.prefix_cache}));
   std::map<RequestId, Answer> answers;
+  std::deque<v1::StepResult> results;  // of plans under way
+  int num_drafted = 0, num_accepted = 0;
   const auto step = [&] {
-    const auto plan = scheduler.NextPlan();
-    ASSERT_TRUE(plan.has_value());
-    const auto result = (*engine)->RunStep(*plan);
-    ASSERT_TRUE(result.ok()) << result.status();
-    const auto outcome = scheduler.Complete(*result);
+    while (const auto plan = scheduler.NextPlan()) {
+      const auto result = (*engine)->RunStep(*plan);
+      ASSERT_TRUE(result.ok()) << result.status();
+      results.push_back(*result);
+    }
+    ASSERT_FALSE(results.empty());
+    num_drafted += results.front().num_drafted();
+    num_accepted += results.front().num_accepted();
+    const auto outcome = scheduler.Complete(results.front());
+    results.pop_front();
     ASSERT_TRUE(outcome.ok()) << outcome.status();
     scheduler.CheckIntegrity();
     for (const core::RequestToken& token : outcome->tokens) {
@@ -116,6 +136,11 @@ std::map<RequestId, Answer> Serve(const Setup& setup) {
   while (scheduler.HasWork() && !::testing::Test::HasFatalFailure()) step();
   if (setup.num_blocks < 100) {
     EXPECT_GT(scheduler.num_preemptions(), 0) << "no block was missing";
+  }
+  if (setup.max_drafts > 0) {
+    EXPECT_GT(num_accepted, 20) << "of " << num_drafted << " drafts";
+    EXPECT_LT(num_accepted, num_drafted - 20);
+    std::cout << setup.name << ": " << num_accepted << " of " << num_drafted << " drafts\n";
   }
   return answers;
 }
@@ -149,6 +174,7 @@ TEST_P(ScheduleTest, GivesEveryRequestTheBitsItHasAlone) {
 }
 
 constexpr v1::ComputeMode kBf16 = v1::COMPUTE_MODE_BF16;
+constexpr v1::DraftMethod kMtp = v1::DRAFT_METHOD_MTP;
 const Setup kSetups[] = {
     {.name = "hits", .compute = kBf16, .one_at_a_time = true},
     {.name = "together", .compute = kBf16},
@@ -158,6 +184,37 @@ const Setup kSetups[] = {
     {.name = "groups", .compute = kBf16, .data_parallel = 2, .tensor_parallel = 2},
     {.name = "hits_w8a8", .compute = v1::COMPUTE_MODE_W8A8, .one_at_a_time = true},
     {.name = "preempted_f32", .compute = v1::COMPUTE_MODE_F32, .num_blocks = 30},
+    {.name = "ahead", .compute = kBf16, .max_under_way = 2},
+    {.name = "drafts", .compute = kBf16, .drafts = kMtp, .max_drafts = 1},
+    {.name = "three_drafts_ahead",
+     .compute = kBf16,
+     .max_batched_tokens = 64,
+     .drafts = kMtp,
+     .max_drafts = 3,
+     .max_under_way = 2},
+    {.name = "drafts_preempted",
+     .compute = kBf16,
+     .num_blocks = 22,
+     .drafts = kMtp,
+     .max_drafts = 2,
+     .max_under_way = 2},
+    {.name = "drafts_w8a8",
+     .compute = v1::COMPUTE_MODE_W8A8,
+     .drafts = kMtp,
+     .max_drafts = 2,
+     .max_under_way = 2},
+    {.name = "drafts_in_groups",
+     .compute = kBf16,
+     .data_parallel = 2,
+     .tensor_parallel = 2,
+     .drafts = kMtp,
+     .max_drafts = 2,
+     .max_under_way = 2},
+    {.name = "drafts_from_history",
+     .compute = kBf16,
+     .drafts = v1::DRAFT_METHOD_NGRAM,
+     .max_drafts = 4,
+     .max_under_way = 2},
 };
 INSTANTIATE_TEST_SUITE_P(Schedules, ScheduleTest, ::testing::ValuesIn(kSetups),
                          [](const auto& info) { return std::string(info.param.name); });

@@ -1,0 +1,52 @@
+#include "coordinator/core/sched/draft_control.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace switchyard::core {
+namespace {
+
+constexpr double kKept = 0.97;  // of what is known, with every step
+
+}  // namespace
+
+int32_t DraftControl::Choose(int32_t num_generating) {
+  if (max_drafts_ == 0 || num_generating == 0) return 0;
+  Size& size = SizeOf(num_generating);
+  const int32_t best = Best(size);
+  if (++size.num_steps <= kTrialEvery) return best;
+  if (size.num_steps == kTrialEvery + 1) {
+    size.tried = (size.tried + 1) % (max_drafts_ + 1);
+    if (size.tried == best) size.tried = (size.tried + 1) % (max_drafts_ + 1);
+  }
+  if (size.num_steps == kTrialEvery + kTrialSteps) size.num_steps = 0;
+  return size.tried;
+}
+
+void DraftControl::Observe(int32_t num_generating, int32_t num_drafts, int64_t num_tokens,
+                           int64_t micros) {
+  if (max_drafts_ == 0 || num_generating == 0 || micros <= 0) return;
+  Rate& rate = SizeOf(num_generating).rates[num_drafts];
+  rate.tokens = rate.tokens * kKept + static_cast<double>(num_tokens);
+  rate.micros = rate.micros * kKept + static_cast<double>(micros);
+}
+
+DraftControl::Size& DraftControl::SizeOf(int32_t num_generating) {
+  const int index = std::bit_width(static_cast<uint32_t>(num_generating));
+  Size& size = sizes_[std::min(index, kSizes - 1)];
+  if (size.rates.empty()) size.rates.resize(max_drafts_ + 1);
+  return size;
+}
+
+// All drafts, until something else is known to be better.
+int32_t DraftControl::Best(const Size& size) const {
+  int32_t best = max_drafts_;
+  for (int32_t drafts = 0; drafts < max_drafts_; ++drafts) {
+    const Rate& rate = size.rates[drafts];
+    if (!rate.is_known() || !size.rates[best].is_known()) continue;
+    if (rate.value() > size.rates[best].value()) best = drafts;
+  }
+  return best;
+}
+
+}  // namespace switchyard::core

@@ -1,0 +1,54 @@
+// How many tokens to draft for each sequence: as many as make the cluster fastest. A draft costs
+// the computing of a row and saves a step if it is right; with few sequences rows cost little, with
+// many they cost what they save. So it is measured: tokens per microsecond, for each number of
+// drafts and each size of the step apart. Pure; what it says changes no token of any answer.
+#ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_DRAFT_CONTROL_H_
+#define SWITCHYARD_COORDINATOR_CORE_SCHED_DRAFT_CONTROL_H_
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace switchyard::core {
+
+// Owned by the Scheduler. Not thread-safe.
+class DraftControl {
+ public:
+  // Every kTrialEvery steps of a size another number of drafts gets kTrialSteps, in turn.
+  static constexpr int32_t kTrialEvery = 128;
+  static constexpr int32_t kTrialSteps = 4;
+
+  explicit DraftControl(int32_t max_drafts) : max_drafts_(max_drafts) {}
+
+  // For the next step, in which so many sequences of a group generate.
+  int32_t Choose(int32_t num_generating);
+
+  // A step that only generated, as did the one before with the same number of drafts, took so long
+  // and gave so many tokens.
+  void Observe(int32_t num_generating, int32_t num_drafts, int64_t num_tokens, int64_t micros);
+
+ private:
+  // By powers of two of the number of sequences.
+  static constexpr int kSizes = 16;
+
+  struct Rate {
+    double tokens = 0, micros = 0;  // older steps count less
+    bool is_known() const { return micros > 0; }
+    double value() const { return tokens / micros; }
+  };
+  struct Size {
+    std::vector<Rate> rates;  // [0 .. max_drafts]
+    int32_t num_steps = 0;    // since the last trial began
+    int32_t tried = 0;        // in the last trial
+  };
+
+  Size& SizeOf(int32_t num_generating);
+  int32_t Best(const Size& size) const;
+
+  const int32_t max_drafts_;
+  std::array<Size, kSizes> sizes_;
+};
+
+}  // namespace switchyard::core
+
+#endif  // SWITCHYARD_COORDINATOR_CORE_SCHED_DRAFT_CONTROL_H_
