@@ -55,7 +55,13 @@ void Answer::OnDelta(int index, CompletionDelta delta) {
   piece.text += delta.text;
   piece.reasoning += delta.reasoning;
   for (text::ToolCall& call : delta.calls) {
-    piece.calls.push_back(MakeToolCallPiece(choice.num_calls++, std::move(call)));
+    if (!call.name.empty()) {
+      piece.calls.push_back(MakeToolCallPiece(choice.num_calls++, std::move(call)));
+    } else if (!piece.calls.empty()) {
+      piece.calls.back().call.arguments += call.arguments;
+    } else {  // its beginning was sent
+      piece.calls.push_back({.index = choice.num_calls - 1, .call = std::move(call)});
+    }
   }
   std::move(delta.tokens.begin(), delta.tokens.end(), std::back_inserter(piece.tokens));
   std::move(delta.prompt.begin(), delta.prompt.end(), std::back_inserter(piece.prompt));

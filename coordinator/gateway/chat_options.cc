@@ -5,6 +5,7 @@
 
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/json_fields.h"
+#include "coordinator/text/tool_call_layout.h"
 #include "coordinator/gateway/sse_writer.h"
 
 namespace switchyard::gateway {
@@ -12,21 +13,27 @@ namespace {
 
 using ToolChoice = ChatOptions::ToolChoice;
 
-absl::Status ReadToolNames(const Json& tools, std::vector<std::string>* names) {
-  for (size_t i = 0; i < tools.size(); ++i) {
-    const Json& function = tools[i].at("function");
+bool HasTool(const std::vector<ChatOptions::Tool>& tools, std::string_view name) {
+  return std::any_of(tools.begin(), tools.end(),
+                     [&](const auto& tool) { return tool.name == name; });
+}
+
+absl::Status ReadTools(const Json& given, std::vector<ChatOptions::Tool>* tools) {
+  for (size_t i = 0; i < given.size(); ++i) {
+    const Json& function = given[i].at("function");
     const std::string where = fmt::format("tools[{}]", i);
-    bool strict = false;
-    SY_RETURN_IF_ERROR(ReadBool(function, "strict", &strict));
-    if (strict) {
-      return ParamError(where, fmt::format("'{}' is strict, which is not supported yet", where),
-                        kUnsupportedParameter);
+    ChatOptions::Tool tool = {.name = function.at("name").get<std::string>()};
+    if (!text::IsToolName(tool.name)) {
+      return ParamError(where, fmt::format("the name of '{}' must have 1 to 128 letters, digits "
+                                           "and marks of \"_-.:/\"",
+                                           where));
     }
-    std::string name = function.at("name").get<std::string>();
-    if (std::find(names->begin(), names->end(), name) != names->end()) {
+    if (HasTool(*tools, tool.name)) {
       return ParamError(where, fmt::format("'{}' has the name of a tool before it", where));
     }
-    names->push_back(std::move(name));
+    SY_RETURN_IF_ERROR(ReadBool(function, "strict", &tool.strict));
+    if (const Json* parameters = FindField(function, "parameters")) tool.parameters = *parameters;
+    tools->push_back(std::move(tool));
   }
   return absl::OkStatus();
 }
@@ -42,38 +49,24 @@ absl::Status ReadNamedChoice(const Json& choice, ChatOptions* options) {
   }
   options->tool_choice = ToolChoice::kNamed;
   options->named_tool = name->get<std::string>();
-  const auto& names = options->tool_names;
-  if (std::find(names.begin(), names.end(), options->named_tool) != names.end()) {
-    return absl::OkStatus();
-  }
+  if (HasTool(options->tools, options->named_tool)) return absl::OkStatus();
   return ParamError("tool_choice", "'tool_choice' names a function that is not in 'tools'");
 }
 
 absl::Status ReadToolChoice(const Json& request, ChatOptions* options) {
-  options->tool_choice = options->tool_names.empty() ? ToolChoice::kNone : ToolChoice::kAuto;
+  options->tool_choice = options->tools.empty() ? ToolChoice::kNone : ToolChoice::kAuto;
   const Json* choice = FindField(request, "tool_choice");
   if (choice == nullptr || *choice == "auto") return absl::OkStatus();
   if (*choice == "none") {
     options->tool_choice = ToolChoice::kNone;
   } else if (*choice != "required") {
     return ReadNamedChoice(*choice, options);
-  } else if (options->tool_names.empty()) {
+  } else if (options->tools.empty()) {
     return ParamError("tool_choice", "'tool_choice' is required, and 'tools' has none");
   } else {
     options->tool_choice = ToolChoice::kRequired;
   }
   return absl::OkStatus();
-}
-
-// Whoever must call a tool is held to it by a grammar over the model's form of calls. NOTE: this is
-// the place to ask for that grammar; without one the choice is refused, since a model may do what
-// it likes.
-absl::Status RequireToolGrammar(const ChatOptions& options) {
-  if (options.tool_choice != ToolChoice::kRequired && options.tool_choice != ToolChoice::kNamed) {
-    return absl::OkStatus();
-  }
-  return ParamError("tool_choice", "this value of 'tool_choice' is not supported; use auto or none",
-                    kUnsupportedParameter);
 }
 
 }  // namespace
@@ -83,12 +76,18 @@ absl::StatusOr<ChatOptions> ReadChatOptions(const Json& request) {
   SY_RETURN_IF_ERROR(ReadBool(request, "include_reasoning", &options.include_reasoning));
   SY_RETURN_IF_ERROR(ReadBool(request, "parallel_tool_calls", &options.parallel_tool_calls));
   if (const Json* tools = FindField(request, "tools")) {
-    SY_RETURN_IF_ERROR(ReadToolNames(*tools, &options.tool_names));
+    SY_RETURN_IF_ERROR(ReadTools(*tools, &options.tools));
   }
   SY_RETURN_IF_ERROR(ReadToolChoice(request, &options));
-  SY_RETURN_IF_ERROR(RequireToolGrammar(options));
   return options;
 }
+bool BindsToolCalls(const ChatOptions& options) {
+  if (options.tool_choice == ToolChoice::kNone) return false;
+  return options.tool_choice != ToolChoice::kAuto ||
+         std::any_of(options.tools.begin(), options.tools.end(),
+                     [](const auto& tool) { return tool.strict; });
+}
+
 
 absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& options,
                               std::span<const int32_t> prompt, text::AnswerForm* form) {
@@ -104,7 +103,8 @@ absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& optio
         "tools", kUnsupportedParameter);
   }
   form->tools = model.tool_format;
-  form->tool_names = options.tool_names;
+  for (const ChatOptions::Tool& tool : options.tools) form->tool_names.push_back(tool.name);
+  form->calls_are_bound = BindsToolCalls(options);
   form->parallel_tool_calls = options.parallel_tool_calls;
   return absl::OkStatus();
 }

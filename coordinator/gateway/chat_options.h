@@ -24,7 +24,13 @@ struct ChatOptions {
   };
 
   bool include_reasoning = true;
-  std::vector<std::string> tool_names;  // those that may be called; each once
+  struct Tool {
+    std::string name;  // text::IsToolName; no two have the same
+    Json parameters;   // null: any
+    bool strict = false;
+  };
+
+  std::vector<Tool> tools;
   ToolChoice tool_choice = ToolChoice::kNone;
   std::string named_tool;
   bool parallel_tool_calls = true;
@@ -32,6 +38,9 @@ struct ChatOptions {
 
 // INVALID_ARGUMENT with the field as param. REQUIRES: `tools`, if there, is a list of functions.
 absl::StatusOr<ChatOptions> ReadChatOptions(const Json& request);
+
+// Whether a grammar must hold the answer to calls: one is demanded, or a tool is strict.
+bool BindsToolCalls(const ChatOptions& options);
 
 // Sets what `form` says of thoughts and calls. FAILED_PRECONDITION if the model's calls cannot be
 // read. `prompt` is the rendered one.

@@ -39,7 +39,7 @@ struct CompletionDelta {
   std::vector<core::PromptTokenOutput> prompt;
   std::string text;  // whole UTF-8; may be empty while a character or a stop text is not decided
   std::string reasoning;                  // thoughts, for models that think; whole UTF-8
-  std::vector<text::ToolCall> calls;      // each complete
+  std::vector<text::ToolCall> calls;      // or pieces of calls
   std::vector<core::TokenOutput> tokens;  // all that were sampled, also those without text
   bool last_ends = false;  // the last of them ends the answer and is no part of its text
 };

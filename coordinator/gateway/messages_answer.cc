@@ -83,8 +83,12 @@ class WholeMessage final : public CompletionSink {
   void OnDelta(CompletionDelta delta) override {
     reasoning_ += delta.reasoning;
     text_ += delta.text;
-    for (const text::ToolCall& call : delta.calls) {
-      calls_.push_back(ToolBlock(call.name, ParseJson(call.arguments).value_or(Json::object())));
+    for (text::ToolCall& call : delta.calls) {
+      if (!call.name.empty()) {
+        calls_.push_back(std::move(call));
+      } else {
+        calls_.back().arguments += call.arguments;
+      }
     }
   }
 
@@ -95,7 +99,11 @@ class WholeMessage final : public CompletionSink {
     Json content = Json::array();
     if (!reasoning_.empty()) content.push_back(ThinkingBlock(reasoning_));
     if (!text_.empty()) content.push_back(TextBlock(text_));
-    for (Json& call : calls_) content.push_back(std::move(call));
+    for (const text::ToolCall& call : calls_) {
+      // What max_tokens has cut is no call.
+      absl::StatusOr<Json> input = ParseJson(call.arguments);
+      if (input.ok()) content.push_back(ToolBlock(call.name, *std::move(input)));
+    }
     Json message = MessageObject(head_, std::move(content));
     message["stop_reason"] = StopReason(end);
     message["stop_sequence"] = StopSequence(end);
@@ -109,7 +117,7 @@ class WholeMessage final : public CompletionSink {
   GatewayMetrics& metrics_;
   std::string reasoning_;
   std::string text_;
-  std::vector<Json> calls_;
+  std::vector<text::ToolCall> calls_;
 };
 
 // message_start, then for each block start, deltas and stop, then message_delta and message_stop.
@@ -129,10 +137,12 @@ class StreamedMessage final : public CompletionSink {
       Delta({{"type", "text_delta"}, {"text", delta.text}});
     }
     for (const text::ToolCall& call : delta.calls) {
-      CloseBlock();
-      Start(Block::kTool, ToolBlock(call.name, Json::object()));
+      if (!call.name.empty()) {
+        CloseBlock();
+        Start(Block::kTool, ToolBlock(call.name, Json::object()));
+      }
+      if (call.arguments.empty()) continue;
       Delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}});
-      CloseBlock();
     }
   }
 

@@ -11,6 +11,7 @@
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/sse_writer.h"
 
+#include "coordinator/gateway/tool_binding.h"
 namespace switchyard::gateway {
 namespace {
 
@@ -38,9 +39,10 @@ void MessagesHandler::Add(std::string_view path, Handler handler, HttpRouter& ro
 absl::Status MessagesHandler::Create(const HttpRequest& request,
                                      const std::shared_ptr<HttpReply>& reply) {
   const ServedModel& model = *context_.model;
-  SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseMessagesRequest(request.body));
+  SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ParseMessagesRequest(request.body));
   SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
+  SY_RETURN_IF_ERROR(BindToolCalls(model, chat.options, &chat.generation));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, ContextLength(model, *context_.engine),
                                                      chat.generation, std::move(tokens)));
   SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));

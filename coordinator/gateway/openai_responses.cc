@@ -32,9 +32,12 @@ Json ToolCalls(const ChoicePiece& piece, bool with_index) {
   for (const ToolCallPiece& made : piece.calls) {
     Json call = Json::object();
     if (with_index) call["index"] = made.index;
-    call["id"] = made.id;
-    call["type"] = "function";
-    call["function"] = {{"name", made.call.name}, {"arguments", made.call.arguments}};
+    if (!made.id.empty()) {
+      call["id"] = made.id;
+      call["type"] = "function";
+      call["function"]["name"] = made.call.name;
+    }
+    call["function"]["arguments"] = made.call.arguments;
     calls.push_back(std::move(call));
   }
   return calls;

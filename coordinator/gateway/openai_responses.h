@@ -38,10 +38,11 @@ struct AnswerHead {
 // A head with a fresh id and the time of now.
 AnswerHead MakeAnswerHead(Endpoint endpoint, const ServedModel& model);
 
-// A tool call of a choice, as clients name it when they send the tool's result.
+// A tool call of a choice, as clients name it when they send the tool's result; or, streamed, more
+// arguments of one.
 struct ToolCallPiece {
   int index = 0;   // in its choice
-  std::string id;  // "call_..."
+  std::string id;  // "call_..."; empty: more of it
   text::ToolCall call;
 };
 

@@ -76,6 +76,8 @@ absl::Status ReadGeneration(const Json& request, GenerationFields* fields) {
   SY_RETURN_IF_ERROR(ReadSampling(request, &fields->sampling));
   SY_RETURN_IF_ERROR(ReadScheduling(request, &fields->scheduling));
   SY_ASSIGN_OR_RETURN(fields->grammar, ReadStructure(request));
+  SY_RETURN_IF_ERROR(ReadBool(request, "include_stop_str_in_output", &fields->include_stop));
+  SY_RETURN_IF_ERROR(ReadBool(request, "skip_special_tokens", &fields->skip_special));
   SY_RETURN_IF_ERROR(ReadStop(request, &fields->stop));
   SY_RETURN_IF_ERROR(ReadAnswers(request, fields));
   return CheckGeneration(*fields);

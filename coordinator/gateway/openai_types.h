@@ -40,6 +40,8 @@ struct GenerationFields {
   std::vector<std::string> stop;
   LogprobFields logprobs;
   int32_t n = 1;        // answers
+  bool include_stop = false;  // the stop text that ends an answer is part of it
+  bool skip_special = true;   // false: special tokens within an answer are text
   int32_t best_of = 1;  // at least n: so many are generated, the likeliest n are given
   bool echo = false;    // text completions: the prompt's text comes first
 };

@@ -126,6 +126,8 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   const auto& of_prompt = echoes_logprobs ? fields.logprobs.answer : fields.logprobs.prompt;
   if (of_prompt) spec.sampling.set_prompt_logprobs(*of_prompt);
   spec.form.stop = fields.stop;
+  spec.form.include_stop = fields.include_stop;
+  spec.form.skip_special = fields.skip_special;
   spec.scheduling = fields.scheduling;
   SetEnding(model, fields, &spec);
   return spec;

@@ -103,10 +103,7 @@ class Reader {
  private:
   absl::Status Take(const std::string& param, Compiled compiled) {
     if (!compiled.ok()) return WithParam(compiled.status(), param);
-    if (compiled->ByteSizeLong() > kMaxGrammarBytes) {
-      return ParamError(param, fmt::format("'{}' comes to an automaton of more than {} KiB", param,
-                                           kMaxGrammarBytes >> 10));
-    }
+    SY_RETURN_IF_ERROR(CheckGrammarSize(*compiled, param));
     if (result_ != nullptr) {
       return ParamError(param, fmt::format("'{}' and '{}' contradict each other", first_, param));
     }
@@ -132,6 +129,12 @@ absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const Json& req
     SY_RETURN_IF_ERROR(reader.ReadFields(*structured, "structured_outputs.", kStructured));
   }
   return std::move(reader).result();
+}
+
+absl::Status CheckGrammarSize(const v1::Grammar& grammar, const std::string& param) {
+  if (grammar.ByteSizeLong() <= kMaxGrammarBytes) return absl::OkStatus();
+  return ParamError(param, fmt::format("'{}' comes to an automaton of more than {} KiB", param,
+                                       kMaxGrammarBytes >> 10));
 }
 
 }  // namespace switchyard::gateway

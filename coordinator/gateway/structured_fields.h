@@ -4,6 +4,7 @@
 #define SWITCHYARD_COORDINATOR_GATEWAY_STRUCTURED_FIELDS_H_
 
 #include <memory>
+#include <string>
 
 #include "base/json.h"
 #include "base/status.h"
@@ -12,6 +13,9 @@
 namespace switchyard::gateway {
 
 // From `response_format` (OpenAI: text, json_object, json_schema), `guided_json`, `guided_regex`,
+// INVALID_ARGUMENT, with `param`, for a grammar that is too large to be sent to workers.
+absl::Status CheckGrammarSize(const v1::Grammar& grammar, const std::string& param);
+
 // `guided_choice`, `guided_grammar`, or an object `structured_outputs` with one of `json`, `regex`,
 // `choice`, `grammar`, `json_object` (vLLM): one of them at most. Null: the answer is free.
 // INVALID_ARGUMENT, with the field as param, also for what the grammar compiler refuses. Takes as

@@ -15,8 +15,6 @@ struct Field {
 
 constexpr Field kFields[] = {
     {"suffix", "[\"\"]"},
-    {"include_stop_str_in_output", "[false]"},
-    {"skip_special_tokens", "[true]"},
     {"add_generation_prompt", "[true]"},
     {"continue_final_message", "[false]"},
     {"functions", "[[]]", "use 'tools'"},

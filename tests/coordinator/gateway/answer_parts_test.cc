@@ -202,20 +202,83 @@ TEST_F(AnswerPartsTest, FormsThatTakeValuesGetValues) {
   EXPECT_EQ(error["param"], "messages[0].tool_calls");
 }
 
-TEST_F(AnswerPartsTest, RefusesChoicesThatItCannotHold) {
+// The engine gets a grammar, and what it writes is read by that grammar's layout: arguments come as
+// they are written, and marks in them are text.
+TEST_F(AnswerPartsTest, CallsThatAreDemandedAreHeldByAGrammarAndStreamed) {
+  const std::string arguments = R"({"key":"</tool> ｜tool▁call▁end"})";
+  SetText("<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>look_up\n```json\n" +
+          arguments + "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>");
   for (const char* choice :
-       {R"("required")", R"({"type":"function","function":{"name":"look_up"}})",
-        R"({"type":"function","function":{"name":"other"}})", "7"}) {
-    const Json error =
-        AskJson(kChat, Body(fmt::format(R"({},"tool_choice":{})", kTools, choice)), 400)["error"];
-    EXPECT_EQ(error["param"], "tool_choice") << choice;
+       {R"("required")", R"({"type":"function","function":{"name":"look_up"}})"}) {
+    const std::string body = Body(fmt::format(R"({},"tool_choice":{})", kTools, choice));
+    const Json whole = AskJson(kChat, body)["choices"][0];
+    ASSERT_NE(engine_->last_request().grammar, nullptr);
+    EXPECT_EQ(engine_->last_request().sampling.ending_tokens().size(), 1);
+    EXPECT_EQ(whole["finish_reason"], "tool_calls");
+    EXPECT_TRUE(whole["message"]["content"].is_null());
+    EXPECT_EQ(whole["message"]["tool_calls"][0]["function"]["arguments"], arguments);
+
+    const Json streamed = Assemble(body.substr(0, body.size() - 1) + R"(,"stream":true})");
+    EXPECT_EQ(streamed["tool_calls"].size(), 1u);
+    EXPECT_EQ(streamed["tool_calls"][0]["name"], "look_up");
+    EXPECT_EQ(streamed["tool_calls"][0]["arguments"], arguments);
+    EXPECT_EQ(streamed["finish_reason"], "tool_calls");
   }
-  EXPECT_EQ(AskJson(kChat, Body(R"("tool_choice":"required")"), 400)["error"]["param"],
+}
+
+TEST_F(AnswerPartsTest, ArgumentsStreamWhileTheModelWritesThem) {
+  const std::string begin =
+      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>look_up\n```json\n{"
+      "\"key\":";
+  engine_->SetAnswer({.tokens = model_.tokenizer->Encode(begin, {.parse_special = true}).value(),
+                      .ending = FakeAnswer::Ending::kHang});
+  switchyard::testing::HttpClient client(http_->port());
+  client.Send(
+      Post(kChat, Body(std::string(kTools) + R"(,"tool_choice":"required","stream":true)")));
+  ASSERT_TRUE(client.ReadHead().has_value());
+  std::string seen;
+  while (seen.find(R"({\"key\":)") == seen.npos) {
+    const auto chunk = client.ReadChunk();
+    ASSERT_TRUE(chunk.has_value()) << seen;
+    seen += *chunk;
+  }
+  EXPECT_THAT(seen, HasSubstr("look_up"));
+}
+
+TEST_F(AnswerPartsTest, AStrictToolHoldsAnAnswerThatMayCallIt) {
+  const std::string strict = R"("tools":[{"type":"function","function":{"name":"look_up",
+      "strict":true,"parameters":{"type":"object","properties":{"key":{"type":"string"}}}}}])";
+  SetText("One moment.\n" + std::string(kCall));
+  const Json choice = AskJson(kChat, Body(strict))["choices"][0];
+  ASSERT_NE(engine_->last_request().grammar, nullptr);
+  EXPECT_EQ(choice["message"]["content"], "One moment.");
+  EXPECT_EQ(choice["message"]["tool_calls"].size(), 2u);
+  SetText("No need.");
+  EXPECT_EQ(AskJson(kChat, Body(strict))["choices"][0]["finish_reason"], "stop");
+  AskJson(kChat, Body(strict + R"(,"tool_choice":"none")"));
+  EXPECT_EQ(engine_->last_request().grammar, nullptr);
+  AskJson(kChat, Body(kTools));
+  EXPECT_EQ(engine_->last_request().grammar, nullptr);
+}
+
+TEST_F(AnswerPartsTest, NamesWhatIsWrongWithToolsAndTheirChoice) {
+  const auto param = [&](const std::string& more) {
+    return AskJson(kChat, Body(more), 400)["error"]["param"];
+  };
+  for (const char* choice : {R"({"type":"function","function":{"name":"other"}})", "7"}) {
+    EXPECT_EQ(param(fmt::format(R"({},"tool_choice":{})", kTools, choice)), "tool_choice");
+  }
+  EXPECT_EQ(param(R"("tool_choice":"required")"), "tool_choice");
+  EXPECT_EQ(param(std::string(kTools) +
+                  R"(,"tool_choice":"required","response_format":{"type":"json_object"})"),
             "tool_choice");
-  EXPECT_EQ(AskJson(kChat, Body(R"("tools":[{"type":"function","function":{"name":"f",
-                                 "strict":true}}])"),
-                    400)["error"]["param"],
-            "tools[0]");
+  const auto tool = [](const char* more) {
+    return fmt::format(R"("tools":[{{"type":"function","function":{{{}}}}}])", more);
+  };
+  EXPECT_EQ(param(tool(R"("name":"two words")")), "tools[0]");
+  EXPECT_EQ(param(tool(R"("name":"f","strict":1)")), "strict");
+  EXPECT_EQ(param(tool(R"("name":"f","strict":true,"parameters":{"type":"array"})")), "tools");
+  EXPECT_EQ(param(tool(R"("name":"f","strict":true,"parameters":{"not":{}})")), "tools");
 }
 
 TEST_F(AnswerPartsTest, AModelWhoseCallsCannotBeReadTakesNoTools) {
