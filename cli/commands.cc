@@ -58,6 +58,7 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--compute", "Arithmetic of linears: bf16 (default), f32 or w8a8");
   forward("--max-batched-tokens", "Tokens that one group computes in one step (default 512)");
   forward("--tool-parser", "Form of the model's tool calls (default: told from its template)");
+  forward("--api-keys", "JSON file of the keys that clients must show (default: none asked for)");
   forward("--max-running", "Requests that one group computes at a time (default 64)");
   forward("--max-prompt-chunk",
           "Tokens that one prompt takes of a step which others need, too (default: half of it)");
@@ -68,6 +69,21 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--overlap", "Plan a step before the last one's tokens are here (default on)");
   forward("--step-seconds", "A step that takes longer counts as lost (default 300)");
   forward("--drain-seconds", "How long requests under way may take after Ctrl-C (default 30)");
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--cors-origin",
+          [options](const std::vector<std::string>& origins) {
+            for (const std::string& origin : origins) {
+              options->coordinator_flags.insert(options->coordinator_flags.end(),
+                                                {"--cors-origin", origin});
+            }
+          },
+          "Web page whose scripts may use the HTTP API, or *; may be given several times")
+      ->allow_extra_args(false);
+  command->add_flag_callback(
+      "--metrics-need-key",
+      [options] { options->coordinator_flags.emplace_back("--metrics-need-key"); },
+      "With --api-keys, ask for a key at /metrics, too");
   command->add_option_function<std::string>(
       "--max-silence-seconds",
       [options](const std::string& value) {

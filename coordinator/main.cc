@@ -34,6 +34,17 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--port", config.port, "Port of the HTTP API; 0: any free one")
       ->capture_default_str()
       ->check(port);
+  app.add_option(
+      "--api-keys", config.api_keys,
+      "JSON file of the keys that clients must show, with their tenants; read again when "
+      "it changes (docs/api.md)");
+  app.add_flag("--metrics-need-key", config.metrics_need_key,
+               "With --api-keys, ask for a key at /metrics, too");
+  app.add_option(
+         "--cors-origin", config.cors_origins,
+         "Web page whose scripts may use the HTTP API, such as https://chat.example.com, or "
+         "* for all; may be given several times")
+      ->allow_extra_args(false);
   app.add_option("--grpc-host", config.grpc_host, "Address for workers and gRPC clients")
       ->capture_default_str();
   app.add_option("--grpc-port", config.grpc_port,

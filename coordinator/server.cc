@@ -16,6 +16,7 @@
 #include "coordinator/checkpoint_info.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/gateway/gateway.h"
+#include "coordinator/gateway/key_file.h"
 #include "coordinator/step_metrics.h"
 #include "coordinator/text/grammar/token_table.h"
 
@@ -108,9 +109,13 @@ absl::StatusOr<gateway::ServedModel> DescribeModel(const ServerConfig& config,
 
 // HTTP and gRPC each get their part of the descriptors, so that neither's clients lock out the
 // other's; the rest is for the process itself.
-absl::StatusOr<gateway::GatewayOptions> MakeGatewayOptions(const ServerConfig& config) {
-  gateway::GatewayOptions options{.http = {.host = config.host, .port = config.port},
-                                  .grpc = {.host = config.grpc_host, .port = config.grpc_port}};
+absl::StatusOr<gateway::GatewayOptions> MakeGatewayOptions(const ServerConfig& config,
+                                                           const gateway::KeyFile* keys) {
+  gateway::GatewayOptions options{
+      .http = {.host = config.host, .port = config.port},
+      .grpc = {.host = config.grpc_host, .port = config.grpc_port},
+      .access = {.keys = keys, .metrics_need_key = config.metrics_need_key}};
+  SY_ASSIGN_OR_RETURN(options.access.cors, gateway::CorsPolicy::Create(config.cors_origins));
   const int num_files = RaiseFileLimit();
   if (num_files < kMinFiles) {
     return absl::ResourceExhaustedError(
@@ -120,6 +125,16 @@ absl::StatusOr<gateway::GatewayOptions> MakeGatewayOptions(const ServerConfig& c
   options.http.max_connections = std::min(options.http.max_connections, num_files / 4);
   options.grpc.max_descriptor = num_files - options.http.max_connections - kSpareFiles;
   return options;
+}
+
+// Null: no keys are asked for.
+absl::StatusOr<std::unique_ptr<gateway::KeyFile>> OpenKeys(const std::string& path) {
+  if (path.empty()) return nullptr;
+  SY_ASSIGN_OR_RETURN(
+      std::unique_ptr<gateway::KeyFile> keys,
+      gateway::KeyFile::Open(path, [](const std::string& line) { spdlog::warn("{}", line); }));
+  keys->Watch();
+  return keys;
 }
 
 absl::Status Announce(int fd, const std::string& http, const std::string& grpc) {
@@ -137,7 +152,9 @@ absl::Status RunServer(const ServerConfig& config, const std::atomic<int>& num_s
   SY_ASSIGN_OR_RETURN(CoordinatorOptions options, MakeOptions(config, checkpoint));
   SY_ASSIGN_OR_RETURN(const gateway::ServedModel model,
                       DescribeModel(config, checkpoint, options.model_name));
-  SY_ASSIGN_OR_RETURN(const gateway::GatewayOptions gateway_options, MakeGatewayOptions(config));
+  SY_ASSIGN_OR_RETURN(const std::unique_ptr<gateway::KeyFile> keys, OpenKeys(config.api_keys));
+  SY_ASSIGN_OR_RETURN(const gateway::GatewayOptions gateway_options,
+                      MakeGatewayOptions(config, keys.get()));
 
   Coordinator coordinator(std::move(options));
   SY_ASSIGN_OR_RETURN(

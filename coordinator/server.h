@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 
@@ -13,11 +14,14 @@ namespace switchyard {
 
 struct ServerConfig {
   std::string model_path;
-  std::string model_name;               // what requests call it; empty: the folder's name
-  std::string tool_parser = "auto";     // or none, deepseek, hermes, llama
-  std::string host = "127.0.0.1";       // of the HTTP API
-  int port = 8000;                      // 0: the system picks one
-  std::string grpc_host = "127.0.0.1";  // of workers, gRPC clients and `switchyard status`
+  std::string model_name;            // what requests call it; empty: the folder's name
+  std::string tool_parser = "auto";  // or none, deepseek, hermes, llama
+  std::string host = "127.0.0.1";    // of the HTTP API
+  int port = 8000;                   // 0: the system picks one
+  std::string api_keys;              // a file of them; empty: none is asked for
+  bool metrics_need_key = false;
+  std::vector<std::string> cors_origins;  // pages whose scripts may use the HTTP API
+  std::string grpc_host = "127.0.0.1";    // of workers, gRPC clients and `switchyard status`
   int grpc_port = 7070;
   int data_parallel = 1;
   int tensor_parallel = 1;

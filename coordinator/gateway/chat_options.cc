@@ -4,9 +4,8 @@
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
-#include "coordinator/gateway/json_fields.h"
-#include "coordinator/text/tool_call_layout.h"
 #include "coordinator/gateway/sse_writer.h"
+#include "coordinator/text/tool_call_layout.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -53,7 +52,7 @@ absl::Status ReadNamedChoice(const Json& choice, ChatOptions* options) {
   return ParamError("tool_choice", "'tool_choice' names a function that is not in 'tools'");
 }
 
-absl::Status ReadToolChoice(const Json& request, ChatOptions* options) {
+absl::Status ReadToolChoice(const RequestFields& request, ChatOptions* options) {
   options->tool_choice = options->tools.empty() ? ToolChoice::kNone : ToolChoice::kAuto;
   const Json* choice = FindField(request, "tool_choice");
   if (choice == nullptr || *choice == "auto") return absl::OkStatus();
@@ -71,7 +70,7 @@ absl::Status ReadToolChoice(const Json& request, ChatOptions* options) {
 
 }  // namespace
 
-absl::StatusOr<ChatOptions> ReadChatOptions(const Json& request) {
+absl::StatusOr<ChatOptions> ReadChatOptions(const RequestFields& request) {
   ChatOptions options;
   SY_RETURN_IF_ERROR(ReadBool(request, "include_reasoning", &options.include_reasoning));
   SY_RETURN_IF_ERROR(ReadBool(request, "parallel_tool_calls", &options.parallel_tool_calls));
@@ -81,13 +80,13 @@ absl::StatusOr<ChatOptions> ReadChatOptions(const Json& request) {
   SY_RETURN_IF_ERROR(ReadToolChoice(request, &options));
   return options;
 }
+
 bool BindsToolCalls(const ChatOptions& options) {
   if (options.tool_choice == ToolChoice::kNone) return false;
   return options.tool_choice != ToolChoice::kAuto ||
          std::any_of(options.tools.begin(), options.tools.end(),
                      [](const auto& tool) { return tool.strict; });
 }
-
 
 absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& options,
                               std::span<const int32_t> prompt, text::AnswerForm* form) {
@@ -104,8 +103,8 @@ absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& optio
   }
   form->tools = model.tool_format;
   for (const ChatOptions::Tool& tool : options.tools) form->tool_names.push_back(tool.name);
-  form->calls_are_bound = BindsToolCalls(options);
   form->parallel_tool_calls = options.parallel_tool_calls;
+  form->calls_are_bound = BindsToolCalls(options);
   return absl::OkStatus();
 }
 

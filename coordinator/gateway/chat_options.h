@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/served_model.h"
 #include "coordinator/text/answer_parser.h"
 
@@ -23,13 +24,13 @@ struct ChatOptions {
     kNamed,     // one call of `named_tool`
   };
 
-  bool include_reasoning = true;
   struct Tool {
     std::string name;  // text::IsToolName; no two have the same
     Json parameters;   // null: any
     bool strict = false;
   };
 
+  bool include_reasoning = true;
   std::vector<Tool> tools;
   ToolChoice tool_choice = ToolChoice::kNone;
   std::string named_tool;
@@ -37,7 +38,7 @@ struct ChatOptions {
 };
 
 // INVALID_ARGUMENT with the field as param. REQUIRES: `tools`, if there, is a list of functions.
-absl::StatusOr<ChatOptions> ReadChatOptions(const Json& request);
+absl::StatusOr<ChatOptions> ReadChatOptions(const RequestFields& request);
 
 // Whether a grammar must hold the answer to calls: one is demanded, or a tool is strict.
 bool BindsToolCalls(const ChatOptions& options);

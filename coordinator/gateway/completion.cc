@@ -39,6 +39,8 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
                       text::AnswerParser::Create(*context.model->tokenizer, std::move(spec.form)));
   std::shared_ptr<Completion> completion(
       new Completion(context, spec, std::move(parser), std::move(sink)));
+  const auto keys = context.keys != nullptr ? context.keys->keys() : nullptr;
+  const double weight = keys != nullptr ? keys->WeightOf(spec.scheduling.tenant) : 1;
   core::NewRequest request{.id = completion->id_,
                            .prompt_tokens = std::move(spec.prompt_tokens),
                            .max_tokens = spec.max_tokens,
@@ -46,6 +48,7 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
                            .stop_token_ids = std::move(spec.stop_token_ids),
                            .grammar = std::move(spec.grammar),
                            .tenant = std::move(spec.scheduling.tenant),
+                           .weight = weight,
                            .priority = spec.scheduling.priority,
                            .cache_salt = std::move(spec.scheduling.cache_salt),
                            .timeout = spec.scheduling.timeout};

@@ -17,6 +17,7 @@
 #include "coordinator/core/events.h"
 #include "coordinator/gateway/executor.h"
 #include "coordinator/gateway/gateway_metrics.h"
+#include "coordinator/gateway/key_file.h"
 #include "coordinator/gateway/scheduling_fields.h"
 #include "coordinator/gateway/served_model.h"
 #include "coordinator/text/answer_parser.h"
@@ -70,6 +71,7 @@ struct CompletionContext {
   core::Engine* engine = nullptr;
   Executor* executor = nullptr;
   GatewayMetrics* metrics = nullptr;
+  const KeyFile* keys = nullptr;  // where tenants have their weights; null: all have the same
   std::atomic<core::RequestId> last_id{0};
 };
 

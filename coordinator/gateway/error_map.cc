@@ -104,6 +104,11 @@ HttpResponse ErrorResponse(const absl::Status& status) {
 int GrpcCodeOf(const absl::Status& status) { return static_cast<int>(status.code()); }
 
 std::string HttpErrorBody(int http_status, std::string_view message) {
+  for (const Row& row : kTable) {
+    if (row.http_status != http_status) continue;
+    Json code = row.error_code.empty() ? Json(nullptr) : Json(row.error_code);
+    return DumpJson(MakeErrorObject(message, row.type, nullptr, std::move(code)));
+  }
   const std::string_view type = http_status >= 500 ? "server_error" : "invalid_request_error";
   return DumpJson(MakeErrorObject(message, type, nullptr, nullptr));
 }

@@ -36,8 +36,7 @@ HttpResponse ErrorResponse(const absl::Status& status);
 // A grpc::StatusCode's number.
 int GrpcCodeOf(const absl::Status& status);
 
-// Body of an error that has an HTTP status only: the transport's own, and 404 and 405 of the
-// router.
+// Body of an error that has an HTTP status only: the transport's own, and what the router refuses.
 std::string HttpErrorBody(int http_status, std::string_view message);
 
 }  // namespace switchyard::gateway

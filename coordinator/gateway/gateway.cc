@@ -16,10 +16,14 @@ namespace switchyard::gateway {
 struct Gateway::Impl {
   Impl(const GatewayOptions& options, const ServedModel& served, core::Engine& engine)
       : model(served),
-        context{.model = &model, .engine = &engine, .executor = &io, .metrics = &metrics},
+        context{.model = &model,
+                .engine = &engine,
+                .executor = &io,
+                .metrics = &metrics,
+                .keys = options.access.keys},
         io(options.num_io_threads),
         work(options.num_work_threads),
-        api(context, work),
+        api(context, work, options.access),
         inference(context, work),
         admin(engine) {}
 

@@ -11,6 +11,7 @@
 #include "coordinator/core/events.h"
 #include "coordinator/gateway/gateway_metrics.h"
 #include "coordinator/gateway/grpc_front.h"
+#include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/http_server.h"
 #include "coordinator/gateway/served_model.h"
 
@@ -19,6 +20,7 @@ namespace switchyard::gateway {
 struct GatewayOptions {
   HttpServerOptions http;  // error_body is filled in
   GrpcFrontOptions grpc;
+  HttpAccess access;         // of both; the keys outlive the gateway
   int num_io_threads = 2;    // sockets and answers
   int num_work_threads = 2;  // parsing, templates, tokenizer
 };

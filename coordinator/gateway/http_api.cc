@@ -4,12 +4,12 @@
 
 namespace switchyard::gateway {
 
-HttpApi::HttpApi(CompletionContext& context, Executor& work)
+HttpApi::HttpApi(CompletionContext& context, Executor& work, HttpAccess access)
     : openai_(context, work),
       messages_(context, work),
       tokenize_(context, work),
-      system_(context),
-      router_(*context.metrics) {
+      system_(context, !access.metrics_need_key),
+      router_(*context.metrics, std::move(access)) {
   openai_.AddRoutes(router_);
   messages_.AddRoutes(router_);
   tokenize_.AddRoutes(router_);

@@ -18,7 +18,7 @@ namespace switchyard::gateway {
 // Thread-safe. Outlives the server that calls it. `context` and `work` as for OpenAiHandler.
 class HttpApi {
  public:
-  HttpApi(CompletionContext& context, Executor& work);
+  HttpApi(CompletionContext& context, Executor& work, HttpAccess access = {});
 
   // An HttpHandler: see there.
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const;

@@ -12,13 +12,19 @@
 
 namespace switchyard::gateway {
 
+using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
 struct HttpRequest {
   std::string method;         // as sent: "GET", "POST", ...
   std::string path;           // the target before '?', as sent
   std::string query;          // the target after '?'
-  std::string authorization;  // the header's value, or empty
-  std::string content_type;   // likewise
-  std::string tenant;         // X-Tenant, likewise
+  std::string authorization;  // the header's value, or empty; so are all below up to the body
+  std::string api_key;        // x-api-key
+  std::string content_type;
+  std::string tenant;             // X-Tenant; where keys are in force, the tenant of the key
+  std::string origin;             // Origin: the page whose script asks
+  std::string requested_method;   // Access-Control-Request-Method: what a script is about to send
+  std::string requested_headers;  // Access-Control-Request-Headers: likewise
   std::string body;
   bool keep_alive = true;
   bool http_1_0 = false;  // the peer knows no chunked encoding
@@ -27,8 +33,7 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 200;
   std::string content_type = "application/json";
-  std::vector<std::pair<std::string, std::string>>
-      headers;  // beyond those that the transport writes
+  HttpHeaders headers;  // beyond those that the transport writes
   std::string body;
 };
 

@@ -77,8 +77,12 @@ std::optional<HttpRequest> HttpParser::Next() {
   request.path = target.substr(0, question);
   if (question != std::string::npos) request.query = target.substr(question + 1);
   request.authorization = std::string(message[http::field::authorization]);
+  request.api_key = std::string(message["X-Api-Key"]);
   request.content_type = std::string(message[http::field::content_type]);
   request.tenant = std::string(message["X-Tenant"]);
+  request.origin = std::string(message[http::field::origin]);
+  request.requested_method = std::string(message[http::field::access_control_request_method]);
+  request.requested_headers = std::string(message[http::field::access_control_request_headers]);
   request.body = std::move(message.body());
   request.keep_alive = keep_alive;
   request.http_1_0 = message.version() < 11;

@@ -6,7 +6,8 @@
 #include <cctype>
 #include <utility>
 
-#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/access.h"
+#include "coordinator/gateway/reply_headers.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -39,33 +40,57 @@ void SendAnswer(GatewayMetrics& metrics, std::string_view route, HttpReply& repl
   reply.Send(std::move(response));
 }
 
+void HttpRouter::Refuse(const HttpRoute& route, HttpReply& reply, HttpResponse head,
+                        std::string_view message) const {
+  head.body = route.error_body(head.status, message);
+  SendAnswer(metrics_, route.path, reply, std::move(head));
+}
+
 void HttpRouter::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const {
-  const auto refuse = [&](std::string_view route, HttpResponse response, std::string_view message) {
-    response.body = HttpErrorBody(response.status, message);
-    SendAnswer(metrics_, route, *reply, std::move(response));
-  };
+  HttpHeaders cors = access_.cors.OnAnswer(request);
+  if (!cors.empty()) reply = WithHeaders(std::move(reply), std::move(cors));
   const std::string allow = Allow(request.path);
   if (allow.empty()) {
-    return refuse(kNoRoute, {.status = 404}, fmt::format("there is nothing at {}", request.path));
+    return Refuse({.path = kNoRoute}, *reply, {.status = 404},
+                  fmt::format("there is nothing at {}", request.path));
   }
   const auto at_path = std::find_if(routes_.begin(), routes_.end(),
                                     [&](const auto& r) { return Matches(r, request.path); });
   if (request.method == "OPTIONS") {
+    HttpHeaders headers = access_.cors.OnPreflight(request, allow);
+    headers.emplace_back("Allow", allow);
     return SendAnswer(metrics_, at_path->path, *reply,
-                      {.status = 204, .headers = {{"Allow", allow}}});
+                      {.status = 204, .headers = std::move(headers)});
   }
   const auto route = std::find_if(routes_.begin(), routes_.end(), [&](const auto& r) {
     return Matches(r, request.path) && Takes(r, request.method);
   });
   if (route == routes_.end()) {
-    return refuse(at_path->path, {.status = 405, .headers = {{"Allow", allow}}},
+    return Refuse(*at_path, *reply, {.status = 405, .headers = {{"Allow", allow}}},
                   fmt::format("{} takes {}", request.path, allow));
   }
-  if (route->method == "POST" && !IsJson(request.content_type)) {
-    return refuse(route->path, {.status = 415},
+  HandleAt(*route, std::move(request), std::move(reply));
+}
+
+void HttpRouter::HandleAt(const HttpRoute& route, HttpRequest request,
+                          std::shared_ptr<HttpReply> reply) const {
+  if (access_.keys != nullptr && !route.is_open) {
+    absl::StatusOr<std::string> tenant =
+        Admit(*access_.keys, {.authorization = request.authorization,
+                              .api_key = request.api_key,
+                              .tenant = request.tenant});
+    if (!tenant.ok()) {
+      HttpResponse head = {.status = HttpStatusOf(tenant.status())};
+      if (head.status == 401) head.headers = {{"WWW-Authenticate", "Bearer"}};
+      return Refuse(route, *reply, std::move(head), Message(tenant.status()));
+    }
+    request.tenant = *std::move(tenant);
+  }
+  if (route.method == "POST" && !IsJson(request.content_type)) {
+    return Refuse(route, *reply, {.status = 415},
                   "the body must be JSON: say 'Content-Type: application/json'");
   }
-  route->handle(std::move(request), std::move(reply));
+  route.handle(std::move(request), std::move(reply));
 }
 
 std::string HttpRouter::Allow(std::string_view path) const {

@@ -1,5 +1,5 @@
 // From a request's path and method to whoever answers it, and what is refused before that: unknown
-// paths, wrong methods, bodies that are no JSON.
+// paths, wrong methods, callers without a key, bodies that are no JSON.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_HTTP_ROUTER_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_HTTP_ROUTER_H_
 
@@ -9,8 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "coordinator/gateway/cors.h"
+#include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/gateway_metrics.h"
 #include "coordinator/gateway/http_message.h"
+#include "coordinator/gateway/key_file.h"
 
 namespace switchyard::gateway {
 
@@ -18,7 +21,18 @@ struct HttpRoute {
   std::string_view path;    // also the route's name in metrics
   bool is_prefix = false;   // paths that go on behind it
   std::string_view method;  // GET stands for HEAD too
+  // Takes anyone's requests, also where keys are in force.
+  bool is_open = false;
+  // What refusals look like here.
+  std::string (*error_body)(int http_status, std::string_view message) = HttpErrorBody;
   std::function<void(HttpRequest, std::shared_ptr<HttpReply>)> handle;
+};
+
+// Who may ask.
+struct HttpAccess {
+  const KeyFile* keys = nullptr;  // outlives the API; null: anyone
+  bool metrics_need_key = false;
+  CorsPolicy cors;
 };
 
 // Answers and counts it. `route` is one of a fixed set: it becomes a label.
@@ -28,7 +42,8 @@ void SendAnswer(GatewayMetrics& metrics, std::string_view route, HttpReply& repl
 // Thread-safe once all routes are in. `metrics` outlives it.
 class HttpRouter {
  public:
-  explicit HttpRouter(GatewayMetrics& metrics) : metrics_(metrics) {}
+  HttpRouter(GatewayMetrics& metrics, HttpAccess access)
+      : metrics_(metrics), access_(std::move(access)) {}
 
   // Of routes that match, the first takes the request.
   void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
@@ -36,10 +51,16 @@ class HttpRouter {
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const;
 
  private:
+  // As Handle, of a route that takes the request's path and method.
+  void HandleAt(const HttpRoute& route, HttpRequest request,
+                std::shared_ptr<HttpReply> reply) const;
+  void Refuse(const HttpRoute& route, HttpReply& reply, HttpResponse head,
+              std::string_view message) const;
   // The methods that `path` takes, as the header Allow lists them; empty: there is no such path.
   std::string Allow(std::string_view path) const;
 
   GatewayMetrics& metrics_;
+  const HttpAccess access_;
   std::vector<HttpRoute> routes_;
 };
 

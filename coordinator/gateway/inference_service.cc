@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "coordinator/gateway/access.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/openai_types.h"
 #include "coordinator/gateway/request_builder.h"
@@ -74,9 +75,10 @@ absl::StatusOr<std::vector<int32_t>> PromptTokens(const ServedModel& model,
 }
 
 absl::StatusOr<CompletionSpec> ToSpec(const CompletionContext& context,
-                                      const v1::GenerateRequest& request) {
+                                      const v1::GenerateRequest& request, std::string_view tenant) {
   const ServedModel& model = *context.model;
-  const GenerationFields fields = ToGenerationFields(request);
+  GenerationFields fields = ToGenerationFields(request);
+  SY_RETURN_IF_ERROR(ReadTenant(tenant, &fields.scheduling));
   SY_RETURN_IF_ERROR(CheckModelName(model, fields.model));
   SY_RETURN_IF_ERROR(CheckGeneration(fields));
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, PromptTokens(model, request));
@@ -108,8 +110,9 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   }
 
   // Runs on the work executor.
-  void Begin(CompletionContext& context, const v1::GenerateRequest& request) {
-    absl::StatusOr<CompletionSpec> spec = ToSpec(context, request);
+  void Begin(CompletionContext& context, const v1::GenerateRequest& request,
+             std::string_view tenant) {
+    absl::StatusOr<CompletionSpec> spec = ToSpec(context, request, tenant);
     if (!spec.ok()) return Fail(spec.status());
     auto completion = Completion::Start(context, *std::move(spec), shared_from_this());
     if (!completion.ok()) return Fail(completion.status());
@@ -203,31 +206,50 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
   Impl(CompletionContext& context, Executor& work) : context_(context), work_(work) {}
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(
-      grpc::CallbackServerContext*, const v1::GenerateRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override {
     const bool full = num_open_calls_.fetch_add(1) >= kMaxOpenCalls;
     GenerateCall* call = GenerateCall::Create(num_open_calls_);
     if (full) {
       call->Fail(absl::ResourceExhaustedError("too many calls are open; try again later"));
       return call;
     }
+    absl::StatusOr<std::string> tenant = TenantOf(*context);
+    if (!tenant.ok()) {
+      call->Fail(tenant.status());
+      return call;
+    }
     // gRPC drops the request when the call is done, which a cancel can bring about at once: the
     // work gets a copy.
-    work_.Post([this, call = call->shared_from_this(), request = *request] {
-      call->Begin(context_, request);
-    });
+    work_.Post([this, call = call->shared_from_this(), request = *request,
+                tenant = *std::move(tenant)] { call->Begin(context_, request, tenant); });
     return call;
   }
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest*,
                                        v1::ListModelsResponse* response) override {
-    response->add_models(context_.model->name);
+    const absl::Status status = TenantOf(*context).status();
+    if (status.ok()) response->add_models(context_.model->name);
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(grpc::Status::OK);
+    reactor->Finish(ToGrpc(status));
     return reactor;
   }
 
  private:
+  // The same metadata as HTTP's headers. Where no keys are in force, who the caller says to be.
+  absl::StatusOr<std::string> TenantOf(const grpc::CallbackServerContext& context) const {
+    const auto value = [&](const char* name) -> std::string_view {
+      const auto found = context.client_metadata().find(name);
+      if (found == context.client_metadata().end()) return {};
+      return {found->second.data(), found->second.size()};
+    };
+    const Credentials credentials = {.authorization = value("authorization"),
+                                     .api_key = value("x-api-key"),
+                                     .tenant = value("x-tenant")};
+    if (context_.keys == nullptr) return std::string(credentials.tenant);
+    return Admit(*context_.keys, credentials);
+  }
+
   CompletionContext& context_;
   Executor& work_;
   std::atomic<int> num_open_calls_{0};

@@ -23,12 +23,37 @@ bool IsInt32(const Json& value) {
 
 }  // namespace
 
+const Json* RequestFields::Find(std::string_view name) const {
+  // Bodies have few fields, and an ordered object looks for one as this does.
+  size_t index = 0;
+  for (const auto& [key, value] : object_.get_ref<const Json::object_t&>()) {
+    if (key == name) {
+      read_.resize(object_.size());
+      read_[index] = true;
+      return value.is_null() ? nullptr : &value;
+    }
+    ++index;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> RequestFields::Unread() const {
+  std::vector<std::string> names;
+  size_t index = 0;
+  for (const auto& [key, value] : object_.get_ref<const Json::object_t&>()) {
+    const bool read = index < read_.size() && read_[index];
+    if (!read && !value.is_null()) names.push_back(key);
+    ++index;
+  }
+  return names;
+}
+
 const Json* FindField(const Json& object, const char* name) {
   const auto it = object.find(name);
   return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
-absl::Status ReadString(const Json& object, const char* name, std::string* out) {
+absl::Status ReadString(const RequestFields& object, const char* name, std::string* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
   if (!value->is_string()) return WrongType(name, "a string", *value);
@@ -36,7 +61,7 @@ absl::Status ReadString(const Json& object, const char* name, std::string* out) 
   return absl::OkStatus();
 }
 
-absl::Status ReadBool(const Json& object, const char* name, bool* out) {
+absl::Status ReadBool(const RequestFields& object, const char* name, bool* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
   if (!value->is_boolean()) return WrongType(name, "true or false", *value);
@@ -44,7 +69,7 @@ absl::Status ReadBool(const Json& object, const char* name, bool* out) {
   return absl::OkStatus();
 }
 
-absl::Status ReadFloat(const Json& object, const char* name, std::optional<float>* out) {
+absl::Status ReadFloat(const RequestFields& object, const char* name, std::optional<float>* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
   if (!value->is_number()) return WrongType(name, "a number", *value);
@@ -57,7 +82,7 @@ absl::Status ReadFloat(const Json& object, const char* name, std::optional<float
   return absl::OkStatus();
 }
 
-absl::Status ReadInt32(const Json& object, const char* name, std::optional<int32_t>* out) {
+absl::Status ReadInt32(const RequestFields& object, const char* name, std::optional<int32_t>* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
   if (!value->is_number_integer()) return WrongType(name, "an integer", *value);
@@ -68,7 +93,8 @@ absl::Status ReadInt32(const Json& object, const char* name, std::optional<int32
   return absl::OkStatus();
 }
 
-absl::Status ReadUint64(const Json& object, const char* name, std::optional<uint64_t>* out) {
+absl::Status ReadUint64(const RequestFields& object, const char* name,
+                        std::optional<uint64_t>* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
   if (!value->is_number_integer()) return WrongType(name, "an integer of 64 bits", *value);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -13,16 +14,38 @@
 
 namespace switchyard::gateway {
 
+// An object that remembers which of its fields were asked for. The others are unknown to whoever
+// read it: there is no list of known names that could say otherwise than the code. One thread.
+class RequestFields {
+ public:
+  // Implicit: the functions below read a plain object as well. `object` outlives this. REQUIRES:
+  // object.is_object().
+  RequestFields(const Json& object) : object_(object) {}  // NOLINT
+
+  // As FindField.
+  const Json* Find(std::string_view name) const;
+  // The fields that nobody has asked for and that are not null, in the object's order.
+  std::vector<std::string> Unread() const;
+
+ private:
+  const Json& object_;
+  mutable std::vector<bool> read_;  // by field; empty: none
+};
+
 // The field's value; null if it is absent or null. REQUIRES: object.is_object().
 const Json* FindField(const Json& object, const char* name);
+inline const Json* FindField(const RequestFields& object, const char* name) {
+  return object.Find(name);
+}
 
-absl::Status ReadString(const Json& object, const char* name, std::string* out);
-absl::Status ReadBool(const Json& object, const char* name, bool* out);
-absl::Status ReadFloat(const Json& object, const char* name, std::optional<float>* out);
+absl::Status ReadString(const RequestFields& object, const char* name, std::string* out);
+absl::Status ReadBool(const RequestFields& object, const char* name, bool* out);
+absl::Status ReadFloat(const RequestFields& object, const char* name, std::optional<float>* out);
 // An integer that fits 32 bits.
-absl::Status ReadInt32(const Json& object, const char* name, std::optional<int32_t>* out);
+absl::Status ReadInt32(const RequestFields& object, const char* name, std::optional<int32_t>* out);
 // Any integer of 64 bits; a negative one wraps around.
-absl::Status ReadUint64(const Json& object, const char* name, std::optional<uint64_t>* out);
+absl::Status ReadUint64(const RequestFields& object, const char* name,
+                        std::optional<uint64_t>* out);
 // An array of 32-bit integers; `name` is only the param of errors.
 absl::Status ReadInt32Array(const Json& array, const char* name, std::vector<int32_t>* out);
 

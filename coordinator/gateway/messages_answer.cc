@@ -69,10 +69,11 @@ const char* ErrorType(int http_status) {
   }
 }
 
+Json ErrorObjectOf(int http_status, std::string_view message) {
+  return {{"type", "error"}, {"error", {{"type", ErrorType(http_status)}, {"message", message}}}};
+}
 Json ErrorObjectOf(const absl::Status& status) {
-  return {
-      {"type", "error"},
-      {"error", {{"type", ErrorType(HttpStatusOf(status))}, {"message", ClientMessage(status)}}}};
+  return ErrorObjectOf(HttpStatusOf(status), ClientMessage(status));
 }
 
 class WholeMessage final : public CompletionSink {
@@ -209,6 +210,10 @@ class StreamedMessage final : public CompletionSink {
 };
 
 }  // namespace
+
+std::string MessagesErrorBody(int http_status, std::string_view message) {
+  return DumpJson(ErrorObjectOf(http_status, message));
+}
 
 HttpResponse MessagesErrorResponse(const absl::Status& status) {
   HttpResponse response = ErrorResponse(status);

@@ -22,6 +22,8 @@ struct MessagesHead {
 
 // {"type": "error", "error": {"type", "message"}}. REQUIRES: !status.ok().
 HttpResponse MessagesErrorResponse(const absl::Status& status);
+// The body of the same, of an error that has an HTTP status only.
+std::string MessagesErrorBody(int http_status, std::string_view message);
 
 // The sink of one completion; `metrics` outlives it.
 std::shared_ptr<CompletionSink> MakeMessagesSink(MessagesHead head, bool stream,

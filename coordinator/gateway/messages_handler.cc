@@ -8,10 +8,11 @@
 #include "coordinator/gateway/messages_answer.h"
 #include "coordinator/gateway/messages_types.h"
 #include "coordinator/gateway/random_id.h"
+#include "coordinator/gateway/reply_headers.h"
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/sse_writer.h"
-
 #include "coordinator/gateway/tool_binding.h"
+
 namespace switchyard::gateway {
 namespace {
 
@@ -33,7 +34,7 @@ void MessagesHandler::Add(std::string_view path, Handler handler, HttpRouter& ro
       SendAnswer(*context_.metrics, path, *reply, MessagesErrorResponse(status));
     });
   };
-  router.Add({.path = path, .method = "POST", .handle = handle});
+  router.Add({.path = path, .method = "POST", .error_body = MessagesErrorBody, .handle = handle});
 }
 
 absl::Status MessagesHandler::Create(const HttpRequest& request,
@@ -41,12 +42,13 @@ absl::Status MessagesHandler::Create(const HttpRequest& request,
   const ServedModel& model = *context_.model;
   SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ParseMessagesRequest(request.body));
   SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
-  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
   SY_RETURN_IF_ERROR(BindToolCalls(model, chat.options, &chat.generation));
+  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, ContextLength(model, *context_.engine),
                                                      chat.generation, std::move(tokens)));
   SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, chat.options, spec.prompt_tokens, &spec.form));
+  const std::shared_ptr<HttpReply> answer = NameIgnoredFields(reply, chat.unknown_fields);
   MessagesHead head = {.route = kMessages,
                        .id = fmt::format("msg_{:016x}{:016x}", RandomUint64(), RandomUint64()),
                        .model = model.name,
@@ -54,7 +56,7 @@ absl::Status MessagesHandler::Create(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(const std::shared_ptr<Completion> completion,
                       Completion::Start(context_, std::move(spec),
                                         MakeMessagesSink(std::move(head), chat.delivery.stream,
-                                                         reply, *context_.metrics)));
+                                                         answer, *context_.metrics)));
   reply->OnDisconnect([weak = std::weak_ptr(completion)] {
     if (const auto running = weak.lock()) running->Cancel();
   });
@@ -67,7 +69,7 @@ absl::Status MessagesHandler::Count(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseCountTokensRequest(request.body));
   SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
   SY_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
-  SendAnswer(*context_.metrics, kCountTokens, *reply,
+  SendAnswer(*context_.metrics, kCountTokens, *NameIgnoredFields(reply, chat.unknown_fields),
              {.body = DumpJson({{"input_tokens", tokens.size()}})});
   return absl::OkStatus();
 }

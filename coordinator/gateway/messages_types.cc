@@ -111,7 +111,7 @@ absl::Status AddAssistantMessage(const Json& content, const std::string& where, 
   return absl::OkStatus();
 }
 
-absl::StatusOr<Json> ToMessages(const Json& request) {
+absl::StatusOr<Json> ToMessages(const RequestFields& request) {
   Json messages = Json::array();
   if (const Json* system = FindField(request, "system")) {
     SY_ASSIGN_OR_RETURN(std::string text, TextOf(*system, "system"));
@@ -193,7 +193,7 @@ absl::Status TranslateThinking(const Json& thinking, Json* request) {
 }
 
 // The chat request that means the same; the checks of its fields are those of chat requests.
-absl::StatusOr<Json> ToChatRequest(const Json& given) {
+absl::StatusOr<Json> ToChatRequest(const RequestFields& given) {
   Json request = Json::object();
   SY_ASSIGN_OR_RETURN(request["messages"], ToMessages(given));
   for (const char* name : {"model", "max_tokens", "temperature", "top_p", "top_k", "stream"}) {
@@ -220,11 +220,14 @@ absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_ma
   if (!given.is_object()) {
     return absl::InvalidArgumentError("the request body must be a JSON object");
   }
-  if (needs_max_tokens && FindField(given, "max_tokens") == nullptr) {
+  const RequestFields fields(given);
+  if (needs_max_tokens && FindField(fields, "max_tokens") == nullptr) {
     return ParamError("max_tokens", "'max_tokens' is missing");
   }
-  SY_ASSIGN_OR_RETURN(const Json request, ToChatRequest(given));
-  return ReadChatCompletionRequest(request);
+  SY_ASSIGN_OR_RETURN(const Json chat, ToChatRequest(fields));
+  SY_ASSIGN_OR_RETURN(ChatCompletionRequest request, ReadChatCompletionRequest(chat));
+  request.unknown_fields = fields.Unread();
+  return request;
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Anthropic's Messages requests, brought into the form that chat requests have here.
 //
-// Unknown fields are ignored; content that is neither text nor tools (images, documents) is
-// refused.
+// Unknown fields are ignored, and named as in openai_types.h; content that is neither text nor
+// tools (images, documents) is refused.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_MESSAGES_TYPES_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_MESSAGES_TYPES_H_
 

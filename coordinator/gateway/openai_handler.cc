@@ -8,10 +8,11 @@
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/openai_responses.h"
 #include "coordinator/gateway/openai_types.h"
+#include "coordinator/gateway/reply_headers.h"
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/sse_writer.h"
-
 #include "coordinator/gateway/tool_binding.h"
+
 namespace switchyard::gateway {
 namespace {
 
@@ -67,14 +68,14 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   const ServedModel& model = *context_.model;
   SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ParseChatCompletionRequest(request.body));
   SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
-  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
   SY_RETURN_IF_ERROR(BindToolCalls(model, chat.options, &chat.generation));
+  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,
                       BuildSpec(model, context_length(), chat.generation, std::move(tokens)));
   SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, chat.options, spec.prompt_tokens, &spec.form));
   Launch(chat.generation, chat.delivery, std::move(spec), MakeAnswerHead(Endpoint::kChat, model),
-         reply);
+         NameIgnoredFields(reply, chat.unknown_fields));
   return absl::OkStatus();
 }
 
@@ -100,7 +101,8 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
                                   : model.tokenizer->Decode(spec.prompt_tokens,
                                                             /*skip_special=*/true);
   }
-  Launch(completion.generation, completion.delivery, std::move(spec), std::move(head), reply);
+  Launch(completion.generation, completion.delivery, std::move(spec), std::move(head),
+         NameIgnoredFields(reply, completion.unknown_fields));
   return absl::OkStatus();
 }
 

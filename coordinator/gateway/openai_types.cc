@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
-#include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/structured_fields.h"
 #include "coordinator/gateway/unsupported_fields.h"
 #include "coordinator/text/stop_matcher.h"
@@ -20,7 +19,7 @@ absl::StatusOr<Json> ParseBody(std::string_view body) {
   return request;
 }
 
-absl::Status ReadStop(const Json& request, std::vector<std::string>* stop) {
+absl::Status ReadStop(const RequestFields& request, std::vector<std::string>* stop) {
   const Json* value = FindField(request, "stop");
   if (value == nullptr) return absl::OkStatus();
   if (value->is_string()) {
@@ -36,7 +35,7 @@ absl::Status ReadStop(const Json& request, std::vector<std::string>* stop) {
 }
 
 // `max_completion_tokens` is the newer name of `max_tokens`; both may stand there if they agree.
-absl::Status ReadMaxTokens(const Json& request, std::optional<int32_t>* max_tokens) {
+absl::Status ReadMaxTokens(const RequestFields& request, std::optional<int32_t>* max_tokens) {
   std::optional<int32_t> newer;
   SY_RETURN_IF_ERROR(ReadInt32(request, "max_tokens", max_tokens));
   SY_RETURN_IF_ERROR(ReadInt32(request, "max_completion_tokens", &newer));
@@ -48,7 +47,7 @@ absl::Status ReadMaxTokens(const Json& request, std::optional<int32_t>* max_toke
   return absl::OkStatus();
 }
 
-absl::Status ReadAnswers(const Json& request, GenerationFields* fields) {
+absl::Status ReadAnswers(const RequestFields& request, GenerationFields* fields) {
   std::optional<int32_t> n, best_of;
   SY_RETURN_IF_ERROR(ReadInt32(request, "n", &n));
   SY_RETURN_IF_ERROR(ReadInt32(request, "best_of", &best_of));
@@ -58,7 +57,7 @@ absl::Status ReadAnswers(const Json& request, GenerationFields* fields) {
 }
 
 // Chat says whether (`logprobs`) and how many (`top_logprobs`), completions say how many.
-absl::Status ReadChatLogprobs(const Json& request, LogprobFields* fields) {
+absl::Status ReadChatLogprobs(const RequestFields& request, LogprobFields* fields) {
   bool wanted = false;
   std::optional<int32_t> top;
   SY_RETURN_IF_ERROR(ReadBool(request, "logprobs", &wanted));
@@ -70,20 +69,20 @@ absl::Status ReadChatLogprobs(const Json& request, LogprobFields* fields) {
   return absl::OkStatus();
 }
 
-absl::Status ReadGeneration(const Json& request, GenerationFields* fields) {
+absl::Status ReadGeneration(const RequestFields& request, GenerationFields* fields) {
   SY_RETURN_IF_ERROR(ReadString(request, "model", &fields->model));
   SY_RETURN_IF_ERROR(ReadMaxTokens(request, &fields->max_tokens));
   SY_RETURN_IF_ERROR(ReadSampling(request, &fields->sampling));
   SY_RETURN_IF_ERROR(ReadScheduling(request, &fields->scheduling));
   SY_ASSIGN_OR_RETURN(fields->grammar, ReadStructure(request));
+  SY_RETURN_IF_ERROR(ReadStop(request, &fields->stop));
   SY_RETURN_IF_ERROR(ReadBool(request, "include_stop_str_in_output", &fields->include_stop));
   SY_RETURN_IF_ERROR(ReadBool(request, "skip_special_tokens", &fields->skip_special));
-  SY_RETURN_IF_ERROR(ReadStop(request, &fields->stop));
   SY_RETURN_IF_ERROR(ReadAnswers(request, fields));
   return CheckGeneration(*fields);
 }
 
-absl::Status ReadDelivery(const Json& request, StreamFields* fields) {
+absl::Status ReadDelivery(const RequestFields& request, StreamFields* fields) {
   SY_RETURN_IF_ERROR(ReadBool(request, "stream", &fields->stream));
   const Json* options = FindField(request, "stream_options");
   if (options == nullptr) return absl::OkStatus();
@@ -202,7 +201,7 @@ absl::Status CheckTemplateKwargs(const Json& kwargs) {
   return absl::OkStatus();
 }
 
-absl::Status ReadChat(const Json& request, ChatFields* chat) {
+absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
   if (const Json* messages = FindField(request, "messages")) chat->messages = *messages;
   const Json* tools = FindField(request, "tools");
   if (tools != nullptr) SY_RETURN_IF_ERROR(CheckTools(*tools));
@@ -216,7 +215,7 @@ absl::Status ReadChat(const Json& request, ChatFields* chat) {
   return CheckChat(chat);
 }
 
-absl::Status ReadPrompt(const Json& request, CompletionRequest* out) {
+absl::Status ReadPrompt(const RequestFields& request, CompletionRequest* out) {
   const Json* prompt = FindField(request, "prompt");
   if (prompt == nullptr) return ParamError("prompt", "'prompt' is missing");
   if (prompt->is_string()) {
@@ -283,7 +282,7 @@ absl::Status CheckChat(ChatFields* chat) {
   return CheckTemplateKwargs(chat->template_kwargs);
 }
 
-absl::StatusOr<ChatFields> ParseChatFields(const Json& request) {
+absl::StatusOr<ChatFields> ParseChatFields(const RequestFields& request) {
   ChatFields chat;
   SY_RETURN_IF_ERROR(ReadChat(request, &chat));
   return chat;
@@ -291,32 +290,37 @@ absl::StatusOr<ChatFields> ParseChatFields(const Json& request) {
 
 absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_view body) {
   SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
-  return ReadChatCompletionRequest(json);
+  const RequestFields fields(json);
+  SY_ASSIGN_OR_RETURN(ChatCompletionRequest request, ReadChatCompletionRequest(fields));
+  request.unknown_fields = fields.Unread();
+  return request;
 }
 
-absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const Json& json) {
-  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(json));
+absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFields& fields) {
+  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(fields));
   ChatCompletionRequest request;
-  SY_RETURN_IF_ERROR(ReadChatLogprobs(json, &request.generation.logprobs));
-  SY_RETURN_IF_ERROR(ReadGeneration(json, &request.generation));
-  SY_RETURN_IF_ERROR(ReadDelivery(json, &request.delivery));
-  SY_RETURN_IF_ERROR(ReadChat(json, &request.chat));
-  SY_ASSIGN_OR_RETURN(request.options, ReadChatOptions(json));
+  SY_RETURN_IF_ERROR(ReadChatLogprobs(fields, &request.generation.logprobs));
+  SY_RETURN_IF_ERROR(ReadGeneration(fields, &request.generation));
+  SY_RETURN_IF_ERROR(ReadDelivery(fields, &request.delivery));
+  SY_RETURN_IF_ERROR(ReadChat(fields, &request.chat));
+  SY_ASSIGN_OR_RETURN(request.options, ReadChatOptions(fields));
   return request;
 }
 
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body) {
   SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
-  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(json));
+  const RequestFields fields(json);
+  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(fields));
   CompletionRequest request;
-  SY_RETURN_IF_ERROR(ReadInt32(json, "logprobs", &request.generation.logprobs.answer));
-  SY_RETURN_IF_ERROR(ReadBool(json, "echo", &request.generation.echo));
-  SY_RETURN_IF_ERROR(ReadGeneration(json, &request.generation));
-  SY_RETURN_IF_ERROR(ReadDelivery(json, &request.delivery));
+  SY_RETURN_IF_ERROR(ReadInt32(fields, "logprobs", &request.generation.logprobs.answer));
+  SY_RETURN_IF_ERROR(ReadBool(fields, "echo", &request.generation.echo));
+  SY_RETURN_IF_ERROR(ReadGeneration(fields, &request.generation));
+  SY_RETURN_IF_ERROR(ReadDelivery(fields, &request.delivery));
   if (request.delivery.stream && request.generation.best_of > request.generation.n) {
     return ParamError("best_of", "a streamed answer cannot be the best of several");
   }
-  SY_RETURN_IF_ERROR(ReadPrompt(json, &request));
+  SY_RETURN_IF_ERROR(ReadPrompt(fields, &request));
+  request.unknown_fields = fields.Unread();
   return request;
 }
 

@@ -1,8 +1,9 @@
 // OpenAI's requests as checked, typed data: everything that a body can get wrong is found here and
 // named.
 //
-// Unknown fields are ignored, as OpenAI does it. A field that is known and not supported is refused
-// unless it asks for what happens anyway, so that nothing a client asked for is dropped in silence.
+// Unknown fields are ignored, as OpenAI does it, and the answer's head names them. A field that is
+// known and not supported is refused unless it asks for what happens anyway. So nothing a client
+// asked for is dropped in silence.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_TYPES_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_OPENAI_TYPES_H_
 
@@ -16,6 +17,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "coordinator/gateway/chat_options.h"
+#include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/sampling_fields.h"
 #include "coordinator/gateway/scheduling_fields.h"
 
@@ -38,10 +40,10 @@ struct GenerationFields {
   SchedulingFields scheduling;
   std::shared_ptr<const v1::Grammar> grammar;  // what the answer must look like; null: anything
   std::vector<std::string> stop;
-  LogprobFields logprobs;
-  int32_t n = 1;        // answers
   bool include_stop = false;  // the stop text that ends an answer is part of it
   bool skip_special = true;   // false: special tokens within an answer are text
+  LogprobFields logprobs;
+  int32_t n = 1;        // answers
   int32_t best_of = 1;  // at least n: so many are generated, the likeliest n are given
   bool echo = false;    // text completions: the prompt's text comes first
 };
@@ -63,20 +65,23 @@ struct ChatCompletionRequest {
   StreamFields delivery;
   ChatFields chat;
   ChatOptions options;
+  std::vector<std::string> unknown_fields;  // of the body, not asked for by anything above
 };
 
 struct CompletionRequest {
   GenerationFields generation;
   StreamFields delivery;
   std::variant<std::string, std::vector<int32_t>> prompt;
+  std::vector<std::string> unknown_fields;
 };
 
 // All errors are INVALID_ARGUMENT, with a param where one field is at fault.
 absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_view body);
-// The same, of a body that is parsed. REQUIRES: request.is_object().
-absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const Json& request);
-// Only what makes a chat's prompt. REQUIRES: request.is_object().
-absl::StatusOr<ChatFields> ParseChatFields(const Json& request);
+// The same, of a body that is parsed; leaves `unknown_fields` to the caller, who may have read
+// fields of its own.
+absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFields& fields);
+// Only what makes a chat's prompt.
+absl::StatusOr<ChatFields> ParseChatFields(const RequestFields& request);
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body);
 
 // The checks that do not depend on the wire's form; the parsers above have made them, the gRPC

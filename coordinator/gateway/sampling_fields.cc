@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "coordinator/gateway/error_map.h"
-#include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/random_id.h"
 
 namespace switchyard::gateway {
@@ -28,7 +27,7 @@ absl::Status TooMany(const char* name, size_t most) {
 }
 
 // An object of token ids, written as strings, and numbers.
-absl::Status ReadLogitBias(const Json& request, SamplingFields* fields) {
+absl::Status ReadLogitBias(const RequestFields& request, SamplingFields* fields) {
   const Json* biases = FindField(request, "logit_bias");
   if (biases == nullptr) return absl::OkStatus();
   constexpr const char* kShape = "'logit_bias' must be an object of token ids and numbers";
@@ -46,7 +45,7 @@ absl::Status ReadLogitBias(const Json& request, SamplingFields* fields) {
   return absl::OkStatus();
 }
 
-absl::Status ReadBadWords(const Json& request, SamplingFields* fields) {
+absl::Status ReadBadWords(const RequestFields& request, SamplingFields* fields) {
   const Json* words = FindField(request, "bad_words");
   if (words == nullptr) return absl::OkStatus();
   if (!words->is_array()) return ParamError("bad_words", "'bad_words' must be a list of strings");
@@ -78,7 +77,7 @@ absl::Status AddBadWord(const ServedModel& model, const std::string& word,
 
 }  // namespace
 
-absl::Status ReadSampling(const Json& request, SamplingFields* fields) {
+absl::Status ReadSampling(const RequestFields& request, SamplingFields* fields) {
   SY_RETURN_IF_ERROR(ReadFloat(request, "temperature", &fields->temperature));
   SY_RETURN_IF_ERROR(ReadFloat(request, "top_p", &fields->top_p));
   SY_RETURN_IF_ERROR(ReadInt32(request, "top_k", &fields->top_k));

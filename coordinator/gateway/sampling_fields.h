@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/served_model.h"
 #include "proto/step.pb.h"
 
@@ -40,7 +41,7 @@ struct SamplingFields {
 };
 
 // INVALID_ARGUMENT with the field as param.
-absl::Status ReadSampling(const Json& request, SamplingFields* fields);
+absl::Status ReadSampling(const RequestFields& request, SamplingFields* fields);
 
 // The checks that do not depend on the wire's form; ReadSampling has made them, the gRPC service
 // calls them.

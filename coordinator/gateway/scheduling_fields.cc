@@ -5,11 +5,10 @@
 #include <optional>
 
 #include "coordinator/gateway/error_map.h"
-#include "coordinator/gateway/json_fields.h"
 
 namespace switchyard::gateway {
 
-absl::Status ReadScheduling(const Json& request, SchedulingFields* fields) {
+absl::Status ReadScheduling(const RequestFields& request, SchedulingFields* fields) {
   std::optional<int32_t> priority;
   std::optional<float> timeout;
   SY_RETURN_IF_ERROR(ReadInt32(request, "priority", &priority));

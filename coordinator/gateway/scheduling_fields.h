@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "coordinator/gateway/json_fields.h"
 
 namespace switchyard::gateway {
 
@@ -25,7 +26,7 @@ struct SchedulingFields {
 };
 
 // INVALID_ARGUMENT with the field as param.
-absl::Status ReadScheduling(const Json& request, SchedulingFields* fields);
+absl::Status ReadScheduling(const RequestFields& request, SchedulingFields* fields);
 
 // The header X-Tenant. INVALID_ARGUMENT for a name that is too long, or not of visible ASCII
 // characters.

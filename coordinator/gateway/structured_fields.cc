@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "coordinator/gateway/error_map.h"
-#include "coordinator/gateway/json_fields.h"
 #include "coordinator/text/grammar/compile.h"
 
 namespace switchyard::gateway {
@@ -89,7 +88,8 @@ class Reader {
   }
 
   template <size_t n>
-  absl::Status ReadFields(const Json& object, const std::string& prefix, const Field (&fields)[n]) {
+  absl::Status ReadFields(const RequestFields& object, const std::string& prefix,
+                          const Field (&fields)[n]) {
     for (const Field& field : fields) {
       const std::string param = prefix + field.name;
       const Json* value = FindField(object, field.name);
@@ -118,7 +118,7 @@ class Reader {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const Json& request) {
+absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const RequestFields& request) {
   Reader reader;
   if (const Json* format = FindField(request, "response_format")) {
     SY_RETURN_IF_ERROR(reader.ReadResponseFormat(*format));

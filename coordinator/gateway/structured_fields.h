@@ -8,19 +8,20 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "coordinator/gateway/json_fields.h"
 #include "proto/grammar.pb.h"
 
 namespace switchyard::gateway {
 
-// From `response_format` (OpenAI: text, json_object, json_schema), `guided_json`, `guided_regex`,
 // INVALID_ARGUMENT, with `param`, for a grammar that is too large to be sent to workers.
 absl::Status CheckGrammarSize(const v1::Grammar& grammar, const std::string& param);
 
+// From `response_format` (OpenAI: text, json_object, json_schema), `guided_json`, `guided_regex`,
 // `guided_choice`, `guided_grammar`, or an object `structured_outputs` with one of `json`, `regex`,
 // `choice`, `grammar`, `json_object` (vLLM): one of them at most. Null: the answer is free.
 // INVALID_ARGUMENT, with the field as param, also for what the grammar compiler refuses. Takes as
 // long as the compiler's limits let it: not for I/O threads.
-absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const Json& request);
+absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const RequestFields& request);
 
 }  // namespace switchyard::gateway
 

@@ -34,21 +34,23 @@ HttpResponse Answer(bool good, const Json& body) {
 }  // namespace
 
 void SystemHandler::AddRoutes(HttpRouter& router) {
-  const auto add = [&](std::string_view path, HttpResponse (SystemHandler::*answer)() const) {
+  const auto add = [&](std::string_view path, HttpResponse (SystemHandler::*answer)() const,
+                       bool is_open) {
     router.Add(
         {.path = path,
          .method = "GET",
+         .is_open = is_open,
          .handle = [this, path, answer](const HttpRequest&, std::shared_ptr<HttpReply> reply) {
            SendAnswer(*context_.metrics, path, *reply, (this->*answer)());
          }});
   };
-  add("/health", &SystemHandler::Health);
-  add("/ping", &SystemHandler::Health);
-  add("/readyz", &SystemHandler::Health);
-  add("/livez", &SystemHandler::Live);
-  add("/startupz", &SystemHandler::Startup);
-  add("/load", &SystemHandler::Load);
-  add("/metrics", &SystemHandler::Metrics);
+  add("/health", &SystemHandler::Health, true);
+  add("/ping", &SystemHandler::Health, true);
+  add("/readyz", &SystemHandler::Health, true);
+  add("/livez", &SystemHandler::Live, true);
+  add("/startupz", &SystemHandler::Startup, true);
+  add("/load", &SystemHandler::Load, false);
+  add("/metrics", &SystemHandler::Metrics, open_metrics_);
   router.Add({.path = "/version",
               .method = "GET",
               .handle = [this](const HttpRequest&, std::shared_ptr<HttpReply> reply) {

@@ -11,9 +11,11 @@ namespace switchyard::gateway {
 // Thread-safe. Outlives the router that it adds its routes to; `context` outlives it.
 class SystemHandler {
  public:
-  explicit SystemHandler(CompletionContext& context) : context_(context) {}
+  // `open_metrics`: /metrics needs no key where others do.
+  SystemHandler(CompletionContext& context, bool open_metrics)
+      : context_(context), open_metrics_(open_metrics) {}
 
-  // /health, /ping, /livez, /readyz, /startupz, /load, /version, /metrics.
+  // /health, /ping, /livez, /readyz and /startupz, which need no key; /load, /version, /metrics.
   void AddRoutes(HttpRouter& router);
 
  private:
@@ -24,6 +26,7 @@ class SystemHandler {
   HttpResponse Metrics() const;
 
   CompletionContext& context_;
+  const bool open_metrics_;
 };
 
 }  // namespace switchyard::gateway

@@ -7,6 +7,7 @@
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/openai_types.h"
+#include "coordinator/gateway/reply_headers.h"
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/sse_writer.h"
 
@@ -21,7 +22,8 @@ absl::StatusOr<Json> ParseObject(std::string_view body) {
   return request;
 }
 
-absl::StatusOr<std::vector<int32_t>> TokensOf(const ServedModel& model, const Json& request) {
+absl::StatusOr<std::vector<int32_t>> TokensOf(const ServedModel& model,
+                                              const RequestFields& request) {
   if (FindField(request, "messages") != nullptr) {
     SY_ASSIGN_OR_RETURN(const ChatFields chat, ParseChatFields(request));
     return EncodeChat(model, chat);
@@ -42,14 +44,19 @@ absl::StatusOr<std::vector<int32_t>> TokensOf(const ServedModel& model, const Js
 }  // namespace
 
 void TokenizeHandler::AddRoutes(HttpRouter& router) {
-  using Answer = absl::StatusOr<Json> (TokenizeHandler::*)(const Json&) const;
+  using Answer = absl::StatusOr<Json> (TokenizeHandler::*)(const RequestFields&) const;
   const auto add = [&](std::string_view path, Answer answer) {
-    const auto respond = [this, answer](std::string_view body) -> absl::StatusOr<Json> {
-      SY_ASSIGN_OR_RETURN(const Json request, ParseObject(body));
+    using Names = std::vector<std::string>;
+    const auto respond = [this, answer](std::string_view body,
+                                        Names* unknown) -> absl::StatusOr<Json> {
+      SY_ASSIGN_OR_RETURN(const Json json, ParseObject(body));
+      const RequestFields request(json);
       std::string name;
       SY_RETURN_IF_ERROR(ReadString(request, "model", &name));
       SY_RETURN_IF_ERROR(CheckModelName(*context_.model, name));
-      return (this->*answer)(request);
+      SY_ASSIGN_OR_RETURN(Json result, (this->*answer)(request));
+      *unknown = request.Unread();
+      return result;
     };
     router.Add(
         {.path = path,
@@ -57,8 +64,9 @@ void TokenizeHandler::AddRoutes(HttpRouter& router) {
          .handle = [this, path, respond](HttpRequest request, std::shared_ptr<HttpReply> reply) {
            work_.Post(
                [this, path, respond, request = std::move(request), reply = std::move(reply)] {
-                 const absl::StatusOr<Json> json = respond(request.body);
-                 SendAnswer(*context_.metrics, path, *reply,
+                 Names unknown;
+                 const absl::StatusOr<Json> json = respond(request.body, &unknown);
+                 SendAnswer(*context_.metrics, path, *NameIgnoredFields(reply, unknown),
                             json.ok() ? HttpResponse{.body = DumpJson(*json)}
                                       : ErrorResponse(json.status()));
                });
@@ -68,7 +76,7 @@ void TokenizeHandler::AddRoutes(HttpRouter& router) {
   add("/detokenize", &TokenizeHandler::Detokenize);
 }
 
-absl::StatusOr<Json> TokenizeHandler::Tokenize(const Json& request) const {
+absl::StatusOr<Json> TokenizeHandler::Tokenize(const RequestFields& request) const {
   const ServedModel& model = *context_.model;
   SY_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, TokensOf(model, request));
   bool with_texts = false;
@@ -85,7 +93,7 @@ absl::StatusOr<Json> TokenizeHandler::Tokenize(const Json& request) const {
   return answer;
 }
 
-absl::StatusOr<Json> TokenizeHandler::Detokenize(const Json& request) const {
+absl::StatusOr<Json> TokenizeHandler::Detokenize(const RequestFields& request) const {
   const Json* ids = FindField(request, "tokens");
   if (ids == nullptr || !ids->is_array()) {
     return ParamError("tokens", "'tokens' must be a list of token ids");

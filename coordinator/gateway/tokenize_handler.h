@@ -19,9 +19,9 @@ class TokenizeHandler {
 
  private:
   // {prompt | messages, add_special_tokens, return_token_strs} -> {tokens, count, max_model_len}.
-  absl::StatusOr<Json> Tokenize(const Json& request) const;
+  absl::StatusOr<Json> Tokenize(const RequestFields& request) const;
   // {tokens} -> {prompt}.
-  absl::StatusOr<Json> Detokenize(const Json& request) const;
+  absl::StatusOr<Json> Detokenize(const RequestFields& request) const;
 
   CompletionContext& context_;
   Executor& work_;

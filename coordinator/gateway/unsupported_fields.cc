@@ -1,7 +1,6 @@
 #include "coordinator/gateway/unsupported_fields.h"
 
 #include "coordinator/gateway/error_map.h"
-#include "coordinator/gateway/json_fields.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -39,7 +38,7 @@ bool IsHarmless(const Field& field, const Json& value) {
 
 }  // namespace
 
-absl::Status RefuseUnsupportedFields(const Json& request) {
+absl::Status RefuseUnsupportedFields(const RequestFields& request) {
   for (const Field& field : kFields) {
     const Json* value = FindField(request, field.name);
     if (value == nullptr || IsHarmless(field, *value)) continue;

@@ -4,12 +4,13 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "coordinator/gateway/json_fields.h"
 
 namespace switchyard::gateway {
 
 // INVALID_ARGUMENT (code unsupported_parameter) naming the first such field whose value asks for
 // something that would not happen.
-absl::Status RefuseUnsupportedFields(const Json& request);
+absl::Status RefuseUnsupportedFields(const RequestFields& request);
 
 }  // namespace switchyard::gateway
 

@@ -51,10 +51,11 @@ ApiFixture::~ApiFixture() {
 
 void ApiFixture::StartHttp(HttpServerOptions options) {
   options.error_body = HttpErrorBody;
+  api_ = std::make_unique<HttpApi>(context_, work_, access_);
   auto server = HttpServer::Start(
       std::move(options),
       [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {
-        api_.Handle(std::move(request), std::move(reply));
+        api_->Handle(std::move(request), std::move(reply));
       },
       io_);
   ASSERT_TRUE(server.ok()) << server.status();

@@ -49,7 +49,8 @@ class ApiFixture : public ::testing::Test {
   IoThreads io_{2};
   IoThreads work_{2};
   std::unique_ptr<testing::FakeEngine> engine_ = std::make_unique<testing::FakeEngine>();
-  HttpApi api_{context_, work_};
+  HttpAccess access_;  // as StartHttp finds it
+  std::unique_ptr<HttpApi> api_;
   std::unique_ptr<HttpServer> http_;
 };
 

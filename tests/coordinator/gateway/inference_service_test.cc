@@ -6,7 +6,11 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
+
+#include "base/file.h"
 #include "coordinator/gateway/admin_service.h"
 #include "coordinator/gateway/gateway.h"
 #include "coordinator/gateway/grpc_front.h"
@@ -21,6 +25,7 @@ using switchyard::testing::FakeAnswer;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Bounds every call, so that a hang fails.
 std::unique_ptr<grpc::ClientContext> Context() {
@@ -132,6 +137,59 @@ TEST_F(InferenceServiceTest, RefusesBadRequests) {
   other_model.set_model("gpt-4");
   EXPECT_EQ(Generate(other_model).status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(engine_->num_submitted(), 0);
+}
+
+TEST_F(InferenceServiceTest, AskForAKeyWhereHttpDoes) {
+  char path[] = "/tmp/sy_grpc_keys_XXXXXX";
+  close(mkstemp(path));
+  ASSERT_TRUE(WriteFile(path, R"({"keys":[{"key":"sk-alice-0123456789abcdef",
+                                           "tenant":"alice","weight":3}]})")
+                  .ok());
+  const auto keys = KeyFile::Open(path, [](const std::string&) {});
+  std::remove(path);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  context_.keys = keys->get();
+  engine_->SetAnswer({.tokens = TokensThenEos("x")});
+  using Metadata = std::vector<std::pair<const char*, const char*>>;
+  const auto code_with = [&](const Metadata& metadata) {
+    const auto context = Context(), list_context = Context();
+    for (const auto& [name, value] : metadata) {
+      context->AddMetadata(name, value);
+      list_context->AddMetadata(name, value);
+    }
+    const auto reader = stub_->Generate(context.get(), ChatRequest("Hi"));
+    v1::GenerateResponse response;
+    while (reader->Read(&response)) {
+    }
+    const grpc::Status status = reader->Finish();
+    EXPECT_THAT(status.error_message(), Not(HasSubstr("sk-")));
+    v1::ListModelsResponse models;
+    EXPECT_EQ(stub_->ListModels(list_context.get(), {}, &models).error_code(), status.error_code());
+    return status.error_code();
+  };
+  const std::pair<const char*, const char*> bearer = {"authorization",
+                                                      "Bearer sk-alice-0123456789abcdef"};
+  EXPECT_EQ(code_with({}), grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(code_with({{"authorization", "Bearer sk-other-0123456789abcdef"}}),
+            grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(code_with({bearer, {"x-tenant", "bob"}}), grpc::StatusCode::PERMISSION_DENIED);
+  EXPECT_EQ(engine_->num_submitted(), 0);
+  EXPECT_EQ(code_with({bearer}), grpc::StatusCode::OK);
+  EXPECT_EQ(code_with({{"x-api-key", "sk-alice-0123456789abcdef"}}), grpc::StatusCode::OK);
+  EXPECT_EQ(engine_->last_request().tenant, "alice");
+  EXPECT_EQ(engine_->last_request().weight, 3);
+}
+
+TEST_F(InferenceServiceTest, ATenantIsWhoItSaysWithoutKeys) {
+  engine_->SetAnswer({.tokens = TokensThenEos("x")});
+  const auto context = Context();
+  context->AddMetadata("x-tenant", "bob");
+  v1::GenerateResponse response;
+  const auto reader = stub_->Generate(context.get(), ChatRequest("Hi"));
+  while (reader->Read(&response)) {
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(engine_->last_request().tenant, "bob");
 }
 
 TEST_F(InferenceServiceTest, PassesOnTheEnginesErrors) {

@@ -1,0 +1,71 @@
+#include "coordinator/gateway/reply_headers.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+#include "base/json.h"
+
+namespace switchyard::gateway {
+namespace {
+
+constexpr size_t kMaxNameBytes = 40;      // of a field's name
+constexpr size_t kMaxWarningBytes = 400;  // names stop when they have come to so many
+
+class ReplyWithHeaders final : public HttpReply {
+ public:
+  ReplyWithHeaders(std::shared_ptr<HttpReply> reply, HttpHeaders headers)
+      : reply_(std::move(reply)), headers_(std::move(headers)) {}
+
+  void Send(HttpResponse response) override { reply_->Send(Extend(std::move(response))); }
+  void StartStream(HttpResponse head) override { reply_->StartStream(Extend(std::move(head))); }
+  void Write(std::string_view bytes) override { reply_->Write(bytes); }
+  void EndStream() override { reply_->EndStream(); }
+  void OnDisconnect(std::function<void()> callback) override {
+    reply_->OnDisconnect(std::move(callback));
+  }
+
+ private:
+  HttpResponse Extend(HttpResponse response) const {
+    response.headers.insert(response.headers.end(), headers_.begin(), headers_.end());
+    return response;
+  }
+
+  const std::shared_ptr<HttpReply> reply_;
+  const HttpHeaders headers_;
+};
+
+// ASCII without control characters, so that it can stand in a header.
+std::string Quoted(const std::string& name) {
+  const bool is_long = name.size() > kMaxNameBytes;
+  return Json(is_long ? name.substr(0, kMaxNameBytes) + "..." : name)
+      .dump(-1, ' ', /*ensure_ascii=*/true, Json::error_handler_t::replace);
+}
+
+}  // namespace
+
+std::shared_ptr<HttpReply> WithHeaders(std::shared_ptr<HttpReply> reply, HttpHeaders headers) {
+  return std::make_shared<ReplyWithHeaders>(std::move(reply), std::move(headers));
+}
+
+std::shared_ptr<HttpReply> NameIgnoredFields(std::shared_ptr<HttpReply> reply,
+                                             const std::vector<std::string>& names) {
+  if (names.empty()) return reply;
+  std::string warning;
+  size_t num_named = 0;
+  for (const std::string& name : names) {
+    if (warning.size() > kMaxWarningBytes) break;
+    fmt::format_to(std::back_inserter(warning), "{}unknown field {} ignored",
+                   warning.empty() ? "" : ", ", Quoted(name));
+    ++num_named;
+  }
+  if (num_named < names.size()) {
+    fmt::format_to(std::back_inserter(warning), ", and {} more", names.size() - num_named);
+  }
+  return WithHeaders(std::move(reply), {{kWarningHeader, std::move(warning)}});
+}
+
+}  // namespace switchyard::gateway
