@@ -5,7 +5,6 @@
 
 #include "coordinator/gateway/admin_service.h"
 #include "coordinator/gateway/completion.h"
-#include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/http_api.h"
 #include "coordinator/gateway/inference_service.h"
 #include "coordinator/gateway/io_threads.h"
@@ -44,7 +43,10 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(
     const std::vector<grpc::Service*>& more_services) {
   auto impl = std::make_unique<Impl>(options, model, engine);
   HttpServerOptions http_options = options.http;
-  http_options.error_body = HttpErrorBody;
+  http_options.error_body = [raw = impl.get()](int status, std::string_view path,
+                                               std::string_view message) {
+    return raw->api.ErrorBody(status, path, message);
+  };
   HttpHandler handler = [raw = impl.get()](HttpRequest request, std::shared_ptr<HttpReply> reply) {
     raw->api.Handle(std::move(request), std::move(reply));
   };

@@ -10,6 +10,7 @@
 #include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/messages_handler.h"
 #include "coordinator/gateway/openai_handler.h"
+#include "coordinator/gateway/responses_handler.h"
 #include "coordinator/gateway/system_handler.h"
 #include "coordinator/gateway/tokenize_handler.h"
 
@@ -22,9 +23,14 @@ class HttpApi {
 
   // An HttpHandler: see there.
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const;
+  // For HttpServerOptions::error_body.
+  std::string ErrorBody(int http_status, std::string_view path, std::string_view message) const {
+    return router_.ErrorBody(http_status, path, message);
+  }
 
  private:
   OpenAiHandler openai_;
+  ResponsesHandler responses_;
   MessagesHandler messages_;
   TokenizeHandler tokenize_;
   SystemHandler system_;

@@ -173,6 +173,7 @@ void HttpConnection::Dispatch(HttpRequest request) {
   stage_ = Stage::kNone;
   disconnected_ = false;
   ++exchange_;
+  path_ = request.path;
   head_only_ = request.method == "HEAD";
   http_1_0_ = request.http_1_0;
   keep_alive_ = request.keep_alive && !draining_;
@@ -187,7 +188,8 @@ void HttpConnection::FailRequest(int status, std::string_view message) {
   ++exchange_;
   head_only_ = false;
   keep_alive_ = false;
-  HttpResponse response{.status = status, .body = context_->options.error_body(status, message)};
+  HttpResponse response{.status = status,
+                        .body = context_->options.error_body(status, parser_.path(), message)};
   if (status == 503) response.headers = {{"Retry-After", "1"}};
   Answer(exchange_, std::move(response));
 }
@@ -249,8 +251,9 @@ void HttpConnection::CompleteStream(uint64_t exchange) {
 void HttpConnection::ReplyDropped(uint64_t exchange) {
   if (!IsOpen(exchange)) return;
   if (stage_ == Stage::kStreaming || disconnected_) return Close();
-  Answer(exchange, {.status = 500,
-                    .body = context_->options.error_body(500, "the request was not answered")});
+  Answer(exchange,
+         {.status = 500,
+          .body = context_->options.error_body(500, path_, "the request was not answered")});
 }
 
 void HttpConnection::SetDisconnectCallback(uint64_t exchange, std::function<void()> callback) {

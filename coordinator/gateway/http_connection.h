@@ -107,6 +107,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   State state_ = State::kReading;
   Stage stage_ = Stage::kNone;
   uint64_t exchange_ = 0;
+  std::string path_;        // of the request under way, for errors
   bool head_only_ = false;  // the request was HEAD
   bool chunked_ = false;    // the stream under way is
   bool http_1_0_ = false;

@@ -7,6 +7,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <iterator>
 #include <utility>
 
 namespace switchyard::gateway {
@@ -37,6 +38,24 @@ void HttpParser::Fail(int status, std::string message) {
   buffer_.clear();
 }
 
+std::string HttpParser::path() const {
+  const auto target = impl_->parser.get().target();
+  return std::string(target.substr(0, target.find('?')));
+}
+
+void HttpParser::CheckHeader() {
+  if (header_checked_ || !impl_->parser.is_header_done()) return;
+  header_checked_ = true;
+  const auto& message = impl_->parser.get();
+  // Its body would be read as the next request.
+  if (!message[http::field::transfer_encoding].empty() && !message.chunked()) {
+    return Fail(501, "of transfer encodings only chunked is supported");
+  }
+  if (std::distance(message.begin(), message.end()) > limits_.max_header_fields) {
+    Fail(431, fmt::format("the header has more than {} fields", limits_.max_header_fields));
+  }
+}
+
 bool HttpParser::TakeExpectContinue() {
   if (error_ || expect_continue_answered_ || !impl_->parser.is_header_done()) return false;
   const auto& message = impl_->parser.get();
@@ -61,15 +80,11 @@ std::optional<HttpRequest> HttpParser::Next() {
     // bounded here.
     Fail(431, fmt::format("a chunk's header is larger than {} bytes", limits_.max_header_bytes));
   }
+  if (!error_) CheckHeader();
   if (error_ || !parser.is_done()) return std::nullopt;
 
   const bool keep_alive = parser.keep_alive();
   auto message = parser.release();
-  // Its body would be read as the next request.
-  if (!message[http::field::transfer_encoding].empty() && !message.chunked()) {
-    Fail(501, "of transfer encodings only chunked is supported");
-    return std::nullopt;
-  }
   HttpRequest request;
   request.method = std::string(message.method_string());
   const std::string target(message.target());
@@ -87,7 +102,7 @@ std::optional<HttpRequest> HttpParser::Next() {
   request.keep_alive = keep_alive;
   request.http_1_0 = message.version() < 11;
   impl_ = std::make_unique<Impl>(limits_);
-  expect_continue_answered_ = false;
+  expect_continue_answered_ = header_checked_ = false;
   return request;
 }
 

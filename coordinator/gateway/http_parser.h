@@ -15,13 +15,14 @@ namespace switchyard::gateway {
 
 struct HttpParserLimits {
   int64_t max_header_bytes = 16 << 10;  // request line and header fields
+  int max_header_fields = 100;
   int64_t max_body_bytes = 8 << 20;
 };
 
 // Why a connection's bytes are no request; nothing after them can be read.
 struct HttpParseError {
   int status =
-      400;  // 400 malformed, 413 body too large, 431 header too large, 501 unknown encoding
+      400;  // 400 malformed, 413 body too large, 431 header too large or too many, 501 encoding
   std::string message;
 };
 
@@ -38,6 +39,8 @@ class HttpParser {
   std::optional<HttpRequest> Next();
 
   const std::optional<HttpParseError>& error() const { return error_; }
+  // Of the request that is being read, or was refused; empty if it was not read so far.
+  std::string path() const;
   // A request has begun and is not whole.
   bool in_request() const;
   // Bytes appended and not parsed yet.
@@ -49,12 +52,15 @@ class HttpParser {
   struct Impl;  // the packaged parser
 
   void Fail(int status, std::string message);
+  // Once the header is there, and before its body is waited for.
+  void CheckHeader();
 
   const HttpParserLimits limits_;
   std::string buffer_;
   std::unique_ptr<Impl> impl_;
   std::optional<HttpParseError> error_;
-  bool expect_continue_answered_ = false;
+  bool expect_continue_answered_ = false;  // of the request that is being read
+  bool header_checked_ = false;            // likewise
 };
 
 }  // namespace switchyard::gateway

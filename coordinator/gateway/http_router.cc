@@ -46,6 +46,14 @@ void HttpRouter::Refuse(const HttpRoute& route, HttpReply& reply, HttpResponse h
   SendAnswer(metrics_, route.path, reply, std::move(head));
 }
 
+std::string HttpRouter::ErrorBody(int http_status, std::string_view path,
+                                  std::string_view message) const {
+  const auto route =
+      std::find_if(routes_.begin(), routes_.end(), [&](const auto& r) { return Matches(r, path); });
+  return route == routes_.end() ? HttpErrorBody(http_status, message)
+                                : route->error_body(http_status, message);
+}
+
 void HttpRouter::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const {
   HttpHeaders cors = access_.cors.OnAnswer(request);
   if (!cors.empty()) reply = WithHeaders(std::move(reply), std::move(cors));

@@ -49,6 +49,8 @@ class HttpRouter {
   void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
 
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const;
+  // What an error looks like at `path`: OpenAI's shape where no route says otherwise.
+  std::string ErrorBody(int http_status, std::string_view path, std::string_view message) const;
 
  private:
   // As Handle, of a route that takes the request's path and method.

@@ -29,8 +29,10 @@ struct HttpServerOptions {
   std::chrono::milliseconds read_timeout{30'000};   // from a request's first byte to its last: 408
   std::chrono::milliseconds write_timeout{30'000};  // without the client taking a byte: cut off
   std::chrono::milliseconds linger_timeout{2'000};  // how long a refused client may go on sending
-  // Body of the transport's own errors (400, 408, 413, 431, 500, 503).
-  std::function<std::string(int status, std::string_view message)> error_body;
+  // Body of the transport's own errors (400, 408, 413, 431, 500, 501, 503); `path` as the request
+  // has it, empty if it was not read.
+  std::function<std::string(int status, std::string_view path, std::string_view message)>
+      error_body;
 };
 
 class HttpServer {

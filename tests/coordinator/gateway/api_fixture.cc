@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "coordinator/gateway/error_map.h"
 
 namespace switchyard::gateway {
 
@@ -50,8 +49,10 @@ ApiFixture::~ApiFixture() {
 }
 
 void ApiFixture::StartHttp(HttpServerOptions options) {
-  options.error_body = HttpErrorBody;
   api_ = std::make_unique<HttpApi>(context_, work_, access_);
+  options.error_body = [this](int status, std::string_view path, std::string_view message) {
+    return api_->ErrorBody(status, path, message);
+  };
   auto server = HttpServer::Start(
       std::move(options),
       [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {

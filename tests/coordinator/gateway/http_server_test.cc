@@ -64,7 +64,7 @@ class Inbox {
 };
 
 HttpServerOptions TestOptions() {
-  return {.error_body = [](int status, std::string_view message) {
+  return {.error_body = [](int status, std::string_view, std::string_view message) {
     return fmt::format("{}|{}", status, message);
   }};
 }
@@ -165,6 +165,12 @@ TEST_F(HttpServerTest, AsksForTheBodyOfAClientThatWaits) {
   EXPECT_EQ(client.ReadAnswer()->body, "POST /e? [ok]");
 }
 
+std::string Repeat(std::string_view text, int count) {
+  std::string result;
+  for (int i = 0; i < count; ++i) result += text;
+  return result;
+}
+
 struct BadBytes {
   const char* what;
   std::string bytes;
@@ -189,6 +195,8 @@ TEST_F(HttpServerTest, RefusesWhatIsNoRequestAndCloses) {
        post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
       {"other encoding", post + "Transfer-Encoding: gzip\r\n\r\n", 501},
       {"bad chunk", post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
+      {"too many header fields", post + "Content-Length: 5\r\n" + Repeat("a:b\r\n", 99) + "\r\n",
+       431},
       {"header too large", post + "X: " + std::string(20000, 'x'), 431},
       {"target too large", "GET /" + std::string(20000, 'x'), 431},
       {"chunk extension too large",
