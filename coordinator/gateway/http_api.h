@@ -10,7 +10,6 @@
 #include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/messages_handler.h"
 #include "coordinator/gateway/openai_handler.h"
-#include "coordinator/gateway/responses_handler.h"
 #include "coordinator/gateway/system_handler.h"
 #include "coordinator/gateway/tokenize_handler.h"
 
@@ -30,7 +29,6 @@ class HttpApi {
 
  private:
   OpenAiHandler openai_;
-  ResponsesHandler responses_;
   MessagesHandler messages_;
   TokenizeHandler tokenize_;
   SystemHandler system_;
