@@ -213,7 +213,9 @@ void Coordinator::RecordStep(const v1::StepResult& result) {
                     .compute = microseconds(result.timings().total_us()),
                     .num_tokens = result.sampled_size(),
                     .num_looked_up_tokens = scheduler_->num_looked_up_tokens() - looked_up_tokens_,
-                    .num_cached_tokens = scheduler_->num_cached_tokens() - cached_tokens_});
+                    .num_cached_tokens = scheduler_->num_cached_tokens() - cached_tokens_,
+                    .num_drafted_tokens = result.num_drafted(),
+                    .num_accepted_tokens = result.num_accepted()});
     looked_up_tokens_ = scheduler_->num_looked_up_tokens();
     cached_tokens_ = scheduler_->num_cached_tokens();
   }

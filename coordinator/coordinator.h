@@ -38,6 +38,9 @@ struct StepRecord {
   // found in the prefix cache.
   int64_t num_looked_up_tokens = 0;
   int64_t num_cached_tokens = 0;
+  // Drafts that the step computed, and those of them that became tokens.
+  int64_t num_drafted_tokens = 0;
+  int64_t num_accepted_tokens = 0;
 };
 
 struct CoordinatorOptions {

@@ -88,6 +88,16 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--kv-memory", config.kv_bytes,
                  "Cache of one rank in bytes, such as 4GiB, in place of --kv-blocks")
       ->transform(CLI::AsSizeValue(false));
+  app.add_option("--drafts", config.drafts,
+                 "Who drafts tokens ahead of the model: off, mtp (the model's own block for it), "
+                 "ngram (what was said before), or auto: mtp where the model has one; the answers "
+                 "are the same")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "off", "mtp", "ngram"}));
+  app.add_option("--draft-tokens", config.draft_tokens,
+                 "Tokens drafted for one request in one step, at most; fewer where that is faster")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 8));
   app.add_option("--overlap", config.overlap,
                  "Plan a step before the last one's tokens are here; the answers are the same")
       ->capture_default_str();

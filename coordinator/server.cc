@@ -40,6 +40,20 @@ absl::StatusOr<v1::ComputeMode> ParseCompute(const std::string& name) {
       fmt::format("--compute is \"{}\"; it must be bf16, f32 or w8a8", name));
 }
 
+absl::StatusOr<v1::DraftPlan> ParseDrafts(const ServerConfig& config, const v1::ModelSpec& model) {
+  v1::DraftPlan drafts;
+  if (config.drafts == "mtp" || (config.drafts == "auto" && model.num_mtp_layers() > 0)) {
+    drafts.set_method(v1::DRAFT_METHOD_MTP);
+  } else if (config.drafts == "ngram") {
+    drafts.set_method(v1::DRAFT_METHOD_NGRAM);
+  } else if (config.drafts != "off" && config.drafts != "auto") {
+    return absl::InvalidArgumentError(
+        fmt::format("--drafts is \"{}\"; it must be auto, off, mtp or ngram", config.drafts));
+  }
+  if (drafts.method() != v1::DRAFT_METHOD_NONE) drafts.set_max_tokens(config.draft_tokens);
+  return drafts;
+}
+
 absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
                                                const CheckpointInfo& checkpoint) {
   CoordinatorOptions options{
@@ -54,11 +68,13 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
       .drain_deadline = seconds(config.drain_seconds),
       .step_deadline = seconds(config.step_seconds)};
   SY_ASSIGN_OR_RETURN(const v1::ComputeMode compute, ParseCompute(config.compute));
+  SY_ASSIGN_OR_RETURN(const v1::DraftPlan drafts, ParseDrafts(config, checkpoint.model));
   options.plan = {.data_parallel = config.data_parallel,
                   .tensor_parallel = config.tensor_parallel,
                   .compute = compute,
                   .max_batched_tokens = config.max_batched_tokens,
                   .max_running = config.max_running,
+                  .drafts = drafts,
                   .kv_num_blocks = config.kv_blocks,
                   .kv_bytes_per_rank = config.kv_bytes};
   options.membership = {.world = config.data_parallel * config.tensor_parallel,

@@ -33,13 +33,19 @@ StepMetrics::StepMetrics(prometheus::Registry& registry)
       looked_up_(AddCounter(registry, "switchyard_prefix_cache_queried_tokens_total",
                             "Tokens of prompts that were looked up in the prefix cache")),
       cached_(AddCounter(registry, "switchyard_prefix_cache_hit_tokens_total",
-                         "Of those, tokens that were found there")) {}
+                         "Of those, tokens that were found there")),
+      drafted_(AddCounter(registry, "switchyard_draft_tokens_total",
+                          "Drafted tokens that were computed")),
+      accepted_(AddCounter(registry, "switchyard_accepted_draft_tokens_total",
+                           "Of those, tokens that became the answer's")) {}
 
 void StepMetrics::Observe(const StepRecord& step) {
   wall_.Observe(Seconds(step.wall));
   compute_.Observe(Seconds(step.compute));
   looked_up_.Increment(static_cast<double>(step.num_looked_up_tokens));
   cached_.Increment(static_cast<double>(step.num_cached_tokens));
+  drafted_.Increment(static_cast<double>(step.num_drafted_tokens));
+  accepted_.Increment(static_cast<double>(step.num_accepted_tokens));
 }
 
 }  // namespace switchyard

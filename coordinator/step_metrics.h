@@ -26,6 +26,8 @@ class StepMetrics {
   prometheus::Histogram& compute_;
   prometheus::Counter& looked_up_;
   prometheus::Counter& cached_;
+  prometheus::Counter& drafted_;
+  prometheus::Counter& accepted_;
 };
 
 }  // namespace switchyard

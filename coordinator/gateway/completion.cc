@@ -47,6 +47,7 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
                            .sampling = std::move(spec.sampling),
                            .stop_token_ids = std::move(spec.stop_token_ids),
                            .grammar = std::move(spec.grammar),
+                           .drafts = spec.scheduling.drafts,
                            .tenant = std::move(spec.scheduling.tenant),
                            .weight = weight,
                            .priority = spec.scheduling.priority,

@@ -14,6 +14,7 @@ absl::Status ReadScheduling(const RequestFields& request, SchedulingFields* fiel
   SY_RETURN_IF_ERROR(ReadInt32(request, "priority", &priority));
   SY_RETURN_IF_ERROR(ReadFloat(request, "timeout", &timeout));
   SY_RETURN_IF_ERROR(ReadString(request, "cache_salt", &fields->cache_salt));
+  SY_RETURN_IF_ERROR(ReadBool(request, "drafts", &fields->drafts));
   fields->priority = priority.value_or(0);
   if (std::abs(int64_t{fields->priority}) > SchedulingFields::kMaxPriority) {
     return ParamError("priority", fmt::format("'priority' must be from -{0} to {0}",

@@ -23,6 +23,7 @@ struct SchedulingFields {
   int32_t priority = 0;    // `priority`: among the tenant's; smaller goes first
   std::string cache_salt;  // `cache_salt`: prefixes are shared with the same salt only
   std::chrono::milliseconds timeout{0};  // `timeout`, seconds; 0: none
+  bool drafts = true;                    // `drafts`: tokens may be drafted, where the cluster does
 };
 
 // INVALID_ARGUMENT with the field as param.

@@ -14,12 +14,17 @@ int32_t DraftControl::Choose(int32_t num_generating) {
   if (max_drafts_ == 0 || num_generating == 0) return 0;
   Size& size = SizeOf(num_generating);
   const int32_t best = Best(size);
-  if (++size.num_steps <= kTrialEvery) return best;
-  if (size.num_steps == kTrialEvery + 1) {
+  if (size.trial_left == 0 && --size.until_trial == 0) {
+    size.trial_left = kTrialSteps;
     size.tried = (size.tried + 1) % (max_drafts_ + 1);
     if (size.tried == best) size.tried = (size.tried + 1) % (max_drafts_ + 1);
   }
-  if (size.num_steps == kTrialEvery + kTrialSteps) size.num_steps = 0;
+  if (size.trial_left == 0) return best;
+  if (--size.trial_left == 0) {
+    const bool all_known = std::all_of(size.rates.begin(), size.rates.end(),
+                                       [](const Rate& rate) { return rate.is_known(); });
+    size.until_trial = all_known ? kTrialEvery : kFirstTrialsEvery;
+  }
   return size.tried;
 }
 

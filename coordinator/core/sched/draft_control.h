@@ -14,8 +14,10 @@ namespace switchyard::core {
 // Owned by the Scheduler. Not thread-safe.
 class DraftControl {
  public:
-  // Every kTrialEvery steps of a size another number of drafts gets kTrialSteps, in turn.
+  // Every kTrialEvery steps of a size another number of drafts gets kTrialSteps, in turn; sooner
+  // while one is unknown.
   static constexpr int32_t kTrialEvery = 128;
+  static constexpr int32_t kFirstTrialsEvery = 16;
   static constexpr int32_t kTrialSteps = 4;
 
   explicit DraftControl(int32_t max_drafts) : max_drafts_(max_drafts) {}
@@ -37,9 +39,10 @@ class DraftControl {
     double value() const { return tokens / micros; }
   };
   struct Size {
-    std::vector<Rate> rates;  // [0 .. max_drafts]
-    int32_t num_steps = 0;    // since the last trial began
-    int32_t tried = 0;        // in the last trial
+    std::vector<Rate> rates;                  // [0 .. max_drafts]
+    int32_t until_trial = kFirstTrialsEvery;  // steps
+    int32_t trial_left = 0;                   // steps of the trial under way
+    int32_t tried = 0;                        // in it or the last
   };
 
   Size& SizeOf(int32_t num_generating);

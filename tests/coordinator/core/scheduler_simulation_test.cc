@@ -192,8 +192,8 @@ class Simulation {
     if (auto plan = waits ? std::nullopt : scheduler_.NextPlan()) {
       log_ += plan->SerializeAsString();
       results_.push_back(workers_.Execute(*plan));
-      // Now drafts pay, now they do not.
-      results_.back().mutable_timings()->set_total_us(Random(1, 3) * (1 + plan->num_drafts()));
+      // Drafts pay, and now and then seem not to.
+      results_.back().mutable_timings()->set_total_us(Random(5, 15) * (10 + plan->num_drafts()));
       return;
     }
     if (results_.empty()) return;

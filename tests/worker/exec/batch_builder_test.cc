@@ -22,6 +22,8 @@ v1::ShardPlan SmallPlan() {
   plan.mutable_kv()->set_num_blocks(8);
   plan.mutable_limits()->set_max_batched_tokens(10);
   plan.mutable_limits()->set_max_running(2);
+  plan.mutable_drafts()->set_method(v1::DRAFT_METHOD_NGRAM);
+  plan.mutable_drafts()->set_max_tokens(3);
   return plan;
 }
 
@@ -32,6 +34,7 @@ struct Work {
   std::vector<int32_t> blocks;
   bool sample = false;
   bool use_last_sampled = false;
+  int32_t max_drafts = 0;
 };
 
 // A step under construction, of group 1 unless told.
@@ -49,6 +52,13 @@ class Step {
     start->set_prompt_length(prompt_length);
     return *this;
   }
+  // Of the sequence started last.
+  Step& EndsAt(int32_t max_length, int32_t stop_token) {
+    v1::SequenceStart* start = plan_.mutable_started(plan_.started_size() - 1);
+    start->set_max_length(max_length);
+    start->add_stop_tokens(stop_token);
+    return *this;
+  }
   Step& Release(uint64_t id) {
     plan_.add_released(id);
     return *this;
@@ -61,6 +71,7 @@ class Step {
     for (int32_t block : work.blocks) message->add_new_blocks(block);
     message->set_sample(work.sample);
     message->set_use_last_sampled(work.use_last_sampled);
+    message->set_max_drafts(work.max_drafts);
     return *this;
   }
   v1::StepPlan& plan() { return plan_; }
@@ -132,6 +143,62 @@ TEST_F(BatchBuilderTest, LaterChunksSeeTheWholeTable) {
   EXPECT_EQ(batch_.prefill[0].begin_position, 3);
   EXPECT_THAT(batch_.prefill[0].table, ElementsAre(7, 1));
   EXPECT_THAT(batch_.slots, ElementsAre(31, 4, 5));
+}
+
+TEST_F(BatchBuilderTest, DraftsFollowTheNewestTokenAndEachIsSampledBehind) {
+  ASSERT_TRUE(
+      Build(Step(1).Start(1, 2).Do({.tokens = {5, 6}, .blocks = {3, 1}, .sample = true})).ok());
+  EXPECT_THAT(batch_.next_tokens, ElementsAre(6, ForwardBatch::kUnknown));
+  SequenceState& sequence = *outputs_[0].sequence;
+  sequence.Take(2, 42);
+  sequence.drafts = {43, 44, 45};
+  const Work work{.begin = 2, .sample = true, .use_last_sampled = true, .max_drafts = 2};
+  ASSERT_TRUE(Build(Step(2).Do(work)).ok());
+  EXPECT_THAT(batch_.token_ids, ElementsAre(42, 43, 44));
+  EXPECT_THAT(batch_.positions, ElementsAre(2, 3, 4));
+  EXPECT_THAT(batch_.slots, ElementsAre(14, 15, 4));
+  EXPECT_EQ(batch_.num_prefill_rows, 0);
+  EXPECT_THAT(batch_.output_rows, ElementsAre(0, 1, 2));
+  EXPECT_EQ(outputs_[2].num_drafts, 2);
+  // One draft was right: the sequence is further than the plan can know.
+  sequence.Take(3, 43);
+  sequence.Take(4, 50);
+  sequence.drafts = {};
+  ASSERT_TRUE(Build(Step(3).Do({.begin = 3, .sample = true, .use_last_sampled = true})).ok());
+  EXPECT_THAT(batch_.token_ids, ElementsAre(50));
+  EXPECT_THAT(batch_.positions, ElementsAre(4));
+}
+
+TEST_F(BatchBuilderTest, DraftsEndWithTheBlocksAndTheAnswer) {
+  ASSERT_TRUE(Build(Step(1)
+                        .Start(1, 2)
+                        .Do({.id = 1, .tokens = {5, 6}, .blocks = {3}, .sample = true})
+                        .Start(2, 2)
+                        .EndsAt(5, 9)
+                        .Do({.id = 2, .tokens = {5, 6}, .blocks = {4, 5}, .sample = true}))
+                  .ok());
+  for (const OutputRow& output : outputs_) {
+    output.sequence->Take(2, 42);
+    output.sequence->drafts = {43, 44, 45};
+  }
+  ASSERT_TRUE(
+      Build(
+          Step(2)
+              .Do({.id = 1, .begin = 2, .sample = true, .use_last_sampled = true, .max_drafts = 3})
+              .Do({.id = 2, .begin = 2, .sample = true, .use_last_sampled = true, .max_drafts = 3}))
+          .ok());
+  EXPECT_THAT(batch_.positions, ElementsAre(2, 3, 2, 3)) << "block 3 is full, the answer has 5";
+}
+
+TEST_F(BatchBuilderTest, AnEndedAnswerComputesNothingMore) {
+  ASSERT_TRUE(
+      Build(Step(1).Start(1, 2).EndsAt(8, 9).Do({.tokens = {5, 6}, .blocks = {3}, .sample = true}))
+          .ok());
+  outputs_[0].sequence->Take(2, 9);
+  // A plan that left before that was known.
+  ASSERT_TRUE(Build(Step(2).Do({.begin = 2, .sample = true, .use_last_sampled = true})).ok());
+  EXPECT_EQ(batch_.num_rows(), 0);
+  EXPECT_THAT(outputs_, IsEmpty());
 }
 
 TEST_F(BatchBuilderTest, AReleasedIdMayStartAgainFromNothing) {
@@ -238,6 +305,8 @@ const BadStep kBadSteps[] = {
      "sequence 1: 17 tokens at position 0 pass the context of 16"},
     {"nothing_was_sampled", Begun().Do({.blocks = {0}, .use_last_sampled = true}),
      "sequence 1: asks for a sampled token that there is none of"},
+    {"too_many_drafts", Begun().Do({.tokens = {1}, .blocks = {0}, .max_drafts = 4}),
+     "sequence 1: 4 drafts, the limit is 3"},
     {"negative_token", Begun().Do({.tokens = {-1}, .blocks = {0}}),
      "sequence 1: token -1 is not in the vocabulary of 100"},
     {"large_token", Begun().Do({.tokens = {100}, .blocks = {0}}),

@@ -26,6 +26,7 @@ struct Setup {
   v1::ComputeMode compute;
   bool all_logits = false;
   int max_running = 128;  // = kMaxTokens: all may decode at once
+  int max_drafts = 0;     // by the model itself
 };
 std::ostream& operator<<(std::ostream& out, const Setup& setup) { return out << setup.name; }
 
@@ -39,6 +40,8 @@ std::unique_ptr<LocalEngine> MakeEngine(const Setup& setup) {
                                   .max_batched_tokens = kMaxTokens,
                                   .max_running = setup.max_running,
                                   .num_kv_blocks = kMaxTokens};
+  if (setup.max_drafts > 0) options.drafts.set_method(v1::DRAFT_METHOD_MTP);
+  options.drafts.set_max_tokens(setup.max_drafts);
   if (setup.all_logits) options.logits_sink = [](uint64_t, int32_t, const float*) {};
   auto engine = LocalEngine::Create(options);
   EXPECT_TRUE(engine.ok()) << engine.status();
@@ -50,6 +53,7 @@ v1::StepPlan NewStep(const LocalEngine& engine, uint64_t number) {
   step.set_epoch(engine.plan().epoch());
   step.set_step(number);
   step.set_placement_version(engine.plan().placement().version());
+  step.set_num_drafts(engine.plan().drafts().max_tokens());
   for (int group = 0; group < engine.plan().layout().data_parallel(); ++group) step.add_groups();
   return step;
 }
@@ -62,6 +66,7 @@ void AddPrompt(v1::StepPlan* step, uint64_t id, int group, int length, int first
   start->set_sequence_id(id);
   start->set_group(group);
   start->set_prompt_length(prompt_length > 0 ? prompt_length : length);
+  start->set_drafts(true);
   v1::SequenceWork* work = step->mutable_groups(group)->add_sequences();
   work->set_sequence_id(id);
   work->set_sample(true);
@@ -237,11 +242,13 @@ TEST_P(ArenaTest, TheBoundHoldsAndIsNotFarOff) {
       work->set_begin_position(1);
       work->set_use_last_sampled(true);
       work->set_sample(true);
+      work->set_max_drafts(GetParam().max_drafts);
     }
   }
   const auto result = engine->RunStep(decode);
   ASSERT_TRUE(result.ok()) << result.status();
-  EXPECT_EQ(result->sampled_size(), num_groups * num_sequences);
+  EXPECT_EQ(result->sampled_size(), num_groups * num_sequences + result->num_accepted());
+  EXPECT_EQ(result->num_drafted(), num_groups * num_sequences * GetParam().max_drafts);
   for (int rank = 0; rank < num_groups * GetParam().tensor_parallel; ++rank) {
     const Executor& executor = engine->executor(rank);
     EXPECT_LE(executor.activation_high_water(), executor.activation_bytes()) << "rank " << rank;
@@ -267,6 +274,10 @@ constexpr Setup kSetups[] = {
     {"w8a8_1x1_layers", 1, 1, v1::COMPUTE_MODE_W8A8, false, 2},
     {"w8a8_1x4_layers", 1, 4, v1::COMPUTE_MODE_W8A8, false, 2},
     {"w8a8_2x2_layers", 2, 2, v1::COMPUTE_MODE_W8A8, false, 2},
+    {"bf16_1x1_drafts", 1, 1, v1::COMPUTE_MODE_BF16, false, 64, 1},
+    {"bf16_1x4_drafts", 1, 4, v1::COMPUTE_MODE_BF16, false, 64, 1},
+    {"w8a8_2x2_drafts", 2, 2, v1::COMPUTE_MODE_W8A8, false, 64, 1},
+    {"bf16_1x1_drafts_layers", 1, 1, v1::COMPUTE_MODE_BF16, false, 2, 1},
 };
 INSTANTIATE_TEST_SUITE_P(Setups, ArenaTest, ::testing::ValuesIn(kSetups),
                          [](const auto& info) { return std::string(info.param.name); });
