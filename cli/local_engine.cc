@@ -122,6 +122,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                            .max_batched_tokens = options.max_batched_tokens,
                            .max_running = std::min(options.max_running, options.max_batched_tokens),
                            .drafts = options.drafts,
+                           .kv_block_tokens = options.kv_block_tokens,
                            .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks)}));
   SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, static_cast<bool>(options.logits_sink)));
   const int world = options.data_parallel * options.tensor_parallel;
@@ -167,6 +168,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
     if (options.load_progress && index == 0) executor_options.load_progress = progress;
     if (index % options.tensor_parallel == 0) executor_options.logits_sink = options.logits_sink;
     executor_options.all_logits = static_cast<bool>(options.logits_sink);
+    executor_options.tokens = options.tokens;
     executor_options.trace = options.trace;
     executor_options.cancel = options.cancel;
     SY_ASSIGN_OR_RETURN(
@@ -188,6 +190,7 @@ absl::StatusOr<v1::StepResult> LocalEngine::RunStep(const v1::StepPlan& plan) {
   v1::StepResult merged = std::move(results[0]);
   for (size_t rank = 1; rank < results.size(); ++rank) {
     merged.mutable_sampled()->MergeFrom(results[rank].sampled());
+    merged.mutable_prompt_logprobs()->MergeFrom(results[rank].prompt_logprobs());
     merged.set_num_drafted(merged.num_drafted() + results[rank].num_drafted());
     merged.set_num_accepted(merged.num_accepted() + results[rank].num_accepted());
   }

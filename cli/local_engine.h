@@ -27,8 +27,10 @@ struct LocalEngineOptions {
   int max_batched_tokens = 512;  // of one group in one step
   int max_running = 32;          // sequences of one group in one step
   int64_t num_kv_blocks = 0;     // of one group
-  v1::DraftPlan drafts;          // see coordinator/core/plan/plan_check.h
-  int num_threads = 0;           // of all ranks together; 0: one per core
+  int kv_block_tokens = 16;
+  v1::TokenTable tokens;  // what grammars are held against; empty: no sequence has one
+  v1::DraftPlan drafts;   // see coordinator/core/plan/plan_check.h
+  int num_threads = 0;    // of all ranks together; 0: one per core
   std::string isa = "auto";
   // See worker::BackendOptions. With cuda, rank i takes GPU i; for several ranks auto means cpu.
   std::string backend = "auto";

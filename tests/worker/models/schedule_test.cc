@@ -1,33 +1,20 @@
 // The scheduler over whole engines: whatever it does with a request (chunks, prefixes found in the
-// cache, preemption, groups, tenants, drafts,
-// plans ahead of results), tokens and log probabilities are those that the request has
-// alone, bit for bit (ARCHITECTURE 1.5).
+// cache, preemption, groups, tenants, drafts, plans ahead of results), tokens and log probabilities
+// are those that the request has alone, bit for bit (ARCHITECTURE 1.5).
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <map>
 
-#include "cli/local_engine.h"
-#include "coordinator/core/sched/scheduler.h"
 #include "tests/testing/golden.h"
+#include "tests/testing/schedule_runner.h"
 #include "tests/worker/weights/checkpoint_files.h"
 
 namespace switchyard::testing {
 namespace {
 
-using cli::LocalEngine;
 using core::NewRequest;
 using core::RequestId;
 using worker::kTinyR1;
-
-struct Answer {
-  std::vector<int32_t> tokens;
-  std::vector<float> logprobs;
-  int32_t num_cached = 0;
-  bool operator==(const Answer& other) const {
-    return tokens == other.tokens && logprobs == other.logprobs;
-  }
-};
 
 struct Setup {
   const char* name;
@@ -82,71 +69,57 @@ v1::DraftPlan DraftsOf(const Setup& setup) {
   return drafts;
 }
 
-std::map<RequestId, Answer> Serve(const Setup& setup) {
-  auto engine = LocalEngine::Create({.model_path = kTinyR1,
-                                     .data_parallel = setup.data_parallel,
-                                     .tensor_parallel = setup.tensor_parallel,
-                                     .compute = setup.compute,
-                                     .max_batched_tokens = setup.max_batched_tokens,
-                                     .max_running = 8,
-                                     .num_kv_blocks = setup.num_blocks,
-                                     .drafts = DraftsOf(setup)});
-  if (!engine.ok()) {
-    ADD_FAILURE() << engine.status();
-    return {};
-  }
-  core::Scheduler scheduler(core::SchedulerConfig::FromPlan(
-      (*engine)->plan(), {.max_under_way = setup.max_under_way,
-                          .max_prompt_chunk = setup.max_prompt_chunk,
-                          .prefix_cache = setup.prefix_cache}));
-  std::map<RequestId, Answer> answers;
-  std::deque<v1::StepResult> results;  // of plans under way
-  int num_drafted = 0, num_accepted = 0;
-  const auto step = [&] {
-    while (const auto plan = scheduler.NextPlan()) {
-      const auto result = (*engine)->RunStep(*plan);
-      ASSERT_TRUE(result.ok()) << result.status();
-      results.push_back(*result);
-    }
-    ASSERT_FALSE(results.empty());
-    num_drafted += results.front().num_drafted();
-    num_accepted += results.front().num_accepted();
-    const auto outcome = scheduler.Complete(results.front());
-    results.pop_front();
-    ASSERT_TRUE(outcome.ok()) << outcome.status();
-    scheduler.CheckIntegrity();
-    for (const core::RequestToken& token : outcome->tokens) {
-      answers[token.id].tokens.push_back(token.output.token);
-      answers[token.id].logprobs.push_back(token.output.logprob);
-    }
-    for (const core::RequestEnd& end : outcome->finished) {
-      answers[end.id].num_cached = end.finish.num_cached_tokens;
-    }
-  };
+using Answers = std::map<RequestId, ScheduledAnswer>;
+
+absl::StatusOr<std::unique_ptr<ScheduleRunner>> MakeRunner(const Setup& setup) {
+  return ScheduleRunner::Create({.model_path = kTinyR1,
+                                 .data_parallel = setup.data_parallel,
+                                 .tensor_parallel = setup.tensor_parallel,
+                                 .compute = setup.compute,
+                                 .max_batched_tokens = setup.max_batched_tokens,
+                                 .max_running = 8,
+                                 .num_kv_blocks = setup.num_blocks,
+                                 .drafts = DraftsOf(setup)},
+                                {.max_under_way = setup.max_under_way,
+                                 .max_prompt_chunk = setup.max_prompt_chunk,
+                                 .prefix_cache = setup.prefix_cache});
+}
+
+absl::Status AskAll(const Setup& setup, ScheduleRunner& runner) {
   int arrivals = 0;
   for (NewRequest& request : Requests()) {
     request.tenant = "all";
-    const absl::Status status = scheduler.Admit(std::move(request));
-    EXPECT_TRUE(status.ok()) << status;
+    SY_RETURN_IF_ERROR(runner.Admit(std::move(request)));
     // Some come while others run.
-    for (int i = ++arrivals % 3; i > 0 && !::testing::Test::HasFatalFailure(); --i) step();
-    while (setup.one_at_a_time && scheduler.HasWork() && !::testing::Test::HasFatalFailure())
-      step();
+    for (int i = ++arrivals % 3; i > 0; --i) SY_RETURN_IF_ERROR(runner.Step());
+    if (setup.one_at_a_time) SY_RETURN_IF_ERROR(runner.Finish());
   }
-  while (scheduler.HasWork() && !::testing::Test::HasFatalFailure()) step();
+  return runner.Finish();
+}
+
+Answers Serve(const Setup& setup) {
+  const auto runner = MakeRunner(setup);
+  if (!runner.ok()) {
+    ADD_FAILURE() << runner.status();
+    return {};
+  }
+  const absl::Status status = AskAll(setup, **runner);
+  EXPECT_TRUE(status.ok()) << status;
   if (setup.num_blocks < 100) {
-    EXPECT_GT(scheduler.num_preemptions(), 0) << "no block was missing";
+    EXPECT_GT((*runner)->scheduler().num_preemptions(), 0) << "no block was missing";
   }
   if (setup.max_drafts > 0) {
+    const int64_t num_drafted = (*runner)->num_drafted();
+    const int64_t num_accepted = (*runner)->num_accepted();
     EXPECT_GT(num_accepted, 20) << "of " << num_drafted << " drafts";
     EXPECT_LT(num_accepted, num_drafted - 20);
     std::cout << setup.name << ": " << num_accepted << " of " << num_drafted << " drafts\n";
   }
-  return answers;
+  return (*runner)->answers();
 }
 
-const std::map<RequestId, Answer>& Alone(v1::ComputeMode compute) {
-  static std::map<v1::ComputeMode, std::map<RequestId, Answer>> kept;
+const Answers& Alone(v1::ComputeMode compute) {
+  static std::map<v1::ComputeMode, Answers> kept;
   auto [it, fresh] = kept.try_emplace(compute);
   if (fresh) {
     it->second =
@@ -158,12 +131,13 @@ const std::map<RequestId, Answer>& Alone(v1::ComputeMode compute) {
 class ScheduleTest : public ::testing::TestWithParam<Setup> {};
 
 TEST_P(ScheduleTest, GivesEveryRequestTheBitsItHasAlone) {
-  const std::map<RequestId, Answer>& want = Alone(GetParam().compute);
-  const std::map<RequestId, Answer> got = Serve(GetParam());
+  const Answers& want = Alone(GetParam().compute);
+  const Answers got = Serve(GetParam());
   ASSERT_EQ(got.size(), want.size());
   int32_t num_cached = 0;
   for (const auto& [id, answer] : want) {
-    EXPECT_TRUE(got.at(id) == answer) << "request " << id;
+    EXPECT_TRUE(got.at(id).is_finished) << "request " << id;
+    EXPECT_EQ(FirstDifference(got.at(id), answer), "") << "request " << id;
     num_cached += got.at(id).num_cached;
   }
   if (GetParam().prefix_cache) {
