@@ -10,9 +10,9 @@ constexpr double kKept = 0.97;  // of what is known, with every step
 
 }  // namespace
 
-int32_t DraftControl::Choose(int32_t num_generating) {
-  if (max_drafts_ == 0 || num_generating == 0) return 0;
-  Size& size = SizeOf(num_generating);
+int32_t DraftControl::Choose(int32_t num_sequences) {
+  if (max_drafts_ == 0 || num_sequences == 0) return 0;
+  Size& size = SizeOf(num_sequences);
   const int32_t best = Best(size);
   if (size.trial_left == 0 && --size.until_trial == 0) {
     size.trial_left = kTrialSteps;
@@ -28,16 +28,16 @@ int32_t DraftControl::Choose(int32_t num_generating) {
   return size.tried;
 }
 
-void DraftControl::Observe(int32_t num_generating, int32_t num_drafts, int64_t num_tokens,
+void DraftControl::Observe(int32_t num_sequences, int32_t num_drafts, int64_t num_tokens,
                            int64_t micros) {
-  if (max_drafts_ == 0 || num_generating == 0 || micros <= 0) return;
-  Rate& rate = SizeOf(num_generating).rates[num_drafts];
+  if (max_drafts_ == 0 || num_sequences == 0 || micros <= 0) return;
+  Rate& rate = SizeOf(num_sequences).rates[num_drafts];
   rate.tokens = rate.tokens * kKept + static_cast<double>(num_tokens);
   rate.micros = rate.micros * kKept + static_cast<double>(micros);
 }
 
-DraftControl::Size& DraftControl::SizeOf(int32_t num_generating) {
-  const int index = std::bit_width(static_cast<uint32_t>(num_generating));
+DraftControl::Size& DraftControl::SizeOf(int32_t num_sequences) {
+  const int index = std::bit_width(static_cast<uint32_t>(num_sequences));
   Size& size = sizes_[std::min(index, kSizes - 1)];
   if (size.rates.empty()) size.rates.resize(max_drafts_ + 1);
   return size;

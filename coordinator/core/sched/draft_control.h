@@ -22,12 +22,12 @@ class DraftControl {
 
   explicit DraftControl(int32_t max_drafts) : max_drafts_(max_drafts) {}
 
-  // For the next step, in which so many sequences of a group generate.
-  int32_t Choose(int32_t num_generating);
+  // For the next step, in which so many sequences of a group may have drafts.
+  int32_t Choose(int32_t num_sequences);
 
   // A step that only generated, as did the one before with the same number of drafts, took so long
   // and gave so many tokens.
-  void Observe(int32_t num_generating, int32_t num_drafts, int64_t num_tokens, int64_t micros);
+  void Observe(int32_t num_sequences, int32_t num_drafts, int64_t num_tokens, int64_t micros);
 
  private:
   // By powers of two of the number of sequences.
@@ -45,7 +45,7 @@ class DraftControl {
     int32_t tried = 0;                        // in it or the last
   };
 
-  Size& SizeOf(int32_t num_generating);
+  Size& SizeOf(int32_t num_sequences);
   int32_t Best(const Size& size) const;
 
   const int32_t max_drafts_;

@@ -34,7 +34,14 @@ bool GroupSchedule::HasWork() const {
                      [](const Request* request) { return request->num_remaining() > 0; });
 }
 
-int32_t GroupSchedule::num_generating() const {
+int32_t GroupSchedule::num_drafted() const {
+  return static_cast<int32_t>(
+      std::count_if(running_.begin(), running_.end(), [](const Request* request) {
+        return request->is_drafted && request->goes_on() && request->num_remaining() == 1;
+      }));
+}
+
+int32_t GroupSchedule::NumGenerating() const {
   return static_cast<int32_t>(
       std::count_if(running_.begin(), running_.end(),
                     [](const Request* request) { return request->num_remaining() == 1; }));
@@ -43,7 +50,7 @@ int32_t GroupSchedule::num_generating() const {
 void GroupSchedule::PlanTokens(int32_t num_drafts, StepBuilder& builder,
                                std::vector<Request*>& preempted) {
   // Drafts come after everyone's own token.
-  int32_t num_owed = num_drafts > 0 ? num_generating() : 0;
+  int32_t num_owed = num_drafts > 0 ? NumGenerating() : 0;
   for (size_t place = 0; place < running_.size();) {
     Request& request = *running_[place];
     if (request.num_remaining() == 1) {

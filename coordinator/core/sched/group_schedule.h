@@ -81,8 +81,8 @@ class GroupSchedule {
   void Remove(Request& request);
 
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }
-  // Those that lack only one token.
-  int32_t num_generating() const;
+  // Those that go on with a token of the workers', and take drafts.
+  int32_t num_drafted() const;
   // Whether something that runs can go on.
   bool HasWork() const;
   // Tokens planned in this step so far; tokens known of those that run and not planned yet.
@@ -118,6 +118,7 @@ class GroupSchedule {
   }
   std::vector<int32_t> FindPrefix(const Request& request) const;
   // What the budgets let the request compute now, and take of them.
+  int32_t NumGenerating() const;  // those that lack only one token
   int32_t TakeBudget(const Request& request, int32_t max_tokens);
   void AddWork(Request& request, int32_t count, int32_t num_drafts,
                std::span<const int32_t> new_blocks, StepBuilder& builder);

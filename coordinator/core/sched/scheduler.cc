@@ -157,8 +157,9 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   const bool goes_on = std::any_of(groups_.begin(), groups_.end(),
                                    [](const GroupSchedule& group) { return group.HasWork(); });
   if (!under_way_.empty() && !goes_on) return std::nullopt;
-  const int32_t num_generating = NumGenerating();
-  const int32_t num_drafts = draft_control_.Choose(num_generating);
+  const int32_t num_drafted = NumDrafted();
+  // What starts now is drafted for, too.
+  const int32_t num_drafts = draft_control_.Choose(std::max(num_drafted, 1));
   StepBuilder builder({.epoch = config_.epoch,
                        .step = next_step_,
                        .placement_version = config_.placement_version,
@@ -181,7 +182,7 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   const bool generates = builder.num_samples() == num_samples && builder.num_works() == num_samples;
   under_way_.push_back({.step = next_step_++,
                         .num_samples = builder.num_samples(),
-                        .num_generating = num_generating,
+                        .num_drafted = num_drafted,
                         .num_drafts = num_drafts,
                         .is_steady = generates && last_generates_ && num_drafts == last_drafts_});
   last_generates_ = generates;
@@ -189,9 +190,9 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   return builder.Take();
 }
 
-int32_t Scheduler::NumGenerating() const {
+int32_t Scheduler::NumDrafted() const {
   int32_t most = 0;
-  for (const GroupSchedule& group : groups_) most = std::max(most, group.num_generating());
+  for (const GroupSchedule& group : groups_) most = std::max(most, group.num_drafted());
   return most;
 }
 
@@ -320,7 +321,7 @@ absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
         fmt::format("step result: {} of the planned tokens are missing", plan.num_samples));
   }
   if (plan.is_steady) {
-    draft_control_.Observe(plan.num_generating, plan.num_drafts, merged.sampled_size(),
+    draft_control_.Observe(plan.num_drafted, plan.num_drafts, merged.sampled_size(),
                            merged.timings().total_us());
   }
   under_way_.pop_front();

@@ -153,6 +153,8 @@ class Scheduler {
   int32_t num_waiting() const { return waiting_.size(); }
   int32_t num_free_blocks() const;  // of all groups
   int32_t num_blocks() const;       // of all groups
+  int32_t num_free_blocks_of(int group) const { return groups_[group].blocks().num_free(); }
+  int32_t num_blocks_of_group() const { return config_.num_blocks; }
   int64_t num_preemptions() const { return num_preemptions_; }
   // Of prompts that have started: their tokens, and those of them found in the prefix cache.
   int64_t num_looked_up_tokens() const { return num_looked_up_tokens_; }
@@ -168,7 +170,7 @@ class Scheduler {
     int32_t num_samples = 0;  // requests that still live and have no token of it yet
     // Of requests that have ended meanwhile: how many tokens may still come.
     absl::flat_hash_map<RequestId, int32_t> dropped;
-    int32_t num_generating = 0;  // sequences of the largest group
+    int32_t num_drafted = 0;  // sequences that may have drafts, in the group with most
     int32_t num_drafts = 0;
     bool is_steady = false;  // it and the plan before it only generate, with the same drafts
   };
@@ -192,7 +194,7 @@ class Scheduler {
   absl::Status TakeToken(const v1::SampledToken& sampled, StepOutcome& outcome);
   // The token is one that the oldest plan under way lets the request have.
   absl::Status Receive(const v1::SampledToken& sampled, Request& request);
-  int32_t NumGenerating() const;
+  int32_t NumDrafted() const;
   std::optional<FinishReason> ReasonToEnd(const Request& request) const;
   void DropAwaited(const Request& request);
   void Detach(Request& request);
