@@ -66,6 +66,7 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--max-waiting", "Requests that may wait; more are answered 429 (default 1024)");
   forward("--kv-blocks", "Cache blocks of one group (default: what memory leaves)");
   forward("--kv-memory", "Cache of one rank in bytes, such as 1GiB");
+  forward("--metrics-compat", "vllm: /metrics gives its names, too");
   forward("--drafts", "Who drafts tokens ahead of the model: auto (default), off, mtp or ngram");
   forward("--draft-tokens", "Tokens drafted for one request in one step, at most (default 1)");
   forward("--overlap", "Plan a step before the last one's tokens are here (default on)");

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 
 namespace switchyard {
@@ -195,6 +196,7 @@ void Coordinator::OnResult(core::ConnectionId connection, const v1::StepResult& 
   absl::StatusOr<std::optional<v1::StepResult>> merged = collector_->Add(rank, result);
   if (!merged.ok()) return Fail(merged.status());
   step_of_rank_[rank] = result.step();
+  RecordRank(result);
   rate_of_group_[rank / options_.plan.tensor_parallel].Add(
       result.sampled_size());  // only one rank of a group has any
   if (!merged->has_value()) return;
@@ -205,19 +207,39 @@ void Coordinator::OnResult(core::ConnectionId connection, const v1::StepResult& 
   Deliver(*outcome);
 }
 
+// NOTE: before the step is the scheduler's: tokens_of_group_ begins with the oldest open step.
+void Coordinator::RecordRank(const v1::StepResult& result) {
+  using std::chrono::microseconds;
+  if (!rank_observer_) return;
+  const v1::StepTimings& timings = result.timings();
+  const uint64_t oldest = last_planned_step_ + 1 - tokens_of_group_.size();
+  rank_observer_({.rank = result.rank(),
+                  .compute = microseconds(timings.total_us()),
+                  .exchange = microseconds(timings.exchange_us()),
+                  .sample = microseconds(timings.sample_us()),
+                  .num_tokens = tokens_of_group_[result.step() - oldest]
+                                                [result.rank() / options_.plan.tensor_parallel]});
+}
+
 void Coordinator::RecordStep(const v1::StepResult& result) {
   using std::chrono::microseconds;
   const auto now = std::chrono::steady_clock::now();
+  const std::vector<int64_t> tokens = std::move(tokens_of_group_.front());
+  tokens_of_group_.pop_front();
   if (step_observer_ && step_clock_.has_value()) {
-    step_observer_({.wall = std::chrono::duration_cast<microseconds>(now - *step_clock_),
-                    .compute = microseconds(result.timings().total_us()),
-                    .num_tokens = result.sampled_size(),
-                    .num_looked_up_tokens = scheduler_->num_looked_up_tokens() - looked_up_tokens_,
-                    .num_cached_tokens = scheduler_->num_cached_tokens() - cached_tokens_,
-                    .num_drafted_tokens = result.num_drafted(),
-                    .num_accepted_tokens = result.num_accepted()});
+    step_observer_(
+        {.wall = std::chrono::duration_cast<microseconds>(now - *step_clock_),
+         .compute = microseconds(result.timings().total_us()),
+         .num_tokens = result.sampled_size(),
+         .num_computed_tokens = std::accumulate(tokens.begin(), tokens.end(), int64_t{0}),
+         .num_preemptions = scheduler_->num_preemptions() - preemptions_,
+         .num_looked_up_tokens = scheduler_->num_looked_up_tokens() - looked_up_tokens_,
+         .num_cached_tokens = scheduler_->num_cached_tokens() - cached_tokens_,
+         .num_drafted_tokens = result.num_drafted(),
+         .num_accepted_tokens = result.num_accepted()});
     looked_up_tokens_ = scheduler_->num_looked_up_tokens();
     cached_tokens_ = scheduler_->num_cached_tokens();
+    preemptions_ = scheduler_->num_preemptions();
   }
   step_clock_ = now;
 }
@@ -362,6 +384,7 @@ void Coordinator::StartSteps() {
     if (!step_clock_.has_value()) step_clock_ = std::chrono::steady_clock::now();
     if (!collector_->open()) step_started_ = Now();
     collector_->Open(plan->epoch(), plan->step());
+    NoteWork(*plan);
     v1::CoordinatorMessage message;
     *message.mutable_plan() = *std::move(plan);
     for (const core::ConnectionId connection : connection_of_rank_) {
@@ -369,6 +392,21 @@ void Coordinator::StartSteps() {
     }
   }
   if (!scheduler_->plan_under_way()) step_clock_.reset();
+}
+
+void Coordinator::NoteWork(const v1::StepPlan& plan) {
+  std::vector<int64_t>& tokens = tokens_of_group_.emplace_back();
+  for (const v1::GroupWork& group : plan.groups()) {
+    int64_t& sum = tokens.emplace_back();
+    for (const v1::SequenceWork& work : group.sequences()) {
+      sum += work.use_last_sampled() ? 1 : work.tokens_size();
+    }
+  }
+  last_planned_step_ = plan.step();
+  for (const v1::SequenceStart& start : plan.started()) {
+    const auto found = listeners_.find(start.sequence_id());
+    if (found != listeners_.end()) found->second->OnStarted();
+  }
 }
 
 void Coordinator::AdvanceDrain() {
@@ -428,6 +466,11 @@ void Coordinator::PublishStatus() {
       worker.set_step(step_of_rank_[worker.rank()]);
       worker.set_tokens_per_second(
           rate_of_group_[worker.rank() / options_.plan.tensor_parallel].PerSecond());
+    }
+    if (worker.rank() >= 0 && scheduler_ != nullptr) {
+      const int group = worker.rank() / options_.plan.tensor_parallel;
+      worker.set_kv_blocks_free(scheduler_->num_free_blocks_of(group));
+      worker.set_kv_blocks_total(scheduler_->num_blocks_of_group());
     }
     *status.add_workers() = std::move(worker);
   }

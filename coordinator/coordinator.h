@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -34,6 +35,8 @@ struct StepRecord {
       0};  // since the step before it was done, or since its own start after idleness
   std::chrono::microseconds compute{0};  // the slowest rank's
   int64_t num_tokens = 0;                // sampled
+  int64_t num_computed_tokens = 0;       // known before the step; drafts are not among them
+  int64_t num_preemptions = 0;           // since the step before
   // Of prompts that have started since the step before: their tokens, and those of them that were
   // found in the prefix cache.
   int64_t num_looked_up_tokens = 0;
@@ -41,6 +44,16 @@ struct StepRecord {
   // Drafts that the step computed, and those of them that became tokens.
   int64_t num_drafted_tokens = 0;
   int64_t num_accepted_tokens = 0;
+};
+
+// What one rank did in a step.
+struct RankStepRecord {
+  int rank = 0;
+  std::chrono::microseconds compute{0};
+  // Of that: moving bytes between ranks and waiting for them; from logits to tokens.
+  std::chrono::microseconds exchange{0};
+  std::chrono::microseconds sample{0};
+  int64_t num_tokens = 0;  // that its group computed, as of num_computed_tokens
 };
 
 struct CoordinatorOptions {
@@ -70,9 +83,13 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   grpc::Service* worker_service() { return &workers_; }
   grpc::Service* rendezvous_service() { return &rendezvous_; }
 
-  // Called on the loop thread after every step; must not block. REQUIRES: Run was not called yet.
+  // Called on the loop thread after every step, and whenever a rank has done its part of one; must
+  // not block. REQUIRES: Run was not called yet.
   void ObserveSteps(std::function<void(const StepRecord&)> observer) {
     step_observer_ = std::move(observer);
+  }
+  void ObserveRanks(std::function<void(const RankStepRecord&)> observer) {
+    rank_observer_ = std::move(observer);
   }
 
   // Runs the loop on the calling thread until the cluster is over. OK after Drain; else why it
@@ -128,6 +145,7 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   void OnHello(core::ConnectionId connection, const v1::WorkerHello& hello);
   void OnFault(core::ConnectionId connection, const v1::WorkerFault& fault);
   void OnResult(core::ConnectionId connection, const v1::StepResult& result);
+  void RecordRank(const v1::StepResult& result);
   void RecordStep(const v1::StepResult& result);
   void OnTick();
   void Beat(core::Instant now);
@@ -137,6 +155,8 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   void StartServing();
   void Fail(const absl::Status& reason);
   void StartSteps();
+  // The plan is about to leave.
+  void NoteWork(const v1::StepPlan& plan);
   void EndLateRequests();
   void Deliver(const core::StepOutcome& outcome);
   void FinishRequest(core::RequestId id, const core::RequestFinish& finish);
@@ -167,7 +187,11 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   core::Instant next_heartbeat_{0};
   int64_t looked_up_tokens_ = 0;  // the scheduler's counters at the last StepRecord
   int64_t cached_tokens_ = 0;
-  std::function<void(const StepRecord&)> step_observer_;  // may be empty
+  int64_t preemptions_ = 0;
+  std::deque<std::vector<int64_t>> tokens_of_group_;  // of the plans under way, oldest first
+  uint64_t last_planned_step_ = 0;
+  std::function<void(const StepRecord&)> step_observer_;      // may be empty
+  std::function<void(const RankStepRecord&)> rank_observer_;  // likewise
   std::optional<std::chrono::steady_clock::time_point>
       step_clock_;  // StepRecord::wall counts from here; unset when idle
 

@@ -40,6 +40,10 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
       "it changes (docs/api.md)");
   app.add_flag("--metrics-need-key", config.metrics_need_key,
                "With --api-keys, ask for a key at /metrics, too");
+  app.add_option("--metrics-compat", config.metrics_compat,
+                 "vllm: /metrics gives its names, too, for dashboards made for it")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"none", "vllm"}));
   app.add_option(
          "--cors-origin", config.cors_origins,
          "Web page whose scripts may use the HTTP API, such as https://chat.example.com, or "

@@ -130,7 +130,8 @@ absl::StatusOr<gateway::GatewayOptions> MakeGatewayOptions(const ServerConfig& c
   gateway::GatewayOptions options{
       .http = {.host = config.host, .port = config.port},
       .grpc = {.host = config.grpc_host, .port = config.grpc_port},
-      .access = {.keys = keys, .metrics_need_key = config.metrics_need_key}};
+      .access = {.keys = keys, .metrics_need_key = config.metrics_need_key},
+      .vllm_metrics = config.metrics_compat == "vllm"};
   SY_ASSIGN_OR_RETURN(options.access.cors, gateway::CorsPolicy::Create(config.cors_origins));
   const int num_files = RaiseFileLimit();
   if (num_files < kMinFiles) {
@@ -177,8 +178,9 @@ absl::Status RunServer(const ServerConfig& config, const std::atomic<int>& num_s
       const std::unique_ptr<gateway::Gateway> gateway,
       gateway::Gateway::Start(gateway_options, model, coordinator,
                               {coordinator.worker_service(), coordinator.rendezvous_service()}));
-  StepMetrics step_metrics(gateway->metrics().registry());
+  StepMetrics step_metrics(gateway->metrics(), config.data_parallel * config.tensor_parallel);
   coordinator.ObserveSteps([&](const StepRecord& step) { step_metrics.Observe(step); });
+  coordinator.ObserveRanks([&](const RankStepRecord& step) { step_metrics.ObserveRank(step); });
   const std::string http_address = JoinHostPort(config.host, gateway->http_port());
   const std::string grpc_address = JoinHostPort(config.grpc_host, gateway->grpc_port());
   spdlog::info("HTTP on {}, gRPC on {}; waiting for {} workers", http_address, grpc_address,

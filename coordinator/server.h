@@ -20,6 +20,7 @@ struct ServerConfig {
   int port = 8000;                   // 0: the system picks one
   std::string api_keys;              // a file of them; empty: none is asked for
   bool metrics_need_key = false;
+  std::string metrics_compat = "none";    // or vllm: its names, too
   std::vector<std::string> cors_origins;  // pages whose scripts may use the HTTP API
   std::string grpc_host = "127.0.0.1";    // of workers, gRPC clients and `switchyard status`
   int grpc_port = 7070;

@@ -20,6 +20,7 @@ namespace switchyard::worker {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
 using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
@@ -117,6 +118,9 @@ class Communicators {
 
   Collectives& world() { return *world_; }
   Collectives& tensor_group() { return *tensor_group_; }
+  nanoseconds time_in_calls() const {
+    return world_->time_in_calls() + tensor_group_->time_in_calls();
+  }
 
  private:
   std::mutex mutex_;
@@ -222,7 +226,11 @@ class Session {
         return absl::OkStatus();
       }
       if (!message.has_plan()) return absl::InternalError("a second assignment while serving");
+      const nanoseconds before = communicators_.time_in_calls();
       SY_ASSIGN_OR_RETURN(v1::StepResult result, executor_->RunStep(message.plan()));
+      const nanoseconds in_calls = communicators_.time_in_calls() - before;
+      result.mutable_timings()->set_exchange_us(
+          static_cast<uint32_t>(in_calls / std::chrono::microseconds(1)));
       heart_.Set(epoch_, result.step());
       v1::WorkerMessage answer;
       *answer.mutable_result() = std::move(result);

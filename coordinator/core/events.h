@@ -83,6 +83,8 @@ class RequestListener {
   virtual ~RequestListener() = default;
   // The request was taken into the queue; not called when it is refused.
   virtual void OnAdmitted() = 0;
+  // A plan with its first work has left; again after a preemption.
+  virtual void OnStarted() {}
   // The prompt is computed but for what the prefix cache had of it; before the first token.
   virtual void OnPromptDone(int32_t /*num_cached_tokens*/) {}
   // For a request that asks for them, in order of positions, all before its first token.

@@ -26,6 +26,7 @@ Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
     : context_(context),
       id_(++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
+      max_tokens_(spec.max_tokens),
       stop_token_ids_(spec.stop_token_ids),
       sink_(std::move(sink)),
       parser_(std::move(parser)),
@@ -66,6 +67,11 @@ void Completion::Cancel() {
   }
   Schedule();
   context_.engine->Cancel(id_);
+}
+
+void Completion::OnStarted() {
+  std::lock_guard lock(mutex_);
+  if (!computed_since_) computed_since_ = Clock::now();
 }
 
 void Completion::OnPromptDone(int32_t num_cached_tokens) {
@@ -122,7 +128,7 @@ void Completion::Drain() {
       }
     }
     if (cancelled && sink_) {
-      context_.metrics->CountFinish("cancelled");
+      ObserveEnd(RequestEnding::kCancelled);
       sink_ = nullptr;
     }
     if (sink_) Process(std::move(prompt), std::move(arrivals));
@@ -177,12 +183,27 @@ CompletionEnd Completion::MakeEnd(core::FinishReason reason) {
 }
 
 void Completion::End(const CompletionEnd& end) {
-  if (!end.status.ok()) {
-    context_.metrics->CountFinish("error");
-  } else {
-    context_.metrics->CountFinish(end.reason == core::FinishReason::kStop ? "stop" : "length");
-  }
+  ObserveEnd(!end.status.ok()                          ? RequestEnding::kError
+             : end.reason == core::FinishReason::kStop ? RequestEnding::kStop
+                                                       : RequestEnding::kLength);
   std::exchange(sink_, nullptr)->OnEnd(end);
+}
+
+void Completion::ObserveEnd(RequestEnding ending) {
+  RequestRecord record = {.ending = ending,
+                          .num_prompt_tokens = num_prompt_tokens_,
+                          .num_generated_tokens = num_completion_tokens_,
+                          .max_tokens = max_tokens_,
+                          .end_s = Seconds(Clock::now() - started_at_)};
+  {
+    std::lock_guard lock(mutex_);
+    if (computed_since_) record.started_s = Seconds(*computed_since_ - started_at_);
+  }
+  if (num_completion_tokens_ > 0) {
+    record.first_token_s = Seconds(first_token_at_ - started_at_);
+    record.last_token_s = Seconds(last_token_at_ - started_at_);
+  }
+  context_.metrics->ObserveRequest(record);
 }
 
 bool Completion::EndsAnswer(int32_t token) const {
@@ -192,6 +213,7 @@ bool Completion::EndsAnswer(int32_t token) const {
 void Completion::Observe(const Arrival& arrival) {
   context_.metrics->CountGeneratedTokens(1);
   if (num_completion_tokens_ == 0) {
+    first_token_at_ = arrival.at;
     context_.metrics->ObserveFirstToken(Seconds(arrival.at - started_at_));
   } else {
     context_.metrics->ObserveInterToken(Seconds(arrival.at - last_token_at_));

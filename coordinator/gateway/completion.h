@@ -90,6 +90,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void Cancel();
 
   void OnAdmitted() override {}
+  void OnStarted() override;
   void OnPromptDone(int32_t num_cached_tokens) override;
   void OnPromptToken(const core::PromptTokenOutput& output) override;
   void OnToken(const core::TokenOutput& output) override;
@@ -112,16 +113,20 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void FinishAnswer(const core::RequestFinish& finish);
   CompletionEnd MakeEnd(core::FinishReason reason);
   void End(const CompletionEnd& end);
+  // Once, when the answer is over.
+  void ObserveEnd(RequestEnding ending);
   bool EndsAnswer(int32_t token) const;
   void Observe(const Arrival& arrival);
 
   CompletionContext& context_;
   const core::RequestId id_;
   const int32_t num_prompt_tokens_;
+  const int32_t max_tokens_;
   const std::vector<int32_t> stop_token_ids_;
 
   std::mutex mutex_;
   int32_t num_cached_tokens_ = 0;                      // guarded by mutex_
+  std::optional<Clock::time_point> computed_since_;    // guarded by mutex_: first OnStarted
   std::vector<core::PromptTokenOutput> prompt_inbox_;  // guarded by mutex_
   std::vector<Arrival> inbox_;                         // guarded by mutex_
   std::optional<core::RequestFinish> finished_;        // guarded by mutex_
@@ -133,6 +138,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   text::AnswerParser parser_;
   int32_t num_completion_tokens_ = 0;
   const Clock::time_point started_at_;
+  Clock::time_point first_token_at_;
   Clock::time_point last_token_at_;
 };
 

@@ -24,7 +24,9 @@ struct Gateway::Impl {
         work(options.num_work_threads),
         api(context, work, options.access),
         inference(context, work),
-        admin(engine) {}
+        admin(engine) {
+    if (options.vllm_metrics) metrics.AddVllmNames(model.name);
+  }
 
   const ServedModel model;
   GatewayMetrics metrics;

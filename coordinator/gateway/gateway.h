@@ -20,9 +20,10 @@ namespace switchyard::gateway {
 struct GatewayOptions {
   HttpServerOptions http;  // error_body is filled in
   GrpcFrontOptions grpc;
-  HttpAccess access;         // of both; the keys outlive the gateway
-  int num_io_threads = 2;    // sockets and answers
-  int num_work_threads = 2;  // parsing, templates, tokenizer
+  HttpAccess access;          // of both; the keys outlive the gateway
+  bool vllm_metrics = false;  // /metrics gives vLLM's names, too
+  int num_io_threads = 2;     // sockets and answers
+  int num_work_threads = 2;   // parsing, templates, tokenizer
 };
 
 // The end of a coordinator: Shutdown; then the engine ends; then the gateway is destroyed, since

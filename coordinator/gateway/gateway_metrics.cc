@@ -1,75 +1,87 @@
 #include "coordinator/gateway/gateway_metrics.h"
 
-#include <prometheus/counter.h>
-#include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
-#include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+
+#include <array>
+
+#include "coordinator/gateway/metric_families.h"
+#include "coordinator/gateway/vllm_metrics.h"
 
 namespace switchyard::gateway {
 namespace {
 
-using prometheus::BuildCounter;
-using prometheus::BuildGauge;
-using prometheus::BuildHistogram;
+using prometheus::Counter;
+using prometheus::Gauge;
 using prometheus::Histogram;
 
-const Histogram::BucketBoundaries kFirstTokenBuckets = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,
-                                                        2.5,  5,     10,   25,  50,   100};
-const Histogram::BucketBoundaries kInterTokenBuckets = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                                        0.1,   0.25,   0.5,   1,    2.5};
+// By RequestEnding.
+constexpr std::array kReasons = {"stop", "length", "error", "cancelled"};
 
-prometheus::Gauge& AddGauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return BuildGauge().Name(name).Help(help).Register(registry).Add({});
-}
-
-prometheus::Counter& AddCounter(prometheus::Registry& registry, const char* name,
-                                const char* help) {
-  return BuildCounter().Name(name).Help(help).Register(registry).Add({});
-}
+const Buckets kFirstTokenBuckets = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100};
+const Buckets kInterTokenBuckets = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                    0.1,   0.25,   0.5,   1,    2.5};
 
 }  // namespace
 
 struct GatewayMetrics::Impl {
   prometheus::Registry registry;
-  prometheus::Family<prometheus::Counter>& responses = BuildCounter()
-                                                           .Name("switchyard_http_responses_total")
-                                                           .Help("Answers by route and HTTP status")
-                                                           .Register(registry);
-  prometheus::Family<prometheus::Counter>& finished =
-      BuildCounter()
+  std::unique_ptr<VllmMetrics> vllm;  // null: its names are not given
+
+  prometheus::Family<Counter>& responses = prometheus::BuildCounter()
+                                               .Name("switchyard_http_responses_total")
+                                               .Help("Answers by route and HTTP status")
+                                               .Register(registry);
+  prometheus::Family<Counter>& finished =
+      prometheus::BuildCounter()
           .Name("switchyard_requests_finished_total")
           .Help("Generation requests by the reason for their end")
           .Register(registry);
-  prometheus::Counter& prompt_tokens =
+  Counter& prompt_tokens =
       AddCounter(registry, "switchyard_prompt_tokens_total", "Prompt tokens of accepted requests");
-  prometheus::Counter& generated_tokens =
+  Counter& generated_tokens =
       AddCounter(registry, "switchyard_generated_tokens_total", "Generated tokens");
-  Histogram& first_token = BuildHistogram()
-                               .Name("switchyard_time_to_first_token_seconds")
-                               .Help("From a request's arrival to its first token")
-                               .Register(registry)
-                               .Add({}, kFirstTokenBuckets);
-  Histogram& inter_token = BuildHistogram()
-                               .Name("switchyard_inter_token_seconds")
-                               .Help("Between two tokens of one answer")
-                               .Register(registry)
-                               .Add({}, kInterTokenBuckets);
-  prometheus::Gauge& serving =
-      AddGauge(registry, "switchyard_serving", "1 while the cluster serves, else 0");
-  prometheus::Gauge& running =
+  Histogram& first_token =
+      AddHistogram(registry, "switchyard_time_to_first_token_seconds",
+                   "From a request's arrival to its first token", kFirstTokenBuckets);
+  Histogram& inter_token = AddHistogram(registry, "switchyard_inter_token_seconds",
+                                        "Between two tokens of one answer", kInterTokenBuckets);
+  Histogram& queue_time =
+      AddHistogram(registry, "switchyard_request_queue_seconds",
+                   "From a request's arrival to its first step", kFirstTokenBuckets);
+  Histogram& request_time =
+      AddHistogram(registry, "switchyard_request_seconds", "From a request's arrival to its end",
+                   OneTwoFive(0.01, 2000));
+  Histogram& request_prompt_tokens = AddHistogram(registry, "switchyard_request_prompt_tokens",
+                                                  "Prompt tokens of a request", OneTwoFive(1, 1e6));
+  Histogram& request_generated_tokens =
+      AddHistogram(registry, "switchyard_request_generated_tokens", "Generated tokens of a request",
+                   OneTwoFive(1, 1e6));
+
+  Gauge& serving = AddGauge(registry, "switchyard_serving", "1 while the cluster serves, else 0");
+  Gauge& running =
       AddGauge(registry, "switchyard_requests_running", "Requests that hold KV blocks");
-  prometheus::Gauge& waiting =
-      AddGauge(registry, "switchyard_requests_waiting", "Requests in the queue");
-  prometheus::Gauge& blocks_free =
+  Gauge& waiting = AddGauge(registry, "switchyard_requests_waiting", "Requests in the queue");
+  Gauge& blocks_free =
       AddGauge(registry, "switchyard_kv_blocks_free", "KV cache blocks that are free");
-  prometheus::Gauge& blocks_total =
-      AddGauge(registry, "switchyard_kv_blocks_total", "KV cache blocks");
-  prometheus::Gauge& workers = AddGauge(registry, "switchyard_workers", "Workers that have joined");
+  Gauge& blocks_total = AddGauge(registry, "switchyard_kv_blocks_total", "KV cache blocks");
+  Gauge& workers = AddGauge(registry, "switchyard_workers", "Workers that have joined");
+  prometheus::Family<Gauge>& rank_blocks_free =
+      prometheus::BuildGauge()
+          .Name("switchyard_rank_kv_blocks_free")
+          .Help("KV cache blocks of the rank's group that are free")
+          .Register(registry);
+  prometheus::Family<Gauge>& rank_blocks_total = prometheus::BuildGauge()
+                                                     .Name("switchyard_rank_kv_blocks_total")
+                                                     .Help("KV cache blocks of the rank's group")
+                                                     .Register(registry);
 };
 
 GatewayMetrics::GatewayMetrics() : impl_(std::make_unique<Impl>()) {}
 GatewayMetrics::~GatewayMetrics() = default;
+
+void GatewayMetrics::AddVllmNames(const std::string& model_name) {
+  impl_->vllm = std::make_unique<VllmMetrics>(impl_->registry, model_name);
+}
 
 void GatewayMetrics::CountResponse(std::string_view route, int http_status) {
   impl_->responses.Add({{"route", std::string(route)}, {"status", std::to_string(http_status)}})
@@ -78,18 +90,36 @@ void GatewayMetrics::CountResponse(std::string_view route, int http_status) {
 
 void GatewayMetrics::CountPromptTokens(int num_tokens) {
   impl_->prompt_tokens.Increment(num_tokens);
+  if (impl_->vllm) impl_->vllm->CountPromptTokens(num_tokens);
 }
 
 void GatewayMetrics::CountGeneratedTokens(int num_tokens) {
   impl_->generated_tokens.Increment(num_tokens);
+  if (impl_->vllm) impl_->vllm->CountGeneratedTokens(num_tokens);
 }
 
-void GatewayMetrics::CountFinish(std::string_view reason) {
-  impl_->finished.Add({{"reason", std::string(reason)}}).Increment();
+void GatewayMetrics::ObserveFirstToken(double seconds) {
+  impl_->first_token.Observe(seconds);
+  if (impl_->vllm) impl_->vllm->ObserveFirstToken(seconds);
 }
 
-void GatewayMetrics::ObserveFirstToken(double seconds) { impl_->first_token.Observe(seconds); }
-void GatewayMetrics::ObserveInterToken(double seconds) { impl_->inter_token.Observe(seconds); }
+void GatewayMetrics::ObserveInterToken(double seconds) {
+  impl_->inter_token.Observe(seconds);
+  if (impl_->vllm) impl_->vllm->ObserveInterToken(seconds);
+}
+
+void GatewayMetrics::ObserveRequest(const RequestRecord& request) {
+  impl_->finished.Add({{"reason", kReasons[static_cast<size_t>(request.ending)]}}).Increment();
+  impl_->request_time.Observe(request.end_s);
+  impl_->request_prompt_tokens.Observe(request.num_prompt_tokens);
+  impl_->request_generated_tokens.Observe(request.num_generated_tokens);
+  if (request.started_s) impl_->queue_time.Observe(*request.started_s);
+  if (impl_->vllm) impl_->vllm->ObserveRequest(request);
+}
+
+void GatewayMetrics::ObserveStep(const StepFigures& step) {
+  if (impl_->vllm) impl_->vllm->ObserveStep(step);
+}
 
 std::string GatewayMetrics::Render(const v1::StatusResponse& cluster) {
   impl_->serving.Set(cluster.state() == v1::CLUSTER_STATE_SERVING ? 1 : 0);
@@ -98,6 +128,13 @@ std::string GatewayMetrics::Render(const v1::StatusResponse& cluster) {
   impl_->blocks_free.Set(cluster.kv_blocks_free());
   impl_->blocks_total.Set(cluster.kv_blocks_total());
   impl_->workers.Set(cluster.workers_size());
+  for (const v1::WorkerStatus& worker : cluster.workers()) {
+    if (worker.rank() < 0 || worker.kv_blocks_total() == 0) continue;
+    const MetricLabels labels = {{"rank", std::to_string(worker.rank())}};
+    impl_->rank_blocks_free.Add(labels).Set(worker.kv_blocks_free());
+    impl_->rank_blocks_total.Add(labels).Set(worker.kv_blocks_total());
+  }
+  if (impl_->vllm) impl_->vllm->SetGauges(cluster);
   return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
 }
 

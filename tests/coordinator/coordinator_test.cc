@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <map>
 #include <thread>
 
 #include "base/version.h"
@@ -25,6 +26,11 @@ constexpr int32_t kToken = 77;
 class Answer final : public core::RequestListener {
  public:
   void OnAdmitted() override {}
+  void OnStarted() override {
+    std::lock_guard lock(mutex_);
+    ++num_starts_;
+    EXPECT_TRUE(tokens_.empty());
+  }
   void OnPromptDone(int32_t num_cached_tokens) override {
     std::lock_guard lock(mutex_);
     num_cached_tokens_ = num_cached_tokens;
@@ -52,6 +58,10 @@ class Answer final : public core::RequestListener {
     std::lock_guard lock(mutex_);
     return tokens_;
   }
+  int num_starts() {
+    std::lock_guard lock(mutex_);
+    return num_starts_;
+  }
   int32_t num_cached_tokens() {
     std::lock_guard lock(mutex_);
     return num_cached_tokens_;
@@ -62,6 +72,7 @@ class Answer final : public core::RequestListener {
   std::condition_variable changed_;
   std::vector<int32_t> tokens_;
   int32_t num_cached_tokens_ = -1;
+  int num_starts_ = 0;
   std::optional<core::RequestFinish> finish_;
 };
 
@@ -81,6 +92,8 @@ class CoordinatorTest : public ::testing::Test {
                     .kv_num_blocks = 64};
     options.membership = {.world = kWorld, .version = kVersion};
     coordinator_.emplace(std::move(options));
+    coordinator_->ObserveSteps([this](const StepRecord& step) { steps_.push_back(step); });
+    coordinator_->ObserveRanks([this](const RankStepRecord& step) { rank_steps_.push_back(step); });
     server_.emplace(std::vector<grpc::Service*>{coordinator_->worker_service(),
                                                 coordinator_->rendezvous_service()});
     loop_ = std::thread([this] { result_ = coordinator_->Run(); });
@@ -154,6 +167,8 @@ class CoordinatorTest : public ::testing::Test {
 
   FakeWorker& worker(int index) { return *workers_[index]; }
 
+  std::vector<StepRecord> steps_;           // of the loop thread, and of nobody while it runs
+  std::vector<RankStepRecord> rank_steps_;  // likewise
   milliseconds step_deadline_ = std::chrono::minutes(5);
   std::optional<Coordinator> coordinator_;
   std::optional<testing::LocalServer> server_;
@@ -184,6 +199,54 @@ TEST_F(CoordinatorTest, RequestRunsThroughStepsAndTheClusterLeavesInOrder) {
     worker(rank).Leave();
   }
   EXPECT_TRUE(End().ok()) << result_;
+}
+
+TEST_F(CoordinatorTest, EachRanksPartOfAStepIsRecorded) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto answer = Ask(1, 2);
+  for (int step = 1; step <= 2; ++step) {
+    const v1::StepPlan plan = ReadPlan();
+    for (int rank = kWorld - 1; rank >= 0; --rank) {
+      v1::WorkerMessage message;
+      v1::StepResult* result = message.mutable_result();
+      result->set_epoch(plan.epoch());
+      result->set_step(plan.step());
+      result->set_rank(rank);
+      result->mutable_timings()->set_total_us(1000 * (rank + 1));
+      result->mutable_timings()->set_exchange_us(100 * (rank + 1));
+      result->mutable_timings()->set_sample_us(10 * (rank + 1));
+      if (rank == 0) {
+        v1::SampledToken* sampled = result->add_sampled();
+        sampled->set_sequence_id(1);
+        sampled->set_position(2 + step);
+        sampled->set_token(kToken);
+      }
+      ASSERT_TRUE(worker(rank).Send(message));
+    }
+  }
+  EXPECT_TRUE(answer->Wait().status.ok());
+  EXPECT_EQ(answer->num_starts(), 1);
+  coordinator_->Drain();
+  for (int rank = 0; rank < kWorld; ++rank) {
+    EXPECT_TRUE(worker(rank).Read()->has_shutdown());
+    worker(rank).Leave();
+  }
+  EXPECT_TRUE(End().ok()) << result_;
+
+  ASSERT_EQ(steps_.size(), 2u);
+  EXPECT_EQ(steps_[0].num_computed_tokens, 3);
+  EXPECT_EQ(steps_[1].num_computed_tokens, 1);
+  EXPECT_EQ(steps_[0].compute, milliseconds(4)) << "the slowest rank's";
+  std::map<int, int64_t> tokens;  // by rank
+  for (const RankStepRecord& step : rank_steps_) {
+    tokens[step.rank] += step.num_tokens;
+    EXPECT_EQ(step.compute, milliseconds(step.rank + 1));
+    EXPECT_EQ(step.exchange, step.compute / 10);
+    EXPECT_EQ(step.sample, step.compute / 100);
+  }
+  EXPECT_EQ(rank_steps_.size(), 2u * kWorld);
+  EXPECT_EQ(tokens, (std::map<int, int64_t>{{0, 4}, {1, 4}, {2, 0}, {3, 0}}))
+      << "the request runs in the first group";
 }
 
 TEST_F(CoordinatorTest, APromptIsFoundWhereItWasComputedBefore) {

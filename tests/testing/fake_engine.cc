@@ -124,6 +124,7 @@ bool FakeEngine::Step(Running& running) {
   const FakeAnswer& answer = running.answer;
   if (running.num_done == 0) {
     running.listener->OnAdmitted();
+    running.listener->OnStarted();
     SendPromptLogprobs(running);
   }
   const auto finish = [&](core::FinishReason reason, absl::Status status = absl::OkStatus()) {

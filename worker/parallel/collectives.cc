@@ -38,6 +38,7 @@ Collectives::Collectives(int rank, int size)
 }
 
 absl::Status Collectives::Exchange(std::string_view name) {
+  const auto begin = std::chrono::steady_clock::now();
   started_.fetch_add(1, std::memory_order_relaxed);
   const Transfer own = std::exchange(transfers_[rank_], {});
   if (failure_.ok()) failure_ = DoExchange(name, transfers_);
@@ -45,6 +46,7 @@ absl::Status Collectives::Exchange(std::string_view name) {
     CopyOwn(own.recv, own.send, own.recv_bytes);
   }
   finished_.fetch_add(1, std::memory_order_relaxed);
+  time_in_calls_ += std::chrono::steady_clock::now() - begin;
   return failure_;
 }
 
@@ -120,7 +122,11 @@ absl::Status Collectives::AllToAllV(const void* in, std::span<const int64_t> sen
 absl::Status Collectives::AllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) {
   SY_CHECK_EQ(std::ssize(in), size_);
   SY_CHECK_EQ(std::ssize(out), size_);
-  return DoAllToAllCounts(in, out);
+  const auto begin = std::chrono::steady_clock::now();
+  const std::chrono::nanoseconds before = time_in_calls_;
+  absl::Status status = DoAllToAllCounts(in, out);
+  time_in_calls_ = before + (std::chrono::steady_clock::now() - begin);
+  return status;
 }
 
 absl::Status Collectives::DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) {

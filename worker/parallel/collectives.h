@@ -80,6 +80,10 @@ class Collectives {
   // Makes a pending call and all later ones fail; peers fail as they come to miss this rank.
   virtual void Abort() = 0;
 
+  // Time spent in calls so far: moving bytes and waiting for peers. On a GPU, what the host takes
+  // of it. For the thread that calls.
+  std::chrono::nanoseconds time_in_calls() const { return time_in_calls_; }
+
   // Calls begun and calls ended so far; they differ while a call waits for peers. For liveness
   // reports.
   struct Progress {
@@ -125,6 +129,7 @@ class Collectives {
   std::vector<Transfer> transfers_;      // [size], of the call in progress
   std::vector<int64_t> slice_bytes_;     // [size], of a reduction
   std::vector<int32_t> barrier_counts_;  // [2, size]: sent, received
+  std::chrono::nanoseconds time_in_calls_{0};
   std::atomic<uint64_t> started_{0};
   std::atomic<uint64_t> finished_{0};
 };
