@@ -139,6 +139,10 @@ void Completion::Drain() {
 void Completion::Process(std::vector<core::PromptTokenOutput> prompt,
                          std::vector<Arrival> arrivals) {
   CompletionDelta delta{.prompt = std::move(prompt)};
+  {
+    std::lock_guard lock(mutex_);
+    delta.num_cached_tokens = num_cached_tokens_;
+  }
   for (Arrival& arrival : arrivals) {
     Observe(arrival);
     ++num_completion_tokens_;

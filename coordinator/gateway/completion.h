@@ -43,6 +43,7 @@ struct CompletionDelta {
   std::vector<text::ToolCall> calls;      // or pieces of calls
   std::vector<core::TokenOutput> tokens;  // all that were sampled, also those without text
   bool last_ends = false;  // the last of them ends the answer and is no part of its text
+  int32_t num_cached_tokens = 0;  // of the prompt's, found in the prefix cache
 };
 
 struct CompletionEnd {

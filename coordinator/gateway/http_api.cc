@@ -6,11 +6,13 @@ namespace switchyard::gateway {
 
 HttpApi::HttpApi(CompletionContext& context, Executor& work, HttpAccess access)
     : openai_(context, work),
+      responses_(context, work),
       messages_(context, work),
       tokenize_(context, work),
       system_(context, !access.metrics_need_key),
       router_(*context.metrics, std::move(access)) {
   openai_.AddRoutes(router_);
+  responses_.AddRoutes(router_);
   messages_.AddRoutes(router_);
   tokenize_.AddRoutes(router_);
   system_.AddRoutes(router_);

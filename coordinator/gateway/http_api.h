@@ -10,6 +10,7 @@
 #include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/messages_handler.h"
 #include "coordinator/gateway/openai_handler.h"
+#include "coordinator/gateway/responses_handler.h"
 #include "coordinator/gateway/system_handler.h"
 #include "coordinator/gateway/tokenize_handler.h"
 
@@ -29,6 +30,7 @@ class HttpApi {
 
  private:
   OpenAiHandler openai_;
+  ResponsesHandler responses_;
   MessagesHandler messages_;
   TokenizeHandler tokenize_;
   SystemHandler system_;

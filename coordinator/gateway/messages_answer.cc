@@ -22,11 +22,17 @@ Json StopSequence(const CompletionEnd& end) {
   return end.stopped_by ? Json(*end.stopped_by) : Json(nullptr);
 }
 
-Json UsageObject(int32_t num_prompt_tokens, int32_t num_completion_tokens) {
-  return {{"input_tokens", num_prompt_tokens},
+// What was read from the cache is no input here: both together are the prompt.
+Json UsageObject(int32_t num_prompt_tokens, int32_t num_cached_tokens,
+                 int32_t num_completion_tokens) {
+  return {{"input_tokens", num_prompt_tokens - num_cached_tokens},
           {"cache_creation_input_tokens", 0},
-          {"cache_read_input_tokens", 0},
+          {"cache_read_input_tokens", num_cached_tokens},
           {"output_tokens", num_completion_tokens}};
+}
+
+Json UsageObject(const CompletionEnd& end) {
+  return UsageObject(end.num_prompt_tokens, end.num_cached_tokens, end.num_completion_tokens);
 }
 
 Json MessageObject(const MessagesHead& head, Json content) {
@@ -108,7 +114,7 @@ class WholeMessage final : public CompletionSink {
     Json message = MessageObject(head_, std::move(content));
     message["stop_reason"] = StopReason(end);
     message["stop_sequence"] = StopSequence(end);
-    message["usage"] = UsageObject(end.num_prompt_tokens, end.num_completion_tokens);
+    message["usage"] = UsageObject(end);
     SendAnswer(metrics_, head_.route, *reply_, {.body = DumpJson(message)});
   }
 
@@ -128,7 +134,7 @@ class StreamedMessage final : public CompletionSink {
       : head_(std::move(head)), reply_(std::move(reply)), metrics_(metrics), writer_(reply_) {}
 
   void OnDelta(CompletionDelta delta) override {
-    Begin();
+    Begin(delta.num_cached_tokens);
     if (!delta.reasoning.empty()) {
       Open(Block::kThinking);
       Delta({{"type", "thinking_delta"}, {"thinking", delta.reasoning}});
@@ -149,11 +155,11 @@ class StreamedMessage final : public CompletionSink {
 
   void OnEnd(const CompletionEnd& end) override {
     if (!end.status.ok()) return Fail(end.status);
-    Begin();
+    Begin(end.num_cached_tokens);
     CloseBlock();
     Event("message_delta",
           {{"delta", {{"stop_reason", StopReason(end)}, {"stop_sequence", StopSequence(end)}}},
-           {"usage", UsageObject(end.num_prompt_tokens, end.num_completion_tokens)}});
+           {"usage", UsageObject(end)}});
     Event("message_stop", Json::object());
     writer_.End();
   }
@@ -167,11 +173,11 @@ class StreamedMessage final : public CompletionSink {
     data.update(more);
     writer_.Event(name, data);
   }
-  void Begin() {
+  void Begin(int32_t num_cached_tokens) {
     if (writer_.started()) return;
     metrics_.CountResponse(head_.route, 200);
     Json message = MessageObject(head_, Json::array());
-    message["usage"] = UsageObject(head_.num_prompt_tokens, 0);
+    message["usage"] = UsageObject(head_.num_prompt_tokens, num_cached_tokens, 0);
     Event("message_start", {{"message", std::move(message)}});
   }
   // The block that text of this kind goes to.

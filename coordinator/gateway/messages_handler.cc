@@ -5,13 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/gateway/chat_spec.h"
 #include "coordinator/gateway/messages_answer.h"
 #include "coordinator/gateway/messages_types.h"
 #include "coordinator/gateway/random_id.h"
 #include "coordinator/gateway/reply_headers.h"
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/sse_writer.h"
-#include "coordinator/gateway/tool_binding.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -40,14 +40,8 @@ void MessagesHandler::Add(std::string_view path, Handler handler, HttpRouter& ro
 absl::Status MessagesHandler::Create(const HttpRequest& request,
                                      const std::shared_ptr<HttpReply>& reply) {
   const ServedModel& model = *context_.model;
-  SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ParseMessagesRequest(request.body));
-  SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
-  SY_RETURN_IF_ERROR(BindToolCalls(model, chat.options, &chat.generation));
-  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
-  SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, ContextLength(model, *context_.engine),
-                                                     chat.generation, std::move(tokens)));
-  SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));
-  SY_RETURN_IF_ERROR(ApplyChatOptions(model, chat.options, spec.prompt_tokens, &spec.form));
+  SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseMessagesRequest(request.body));
+  SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildChatSpec(context_, chat, request.tenant));
   const std::shared_ptr<HttpReply> answer = NameIgnoredFields(reply, chat.unknown_fields);
   MessagesHead head = {.route = kMessages,
                        .id = fmt::format("msg_{:016x}{:016x}", RandomUint64(), RandomUint64()),

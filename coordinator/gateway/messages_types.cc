@@ -157,6 +157,7 @@ absl::StatusOr<Json> ToTools(const Json& given) {
     Json function = {{"name", *name}};
     if (const Json* text = StringField(given[i], "description")) function["description"] = *text;
     function["parameters"] = *schema;
+    if (const Json* strict = FindField(given[i], "strict")) function["strict"] = *strict;
     tools.push_back({{"type", "function"}, {"function", std::move(function)}});
   }
   return tools;
@@ -189,6 +190,10 @@ absl::Status TranslateThinking(const Json& thinking, Json* request) {
     return ParamError("thinking", "'thinking' must have the type enabled, adaptive or disabled");
   }
   (*request)["chat_template_kwargs"] = {{"enable_thinking", enabled}};
+  std::optional<int32_t> budget;
+  SY_RETURN_IF_ERROR(ReadInt32(thinking, "budget_tokens", &budget));
+  if (budget && *budget < 1) return ParamError("thinking", "'budget_tokens' must be at least 1");
+  if (budget && enabled) (*request)["max_thinking_tokens"] = *budget;
   return absl::OkStatus();
 }
 
@@ -196,7 +201,8 @@ absl::Status TranslateThinking(const Json& thinking, Json* request) {
 absl::StatusOr<Json> ToChatRequest(const RequestFields& given) {
   Json request = Json::object();
   SY_ASSIGN_OR_RETURN(request["messages"], ToMessages(given));
-  for (const char* name : {"model", "max_tokens", "temperature", "top_p", "top_k", "stream"}) {
+  for (const char* name : {"model", "max_tokens", "temperature", "top_p", "top_k", "stream",
+                           "priority", "cache_salt", "timeout"}) {
     if (const Json* value = FindField(given, name)) request[name] = *value;
   }
   if (const Json* stops = FindField(given, "stop_sequences")) {

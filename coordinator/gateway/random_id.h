@@ -3,11 +3,16 @@
 #define SWITCHYARD_COORDINATOR_GATEWAY_RANDOM_ID_H_
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 namespace switchyard::gateway {
 
 // From the system's entropy.
 uint64_t RandomUint64();
+
+// "PREFIX_" and 32 hexadecimal digits.
+std::string RandomName(std::string_view prefix);
 
 }  // namespace switchyard::gateway
 

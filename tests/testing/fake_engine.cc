@@ -126,6 +126,7 @@ bool FakeEngine::Step(Running& running) {
     running.listener->OnAdmitted();
     running.listener->OnStarted();
     SendPromptLogprobs(running);
+    running.listener->OnPromptDone(answer.num_cached_tokens);
   }
   const auto finish = [&](core::FinishReason reason, absl::Status status = absl::OkStatus()) {
     running.listener->OnFinish(MakeFinish(reason, std::move(status), request, running.num_done));

@@ -25,6 +25,7 @@ struct FakeAnswer {
     kFail,    // with `error`
   };
   std::vector<int32_t> tokens;
+  int32_t num_cached_tokens = 0;  // of the prompt
   float logprob = -1;  // of each token; the likeliest tokens, where asked for, are 0, 1, 2, ...
   Ending ending = Ending::kFinish;
   absl::Status error;

@@ -77,15 +77,26 @@ uint32_t AddNumber(uint32_t from, Nfa& nfa) {
 }
 
 uint32_t JsonRules::AddSpace(uint32_t from, Nfa& nfa) const {
-  if (spacing_ == JsonSpacing::kCompact) return from;
+  if (spacing_ != JsonSpacing::kFlexible) return from;
   const uint32_t space = nfa.AddState();
   nfa.AddJump(from, space);
   nfa.AddBytes(space, BytesOf(" \t\n\r"), space);
   return space;
 }
 
-uint32_t JsonRules::AddMark(char mark, uint32_t from, Nfa& nfa) const {
-  return AddSpace(nfa.AddText(AddSpace(from, nfa), std::string_view(&mark, 1)), nfa);
+uint32_t JsonRules::AddBehindMark(uint32_t from, Nfa& nfa) const {
+  if (spacing_ != JsonSpacing::kOneBlank) return AddSpace(from, nfa);
+  const uint32_t end = nfa.AddText(from, " ");
+  nfa.AddJump(from, end);
+  return end;
+}
+
+uint32_t JsonRules::AddComma(uint32_t from, Nfa& nfa) const {
+  return AddBehindMark(nfa.AddText(from, ","), nfa);
+}
+
+uint32_t JsonRules::AddColon(uint32_t from, Nfa& nfa) const {
+  return AddBehindMark(nfa.AddText(AddSpace(from, nfa), ":"), nfa);
 }
 
 absl::StatusOr<uint32_t> JsonRules::Character() {
@@ -149,10 +160,10 @@ absl::Status JsonRules::FillObject(uint32_t rule) {
   SY_ASSIGN_OR_RETURN(const uint32_t value, Value());
   Nfa nfa(book_.budget());
   const uint32_t begin = AddSpace(nfa.AddText(0, "{"), nfa);
-  const uint32_t colon = AddMark(':', nfa.AddCall(begin, {.rule = string}), nfa);
+  const uint32_t colon = AddColon(nfa.AddCall(begin, {.rule = string}), nfa);
   const uint32_t end = AddSpace(nfa.AddCall(colon, {.rule = value}), nfa);
-  const uint32_t next = AddSpace(nfa.AddText(end, ","), nfa);
-  const uint32_t next_colon = AddMark(':', nfa.AddCall(next, {.rule = string}), nfa);
+  const uint32_t next = AddComma(end, nfa);
+  const uint32_t next_colon = AddColon(nfa.AddCall(next, {.rule = string}), nfa);
   nfa.AddJump(AddSpace(nfa.AddCall(next_colon, {.rule = value}), nfa), end);
   nfa.Accept(nfa.AddText(begin, "}"));
   nfa.Accept(nfa.AddText(end, "}"));
@@ -164,7 +175,7 @@ absl::Status JsonRules::FillArray(uint32_t rule) {
   Nfa nfa(book_.budget());
   const uint32_t begin = AddSpace(nfa.AddText(0, "["), nfa);
   const uint32_t end = AddSpace(nfa.AddCall(begin, {.rule = value}), nfa);
-  const uint32_t next = AddSpace(nfa.AddText(end, ","), nfa);
+  const uint32_t next = AddComma(end, nfa);
   nfa.AddJump(AddSpace(nfa.AddCall(next, {.rule = value}), nfa), end);
   nfa.Accept(nfa.AddText(begin, "]"));
   nfa.Accept(nfa.AddText(end, "]"));

@@ -11,6 +11,7 @@ namespace switchyard::text::grammar {
 
 enum class JsonSpacing {
   kCompact,   // {"a":[1,2]}: none
+  kOneBlank,  // one blank, or none, behind each comma and colon: as most programs write JSON
   kFlexible,  // any number of blanks and line ends where JSON allows them
 };
 
@@ -31,10 +32,12 @@ class JsonRules {
 
   // These go on in `nfa` from a state and return the state reached.
   uint32_t AddSpace(uint32_t from, Nfa& nfa) const;
-  // `mark` with blanks before and after it.
-  uint32_t AddMark(char mark, uint32_t from, Nfa& nfa) const;
+  // With the blanks behind them, and before a colon; what stands before a comma ends with its own.
+  uint32_t AddComma(uint32_t from, Nfa& nfa) const;
+  uint32_t AddColon(uint32_t from, Nfa& nfa) const;
 
  private:
+  uint32_t AddBehindMark(uint32_t from, Nfa& nfa) const;
   absl::Status FillValue(uint32_t rule);
   absl::Status FillObject(uint32_t rule);
   absl::Status FillArray(uint32_t rule);

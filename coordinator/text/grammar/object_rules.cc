@@ -231,11 +231,11 @@ class ObjectWriter {
 
   uint32_t WriteComma(const Place& place) {
     if (place.is_first()) return StateOf(place);
-    return compiler_.json().AddSpace(nfa_.AddText(StateOf(place), ","), nfa_);
+    return compiler_.json().AddComma(StateOf(place), nfa_);
   }
 
   void WriteValue(uint32_t from, uint32_t rule, uint32_t to) {
-    const uint32_t colon = compiler_.json().AddMark(':', from, nfa_);
+    const uint32_t colon = compiler_.json().AddColon(from, nfa_);
     nfa_.AddJump(compiler_.json().AddSpace(nfa_.AddCall(colon, {.rule = rule}), nfa_), to);
   }
 

@@ -286,7 +286,7 @@ absl::Status SchemaCompiler::AddItems(const SchemaSet& branch, uint32_t min, uin
   uint32_t num_items = 0;
   for (; num_items < std::min<size_t>(std::max<size_t>(num_prefix, 1), max); ++num_items) {
     SY_ASSIGN_OR_RETURN(const uint32_t item, RuleOf(ItemAt(branch, num_items)));
-    if (num_items > 0) at = json_.AddSpace(nfa.AddText(at, ","), nfa);
+    if (num_items > 0) at = json_.AddComma(at, nfa);
     at = json_.AddSpace(nfa.AddCall(at, {.rule = item}), nfa);
     if (num_items + 1 >= min) nfa.AddJump(at, end);
     SY_RETURN_IF_ERROR(budget().Check());
@@ -296,13 +296,13 @@ absl::Status SchemaCompiler::AddItems(const SchemaSet& branch, uint32_t min, uin
   const uint32_t least = min > num_items ? min - num_items : 0;
   const uint32_t most = max == kNoLimit ? kNoLimit : max - num_items;
   if (least == 0 && most == kNoLimit) {
-    const uint32_t next = json_.AddSpace(nfa.AddText(at, ","), nfa);
+    const uint32_t next = json_.AddComma(at, nfa);
     nfa.AddJump(json_.AddSpace(nfa.AddCall(next, {.rule = item}), nfa), at);
     return absl::OkStatus();
   }
   const uint32_t more = book_.AddRule("an item");
   Nfa one(budget());
-  const uint32_t next = json_.AddSpace(one.AddText(0, ","), one);
+  const uint32_t next = json_.AddComma(0, one);
   one.Accept(json_.AddSpace(one.AddCall(next, {.rule = item}), one));
   SY_RETURN_IF_ERROR(book_.SetBody(more, one));
   nfa.AddJump(nfa.AddCall(at, {.rule = more, .min = least, .max = most}), end);

@@ -85,7 +85,7 @@ class ToolGrammarWriter {
     if (!takes_objects) return absl::InvalidArgumentError("the parameters must be an object's");
     schema["type"] = "object";
     SY_ASSIGN_OR_RETURN(const std::vector<SchemaNode> nodes, ReadSchema(schema, book_.budget()));
-    return SchemaCompiler(nodes, JsonSpacing::kCompact, book_).AddRules();
+    return SchemaCompiler(nodes, JsonSpacing::kOneBlank, book_).AddRules();
   }
 
   // Any text, of which no character or mark begins a call.

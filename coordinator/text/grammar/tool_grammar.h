@@ -33,6 +33,8 @@ struct ToolCallRules {
 // Pure, for any thread, within the limits. INVALID_ARGUMENT naming the tool for parameters that are
 // no schema of an object or cannot be compiled. `tokenizer` says which marks are special tokens.
 //
+// Arguments have one blank behind commas and colons, or none, as the model was taught them.
+//
 // NOTE: text before calls is free but for what begins a call; behind the last call nothing comes.
 absl::StatusOr<v1::Grammar> CompileToolCalls(const ToolCallRules& rules, const Tokenizer& tokenizer,
                                              const GrammarLimits& limits = {});

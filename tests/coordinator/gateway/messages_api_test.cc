@@ -112,6 +112,33 @@ TEST_F(MessagesApiTest, StreamsItsEventsInOrder) {
   EXPECT_EQ(input, R"({"key": "a"})");
 }
 
+TEST_F(MessagesApiTest, SaysWhatTheCacheHadOfThePrompt) {
+  engine_->SetAnswer({.tokens = TokensThenEos("Hello."), .num_cached_tokens = 3});
+  const Json usage = AskJson(kMessages, Body(""))["usage"];
+  const int num_prompt_tokens = static_cast<int>(engine_->last_request().prompt_tokens.size());
+  EXPECT_EQ(usage["cache_read_input_tokens"], 3);
+  EXPECT_EQ(usage["input_tokens"], num_prompt_tokens - 3);
+  const std::vector<Json> events = Stream(Body(R"(,"stream":true)"));
+  EXPECT_EQ(events.front()["message"]["usage"]["cache_read_input_tokens"], 3);
+  EXPECT_EQ(events.front()["message"]["usage"]["input_tokens"], num_prompt_tokens - 3);
+}
+
+// As chat requests have it, in this API's words.
+TEST_F(MessagesApiTest, DemandedCallsAndBudgetsReachTheEngine) {
+  SetText(kCall);
+  for (const char* choice : {R"({"type":"any"})", R"({"type":"tool","name":"look_up"})"}) {
+    const Json message = AskJson(
+        kMessages, Body(fmt::format(R"(,{},"tool_choice":{},"priority":-2)", kTools, choice)));
+    EXPECT_NE(engine_->last_request().grammar, nullptr);
+    EXPECT_EQ(engine_->last_request().priority, -2);
+    EXPECT_EQ(message["content"][0]["input"]["key"], "a");
+    EXPECT_EQ(message["stop_reason"], "tool_use");
+  }
+  SetText("Hm.</think>Hello.");
+  AskJson(kMessages, Body(R"(,"thinking":{"type":"enabled","budget_tokens":5})"));
+  EXPECT_EQ(engine_->last_request().sampling.max_thought_tokens(), 5);
+}
+
 TEST_F(MessagesApiTest, AnEmptyAnswerStreamsNoBlock) {
   SetText("");
   const std::vector<Json> events = Stream(Body(R"(,"stream":true)"));

@@ -110,6 +110,7 @@ TEST(ToolGrammar, WhoMustCallCallsInTheModelsFormWithArgumentsThatAreValid) {
   for (const ToolFormat format : kFormats) {
     std::set<std::string> called;
     size_t calls_max = 0;
+    int num_read = 0;
     for (uint32_t seed = 0; seed < kWalks; ++seed) {
       const std::string drawn = RunWalk({.format = format, .tools = Tools()}, seed);
       ASSERT_FALSE(drawn.starts_with('!')) << drawn;
@@ -118,21 +119,29 @@ TEST(ToolGrammar, WhoMustCallCallsInTheModelsFormWithArgumentsThatAreValid) {
       EXPECT_EQ(bound.content, "") << text;
       ASSERT_FALSE(bound.calls.empty()) << text;
       calls_max = std::max(calls_max, bound.calls.size());
-      // The parser for models that nobody binds reads the same.
+      for (const ToolCall& call : bound.calls) {
+        ExpectValid(Tools(), call);
+        called.insert(call.name);
+      }
+      // The parser for models that nobody binds reads the same, but for objects that have a name
+      // twice.
+      const bool is_plain = std::all_of(bound.calls.begin(), bound.calls.end(),
+                                        [](const auto& c) { return ParseJson(c.arguments).ok(); });
+      if (!is_plain) continue;
+      ++num_read;
       const auto free =
           MakeToolCallParser(format, std::vector<std::string>{"get", "get_weather", "note.add"});
       const Calls read = ReadWith(*free, text, 3);
       EXPECT_EQ(read.content, "") << text;
       ASSERT_EQ(read.calls.size(), bound.calls.size()) << text;
       for (size_t i = 0; i < bound.calls.size(); ++i) {
-        ExpectValid(Tools(), bound.calls[i]);
         EXPECT_EQ(read.calls[i].name, bound.calls[i].name);
         EXPECT_EQ(read.calls[i].arguments, bound.calls[i].arguments);
-        called.insert(bound.calls[i].name);
       }
     }
     EXPECT_EQ(called.size(), 3u);
     EXPECT_GT(calls_max, 1u);
+    EXPECT_GT(num_read, kWalks / 2);
   }
 }
 
@@ -188,6 +197,9 @@ TEST(ToolGrammar, TextIsFreeUntilACallBegins) {
     EXPECT_FALSE(accepts(ToolFormat::kHermes, text + hermes(good) + "\nand so on")) << text;
   }
   EXPECT_TRUE(accepts(ToolFormat::kLlama, llama(good) + "; " + llama(good)));
+  EXPECT_TRUE(accepts(ToolFormat::kLlama, llama(R"({"city": "Rome", "days": 3})")));
+  EXPECT_FALSE(accepts(ToolFormat::kLlama, llama(R"({"city":  "Rome","days":3})")));
+  EXPECT_FALSE(accepts(ToolFormat::kLlama, llama(R"({ "city":"Rome","days":3})")));
   EXPECT_FALSE(accepts(ToolFormat::kLlama, llama(bad)));
   EXPECT_FALSE(accepts(ToolFormat::kLlama, R"( { "name":"get_weather"})"));
   EXPECT_FALSE(accepts(ToolFormat::kHermes, "<tool_call>"));

@@ -1,0 +1,26 @@
+#include "coordinator/gateway/chat_spec.h"
+
+#include <utility>
+#include <vector>
+
+#include "coordinator/gateway/request_builder.h"
+#include "coordinator/gateway/tool_binding.h"
+
+namespace switchyard::gateway {
+
+absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
+                                             const ChatCompletionRequest& request,
+                                             std::string_view tenant) {
+  const ServedModel& model = *context.model;
+  GenerationFields generation = request.generation;
+  SY_RETURN_IF_ERROR(CheckModelName(model, generation.model));
+  SY_RETURN_IF_ERROR(BindToolCalls(model, request.options, &generation));
+  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, request.chat));
+  SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, ContextLength(model, *context.engine),
+                                                     generation, std::move(tokens)));
+  SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec.scheduling));
+  SY_RETURN_IF_ERROR(ApplyChatOptions(model, request.options, spec.prompt_tokens, &spec.form));
+  return spec;
+}
+
+}  // namespace switchyard::gateway

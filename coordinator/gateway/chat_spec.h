@@ -1,0 +1,22 @@
+// From a chat request, in whichever dialect it came, to a generation that is ready for the engine.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_CHAT_SPEC_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_CHAT_SPEC_H_
+
+#include <string_view>
+
+#include "base/status.h"
+#include "coordinator/gateway/completion.h"
+#include "coordinator/gateway/openai_types.h"
+
+namespace switchyard::gateway {
+
+// Renders, encodes and checks it: the model's name, the room that the context leaves, thoughts and
+// calls, the grammar that calls are held to. Errors as of request_builder and tool_binding. Takes
+// as long as the prompt is long: not for I/O threads.
+absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
+                                             const ChatCompletionRequest& request,
+                                             std::string_view tenant);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_CHAT_SPEC_H_

@@ -1,0 +1,147 @@
+#include "coordinator/gateway/responses_input.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/json_fields.h"
+#include "coordinator/gateway/random_id.h"
+#include "coordinator/gateway/sse_writer.h"
+
+namespace switchyard::gateway {
+namespace {
+
+const Json* StringField(const Json& object, const char* name) {
+  const Json* value = object.is_object() ? FindField(object, name) : nullptr;
+  return value != nullptr && value->is_string() ? value : nullptr;
+}
+
+std::string TypeOf(const Json& object) {
+  const Json* type = StringField(object, "type");
+  return type != nullptr ? type->get<std::string>() : "";
+}
+
+// A string, or parts of text: what a user, a tool or the model itself wrote.
+absl::StatusOr<std::string> TextOf(const Json& content, const std::string& where) {
+  if (content.is_string()) return content.get<std::string>();
+  if (!content.is_array()) {
+    return ParamError(where, fmt::format("'{}' must be a string or a list of parts", where));
+  }
+  std::string text;
+  for (size_t i = 0; i < content.size(); ++i) {
+    const std::string at = fmt::format("{}[{}]", where, i);
+    const std::string type = TypeOf(content[i]);
+    const bool is_refusal = type == "refusal";
+    if (type != "input_text" && type != "output_text" && type != "text" && !is_refusal) {
+      return ParamError(
+          at, fmt::format("'{}' has the type {}: only text is supported", at, DumpJson(Json(type))),
+          kUnsupportedParameter);
+    }
+    const Json* piece = StringField(content[i], is_refusal ? "refusal" : "text");
+    if (piece == nullptr) return ParamError(at, fmt::format("'{}' must have a text", at));
+    text += piece->get_ref<const std::string&>();
+  }
+  return text;
+}
+
+absl::Status AddMessage(const Json& item, const std::string& where, Json* messages) {
+  const Json* role = StringField(item, "role");
+  const Json* content = FindField(item, "content");
+  if (role == nullptr || content == nullptr) {
+    return ParamError(where, fmt::format("'{}' must have a role and a content", where));
+  }
+  const bool is_known =
+      *role == "user" || *role == "assistant" || *role == "system" || *role == "developer";
+  if (!is_known) {
+    return ParamError(where + ".role",
+                      fmt::format("'{}.role' must be user, assistant, system or developer", where));
+  }
+  SY_ASSIGN_OR_RETURN(std::string text, TextOf(*content, where + ".content"));
+  messages->push_back({{"role", *role}, {"content", std::move(text)}});
+  return absl::OkStatus();
+}
+
+// Joins the assistant's message before it, if there is one.
+absl::Status AddCall(const Json& item, const std::string& where, Json* messages) {
+  const Json* id = StringField(item, "call_id");
+  const Json* name = StringField(item, "name");
+  const Json* arguments = StringField(item, "arguments");
+  if (id == nullptr || name == nullptr || arguments == nullptr) {
+    return ParamError(where, fmt::format("'{}' must have call_id, name and arguments", where));
+  }
+  if (messages->empty() || messages->back()["role"] != "assistant") {
+    messages->push_back({{"role", "assistant"}, {"content", ""}});
+  }
+  Json& message = messages->back();
+  if (!message.contains("tool_calls")) message["tool_calls"] = Json::array();
+  message["tool_calls"].push_back({{"id", *id},
+                                   {"type", "function"},
+                                   {"function", {{"name", *name}, {"arguments", *arguments}}}});
+  return absl::OkStatus();
+}
+
+absl::Status AddOutput(const Json& item, const std::string& where, Json* messages) {
+  const Json* id = StringField(item, "call_id");
+  const Json* output = FindField(item, "output");
+  if (id == nullptr || output == nullptr) {
+    return ParamError(where, fmt::format("'{}' must have call_id and output", where));
+  }
+  SY_ASSIGN_OR_RETURN(std::string text, TextOf(*output, where + ".output"));
+  messages->push_back({{"role", "tool"}, {"tool_call_id", *id}, {"content", std::move(text)}});
+  return absl::OkStatus();
+}
+
+const char* IdPrefix(const std::string& type) {
+  if (type == "function_call") return "fc";
+  if (type == "function_call_output") return "fco";
+  return type == "reasoning" ? "rs" : "msg";
+}
+
+}  // namespace
+
+absl::StatusOr<Json> ReadInputItems(const Json& input) {
+  Json items = Json::array();
+  if (input.is_string()) {
+    items.push_back({{"type", "message"},
+                     {"role", "user"},
+                     {"content", Json::array({{{"type", "input_text"}, {"text", input}}})}});
+  } else if (input.is_array()) {
+    items = input;
+  } else {
+    return ParamError("input", "'input' must be a string or a list of items");
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (!items[i].is_object()) {
+      return ParamError("input", fmt::format("'input[{}]' must be an object", i));
+    }
+    if (FindField(items[i], "type") == nullptr) items[i]["type"] = "message";
+    if (StringField(items[i], "id") == nullptr) {
+      items[i]["id"] = RandomName(IdPrefix(TypeOf(items[i])));
+    }
+  }
+  return items;
+}
+
+absl::Status AddMessages(const Json& items, Json* messages) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    const std::string where = fmt::format("input[{}]", i);
+    const std::string type = TypeOf(items[i]);
+    if (type == "message") {
+      SY_RETURN_IF_ERROR(AddMessage(items[i], where, messages));
+    } else if (type == "function_call") {
+      SY_RETURN_IF_ERROR(AddCall(items[i], where, messages));
+    } else if (type == "function_call_output") {
+      SY_RETURN_IF_ERROR(AddOutput(items[i], where, messages));
+    } else if (type != "reasoning") {
+      return ParamError(
+          where,
+          fmt::format("'{}' has the type {}, which is not supported", where, DumpJson(Json(type))),
+          kUnsupportedParameter);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace switchyard::gateway

@@ -1,0 +1,262 @@
+#include "coordinator/gateway/responses_types.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/json_fields.h"
+#include "coordinator/gateway/responses_input.h"
+
+namespace switchyard::gateway {
+namespace {
+
+// Fields that mean the same in a chat request; those behind the first line are additions of
+// inference servers.
+constexpr const char* kSharedFields[] = {"model",
+                                         "temperature",
+                                         "top_p",
+                                         "stream",
+                                         "parallel_tool_calls",
+                                         "top_k",
+                                         "min_p",
+                                         "typical_p",
+                                         "seed",
+                                         "stop",
+                                         "stop_token_ids",
+                                         "ignore_eos",
+                                         "min_tokens",
+                                         "bad_words",
+                                         "logit_bias",
+                                         "presence_penalty",
+                                         "frequency_penalty",
+                                         "repetition_penalty",
+                                         "max_thinking_tokens",
+                                         "include_reasoning",
+                                         "skip_special_tokens",
+                                         "include_stop_str_in_output",
+                                         "chat_template_kwargs",
+                                         "priority",
+                                         "cache_salt",
+                                         "timeout"};
+
+// What changes nothing here: whose request it is for OpenAI, and hints.
+constexpr const char* kIdleFields[] = {
+    "user",         "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+    "service_tier", "stream_options"};
+
+absl::Status CheckMetadata(const RequestFields& fields) {
+  const Json* metadata = FindField(fields, "metadata");
+  if (metadata == nullptr) return absl::OkStatus();
+  const auto is_text = [](const auto& entry) {
+    return entry.key().size() <= 64 && entry.value().is_string() &&
+           entry.value().template get_ref<const std::string&>().size() <= 512;
+  };
+  bool is_right = metadata->is_object() && metadata->size() <= 16;
+  for (auto entry = metadata->begin(); is_right && entry != metadata->end(); ++entry) {
+    is_right = is_text(entry);
+  }
+  if (is_right) return absl::OkStatus();
+  return ParamError("metadata",
+                    "'metadata' must be an object of at most 16 texts, each of at most 512 bytes "
+                    "with a name of at most 64");
+}
+
+absl::Status ReadTruncation(const RequestFields& fields, bool* truncate) {
+  std::string truncation = "disabled";
+  SY_RETURN_IF_ERROR(ReadString(fields, "truncation", &truncation));
+  *truncate = truncation == "auto";
+  if (*truncate || truncation == "disabled") return absl::OkStatus();
+  return ParamError("truncation", "'truncation' must be auto or disabled");
+}
+
+// Known, and asked for in vain.
+absl::Status RefuseUnsupported(const RequestFields& fields) {
+  for (const char* name : {"conversation", "prompt", "max_tool_calls", "context_management"}) {
+    if (FindField(fields, name) == nullptr) continue;
+    return ParamError(name, fmt::format("'{}' is not supported", name), kUnsupportedParameter);
+  }
+  std::optional<int32_t> top_logprobs;
+  SY_RETURN_IF_ERROR(ReadInt32(fields, "top_logprobs", &top_logprobs));
+  if (top_logprobs.value_or(0) != 0) {
+    return ParamError("top_logprobs",
+                      "'top_logprobs' is not supported here; chat completions "
+                      "have them",
+                      kUnsupportedParameter);
+  }
+  const Json* include = FindField(fields, "include");
+  if (include == nullptr || (include->is_array() && include->empty())) return absl::OkStatus();
+  // Nothing is encrypted: reasoning comes as text.
+  if (*include == Json::array({"reasoning.encrypted_content"})) return absl::OkStatus();
+  return ParamError("include", "this value of 'include' is not supported", kUnsupportedParameter);
+}
+
+// {type, name, description, parameters, strict} -> {type, function: {...}}
+absl::StatusOr<Json> ToTools(const Json& given) {
+  if (!given.is_array()) return ParamError("tools", "'tools' must be a list");
+  Json tools = Json::array();
+  for (size_t i = 0; i < given.size(); ++i) {
+    const std::string where = fmt::format("tools[{}]", i);
+    const Json* type = given[i].is_object() ? FindField(given[i], "type") : nullptr;
+    if (type == nullptr || *type != "function") {
+      return ParamError(where,
+                        fmt::format("'{}' is no function: other tools are not supported", where));
+    }
+    Json function = Json::object();
+    for (const char* name : {"name", "description", "parameters", "strict"}) {
+      if (const Json* value = FindField(given[i], name)) function[name] = *value;
+    }
+    tools.push_back({{"type", "function"}, {"function", std::move(function)}});
+  }
+  return tools;
+}
+
+absl::StatusOr<Json> ToToolChoice(const Json& given) {
+  if (!given.is_object()) return given;
+  const Json* type = FindField(given, "type");
+  const Json* name = FindField(given, "name");
+  if (type == nullptr || *type != "function" || name == nullptr) {
+    return ParamError("tool_choice",
+                      "'tool_choice' must be none, auto, required, or a function by its name");
+  }
+  return Json{{"type", "function"}, {"function", {{"name", *name}}}};
+}
+
+// {format: {type, name, schema}} -> response_format
+absl::Status AddFormat(const Json& text, Json* chat) {
+  const Json* format = text.is_object() ? FindField(text, "format") : nullptr;
+  if (!text.is_object()) return ParamError("text", "'text' must be an object");
+  if (format == nullptr) return absl::OkStatus();
+  const Json* type = format->is_object() ? FindField(*format, "type") : nullptr;
+  const bool is_schema = type != nullptr && *type == "json_schema";
+  if (type == nullptr || (!is_schema && *type != "text" && *type != "json_object")) {
+    return ParamError("text.format",
+                      "'text.format' must have the type text, json_object or json_schema");
+  }
+  (*chat)["response_format"] = {{"type", *type}};
+  if (!is_schema) return absl::OkStatus();
+  const Json* schema = FindField(*format, "schema");
+  if (schema == nullptr) return ParamError("text.format", "'text.format' must have a schema");
+  (*chat)["response_format"]["json_schema"] = {{"schema", *schema}};
+  return absl::OkStatus();
+}
+
+// How much a model thinks is a switch of its template: off or on.
+absl::Status AddReasoning(const Json& reasoning, Json* chat) {
+  const Json* effort = reasoning.is_object() ? FindField(reasoning, "effort") : nullptr;
+  if (!reasoning.is_object() || (effort != nullptr && !effort->is_string())) {
+    return ParamError("reasoning", "'reasoning' must be an object whose effort is a word");
+  }
+  if (effort == nullptr || chat->contains("chat_template_kwargs")) return absl::OkStatus();
+  (*chat)["chat_template_kwargs"] = {{"enable_thinking", *effort != "none"}};
+  return absl::OkStatus();
+}
+
+// All but the messages.
+absl::StatusOr<Json> ToChatFields(const RequestFields& fields) {
+  Json chat = Json::object();
+  for (const char* name : kSharedFields) {
+    if (const Json* value = FindField(fields, name)) chat[name] = *value;
+  }
+  if (const Json* most = FindField(fields, "max_output_tokens")) chat["max_tokens"] = *most;
+  if (const Json* tools = FindField(fields, "tools")) {
+    SY_ASSIGN_OR_RETURN(chat["tools"], ToTools(*tools));
+  }
+  if (const Json* choice = FindField(fields, "tool_choice")) {
+    SY_ASSIGN_OR_RETURN(chat["tool_choice"], ToToolChoice(*choice));
+  }
+  if (const Json* text = FindField(fields, "text")) {
+    SY_RETURN_IF_ERROR(AddFormat(*text, &chat));
+  }
+  if (const Json* reasoning = FindField(fields, "reasoning")) {
+    SY_RETURN_IF_ERROR(AddReasoning(*reasoning, &chat));
+  }
+  return chat;
+}
+
+}  // namespace
+
+absl::StatusOr<ResponsesRequest> ParseResponsesRequest(std::string_view body) {
+  ResponsesRequest request;
+  SY_ASSIGN_OR_RETURN(request.fields, ParseJson(body));
+  if (!request.fields.is_object()) {
+    return absl::InvalidArgumentError("the request body must be a JSON object");
+  }
+  const RequestFields fields(request.fields);
+  const Json* input = FindField(fields, "input");
+  if (input == nullptr) return ParamError("input", "'input' is missing");
+  SY_ASSIGN_OR_RETURN(request.input, ReadInputItems(*input));
+  SY_RETURN_IF_ERROR(ReadString(fields, "previous_response_id", &request.previous));
+  SY_RETURN_IF_ERROR(ReadBool(fields, "store", &request.store));
+  SY_RETURN_IF_ERROR(ReadBool(fields, "background", &request.background));
+  SY_RETURN_IF_ERROR(ReadBool(fields, "stream", &request.stream));
+  SY_RETURN_IF_ERROR(ReadTruncation(fields, &request.truncate));
+  SY_RETURN_IF_ERROR(CheckMetadata(fields));
+  SY_RETURN_IF_ERROR(RefuseUnsupported(fields));
+  if (request.background && !request.store) {
+    return ParamError("background", "'background' needs 'store' to be true");
+  }
+  return request;
+}
+
+absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& request,
+                                                    const Json& context) {
+  const RequestFields fields(request.fields);
+  std::string instructions;
+  SY_RETURN_IF_ERROR(ReadString(fields, "instructions", &instructions));
+  SY_ASSIGN_OR_RETURN(Json chat, ToChatFields(fields));
+  Json messages = Json::array();
+  if (!instructions.empty()) messages.push_back({{"role", "system"}, {"content", instructions}});
+  SY_RETURN_IF_ERROR(AddMessages(context, &messages));
+  SY_RETURN_IF_ERROR(AddMessages(request.input, &messages));
+  if (messages.empty()) return ParamError("input", "'input' has no message");
+  chat["messages"] = std::move(messages);
+  absl::StatusOr<ChatCompletionRequest> made = ReadChatCompletionRequest(chat);
+  if (!made.ok()) return InResponsesWords(made.status());
+  for (const char* name :
+       {"input", "previous_response_id", "store", "background", "truncation", "metadata", "include",
+        "top_logprobs", "max_tool_calls", "conversation", "prompt", "context_management"}) {
+    fields.Find(name);  // ParseResponsesRequest has read them
+  }
+  for (const char* name : kIdleFields) fields.Find(name);
+  made->unknown_fields = fields.Unread();
+  return made;
+}
+
+absl::Status InResponsesWords(const absl::Status& status) {
+  constexpr std::pair<const char*, const char*> kWords[] = {{"max_tokens", "max_output_tokens"},
+                                                            {"response_format", "text.format"},
+                                                            {"messages", "input"}};
+  const Json param = ErrorObject(status)["error"]["param"];
+  for (const auto& [chat, here] : kWords) {
+    if (param == chat) return WithParam(status, here);
+  }
+  return status;
+}
+
+Json EchoedFields(const ResponsesRequest& request) {
+  const std::pair<const char*, Json> kDefaults[] = {
+      {"instructions", nullptr},
+      {"max_output_tokens", nullptr},
+      {"metadata", Json::object()},
+      {"parallel_tool_calls", true},
+      {"previous_response_id", nullptr},
+      {"reasoning", {{"effort", nullptr}, {"summary", nullptr}}},
+      {"temperature", nullptr},
+      {"text", {{"format", {{"type", "text"}}}}},
+      {"tool_choice", "auto"},
+      {"tools", Json::array()},
+      {"top_p", nullptr},
+      {"truncation", "disabled"},
+      {"user", nullptr}};
+  Json echoed = Json::object();
+  for (const auto& [name, value] : kDefaults) {
+    const Json* given = FindField(request.fields, name);
+    echoed[name] = given != nullptr ? *given : value;
+  }
+  echoed["store"] = request.store;
+  echoed["background"] = request.background;
+  return echoed;
+}
+
+}  // namespace switchyard::gateway
