@@ -6,15 +6,17 @@ source scripts/common.sh
 
 usage() {
   cat <<'END'
-Usage: ./test.sh [--debug | --tsan | --fuzz] [--fuzz-seconds N] [-- CTEST_OPTION...]
+Usage: ./test.sh [--debug | --tsan | --fuzz | --conformance] [--fuzz-seconds N] [-- CTEST_OPTION...]
 
 Installs what is missing (Debian packages; root or sudo), builds, and runs every test through ctest.
 
-  (none)            the release build, as served
+  (none)            the release build, as served; then --conformance, where PyPI can be reached
   --debug           with AddressSanitizer and UndefinedBehaviorSanitizer
   --tsan            with ThreadSanitizer
   --fuzz            builds the fuzz targets with clang and runs each for a minute, from the committed corpus on;
                     an input that fails is left in build/fuzz/findings/TARGET
+  --conformance     the real OpenAI and Anthropic Python clients (versions pinned in tests/conformance, from PyPI)
+                    against the bundled model, and nothing else
   --fuzz-seconds N  how long each fuzz target runs (implies --fuzz)
   -h, --help        this text
 
@@ -25,10 +27,12 @@ END
 }
 
 preset=release
+conformance_only=false
 fuzz_seconds=60
 ctest_options=()
 
 choose() {
+  ! $conformance_only || die $exit_usage "--$1 and --conformance exclude each other"
   [[ $preset == release || $preset == "$1" ]] || die $exit_usage "--$preset and --$1 exclude each other"
   preset=$1
 }
@@ -36,6 +40,10 @@ choose() {
 while [[ $# -gt 0 ]]; do
   case "$1" in
     --debug | --tsan | --fuzz) choose "${1#--}" ;;
+    --conformance)
+      [[ $preset == release ]] || die $exit_usage "--conformance and --$preset exclude each other"
+      conformance_only=true
+      ;;
     --fuzz-seconds)
       [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || die $exit_usage "--fuzz-seconds needs a number of seconds"
       choose fuzz
@@ -93,6 +101,10 @@ if [[ $preset == fuzz ]]; then
   fuzz
   exit 0
 fi
+if $conformance_only; then
+  build release switchyard switchyard-coordinator switchyard-worker
+  exec tests/conformance/run.sh
+fi
 build "$preset"
 if grep -q '^SWITCHYARD_NVCC:.*NOTFOUND' "build/$preset/CMakeCache.txt"; then
   say "No nvcc here: the CUDA backend, and what the emulator does with programs that nvcc built, are left out"
@@ -102,4 +114,9 @@ if [[ $preset == tsan ]]; then
 fi
 say "Testing $preset"
 # Tests that start clusters and threads of their own say so (RUN_SERIAL, PROCESSORS); the rest share the cores.
-exec ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "${ctest_options[@]}"
+ctest --test-dir "build/$preset" --output-on-failure --no-tests=error -j "$(nproc)" "${ctest_options[@]}"
+
+# A whole run of what is served ends with the real clients.
+if [[ $preset == release && ${#ctest_options[@]} -eq 0 ]]; then
+  tests/conformance/run.sh --or-skip
+fi

@@ -4,13 +4,14 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-Usage: scripts/install_deps.sh [--fuzz] [--lint] [--list]
+Usage: scripts/install_deps.sh [--fuzz] [--conformance] [--lint] [--list]
 
 Installs what is missing to build and test Switchyard on Debian 12 (root or sudo; apt only).
 
-  --fuzz   also what ./test.sh --fuzz needs (clang)
-  --lint   also clang-format and clang-tidy, for those who write code
-  --list   print the packages and install nothing
+  --fuzz         also what ./test.sh --fuzz needs (clang)
+  --conformance  also what ./test.sh --conformance needs (Python, for the clients that it tests)
+  --lint         also clang-format and clang-tidy, for those who write code
+  --list         print the packages and install nothing
 END
 }
 
@@ -29,6 +30,7 @@ build_packages=(
   # Tests and benchmarks.
   libgmock-dev libgtest-dev libbenchmark-dev
 )
+conformance_packages=(python3 python3-venv)
 fuzz_packages=(clang-14 libclang-rt-14-dev)
 lint_packages=(clang-format-14 clang-tidy-14)
 
@@ -37,6 +39,7 @@ list_only=false
 while [[ $# -gt 0 ]]; do
   case "$1" in
     --fuzz) packages+=("${fuzz_packages[@]}") ;;
+    --conformance) packages+=("${conformance_packages[@]}") ;;
     --lint) packages+=("${lint_packages[@]}") ;;
     --list) list_only=true ;;
     -h | --help) usage; exit 0 ;;

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Runs the real OpenAI and Anthropic Python clients against the bundled model, served as a person serves it.
+# Called by ./test.sh; the release build must be there. Exit codes: docs/exit-codes.md; 1 when a test fails.
+#   --or-skip  where the clients are not installed yet and PyPI cannot be reached, says so and ends well
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+source scripts/common.sh
+
+readonly venv=build/conformance/venv pins=tests/conformance/clients.txt
+readonly logs=build/conformance/logs log=build/conformance/serve.log
+readonly ready_deadline_s=120
+
+# The environment is made once, and again when the pinned versions change.
+make_venv() {
+  local stamp=$venv/pins.cksum
+  if [[ -f $stamp && $(<"$stamp") == "$(cksum <"$pins")" ]]; then
+    return
+  fi
+  if $or_skip && ! curl -sfI --max-time 10 -o /dev/null "${PIP_INDEX_URL:-https://pypi.org/simple}/openai/"; then
+    say "PyPI cannot be reached: the tests with the real clients (./test.sh --conformance) are left out"
+    exit 0
+  fi
+  scripts/install_deps.sh --conformance
+  say "Installing the clients from PyPI (versions: $pins)"
+  rm -rf "$venv"
+  python3 -m venv "$venv" || die $exit_resources "python3 -m venv failed: its messages are above"
+  if ! "$venv/bin/pip" install -q --disable-pip-version-check --no-input --only-binary :all: -r "$pins"; then
+    die $exit_resources "the clients could not be installed from PyPI (its messages are above): is there a network?"
+  fi
+  cksum <"$pins" >"$stamp"
+}
+
+serve_pid=
+stop_serve() {
+  [[ -n $serve_pid ]] || return 0
+  kill -INT "$serve_pid" 2>/dev/null || true
+  wait "$serve_pid" 2>/dev/null || true
+}
+trap stop_serve EXIT
+
+# Sets `url` once the cluster serves. Any free ports are taken.
+start_serve() {
+  mkdir -p "$logs"
+  rm -f "$logs"/*.log
+  setsid setpriv --pdeathsig INT build/release/bin/switchyard serve --model models/tiny-r1 --dp 2 --tp 2 \
+    --port 0 --grpc-port 0 --log-dir "$logs" >"$log" 2>&1 &
+  serve_pid=$!
+  local deadline=$((SECONDS + ready_deadline_s))
+  until url=$(sed -n 's/.* is served on \(http:[^,]*\),.*/\1/p' "$log") && [[ -n $url ]]; do
+    if ! kill -0 "$serve_pid" 2>/dev/null || ((SECONDS > deadline)); then
+      cat "$log" >&2
+      die $exit_lost "the cluster did not begin to serve; its own words are above"
+    fi
+    sleep 0.2
+  done
+}
+
+or_skip=false
+[[ ${1:-} != --or-skip ]] || or_skip=true
+mkdir -p build/conformance
+make_venv
+start_serve
+say "Testing the clients against $url"
+env -u HTTP_PROXY -u HTTPS_PROXY -u ALL_PROXY -u http_proxy -u https_proxy -u all_proxy \
+  SWITCHYARD_URL="$url" "$venv/bin/python" -m unittest discover -s tests/conformance -p 'test_*.py'
