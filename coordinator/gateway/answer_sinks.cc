@@ -50,8 +50,11 @@ void Answer::OnDelta(int index, CompletionDelta delta) {
   Choice& choice = choices_[index];
   for (const core::TokenOutput& output : delta.tokens) choice.logprob += output.logprob;
   choice.num_tokens += static_cast<int32_t>(delta.tokens.size());
-  if (delta.last_ends) delta.tokens.pop_back();
   ChoicePiece& piece = choice.piece;
+  if (delta.last_ends) {
+    piece.end_token = delta.tokens.back().token;
+    delta.tokens.pop_back();
+  }
   piece.text += delta.text;
   piece.reasoning += delta.reasoning;
   for (text::ToolCall& call : delta.calls) {
@@ -83,6 +86,17 @@ void Answer::OnEnd(int index, const CompletionEnd& end) {
   if (--num_open_ > 0) return;
   over_ = true;
   Finish();
+}
+
+void Answer::KeepBest(int n) {
+  if (n == static_cast<int>(choices_.size())) return;
+  const auto mean = [](const Choice& choice) {
+    return choice.num_tokens == 0 ? 0 : choice.logprob / choice.num_tokens;
+  };
+  std::stable_sort(choices_.begin(), choices_.end(),
+                   [&](const Choice& a, const Choice& b) { return mean(a) > mean(b); });
+  choices_.resize(n);
+  for (int i = 0; i < n; ++i) choices_[i].piece.index = i;
 }
 
 void Answer::Fail(const absl::Status& status) {
@@ -128,20 +142,12 @@ class WholeAnswer final : public Answer {
   void TakeDelta(Choice&) override {}
   void TakeEnd(Choice&) override {}
   void Finish() override {
-    // The n likeliest, by the mean of their tokens' log probabilities.
-    const auto mean = [](const Choice& choice) {
-      return choice.num_tokens == 0 ? 0 : choice.logprob / choice.num_tokens;
-    };
-    if (n_ < static_cast<int>(choices_.size())) {
-      std::stable_sort(choices_.begin(), choices_.end(),
-                       [&](const Choice& a, const Choice& b) { return mean(a) > mean(b); });
-    }
+    KeepBest(n_);
     std::vector<ChoicePiece> pieces;
     std::vector<ChoiceEnd> ends;
-    for (int i = 0; i < n_; ++i) {
-      pieces.push_back(std::move(choices_[i].piece));
-      pieces.back().index = i;
-      ends.push_back(choices_[i].end);
+    for (Choice& choice : choices_) {
+      pieces.push_back(std::move(choice.piece));
+      ends.push_back(choice.end);
     }
     const Json answer = FullAnswer(head_, pieces, ends, usage_);
     SendAndCount(head_.endpoint, {.body = DumpJson(answer)}, *reply_, metrics_);

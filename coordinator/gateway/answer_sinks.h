@@ -1,4 +1,4 @@
-// From running completions to one HTTP reply in OpenAI's shape, whole or streamed.
+// From running completions to one reply: here in OpenAI's shape over HTTP, whole or streamed.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_ANSWER_SINKS_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_ANSWER_SINKS_H_
 
@@ -42,8 +42,11 @@ class Answer : public std::enable_shared_from_this<Answer> {
   Answer(AnswerHead head, int num_completions, std::shared_ptr<HttpReply> reply,
          GatewayMetrics& metrics);
 
+  // Leaves the n likeliest choices, by the mean of their tokens' log probabilities, numbered anew.
+  void KeepBest(int n);
+
   const AnswerHead head_;
-  const std::shared_ptr<HttpReply> reply_;
+  const std::shared_ptr<HttpReply> reply_;  // may be null, for answers that do not go there
   GatewayMetrics& metrics_;
   std::vector<Choice> choices_;  // one for each completion
   Usage usage_;

@@ -1,14 +1,20 @@
 #include "coordinator/gateway/inference_service.h"
 
+#include <algorithm>
 #include <atomic>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <variant>
 
 #include "coordinator/gateway/access.h"
+#include "coordinator/gateway/answer_start.h"
+#include "coordinator/gateway/chat_spec.h"
 #include "coordinator/gateway/error_map.h"
-#include "coordinator/gateway/openai_types.h"
-#include "coordinator/gateway/request_builder.h"
+#include "coordinator/gateway/generate_answer.h"
+#include "coordinator/gateway/generate_request.h"
+#include "coordinator/gateway/text_spec.h"
 #include "proto/inference.grpc.pb.h"
 
 namespace switchyard::gateway {
@@ -16,131 +22,69 @@ namespace {
 
 // Calls of Generate that are open at a time: as many as HTTP has connections.
 constexpr int kMaxOpenCalls = 1024;
+// Of one answer, waiting for the client to read: as much as HTTP lets pile up.
+constexpr size_t kMaxQueuedBytes = 4 << 20;
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   return {static_cast<grpc::StatusCode>(GrpcCodeOf(status)), ClientMessage(status)};
 }
 
-absl::StatusOr<ChatFields> ToChatFields(const v1::ChatPrompt& prompt) {
-  ChatFields chat{.messages = Json::array(), .template_kwargs = Json::object()};
-  for (const v1::ChatMessage& message : prompt.messages()) {
-    chat.messages.push_back({{"role", message.role()}, {"content", message.content()}});
-  }
-  if (!prompt.tools_json().empty()) {
-    absl::StatusOr<Json> tools = ParseJson(prompt.tools_json());
-    if (!tools.ok()) return Annotate(tools.status(), "tools_json");
-    chat.tools = *std::move(tools);
-  }
-  if (!prompt.template_kwargs_json().empty()) {
-    absl::StatusOr<Json> kwargs = ParseJson(prompt.template_kwargs_json());
-    if (!kwargs.ok()) return Annotate(kwargs.status(), "template_kwargs_json");
-    chat.template_kwargs = *std::move(kwargs);
-  }
-  SY_RETURN_IF_ERROR(CheckChat(&chat));
-  return chat;
+// Joins two messages of one answer.
+void Append(v1::GenerateResponse more, v1::GenerateResponse* response) {
+  response->mutable_text()->append(more.text());
+  response->mutable_reasoning()->append(more.reasoning());
+  more.clear_text();
+  more.clear_reasoning();
+  response->MergeFrom(more);
 }
 
-GenerationFields ToGenerationFields(const v1::GenerateRequest& request) {
-  GenerationFields fields{.model = request.model()};
-  fields.sampling.ignore_eos = request.ignore_eos();
-  if (request.has_max_tokens()) fields.max_tokens = request.max_tokens();
-  if (request.has_temperature()) fields.sampling.temperature = request.temperature();
-  if (request.has_top_p()) fields.sampling.top_p = request.top_p();
-  if (request.has_top_k()) fields.sampling.top_k = request.top_k();
-  if (request.has_seed()) fields.sampling.seed = request.seed();
-  fields.stop.assign(request.stop().begin(), request.stop().end());
-  return fields;
-}
-
-absl::StatusOr<std::vector<int32_t>> PromptTokens(const ServedModel& model,
-                                                  const v1::GenerateRequest& request) {
-  switch (request.prompt_case()) {
-    case v1::GenerateRequest::kText:
-      return EncodeText(model, request.text());
-    case v1::GenerateRequest::kChat: {
-      SY_ASSIGN_OR_RETURN(const ChatFields chat, ToChatFields(request.chat()));
-      return EncodeChat(model, chat);
-    }
-    case v1::GenerateRequest::kTokens: {
-      std::vector<int32_t> tokens(request.tokens().tokens().begin(),
-                                  request.tokens().tokens().end());
-      SY_RETURN_IF_ERROR(CheckTokens(model, tokens));
-      return tokens;
-    }
-    case v1::GenerateRequest::PROMPT_NOT_SET:
-      break;
-  }
-  return ParamError("prompt", "the request has no prompt: set text, chat or tokens");
-}
-
-absl::StatusOr<CompletionSpec> ToSpec(const CompletionContext& context,
-                                      const v1::GenerateRequest& request, std::string_view tenant) {
-  const ServedModel& model = *context.model;
-  GenerationFields fields = ToGenerationFields(request);
-  SY_RETURN_IF_ERROR(ReadTenant(tenant, &fields.scheduling));
-  SY_RETURN_IF_ERROR(CheckModelName(model, fields.model));
-  SY_RETURN_IF_ERROR(CheckGeneration(fields));
-  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, PromptTokens(model, request));
-  return BuildSpec(model, ContextLength(model, *context.engine), fields, std::move(tokens));
-}
-
-// One call of Generate: gRPC's reactor and the completion's sink in one object, which lives until
+// One call of Generate: gRPC's reactor and the answer's stream in one object, which lives until
 // both have let go of it.
 //
-// One write is under way at a time; deltas that come meanwhile join the next message, so a slow
-// client gets fewer and larger ones. What waits is at most one answer, which max_tokens bounds.
+// One write is under way at a time; messages of one answer that come meanwhile are joined, so a
+// slow client gets fewer and larger ones. A client that lets too much pile up is cut off.
 class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
-                     public CompletionSink,
+                     public GenerateStream,
                      public std::enable_shared_from_this<GenerateCall> {
  public:
-  // Counts itself in `num_open`, which outlives it.
-  static GenerateCall* Create(std::atomic<int>& num_open) {
-    auto call = std::make_shared<GenerateCall>(num_open);
+  // Counts itself in `num_open`, which outlives it, as `work` does.
+  static GenerateCall* Create(grpc::CallbackServerContext& call_context, Executor& work,
+                              std::atomic<int>& num_open) {
+    auto call = std::make_shared<GenerateCall>(call_context, work, num_open);
     call->self_ = call;
     return call.get();
   }
-  explicit GenerateCall(std::atomic<int>& num_open) : num_open_(num_open) {}
+  GenerateCall(grpc::CallbackServerContext& call_context, Executor& work,
+               std::atomic<int>& num_open)
+      : call_context_(call_context), work_(work), num_open_(num_open) {}
   ~GenerateCall() override { --num_open_; }
-
-  void Fail(const absl::Status& status) {
-    std::unique_lock lock(mutex_);
-    end_ = status;
-    Proceed(std::move(lock));
-  }
 
   // Runs on the work executor.
   void Begin(CompletionContext& context, const v1::GenerateRequest& request,
              std::string_view tenant) {
-    absl::StatusOr<CompletionSpec> spec = ToSpec(context, request, tenant);
-    if (!spec.ok()) return Fail(spec.status());
-    auto completion = Completion::Start(context, *std::move(spec), shared_from_this());
-    if (!completion.ok()) return Fail(completion.status());
-    std::unique_lock lock(mutex_);
-    completion_ = *completion;
-    const bool cancelled = cancelled_;
-    lock.unlock();
-    if (cancelled) (*completion)->Cancel();
+    const absl::Status status = StartRequest(context, request, tenant);
+    if (!status.ok()) End(status);
   }
 
-  void OnDelta(CompletionDelta delta) override {
+  void Push(v1::GenerateResponse response) override {
     std::unique_lock lock(mutex_);
-    next_.mutable_text()->append(delta.text);
-    for (const core::TokenOutput& output : delta.tokens) next_.add_tokens(output.token);
-    next_is_empty_ = false;
+    if (end_) return;
+    if (num_queued_bytes_ > kMaxQueuedBytes) return CutOff(std::move(lock));
+    num_queued_bytes_ += response.ByteSizeLong();
+    const bool joins = !queue_.empty() && queue_.back().index() == response.index() &&
+                       queue_.back().finish_reason() == v1::FINISH_REASON_UNSPECIFIED;
+    if (joins) {
+      Append(std::move(response), &queue_.back());
+    } else {
+      queue_.push_back(std::move(response));
+    }
     Proceed(std::move(lock));
   }
 
-  void OnEnd(const CompletionEnd& end) override {
+  void End(const absl::Status& status) override {
     std::unique_lock lock(mutex_);
-    end_ = end.status;
-    if (end.status.ok()) {
-      next_.set_finish_reason(end.reason == core::FinishReason::kLength ? v1::FINISH_REASON_LENGTH
-                                                                        : v1::FINISH_REASON_STOP);
-      next_.mutable_usage()->set_prompt_tokens(end.num_prompt_tokens);
-      next_.mutable_usage()->set_completion_tokens(end.num_completion_tokens);
-      next_is_empty_ = false;
-    }
+    if (!end_) end_ = status;
     Proceed(std::move(lock));
   }
 
@@ -156,25 +100,74 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   void OnDone() override { self_.reset(); }
 
  private:
+  absl::Status StartRequest(CompletionContext& context, const v1::GenerateRequest& request,
+                            std::string_view tenant) {
+    SY_ASSIGN_OR_RETURN(const auto fields, ReadGenerateRequest(request));
+    if (const auto* chat = std::get_if<ChatCompletionRequest>(&fields)) {
+      SY_ASSIGN_OR_RETURN(const CompletionSpec spec, BuildChatSpec(context, *chat, tenant));
+      Launch(context, chat->generation, spec, MakeAnswerHead(Endpoint::kChat, *context.model));
+      return absl::OkStatus();
+    }
+    const auto& text = std::get<CompletionRequest>(fields);
+    SY_ASSIGN_OR_RETURN(const CompletionSpec spec, BuildTextSpec(context, text, tenant));
+    AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context.model);
+    head.echo = EchoOf(*context.model, text, spec);
+    Launch(context, text.generation, spec, std::move(head));
+    return absl::OkStatus();
+  }
+
+  void Launch(CompletionContext& context, const GenerationFields& fields,
+              const CompletionSpec& spec, AnswerHead head) {
+    SetLogprobs(fields, spec, &head);
+    const std::shared_ptr<Answer> answer = MakeGenerateAnswer(
+        std::move(head), fields.n, fields.best_of, shared_from_this(), *context.metrics);
+    {
+      std::lock_guard lock(mutex_);
+      answer_ = answer;
+      if (cancelled_) return;
+    }
+    StartAnswer(context, fields, spec, answer);
+    std::unique_lock lock(mutex_);
+    const bool cancelled = cancelled_;
+    lock.unlock();
+    if (cancelled) answer->Cancel();
+  }
+
   // The client went away.
   void Stop(std::unique_lock<std::mutex> lock) {
     cancelled_ = true;
     end_ = absl::CancelledError("the client cancelled the call");
-    next_is_empty_ = true;
-    const std::shared_ptr<Completion> completion = completion_.lock();
+    queue_.clear();
+    const std::shared_ptr<Answer> answer = answer_.lock();
     Proceed(std::move(lock));
-    if (completion) completion->Cancel();
+    if (answer) answer->Cancel();
+  }
+
+  // Called by the answer, which must not be called back: so another thread cancels the call, which
+  // comes back as OnCancel.
+  void CutOff(std::unique_lock<std::mutex> lock) {
+    end_ = absl::ResourceExhaustedError("the client lets too much of the answer pile up");
+    queue_.clear();
+    if (finished_) return;
+    cutting_off_ = true;
+    lock.unlock();
+    work_.Post([call = shared_from_this()] {
+      call->call_context_.TryCancel();
+      std::unique_lock done(call->mutex_);
+      call->cutting_off_ = false;
+      call->Proceed(std::move(done));
+    });
   }
 
   // Starts the next write, or finishes. The reactor's methods are called without the lock, since
   // they may call back.
   void Proceed(std::unique_lock<std::mutex> lock) {
-    if (finished_ || writing_) return;
-    if (!next_is_empty_) {
+    if (finished_ || writing_ || cutting_off_) return;
+    if (!queue_.empty()) {
       writing_ = true;
-      current_.Clear();
-      current_.Swap(&next_);
-      next_is_empty_ = true;
+      current_ = std::move(queue_.front());
+      queue_.pop_front();
+      num_queued_bytes_ -= std::min(num_queued_bytes_, current_.ByteSizeLong());
       lock.unlock();
       StartWrite(&current_);
     } else if (end_) {
@@ -186,14 +179,17 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
     }
   }
 
+  grpc::CallbackServerContext& call_context_;  // until Finish
+  Executor& work_;
   std::atomic<int>& num_open_;
   std::shared_ptr<GenerateCall> self_;  // gRPC's share of this object, until OnDone
   std::mutex mutex_;
-  std::weak_ptr<Completion> completion_;
+  std::weak_ptr<Answer> answer_;
   v1::GenerateResponse current_;  // being written
-  v1::GenerateResponse next_;
-  bool next_is_empty_ = true;
+  std::deque<v1::GenerateResponse> queue_;
+  size_t num_queued_bytes_ = 0;  // about what the queue has
   bool writing_ = false;
+  bool cutting_off_ = false;  // call_context_ is in use
   bool cancelled_ = false;
   bool finished_ = false;  // Finish was called: the reactor may be gone
   std::optional<absl::Status> end_;
@@ -208,14 +204,14 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(
       grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override {
     const bool full = num_open_calls_.fetch_add(1) >= kMaxOpenCalls;
-    GenerateCall* call = GenerateCall::Create(num_open_calls_);
+    GenerateCall* call = GenerateCall::Create(*context, work_, num_open_calls_);
     if (full) {
-      call->Fail(absl::ResourceExhaustedError("too many calls are open; try again later"));
+      call->End(absl::ResourceExhaustedError("too many calls are open; try again later"));
       return call;
     }
     absl::StatusOr<std::string> tenant = TenantOf(*context);
     if (!tenant.ok()) {
-      call->Fail(tenant.status());
+      call->End(tenant.status());
       return call;
     }
     // gRPC drops the request when the call is done, which a cancel can bring about at once: the

@@ -5,13 +5,15 @@
 #include <variant>
 
 #include "coordinator/gateway/answer_sinks.h"
+#include "coordinator/gateway/answer_start.h"
+#include "coordinator/gateway/chat_spec.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/openai_responses.h"
 #include "coordinator/gateway/openai_types.h"
 #include "coordinator/gateway/reply_headers.h"
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/sse_writer.h"
-#include "coordinator/gateway/tool_binding.h"
+#include "coordinator/gateway/text_spec.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -65,63 +67,33 @@ void OpenAiHandler::Complete(HttpRequest request, std::shared_ptr<HttpReply> rep
 
 absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
                                       const std::shared_ptr<HttpReply>& reply) {
-  const ServedModel& model = *context_.model;
-  SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ParseChatCompletionRequest(request.body));
-  SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
-  SY_RETURN_IF_ERROR(BindToolCalls(model, chat.options, &chat.generation));
-  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
-  SY_ASSIGN_OR_RETURN(CompletionSpec spec,
-                      BuildSpec(model, context_length(), chat.generation, std::move(tokens)));
-  SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));
-  SY_RETURN_IF_ERROR(ApplyChatOptions(model, chat.options, spec.prompt_tokens, &spec.form));
-  Launch(chat.generation, chat.delivery, std::move(spec), MakeAnswerHead(Endpoint::kChat, model),
+  SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseChatCompletionRequest(request.body));
+  SY_ASSIGN_OR_RETURN(const CompletionSpec spec, BuildChatSpec(context_, chat, request.tenant));
+  Launch(chat.generation, chat.delivery, spec, MakeAnswerHead(Endpoint::kChat, *context_.model),
          NameIgnoredFields(reply, chat.unknown_fields));
   return absl::OkStatus();
 }
 
 absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
                                             const std::shared_ptr<HttpReply>& reply) {
-  const ServedModel& model = *context_.model;
-  SY_ASSIGN_OR_RETURN(CompletionRequest completion, ParseCompletionRequest(request.body));
-  SY_RETURN_IF_ERROR(CheckModelName(model, completion.generation.model));
-  std::vector<int32_t> tokens;
-  if (const auto* prompt = std::get_if<std::string>(&completion.prompt)) {
-    SY_ASSIGN_OR_RETURN(tokens, EncodeText(model, *prompt));
-  } else {
-    tokens = std::get<std::vector<int32_t>>(std::move(completion.prompt));
-    SY_RETURN_IF_ERROR(CheckTokens(model, tokens));
-  }
-  SY_ASSIGN_OR_RETURN(CompletionSpec spec,
-                      BuildSpec(model, context_length(), completion.generation, std::move(tokens)));
-  SY_RETURN_IF_ERROR(ReadTenant(request.tenant, &spec.scheduling));
-  AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, model);
-  if (completion.generation.echo) {
-    const auto* prompt = std::get_if<std::string>(&completion.prompt);
-    head.echo = prompt != nullptr ? *prompt
-                                  : model.tokenizer->Decode(spec.prompt_tokens,
-                                                            /*skip_special=*/true);
-  }
-  Launch(completion.generation, completion.delivery, std::move(spec), std::move(head),
+  SY_ASSIGN_OR_RETURN(const CompletionRequest completion, ParseCompletionRequest(request.body));
+  SY_ASSIGN_OR_RETURN(const CompletionSpec spec,
+                      BuildTextSpec(context_, completion, request.tenant));
+  AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context_.model);
+  head.echo = EchoOf(*context_.model, completion, spec);
+  Launch(completion.generation, completion.delivery, spec, std::move(head),
          NameIgnoredFields(reply, completion.unknown_fields));
   return absl::OkStatus();
 }
 
 void OpenAiHandler::Launch(const GenerationFields& fields, const StreamFields& delivery,
-                           CompletionSpec spec, AnswerHead head,
+                           const CompletionSpec& spec, AnswerHead head,
                            const std::shared_ptr<HttpReply>& reply) {
   head.usage_chunk = delivery.include_usage;
-  head.with_logprobs = fields.logprobs.answer.has_value();
-  head.with_prompt_logprobs = fields.logprobs.prompt.has_value();
-  if (spec.sampling.has_prompt_logprobs()) head.prompt_tokens = spec.prompt_tokens;
+  SetLogprobs(fields, spec, &head);
   const std::shared_ptr<Answer> answer = MakeAnswer(std::move(head), fields.n, fields.best_of,
                                                     delivery.stream, reply, *context_.metrics);
-  for (int i = 0; i < fields.best_of; ++i) {
-    CompletionSpec choice = spec;
-    choice.sampling.set_choice(i);
-    const auto completion = Completion::Start(context_, std::move(choice), answer->SinkOf(i));
-    if (!completion.ok()) return answer->Fail(completion.status());
-    answer->Add(*completion);
-  }
+  StartAnswer(context_, fields, spec, answer);
   reply->OnDisconnect([weak = std::weak_ptr(answer)] {
     if (const auto running = weak.lock()) running->Cancel();
   });

@@ -36,8 +36,8 @@ class OpenAiHandler {
   absl::Status StartCompletion(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
   // Starts as many completions as the request asks for, answers through `reply`, and cancels them
   // when the client goes away.
-  void Launch(const GenerationFields& fields, const StreamFields& delivery, CompletionSpec spec,
-              AnswerHead head, const std::shared_ptr<HttpReply>& reply);
+  void Launch(const GenerationFields& fields, const StreamFields& delivery,
+              const CompletionSpec& spec, AnswerHead head, const std::shared_ptr<HttpReply>& reply);
 
   int32_t context_length() const;
 

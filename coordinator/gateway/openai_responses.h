@@ -58,6 +58,7 @@ struct ChoicePiece {
   std::string reasoning;
   std::vector<ToolCallPiece> calls;
   std::vector<core::TokenOutput> tokens;        // those of the text, thoughts and calls
+  std::optional<int32_t> end_token;             // behind them, and no part of the text
   std::vector<core::PromptTokenOutput> prompt;  // with the first piece
 
   bool has_text() const { return !text.empty() || !reasoning.empty() || !calls.empty(); }

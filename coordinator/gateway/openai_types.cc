@@ -309,7 +309,10 @@ absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFie
 
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body) {
   SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
-  const RequestFields fields(json);
+  return ReadCompletionRequest(json);
+}
+
+absl::StatusOr<CompletionRequest> ReadCompletionRequest(const RequestFields& fields) {
   SY_RETURN_IF_ERROR(RefuseUnsupportedFields(fields));
   CompletionRequest request;
   SY_RETURN_IF_ERROR(ReadInt32(fields, "logprobs", &request.generation.logprobs.answer));

@@ -83,6 +83,8 @@ absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFie
 // Only what makes a chat's prompt.
 absl::StatusOr<ChatFields> ParseChatFields(const RequestFields& request);
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body);
+// The same, of a body that is parsed.
+absl::StatusOr<CompletionRequest> ReadCompletionRequest(const RequestFields& fields);
 
 // The checks that do not depend on the wire's form; the parsers above have made them, the gRPC
 // service calls them.

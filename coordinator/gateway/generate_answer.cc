@@ -1,0 +1,125 @@
+#include "coordinator/gateway/generate_answer.h"
+
+#include <cmath>
+#include <utility>
+#include <vector>
+
+#include "coordinator/gateway/openai_logprobs.h"
+
+namespace switchyard::gateway {
+namespace {
+
+v1::ScoredToken ToScored(const core::TokenOutput& token) {
+  v1::ScoredToken scored;
+  scored.set_token(token.token);
+  if (!std::isnan(token.logprob)) scored.set_logprob(token.logprob);
+  for (const core::TokenLogprob& likely : token.top) {
+    v1::LikelyToken* to = scored.add_top();
+    to->set_token(likely.token);
+    to->set_logprob(likely.logprob);
+  }
+  return scored;
+}
+
+v1::FinishReason ToReason(const ChoiceEnd& end) {
+  if (end.reason == core::FinishReason::kLength) return v1::FINISH_REASON_LENGTH;
+  return end.called_tools ? v1::FINISH_REASON_TOOL_CALLS : v1::FINISH_REASON_STOP;
+}
+
+void AddPrompt(const AnswerHead& head, const ChoicePiece& piece, v1::GenerateResponse* response) {
+  if (head.echo) response->set_text(*head.echo);
+  const bool echoes_logprobs = head.echo && head.with_logprobs;
+  if (!echoes_logprobs && !head.with_prompt_logprobs) return;
+  for (const core::TokenOutput& token : EchoedTokens(head.prompt_tokens, piece.prompt)) {
+    const v1::ScoredToken scored = ToScored(token);
+    if (echoes_logprobs) *response->add_logprobs() = scored;
+    if (head.with_prompt_logprobs) *response->add_prompt_logprobs() = scored;
+  }
+}
+
+// What the piece holds; it is empty then.
+v1::GenerateResponse TakePiece(const AnswerHead& head, ChoicePiece& piece) {
+  v1::GenerateResponse response;
+  response.set_index(piece.index);
+  if (piece.first) AddPrompt(head, piece, &response);
+  response.mutable_text()->append(piece.text);
+  response.set_reasoning(std::move(piece.reasoning));
+  for (ToolCallPiece& call : piece.calls) {
+    v1::ToolCallPiece* to = response.add_tool_calls();
+    to->set_index(call.index);
+    to->set_id(std::move(call.id));
+    to->set_name(std::move(call.call.name));
+    to->set_arguments(std::move(call.call.arguments));
+  }
+  for (const core::TokenOutput& token : piece.tokens) {
+    response.add_tokens(token.token);
+    if (head.with_logprobs) *response.add_logprobs() = ToScored(token);
+  }
+  if (piece.end_token) response.add_tokens(*piece.end_token);
+  piece = {.index = piece.index};
+  return response;
+}
+
+class GenerateAnswer final : public Answer {
+ public:
+  GenerateAnswer(AnswerHead head, int n, int num_completions,
+                 std::shared_ptr<GenerateStream> stream, GatewayMetrics& metrics)
+      : Answer(std::move(head), num_completions, /*reply=*/nullptr, metrics),
+        n_(n),
+        num_completions_(num_completions),
+        stream_(std::move(stream)) {}
+
+ private:
+  bool chooses() const { return num_completions_ > n_; }
+
+  void TakeDelta(Choice& choice) override {
+    if (!chooses()) stream_->Push(TakePiece(head_, choice.piece));
+  }
+  void TakeEnd(Choice& choice) override {
+    if (chooses()) return;
+    v1::GenerateResponse response = TakeLast(choice);
+    // The call's last message has the usage, too.
+    if (++num_ended_ == num_completions_) {
+      last_ = std::move(response);
+    } else {
+      stream_->Push(std::move(response));
+    }
+  }
+  void Finish() override {
+    if (chooses()) {
+      KeepBest(n_);
+      for (int i = 0; i + 1 < n_; ++i) stream_->Push(TakeLast(choices_[i]));
+      last_ = TakeLast(choices_.back());
+    }
+    last_.mutable_usage()->set_prompt_tokens(usage_.prompt_tokens);
+    last_.mutable_usage()->set_completion_tokens(usage_.completion_tokens);
+    last_.mutable_usage()->set_cached_tokens(usage_.cached_tokens);
+    last_.mutable_usage()->set_reasoning_tokens(usage_.reasoning_tokens);
+    stream_->Push(std::move(last_));
+    stream_->End(absl::OkStatus());
+  }
+  void WriteError(const absl::Status& status) override { stream_->End(status); }
+
+  v1::GenerateResponse TakeLast(Choice& choice) {
+    v1::GenerateResponse response = TakePiece(head_, choice.piece);
+    response.set_finish_reason(ToReason(choice.end));
+    return response;
+  }
+
+  const int n_;
+  const int num_completions_;
+  const std::shared_ptr<GenerateStream> stream_;
+  int num_ended_ = 0;
+  v1::GenerateResponse last_;
+};
+
+}  // namespace
+
+std::shared_ptr<Answer> MakeGenerateAnswer(AnswerHead head, int n, int num_completions,
+                                           std::shared_ptr<GenerateStream> stream,
+                                           GatewayMetrics& metrics) {
+  return std::make_shared<GenerateAnswer>(std::move(head), n, num_completions, std::move(stream),
+                                          metrics);
+}
+
+}  // namespace switchyard::gateway
