@@ -94,6 +94,64 @@ TEST_F(ApiTest, AnswersHaveTheFormThatWasAskedFor) {
   }
 }
 
+// Name and arguments of each call, joined from the deltas where it is streamed.
+std::vector<std::pair<std::string, std::string>> CallsOf(const HttpAnswer& answer, bool stream) {
+  std::vector<std::pair<std::string, std::string>> calls;
+  const auto add = [&](const Json& message) {
+    if (!message.contains("tool_calls")) return;
+    for (const Json& call : message["tool_calls"]) {
+      if (call.contains("id")) calls.emplace_back(call["function"]["name"], "");
+      calls.back().second += call["function"]["arguments"].get<std::string>();
+    }
+  };
+  if (!stream) add(Json::parse(answer.body)["choices"][0]["message"]);
+  for (const std::string& event : stream ? SseData(answer.body) : std::vector<std::string>()) {
+    if (event != "[DONE]") add(Json::parse(event)["choices"][0]["delta"]);
+  }
+  return calls;
+}
+
+// Whatever was asked, drawn or greedy: the workers hold the model to calls, in its own special
+// tokens.
+TEST_F(ApiTest, ToolsThatMustBeCalledAreCalled) {
+  const Cluster& cluster = StartServing({.data_parallel = 2, .tensor_parallel = 2});
+  const Json city = {{"type", "object"},
+                     {"properties",
+                      {{"city", {{"type", "string"}, {"maxLength", 12}}},
+                       {"days", {{"type", "integer"}, {"minimum", 1}, {"maximum", 14}}}}},
+                     {"required", {"city", "days"}},
+                     {"additionalProperties", false}};
+  const auto tool = [&](const char* name) {
+    return Json{{"type", "function"}, {"function", {{"name", name}, {"parameters", city}}}};
+  };
+  const Json named = {{"type", "function"}, {"function", {{"name", "get_time"}}}};
+  int i = 0;
+  for (const GoldenPrompt& prompt : ReadGoldenPrompts()) {
+    if (prompt.messages.is_null() || ++i > 8) continue;
+    const bool stream = i % 2 == 0, is_named = i % 3 == 0;
+    const Json body = {{"messages", prompt.messages},
+                       {"tools", {tool("get_weather"), tool("get_time")}},
+                       {"tool_choice", is_named ? named : Json("required")},
+                       {"parallel_tool_calls", false},
+                       {"temperature", i % 4 < 2 ? 0.0 : 1.3},
+                       {"seed", i},
+                       {"max_tokens", 120},
+                       {"stream", stream}};
+    HttpClient client(cluster.http_port());
+    client.Send(Post("/v1/chat/completions", body.dump()));
+    const auto answer = client.ReadAnswer();
+    ASSERT_TRUE(answer.has_value() && answer->status == 200) << cluster.Log();
+    const auto calls = CallsOf(*answer, stream);
+    ASSERT_EQ(calls.size(), 1u) << answer->body;
+    EXPECT_TRUE(!is_named || calls[0].first == "get_time") << calls[0].first;
+    const Json arguments = Json::parse(calls[0].second, nullptr, /*allow_exceptions=*/false);
+    ASSERT_TRUE(arguments.is_object()) << calls[0].second;
+    EXPECT_TRUE(arguments["city"].is_string()) << calls[0].second;
+    EXPECT_LE(arguments["days"].get<int>(), 14) << calls[0].second;
+    EXPECT_NE(answer->body.find("\"tool_calls\""), std::string::npos);
+  }
+}
+
 TEST_F(ApiTest, StopTextsCutTheSameTextInEveryForm) {
   const Cluster& cluster = StartServing({.tensor_parallel = 2});
   int num_cut = 0;
