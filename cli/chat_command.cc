@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <istream>
 #include <ostream>
@@ -176,7 +177,10 @@ absl::StatusOr<std::string> FirstModel(HttpClient& client) {
 absl::Status RunChat(const ChatOptions& options, std::istream& in, std::ostream& out,
                      const std::atomic<int>& interrupts) {
   SY_ASSIGN_OR_RETURN(HttpAddress address, ParseHttpAddress(options.url));
-  HttpClient client(std::move(address), &interrupts);
+  const bool visible = std::all_of(options.key.begin(), options.key.end(),
+                                   [](char c) { return c > ' ' && c < 0x7F; });
+  if (!visible) return absl::InvalidArgumentError("the API key has invisible characters");
+  HttpClient client(std::move(address), &interrupts, options.key);
   std::string model = options.model;
   if (model.empty()) {
     SY_ASSIGN_OR_RETURN(model, FirstModel(client));

@@ -13,6 +13,7 @@ namespace switchyard::cli {
 
 struct ChatOptions {
   std::string url = "http://127.0.0.1:8000";
+  std::string key;      // of the API; empty: none
   std::string model;    // empty: the first that the server lists
   std::string system;   // a system message, or empty
   std::string message;  // one question, answered and done; empty: read questions from the input

@@ -140,6 +140,8 @@ void AddChat(CLI::App& app, RunCommand* run) {
   std::shared_ptr<ChatOptions> options;
   CLI::App* command = AddCommand(app, "chat", "Talk to a served model", &options);
   command->add_option("--url", options->url, "The server")->capture_default_str();
+  command->add_option("--api-key", options->key, "Key for a server that asks for one")
+      ->envname("SWITCHYARD_API_KEY");
   command->add_option("--model", options->model, "Model to ask for (default: the server's first)");
   command->add_option("--system", options->system, "System message");
   command->add_option("--message", options->message, "Ask this one question and leave");

@@ -21,12 +21,14 @@ constexpr std::chrono::seconds kConnectDeadline(10);
 constexpr std::chrono::seconds kAnswerDeadline(30);
 
 http::request<http::string_body> MakeRequest(http::verb verb, const HttpAddress& address,
-                                             const std::string& path, std::string body) {
+                                             const std::string& key, const std::string& path,
+                                             std::string body) {
   http::request<http::string_body> request(verb, path, 11);
   request.set(http::field::host, address.host + ":" + address.port);
   request.set(http::field::user_agent, "switchyard");
   request.set(http::field::content_type, "application/json");
   request.set(http::field::connection, "close");
+  if (!key.empty()) request.set(http::field::authorization, "Bearer " + key);
   request.body() = std::move(body);
   request.prepare_payload();
   return request;
@@ -168,18 +170,18 @@ std::string ErrorMessage(const std::string& body) {
 }
 
 absl::StatusOr<HttpAnswer> HttpClient::Get(const std::string& path) {
-  return RunWhole(address_, interrupts_, MakeRequest(http::verb::get, address_, path, ""));
+  return RunWhole(address_, interrupts_, MakeRequest(http::verb::get, address_, key_, path, ""));
 }
 
 absl::StatusOr<HttpAnswer> HttpClient::Post(const std::string& path, const Json& body) {
   return RunWhole(address_, interrupts_,
-                  MakeRequest(http::verb::post, address_, path, body.dump()));
+                  MakeRequest(http::verb::post, address_, key_, path, body.dump()));
 }
 
 absl::Status HttpClient::PostStream(const std::string& path, const Json& body,
                                     const std::function<bool(std::string_view)>& on_event) {
   Exchange exchange(address_, interrupts_);
-  SY_RETURN_IF_ERROR(exchange.Send(MakeRequest(http::verb::post, address_, path, body.dump()),
+  SY_RETURN_IF_ERROR(exchange.Send(MakeRequest(http::verb::post, address_, key_, path, body.dump()),
                                    /*deadline=*/std::nullopt));
   http::response_parser<http::string_body> parser;
   parser.body_limit(kMaxBodyBytes);

@@ -29,8 +29,10 @@ struct HttpAnswer {
 class HttpClient {
  public:
   // What waits for the server ends with CANCELLED soon after `interrupts` counts up; may be null.
-  explicit HttpClient(HttpAddress address, const std::atomic<int>* interrupts = nullptr)
-      : address_(std::move(address)), interrupts_(interrupts) {}
+  // `key` goes along as Authorization; empty: none does. REQUIRES: it has visible characters only.
+  explicit HttpClient(HttpAddress address, const std::atomic<int>* interrupts = nullptr,
+                      std::string key = "")
+      : address_(std::move(address)), interrupts_(interrupts), key_(std::move(key)) {}
 
   // UNAVAILABLE, naming the address, when nobody listens or the connection breaks;
   // DEADLINE_EXCEEDED when the whole answer has not come after 30 s.
@@ -46,6 +48,7 @@ class HttpClient {
  private:
   const HttpAddress address_;
   const std::atomic<int>* const interrupts_;
+  const std::string key_;
 };
 
 // The message of an OpenAI error object; the body itself if it is none.

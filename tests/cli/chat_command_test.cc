@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <mutex>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -54,6 +55,11 @@ class CannedServer {
     close(listener_);
   }
 
+  // What came so far.
+  std::string requests() const {
+    std::lock_guard lock(mutex_);
+    return requests_;
+  }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
 
  private:
@@ -63,6 +69,10 @@ class CannedServer {
       if (connection < 0) return;
       char bytes[4096];
       ssize_t count = read(connection, bytes, sizeof(bytes));
+      if (count > 0) {
+        std::lock_guard lock(mutex_);
+        requests_.append(bytes, static_cast<size_t>(count));
+      }
       if (!answer.empty()) {
         EXPECT_EQ(write(connection, answer.data(), answer.size()), ssize_t(answer.size()));
         shutdown(connection, SHUT_WR);
@@ -75,6 +85,8 @@ class CannedServer {
   const std::vector<std::string> answers_;
   int listener_ = -1;
   int port_ = 0;
+  mutable std::mutex mutex_;
+  std::string requests_;
   std::thread thread_;
 };
 
@@ -99,6 +111,28 @@ TEST(ChatCommand, WritesTheAnswerAsItComes) {
   const ChatResult result = Chat(server, "hi");
   EXPECT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(result.text, "Hello\n");
+}
+
+TEST(ChatCommand, ShowsItsKeyWithEveryRequest) {
+  for (const char* key : {"", "sk-alice"}) {
+    const CannedServer server({Answer(kModels), Answer(Delta("Hello") + "data: [DONE]\n\n")});
+    std::atomic<int> interrupts{0};
+    std::istringstream in;
+    std::ostringstream out;
+    const absl::Status status =
+        RunChat({.url = server.url(), .key = key, .message = "hi"}, in, out, interrupts);
+    EXPECT_TRUE(status.ok()) << status;
+    const std::string requests = server.requests();
+    const std::string shown = "Authorization: Bearer sk-alice\r\n";
+    const size_t first = requests.find(shown);
+    EXPECT_EQ(first != std::string::npos, *key != '\0') << requests;
+    EXPECT_EQ(requests.find(shown, first + 1) != std::string::npos, *key != '\0') << requests;
+  }
+  std::atomic<int> interrupts{0};
+  std::istringstream in;
+  std::ostringstream out;
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(RunChat({.key = "a\r\nX: y", .message = "hi"}, in, out, interrupts)));
 }
 
 TEST(ChatCommand, AnswersEachLineOfTheInput) {

@@ -294,7 +294,8 @@ TEST_F(GenerateParityTest, ToolsAndTheirResults) {
        "function":{"name":"f","arguments":"{}"}}]},
       {"role":"tool","tool_call_id":"c1","content":"1"}]})",
              R"(seed: 1 chat { messages { role: "user" content: "Hi" }
-      messages { role: "assistant" tool_calls_json: "[{\"id\":\"c1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]" }
+      messages { role: "assistant" tool_calls_json: "[{\"id\":\"c1\",\"type\":\"function\","
+          "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]" }
       messages { role: "tool" tool_call_id: "c1" content: "1" } })");
 }
 
