@@ -146,10 +146,10 @@ absl::StatusOr<CompletionSpec> ResponsesHandler::Fit(const ResponsesRequest& wan
                                                      std::string_view tenant,
                                                      ChatCompletionRequest* chat) {
   absl::StatusOr<CompletionSpec> spec = BuildChatSpec(context_, *chat, tenant);
-  const auto is_too_long = [&] {
-    return !spec.ok() && ErrorObject(spec.status())["error"]["code"] == kContextLengthExceeded;
+  const auto is_too_long = [](const absl::StatusOr<CompletionSpec>& tried) {
+    return !tried.ok() && ErrorObject(tried.status())["error"]["code"] == kContextLengthExceeded;
   };
-  if (!wanted.truncate || !is_too_long()) return spec;
+  if (!wanted.truncate || !is_too_long(spec)) return spec;
   // Turns begin with a user's message; what stands before the first of them (instructions) stays.
   const Json messages = chat->chat.messages;
   std::vector<size_t> turns;
@@ -165,12 +165,11 @@ absl::StatusOr<CompletionSpec> ResponsesHandler::Fit(const ResponsesRequest& wan
       if (!is_left_out) chat->chat.messages.push_back(messages[i]);
     }
     absl::StatusOr<CompletionSpec> shorter = BuildChatSpec(context_, *chat, tenant);
-    const bool fits = shorter.ok();
-    spec = std::move(shorter);
-    if (fits) {
+    if (shorter.ok()) {
       most = num_left_out;
+      spec = std::move(shorter);
     } else {
-      if (!is_too_long()) return spec;
+      if (!is_too_long(shorter)) return shorter;
       fewest = num_left_out + 1;
     }
   }
