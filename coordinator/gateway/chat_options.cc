@@ -81,13 +81,6 @@ absl::StatusOr<ChatOptions> ReadChatOptions(const RequestFields& request) {
   return options;
 }
 
-bool BindsToolCalls(const ChatOptions& options) {
-  if (options.tool_choice == ToolChoice::kNone) return false;
-  return options.tool_choice != ToolChoice::kAuto ||
-         std::any_of(options.tools.begin(), options.tools.end(),
-                     [](const auto& tool) { return tool.strict; });
-}
-
 absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& options,
                               std::span<const int32_t> prompt, text::AnswerForm* form) {
   form->reasoning = model.reasoning;
@@ -104,7 +97,6 @@ absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& optio
   form->tools = model.tool_format;
   for (const ChatOptions::Tool& tool : options.tools) form->tool_names.push_back(tool.name);
   form->parallel_tool_calls = options.parallel_tool_calls;
-  form->calls_are_bound = BindsToolCalls(options);
   return absl::OkStatus();
 }
 

@@ -40,9 +40,6 @@ struct ChatOptions {
 // INVALID_ARGUMENT with the field as param. REQUIRES: `tools`, if there, is a list of functions.
 absl::StatusOr<ChatOptions> ReadChatOptions(const RequestFields& request);
 
-// Whether a grammar must hold the answer to calls: one is demanded, or a tool is strict.
-bool BindsToolCalls(const ChatOptions& options);
-
 // Sets what `form` says of thoughts and calls. FAILED_PRECONDITION if the model's calls cannot be
 // read. `prompt` is the rendered one.
 absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& options,

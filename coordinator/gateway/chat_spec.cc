@@ -14,12 +14,14 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
   const ServedModel& model = *context.model;
   GenerationFields generation = request.generation;
   SY_RETURN_IF_ERROR(CheckModelName(model, generation.model));
-  SY_RETURN_IF_ERROR(BindToolCalls(model, request.options, &generation));
+  SY_ASSIGN_OR_RETURN(const bool calls_are_bound,
+                      BindToolCalls(model, request.options, &generation));
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, request.chat));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, ContextLength(model, *context.engine),
                                                      generation, std::move(tokens)));
   SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, request.options, spec.prompt_tokens, &spec.form));
+  spec.form.calls_are_bound = calls_are_bound;
   return spec;
 }
 

@@ -1,42 +1,56 @@
 #include "coordinator/gateway/tool_binding.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/structured_fields.h"
+#include "coordinator/text/grammar/either.h"
 #include "coordinator/text/grammar/tool_grammar.h"
 
 namespace switchyard::gateway {
 
-absl::Status BindToolCalls(const ServedModel& model, const ChatOptions& options,
-                           GenerationFields* fields) {
-  using ToolChoice = ChatOptions::ToolChoice;
-  // Without a form of calls ApplyChatOptions refuses the tools.
-  if (!BindsToolCalls(options) || !model.tool_format) return absl::OkStatus();
-  if (fields->grammar != nullptr) {
-    return ParamError("tool_choice",
-                      "tool calls that a grammar holds (a 'tool_choice' that demands a call, or "
-                      "strict tools) and another form of the answer exclude each other");
-  }
+namespace {
+
+using ToolChoice = ChatOptions::ToolChoice;
+
+absl::StatusOr<v1::Grammar> CompileCalls(const ServedModel& model, const ChatOptions& options,
+                                         bool must_call) {
   const bool is_named = options.tool_choice == ToolChoice::kNamed;
+  const bool is_demanded = is_named || options.tool_choice == ToolChoice::kRequired;
   text::grammar::ToolCallRules rules = {.format = *model.tool_format,
-                                        .must_call = options.tool_choice != ToolChoice::kAuto,
+                                        .must_call = must_call,
                                         .may_repeat = options.parallel_tool_calls && !is_named,
                                         .reasoning = model.reasoning};
   for (size_t i = 0; i < options.tools.size(); ++i) {
     const ChatOptions::Tool& tool = options.tools[i];
     if (is_named && tool.name != options.named_tool) continue;
-    const bool by_schema = rules.must_call || tool.strict;
     rules.tools.push_back({.name = tool.name,
-                           .parameters = by_schema ? tool.parameters : Json(),
+                           .parameters = is_demanded || tool.strict ? tool.parameters : Json(),
                            .where = fmt::format("tools[{}]", i)});
   }
-  absl::StatusOr<v1::Grammar> grammar = text::grammar::CompileToolCalls(rules, *model.tokenizer);
+  return text::grammar::CompileToolCalls(rules, *model.tokenizer);
+}
+
+}  // namespace
+
+absl::StatusOr<bool> BindToolCalls(const ServedModel& model, const ChatOptions& options,
+                                   GenerationFields* fields) {
+  // Without a form of calls ApplyChatOptions refuses the tools.
+  if (options.tool_choice == ToolChoice::kNone || !model.tool_format) return false;
+  const bool may_choose = options.tool_choice == ToolChoice::kAuto;
+  const bool has_other_form = may_choose && fields->grammar != nullptr;
+  const bool is_strict = std::any_of(options.tools.begin(), options.tools.end(),
+                                     [](const auto& tool) { return tool.strict; });
+  if (may_choose && !has_other_form && !is_strict) return false;
+  absl::StatusOr<v1::Grammar> grammar =
+      CompileCalls(model, options, /*must_call=*/!may_choose || has_other_form);
+  if (grammar.ok() && has_other_form) grammar = text::grammar::Either(*grammar, *fields->grammar);
   if (!grammar.ok()) return WithParam(grammar.status(), "tools");
   SY_RETURN_IF_ERROR(CheckGrammarSize(*grammar, "tools"));
   fields->grammar = std::make_shared<const v1::Grammar>(*std::move(grammar));
-  return absl::OkStatus();
+  return true;
 }
 
 }  // namespace switchyard::gateway

@@ -1,4 +1,5 @@
-// Holds answers to tool calls by a grammar, where a request demands a call or has strict tools.
+// Holds answers to tool calls by a grammar: where a request demands a call, has strict tools, or
+// lets the answer be a call or of another form.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_TOOL_BINDING_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_TOOL_BINDING_H_
 
@@ -9,13 +10,15 @@
 
 namespace switchyard::gateway {
 
-// Sets the grammar of `fields` if BindsToolCalls(options): to be called before BuildSpec. Where a
-// call is demanded all arguments are held to their schemas, else those of strict tools; a named
-// tool is called once. INVALID_ARGUMENT, with a param, for parameters that cannot be held to, and
-// if the answer shall have another form, too. Takes as long as the grammar compiler's limits let
-// it: not for I/O threads.
-absl::Status BindToolCalls(const ServedModel& model, const ChatOptions& options,
-                           GenerationFields* fields);
+// Sets the grammar of `fields` where one must hold the calls, and says whether: to be called before
+// BuildSpec.
+//   A call is demanded: the answer is calls, whatever form it should have otherwise; their
+//   arguments satisfy their tools' schemas. A named tool is called once. It may call, and has
+//   another form: the one or the other. It may call strict tools: text is free, calls are not.
+// INVALID_ARGUMENT, with a param, for parameters that cannot be held to. Takes as long as the
+// grammar compiler's limits let it: not for I/O threads.
+absl::StatusOr<bool> BindToolCalls(const ServedModel& model, const ChatOptions& options,
+                                   GenerationFields* fields);
 
 }  // namespace switchyard::gateway
 

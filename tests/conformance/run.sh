@@ -42,6 +42,7 @@ trap stop_serve EXIT
 start_serve() {
   mkdir -p "$logs"
   rm -f "$logs"/*.log
+  : >"$log"  # not the address of the run before
   setsid setpriv --pdeathsig INT build/release/bin/switchyard serve --model models/tiny-r1 --dp 2 --tp 2 \
     --port 0 --grpc-port 0 --log-dir "$logs" >"$log" 2>&1 &
   serve_pid=$!
@@ -62,4 +63,4 @@ make_venv
 start_serve
 say "Testing the clients against $url"
 env -u HTTP_PROXY -u HTTPS_PROXY -u ALL_PROXY -u http_proxy -u https_proxy -u all_proxy \
-  SWITCHYARD_URL="$url" "$venv/bin/python" -m unittest discover -s tests/conformance -p 'test_*.py'
+  PYTHONDONTWRITEBYTECODE=1 SWITCHYARD_URL="$url" "$venv/bin/python" -m unittest discover -s tests/conformance -p 'test_*.py'

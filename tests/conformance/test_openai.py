@@ -34,6 +34,10 @@ class Place(BaseModel):
     capital: Literal["Oslo", "Paris", "Zagreb"]
 
 
+class Weather(BaseModel):
+    city: str
+
+
 def client():
     return OpenAI(base_url=os.environ["SWITCHYARD_URL"] + "/v1", api_key="none", max_retries=0, timeout=60)
 
@@ -171,6 +175,14 @@ class Structured(unittest.TestCase):
         )
         self.assertIsInstance(answer.choices[0].message.parsed, Place)
         self.assertEqual(answer.choices[0].message.parsed.country, "Croatia")
+
+    def test_a_call_or_a_form(self):
+        more = {"model": MODEL, "temperature": 0, "response_format": Place, "max_tokens": 200}
+        tools = [openai.pydantic_function_tool(Weather, name="get_weather", description="Weather of a city")]
+        (call,) = self.client.chat.completions.parse(messages=ROME, tools=tools, **more).choices[0].message.tool_calls
+        self.assertEqual(call.function.parsed_arguments, Weather(city="Rome"))
+        message = self.client.chat.completions.parse(messages=CROATIA, tools=tools, **more).choices[0].message
+        self.assertTrue(message.tool_calls or message.parsed)
 
     def test_json_mode(self):
         answer = self.client.chat.completions.create(

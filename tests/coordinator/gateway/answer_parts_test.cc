@@ -261,6 +261,41 @@ TEST_F(AnswerPartsTest, AStrictToolHoldsAnAnswerThatMayCallIt) {
   EXPECT_EQ(engine_->last_request().grammar, nullptr);
 }
 
+TEST_F(AnswerPartsTest, AnAnswerOfAFormMayCallInstead) {
+  const std::string form = R"(,"response_format":{"type":"json_object"})";
+  const auto num_states = [&](const std::string& more) {
+    SetText(kCall);
+    AskJson(kChat, Body(more));
+    return engine_->last_request().grammar->may_end().size();
+  };
+  const size_t form_alone = num_states(R"("seed":1)" + form);
+  const size_t calls_alone = num_states(kTools + std::string(R"(,"tool_choice":"required")"));
+  EXPECT_EQ(num_states(kTools + form), form_alone + calls_alone + 2);
+  EXPECT_EQ(num_states(kTools + form + R"(,"tool_choice":"required")"), calls_alone);
+  EXPECT_EQ(num_states(kTools + form + R"(,"tool_choice":"none")"), form_alone);
+  SetText(kCall);
+  const Json called = AskJson(kChat, Body(kTools + form))["choices"][0];
+  EXPECT_EQ(called["message"]["tool_calls"].size(), 2u);
+  SetText(R"({"a":1})");
+  EXPECT_EQ(AskJson(kChat, Body(kTools + form))["choices"][0]["message"]["content"], R"({"a":1})");
+}
+
+TEST_F(AnswerPartsTest, SpecialTokensAndStopTextsAreShownWhereThatIsWanted) {
+  SetText("a<｜tool▁sep｜>b c");
+  const std::string stop = R"("stop":" c","include_stop_str_in_output":true)";
+  const std::string special = R"("skip_special_tokens":false)";
+  const auto chat = [&](const std::string& more) {
+    return AskJson(kChat, Body(more))["choices"][0]["message"]["content"];
+  };
+  EXPECT_EQ(chat(R"("stop":" c")"), "ab");
+  EXPECT_EQ(chat(stop), "ab c");
+  EXPECT_EQ(chat(special), "a<｜tool▁sep｜>b c");  // and never the token that ends it
+  const std::string body = fmt::format(R"({{"prompt":"Hi",{},{}}})", stop, special);
+  EXPECT_EQ(AskJson("/v1/completions", body)["choices"][0]["text"], "a<｜tool▁sep｜>b c");
+  EXPECT_EQ(AskJson(kChat, Body(R"("skip_special_tokens":1)"), 400)["error"]["param"],
+            "skip_special_tokens");
+}
+
 TEST_F(AnswerPartsTest, NamesWhatIsWrongWithToolsAndTheirChoice) {
   const auto param = [&](const std::string& more) {
     return AskJson(kChat, Body(more), 400)["error"]["param"];
@@ -269,9 +304,6 @@ TEST_F(AnswerPartsTest, NamesWhatIsWrongWithToolsAndTheirChoice) {
     EXPECT_EQ(param(fmt::format(R"({},"tool_choice":{})", kTools, choice)), "tool_choice");
   }
   EXPECT_EQ(param(R"("tool_choice":"required")"), "tool_choice");
-  EXPECT_EQ(param(std::string(kTools) +
-                  R"(,"tool_choice":"required","response_format":{"type":"json_object"})"),
-            "tool_choice");
   const auto tool = [](const char* more) {
     return fmt::format(R"("tools":[{{"type":"function","function":{{{}}}}}])", more);
   };

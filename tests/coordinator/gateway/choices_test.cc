@@ -84,6 +84,36 @@ TEST_F(ChoicesTest, BestOfGivesTheLikeliestPerToken) {
       "best_of");
 }
 
+// Of a long prompt the first choice computes what the others find in the cache.
+TEST_F(ChoicesTest, ALongPromptIsComputedOnceForAllChoices) {
+  model_.context_length = 4096;
+  const std::string tokens = [] {
+    std::string list = "7";
+    for (int i = 1; i < 300; ++i) list += ",7";
+    return list;
+  }();
+  const std::string body = fmt::format(R"({{"prompt":[{}],"n":3,"max_tokens":50}})", tokens);
+  engine_->SetAnswers({{.ending = FakeAnswer::Ending::kHang}});
+  switchyard::testing::HttpClient waits(http_->port());
+  ASSERT_TRUE(waits.Send(switchyard::testing::Post(kCompletions, body)));
+  ASSERT_TRUE(engine_->WaitForSubmissions(1));
+  waits.Close();
+  ASSERT_TRUE(engine_->WaitForCancels(1));
+  EXPECT_EQ(engine_->num_submitted(), 1);  // none of the others before a first token
+
+  engine_->SetAnswers({{.tokens = TokensThenEos("one")},
+                       {.tokens = TokensThenEos("two")},
+                       {.tokens = TokensThenEos("three")}});
+  const Json answer = AskJson(kCompletions, body);
+  EXPECT_EQ(engine_->num_submitted(), 4);
+  ASSERT_EQ(answer["choices"].size(), 3u);
+  EXPECT_EQ(answer["choices"][0]["text"], "one");
+  EXPECT_EQ(answer["choices"][2]["text"], "three");
+  engine_->SetAnswers({{.tokens = TokensThenEos("one")},
+                       {.ending = FakeAnswer::Ending::kFail, .error = absl::InternalError("x")}});
+  AskJson(kCompletions, body, 500);
+}
+
 TEST_F(ChoicesTest, OneFailureEndsAllAndFreesTheOthers) {
   engine_->SetAnswers(
       {{.tokens = Tokens("one"), .ending = FakeAnswer::Ending::kHang},

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "coordinator/text/bound_tool_calls.h"
+#include "coordinator/text/grammar/either.h"
 #include "coordinator/text/grammar/token_table.h"
 #include "tests/coordinator/text/grammar/grammar_testing.h"
 #include "tests/coordinator/text/grammar/grammar_walk.h"
@@ -203,6 +204,25 @@ TEST(ToolGrammar, TextIsFreeUntilACallBegins) {
   EXPECT_FALSE(accepts(ToolFormat::kLlama, llama(bad)));
   EXPECT_FALSE(accepts(ToolFormat::kLlama, R"( { "name":"get_weather"})"));
   EXPECT_FALSE(accepts(ToolFormat::kHermes, "<tool_call>"));
+}
+
+TEST(ToolGrammar, EitherOfTwoFormsIsAccepted) {
+  const auto calls = CompileToolCalls(
+      {.format = ToolFormat::kHermes, .tools = {Tools()[1]}, .may_repeat = false}, TinyTokenizer());
+  // Each has loops, calls and sets of its own.
+  const auto other =
+      Schema(R"({"type":"array","items":{"type":"string"},"minItems":2,"maxItems":4})");
+  for (const auto& either : {Either(*calls, *other), Either(*other, *calls)}) {
+    EXPECT_TRUE(Accepts(either, R"(["a","b","c"])"));
+    EXPECT_FALSE(Accepts(either, R"(["a"])"));
+    const std::string call =
+        "<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\":\"Rome\",\"days\":3}}\n"
+        "</tool_call>";
+    EXPECT_TRUE(Accepts(either, call));
+    EXPECT_FALSE(Accepts(either, call + R"(["a","b"])"));
+    EXPECT_FALSE(Accepts(either, ""));
+  }
+  EXPECT_FALSE(Either(*calls, *other, {.states_max = 20}).ok());
 }
 
 TEST(ToolGrammar, TextBeforeACallComesOutAndItsWhiteSpaceGoes) {
