@@ -15,7 +15,7 @@ namespace switchyard {
 struct ServerConfig {
   std::string model_path;
   std::string model_name;            // what requests call it; empty: the folder's name
-  std::string tool_parser = "auto";  // or none, deepseek, hermes, llama
+  std::string tool_parser = "auto";  // or none, deepseek, deepseek_v31, hermes, llama
   std::string host = "127.0.0.1";    // of the HTTP API
   int port = 8000;                   // 0: the system picks one
   std::string api_keys;              // a file of them; empty: none is asked for

@@ -208,6 +208,8 @@ TEST(LlamaCalls, WhatFollowsACallIsContent) {
 
 TEST(ToolFormats, AreToldFromTheTemplate) {
   EXPECT_EQ(FindToolFormat("'<｜tool▁call▁begin｜>' ... '```json'"), ToolFormat::kDeepSeek);
+  EXPECT_EQ(FindToolFormat("'<｜tool▁call▁begin｜>' ..."), ToolFormat::kDeepSeekV31);
+  EXPECT_EQ(ParseToolFormat("deepseek_v31").value(), ToolFormat::kDeepSeekV31);
   EXPECT_EQ(FindToolFormat("inside <tool_call></tool_call> tags"), ToolFormat::kHermes);
   EXPECT_EQ(FindToolFormat("Environment: ipython\n"), ToolFormat::kLlama);
   EXPECT_EQ(FindToolFormat("{{ messages }}"), std::nullopt);
