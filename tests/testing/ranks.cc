@@ -40,6 +40,20 @@ std::vector<absl::Status> RunGlooRanks(int num_ranks, const CollectiveBody& body
   });
 }
 
+absl::StatusOr<std::vector<std::unique_ptr<Collectives>>> ConnectGlooRanks(
+    worker::RendezvousStore& store, const std::string& name, int size) {
+  std::vector<std::unique_ptr<Collectives>> ranks(size);
+  const auto connect = [&](int rank) -> absl::Status {
+    SY_ASSIGN_OR_RETURN(auto device, worker::OpenGlooDevice({}));
+    SY_ASSIGN_OR_RETURN(
+        ranks[rank],
+        worker::ConnectGloo(device, store, {.name = name, .rank = rank, .size = size}));
+    return absl::OkStatus();
+  };
+  for (const absl::Status& status : RunRanks(size, connect)) SY_RETURN_IF_ERROR(status);
+  return ranks;
+}
+
 ::testing::AssertionResult AllOk(const std::vector<absl::Status>& statuses) {
   ::testing::AssertionResult result = ::testing::AssertionSuccess();
   for (size_t rank = 0; rank < statuses.size(); ++rank) {

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -28,6 +30,10 @@ std::vector<absl::Status> RunLocalRanks(int num_ranks, const CollectiveBody& bod
 // `options`: rank, size and name are filled in.
 std::vector<absl::Status> RunGlooRanks(int num_ranks, const CollectiveBody& body,
                                        const worker::CommunicatorOptions& options = {});
+
+// Communicators over Gloo on the loopback interface, element r for rank r.
+absl::StatusOr<std::vector<std::unique_ptr<worker::Collectives>>> ConnectGlooRanks(
+    worker::RendezvousStore& store, const std::string& name, int size);
 
 // Fails with every status that is not OK.
 ::testing::AssertionResult AllOk(const std::vector<absl::Status>& statuses);

@@ -13,7 +13,6 @@
 namespace switchyard::testing {
 namespace {
 
-using worker::Collectives;
 using worker::kTinyR1;
 
 struct Layout {
@@ -118,21 +117,6 @@ std::vector<Case> AllCases() {
 }
 INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest, ::testing::ValuesIn(AllCases()), CaseName);
 
-absl::StatusOr<std::vector<std::unique_ptr<Collectives>>> GlooRanks(worker::LocalRendezvous& store,
-                                                                    const std::string& name,
-                                                                    int size) {
-  std::vector<std::unique_ptr<Collectives>> ranks(size);
-  const auto connect = [&](int rank) -> absl::Status {
-    SY_ASSIGN_OR_RETURN(auto device, worker::OpenGlooDevice({}));
-    SY_ASSIGN_OR_RETURN(
-        ranks[rank],
-        worker::ConnectGloo(device, store, {.name = name, .rank = rank, .size = size}));
-    return absl::OkStatus();
-  };
-  for (const absl::Status& status : RunRanks(size, connect)) SY_RETURN_IF_ERROR(status);
-  return ranks;
-}
-
 // The collectives that worker processes use.
 TEST(LayoutOverGloo, GivesTheBitsOfOneRankAlone) {
   worker::LocalRendezvous store;
@@ -142,7 +126,7 @@ TEST(LayoutOverGloo, GivesTheBitsOfOneRankAlone) {
        .tensor_parallel = 2,
        .compute = v1::COMPUTE_MODE_BF16,
        .make_collectives = [&](const std::string& name,
-                               int size) { return GlooRanks(store, name, size); }},
+                               int size) { return ConnectGlooRanks(store, name, size); }},
       {.batch = 32, .max_tokens = 600, .longest = 160});
   ASSERT_TRUE(runner.ok()) << runner.status();
   const auto got = (*runner)->Run(Jobs(), {.chunk = 0, .batch = 32, .seed = 3});

@@ -1,0 +1,121 @@
+#include "tests/integration/same_bits_draw.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace switchyard::testing {
+namespace {
+
+constexpr int kAsksPerDraw = 20;
+constexpr int kProcessesEvery = 8;  // draws: they take long to start
+
+struct Layout {
+  int32_t data_parallel = 1;
+  int32_t tensor_parallel = 1;
+};
+constexpr std::array kLayouts = {Layout{1, 1}, Layout{1, 1}, Layout{1, 1}, Layout{2, 1},
+                                 Layout{2, 1}, Layout{1, 2}, Layout{1, 2}, Layout{2, 2},
+                                 Layout{1, 4}, Layout{4, 1}};
+constexpr std::array kComputes = {v1::COMPUTE_MODE_BF16, v1::COMPUTE_MODE_BF16,
+                                  v1::COMPUTE_MODE_BF16, v1::COMPUTE_MODE_BF16,
+                                  v1::COMPUTE_MODE_F32,  v1::COMPUTE_MODE_W8A8};
+
+// Part `number` of all requests, which are shuffled anew each time they are through.
+std::vector<Ask> DealAsks(uint64_t seed, int number, int num_requests) {
+  std::vector<Ask> asks;
+  for (int i = number * kAsksPerDraw; i < (number + 1) * kAsksPerDraw; ++i) {
+    std::vector<Ask> deck(static_cast<size_t>(num_requests));
+    std::iota(deck.begin(), deck.end(), 0);
+    Dice dice(MixBits(seed) ^ static_cast<uint64_t>(i / num_requests));
+    for (int32_t left = num_requests - 1; left > 0; --left) {
+      std::swap(deck[static_cast<size_t>(left)], deck[static_cast<size_t>(dice.Roll(0, left))]);
+    }
+    asks.push_back(deck[static_cast<size_t>(i % num_requests)]);
+  }
+  return asks;
+}
+
+void DrawCluster(Draw& draw) {
+  Dice& dice = draw.dice;
+  if (draw.number % kProcessesEvery == kProcessesEvery - 1) {
+    draw.ranks = Ranks::kProcesses;
+  } else {
+    draw.ranks = dice.Chance(20) ? Ranks::kThreadsByGloo : Ranks::kThreads;
+  }
+  draw.compute = dice.Pick(kComputes);
+  const Layout layout = dice.Pick(kLayouts);
+  draw.data_parallel = layout.data_parallel;
+  draw.tensor_parallel = layout.tensor_parallel;
+  draw.num_threads = dice.Pick(std::array{1, 1, 2, 4});
+  draw.max_batched_tokens = dice.Pick(std::array{17, 40, 64, 200, 512});
+  draw.max_running = std::min(draw.max_batched_tokens, dice.Pick(std::array{2, 3, 5, 8, 16, 32}));
+  draw.max_prompt_chunk = dice.Chance(50) ? dice.Roll(5, draw.max_batched_tokens) : 0;
+  draw.prefix_cache = dice.Chance(70);
+  draw.max_under_way = dice.Chance(60) ? 2 : 1;
+  // Speculation, in all of its forms.
+  if (dice.Chance(50)) {
+    draw.drafts = dice.Chance(70) ? v1::DRAFT_METHOD_MTP : v1::DRAFT_METHOD_NGRAM;
+    draw.max_drafts = dice.Roll(1, 4);
+  }
+}
+
+// As many blocks as the longest request needs, and sometimes hardly more.
+void DrawBlocks(const SameBitsRequests& requests, Draw& draw) {
+  if (draw.ranks != Ranks::kProcesses) {
+    draw.block_tokens = draw.dice.Pick(std::array{16, 16, 16, 4, 1});
+  }
+  int32_t longest = 0;
+  for (const Ask ask : draw.asks) {
+    const core::NewRequest request = requests.Make(ask);
+    longest =
+        std::max(longest, static_cast<int32_t>(request.prompt_tokens.size()) + request.max_tokens);
+  }
+  const int32_t spare_tokens = draw.dice.Pick(std::array{16, 48, 160, 2000});
+  draw.num_blocks = (longest + spare_tokens) / draw.block_tokens + 1;
+}
+
+void DrawEvents(Draw& draw) {
+  Dice& dice = draw.dice;
+  const auto num_asks = static_cast<int32_t>(draw.asks.size());
+  for (int again = dice.Roll(0, 6); again > 0; --again) {
+    draw.asks.push_back(draw.asks[static_cast<size_t>(dice.Roll(0, num_asks - 1))]);
+  }
+  draw.arrival_percent = dice.Pick(std::array{5, 20, 60, 100});
+  draw.cancel_percent = dice.Chance(30) ? 2 : 0;
+  draw.num_tenants = dice.Roll(1, 3);
+  if (draw.ranks == Ranks::kProcesses || !dice.Chance(40)) return;
+  draw.tokens_between_intruders = dice.Roll(1, 5);
+  draw.max_running = std::min(draw.max_running, dice.Roll(2, 4));  // so that they find no place
+  draw.num_tenants = 1;
+}
+
+}  // namespace
+
+std::string Draw::Describe() const {
+  constexpr const char* kRanks[] = {"threads", "threads by Gloo", "processes"};
+  return fmt::format(
+      "--seed {} --draw {} ({} {}x{} as {}, {} threads, {} tokens a step, {} running, chunk {}, {} "
+      "blocks of {}, cache {}, under way {}, drafts {} {}, arrival {}%, cancel {}%, {} tenants, "
+      "intruders every {} tokens)",
+      seed, number, v1::ComputeMode_Name(compute), data_parallel, tensor_parallel,
+      kRanks[static_cast<int>(ranks)], num_threads, max_batched_tokens, max_running,
+      max_prompt_chunk, num_blocks, block_tokens, prefix_cache ? "on" : "off", max_under_way,
+      v1::DraftMethod_Name(drafts), max_drafts, arrival_percent, cancel_percent, num_tenants,
+      tokens_between_intruders);
+}
+
+Draw MakeDraw(uint64_t seed, int number, const SameBitsRequests& requests) {
+  const uint64_t key = RandomBits(seed, static_cast<uint64_t>(number));
+  Draw draw{.seed = seed, .number = number, .dice = Dice(key)};
+  DrawCluster(draw);
+  draw.asks = DealAsks(seed, number, requests.size());
+  if (draw.ranks == Ranks::kProcesses) {
+    std::erase_if(draw.asks,
+                  [](Ask ask) { return SameBitsRequests::WayOf(ask) == Way::kThinking; });
+  }
+  DrawBlocks(requests, draw);
+  DrawEvents(draw);
+  return draw;
+}
+
+}  // namespace switchyard::testing

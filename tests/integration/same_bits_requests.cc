@@ -1,0 +1,146 @@
+#include "tests/integration/same_bits_requests.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/random.h"
+#include "coordinator/text/grammar/compile.h"
+#include "coordinator/text/grammar/token_table.h"
+#include "tests/testing/golden.h"
+#include "tests/worker/weights/checkpoint_files.h"
+
+namespace switchyard::testing {
+namespace {
+
+constexpr int32_t kMaxThoughtTokens = 9;
+
+template <typename T>
+T Checked(absl::StatusOr<T> value) {
+  SY_CHECK(value.ok()) << value.status().ToString();
+  return *std::move(value);
+}
+
+}  // namespace
+
+SameBitsRequests::SameBitsRequests() {
+  for (GoldenCase& recorded : ReadGoldenCases(worker::kTinyR1)) {
+    std::vector<int32_t> answer = std::move(recorded.greedy_tokens);
+    if (answer.back() == kEndToken) answer.pop_back();
+    prompts_.push_back({.id = std::move(recorded.id),
+                        .tokens = std::move(recorded.prompt_tokens),
+                        .answer = std::move(answer)});
+  }
+  tokenizer_ = Checked(text::Tokenizer::FromFiles(worker::kTinyR1));
+  tokens_ = text::grammar::MakeTokenTable(*tokenizer_);
+  schema_ = {{"type", "object"},
+             {"properties",
+              {{"kind", {{"enum", {"answer", "question"}}}},
+               {"sure", {{"type", "boolean"}}},
+               {"text", {{"type", "string"}, {"maxLength", 24}}}}},
+             {"required", {"kind", "text"}},
+             {"additionalProperties", false}};
+  grammar_ =
+      std::make_shared<const v1::Grammar>(Checked(text::grammar::CompileJsonSchema(schema_)));
+  thoughts_begin_ = tokenizer_->TokenToId("<think>").value();
+  thoughts_end_ = tokenizer_->TokenToId("</think>").value();
+}
+
+v1::SamplingParams SameBitsRequests::SamplingOf(Ask ask) const {
+  const auto bits = RandomBits(1, static_cast<uint64_t>(ask));
+  v1::SamplingParams sampling;
+  sampling.set_top_logprobs(kNumTop);
+  sampling.set_seed(static_cast<uint64_t>(1000 + ask));
+  sampling.add_ending_tokens(kEndToken);
+  sampling.set_top_p(1);
+  const Way way = WayOf(ask);
+  if (way == Way::kGreedy || (way == Way::kContinued && bits % 2 == 0)) return sampling;
+  sampling.set_temperature(0.75f + 0.25f * static_cast<float>(bits % 3));
+  if ((bits >> 8) % 2 == 0) sampling.set_top_p(0.875f);
+  if ((bits >> 9) % 3 == 0) sampling.set_top_k(20);
+  if ((bits >> 13) % 3 == 0) sampling.set_min_p(0.03125f);
+  if ((bits >> 17) % 3 == 0) sampling.set_repetition_penalty(1.25f);
+  if ((bits >> 21) % 3 == 0) sampling.set_frequency_penalty(0.5f);
+  if ((bits >> 25) % 3 == 0) sampling.set_presence_penalty(0.25f);
+  return sampling;
+}
+
+core::NewRequest SameBitsRequests::Make(Ask ask) const {
+  const Prompt& prompt = prompts_[static_cast<size_t>(ask / kNumWays)];
+  core::NewRequest request{.prompt_tokens = prompt.tokens, .max_tokens = kMaxTokens};
+  request.sampling = SamplingOf(ask);
+  request.stop_token_ids = {kEndToken};
+  const Way way = WayOf(ask);
+  if (way == Way::kContinued) {
+    const auto part = static_cast<std::ptrdiff_t>(prompt.answer.size() / 2);
+    request.prompt_tokens.insert(request.prompt_tokens.end(), prompt.answer.begin(),
+                                 prompt.answer.begin() + part);
+    request.sampling.set_prompt_logprobs(1);
+  }
+  if (way == Way::kFormed || way == Way::kThinking) {
+    request.max_tokens = kMaxFormTokens;
+    request.grammar = grammar_;
+  }
+  // A form begins behind thoughts where the prompt has opened them; the API does that, too.
+  const bool thinks = std::count(prompt.tokens.begin(), prompt.tokens.end(), thoughts_begin_) > 0;
+  if (way == Way::kThinking || (way == Way::kFormed && thinks)) {
+    request.sampling.set_thoughts_end_token(thoughts_end_);
+  }
+  if (way == Way::kThinking) request.sampling.set_max_thought_tokens(kMaxThoughtTokens);
+  return request;
+}
+
+std::string SameBitsRequests::MakeBody(Ask ask) const {
+  SY_CHECK(WayOf(ask) != Way::kThinking);
+  const core::NewRequest request = Make(ask);
+  const v1::SamplingParams& sampling = request.sampling;
+  Json body = {{"prompt", request.prompt_tokens},
+               {"max_tokens", request.max_tokens},
+               {"logprobs", sampling.top_logprobs()},
+               {"seed", sampling.seed()},
+               {"temperature", sampling.temperature()},
+               {"top_p", sampling.top_p()},
+               {"top_k", sampling.top_k()},
+               {"min_p", sampling.min_p()},
+               {"frequency_penalty", sampling.frequency_penalty()},
+               {"presence_penalty", sampling.presence_penalty()}};
+  if (sampling.repetition_penalty() != 0) {
+    body["repetition_penalty"] = sampling.repetition_penalty();
+  }
+  if (request.grammar != nullptr) {
+    body["response_format"] = {{"type", "json_schema"},
+                               {"json_schema", {{"name", "form"}, {"schema", schema_}}}};
+  }
+  return body.dump();
+}
+
+std::string SameBitsRequests::Name(Ask ask) const {
+  constexpr const char* kNames[] = {"greedy", "seeded", "continued", "formed", "thinking"};
+  return fmt::format("{} {}", prompts_[static_cast<size_t>(ask / kNumWays)].id,
+                     kNames[ask % kNumWays]);
+}
+
+const ScheduledAnswer& AnswersAlone::Get(v1::ComputeMode compute, Ask ask) {
+  std::unique_ptr<ScheduleRunner>& runner = runners_[compute];
+  if (runner == nullptr) {
+    runner = Checked(ScheduleRunner::Create({.model_path = worker::kTinyR1,
+                                             .compute = compute,
+                                             .max_batched_tokens = 1024,
+                                             .max_running = 1,
+                                             .num_kv_blocks = 64,
+                                             .tokens = requests_.tokens(),
+                                             .num_threads = 1,
+                                             .backend = "cpu"},
+                                            {.max_under_way = 1, .prefix_cache = false}));
+  }
+  const auto id = static_cast<core::RequestId>(ask) + 1;
+  if (runner->answers().count(id) == 0) {
+    core::NewRequest request = requests_.Make(ask);
+    request.id = id;
+    absl::Status status = runner->Admit(std::move(request));
+    status.Update(runner->Finish());
+    SY_CHECK(status.ok()) << requests_.Name(ask) << ": " << status.ToString();
+  }
+  return runner->answers().at(id);
+}
+
+}  // namespace switchyard::testing
