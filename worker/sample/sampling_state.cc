@@ -129,14 +129,24 @@ std::span<const SamplingState::Change> SamplingState::Changes() {
   }
   for (const v1::LogitBias& bias : params_->logit_bias())
     ChangeOf(bias.token()).bias += bias.bias();
+  for (const int32_t token : Forbidden()) ChangeOf(token).bias = kForbidden;
+  return changes_;
+}
+
+// What is no answer yet, and bad words. Where nothing else may come the form of the answer goes
+// first: a row of which no token is left has none to choose.
+std::vector<int32_t> SamplingState::Forbidden() {
+  std::vector<int32_t> forbidden;
   if (num_answered() < params_->min_tokens()) {
-    for (const int32_t token : params_->ending_tokens()) ChangeOf(token).bias = kForbidden;
+    forbidden.assign(params_->ending_tokens().begin(), params_->ending_tokens().end());
   }
   for (const v1::TokenSequence& word : params_->bad_words()) {
     const std::span<const int32_t> tokens(word.tokens().data(), word.tokens_size());
-    if (EndsWith(tokens.first(tokens.size() - 1))) ChangeOf(tokens.back()).bias = kForbidden;
+    if (EndsWith(tokens.first(tokens.size() - 1))) forbidden.push_back(tokens.back());
   }
-  return changes_;
+  const bool is_bound = !forbidden.empty() && constraint_ && constraint_->binds();
+  if (is_bound && !constraint_->AllowsOtherThan(forbidden)) forbidden.clear();
+  return forbidden;
 }
 
 }  // namespace switchyard::worker

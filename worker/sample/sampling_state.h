@@ -65,6 +65,7 @@ class SamplingState {
   int32_t num_answered() const { return num_seen_ - prompt_length_; }
   bool EndsWith(std::span<const int32_t> tokens) const;
   Change& ChangeOf(int32_t token);
+  std::vector<int32_t> Forbidden();
 
   std::shared_ptr<const v1::SamplingParams> params_;  // copies of a state share them
   std::optional<TokenConstraint> constraint_;

@@ -48,20 +48,33 @@ bool TokenConstraint::binds() const {
 }
 
 std::vector<uint32_t> TokenConstraint::Allowed(const TokenRange& range) {
+  return Slice(AllowedOfAll(), range);
+}
+
+bool TokenConstraint::AllowsOtherThan(std::span<const int32_t> tokens) {
+  std::vector<uint32_t> mask = AllowedOfAll();
+  for (const int32_t token : tokens) mask[token / 32] &= ~(1u << (token % 32));
+  return std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; });
+}
+
+std::vector<uint32_t> TokenConstraint::AllowedOfAll() {
   std::vector<uint32_t> whole((vocab_size_ + 31) / 32, 0);
   if (in_thoughts_) {
     Allow(whole, thoughts_end_token_);
-    return Slice(whole, range);
+    return whole;
   }
   // The model may have more rows than the tokenizer has tokens: never those.
   std::vector<uint32_t> mask(std::max<int64_t>(grammar_->mask_words(), std::ssize(whole)), 0);
   const bool any = grammar_->FillMask(
       ending_tokens_, std::span(mask).first(static_cast<size_t>(grammar_->mask_words())));
+  if (any) return mask;
   // Where the vocabulary has no token for what the grammar wants, the answer ends.
-  if (!any) {
-    for (const int32_t token : ending_tokens_) Allow(mask, token);
+  for (const int32_t token : ending_tokens_) Allow(mask, token);
+  // No token ends it, and something must come.
+  for (int32_t token = 0; ending_tokens_.empty() && token < vocab_size_; ++token) {
+    Allow(mask, token);
   }
-  return Slice(mask, range);
+  return mask;
 }
 
 }  // namespace switchyard::worker

@@ -34,8 +34,14 @@ class TokenConstraint {
   // A bit for each token of `range` that may come next, bit i % 32 of word i / 32 for the i-th.
   // REQUIRES: binds().
   std::vector<uint32_t> Allowed(const TokenRange& range);
+  // Whether any token may come next beside these. REQUIRES: binds(); the tokens are in the
+  // vocabulary.
+  bool AllowsOtherThan(std::span<const int32_t> tokens);
 
  private:
+  // As Allowed, of the whole vocabulary. Never empty.
+  std::vector<uint32_t> AllowedOfAll();
+
   int32_t vocab_size_;
   bool in_thoughts_;
   int32_t thoughts_end_token_;

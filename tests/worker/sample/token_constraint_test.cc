@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <memory>
 #include <set>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "base/check.h"
 #include "coordinator/text/grammar/compile.h"
+#include "worker/sample/sampling_state.h"
 
 namespace switchyard::worker {
 namespace {
@@ -107,6 +109,49 @@ TEST(TokenConstraint, EndsWhereTheVocabularyHasNoWayOn) {
   TokenConstraint constraint(Params(), kVocab, Matcher("a#"));
   constraint.See(0);
   EXPECT_THAT(Allowed(constraint), ElementsAre(kEnd));
+}
+
+TEST(TokenConstraint, SaysWhetherAnythingIsLeft) {
+  TokenConstraint constraint(Params(), kVocab, Matcher("a(b|c)"));
+  EXPECT_TRUE(constraint.AllowsOtherThan({}));
+  EXPECT_TRUE(constraint.AllowsOtherThan(std::vector<int32_t>{0}));  // "ab" begins with it, too
+  EXPECT_FALSE(constraint.AllowsOtherThan(std::vector<int32_t>{0, 26}));
+  constraint.See(26);
+  EXPECT_FALSE(constraint.AllowsOtherThan(std::vector<int32_t>{kEnd}));
+}
+
+TEST(TokenConstraint, SomethingMayComeWhereNoTokenEndsAnAnswer) {
+  TokenConstraint constraint({}, kVocab, Matcher("a"));
+  constraint.See(0);
+  EXPECT_EQ(Allowed(constraint).size(), static_cast<size_t>(kVocab));
+}
+
+// Least lengths and bad words give way to a form that leaves nothing else.
+TEST(SamplingState, TheFormGoesFirst) {
+  v1::SamplingParams params = Params();
+  params.set_min_tokens(5);
+  params.add_bad_words()->add_tokens(1);
+  auto state = SamplingState::Create(params, /*prompt_length=*/1, kVocab);
+  ASSERT_TRUE(state.ok()) << state.status();
+  state->Bind(TokenConstraint(params, kVocab, Matcher("a(b|c)b")));
+  const auto forbidden = [&] {
+    std::set<int32_t> tokens;
+    for (const SamplingState::Change& change : state->Changes()) {
+      if (std::isinf(change.bias)) tokens.insert(change.token);
+    }
+    return tokens;
+  };
+  const auto see = [&](int32_t token, int32_t position) {
+    state->See(position, std::vector<int32_t>{token});
+  };
+  see(50, 0);  // the prompt
+  EXPECT_THAT(forbidden(), ElementsAre(1, kEnd));
+  see(0, 1);
+  EXPECT_THAT(forbidden(), ElementsAre(1, kEnd));  // "c" is left
+  see(2, 2);
+  EXPECT_THAT(forbidden(), IsEmpty());  // "b" must come
+  see(1, 3);
+  EXPECT_THAT(forbidden(), IsEmpty());  // and then the end
 }
 
 }  // namespace
