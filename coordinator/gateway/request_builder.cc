@@ -79,8 +79,11 @@ void SetEnding(const ServedModel& model, const GenerationFields& fields, Complet
   spec->stop_token_ids = EndingTokens(model, sampling);
   spec->grammar = fields.grammar;
   if (fields.grammar != nullptr) {
-    spec->sampling.mutable_ending_tokens()->Assign(spec->stop_token_ids.begin(),
-                                                   spec->stop_token_ids.end());
+    // Rows of the model beyond its tokens come under no grammar.
+    spec->sampling.clear_ending_tokens();
+    for (const int32_t token : spec->stop_token_ids) {
+      if (token < model.tokenizer->vocab_size()) spec->sampling.add_ending_tokens(token);
+    }
   }
   const std::optional<int32_t>& max_thoughts = fields.sampling.max_thinking_tokens;
   if (!model.reasoning || (fields.grammar == nullptr && !max_thoughts)) return;

@@ -12,6 +12,7 @@ using switchyard::testing::FakeAnswer;
 using switchyard::testing::HttpAnswer;
 using switchyard::testing::Post;
 using switchyard::testing::SseData;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -278,6 +279,15 @@ TEST_F(AnswerPartsTest, AnAnswerOfAFormMayCallInstead) {
   EXPECT_EQ(called["message"]["tool_calls"].size(), 2u);
   SetText(R"({"a":1})");
   EXPECT_EQ(AskJson(kChat, Body(kTools + form))["choices"][0]["message"]["content"], R"({"a":1})");
+}
+
+// Models have rows that no token of the tokenizer stands for: no grammar knows of them.
+TEST_F(AnswerPartsTest, OnlyTokensOfTheTokenizerEndAForm) {
+  model_.vocab_size = 5000;
+  SetText("yes");
+  AskJson("/v1/completions", R"({"prompt":"Hi","guided_choice":["yes"],"stop_token_ids":[4500]})");
+  EXPECT_THAT(engine_->last_request().sampling.ending_tokens(), ElementsAre(kEos));
+  EXPECT_THAT(engine_->last_request().stop_token_ids, ElementsAre(4500, kEos));
 }
 
 TEST_F(AnswerPartsTest, SpecialTokensAndStopTextsAreShownWhereThatIsWanted) {
