@@ -28,6 +28,7 @@ using std::chrono::seconds;
 
 constexpr int kMinFiles = 256;
 constexpr int kSpareFiles = 96;  // of the process itself, and for HTTP clients that are turned away
+constexpr int kForcedTokens = 6;  // in one step, of text that a grammar leaves no choice about
 constexpr milliseconds kPollInterval(50);
 constexpr milliseconds kFrontGrace(
     2000);  // for answers (and errors) that are on their way out when the loop ends
@@ -51,6 +52,7 @@ absl::StatusOr<v1::DraftPlan> ParseDrafts(const ServerConfig& config, const v1::
         fmt::format("--drafts is \"{}\"; it must be auto, off, mtp or ngram", config.drafts));
   }
   if (drafts.method() != v1::DRAFT_METHOD_NONE) drafts.set_max_tokens(config.draft_tokens);
+  if (config.drafts != "off") drafts.set_max_forced(kForcedTokens);
   return drafts;
 }
 

@@ -177,7 +177,7 @@ int32_t BatchBuilder::RowsToDraft(const v1::SequenceWork& work,
 absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* sequence) const {
   const int32_t begin = sequence->num_computed;
   // Plans under way, two at most, may have got further than it was sure.
-  const int32_t ahead = work.use_last_sampled() ? 2 * plan_.drafts().max_tokens() : 0;
+  const int32_t ahead = work.use_last_sampled() ? 2 * MaxDrafts(plan_.drafts()) : 0;
   if (begin < work.begin_position() || begin - work.begin_position() > ahead) {
     return Misfit(
         work, fmt::format("begins at position {}, {} are computed", work.begin_position(), begin));
@@ -188,9 +188,9 @@ absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* s
   if (!work.use_last_sampled() && work.tokens().empty()) {
     return Misfit(work, "no tokens to compute");
   }
-  if (work.max_drafts() < 0 || work.max_drafts() > plan_.drafts().max_tokens()) {
+  if (work.max_drafts() < 0 || work.max_drafts() > MaxDrafts(plan_.drafts())) {
     return Misfit(work, fmt::format("{} drafts, the limit is {}", work.max_drafts(),
-                                    plan_.drafts().max_tokens()));
+                                    MaxDrafts(plan_.drafts())));
   }
   SY_RETURN_IF_ERROR(CheckTokens(work));
   for (int32_t block : work.new_blocks()) {

@@ -58,6 +58,11 @@ class BatchBuilder {
     return std::min<int64_t>(2 * int64_t{limits.max_running()}, limits.max_batched_tokens());
   }
 
+  // Drafts of one sequence in one step, at most.
+  static int32_t MaxDrafts(const v1::DraftPlan& drafts) {
+    return std::max(drafts.max_tokens(), drafts.max_forced());
+  }
+
   struct Options {
     int group = 0;             // whose sequences are kept
     bool all_outputs = false;  // logits of every row, not only of those that are sampled from

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "worker/exec/forced_drafter.h"
 #include "worker/exec/mtp_drafter.h"
 #include "worker/exec/ngram_drafter.h"
 #include "worker/layers/vocabulary.h"
@@ -128,17 +129,21 @@ absl::Status Executor::MakeDrafter() {
         return absl::InternalError("the plan has the model draft, and it has no block for it");
       }
       drafter_ = std::make_unique<MtpDrafter>(*model_, *context_, *kv_, *row_sampler_);
-      return absl::OkStatus();
+      break;
     case v1::DRAFT_METHOD_NGRAM:
       drafter_ = std::make_unique<NgramDrafter>();
-      return absl::OkStatus();
+      break;
     default:
-      return absl::OkStatus();
+      break;
   }
+  if (plan_.drafts().max_forced() > 0) {
+    drafter_ = std::make_unique<ForcedDrafter>(plan_.drafts().max_forced(), std::move(drafter_));
+  }
+  return absl::OkStatus();
 }
 
 int64_t Executor::MaxSampledRows() const {
-  const bool drafts = plan_.drafts().max_tokens() > 0;
+  const bool drafts = BatchBuilder::MaxDrafts(plan_.drafts()) > 0;
   return drafts ? BatchBuilder::MaxOutputRows(plan_.limits()) : plan_.limits().max_running();
 }
 
@@ -204,7 +209,8 @@ absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result)
   result->mutable_timings()->set_sample_us(MicrosSince(sampling));
   if (drafter_ == nullptr) return absl::OkStatus();
   return drafter_->Draft({.batch = batch_, .outputs = outputs_, .hidden = hidden, .logits = logits},
-                         std::clamp(plan.num_drafts(), 0, plan_.drafts().max_tokens()), expert_rows_);
+                         std::clamp(plan.num_drafts(), 0, plan_.drafts().max_tokens()),
+                         expert_rows_);
 }
 
 absl::Status Executor::HandToSink(const TensorView& logits) {

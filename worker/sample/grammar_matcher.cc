@@ -101,4 +101,18 @@ std::string GrammarMatcher::ForcedBytes(size_t max_bytes) const {
   return forced;
 }
 
+std::vector<int32_t> GrammarMatcher::ForcedTokens(int32_t max_tokens) const {
+  constexpr size_t kBytesPerToken = 16;  // of names and marks
+  const std::string text = ForcedBytes(static_cast<size_t>(max_tokens) * kBytesPerToken);
+  std::vector<int32_t> tokens;
+  std::string_view rest = text;
+  while (!rest.empty() && std::ssize(tokens) < max_tokens) {
+    const int32_t token = masks_->trie().LongestPrefix(rest);
+    if (token < 0) break;
+    tokens.push_back(token);
+    rest.remove_prefix(masks_->trie().bytes(token).size());
+  }
+  return tokens;
+}
+
 }  // namespace switchyard::worker

@@ -41,6 +41,8 @@ class GrammarMatcher {
   // The bytes that come next in every text that begins like this one, `max_bytes` of them at most.
   // Empty where there is a choice, to end among them.
   std::string ForcedBytes(size_t max_bytes) const;
+  // The same as tokens, each as long as it can be; ends before bytes that no token begins with.
+  std::vector<int32_t> ForcedTokens(int32_t max_tokens) const;
 
  private:
   bool Step(uint8_t byte);

@@ -77,4 +77,9 @@ std::vector<uint32_t> TokenConstraint::AllowedOfAll() {
   return mask;
 }
 
+std::vector<int32_t> TokenConstraint::Forced(int32_t max_tokens) const {
+  if (in_thoughts_ || !grammar_) return {};
+  return grammar_->ForcedTokens(max_tokens);
+}
+
 }  // namespace switchyard::worker

@@ -37,6 +37,8 @@ class TokenConstraint {
   // Whether any token may come next beside these. REQUIRES: binds(); the tokens are in the
   // vocabulary.
   bool AllowsOtherThan(std::span<const int32_t> tokens);
+  // The next tokens, as far as there is no choice about their text: see GrammarMatcher.
+  std::vector<int32_t> Forced(int32_t max_tokens) const;
 
  private:
   // As Allowed, of the whole vocabulary. Never empty.

@@ -56,4 +56,20 @@ void TokenTrie::Build() {
   nodes_.push_back({.tokens_begin = static_cast<uint32_t>(sorted_tokens_.size())});
 }
 
+int32_t TokenTrie::LongestPrefix(std::string_view text) const {
+  int32_t longest = -1;
+  uint32_t node = 0;
+  for (const char byte : text) {
+    uint32_t child = node + 1;
+    const uint32_t end = nodes_[node].subtree_end;
+    while (child < end && nodes_[child].byte != static_cast<uint8_t>(byte)) {
+      child = nodes_[child].subtree_end;
+    }
+    if (child >= end) break;
+    node = child;
+    if (!tokens(node).empty()) longest = tokens(node).front();
+  }
+  return longest;
+}
+
 }  // namespace switchyard::worker

@@ -47,6 +47,9 @@ class TokenTrie {
     return Tokens(nodes_[n].tokens_begin, nodes_[n + 1].tokens_begin);
   }
 
+  // The longest token that `text` begins with, of doubles the first; -1: none.
+  int32_t LongestPrefix(std::string_view text) const;
+
   // The bytes of one token; empty for a special one. REQUIRES: 0 <= token < vocab_size().
   std::string_view bytes(int32_t token) const {
     return std::string_view(bytes_).substr(offsets_[token], offsets_[token + 1] - offsets_[token]);

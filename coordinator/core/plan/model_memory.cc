@@ -161,11 +161,12 @@ int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
   }
   // Of each sequence a row to sample from, one of its prompt or a draft, and as many to work on as
   // are sampled.
-  const int64_t rows = plan.drafts().max_tokens() > 0 ? 4 : 3;
+  const bool drafts = plan.drafts().max_tokens() > 0 || plan.drafts().max_forced() > 0;
+  const int64_t rows = drafts ? 4 : 3;
   const int64_t logits = rows * plan.limits().max_running() * CeilDiv(model.vocab_size(), tp);
   // The model's state, what of it is followed, and that beside each next token.
-  const int64_t drafts = DraftsByMtp(plan) ? 4 * tokens * hidden : 0;
-  return kElement * (residual + std::max({attention, dense, experts}) + drafts + logits);
+  const int64_t followed = DraftsByMtp(plan) ? 4 * tokens * hidden : 0;
+  return kElement * (residual + std::max({attention, dense, experts}) + followed + logits);
 }
 
 }  // namespace switchyard::core

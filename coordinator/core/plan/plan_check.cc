@@ -43,6 +43,10 @@ void CheckPlacement(const v1::ShardPlan& plan, std::vector<std::string>& faults)
 
 void CheckDrafts(const v1::ShardPlan& plan, std::vector<std::string>& faults) {
   const v1::DraftPlan& drafts = plan.drafts();
+  if (drafts.max_forced() < 0 || drafts.max_forced() > kMaxDraftTokens) {
+    faults.push_back(fmt::format("forced_tokens = {}: must be from 0 to {}", drafts.max_forced(),
+                                 kMaxDraftTokens));
+  }
   if (drafts.method() == v1::DRAFT_METHOD_NONE) {
     if (drafts.max_tokens() != 0) faults.push_back("draft tokens without a method to draft them");
     return;

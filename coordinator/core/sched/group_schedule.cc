@@ -47,18 +47,22 @@ int32_t GroupSchedule::NumGenerating() const {
                     [](const Request* request) { return request->num_remaining() == 1; }));
 }
 
+int32_t GroupSchedule::NumDrafts(const Request& request, int32_t num_drafts,
+                                 int32_t num_owed) const {
+  if (!request.is_drafted || !request.goes_on()) return 0;
+  const int32_t wanted =
+      request.grammar != nullptr ? std::max(num_drafts, limits_.max_forced) : num_drafts;
+  return std::clamp(std::min(budget_.left() - num_owed, extra_rows_.left()), 0, wanted);
+}
+
 void GroupSchedule::PlanTokens(int32_t num_drafts, StepBuilder& builder,
                                std::vector<Request*>& preempted) {
   // Drafts come after everyone's own token.
-  int32_t num_owed = num_drafts > 0 ? NumGenerating() : 0;
+  int32_t num_owed = NumGenerating();
   for (size_t place = 0; place < running_.size();) {
     Request& request = *running_[place];
     if (request.num_remaining() == 1) {
-      int32_t drafts = 0;
-      if (request.is_drafted && request.goes_on()) {
-        drafts = std::clamp(budget_.left() - num_owed, 0, num_drafts);
-        drafts = std::min(drafts, extra_rows_.left());
-      }
+      int32_t drafts = NumDrafts(request, num_drafts, num_owed);
       std::span<const int32_t> appended;
       if (drafts > 0 && !MakeRoomForDrafts(request, drafts, appended)) drafts = 0;
       if (drafts == 0 && !MakeRoom(place, preempted, appended)) {

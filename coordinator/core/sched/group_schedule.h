@@ -31,6 +31,7 @@ class GroupSchedule {
     int32_t num_blocks = 0;
     int32_t block_tokens = 0;
     bool prefix_cache = true;
+    int32_t max_forced = 0;  // drafts of a request under a grammar, at least
   };
   // `tenants` outlives the schedule.
   GroupSchedule(int32_t group, const Limits& limits, const Tenants& tenants);
@@ -39,10 +40,11 @@ class GroupSchedule {
   void BeginStep(uint64_t step);
 
   // A token for each request that lacks only one, by rank, and up to `num_drafts` drafts behind it
-  // as far as budget and free blocks have room. A request that needs a block when none
-  // is free takes those of another that has got nothing yet in this step, which stops and is
-  // appended to `preempted` (maybe itself): of a tenant over its share of blocks if there is one,
-  // else of any, the last in rank. A tenant's first request does not go as one over its share.
+  // (or Limits::max_forced) as far as budget and free blocks have room. A request that needs a
+  // block when none is free takes those of another that has got nothing yet in this step, which
+  // stops and is appended to `preempted` (maybe itself): of a tenant over its share of blocks if
+  // there is one, else of any, the last in rank. A tenant's first request does not go as one over
+  // its share.
   void PlanTokens(int32_t num_drafts, StepBuilder& builder, std::vector<Request*>& preempted);
 
   // The next `max_tokens` at most of a running request that PlanTokens gave nothing. Returns how
@@ -103,6 +105,8 @@ class GroupSchedule {
     int32_t num_blocks = 0;
   };
 
+  // How many drafts the request may have, with tokens still owed to `num_owed` requests.
+  int32_t NumDrafts(const Request& request, int32_t num_drafts, int32_t num_owed) const;
   // Blocks for the request's next token; those appended, in `appended`. False if the request itself
   // had to go. `place` is where it stands in running_.
   bool MakeRoom(size_t place, std::vector<Request*>& preempted, std::span<const int32_t>& appended);

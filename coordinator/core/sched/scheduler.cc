@@ -51,6 +51,7 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limit
           .vocab_size = plan.model().vocab_size(),
           .prefix_cache = limits.prefix_cache,
           .max_drafts = plan.drafts().max_tokens(),
+          .max_forced = plan.drafts().max_forced(),
           .drafts_from_history = plan.drafts().method() == v1::DRAFT_METHOD_NGRAM};
 }
 
@@ -66,7 +67,8 @@ Scheduler::Scheduler(const SchedulerConfig& config)
                                                .max_running = config.max_running,
                                                .num_blocks = config.num_blocks,
                                                .block_tokens = config.block_tokens,
-                                               .prefix_cache = config.prefix_cache},
+                                               .prefix_cache = config.prefix_cache,
+                                               .max_forced = config.max_forced},
                          tenants_);
   }
 }

@@ -67,6 +67,7 @@ struct SchedulerConfig {
   int32_t vocab_size = 0;
   bool prefix_cache = true;
   int32_t max_drafts = 0;            // of one sequence in a step; 0: workers do not draft
+  int32_t max_forced = 0;            // the same of text that a grammar leaves no choice about
   bool drafts_from_history = false;  // workers draft from what was said before
 
   // What a plan prescribes.

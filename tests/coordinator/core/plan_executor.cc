@@ -56,11 +56,12 @@ void PlanExecutor::Start(const v1::SequenceStart& start) {
   sequence.prompt_length = start.prompt_length();
   sequence.max_length = start.max_length();
   sequence.is_drafted = start.drafts();
+  sequence.has_grammar = start.has_grammar();
   sequence.stop_tokens.assign(start.stop_tokens().begin(), start.stop_tokens().end());
   sequence.num_cached = start.num_cached();
   sequence.cached_tokens.assign(start.cached_tokens().begin(), start.cached_tokens().end());
   ASSERT_EQ(sequence.num_cached % limits_.block_tokens, 0) << "sequence " << id;
-  const bool looks_back = start.sampling().repetition_penalty() != 0;
+  const bool looks_back = start.sampling().repetition_penalty() != 0 || start.has_grammar();
   ASSERT_EQ(int32_t(sequence.cached_tokens.size()), looks_back ? sequence.num_cached : 0)
       << "sequence " << id << ": cached tokens that sampling looks at";
 }
@@ -91,9 +92,11 @@ void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::Step
   sequence.blocks.insert(sequence.blocks.end(), work.new_blocks().begin(), work.new_blocks().end());
   if (sequence.slots.empty()) ReadCached(id, sequence);
   const int32_t ahead = int32_t(sequence.slots.size()) - work.begin_position();
-  ASSERT_TRUE(ahead >= 0 && ahead <= (work.use_last_sampled() ? 2 * limits_.max_drafts : 0))
+  const int32_t max_drafts =
+      sequence.has_grammar ? std::max(limits_.max_drafts, limits_.max_forced) : limits_.max_drafts;
+  ASSERT_TRUE(ahead >= 0 && ahead <= (work.use_last_sampled() ? 2 * max_drafts : 0))
       << "sequence " << id << " skips or repeats a position";
-  ASSERT_LE(work.max_drafts(), limits_.max_drafts) << "sequence " << id;
+  ASSERT_LE(work.max_drafts(), max_drafts) << "sequence " << id;
   if (work.use_last_sampled()) {
     ASSERT_TRUE(work.tokens().empty() && sequence.last_sampled)
         << "sequence " << id << " has no sampled token";
@@ -162,7 +165,8 @@ void PlanExecutor::Sample(uint64_t id, Sequence& sequence, v1::StepResult& resul
   sampled->set_token(token);
 }
 
-void PlanExecutor::Draft(int32_t num_drafts, Sequence& sequence) {
+void PlanExecutor::Draft(int32_t num_drafts, Sequence& sequence) const {
+  if (sequence.has_grammar && sequence.slots.size() % 3 == 0) num_drafts = limits_.max_forced;
   sequence.drafts.clear();
   if (!sequence.is_drafted || !sequence.last_sampled) return;
   Sequence future = sequence;

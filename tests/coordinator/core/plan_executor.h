@@ -26,6 +26,7 @@ class PlanExecutor {
     int32_t max_batched_tokens = 1;
     int32_t max_running = 1;
     int32_t max_drafts = 0;
+    int32_t max_forced = 0;  // of a sequence under a grammar
   };
   explicit PlanExecutor(const Limits& limits);
 
@@ -47,6 +48,7 @@ class PlanExecutor {
     int32_t prompt_length = 0;
     int32_t max_length = 0;  // 0: none
     bool is_drafted = false;
+    bool has_grammar = false;
     std::vector<int32_t> stop_tokens;
     bool is_ended = false;
     std::vector<int32_t> drafts;
@@ -74,7 +76,7 @@ class PlanExecutor {
   std::vector<int32_t> TokensOf(const v1::SequenceWork& work, const Sequence& sequence) const;
   void Write(const Sequence& sequence, int32_t position, uint64_t value);
   void Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) const;
-  static void Draft(int32_t num_drafts, Sequence& sequence);
+  void Draft(int32_t num_drafts, Sequence& sequence) const;
   Slot& SlotOf(const Sequence& sequence, int32_t position);
 
   const Limits limits_;

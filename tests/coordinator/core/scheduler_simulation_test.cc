@@ -26,6 +26,7 @@ struct Cluster {
   int32_t max_under_way = 1;
   bool prefix_cache = true;
   int32_t max_drafts = 0;
+  int32_t max_forced = 0;
 };
 
 void PrintTo(const Cluster& cluster, std::ostream* out) { *out << cluster.name; }
@@ -58,13 +59,15 @@ class Simulation {
                     .max_context = kMaxContext,
                     .vocab_size = PlanExecutor::kVocabSize,
                     .prefix_cache = cluster.prefix_cache,
-                    .max_drafts = cluster.max_drafts}),
+                    .max_drafts = cluster.max_drafts,
+                    .max_forced = cluster.max_forced}),
         workers_({.num_groups = cluster.num_groups,
                   .num_blocks = cluster.num_blocks,
                   .block_tokens = cluster.block_tokens,
                   .max_batched_tokens = cluster.max_batched_tokens,
                   .max_running = cluster.max_running,
-                  .max_drafts = cluster.max_drafts}) {}
+                  .max_drafts = cluster.max_drafts,
+                  .max_forced = cluster.max_forced}) {}
 
   void Run(int num_events) {
     for (int event = 0; event < num_events && !::testing::Test::HasFailure(); ++event) {
@@ -137,6 +140,7 @@ class Simulation {
     request.priority = int32_t(Random(-1, 1));
     if (Random(0, 2) == 0) request.sampling.set_repetition_penalty(1.5f);
     request.drafts = Random(0, 4) > 0;
+    if (Random(0, 4) == 0) request.grammar = std::make_shared<v1::Grammar>();
     if (Random(0, 9) == 0) {
       request.timeout = std::chrono::milliseconds(Random(1, 400));
       expected.deadline = now_ + request.timeout;
@@ -257,7 +261,7 @@ TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
     if (GetParam().prefix_cache) {
       EXPECT_GT(simulation.workers().num_tokens_cached(), 100);
     }
-    if (GetParam().max_drafts > 0) {
+    if (GetParam().max_drafts + GetParam().max_forced > 0) {
       EXPECT_GT(simulation.workers().num_drafts_accepted(), 100);
       EXPECT_GT(simulation.workers().num_drafts_refused(), 100);
     }
@@ -285,6 +289,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Cluster{"single_blocks_ahead", 1, 5, 5, 50, 1, 2},
                       Cluster{"tight_budget_ahead", 2, 4, 4, 13, 4, 2},
                       Cluster{"without_cache", 2, 8, 8, 20, 2, 2, false},
+                      Cluster{"forced_text", 2, 20, 8, 24, 2, 2, true, 0, 5},
+                      Cluster{"drafts_and_forced_text", 1, 24, 6, 40, 2, 2, true, 2, 4},
                       Cluster{"drafts", 1, 16, 8, 18, 4, 1, true, 1},
                       Cluster{"drafts_ahead", 2, 16, 8, 20, 2, 2, true, 1},
                       Cluster{"long_drafts_ahead", 1, 24, 6, 40, 1, 2, true, 4},

@@ -276,6 +276,27 @@ TEST(GrammarMatcher, ForcedBytesEndWhereThereIsAChoice) {
   EXPECT_EQ(matcher.ForcedBytes(100), "");
 }
 
+TEST(GrammarMatcher, ForcedTextIsCutIntoTheLongestTokens) {
+  const auto automaton = [] {
+    return Builder(5)
+        .Edge(0, "n", 1)
+        .Edge(1, "a", 2)
+        .Edge(2, "m", 3)
+        .Edge(3, "e", 4)
+        .Edge(4, "xy", 4)
+        .End(4);
+  };
+  const auto forced = [&](const std::vector<std::string>& tokens, int32_t max_tokens) {
+    return Matcher(automaton(), Trie(tokens)).ForcedTokens(max_tokens);
+  };
+  // A token that goes beyond what is forced is none of it.
+  EXPECT_THAT(forced({"n", "na", "m", "me", "name", "names", "namex"}, 4), ElementsAre(4));
+  EXPECT_THAT(forced({"n", "na", "m", "me", "nam"}, 4), ElementsAre(4)) << "\"e\" is no token";
+  EXPECT_THAT(forced({"n", "na", "m", "me", "na"}, 4), ElementsAre(1, 3));
+  EXPECT_THAT(forced({"n", "na", "m", "me"}, 1), ElementsAre(1));
+  EXPECT_THAT(forced({"a", "m"}, 4), IsEmpty());
+}
+
 TEST(GrammarMatcher, EndingTokensAreAllowedExactlyWhenTheTextMayEnd) {
   // The ending token has bytes that the grammar would allow: it ends nevertheless.
   GrammarMatcher matcher =
