@@ -34,6 +34,7 @@ PrefillTile TileOf(const PrefillAttentionArgs& args) {
                   AlignedTo16(k_pe.data, {k_pe.row_stride}),
           .even_state = reinterpret_cast<uintptr_t>(state.data) % sizeof(float2) == 0 &&
                         state.row_stride % 2 == 0 && value % 2 == 0,
+          .fast_out = AlignedTo16(args.out.data, {args.out.row_stride, value}),
           .last = args.last,
           .scale_log2 = args.scale * std::numbers::log2e_v<float>};
 }

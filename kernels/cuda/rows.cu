@@ -55,6 +55,8 @@ void Rope(CudaContext& cuda, const RopeArgs& args) {
   const int64_t heads = args.x.dims[1], dim = args.x.dims[2];
   const int64_t pairs = args.x.rows() * heads * (dim / 2);
   if (pairs == 0) return;
+  const int64_t head_stride = args.head_stride > 0 ? args.head_stride : dim;
+  const auto at = [](const TensorView& view) { return reinterpret_cast<uintptr_t>(view.data); };
   const int32_t* const positions = cuda.staging.Upload(args.positions);
   Launch(cuda, RopeKernel, {.blocks = BlocksFor(pairs, kThreads), .threads = kThreads},
          RopeRows{.x = static_cast<__nv_bfloat16*>(args.x.data),
@@ -62,7 +64,10 @@ void Rope(CudaContext& cuda, const RopeArgs& args) {
                   .heads = heads,
                   .dim = dim,
                   .row_stride = args.x.row_stride,
-                  .head_stride = args.head_stride > 0 ? args.head_stride : dim},
+                  .head_stride = head_stride,
+                  .whole_pairs = at(args.x) % sizeof(__nv_bfloat162) == 0 &&
+                                 at(args.table) % sizeof(float2) == 0 &&
+                                 args.x.row_stride % 2 == 0 && head_stride % 2 == 0},
          positions, static_cast<const float*>(args.table.data));
 }
 

@@ -68,6 +68,23 @@ __device__ __forceinline__ float QuadSum(float x) {
   return x + __shfl_xor_sync(0xffffffffu, x, 2);
 }
 
+// Four D of a row of them, turned around among the four lanes that share rows. words[j]: this
+// lane's two columns of D j. Lane i of the four gets all columns of D i. All lanes of a warp call.
+__device__ __forceinline__ uint4 TurnAmongFour(uint32_t (&words)[4], int lane) {
+#pragma unroll
+  for (int step = 1; step <= 2; step *= 2) {
+    const bool upper = (lane & step) != 0;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      if ((i & step) != 0) continue;
+      uint32_t &low = words[i], &high = words[i + step];
+      const uint32_t got = __shfl_xor_sync(0xffffffffu, upper ? low : high, step);
+      (upper ? low : high) = got;
+    }
+  }
+  return {words[0], words[1], words[2], words[3]};
+}
+
 // The same place for ordinary loads and stores; `memory` is where the tile begins.
 __device__ __forceinline__ __nv_bfloat16* ElementAt(uint8_t* memory, const SharedTile& tile,
                                                     int row, int column) {

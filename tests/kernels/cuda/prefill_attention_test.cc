@@ -44,6 +44,7 @@ struct Prompt {
 struct Cut {
   std::vector<int64_t> chunks;  // query tokens per call, the last one repeated
   int64_t spare_keys = 0;       // keys after the newest query that the last tile holds too
+  int64_t out_gap = 0;          // elements before each row of results
 };
 
 class CudaPrefillAttentionTest : public CudaTest {
@@ -54,7 +55,11 @@ class CudaPrefillAttentionTest : public CudaTest {
     const TensorView q = PutBf16({prompt.tokens, shape.heads, prompt.qk()}, prompt.q);
     const TensorView kv = PutBf16({prompt.tokens, shape.heads, prompt.kv_width()}, prompt.kv);
     const TensorView k_pe = PutBf16({prompt.tokens, shape.rope}, prompt.k_pe);
-    const TensorView out = Make(DType::kBf16, {prompt.tokens, shape.heads, shape.value});
+    const int64_t out_stride = cut.out_gap + prompt.out_width();
+    const TensorView memory = Make(DType::kBf16, {prompt.tokens, out_stride});
+    TensorView out(memory.Cols(cut.out_gap, prompt.out_width()).data, DType::kBf16,
+                   {prompt.tokens, shape.heads, shape.value});
+    out.row_stride = out_stride;
     size_t chunk = 0;
     for (int64_t begin = 0; begin < prompt.tokens;) {
       const int64_t size = cut.chunks[std::min(chunk++, cut.chunks.size() - 1)];
@@ -80,7 +85,22 @@ class CudaPrefillAttentionTest : public CudaTest {
       }
       begin = end;
     }
-    return Get(out);
+    return WithoutGaps(Get(memory), cut.out_gap, prompt.out_width());
+  }
+
+  // Of rows of gap + width elements; the gaps are as they were.
+  static std::vector<float> WithoutGaps(const std::vector<float>& rows, int64_t gap,
+                                        int64_t width) {
+    std::vector<float> values;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const int64_t column = static_cast<int64_t>(i) % (gap + width);
+      if (column >= gap) {
+        values.push_back(rows[i]);
+      } else {
+        EXPECT_EQ(rows[i], 0);
+      }
+    }
+    return values;
   }
 
   void ExpectSame(const Prompt& prompt, const Cut& a, const Cut& b) {
@@ -137,6 +157,15 @@ TEST_F(CudaPrefillAttentionTest, AgreesWithDoublePrecision) {
     for (const int64_t tokens : lengths) {
       const Prompt prompt(shape, tokens);
       ExpectRight(prompt, Attend(prompt, {.chunks = {tokens}}));
+    }
+  }
+}
+
+TEST_F(CudaPrefillAttentionTest, ResultsHaveTheSameBitsWhereverTheyGo) {
+  for (const auto& shape : {kTinyR1, cases::kOddAttention[3], cases::kOddAttention[4]}) {
+    const Prompt prompt(shape, 21);
+    for (const int64_t gap : {1, 2, 8}) {  // the last one by 16 bytes again
+      ExpectSame(prompt, {.chunks = {21}}, {.chunks = {21}, .out_gap = gap});
     }
   }
 }

@@ -153,6 +153,31 @@ TEST_F(CudaRowsTest, RopeRotatesPairsOfStridedHeads) {
   }
 }
 
+TEST_F(CudaRowsTest, RopeGivesTheSameBitsAtOddPlaces) {
+  constexpr int64_t kRows = 3, kHeads = 2, kDim = 24;
+  const std::vector<int32_t> positions = {0, 5, 9};
+  const TensorView table = PutF32({10, kDim}, RandomValues(10 * kDim, 6));
+  const std::vector<float> values = RandomBf16(kRows * kHeads * kDim, 7);
+  // Heads close together, then heads that begin one element later, at an odd step.
+  std::vector<float> got[2];
+  for (const int64_t gap : {0, 1}) {
+    const int64_t head_stride = kDim + gap, row_stride = kHeads * head_stride + 2 * gap;
+    std::vector<float> memory(gap + kRows * row_stride);
+    const auto at = [&](int64_t i) -> float& {
+      const int64_t row = i / (kHeads * kDim), head = i / kDim % kHeads;
+      return memory[gap + row * row_stride + head * head_stride + i % kDim];
+    };
+    for (int64_t i = 0; i < std::ssize(values); ++i) at(i) = values[i];
+    const TensorView all = PutBf16({std::ssize(memory)}, memory);
+    TensorView x(static_cast<Bf16*>(all.data) + gap, DType::kBf16, {kRows, kHeads, kDim});
+    x.row_stride = row_stride;
+    cuda::Rope(cuda_, {.x = x, .head_stride = head_stride, .positions = positions, .table = table});
+    memory = Get(all);
+    for (int64_t i = 0; i < std::ssize(values); ++i) got[gap].push_back(at(i));
+  }
+  EXPECT_TRUE(SameBits(got[1], got[0], kDim));
+}
+
 TEST_F(CudaRowsTest, GatherRowsCopiesBytesOfAnyType) {
   for (const int64_t width : {1, 3, 8, 33, 512}) {
     const std::vector<float> x = RandomBf16(7 * width, 1);
