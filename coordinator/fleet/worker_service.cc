@@ -31,9 +31,13 @@ class WorkerService::Stream final
         return;
       }
       outgoing_.clear();
-      FinishWhenIdle(absl::ResourceExhaustedError("the worker does not read its messages"));
+      end_ = absl::ResourceExhaustedError("the worker does not read its messages");
+      cancelling_ = true;
     }
     context_->TryCancel();  // the write under way may never end by itself
+    std::lock_guard lock(mutex_);
+    cancelling_ = false;
+    if (!writing_) FinishOnce();
   }
 
   void End(const absl::Status& status) {
@@ -60,7 +64,7 @@ class WorkerService::Stream final
     writing_ = false;
     if (!ok) outgoing_.clear();
     if (!outgoing_.empty()) return WriteNext();
-    if (end_.has_value()) FinishOnce();
+    if (end_.has_value() && !cancelling_) FinishOnce();
   }
 
   void OnCancel() override { End(absl::CancelledError("the worker's connection broke")); }
@@ -100,6 +104,7 @@ class WorkerService::Stream final
   v1::CoordinatorMessage current_;
   std::optional<absl::Status> end_;
   bool writing_ = false;
+  bool cancelling_ = false;  // `context_` is in use: it would go with the stream's end
   bool finished_ = false;
 };
 
