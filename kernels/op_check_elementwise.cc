@@ -26,7 +26,10 @@ void Check(const RmsNormArgs& args) {
         << kOp << ": y: expected memory other than x, which keeps the sum with delta";
   }
   TensorCheck(kOp, "weight", args.weight).Type(DType::kF32).Shape({hidden});
-  TensorCheck(kOp, "y", args.y).Type(act).Shape({tokens, hidden});
+  if (!args.y.empty() || args.quantised.empty()) {
+    TensorCheck(kOp, "y", args.y).Type(act).Shape({tokens, hidden});
+  }
+  if (!args.quantised.empty()) CheckQuantised(kOp, args.quantised, tokens, hidden);
   SY_CHECK(args.eps >= 0) << kOp << ": eps: expected at least 0, got " << args.eps;
 }
 

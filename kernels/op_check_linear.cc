@@ -28,12 +28,20 @@ void CheckScales(const std::string& op, const LinearSource& source) {
   SY_CHECK_GE(source.scales.dims[1], cols) << op << ": scales: dimension 1";
 }
 
-// Activations of M rows by the weight's K.
-void CheckProduct(const char* op, const TensorView& x, const PackedLinear* weight,
-                  const TensorView& y) {
+// Activations of M rows by the weight's K, of which one form is given.
+template <typename Args>
+void CheckProduct(const char* op, const Args& args) {
+  const PackedLinear* const weight = args.weight;
   SY_CHECK(weight != nullptr) << op << ": weight: expected one, got null";
-  TensorCheck(op, "x", x).Activation().Shape({x.rows(), weight->k()});
-  TensorCheck(op, "y", y).Activation().Shape({x.rows(), weight->n()});
+  if (args.quantised.empty()) {
+    TensorCheck(op, "x", args.x).Activation().Shape({args.x.rows(), weight->k()});
+    TensorCheck(op, "y", args.y).Activation().Shape({args.x.rows(), weight->n()});
+    return;
+  }
+  SY_CHECK(args.x.empty()) << op << ": x: expected none beside quantised";
+  SY_CHECK(weight->takes_quantised()) << op << ": quantised: the weight takes none";
+  CheckQuantised(op, args.quantised, args.quantised.rows, weight->k());
+  TensorCheck(op, "y", args.y).Activation().Shape({args.quantised.rows, weight->n()});
 }
 
 int64_t NumGroups(int64_t col_offset, int64_t columns) {
@@ -79,8 +87,9 @@ void CheckGateUpSources(const LinearSource& gate, const LinearSource& up) {
 }
 
 void Check(const LinearArgs& args) {
-  CheckProduct("Linear", args.x, args.weight, args.y);
+  CheckProduct("Linear", args);
   if (args.x_amax.empty()) return;
+  SY_CHECK(args.quantised.empty()) << "Linear: x_amax: expected none beside quantised";
   TensorCheck("Linear", "x_amax", args.x_amax).Type(DType::kF32).Rank(2);
   ExpectEqual("Linear", "rows of x_amax", args.x.rows(), args.x_amax.rows());
   // Where the slice begins in its first group is known to the weight alone.
@@ -116,7 +125,7 @@ void Check(const BatchedLinearArgs& args) {
       .Shape({args.x.rows(), batch, args.weights[0]->n()});
 }
 
-void Check(const GateUpArgs& args) { CheckProduct("GateUp", args.x, args.weight, args.y); }
+void Check(const GateUpArgs& args) { CheckProduct("GateUp", args); }
 
 void Check(const GroupedMlpArgs& args) {
   TensorCheck("GroupedMlp", "x", args.x).Activation().Rank(2);

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/check.h"
+#include "kernels/args/quantised.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
@@ -82,6 +83,14 @@ inline void ExpectBetween(std::string_view op, std::string_view what, int64_t le
                           int64_t got) {
   SY_CHECK(least <= got && got <= most)
       << op << ": " << what << ": expected " << least << " to " << most << ", got " << got;
+}
+
+inline void CheckQuantised(std::string_view op, const QuantisedRows& quantised, int64_t rows,
+                           int64_t columns) {
+  ExpectEqual(op, "rows of quantised", rows, quantised.rows);
+  ExpectEqual(op, "columns of quantised", columns, quantised.columns);
+  SY_CHECK(reinterpret_cast<uintptr_t>(quantised.data) % 64 == 0)
+      << op << ": quantised: data: expected a multiple of 64 bytes";
 }
 
 }  // namespace switchyard::kernels

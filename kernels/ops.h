@@ -26,6 +26,8 @@ class Ops {
   // The type that activations have between ops: f32 on CPUs, bf16 on GPUs.
   virtual DType activation_dtype() const = 0;
   virtual Device& device() = 0;
+  // Of device memory, for QuantisedRows.
+  virtual int64_t QuantisedBytes(int64_t rows, int64_t columns) const = 0;
 
   // Load time. The sources' memory is no longer needed when they return.
   std::unique_ptr<PackedLinear> Pack(const LinearSource& source);

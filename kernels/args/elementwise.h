@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/args/quantised.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
@@ -19,13 +20,15 @@ struct EmbeddingArgs {
 };
 
 // y = weight * x / sqrt(mean(x^2) + eps), FP32 inside. With `delta`, first x += delta (the residual
-// sum), in place.
+// sum), in place. With `quantised`, also y quantised, or that alone.
 struct RmsNormArgs {
   TensorView x;       // act [T, H]; written only when delta is given
   TensorView delta;   // act [T, H]; may be empty
   TensorView weight;  // f32 [H]
   float eps = 0;
-  TensorView y;  // act [T, H]; may be x when delta is empty
+  TensorView y;  // act [T, H]; may be x when delta is empty; may be empty when quantised is not
+  QuantisedRows quantised;    // of T rows, H columns; may be empty
+  bool ue8m0_scales = false;  // of quantised: scales are powers of two
 };
 
 // x += delta.

@@ -12,6 +12,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernels/args/quantised.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
@@ -50,12 +51,17 @@ class PackedLinear {
   int64_t k() const { return k_; }
   // Bytes of device memory.
   int64_t num_bytes() const { return num_bytes_; }
+  // A product may be given QuantisedRows: it quantises (kW8A8, FP8 weight), and no border of the
+  // slice or of a shard cuts a group of 128 columns.
+  bool takes_quantised() const { return takes_quantised_; }
 
  protected:
-  PackedLinear(int64_t n, int64_t k, int64_t num_bytes) : n_(n), k_(k), num_bytes_(num_bytes) {}
+  PackedLinear(int64_t n, int64_t k, int64_t num_bytes, bool takes_quantised)
+      : n_(n), k_(k), num_bytes_(num_bytes), takes_quantised_(takes_quantised) {}
 
  private:
   int64_t n_, k_, num_bytes_;
+  bool takes_quantised_;
 };
 
 // y = x W^T (+ bias), in the arithmetic that W was packed for:
@@ -67,13 +73,14 @@ class PackedLinear {
 //   col_offset); per block the FP32 partial sum
 //          times activation scale times weight scale is added, in order of K (MODEL_SPECS 1.7).
 struct LinearArgs {
-  TensorView x;  // act [M, K]
+  TensorView x;             // act [M, K]; empty when quantised is given
+  QuantisedRows quantised;  // M rows, K columns; only where weight->takes_quantised()
   const PackedLinear* weight = nullptr;
   TensorView y;  // act or f32 [M, N]
   // kW8A8 only: f32 [M, groups], the largest |x| of each row's quantisation group, where a group
   // may reach beyond this slice of K (see GroupAmaxArgs). Empty: taken from x.
   TensorView x_amax;
-  bool ue8m0_scales = false;  // kW8A8: activation scales are powers of two
+  bool ue8m0_scales = false;  // kW8A8: scales that are made of x are powers of two
 };
 
 // The largest |x| per row and group of 128 columns, groups counted from column -(col_offset mod
@@ -96,7 +103,8 @@ struct BatchedLinearArgs {
 // y = silu(x Wg^T) * (x Wu^T), gate and up packed together by Ops::PackGateUp: n() is the width of
 // y.
 struct GateUpArgs {
-  TensorView x;  // act [M, K]
+  TensorView x;             // act [M, K]; empty when quantised is given
+  QuantisedRows quantised;  // M rows, K columns; only where weight->takes_quantised()
   const PackedLinear* weight = nullptr;
   TensorView y;  // act [M, N]
   bool ue8m0_scales = false;

@@ -61,13 +61,29 @@ void RoundSegments(const PanelKernels& kernels, const PanelLayout& layout, const
   }
 }
 
-}  // namespace
-
-int64_t WordStride(const PanelLayout& layout) {
+int64_t StrideOf(int64_t row_words) {
   constexpr int64_t kLineWords = 16;
-  const int64_t lines = (layout.row_words + kLineWords - 1) / kLineWords;
+  const int64_t lines = (row_words + kLineWords - 1) / kLineWords;
   return (lines | 1) * kLineWords;  // an odd number of cache lines
 }
+
+int64_t GroupsOf(int64_t columns) { return (columns + kScaleColumns - 1) / kScaleColumns; }
+
+// Words of some columns of a group, as MakeLayout pads them.
+int64_t WordsFor(const PanelKernels& kernels, int64_t columns) {
+  const int64_t step = kernels.order[static_cast<int>(PanelFormat::kF8)].step_columns;
+  const int64_t padded = (columns + step - 1) / step * step;
+  return kernels.bf16_words == WordForm::kBf16Pairs ? padded / 2 : padded;
+}
+
+int64_t QuantisedStride(const PanelKernels& kernels, int64_t columns) {
+  return StrideOf(columns / kScaleColumns * WordsFor(kernels, kScaleColumns) +
+                  WordsFor(kernels, columns % kScaleColumns));
+}
+
+}  // namespace
+
+int64_t WordStride(const PanelLayout& layout) { return StrideOf(layout.row_words); }
 
 void ConvertRows(const CpuContext& cpu, const PanelLayout& layout, const ActivationRows& from,
                  const WordRows& to) {
@@ -85,6 +101,30 @@ void ConvertRows(const CpuContext& cpu, const PanelLayout& layout, const Activat
       RoundSegments(kernels, layout, x, words);
     }
   });
+}
+
+int64_t QuantisedBytes(const PanelKernels& kernels, int64_t rows, int64_t columns) {
+  return rows * (QuantisedStride(kernels, columns) + GroupsOf(columns)) * int64_t{sizeof(float)};
+}
+
+WordRows WordsOf(const PanelKernels& kernels, const QuantisedRows& rows) {
+  WordRows words{.words = static_cast<uint32_t*>(rows.data),
+                 .stride = QuantisedStride(kernels, rows.columns)};
+  words.scales = reinterpret_cast<float*>(words.words + rows.rows * words.stride);
+  return words;
+}
+
+void QuantiseRow(const PanelKernels& kernels, const float* x, int64_t columns, bool ue8m0,
+                 uint32_t* words, float* scales) {
+  float quantized[kScaleColumns];
+  for (int64_t begin = 0; begin < columns; begin += kScaleColumns, ++scales) {
+    const int64_t count = std::min(kScaleColumns, columns - begin);
+    const int64_t num_words = WordsFor(kernels, count);
+    *scales = ScaleOf(kernels.amax(x + begin, count), ue8m0);
+    kernels.quantize(x + begin, count, *scales, quantized);
+    kernels.to_words(quantized, count, words, num_words);
+    words += num_words;
+  }
 }
 
 }  // namespace switchyard::kernels::cpu

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kernels/args/quantised.h"
 #include "kernels/cpu/cpu_context.h"
 #include "kernels/cpu/panel_matrix.h"
 
@@ -33,6 +34,14 @@ int64_t WordStride(const PanelLayout& layout);
 
 void ConvertRows(const CpuContext& cpu, const PanelLayout& layout, const ActivationRows& from,
                  const WordRows& to);
+
+// QuantisedRows of this backend are words and scales as all layouts that take them want them: the
+// words of all rows, then the scales.
+int64_t QuantisedBytes(const PanelKernels& kernels, int64_t rows, int64_t columns);
+WordRows WordsOf(const PanelKernels& kernels, const QuantisedRows& rows);
+// A row of `columns`; `words` and `scales` are the row's.
+void QuantiseRow(const PanelKernels& kernels, const float* x, int64_t columns, bool ue8m0,
+                 uint32_t* words, float* scales);
 
 }  // namespace switchyard::kernels::cpu
 

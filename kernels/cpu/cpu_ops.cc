@@ -1,5 +1,6 @@
 // The CPU backend: binds the interface to the kernels, one function each.
 #include "kernels/backend.h"
+#include "kernels/cpu/activations.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/cpu_device.h"
 #include "kernels/cpu/linear.h"
@@ -18,6 +19,9 @@ class CpuOps final : public Ops {
 
   DType activation_dtype() const override { return DType::kF32; }
   Device& device() override { return device_; }
+  int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
+    return cpu::QuantisedBytes(KernelsFor(cpu_.isa), rows, columns);
+  }
 
  private:
   std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) override {

@@ -28,9 +28,21 @@ const float* FloatRows(const TensorView& view) {
 
 float* MutableFloatRows(const TensorView& view) { return const_cast<float*>(FloatRows(view)); }
 
+void Multiply(const CpuContext& cpu, const PanelMatrix& matrix, const WordRows& x, int64_t rows,
+              const TensorView& y) {
+  const Product product{.weight = &matrix,
+                        .rows = rows,
+                        .x = x.words,
+                        .x_stride = x.stride,
+                        .x_scales = x.scales,
+                        .y = MutableFloatRows(y),
+                        .y_stride = y.row_stride};
+  RunProducts(cpu, {&product, 1});
+}
+
 // Converts the rows into scratch and multiplies them.
-void RunOne(const CpuContext& cpu, const PanelMatrix& matrix, const ActivationRows& rows, float* y,
-            int64_t y_stride) {
+void RunOne(const CpuContext& cpu, const PanelMatrix& matrix, const ActivationRows& rows,
+            const TensorView& y) {
   if (rows.rows == 0) return;
   const PanelLayout& layout = matrix.layout();
   const auto segments = static_cast<int64_t>(layout.segments.size());
@@ -38,19 +50,20 @@ void RunOne(const CpuContext& cpu, const PanelMatrix& matrix, const ActivationRo
   words.words = cpu.scratch->words.Reserve(rows.rows * words.stride);
   if (layout.quantize_x) words.scales = cpu.scratch->row_scales.Reserve(rows.rows * segments);
   ConvertRows(cpu, layout, rows, words);
-  const Product product{.weight = &matrix,
-                        .rows = rows.rows,
-                        .x = words.words,
-                        .x_stride = words.stride,
-                        .x_scales = words.scales,
-                        .y = y,
-                        .y_stride = y_stride};
-  RunProducts(cpu, {&product, 1});
+  Multiply(cpu, matrix, words, rows.rows, y);
+}
+
+void RunQuantised(const CpuContext& cpu, const PackedLinear* weight, const QuantisedRows& x,
+                  const TensorView& y) {
+  if (x.rows == 0) return;
+  const PanelMatrix& matrix = MatrixOf(weight);
+  Multiply(cpu, matrix, WordsOf(matrix.kernels(), x), x.rows, y);
 }
 
 }  // namespace
 
 void Linear(const CpuContext& cpu, const LinearArgs& args) {
+  if (!args.quantised.empty()) return RunQuantised(cpu, args.weight, args.quantised, args.y);
   ActivationRows rows{.x = FloatRows(args.x),
                       .stride = args.x.row_stride,
                       .rows = args.x.rows(),
@@ -61,16 +74,17 @@ void Linear(const CpuContext& cpu, const LinearArgs& args) {
     rows.amax = FloatRows(args.x_amax);
     rows.amax_stride = args.x_amax.row_stride;
   }
-  RunOne(cpu, MatrixOf(args.weight), rows, MutableFloatRows(args.y), args.y.row_stride);
+  RunOne(cpu, MatrixOf(args.weight), rows, args.y);
 }
 
 void GateUp(const CpuContext& cpu, const GateUpArgs& args) {
   SY_CHECK(MatrixOf(args.weight).shape().gate_up) << "not packed by PackGateUp";
+  if (!args.quantised.empty()) return RunQuantised(cpu, args.weight, args.quantised, args.y);
   const ActivationRows rows{.x = FloatRows(args.x),
                             .stride = args.x.row_stride,
                             .rows = args.x.rows(),
                             .ue8m0 = args.ue8m0_scales};
-  RunOne(cpu, MatrixOf(args.weight), rows, MutableFloatRows(args.y), args.y.row_stride);
+  RunOne(cpu, MatrixOf(args.weight), rows, args.y);
 }
 
 void BatchedLinear(const CpuContext& cpu, const BatchedLinearArgs& args) {

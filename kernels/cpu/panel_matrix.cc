@@ -84,4 +84,14 @@ PanelLayout MakeLayout(const PanelKernels& kernels, const LinearSource& source) 
   return layout;
 }
 
+bool TakesQuantised(const PanelLayout& layout) {
+  if (!layout.quantize_x || layout.col_offset % kScaleColumns != 0) return false;
+  int64_t columns = 0;
+  for (size_t i = 0; i < layout.segments.size(); ++i) {
+    if (layout.segments[i].column_begin != static_cast<int64_t>(i) * kScaleColumns) return false;
+    columns += layout.segments[i].columns;
+  }
+  return std::ssize(layout.segments) == (columns + kScaleColumns - 1) / kScaleColumns;
+}
+
 }  // namespace switchyard::kernels::cpu

@@ -56,6 +56,8 @@ struct PanelLayout {
 };
 
 PanelLayout MakeLayout(const PanelKernels& kernels, const LinearSource& source);
+// See PackedLinear::takes_quantised.
+bool TakesQuantised(const PanelLayout& layout);
 
 class PanelMatrix final : public PackedLinear {
  public:
@@ -67,7 +69,7 @@ class PanelMatrix final : public PackedLinear {
   };
   PanelMatrix(const PanelKernels& kernels, PanelLayout layout, const Shape& shape, Buffer memory,
               std::vector<float> bias)
-      : PackedLinear(shape.n, shape.k, memory.num_bytes()),
+      : PackedLinear(shape.n, shape.k, memory.num_bytes(), TakesQuantised(layout)),
         kernels_(kernels),
         layout_(std::move(layout)),
         shape_(shape),

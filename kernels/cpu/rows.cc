@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "kernels/cpu/activations.h"
 #include "kernels/cpu/f32_rows.h"
 #include "kernels/cpu/parallel_rows.h"
 #include "kernels/cpu/row_kernels.h"
@@ -44,9 +45,21 @@ void RmsNorm(const CpuContext& cpu, const RmsNormArgs& args) {
   const RowKernels& kernels = RowKernelsOf(cpu.isa);
   const int64_t hidden = args.x.dims[1];
   const auto* weight = static_cast<const float*>(args.weight.data);
+  const bool quantise = !args.quantised.empty();
+  const int64_t groups = (hidden + kScaleColumns - 1) / kScaleColumns;
+  WordRows words;
+  if (quantise) words = WordsOf(KernelsFor(cpu.isa), args.quantised);
+  TensorView y = args.y;
+  if (y.empty()) {
+    y = TensorView(cpu.scratch->hidden.Reserve(args.x.NumElements()), DType::kF32,
+                   {args.x.rows(), hidden});
+  }
   ForRows(cpu, args.x.rows(), 4 * hidden * SizeOf(DType::kF32), [&](int64_t t) {
     const float* delta = args.delta.empty() ? nullptr : args.delta.row<const float>(t);
-    kernels.rms_norm(args.x.row<float>(t), delta, weight, args.eps, args.y.row<float>(t), hidden);
+    kernels.rms_norm(args.x.row<float>(t), delta, weight, args.eps, y.row<float>(t), hidden);
+    if (!quantise) return;
+    QuantiseRow(KernelsFor(cpu.isa), y.row<const float>(t), hidden, args.ue8m0_scales,
+                words.words + t * words.stride, words.scales + t * groups);
   });
 }
 

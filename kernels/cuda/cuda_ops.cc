@@ -2,6 +2,7 @@
 #include "kernels/cuda/cuda_ops.h"
 
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/gemm_job.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/logits.h"
 #include "kernels/cuda/moe.h"
@@ -16,6 +17,9 @@ class CudaOps final : public Ops {
 
   DType activation_dtype() const override { return DType::kBf16; }
   Device& device() override { return cuda_.device; }
+  int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
+    return cuda::QuantisedBytes(rows, columns);
+  }
 
  private:
   std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) override {

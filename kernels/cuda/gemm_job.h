@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "kernels/args/quantised.h"
 #include "kernels/cuda/choose/gemm_layout.h"
 
 namespace switchyard::kernels::cuda {
@@ -45,6 +46,10 @@ struct GemmActivations {
   float* scales;   // f32 [k tiles, num_atoms * kAtomRows]; null: not quantised
   int32_t num_atoms;
 };
+
+// QuantisedRows of this backend: the atoms of all tiles of K, then the scales.
+int64_t QuantisedBytes(int64_t rows, int64_t columns);
+GemmActivations ActivationsOf(const QuantisedRows& rows);
 
 struct GemmJob {
   GemmWeight weight;

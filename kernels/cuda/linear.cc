@@ -20,6 +20,7 @@ struct Product {
   const float* amax = nullptr;
   int64_t amax_stride = 0;
   bool ue8m0 = false;
+  QuantisedRows quantised;  // instead of x; then it is the only product of its launch
   void* y = nullptr;
   int64_t y_stride = 0;
   bool y_is_f32 = false;
@@ -81,21 +82,31 @@ GemmTile TileFor(const CudaContext& cuda, std::span<const Product> products) {
   return ChooseGemmTile(work, cuda.device.num_sms());
 }
 
-// Products of one form, all with rows.
-void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products) {
-  const GemmTile tile = TileFor(cuda, products);
-  std::vector<QuantiseJob> quantise_jobs;
-  int64_t num_atoms = 0, most_k_tiles = 0, num_sums = 0;
-  for (const Product& product : products) {
-    quantise_jobs.push_back(QuantiseJobOf(product, Narrow(num_atoms)));
-    num_atoms += NumAtoms(product.rows);
-    most_k_tiles = std::max<int64_t>(most_k_tiles, product.matrix->weight().k_tiles);
-    num_sums += SumsOf(product, tile);
+// Activations of all jobs, in the form of the product.
+GemmActivations Convert(CudaContext& cuda, GemmForm form, std::span<const QuantiseJob> jobs) {
+  int64_t num_atoms = 0, most_k_tiles = 0;
+  for (const QuantiseJob& job : jobs) {
+    num_atoms += NumAtoms(job.rows);
+    most_k_tiles = std::max<int64_t>(most_k_tiles, job.k_tiles);
   }
   GemmActivations x{.num_atoms = Narrow(num_atoms)};
   x.atoms = cuda.activations.Reserve<uint8_t>(num_atoms * most_k_tiles * kAtomBytes);
   if (form == GemmForm::kE4m3) {
     x.scales = cuda.row_scales.Reserve<float>(num_atoms * most_k_tiles * kAtomRows);
+  }
+  Quantise(cuda, form, jobs, x);
+  return x;
+}
+
+// Products of one form, all with rows.
+void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products) {
+  const GemmTile tile = TileFor(cuda, products);
+  std::vector<QuantiseJob> quantise_jobs;
+  int64_t num_atoms = 0, num_sums = 0;
+  for (const Product& product : products) {
+    quantise_jobs.push_back(QuantiseJobOf(product, Narrow(num_atoms)));
+    num_atoms += NumAtoms(product.rows);
+    num_sums += SumsOf(product, tile);
   }
   float* sums = num_sums > 0 ? cuda.sums.Reserve<float>(num_sums) : nullptr;
   std::vector<GemmJob> jobs;
@@ -113,7 +124,9 @@ void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products
     sums += SumsOf(product, tile);
     num_pieces += NumPieces(tile, jobs.back());
   }
-  Quantise(cuda, form, quantise_jobs, x);
+  const QuantisedRows& quantised = products.front().quantised;
+  const GemmActivations x =
+      quantised.empty() ? Convert(cuda, form, quantise_jobs) : ActivationsOf(quantised);
   Multiply(cuda, form, tile, jobs, x);
   if (num_sums > 0) Combine(cuda, jobs);
 }
@@ -142,11 +155,39 @@ Product ProductOf(const char* op, const TensorView& x, const PackedLinear* weigh
           .y_is_f32 = y.dtype == DType::kF32};
 }
 
+// Of one of the two forms of x.
+template <typename Args>
+Product ProductOf(const char* op, const Args& args) {
+  if (args.quantised.empty()) {
+    return ProductOf(op, args.x, args.weight, args.y, args.ue8m0_scales);
+  }
+  return {.matrix = &MatrixOf(args.weight),
+          .rows = args.quantised.rows,
+          .quantised = args.quantised,
+          .y = args.y.data,
+          .y_stride = args.y.row_stride,
+          .y_is_f32 = args.y.dtype == DType::kF32};
+}
+
 }  // namespace
+
+int64_t QuantisedBytes(int64_t rows, int64_t columns) {
+  constexpr int64_t kScaleBytes = kAtomRows * int64_t{sizeof(float)};
+  const int64_t groups = (columns + kScaleColumns - 1) / kScaleColumns;
+  return groups * NumAtoms(rows) * (kAtomBytes + kScaleBytes);
+}
+
+GemmActivations ActivationsOf(const QuantisedRows& rows) {
+  const int64_t groups = (rows.columns + kScaleColumns - 1) / kScaleColumns;
+  GemmActivations to{.atoms = static_cast<uint8_t*>(rows.data),
+                     .num_atoms = Narrow(NumAtoms(rows.rows))};
+  to.scales = reinterpret_cast<float*>(to.atoms + groups * to.num_atoms * kAtomBytes);
+  return to;
+}
 
 void Linear(CudaContext& cuda, const LinearArgs& args) {
   SY_CHECK(MatrixOf(args.weight).weight().gate_up == 0) << "Linear: weight: packed by PackGateUp";
-  Product product = ProductOf("Linear", args.x, args.weight, args.y, args.ue8m0_scales);
+  Product product = ProductOf("Linear", args);
   if (!args.x_amax.empty()) {
     const KTile& last = MatrixOf(args.weight).layout().tiles.back();
     SY_CHECK_GT(args.x_amax.dims[1], last.scale_group) << "Linear: x_amax: groups";
@@ -159,7 +200,7 @@ void Linear(CudaContext& cuda, const LinearArgs& args) {
 void GateUp(CudaContext& cuda, const GateUpArgs& args) {
   SY_CHECK(MatrixOf(args.weight).weight().gate_up != 0)
       << "GateUp: weight: not packed by PackGateUp";
-  const Product product = ProductOf("GateUp", args.x, args.weight, args.y, args.ue8m0_scales);
+  const Product product = ProductOf("GateUp", args);
   RunProducts(cuda, {&product, 1});
 }
 

@@ -1,12 +1,13 @@
-// A packed weight of the CUDA backend: tiles as kernels/cuda/choose/gemm_layout.h says, in device memory.
+// A packed weight of the CUDA backend: tiles as kernels/cuda/choose/gemm_layout.h says, in device
+// memory.
 #ifndef SWITCHYARD_KERNELS_CUDA_LINEAR_MATRIX_H_
 #define SWITCHYARD_KERNELS_CUDA_LINEAR_MATRIX_H_
 
 #include <utility>
 
 #include "kernels/args/linear.h"
-#include "kernels/cuda/gemm_job.h"
 #include "kernels/cuda/choose/gemm_layout.h"
+#include "kernels/cuda/gemm_job.h"
 #include "kernels/device.h"
 
 namespace switchyard::kernels::cuda {
@@ -15,7 +16,7 @@ class LinearMatrix final : public PackedLinear {
  public:
   // `weight` points into `memory`.
   LinearMatrix(KLayout layout, const GemmWeight& weight, Buffer memory)
-      : PackedLinear(weight.n, weight.k, memory.num_bytes()),
+      : PackedLinear(weight.n, weight.k, memory.num_bytes(), TakesQuantised(layout)),
         layout_(std::move(layout)),
         weight_(weight),
         memory_(std::move(memory)) {}

@@ -5,20 +5,12 @@
 
 #include <cuda_fp8.h>
 
+#include "kernels/cuda/activation_scale.cuh"
 #include "kernels/cuda/gemm_common.cuh"
 
 namespace switchyard::kernels::cuda {
 
 inline constexpr int kLaneColumns = 8;
-
-// The activation scale of a group (MODEL_SPECS 1.7). ue8m0: the power of two not below amax / 448.
-__device__ inline float ActivationScale(float amax, bool ue8m0) {
-  constexpr float kLeastAmax = 1e-4f, kLargestE4M3 = 448.0f;
-  const float scale = fmaxf(amax, kLeastAmax) / kLargestE4M3;
-  if (!ue8m0) return scale;
-  const uint32_t bits = __float_as_uint(scale);
-  return __uint_as_float(((bits >> 23) + ((bits & 0x7fffffu) != 0 ? 1 : 0)) << 23);
-}
 
 // Columns [first, first + 8) of `row`, zeros from `end` on.
 __device__ inline void LoadColumns(const __nv_bfloat16* row, int first, int end,
@@ -33,16 +25,6 @@ __device__ inline void LoadColumns(const __nv_bfloat16* row, int first, int end,
   for (int i = 0; i < kLaneColumns; ++i) {
     values[i] = first + i < end ? from[i] : __float2bfloat16_rn(0.0f);
   }
-}
-
-// The largest |value| over aligned groups of kLanes lanes; NaN counts as 0.
-template <int kLanes>
-__device__ float LanesAmax(float amax) {
-#pragma unroll
-  for (int step = kLanes / 2; step > 0; step /= 2) {
-    amax = fmaxf(amax, __shfl_xor_sync(0xffffffffu, amax, step));
-  }
-  return amax;
 }
 
 __device__ inline float AmaxOf(const __nv_bfloat16 (&values)[kLaneColumns]) {

@@ -1,5 +1,6 @@
-// Launchers of kernels/cuda/rows.cuh.
+// Launchers of kernels/cuda/rows.cuh and norm.cuh.
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/norm.cuh"
 #include "kernels/cuda/rows.cuh"
 #include "kernels/cuda/rows.h"
 
@@ -38,10 +39,21 @@ void Embedding(CudaContext& cuda, const EmbeddingArgs& args) {
 
 void RmsNorm(CudaContext& cuda, const RmsNormArgs& args) {
   if (args.x.NumElements() == 0) return;
-  Launch(cuda, RmsNormKernel,
-         {.blocks = OneBlockPerRow(args.x.rows()), .threads = ThreadsForRow(args.x.dims[1])},
-         RowsOf<__nv_bfloat16>(args.x), RowsOf<const __nv_bfloat16>(args.delta),
-         static_cast<const float*>(args.weight.data), args.eps, RowsOf<__nv_bfloat16>(args.y));
+  const int threads = ThreadsForRow(args.x.dims[1]);
+  const NormRows rows{.x = RowsOf<__nv_bfloat16>(args.x),
+                      .delta = RowsOf<const __nv_bfloat16>(args.delta),
+                      .weight = static_cast<const float*>(args.weight.data),
+                      .eps = args.eps,
+                      .y = RowsOf<__nv_bfloat16>(args.y)};
+  if (args.quantised.empty()) {
+    Launch(cuda, RmsNormKernel, {.blocks = OneBlockPerRow(args.x.rows()), .threads = threads},
+           rows);
+    return;
+  }
+  const GemmActivations to = ActivationsOf(args.quantised);
+  Launch(cuda, RmsNormQuantisedKernel,
+         {.blocks = OneBlockPerRow(int64_t{to.num_atoms} * kAtomRows), .threads = threads}, rows,
+         to, args.ue8m0_scales);
 }
 
 void Add(CudaContext& cuda, const AddArgs& args) {

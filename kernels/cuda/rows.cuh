@@ -7,15 +7,6 @@
 
 namespace switchyard::kernels::cuda {
 
-// Elements [count, width] at a free row stride; `data` may be null.
-template <typename T>
-struct Rows {
-  T* data;
-  int64_t count;
-  int64_t width;
-  int64_t stride;
-};
-
 // The first item of this thread, and the step to its next, when the grid walks items.
 __device__ inline int64_t FirstItem() {
   return static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
@@ -30,29 +21,6 @@ __global__ void EmbeddingKernel(const int32_t* ids, Rows<const T> table, int64_t
   __nv_bfloat16* const to = y.data + blockIdx.x * y.stride;
   for (int64_t i = threadIdx.x; i < y.width; i += blockDim.x) {
     to[i] = FromF32<__nv_bfloat16>(here ? ToF32(table.data[row * table.stride + i]) : 0.0f);
-  }
-}
-
-// The residual sum is rounded to its stored type first; the norm is of what was stored.
-inline __global__ void __launch_bounds__(1024)
-    RmsNormKernel(Rows<__nv_bfloat16> x, Rows<const __nv_bfloat16> delta, const float* weight,
-                  float eps, Rows<__nv_bfloat16> y) {
-  __shared__ float partial[1024 / kWarpThreads];
-  __nv_bfloat16* const row = x.data + blockIdx.x * x.stride;
-  float squares = 0;
-  for (int64_t i = threadIdx.x; i < x.width; i += blockDim.x) {
-    float value = ToF32(row[i]);
-    if (delta.data != nullptr) {
-      row[i] = FromF32<__nv_bfloat16>(value + ToF32(delta.data[blockIdx.x * delta.stride + i]));
-      value = ToF32(row[i]);
-    }
-    squares = fmaf(value, value, squares);
-  }
-  const float mean = BlockSum(squares, partial) / static_cast<float>(x.width);
-  const float scale = 1.0f / sqrtf(mean + eps);
-  __nv_bfloat16* const to = y.data + blockIdx.x * y.stride;
-  for (int64_t i = threadIdx.x; i < x.width; i += blockDim.x) {
-    to[i] = FromF32<__nv_bfloat16>(weight[i] * (ToF32(row[i]) * scale));
   }
 }
 

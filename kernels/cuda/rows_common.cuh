@@ -13,6 +13,15 @@ namespace switchyard::kernels::cuda {
 
 inline constexpr int kWarpThreads = 32;
 
+// Elements [count, width] at a free row stride; `data` may be null.
+template <typename T>
+struct Rows {
+  T* data;
+  int64_t count;
+  int64_t width;
+  int64_t stride;
+};
+
 __device__ inline float ToF32(float value) { return value; }
 __device__ inline float ToF32(__nv_bfloat16 value) { return __bfloat162float(value); }
 __device__ inline float ToF32(__half value) { return __half2float(value); }

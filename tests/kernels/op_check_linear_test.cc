@@ -10,7 +10,8 @@ namespace {
 
 class Weight final : public PackedLinear {
  public:
-  Weight(int64_t n, int64_t k) : PackedLinear(n, k, 0) {}
+  Weight(int64_t n, int64_t k, bool takes_quantised = false)
+      : PackedLinear(n, k, 0, takes_quantised) {}
 };
 
 class OpCheckLinearDeathTest : public ::testing::Test {
@@ -67,6 +68,25 @@ TEST_F(OpCheckLinearDeathTest, ProductsMustFitTheirWeight) {
   const GateUpArgs gate_up{
       .x = View(DType::kF32, {3, 5}), .weight = &weight, .y = View(DType::kF32, {3, 6})};
   EXPECT_DEATH(Check(gate_up), "GateUp: x: dimension 1: expected 4, got 5");
+}
+
+TEST_F(OpCheckLinearDeathTest, QuantisedRowsStandAloneBeforeAWeightThatTakesThem) {
+  const Weight takes(6, 4, true), takes_none(6, 4);
+  alignas(64) static float memory[64];
+  LinearArgs args{.quantised = {.data = memory, .rows = 3, .columns = 4},
+                  .weight = &takes,
+                  .y = View(DType::kF32, {3, 6})};
+  Check(args);
+  args.weight = &takes_none;
+  EXPECT_DEATH(Check(args), "Linear: quantised: the weight takes none");
+  args.weight = &takes;
+  args.x = View(DType::kF32, {3, 4});
+  EXPECT_DEATH(Check(args), "Linear: x: expected none beside quantised");
+  args.x = {};
+  args.quantised.columns = 5;
+  EXPECT_DEATH(Check(args), "Linear: columns of quantised: expected 4, got 5");
+  args.quantised = {.data = memory + 1, .rows = 3, .columns = 4};
+  EXPECT_DEATH(Check(args), "Linear: quantised: data: expected a multiple of 64 bytes");
 }
 
 TEST_F(OpCheckLinearDeathTest, BatchedWeightsMustHaveOneShape) {

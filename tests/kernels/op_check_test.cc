@@ -43,6 +43,11 @@ TEST_F(OpCheckDeathTest, NamesWhatIsMissing) {
   EXPECT_DEATH(
       ops_->RmsNorm({.x = x_.view(), .delta = y_.view(), .weight = weight_.view(), .y = x_.view()}),
       "RmsNorm: y: expected memory other than x");
+  EXPECT_DEATH(ops_->RmsNorm({.x = x_.view(), .weight = weight_.view()}), "RmsNorm: y: rank");
+  EXPECT_DEATH(ops_->RmsNorm({.x = x_.view(),
+                              .weight = weight_.view(),
+                              .quantised = {.data = y_.values.data(), .rows = 2, .columns = 7}}),
+               "RmsNorm: columns of quantised: expected 8, got 7");
 }
 
 TEST_F(OpCheckDeathTest, RowsThatOverlapAreRefused) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tests/kernels/quantised_norm_checks.h"
 #include "tests/kernels/reference/rows_reference.h"
 #include "tests/kernels/row_ops_fixture.h"
 #include "tests/testing/compare.h"
@@ -74,6 +75,17 @@ TEST_P(RowsTest, RmsNormOfARowDoesNotDependOnItsNeighboursOrThreads) {
     EXPECT_TRUE(SameBits(one.values, all.row(row), 2048));
   }
 }
+
+TEST_P(RowsTest, ANormThatQuantisesHasTheBitsOfTheTwoOps) {
+  for (const cases::QuantisedNormCase& shape : cases::kQuantisedNorms) {
+    SCOPED_TRACE(std::to_string(shape.rows) + " x " + std::to_string(shape.width));
+    for (const bool ue8m0 : {false, true}) {
+      QuantisedNormChecks(*ops_, shape, ue8m0, switchyard::testing::kF32Epsilon).All();
+    }
+  }
+}
+
+TEST_P(RowsTest, WeightsOfWholeGroupsTakeQuantisedRows) { CheckWeightsThatTakeQuantised(*ops_); }
 
 TEST_P(RowsTest, AddIsExactAndInPlace) {
   for (int64_t width : AllWidths()) {

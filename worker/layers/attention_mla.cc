@@ -98,18 +98,24 @@ void MlaAttention::LoadKeyValue(WeightLoader& loader, const LayerContext& contex
   });
 }
 
+InputForms MlaAttention::input_forms() const {
+  const bool query = (q_a_ != nullptr ? q_a_ : q_b_)->takes_quantised();
+  const bool latents = kv_a_->takes_quantised();
+  return {.rows = !query || !latents, .quantised = query || latents};
+}
+
 absl::Status MlaAttention::Forward(const LayerContext& context, const ForwardBatch& batch,
-                                   int layer, const TensorView& x, const TensorView& cache,
+                                   int layer, const NormedRows& x, const TensorView& cache,
                                    const TensorView& y) const {
   ActivationArena::Scope scope(context.arena);
   const TensorView q = Query(context, batch, x);
   WriteLatents(context, batch, layer, x, cache);
-  const TensorView out = context.Take({x.rows(), heads_ * value_dim_});
+  const TensorView out = context.Take({x.num_rows(), heads_ * value_dim_});
   for (const PrefillSpan& span : batch.prefill) {
     Prefill(context, batch, span, q.Rows(span.row_begin, span.num_rows), cache,
             out.Rows(span.row_begin, span.num_rows));
   }
-  const int64_t num_decode_rows = x.rows() - batch.num_prefill_rows;
+  const int64_t num_decode_rows = x.num_rows() - batch.num_prefill_rows;
   if (num_decode_rows > 0) {
     Decode(context, batch, q.Rows(batch.num_prefill_rows, num_decode_rows), cache,
            out.Rows(batch.num_prefill_rows, num_decode_rows));
@@ -119,15 +125,26 @@ absl::Status MlaAttention::Forward(const LayerContext& context, const ForwardBat
 
 // act [T, heads * (P + D)], the rope part of each head rotated.
 TensorView MlaAttention::Query(const LayerContext& context, const ForwardBatch& batch,
-                               const TensorView& x) const {
-  const TensorView q = context.Take({x.rows(), heads_ * (nope_dim_ + rope_dim_)});
+                               const NormedRows& x) const {
+  const int64_t num_rows = x.num_rows();
+  const TensorView q = context.Take({num_rows, heads_ * (nope_dim_ + rope_dim_)});
   if (q_a_ != nullptr) {
     ActivationArena::Scope scope(context.arena);
-    const TensorView latent = context.Take({x.rows(), q_a_->n()});
+    const TensorView latent = context.Take({num_rows, q_a_->n()});
     ApplyLinear(context, *q_a_, x, latent);
-    context.ops.RmsNorm(
-        {.x = latent, .weight = q_a_norm_.view, .eps = kLatentNormEps, .y = latent});
-    ApplyLinear(context, *q_b_, latent, q);
+    NormedRows normed;
+    if (q_b_->takes_quantised()) {
+      normed.quantised = context.TakeQuantised(num_rows, q_a_->n());
+    } else {
+      normed.rows = latent;
+    }
+    context.ops.RmsNorm({.x = latent,
+                         .weight = q_a_norm_.view,
+                         .eps = kLatentNormEps,
+                         .y = normed.rows,
+                         .quantised = normed.quantised,
+                         .ue8m0_scales = context.ue8m0_scales});
+    ApplyLinear(context, *q_b_, normed, q);
   } else {
     ApplyLinear(context, *q_b_, x, q);
   }
@@ -139,15 +156,16 @@ TensorView MlaAttention::Query(const LayerContext& context, const ForwardBatch& 
 }
 
 void MlaAttention::WriteLatents(const LayerContext& context, const ForwardBatch& batch, int layer,
-                                const TensorView& x, const TensorView& cache) const {
+                                const NormedRows& x, const TensorView& cache) const {
   ActivationArena::Scope scope(context.arena);
-  const TensorView kv = context.Take({x.rows(), latent_ + rope_dim_});
-  const TensorView c = context.Take({x.rows(), latent_});
+  const int64_t num_rows = x.num_rows();
+  const TensorView kv = context.Take({num_rows, latent_ + rope_dim_});
+  const TensorView c = context.Take({num_rows, latent_});
   ApplyLinear(context, *kv_a_, x, kv);
   context.ops.RmsNorm(
       {.x = kv.Cols(0, latent_), .weight = kv_a_norm_.view, .eps = kLatentNormEps, .y = c});
   const TensorView k_pe = kv.Cols(latent_, rope_dim_);
-  context.ops.Rope({.x = k_pe.Reshaped({x.rows(), 1, rope_dim_}),
+  context.ops.Rope({.x = k_pe.Reshaped({num_rows, 1, rope_dim_}),
                     .positions = batch.positions,
                     .table = rope_->view()});
   context.Record("c", layer, c);

@@ -23,10 +23,13 @@ class MlaAttention {
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
             const v1::ModelSpec& model, const RopeTable* rope);
 
-  // x: act [T, H]; cache: [blocks, tokens, R + D] of this layer; y: f32 [T, H], the same on every
+  // Of Forward's x; known when weights are there.
+  InputForms input_forms() const;
+
+  // x: [T, H]; cache: [blocks, tokens, R + D] of this layer; y: f32 [T, H], the same on every
   // rank of the tensor group. `layer` names what is traced.
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
-                       const kernels::TensorView& x, const kernels::TensorView& cache,
+                       const NormedRows& x, const kernels::TensorView& cache,
                        const kernels::TensorView& y) const;
 
  private:
@@ -34,9 +37,9 @@ class MlaAttention {
   void LoadKeyValue(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
                     const v1::ModelSpec& model);
   kernels::TensorView Query(const LayerContext& context, const ForwardBatch& batch,
-                            const kernels::TensorView& x) const;
+                            const NormedRows& x) const;
   void WriteLatents(const LayerContext& context, const ForwardBatch& batch, int layer,
-                    const kernels::TensorView& x, const kernels::TensorView& cache) const;
+                    const NormedRows& x, const kernels::TensorView& cache) const;
   void Prefill(const LayerContext& context, const ForwardBatch& batch, const PrefillSpan& span,
                const kernels::TensorView& q, const kernels::TensorView& cache,
                const kernels::TensorView& out) const;

@@ -27,6 +27,11 @@ struct LayerContext {
   kernels::TensorView Take(std::initializer_list<int64_t> shape) const {
     return arena.Take(ops.activation_dtype(), shape);
   }
+  kernels::QuantisedRows TakeQuantised(int64_t rows, int64_t columns) const {
+    const kernels::TensorView memory =
+        arena.Take(kernels::DType::kF8E4M3, {ops.QuantisedBytes(rows, columns)});
+    return {.data = memory.data, .rows = rows, .columns = columns};
+  }
   // For a reduction of n floats over the tensor group.
   std::span<float> ReduceScratch(int64_t n) const {
     const int64_t size = tensor_group.ReduceScratchSize(n);

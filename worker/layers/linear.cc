@@ -8,6 +8,14 @@ using kernels::DType;
 using kernels::TensorView;
 
 void ApplyLinear(const LayerContext& context, const kernels::PackedLinear& weight,
+                 const NormedRows& x, const TensorView& y) {
+  if (x.quantised.empty() || !weight.takes_quantised()) {
+    return ApplyLinear(context, weight, x.rows, y);
+  }
+  context.ops.Linear({.quantised = x.quantised, .weight = &weight, .y = y});
+}
+
+void ApplyLinear(const LayerContext& context, const kernels::PackedLinear& weight,
                  const TensorView& x, const TensorView& y) {
   context.ops.Linear({.x = x, .weight = &weight, .y = y, .ue8m0_scales = context.ue8m0_scales});
 }

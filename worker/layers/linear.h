@@ -11,7 +11,23 @@
 
 namespace switchyard::worker {
 
+// Which forms of its input a layer reads.
+struct InputForms {
+  bool rows = true;
+  bool quantised = false;
+};
+// What a norm hands to the layer behind it.
+struct NormedRows {
+  kernels::TensorView rows;          // act [T, K]; may be empty
+  kernels::QuantisedRows quantised;  // of the same rows; may be empty
+
+  int64_t num_rows() const { return quantised.empty() ? rows.rows() : quantised.rows; }
+};
+
 // y = x W^T on this rank alone: a replicated weight, or this rank's rows of one (column parallel).
+// Of two forms of x the one that the weight takes.
+void ApplyLinear(const LayerContext& context, const kernels::PackedLinear& weight,
+                 const NormedRows& x, const kernels::TensorView& y);
 void ApplyLinear(const LayerContext& context, const kernels::PackedLinear& weight,
                  const kernels::TensorView& x, const kernels::TensorView& y);
 

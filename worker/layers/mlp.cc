@@ -18,12 +18,20 @@ void DenseMlp::Load(WeightLoader& loader, const LayerContext& context, const std
              /*bias=*/"");
 }
 
-absl::Status DenseMlp::Forward(const LayerContext& context, const kernels::TensorView& x,
+InputForms DenseMlp::input_forms() const {
+  const bool quantised = gate_up_->takes_quantised();
+  return {.rows = !quantised, .quantised = quantised};
+}
+
+absl::Status DenseMlp::Forward(const LayerContext& context, const NormedRows& x,
                                const kernels::TensorView& y) const {
   ActivationArena::Scope scope(context.arena);
-  const kernels::TensorView inner = context.Take({x.rows(), gate_up_->n()});
-  context.ops.GateUp(
-      {.x = x, .weight = gate_up_.get(), .y = inner, .ue8m0_scales = context.ue8m0_scales});
+  const kernels::TensorView inner = context.Take({x.num_rows(), gate_up_->n()});
+  context.ops.GateUp({.x = x.rows,
+                      .quantised = x.quantised,
+                      .weight = gate_up_.get(),
+                      .y = inner,
+                      .ue8m0_scales = context.ue8m0_scales});
   return down_.Forward(context, inner, y);
 }
 

@@ -15,8 +15,11 @@ class DenseMlp {
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
             int64_t hidden_size, int64_t intermediate_size);
 
-  // x: act [T, H]; y: f32 [T, H], the same on every rank of the tensor group.
-  absl::Status Forward(const LayerContext& context, const kernels::TensorView& x,
+  // Of Forward's x; known when weights are there.
+  InputForms input_forms() const;
+
+  // x: [T, H]; y: f32 [T, H], the same on every rank of the tensor group.
+  absl::Status Forward(const LayerContext& context, const NormedRows& x,
                        const kernels::TensorView& y) const;
 
  private:

@@ -13,6 +13,7 @@ DeepseekV3::DeepseekV3(const v1::ShardPlan& plan, const ParallelContext& paralle
                        kernels::Device& device)
     : model_(plan.model()),
       drafts_(plan.drafts().method() == v1::DRAFT_METHOD_MTP),
+      quantises_(plan.compute() == v1::COMPUTE_MODE_W8A8),
       parallel_(parallel),
       rope_(device, model_.rope(), model_.mla().qk_rope_head_dim(),
             model_.max_position_embeddings()) {}
@@ -73,14 +74,23 @@ DeepseekV3::Stream DeepseekV3::TakeStream(const LayerContext& context,
           .normed = normed};
 }
 
-void DeepseekV3::Norm(const LayerContext& context, const Stream& stream, const DeviceTensor& weight,
-                      bool add_delta) const {
-  if (stream.h.rows() == 0) return;
+NormedRows DeepseekV3::Norm(const LayerContext& context, const Stream& stream,
+                            const DeviceTensor& weight, bool add_delta,
+                            const InputForms& forms) const {
+  NormedRows normed;
+  if (forms.rows) normed.rows = stream.normed;
+  if (stream.h.rows() == 0) return normed;
+  if (forms.quantised) {
+    normed.quantised = context.TakeQuantised(stream.h.rows(), model_.hidden_size());
+  }
   context.ops.RmsNorm({.x = stream.h,
                        .delta = add_delta ? stream.delta : TensorView(),
                        .weight = weight.view,
                        .eps = static_cast<float>(model_.rms_norm_eps()),
-                       .y = stream.normed});
+                       .y = normed.rows,
+                       .quantised = normed.quantised,
+                       .ue8m0_scales = context.ue8m0_scales});
+  return normed;
 }
 
 absl::Status DeepseekV3::ForwardBlock(const LayerContext& context, const ForwardBatch& batch,
@@ -89,18 +99,25 @@ absl::Status DeepseekV3::ForwardBlock(const LayerContext& context, const Forward
                                       std::span<uint32_t> expert_rows) const {
   const bool empty =
       stream.h.rows() == 0;  // all ranks of a group agree, so its collectives may be left out
-  Norm(context, stream, block.input_norm, /*add_delta=*/!first);
-  context.Record("hidden", layer, stream.h);
-  if (!empty) {
-    SY_RETURN_IF_ERROR(block.attention.Forward(context, batch, layer, stream.normed,
-                                               kv.layer(layer), stream.delta));
-    context.Record("attn", layer, stream.delta);
+  {
+    ActivationArena::Scope scope(context.arena);
+    const NormedRows x = Norm(context, stream, block.input_norm, /*add_delta=*/!first,
+                              block.attention.input_forms());
+    context.Record("hidden", layer, stream.h);
+    if (!empty) {
+      SY_RETURN_IF_ERROR(
+          block.attention.Forward(context, batch, layer, x, kv.layer(layer), stream.delta));
+      context.Record("attn", layer, stream.delta);
+    }
   }
-  Norm(context, stream, block.post_attention_norm, /*add_delta=*/true);
   if (block.moe != nullptr) {
+    Norm(context, stream, block.post_attention_norm, /*add_delta=*/true);
     return block.moe->Forward(context, layer, stream.normed, stream.delta, expert_rows);
   }
-  return empty ? absl::OkStatus() : block.mlp->Forward(context, stream.normed, stream.delta);
+  ActivationArena::Scope scope(context.arena);
+  const NormedRows x = Norm(context, stream, block.post_attention_norm, /*add_delta=*/true,
+                            block.mlp->input_forms());
+  return empty ? absl::OkStatus() : block.mlp->Forward(context, x, stream.delta);
 }
 
 absl::Status DeepseekV3::Forward(const LayerContext& context, const ForwardBatch& batch,
@@ -193,8 +210,13 @@ int64_t DeepseekV3::ArenaBytes(const v1::StepLimits& limits, int64_t max_output_
   const int64_t prefill = kernels::kPrefillTileTokens * (latent_row + key_value_row) +
                           tokens * heads * (mla.v_head_dim() + 2);
   const int64_t decode = 2 * tokens * heads * mla.kv_lora_rank();
+  // Norms write rows for quantised products beside the others.
+  const auto quantised = [&](int64_t columns) {
+    return quantises_ ? kernels::QuantisedRows::MostFloats(tokens, columns) : 0;
+  };
+  const int64_t query_latents = tokens * mla.q_lora_rank() + quantised(mla.q_lora_rank());
   const int64_t projections =
-      tokens * std::max<int64_t>(mla.q_lora_rank(), latent_row + mla.kv_lora_rank());
+      std::max<int64_t>(query_latents, tokens * (latent_row + mla.kv_lora_rank()));
   const int64_t attention =
       tokens * heads * (head_dim + mla.v_head_dim()) + std::max({prefill, decode, projections});
   const int64_t dense = tokens * (model_.intermediate_size() / ranks);
@@ -205,7 +227,7 @@ int64_t DeepseekV3::ArenaBytes(const v1::StepLimits& limits, int64_t max_output_
   const int64_t output = max_output_rows * 2 * hidden;
   const int64_t widest = std::max({attention, dense, router, output}) + sum_scratch;
   constexpr int64_t kRoundingSlack = 64 * kKiB;  // every Take rounds up to a cache line
-  return (stream + widest) * int64_t{sizeof(float)} + kRoundingSlack;
+  return (stream + quantised(hidden) + widest) * int64_t{sizeof(float)} + kRoundingSlack;
 }
 
 }  // namespace switchyard::worker

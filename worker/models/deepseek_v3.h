@@ -66,14 +66,16 @@ class DeepseekV3 final : public Model {
   void Project(const LayerContext& context, const ForwardBatch& batch, const LmHead& head,
                const kernels::TensorView& normed, const kernels::TensorView& rows,
                const kernels::TensorView& logits) const;
-  void Norm(const LayerContext& context, const Stream& stream, const DeviceTensor& weight,
-            bool add_delta) const;
+  // In the forms that the next layer reads: rows in stream.normed, quantised rows in the arena.
+  NormedRows Norm(const LayerContext& context, const Stream& stream, const DeviceTensor& weight,
+                  bool add_delta, const InputForms& forms = {}) const;
   absl::Status ForwardBlock(const LayerContext& context, const ForwardBatch& batch, int layer,
                             const Block& block, KvStore& kv, const Stream& stream, bool first,
                             std::span<uint32_t> expert_rows) const;
 
   const v1::ModelSpec model_;
-  const bool drafts_;  // the plan has the model draft
+  const bool drafts_;     // the plan has the model draft
+  const bool quantises_;  // the plan's products quantise their activations
   const ParallelContext& parallel_;
   const RopeTable rope_;
   TokenEmbedding embedding_;

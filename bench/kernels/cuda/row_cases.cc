@@ -40,6 +40,27 @@ OpCase NormCase(int64_t rows, int64_t width) {
           }};
 }
 
+// A norm between products that quantise: of the residual for several layers, or for one alone.
+OpCase QuantisedNormCase(int64_t rows, int64_t width, bool alone) {
+  const int64_t bytes = alone ? 7 : 9;  // of an element
+  return {.op = "RmsNorm",
+          .shape = ShapeOf(rows, width) +
+                   (alone ? " and the residual, to e4m3 alone" : " and the residual, to e4m3 too"),
+          .cost = {.bytes = Bytes(rows * width, bytes)},
+          .prepare = [=](Ops& ops) -> std::function<void()> {
+            const auto tensors = std::make_shared<Tensors>(ops.device());
+            RmsNormArgs args = {.x = tensors->Random(DType::kBf16, {rows, width}),
+                                .delta = tensors->Zeros(DType::kBf16, {rows, width}),
+                                .weight = tensors->Random(DType::kF32, {width}),
+                                .eps = 1e-6f};
+            if (!alone) args.y = tensors->Zeros(DType::kBf16, {rows, width});
+            const TensorView memory =
+                tensors->Zeros(DType::kF8E4M3, {ops.QuantisedBytes(rows, width)});
+            args.quantised = {.data = memory.data, .rows = rows, .columns = width};
+            return [=, &ops] { ops.RmsNorm(args), (void)tensors; };
+          }};
+}
+
 OpCase AddCase(int64_t rows, int64_t width) {
   return {.op = "Add",
           .shape = ShapeOf(rows, width),
@@ -130,6 +151,8 @@ std::vector<OpCase> RowCases(Extent extent) {
     for (const int64_t rows : cases::kRowCounts) {
       if (brief && (width != 2048 || rows != 8)) continue;
       all.push_back(NormCase(rows, width));
+      all.push_back(QuantisedNormCase(rows, width, /*alone=*/false));
+      all.push_back(QuantisedNormCase(rows, width, /*alone=*/true));
       all.push_back(AddCase(rows, width));
       for (const DType table : {DType::kBf16, DType::kF16, DType::kF32}) {
         all.push_back(EmbeddingCase(table, rows, width));

@@ -55,4 +55,12 @@ KLayout MakeKLayout(const LinearSource& source) {
   return layout;
 }
 
+bool TakesQuantised(const KLayout& layout) {
+  if (!layout.quantised() || layout.lead != 0) return false;
+  for (size_t i = 0; i < layout.tiles.size(); ++i) {
+    if (layout.tiles[i].column != static_cast<int64_t>(i) * kScaleColumns) return false;
+  }
+  return layout.num_tiles() == (layout.columns + kScaleColumns - 1) / kScaleColumns;
+}
+
 }  // namespace switchyard::kernels::cuda

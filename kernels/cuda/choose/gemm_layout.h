@@ -62,6 +62,8 @@ struct KLayout {
 };
 
 KLayout MakeKLayout(const LinearSource& source);
+// See PackedLinear::takes_quantised.
+bool TakesQuantised(const KLayout& layout);
 
 }  // namespace switchyard::kernels::cuda
 

@@ -3,7 +3,9 @@
 #include "kernels/cuda/rows.h"
 
 #include "kernels/cases/rows.h"
+#include "kernels/cuda/cuda_ops.h"
 #include "tests/kernels/cuda/cuda_fixture.h"
+#include "tests/kernels/quantised_norm_checks.h"
 #include "tests/kernels/reference/rows_reference.h"
 #include "tests/testing/compare.h"
 
@@ -75,6 +77,22 @@ TEST_F(CudaRowsTest, RmsNormOfARowDoesNotDependOnItsNeighbours) {
     cuda::RmsNorm(cuda_, {.x = x.Rows(row, 1), .weight = weight, .eps = 1e-6f, .y = one});
     EXPECT_TRUE(SameBits(Get(one), Row(rows, row, width), width));
   }
+}
+
+TEST_F(CudaRowsTest, ANormThatQuantisesHasTheBitsOfTheTwoOps) {
+  constexpr double kTensorCoreSums = 0x1p-18;  // of e4m3: 13 bits below the largest of 32 terms
+  const std::unique_ptr<Ops> ops = cuda::MakeCudaOps(*device_);
+  for (const cases::QuantisedNormCase& shape : cases::kQuantisedNorms) {
+    if (Brief() && shape.width > 1000) continue;
+    SCOPED_TRACE(std::to_string(shape.rows) + " x " + std::to_string(shape.width));
+    for (const bool ue8m0 : {false, true}) {
+      QuantisedNormChecks(*ops, shape, ue8m0, kTensorCoreSums).All();
+    }
+  }
+}
+
+TEST_F(CudaRowsTest, WeightsOfWholeGroupsTakeQuantisedRows) {
+  CheckWeightsThatTakeQuantised(*cuda::MakeCudaOps(*device_));
 }
 
 TEST_F(CudaRowsTest, AddRoundsOnceAndTakesOneRowForAll) {
