@@ -8,7 +8,9 @@ namespace switchyard::kernels::cuda {
 namespace {
 
 constexpr int kCombineThreads = 128;
-constexpr int kWideColumns = 8;  // 16 bytes of bf16
+// Of rows: one access of a thread, so that neighbouring threads fill sectors at once.
+template <typename T>
+constexpr int kWideColumns = 16 / static_cast<int>(sizeof(T));
 
 bool TakesWideColumns(const TensorView& view) {
   return view.empty() || AlignedTo16(view.data, {view.row_stride, view.dims[1]});
@@ -65,10 +67,10 @@ void CombineRows(CudaContext& cuda, const CombineRowsArgs& args) {
   const bool wide =
       TakesWideColumns(args.rows) && TakesWideColumns(args.base) && TakesWideColumns(args.y);
   if (args.rows.dtype == DType::kF32) {
-    if (wide) return Combine<float, kWideColumns>(cuda, args);
+    if (wide) return Combine<float, kWideColumns<float>>(cuda, args);
     return Combine<float, 1>(cuda, args);
   }
-  if (wide) return Combine<__nv_bfloat16, kWideColumns>(cuda, args);
+  if (wide) return Combine<__nv_bfloat16, kWideColumns<__nv_bfloat16>>(cuda, args);
   Combine<__nv_bfloat16, 1>(cuda, args);
 }
 

@@ -152,9 +152,9 @@ struct CombineParts {
   int64_t y_stride, width;
 };
 
-// kCount elements in one access of kCount * sizeof(T) bytes, or several of 16.
+// kCount elements in one access, at most of 16 bytes.
 template <typename T, int kCount>
-struct alignas(kCount * sizeof(T) < 16 ? kCount * sizeof(T) : 16) Pack {
+struct alignas(kCount * sizeof(T)) Pack {
   T at[kCount];
 };
 
