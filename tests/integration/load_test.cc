@@ -1,7 +1,6 @@
-// Many clients at once, some of whom leave without a word.
+// More than a server takes: full queues, idle and garbled connections.
 #include <chrono>
 
-#include "base/random.h"
 #include "tests/integration/cluster_fixture.h"
 #include "tests/integration/golden_prompts.h"
 #include "tests/integration/stream_set.h"
@@ -11,9 +10,6 @@ namespace switchyard::testing {
 namespace {
 
 using std::chrono::seconds;
-
-constexpr int kNumClients = 200;
-constexpr uint64_t kSeed = 20260724;
 
 class LoadTest : public ClusterTest {};
 
@@ -26,37 +22,6 @@ void ExpectIdle(const Cluster& cluster) {
            status->kv_blocks_free() == status->kv_blocks_total() &&
            status->running_requests() == 0 && status->waiting_requests() == 0;
   })) << status.value_or(v1::StatusResponse()).ShortDebugString();
-}
-
-TEST_F(LoadTest, ManyStreamsWithHangUps) {
-  // Few blocks, so that requests wait for each other and are preempted.
-  Cluster& cluster = StartServing({.data_parallel = 2,
-                                   .tensor_parallel = 2,
-                                   .more_flags = {"--kv-blocks", "96", "--max-running", "32"}});
-  const std::vector<GoldenPrompt> prompts = ReadGoldenPrompts();
-  StreamSet streams(cluster.http_port());
-  for (int i = 0; i < kNumClients; ++i) {
-    // A third hangs up: before the first byte of an answer at the earliest, after some tokens at
-    // the latest.
-    const bool leaves = RandomBits(kSeed, 2 * i) % 3 == 0;
-    streams.Open(PostAndClose("/v1/completions",
-                              CompletionBody(prompts[i % prompts.size()], {{"stream", true}})),
-                 leaves ? 1 + RandomBits(kSeed, 2 * i + 1) % 2000 : 0);
-  }
-  ASSERT_TRUE(streams.ReadUntilAllEnd(seconds(150))) << cluster.Log();
-
-  int num_finished = 0;
-  for (int i = 0; i < kNumClients; ++i) {
-    const ClientStream& stream = streams.streams()[i];
-    const GoldenPrompt& prompt = prompts[i % prompts.size()];
-    if (stream.hung_up) continue;
-    ++num_finished;
-    EXPECT_TRUE(stream.IsDone()) << prompt.id << ": " << stream.bytes;
-    EXPECT_EQ(stream.Text(), prompt.text) << prompt.id;
-  }
-  EXPECT_GT(num_finished, kNumClients / 3);
-  EXPECT_LT(num_finished, kNumClients);
-  ExpectIdle(cluster);
 }
 
 TEST_F(LoadTest, FullQueueIsAnsweredWithTooManyRequests) {

@@ -89,7 +89,7 @@ core::NewRequest SameBitsRequests::Make(Ask ask) const {
   return request;
 }
 
-std::string SameBitsRequests::MakeBody(Ask ask) const {
+std::string SameBitsRequests::MakeBody(Ask ask, const Json& more) const {
   SY_CHECK(WayOf(ask) != Way::kThinking);
   const core::NewRequest request = Make(ask);
   const v1::SamplingParams& sampling = request.sampling;
@@ -110,6 +110,7 @@ std::string SameBitsRequests::MakeBody(Ask ask) const {
     body["response_format"] = {{"type", "json_schema"},
                                {"json_schema", {{"name", "form"}, {"schema", schema_}}}};
   }
+  body.update(more);
   return body.dump();
 }
 

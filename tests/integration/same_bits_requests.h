@@ -39,8 +39,9 @@ class SameBitsRequests {
   static Way WayOf(Ask ask) { return static_cast<Way>(ask % kNumWays); }
   // Without id and tenant.
   core::NewRequest Make(Ask ask) const;
-  // The same as the body of /v1/completions. REQUIRES: not kThinking, which completions do not do.
-  std::string MakeBody(Ask ask) const;
+  // The same as the body of /v1/completions; `more` overrides. REQUIRES: not kThinking, which
+  // completions do not do.
+  std::string MakeBody(Ask ask, const Json& more = Json::object()) const;
   std::string Name(Ask ask) const;
 
   const v1::TokenTable& tokens() const { return tokens_; }

@@ -73,19 +73,43 @@ StreamSet::~StreamSet() {
   }
 }
 
-void StreamSet::Open(const std::string& request, size_t hang_up_at) {
+void StreamSet::Open(const std::string& request, const ClientManner& manner) {
   ClientStream& stream = streams_.emplace_back();
-  stream.hang_up_at = hang_up_at;
+  stream.manner = manner;
   stream.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (manner.receive_buffer_bytes > 0) {
+    setsockopt(stream.fd, SOL_SOCKET, SO_RCVBUF, &manner.receive_buffer_bytes,
+               sizeof(manner.receive_buffer_bytes));
+  }
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(static_cast<uint16_t>(port_));
-  if (connect(stream.fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
+  const bool sent =
+      connect(stream.fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
       send(stream.fd, request.data(), request.size(), MSG_NOSIGNAL) ==
-          static_cast<ssize_t>(request.size())) {
-    return;
-  }
+          static_cast<ssize_t>(request.size());
+  stream.hung_up = sent && manner.leaves_at_once;
+  if (sent && !stream.hung_up) return;
+  close(stream.fd);
+  stream.fd = -1;
+}
+
+void StreamSet::LetAllRead() {
+  for (ClientStream& stream : streams_) stream.manner.waits = false;
+}
+
+void StreamSet::Read(ClientStream& stream) {
+  if (stream.turns_to_wait-- > 0) return;
+  stream.turns_to_wait = stream.manner.turns_between_reads;
+  char chunk[16384];
+  const size_t size = std::min(sizeof(chunk), stream.manner.bytes_per_read);
+  const ssize_t count = recv(stream.fd, chunk, size, MSG_DONTWAIT);
+  if (count < 0 && errno == EAGAIN) return;
+  if (count > 0) stream.bytes.append(chunk, count);
+  const size_t hang_up_at = stream.manner.hang_up_at;
+  stream.hung_up = count > 0 && hang_up_at > 0 && stream.bytes.size() >= hang_up_at;
+  if (count > 0 && !stream.hung_up) return;
   close(stream.fd);
   stream.fd = -1;
 }
@@ -94,22 +118,13 @@ bool StreamSet::ReadSome(milliseconds timeout) {
   std::vector<pollfd> waiting;
   std::vector<ClientStream*> open;
   for (ClientStream& stream : streams_) {
-    if (stream.fd < 0) continue;
+    if (stream.fd < 0 || stream.manner.waits) continue;
     waiting.push_back({.fd = stream.fd, .events = POLLIN});
     open.push_back(&stream);
   }
   if (poll(waiting.data(), waiting.size(), static_cast<int>(timeout.count())) <= 0) return false;
   for (size_t i = 0; i < waiting.size(); ++i) {
-    if (waiting[i].revents == 0) continue;
-    ClientStream& stream = *open[i];
-    char chunk[16384];
-    const ssize_t count = recv(stream.fd, chunk, sizeof(chunk), MSG_DONTWAIT);
-    if (count < 0 && errno == EAGAIN) continue;
-    if (count > 0) stream.bytes.append(chunk, count);
-    stream.hung_up = count > 0 && stream.hang_up_at > 0 && stream.bytes.size() >= stream.hang_up_at;
-    if (count > 0 && !stream.hung_up) continue;
-    close(stream.fd);
-    stream.fd = -1;
+    if (waiting[i].revents != 0) Read(*open[i]);
   }
   return true;
 }
@@ -127,7 +142,9 @@ bool StreamSet::ReadUntilAllFlow(milliseconds timeout) {
 
 bool StreamSet::ReadUntilAllEnd(milliseconds timeout) {
   const Clock::time_point deadline = Clock::now() + timeout;
-  const auto ended = [](const ClientStream& stream) { return stream.fd < 0; };
+  const auto ended = [](const ClientStream& stream) {
+    return stream.fd < 0 || stream.manner.waits;
+  };
   while (!std::all_of(streams_.begin(), streams_.end(), ended)) {
     if (!ReadSome(Left(deadline))) return false;
   }

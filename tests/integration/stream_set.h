@@ -8,11 +8,22 @@
 
 namespace switchyard::testing {
 
+// How a client behaves. Turns are those of StreamSet's reading.
+struct ClientManner {
+  size_t hang_up_at = 0;        // close without a word once so many bytes have come; 0: never
+  bool leaves_at_once = false;  // close as soon as the request is sent
+  bool waits = false;           // read nothing before StreamSet::LetAllRead
+  int turns_between_reads = 0;  // of a slow reader
+  size_t bytes_per_read = 16384;
+  int receive_buffer_bytes = 0;  // of its socket; 0: the system's choice
+};
+
 // One client's connection and what it has read.
 struct ClientStream {
-  int fd = -1;            // -1: closed
-  size_t hang_up_at = 0;  // close without a word once so many bytes have come; 0: never
-  bool hung_up = false;   // it did
+  int fd = -1;  // -1: closed
+  ClientManner manner;
+  int turns_to_wait = 0;  // until it reads again
+  bool hung_up = false;   // it closed first
   std::string bytes;      // status line, headers, chunks as they came
 
   // Of the parsed answer; call when the stream is over.
@@ -31,17 +42,20 @@ class StreamSet {
   StreamSet& operator=(const StreamSet&) = delete;
 
   // Connects to 127.0.0.1, sends the request ("Connection: close" belongs in it), does not wait.
-  void Open(const std::string& request, size_t hang_up_at = 0);
+  void Open(const std::string& request, const ClientManner& manner = {});
+  // Those that waited read from now on.
+  void LetAllRead();
   // Reads for at most `timeout`, or until every stream has begun to answer with an event.
   bool ReadUntilAllFlow(std::chrono::milliseconds timeout);
-  // Until every stream has ended; false at the timeout.
+  // Until every stream has ended but those that wait; false at the timeout.
   bool ReadUntilAllEnd(std::chrono::milliseconds timeout);
 
   const std::vector<ClientStream>& streams() const { return streams_; }
 
  private:
-  // One poll; false at the timeout.
+  // One turn; false at the timeout.
   bool ReadSome(std::chrono::milliseconds timeout);
+  static void Read(ClientStream& stream);
 
   const int port_;
   std::vector<ClientStream> streams_;
