@@ -349,6 +349,7 @@ void Coordinator::StartServing() {
       core::SchedulerConfig::FromPlan(plan_, {.max_waiting = options_.max_waiting,
                                               .max_under_way = options_.overlap ? 2 : 1,
                                               .max_prompt_chunk = options_.max_prompt_chunk,
+                                              .max_stretch = options_.max_stretch,
                                               .prefix_cache = options_.prefix_cache}));
   spdlog::info("serving {}: {} x {} ranks, {} cache blocks of {} tokens in each group",
                options_.model_name, plan_.layout().data_parallel(),

@@ -72,6 +72,15 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--max-running", config.max_running, "Requests that one group computes at a time")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--max-stretch", config.max_stretch,
+                 "A step in which requests write takes at most so many times what it takes without "
+                 "prompts, as far as that can be foreseen; 0: however long")
+      ->capture_default_str()
+      ->check([](const std::string& text) -> std::string {
+        const double value = std::strtod(text.c_str(), nullptr);
+        return value == 0 || (value >= 1.1 && value <= 1000) ? ""
+                                                             : "must be 0, or from 1.1 to 1000";
+      });
   app.add_option("--max-prompt-chunk", config.max_prompt_chunk,
                  "Tokens that one prompt takes of a step which others need, too; 0: half of the "
                  "step")

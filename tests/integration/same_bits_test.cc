@@ -105,6 +105,7 @@ class ThreadsRun {
                                     .backend = "cpu"};
     options.drafts.set_method(draw_.drafts);
     options.drafts.set_max_tokens(draw_.max_drafts);
+    options.drafts.set_max_forced(draw_.max_drafts > 0 ? 5 : 0);
     if (draw_.ranks == Ranks::kThreadsByGloo) {
       options.make_collectives = [this](const std::string& name, int size) {
         return ConnectGlooRanks(store_, name, size);

@@ -22,9 +22,11 @@ GroupSchedule::GroupSchedule(int32_t group, const Limits& limits, const Tenants&
   SY_CHECK_LE(limits.max_running, limits.max_batched_tokens);
 }
 
-void GroupSchedule::BeginStep(uint64_t step) {
+void GroupSchedule::BeginStep(uint64_t step, int32_t max_prompt_tokens) {
   step_ = step;
   budget_ = TokenBudget(limits_.max_batched_tokens);
+  max_prompt_tokens_ = max_prompt_tokens;
+  prompts_ = TokenBudget(max_prompt_tokens);
   extra_rows_ = TokenBudget(limits_.max_running);  // as many as workers have memory for
   backlog_ = 0;
 }
@@ -41,7 +43,7 @@ int32_t GroupSchedule::num_drafted() const {
       }));
 }
 
-int32_t GroupSchedule::NumGenerating() const {
+int32_t GroupSchedule::num_generating() const {
   return static_cast<int32_t>(
       std::count_if(running_.begin(), running_.end(),
                     [](const Request* request) { return request->num_remaining() == 1; }));
@@ -58,7 +60,7 @@ int32_t GroupSchedule::NumDrafts(const Request& request, int32_t num_drafts,
 void GroupSchedule::PlanTokens(int32_t num_drafts, StepBuilder& builder,
                                std::vector<Request*>& preempted) {
   // Drafts come after everyone's own token.
-  int32_t num_owed = NumGenerating();
+  int32_t num_owed = num_generating();
   for (size_t place = 0; place < running_.size();) {
     Request& request = *running_[place];
     if (request.num_remaining() == 1) {
@@ -105,7 +107,8 @@ std::optional<GroupSchedule::Fit> GroupSchedule::FitOf(const Request& request,
   Fit fit{.prefix = FindPrefix(request)};
   if (NumFreeNeeded(request, fit.prefix) + num_running() > blocks_.num_free()) return std::nullopt;
   fit.num_cached = static_cast<int32_t>(fit.prefix.size()) * limits_.block_tokens;
-  fit.num_now = std::min({request.num_remaining() - fit.num_cached, max_tokens, budget_.left()});
+  fit.num_now = std::min(
+      {request.num_remaining() - fit.num_cached, max_tokens, budget_.left(), prompts_.left()});
   return fit;
 }
 
@@ -256,9 +259,10 @@ void GroupSchedule::Remove(Request& request) {
 }
 
 int32_t GroupSchedule::TakeBudget(const Request& request, int32_t max_tokens) {
-  int32_t count = std::min({request.num_remaining(), max_tokens, budget_.left()});
+  int32_t count = std::min({request.num_remaining(), max_tokens, budget_.left(), prompts_.left()});
   if (request.NumScored(count) > extra_rows_.left()) count = extra_rows_.left();
   extra_rows_.Take(request.NumScored(count));
+  prompts_.Take(count);
   return budget_.Take(count);
 }
 

@@ -36,8 +36,8 @@ class GroupSchedule {
   // `tenants` outlives the schedule.
   GroupSchedule(int32_t group, const Limits& limits, const Tenants& tenants);
 
-  // A fresh budget for this step.
-  void BeginStep(uint64_t step);
+  // A fresh budget for this step, of which prompts may have `max_prompt_tokens`.
+  void BeginStep(uint64_t step, int32_t max_prompt_tokens);
 
   // A token for each request that lacks only one, by rank, and up to `num_drafts` drafts behind it
   // (or Limits::max_forced) as far as budget and free blocks have room. A request that needs a
@@ -85,12 +85,15 @@ class GroupSchedule {
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }
   // Those that go on with a token of the workers', and take drafts.
   int32_t num_drafted() const;
+  int32_t num_generating() const;  // those that lack only one token
   // Whether something that runs can go on.
   bool HasWork() const;
-  // Tokens planned in this step so far; tokens known of those that run and not planned yet.
+  // Tokens planned in this step so far, and those of them that are prompts'; tokens known of those
+  // that run and not planned yet.
   int32_t num_planned() const { return limits_.max_batched_tokens - budget_.left(); }
   int64_t backlog() const { return backlog_; }
-  bool has_budget() const { return budget_.left() > 0; }
+  int32_t num_prompt_tokens() const { return max_prompt_tokens_ - prompts_.left(); }
+  bool has_budget() const { return budget_.left() > 0 && prompts_.left() > 0; }
   std::span<Request* const> running() const { return running_; }
   const BlockManager& blocks() const { return blocks_; }
 
@@ -122,7 +125,6 @@ class GroupSchedule {
   }
   std::vector<int32_t> FindPrefix(const Request& request) const;
   // What the budgets let the request compute now, and take of them.
-  int32_t NumGenerating() const;  // those that lack only one token
   int32_t TakeBudget(const Request& request, int32_t max_tokens);
   void AddWork(Request& request, int32_t count, int32_t num_drafts,
                std::span<const int32_t> new_blocks, StepBuilder& builder);
@@ -136,6 +138,8 @@ class GroupSchedule {
   const Tenants& tenants_;
   BlockManager blocks_;
   TokenBudget budget_{0};
+  TokenBudget prompts_{0};
+  int32_t max_prompt_tokens_ = 0;
   // Rows of logits that this step may still have beside one for each request: of drafts, and of
   // prompt tokens whose log probabilities are reported.
   TokenBudget extra_rows_{0};

@@ -43,6 +43,7 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limit
           .max_batched_tokens = plan.limits().max_batched_tokens(),
           .max_running = plan.limits().max_running(),
           .max_prompt_chunk = limits.max_prompt_chunk,
+          .max_stretch = limits.max_stretch,
           .max_waiting = limits.max_waiting,
           .max_under_way = limits.max_under_way,
           .num_blocks = plan.kv().num_blocks(),
@@ -56,7 +57,7 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limit
 }
 
 Scheduler::Scheduler(const SchedulerConfig& config)
-    : config_(config), draft_control_(config.max_drafts) {
+    : config_(config), draft_control_(config.max_drafts), prompt_control_(config.max_stretch) {
   SY_CHECK_GT(config.num_groups, 0);
   SY_CHECK_GT(config.max_context, 0);
   SY_CHECK(config.max_under_way == 1 || config.max_under_way == 2) << config.max_under_way;
@@ -170,14 +171,23 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
                        .tells_history = config_.drafts_from_history});
   for (const RequestId id : released_) builder.Release(id);
   released_.clear();
-  for (GroupSchedule& group : groups_) group.BeginStep(next_step_);
+  int32_t num_writing = 0;
+  for (const GroupSchedule& group : groups_) {
+    num_writing = std::max(num_writing, group.num_generating());
+  }
+  const int32_t max_prompt_tokens = prompt_control_.MaxTokens(num_writing);
+  for (GroupSchedule& group : groups_) group.BeginStep(next_step_, max_prompt_tokens);
   MakeWay(builder);
   std::vector<Request*> preempted;
   for (GroupSchedule& group : groups_) group.PlanTokens(num_drafts, builder, preempted);
   const int32_t num_samples = builder.num_samples();
   PutBack(preempted, builder);
   PlanPrompts(builder);
-  for (GroupSchedule& group : groups_) group.EndStep();
+  int32_t num_prompt_tokens = 0;
+  for (GroupSchedule& group : groups_) {
+    group.EndStep();
+    num_prompt_tokens = std::max(num_prompt_tokens, group.num_prompt_tokens());
+  }
   tenants_.EndStep(waiting_.empty() ? std::nullopt
                                     : std::optional(waiting_.Front().tenant->virtual_time));
   SY_CHECK_GT(num_running(), 0) << "requests wait, and nothing runs";
@@ -186,6 +196,8 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
                         .num_samples = builder.num_samples(),
                         .num_drafted = num_drafted,
                         .num_drafts = num_drafts,
+                        .num_writing = num_writing,
+                        .num_prompt_tokens = num_prompt_tokens,
                         .is_steady = generates && last_generates_ && num_drafts == last_drafts_});
   last_generates_ = generates;
   last_drafts_ = num_drafts;
@@ -322,6 +334,7 @@ absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
     return absl::InternalError(
         fmt::format("step result: {} of the planned tokens are missing", plan.num_samples));
   }
+  prompt_control_.Observe(plan.num_writing, plan.num_prompt_tokens, merged.timings().total_us());
   if (plan.is_steady) {
     draft_control_.Observe(plan.num_drafted, plan.num_drafts, merged.sampled_size(),
                            merged.timings().total_us());

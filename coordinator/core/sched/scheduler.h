@@ -8,7 +8,8 @@
 // Each step has one token budget per attention group. Every running request that generates gets its
 // token; what is left goes in chunks to prompts, of running and of waiting requests alike, in the
 // order of their tenants' turns (Tenants) and inside a tenant by priority and age. One prompt takes
-// max_prompt_chunk at most while others have work. Work on a request's account is every computed
+// max_prompt_chunk at most while others have work, and all prompts together what lets those that
+// write go on in time (PromptControl). Work on a request's account is every computed
 // token; what the prefix cache holds costs nothing.
 //
 // When blocks run out, a running request gives up its own and waits at its old place; it is
@@ -44,6 +45,7 @@
 #include "coordinator/core/events.h"
 #include "coordinator/core/sched/draft_control.h"
 #include "coordinator/core/sched/group_schedule.h"
+#include "coordinator/core/sched/prompt_control.h"
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/request_queue.h"
 #include "coordinator/core/sched/tenants.h"
@@ -59,6 +61,7 @@ struct SchedulerConfig {
   int32_t max_batched_tokens = 2048;  // per group and step
   int32_t max_running = 256;          // per group; at most max_batched_tokens
   int32_t max_prompt_chunk = 0;       // of one prompt in a step that others need; 0: half of it
+  double max_stretch = 0;             // of a step in which requests write, by prompts; 0: any
   int32_t max_waiting = 1024;         // new requests are refused while so many wait
   int32_t max_under_way = 1;          // plans without a result; 1 or 2
   int32_t num_blocks = 0;             // per group
@@ -75,6 +78,7 @@ struct SchedulerConfig {
     int32_t max_waiting = 1024;
     int32_t max_under_way = 2;
     int32_t max_prompt_chunk = 0;
+    double max_stretch = 0;
     bool prefix_cache = true;
   };
   static SchedulerConfig FromPlan(const v1::ShardPlan& plan, const Limits& limits);
@@ -173,7 +177,9 @@ class Scheduler {
     absl::flat_hash_map<RequestId, int32_t> dropped;
     int32_t num_drafted = 0;  // sequences that may have drafts, in the group with most
     int32_t num_drafts = 0;
-    bool is_steady = false;  // it and the plan before it only generate, with the same drafts
+    int32_t num_writing = 0;        // requests that get a token, in the group with most
+    int32_t num_prompt_tokens = 0;  // in the group with most
+    bool is_steady = false;         // it and the plan before it only generate, with the same drafts
   };
 
   struct Choice {
@@ -214,6 +220,7 @@ class Scheduler {
   std::vector<RequestId> released_;
   std::deque<PlanUnderWay> under_way_;  // oldest first
   DraftControl draft_control_;
+  PromptControl prompt_control_;
   int32_t last_drafts_ = 0;      // of the newest plan
   bool last_generates_ = false;  // it does nothing else
   uint64_t next_step_ = 1;

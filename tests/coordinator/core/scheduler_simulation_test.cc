@@ -52,6 +52,7 @@ class Simulation {
         scheduler_({.num_groups = cluster.num_groups,
                     .max_batched_tokens = cluster.max_batched_tokens,
                     .max_running = cluster.max_running,
+                    .max_stretch = 2,
                     .max_waiting = kMaxWaiting,
                     .max_under_way = cluster.max_under_way,
                     .num_blocks = cluster.num_blocks,
