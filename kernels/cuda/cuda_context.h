@@ -14,12 +14,15 @@ struct CudaContext {
   CudaDevice& device;
   HostStaging staging{device};
   // Working memory, one piece for each use that may be live within one op.
-  CudaScratch activations{device};  // rows in the form that products take them
-  CudaScratch row_scales{device};   // their quantisation scales
-  CudaScratch hidden{device};       // rows between the two halves of an MLP
-  CudaScratch sums{device};         // unfinished sums of products
-  CudaScratch attention{device};    // unfinished softmaxes
-  CudaScratch results{device};      // what an op hands to the host
+  CudaScratch activations{device};   // rows in the form that products take them
+  CudaScratch row_scales{device};    // their quantisation scales
+  CudaScratch hidden{device};        // rows between the two halves of an MLP
+  CudaScratch hidden_atoms{device};  // the same in the form of the second half
+  CudaScratch hidden_scales{device};
+  CudaScratch arrivals{device};   // all zeros between launches, see GemmJob
+  CudaScratch sums{device};       // unfinished sums of products
+  CudaScratch attention{device};  // unfinished softmaxes
+  CudaScratch results{device};    // what an op hands to the host
 
   cudaStream_t stream() const { return device.stream(); }
 };

@@ -40,13 +40,13 @@ int64_t NumPieces(const GemmTile& tile, const GemmJob& job) {
 }
 
 void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<const GemmJob> jobs,
-              const GemmActivations& x) {
+              const GemmRows& rows) {
   const GemmKernelPointer kernel = KernelOf(form, tile.tokens);
   SY_CHECK(kernel != nullptr) << "no product kernel for tiles of " << tile.tokens;
   const int64_t pieces = jobs.back().first_piece + NumPieces(tile, jobs.back());
   const int64_t blocks = std::min(pieces, int64_t{cuda.device.num_sms()} * ResidentBlocks(tile));
   GemmLaunch launch{.jobs = ListOf(cuda, jobs),
-                    .x = x,
+                    .rows = rows,
                     .num_pieces = static_cast<int>(pieces),
                     .warpgroups = tile.warpgroups,
                     .stages = tile.stages,

@@ -9,6 +9,7 @@
 #include "kernels/cuda/choose/gemm_tile.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/gemm_common.cuh"
+#include "kernels/cuda/gemm_hand_over.cuh"
 #include "kernels/cuda/gemm_store.cuh"
 #include "kernels/cuda/gemm_sum.cuh"
 #include "kernels/cuda/ptx/bulk_copy.cuh"
@@ -18,7 +19,7 @@ namespace switchyard::kernels::cuda {
 
 struct GemmLaunch {
   JobList<GemmJob> jobs;
-  GemmActivations x;
+  GemmRows rows;
   float* pending;  // see PendingSums; null: nothing waits
   int num_pieces;
   int warpgroups;
@@ -96,7 +97,7 @@ template <GemmForm kForm, int kTokens>
 __device__ void ProducePiece(const GemmBlock& block, const GemmJob& job, const GemmPiece& piece,
                              StageRing& ring) {
   const GemmWeight& weight = job.weight;
-  const GemmActivations& x = block.launch.x;
+  const GemmActivations& x = block.launch.rows.x;
   const int64_t tiles_of_row = int64_t{weight.k_tiles} * weight.planes;
   const uint8_t* tile =
       weight.tiles +
@@ -200,12 +201,15 @@ __device__ void Consume(const GemmBlock& block, int warpgroup, StageRing ring) {
       PendingSums<kTokens>(launch.pending, launch.levels, launch.warpgroups, warpgroup)
           .Join(sums, i, piece.parts);
     }
-    StoreSums<kTokens>(sums, job,
-                       {.row_tile = row_tile,
-                        .part = piece.first_part,
-                        .first_token = piece.first_token,
-                        .tokens = piece.tokens},
-                       staged, barrier);
+    const StorePlace place{.row_tile = row_tile,
+                           .part = piece.first_part,
+                           .first_token = piece.first_token,
+                           .tokens = piece.tokens};
+    StoreSums<kTokens>(sums, job, place, staged, barrier);
+    if constexpr (kForm == GemmForm::kE4m3) {
+      if (launch.rows.to.arrivals == nullptr) continue;
+      HandOver<kTokens>(job, place, launch.rows.to, reinterpret_cast<int32_t*>(staged), barrier);
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 // The two launches of a matrix product, and the third that adds virtual shards:
 //   Quantise  brings rows of bf16 into the tiles that tensor cores read, once; blocks of the
 //             product, of which each row meets as many as the weight has row tiles, copy them.
-//   Multiply  streams weight and activation tiles through shared memory.
+//   Multiply  streams weight and activation tiles through shared memory. Gate and up of e4m3 may
+//             hand their results over: quantised, for the next product (gemm_hand_over.cuh).
 //   Combine   adds the shards' sums as a balanced tree, where they ran side by side (few rows); of
 //             many rows, blocks walk that tree themselves.
 #ifndef SWITCHYARD_KERNELS_CUDA_GEMM_H_
@@ -21,7 +22,7 @@ void Quantise(CudaContext& cuda, GemmForm form, std::span<const QuantiseJob> job
 
 // All jobs have rows; `first_piece` is set for this tile.
 void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<const GemmJob> jobs,
-              const GemmActivations& x);
+              const GemmRows& rows);
 // Pieces of a job.
 int64_t NumPieces(const GemmTile& tile, const GemmJob& job);
 

@@ -22,7 +22,6 @@ struct GemmWeight {
   const float* bias;           // f32 [n]; null: none
   int32_t n, k;
   int32_t row_tiles, k_tiles, planes, parts, slots;
-  int32_t lead;     // see KLayout
   int32_t gate_up;  // rows of a tile alternate by 8: gate, up
 };
 
@@ -51,6 +50,22 @@ struct GemmActivations {
 int64_t QuantisedBytes(int64_t rows, int64_t columns);
 GemmActivations ActivationsOf(const QuantisedRows& rows);
 
+// Results of a launch that are quantised by it, for the products behind it: rows and atoms are
+// those of the launch's own activations.
+struct GemmHandOver {
+  GemmActivations x;
+  // i32 [token tiles, groups of 128 outputs] of each job: row tiles that are stored. Zeros before
+  // and after. Null: nothing is handed over.
+  int32_t* arrivals;
+  int32_t ue8m0;
+};
+
+// The rows of a launch.
+struct GemmRows {
+  GemmActivations x;
+  GemmHandOver to;  // only of e4m3 products
+};
+
 struct GemmJob {
   GemmWeight weight;
   void* y;           // bf16 or f32 [rows, n]
@@ -59,7 +74,8 @@ struct GemmJob {
   int32_t y_is_f32;
   int32_t rows;
   int32_t first_atom;
-  int32_t first_piece;  // of the launch's pieces
+  int32_t first_piece;    // of the launch's pieces
+  int32_t first_arrival;  // of the launch's counters, if it has any
 };
 
 }  // namespace switchyard::kernels::cuda

@@ -52,7 +52,7 @@ QuantiseJob QuantiseJobOf(const Product& product, int32_t first_atom) {
           .tiles = weight.k_tiles_of_x,
           .k_tiles = weight.k_tiles,
           .k = weight.k,
-          .lead = weight.lead,
+          .lead = static_cast<int32_t>(product.matrix->layout().lead),
           .rows = Narrow(product.rows),
           .first_atom = first_atom,
           .ue8m0 = product.ue8m0};
@@ -98,8 +98,22 @@ GemmActivations Convert(CudaContext& cuda, GemmForm form, std::span<const Quanti
   return x;
 }
 
+// What a launch of products takes from the one before it, and makes for the one after it.
+struct HandOvers {
+  const GemmActivations* from = nullptr;
+  const GemmActivations* to = nullptr;
+};
+
+// Counters of one job's hand-over.
+int64_t NumArrivals(const GemmTile& tile, const Product& product) {
+  constexpr int64_t kTiles = kScaleColumns / (kTileRows / 2);
+  const int64_t groups = (product.matrix->weight().row_tiles + kTiles - 1) / kTiles;
+  return (product.rows + tile.tokens - 1) / tile.tokens * groups;
+}
+
 // Products of one form, all with rows.
-void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products) {
+void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products,
+             const HandOvers& hand_overs = {}) {
   const GemmTile tile = TileFor(cuda, products);
   std::vector<QuantiseJob> quantise_jobs;
   int64_t num_atoms = 0, num_sums = 0;
@@ -110,7 +124,7 @@ void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products
   }
   float* sums = num_sums > 0 ? cuda.sums.Reserve<float>(num_sums) : nullptr;
   std::vector<GemmJob> jobs;
-  int64_t num_pieces = 0;
+  int64_t num_pieces = 0, num_arrivals = 0;
   for (size_t i = 0; i < products.size(); ++i) {
     const Product& product = products[i];
     jobs.push_back({.weight = product.matrix->weight(),
@@ -120,14 +134,25 @@ void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products
                     .y_is_f32 = product.y_is_f32,
                     .rows = quantise_jobs[i].rows,
                     .first_atom = quantise_jobs[i].first_atom,
-                    .first_piece = Narrow(num_pieces)});
+                    .first_piece = Narrow(num_pieces),
+                    .first_arrival = Narrow(num_arrivals)});
     sums += SumsOf(product, tile);
+    num_arrivals += NumArrivals(tile, product);
     num_pieces += NumPieces(tile, jobs.back());
   }
+  GemmRows rows{};
   const QuantisedRows& quantised = products.front().quantised;
-  const GemmActivations x =
-      quantised.empty() ? Convert(cuda, form, quantise_jobs) : ActivationsOf(quantised);
-  Multiply(cuda, form, tile, jobs, x);
+  if (hand_overs.from != nullptr) {
+    rows.x = *hand_overs.from;
+  } else {
+    rows.x = quantised.empty() ? Convert(cuda, form, quantise_jobs) : ActivationsOf(quantised);
+  }
+  if (hand_overs.to != nullptr) {
+    rows.to = {.x = *hand_overs.to,
+               .arrivals = cuda.arrivals.Reserve<int32_t>(num_arrivals),
+               .ue8m0 = products.front().ue8m0};
+  }
+  Multiply(cuda, form, tile, jobs, rows);
   if (num_sums > 0) Combine(cuda, jobs);
 }
 
@@ -167,6 +192,32 @@ Product ProductOf(const char* op, const Args& args) {
           .y = args.y.data,
           .y_stride = args.y.row_stride,
           .y_is_f32 = args.y.dtype == DType::kF32};
+}
+
+// Whether the first half's launch can quantise what the second half reads: both are of e4m3, the
+// first is stored at once, and no border cuts a group.
+bool HandsOver(std::span<const Product> up, std::span<const Product> down) {
+  const auto stores_e4m3 = [](const Product& product) {
+    return product.matrix->layout().form == GemmForm::kE4m3 && product.matrix->weight().parts == 1;
+  };
+  const auto takes = [](const Product& product) { return product.matrix->takes_quantised(); };
+  return std::all_of(up.begin(), up.end(), stores_e4m3) &&
+         std::all_of(down.begin(), down.end(), takes);
+}
+
+// Both halves of an MLP, two launches beside the one that quantises x.
+void RunHandedOver(CudaContext& cuda, std::span<const Product> up, std::span<const Product> down) {
+  int64_t num_atoms = 0, most_k_tiles = 0;
+  for (const Product& product : down) {
+    num_atoms += NumAtoms(product.rows);
+    most_k_tiles = std::max<int64_t>(most_k_tiles, product.matrix->weight().k_tiles);
+  }
+  const int64_t places = num_atoms * most_k_tiles;
+  const GemmActivations hidden{.atoms = cuda.hidden_atoms.Reserve<uint8_t>(places * kAtomBytes),
+                               .scales = cuda.hidden_scales.Reserve<float>(places * kAtomRows),
+                               .num_atoms = Narrow(num_atoms)};
+  RunForm(cuda, GemmForm::kE4m3, up, {.to = &hidden});
+  RunForm(cuda, GemmForm::kE4m3, down, {.from = &hidden});
 }
 
 }  // namespace
@@ -234,6 +285,7 @@ void GroupedMlp(CudaContext& cuda, const GroupedMlpArgs& args) {
     down.push_back(ProductOf("GroupedMlp", part, args.mlps[i]->down.get(),
                              args.y.Rows(begin, count), args.ue8m0_scales));
   }
+  if (HandsOver(up, down)) return RunHandedOver(cuda, up, down);
   RunProducts(cuda, up);
   RunProducts(cuda, down);
 }

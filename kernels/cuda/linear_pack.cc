@@ -255,7 +255,6 @@ std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& 
       .planes = layout.planes,
       .parts = static_cast<int32_t>(layout.num_parts()),
       .slots = static_cast<int32_t>(packer.num_slots()),
-      .lead = static_cast<int32_t>(layout.lead),
       .gate_up = up != nullptr};
   return std::make_unique<LinearMatrix>(std::move(layout), weight, std::move(buffer));
 }

@@ -3,36 +3,10 @@
 #ifndef SWITCHYARD_KERNELS_CUDA_QUANTISE_CUH_
 #define SWITCHYARD_KERNELS_CUDA_QUANTISE_CUH_
 
-#include <cuda_fp8.h>
-
-#include "kernels/cuda/activation_scale.cuh"
 #include "kernels/cuda/gemm_common.cuh"
+#include "kernels/cuda/quantise_lanes.cuh"
 
 namespace switchyard::kernels::cuda {
-
-inline constexpr int kLaneColumns = 8;
-
-// Columns [first, first + 8) of `row`, zeros from `end` on.
-__device__ inline void LoadColumns(const __nv_bfloat16* row, int first, int end,
-                                   __nv_bfloat16 (&values)[kLaneColumns]) {
-  const __nv_bfloat16* const from = row + first;
-  if (first + kLaneColumns <= end && reinterpret_cast<uintptr_t>(from) % sizeof(uint4) == 0) {
-    const uint4 words = *reinterpret_cast<const uint4*>(from);
-    *reinterpret_cast<uint4*>(values) = words;
-    return;
-  }
-#pragma unroll
-  for (int i = 0; i < kLaneColumns; ++i) {
-    values[i] = first + i < end ? from[i] : __float2bfloat16_rn(0.0f);
-  }
-}
-
-__device__ inline float AmaxOf(const __nv_bfloat16 (&values)[kLaneColumns]) {
-  float amax = 0;
-#pragma unroll
-  for (int i = 0; i < kLaneColumns; ++i) amax = fmaxf(amax, fabsf(__bfloat162float(values[i])));
-  return amax;
-}
 
 // This lane's part of the largest |x| of the scale group that `tile` lies in. `values`: of the
 // tile; the group is more where a shard's border has cut it.
@@ -74,21 +48,11 @@ __global__ void QuantiseKernel(const __grid_constant__ JobList<QuantiseJob> jobs
   alignas(16) __nv_bfloat16 values[kLaneColumns];
   const int end = row < job.rows ? tile.column + tile.columns : 0;  // padding: nothing is read
   LoadColumns(job.x + row * job.x_stride, tile.column + lane * kLaneColumns, end, values);
-  uint8_t* const bytes = to.atoms + place * kAtomBytes;
   if constexpr (kForm == GemmForm::kE4m3) {
     const float amax = LanesAmax<kLanes>(TileAmax(job, tile, row, lane, values));
-    const float scale = ActivationScale(amax, job.ue8m0 != 0);
-    __nv_fp8x2_storage_t codes[kLaneColumns / 2];
-#pragma unroll
-    for (int i = 0; i < kLaneColumns / 2; ++i) {
-      const float2 pair{__bfloat162float(values[2 * i]) / scale,
-                        __bfloat162float(values[2 * i + 1]) / scale};
-      codes[i] = __nv_cvt_float2_to_fp8x2(pair, __NV_SATFINITE, __NV_E4M3);
-    }
-    *reinterpret_cast<uint2*>(bytes + SwizzledChunk(row_of_atom, lane / 2) + lane % 2 * 8) = {
-        codes[0] | uint32_t{codes[1]} << 16, codes[2] | uint32_t{codes[3]} << 16};
-    if (lane == 0) to.scales[place * kAtomRows + row_of_atom] = scale;
+    StoreCodes(values, ActivationScale(amax, job.ue8m0 != 0), to, place, {row_of_atom, lane});
   } else {
+    uint8_t* const bytes = to.atoms + place * kAtomBytes;
     *reinterpret_cast<uint4*>(bytes + SwizzledChunk(row_of_atom, lane)) =
         *reinterpret_cast<const uint4*>(values);
   }

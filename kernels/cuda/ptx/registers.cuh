@@ -17,6 +17,14 @@ __device__ __forceinline__ void ShrinkRegisters() {
   asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
 }
 
+// threadIdx.x, read where it stands: what is computed of it is not kept from one round of a loop to
+// the next.
+__device__ __forceinline__ uint32_t ThreadReadAnew() {
+  uint32_t thread;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+  return thread;
+}
+
 }  // namespace switchyard::kernels::cuda::ptx
 
 #endif  // SWITCHYARD_KERNELS_CUDA_PTX_REGISTERS_CUH_

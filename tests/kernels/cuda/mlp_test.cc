@@ -102,6 +102,56 @@ TEST_P(CudaMlp, AnExpertsRowsDependOnTheirTokensAlone) {
   }
 }
 
+// Where both halves are of e4m3, the first half's launch quantises what the second reads: columns
+// of several row tiles and blocks share a scale, and counters are ready for the next launch.
+TEST_P(CudaMlp, RowsBetweenTheHalvesHaveTheBitsOfTwoOps) {
+  constexpr int64_t kHidden = 136;
+  cudaStream_t stream = nullptr;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
+  cuda::CudaDevice narrow(0, 1, stream);
+  cuda::CudaContext busy(narrow);
+  std::vector<MlpWeights> mlps;
+  for (const int64_t width : {32, 100, 260, 256, 7}) {
+    mlps.push_back(MakeMlp(kHidden, width, static_cast<uint32_t>(width), width == 256 ? 2 : 1));
+  }
+  const std::vector<const MlpWeights*> experts = {&mlps[0], &mlps[1], &mlps[2], &mlps[3], &mlps[4]};
+  const int64_t many = Brief() ? 20 : 140;
+  for (const std::vector<int32_t>& offsets :
+       {std::vector<int32_t>{0, 1, 10, static_cast<int32_t>(10 + many),
+                             static_cast<int32_t>(15 + many), static_cast<int32_t>(15 + many)},
+        {0, 0, 0, 1, 4, 5}}) {
+    const int64_t rows = offsets.back();
+    const TensorView x = PutBf16({rows, kHidden}, RandomBf16(rows * kHidden, 4));
+    for (const bool ue8m0 : {false, true}) {
+      const TensorView want = Make(DType::kBf16, {rows, kHidden});
+      const TensorView got = Make(DType::kBf16, {rows, kHidden});
+      const TensorView got_busy = Make(DType::kBf16, {rows, kHidden});
+      for (size_t i = 0; i < experts.size(); ++i) {
+        const int64_t begin = offsets[i], count = offsets[i + 1] - begin;
+        if (count == 0) continue;
+        const TensorView hidden = Make(DType::kBf16, {count, experts[i]->gate_up->n()});
+        cuda::GateUp(cuda_, {.x = x.Rows(begin, count),
+                             .weight = experts[i]->gate_up.get(),
+                             .y = hidden,
+                             .ue8m0_scales = ue8m0});
+        cuda::Linear(cuda_, {.x = hidden,
+                             .weight = experts[i]->down.get(),
+                             .y = want.Rows(begin, count),
+                             .ue8m0_scales = ue8m0});
+      }
+      GroupedMlpArgs args{
+          .x = x, .offsets = offsets, .mlps = experts, .y = got, .ue8m0_scales = ue8m0};
+      cuda::GroupedMlp(cuda_, args);
+      device_->Synchronize();
+      args.y = got_busy;
+      cuda::GroupedMlp(busy, args);
+      narrow.Synchronize();
+      EXPECT_TRUE(SameBits(Get(got), Get(want), kHidden)) << rows << ' ' << ue8m0;
+      EXPECT_TRUE(SameBits(Get(got_busy), Get(want), kHidden)) << rows << ' ' << ue8m0;
+    }
+  }
+}
+
 TEST_P(CudaMlp, ManyExpertsFindTheirRows) {
   constexpr int64_t kHidden = 64, kExperts = 40, kRows = 70;
   std::vector<MlpWeights> mlps;

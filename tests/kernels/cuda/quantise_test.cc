@@ -45,7 +45,7 @@ class CudaQuantise : public CudaTest {
                                 .tiles = weight.k_tiles_of_x,
                                 .k_tiles = weight.k_tiles,
                                 .k = weight.k,
-                                .lead = weight.lead,
+                                .lead = static_cast<int32_t>(matrix.layout().lead),
                                 .rows = static_cast<int32_t>(x.rows()),
                                 .ue8m0 = ue8m0};
     cuda::Quantise(cuda_, matrix.layout().form, {&job, 1},
