@@ -106,6 +106,7 @@ LoadResult RunLoad(const LoadOptions& options) {
   const auto client = [&] {
     cli::HttpClient http(options.address);
     for (int index = next++; index < options.num_requests; index = next++) {
+      if (options.stop != nullptr && *options.stop) return;
       RequestRecord& record = result.requests[static_cast<size_t>(index)];
       const Json body = options.body(index);
       if (options.requests_per_s > 0) {

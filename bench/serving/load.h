@@ -2,6 +2,7 @@
 #ifndef SWITCHYARD_BENCH_SERVING_LOAD_H_
 #define SWITCHYARD_BENCH_SERVING_LOAD_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -17,11 +18,12 @@ struct LoadOptions {
   cli::HttpAddress address;
   std::string path;  // "/v1/chat/completions"
   int num_requests = 100;
-  int concurrency = 8;                     // requests under way at the most; a thread each
-  double requests_per_s = 0;               // Poisson arrivals; 0: the next as soon as one is done
-  uint64_t seed = 0;                       // of the arrivals
-  std::function<Json(int index)> body;     // called on all threads
-  std::function<void(int done)> progress;  // likewise; may be empty
+  int concurrency = 8;                      // requests under way at the most; a thread each
+  double requests_per_s = 0;                // Poisson arrivals; 0: the next as soon as one is done
+  uint64_t seed = 0;                        // of the arrivals
+  std::function<Json(int index)> body;      // called on all threads
+  std::function<void(int done)> progress;   // likewise; may be empty
+  const std::atomic<bool>* stop = nullptr;  // once it is true no more are sent; may be null
 };
 
 // One request as its client saw it. Times in seconds.

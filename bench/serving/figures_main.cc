@@ -1,0 +1,282 @@
+// bench_serving_figures: what the parts of the scheduler give, side by side in one run. Starts
+// `switchyard serve` once for each setting and asks it over HTTP.
+//
+// Throughput: requests that begin alike, one at a time and 32 at a time. Gaps: between the tokens
+// of requests that run, first alone, then while prompts of 2,000 tokens come one after the other.
+#include <arpa/inet.h>
+#include <fmt/ranges.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "base/exit_code.h"
+#include "base/random.h"
+#include "bench/serving/load.h"
+#include "bench/serving/prompts.h"
+#include "bench/serving/report.h"
+#include "cli/child_process.h"
+
+namespace switchyard::bench {
+namespace {
+
+using Words = std::vector<std::string>;
+
+struct Flags {
+  std::string model = "models/tiny-r1";
+  std::vector<std::string> serve;  // more flags for all servers
+  int streams = 32;
+  int requests = 96;
+  int running = 4;
+  int arriving_tokens = 2000;
+  int vocabulary = 4000;  // prompts of arriving requests are token ids below
+  int rounds = 1;
+};
+
+struct Setting {
+  const char* name;
+  Words flags;
+};
+
+constexpr std::chrono::seconds kStartDeadline(60);
+constexpr int kSharedWords = 150;
+constexpr int kOwnWords = 30;
+constexpr int kAnswerTokens = 64;
+constexpr int kRunningTokens = 400;
+
+// A port that was free a moment ago.
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  const bool found = bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  close(fd);
+  return found ? ntohs(address.sin_port) : 0;
+}
+
+// A server of its own, which goes with this object.
+class Server {
+ public:
+  static absl::StatusOr<std::unique_ptr<Server>> Start(const Flags& flags, const Words& more) {
+    const int port = FreePort();
+    Words argv = {cli::ProgramFolder() + "/switchyard",
+                  "serve",
+                  "--model",
+                  flags.model,
+                  "--port",
+                  fmt::format("{}", port),
+                  "--grpc-port",
+                  "0"};
+    argv.insert(argv.end(), flags.serve.begin(), flags.serve.end());
+    argv.insert(argv.end(), more.begin(), more.end());
+    SY_ASSIGN_OR_RETURN(cli::ChildProcess child,
+                        cli::ChildProcess::Start(argv, /*inherited_fd=*/-1, "/dev/null"));
+    std::unique_ptr<Server> server(new Server(std::move(child), port));
+    const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
+    while (std::chrono::steady_clock::now() < deadline) {
+      const auto ready = cli::HttpClient(server->address_).Get("/readyz");
+      if (ready.ok() && ready->status == 200) return server;
+      if (server->child_.Poll().has_value()) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    return absl::UnavailableError(
+        fmt::format("{} does not serve: start it by hand to see why", fmt::join(argv, " ")));
+  }
+  ~Server() {
+    child_.Signal(SIGTERM);
+    for (int i = 0; i < 100 && !child_.Poll().has_value(); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+
+  const cli::HttpAddress& address() const { return address_; }
+
+ private:
+  Server(cli::ChildProcess child, int port)
+      : child_(std::move(child)), address_{"127.0.0.1", fmt::format("{}", port)} {}
+
+  cli::ChildProcess child_;
+  const cli::HttpAddress address_;
+};
+
+Json Body(Json prompt, int max_tokens) {
+  const Json extra = {{"temperature", 0}, {"ignore_eos", true}};
+  return MakeBody({.endpoint = Endpoint::kCompletions, .max_tokens = max_tokens, .extra = extra},
+                  prompt);
+}
+
+absl::StatusOr<Report> Finished(const LoadResult& result) {
+  Report report = MakeReport(result);
+  if (!report.errors.empty()) return absl::UnavailableError(report.errors.begin()->first);
+  return report;
+}
+
+// Tokens of answers per second.
+absl::StatusOr<double> Throughput(const Server& server, int requests, int streams, uint64_t seed) {
+  const auto body = [&](int index) {
+    return Body(RandomWords(seed, 0, kSharedWords) + ". " +
+                    RandomWords(seed + 1, static_cast<uint64_t>(index), kOwnWords),
+                kAnswerTokens);
+  };
+  SY_ASSIGN_OR_RETURN(const Report report, Finished(RunLoad({.address = server.address(),
+                                                             .path = "/v1/completions",
+                                                             .num_requests = requests,
+                                                             .concurrency = streams,
+                                                             .body = body})));
+  return double(report.output_tokens) / report.wall_s;
+}
+
+// Gaps between texts of `running` long answers.
+absl::StatusOr<Distribution> Gaps(const Server& server, int running, uint64_t seed) {
+  const auto body = [&](int index) {
+    return Body(RandomWords(seed, static_cast<uint64_t>(index), 20), kRunningTokens);
+  };
+  SY_ASSIGN_OR_RETURN(const Report report, Finished(RunLoad({.address = server.address(),
+                                                             .path = "/v1/completions",
+                                                             .num_requests = running,
+                                                             .concurrency = running,
+                                                             .body = body})));
+  return report.inter_token;
+}
+
+struct Arrivals {
+  int64_t num_prompts = 0;
+  Distribution first_token;
+};
+
+// The same while long prompts come, the next as soon as one is answered.
+absl::StatusOr<Distribution> GapsAmongArrivals(const Server& server, const Flags& flags,
+                                               uint64_t seed, Arrivals* arrivals) {
+  std::atomic<bool> stop{false};
+  LoadResult long_ones;
+  std::thread arriving([&] {
+    const auto body = [&](int index) {
+      Json prompt = Json::array();
+      for (int i = 0; i < flags.arriving_tokens; ++i) {
+        const uint64_t bits = RandomBits(seed + static_cast<uint64_t>(index), uint64_t(i));
+        prompt.push_back(3 + bits % static_cast<uint64_t>(flags.vocabulary - 3));
+      }
+      return Body(std::move(prompt), /*max_tokens=*/2);
+    };
+    long_ones = RunLoad({.address = server.address(),
+                         .path = "/v1/completions",
+                         .num_requests = 100'000,
+                         .concurrency = 1,
+                         .body = body,
+                         .stop = &stop});
+  });
+  const absl::StatusOr<Distribution> gaps = Gaps(server, flags.running, seed);
+  stop = true;
+  arriving.join();
+  long_ones.requests.erase(
+      std::remove_if(long_ones.requests.begin(), long_ones.requests.end(),
+                     [](const RequestRecord& request) { return request.total == 0; }),
+      long_ones.requests.end());
+  SY_ASSIGN_OR_RETURN(const Report report, Finished(long_ones));
+  *arrivals = {.num_prompts = report.num_completed, .first_token = report.first_token};
+  return gaps;
+}
+
+absl::Status TimeThroughput(const Flags& flags) {
+  const Setting settings[] = {
+      {"as it comes", {}},
+      {"no overlap", {"--overlap", "off"}},
+      {"no prefix cache", {"--prefix-cache", "off"}},
+      {"neither", {"--overlap", "off", "--prefix-cache", "off"}},
+      {"as it comes, no drafts", {"--drafts", "off"}},
+  };
+  fmt::print("output tokens/s; prompts of {} words, {} of them alike; answers of {} tokens\n\n",
+             kSharedWords + kOwnWords, kSharedWords, kAnswerTokens);
+  fmt::print("{:<24}{:>12}{:>14}{:>10}\n", "serve", "1 stream",
+             fmt::format("{} streams", flags.streams), "ratio");
+  for (int round = 0; round < flags.rounds; ++round) {
+    for (const Setting& setting : settings) {
+      SY_ASSIGN_OR_RETURN(const auto server, Server::Start(flags, setting.flags));
+      const auto seed = static_cast<uint64_t>(round) * 100;
+      SY_RETURN_IF_ERROR(Throughput(*server, 4, 4, seed + 90).status());  // warm
+      SY_ASSIGN_OR_RETURN(const double one,
+                          Throughput(*server, std::max(1, flags.requests / 8), 1, seed + 10));
+      SY_ASSIGN_OR_RETURN(const double many,
+                          Throughput(*server, flags.requests, flags.streams, seed + 20));
+      fmt::print("{:<24}{:>12.0f}{:>14.0f}{:>10.1f}\n", setting.name, one, many, many / one);
+      std::fflush(stdout);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TimeGaps(const Flags& flags) {
+  const Setting settings[] = {
+      {"as it comes", {}},
+      {"as it comes, no drafts", {"--drafts", "off"}},
+      {"no bound", {"--max-stretch", "0"}},
+      {"no bound, chunks of 64", {"--max-stretch", "0", "--max-prompt-chunk", "64"}},
+      {"no bound, chunks of 16", {"--max-stretch", "0", "--max-prompt-chunk", "16"}},
+  };
+  fmt::print(
+      "\nmilliseconds between texts of {} running requests, quiet and while prompts of {} "
+      "tokens come one by one\n\n",
+      flags.running, flags.arriving_tokens);
+  fmt::print("{:<24}{:>10}{:>10}{:>10}{:>10}{:>14}{:>12}{:>14}\n", "serve", "quiet p50",
+             "quiet p99", "busy p50", "busy p99", "p99/quiet p50", "prompts", "their first");
+  for (int round = 0; round < flags.rounds; ++round) {
+    for (const Setting& setting : settings) {
+      SY_ASSIGN_OR_RETURN(const auto server, Server::Start(flags, setting.flags));
+      const auto seed = static_cast<uint64_t>(round) * 1'000'000;
+      SY_RETURN_IF_ERROR(Gaps(*server, 1, seed + 1).status());  // warm
+      SY_ASSIGN_OR_RETURN(const Distribution quiet, Gaps(*server, flags.running, seed + 2));
+      Arrivals arrivals;
+      SY_ASSIGN_OR_RETURN(const Distribution busy,
+                          GapsAmongArrivals(*server, flags, seed + 3, &arrivals));
+      fmt::print("{:<24}{:>10.2f}{:>10.2f}{:>10.2f}{:>10.2f}{:>14.2f}{:>12}{:>14.0f}\n",
+                 setting.name, quiet.p50, quiet.p99, busy.p50, busy.p99, busy.p99 / quiet.p50,
+                 arrivals.num_prompts, arrivals.first_token.p50);
+      std::fflush(stdout);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+}  // namespace switchyard::bench
+
+int main(int argc, char** argv) {
+  using namespace switchyard;
+  bench::Flags flags;
+  bool throughput = false, gaps = false;
+  CLI::App app(
+      "Starts `switchyard serve` with and without overlap, prefix cache and drafts, and with "
+      "chunks\n"
+      "of several sizes, and prints throughput and the gaps between tokens. Both tables, or one.");
+  app.add_flag("--throughput", throughput, "Only that table");
+  app.add_flag("--gaps", gaps, "Only that table");
+  app.add_option("--model", flags.model, "Folder of a small checkpoint")->capture_default_str();
+  app.add_option("--serve", flags.serve, "A flag for all servers, such as --serve=--dp=2");
+  app.add_option("--streams", flags.streams, "At a time, for throughput")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--requests", flags.requests, "For throughput; an eighth of them one at a time")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--running", flags.running, "Requests whose gaps are timed")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--arriving-tokens", flags.arriving_tokens, "Of each prompt that comes meanwhile")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  app.add_option("--rounds", flags.rounds, "Of everything")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  std::signal(SIGPIPE, SIG_IGN);
+  absl::Status status;
+  if (!gaps || throughput) status = bench::TimeThroughput(flags);
+  if (status.ok() && (!throughput || gaps)) status = bench::TimeGaps(flags);
+  return ReportAndExitCode("bench_serving_figures", status);
+}
