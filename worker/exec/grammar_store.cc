@@ -28,6 +28,7 @@ absl::StatusOr<GrammarMatcher> GrammarStore::Begin(const v1::Grammar& grammar) {
   entries_.push_front({.bytes = std::move(bytes),
                        .masks = std::make_shared<GrammarMasks>(*std::move(automaton), trie_)});
   if (entries_.size() > kMaxKept) entries_.pop_back();
+  preparer_->Add(entries_.front().masks);
   return GrammarMatcher(entries_.front().masks);
 }
 

@@ -341,7 +341,8 @@ TEST(GrammarMasks, WhatIsFoundAheadIsWhatAStepFinds) {
       Trie({"\"", "a", "ab", "abc", "abcd", "a\"", "ab\"", "\"\"", "\"a\"", "abcd\""});
   const auto automaton = GrammarAutomaton::Create(builder.Build()).value();
   const auto ready = std::make_shared<GrammarMasks>(automaton, trie);
-  ready->Prepare();
+  while (ready->PrepareOne()) {
+  }
   EXPECT_GT(ready->cache_bytes(), 0u);
   GrammarMatcher prepared(ready);
   GrammarMatcher plain(std::make_shared<GrammarMasks>(automaton, trie));

@@ -1,0 +1,95 @@
+// A walk over all tokens of the vocabulary from one state of a grammar: what the state allows
+// whatever is remembered below it, and which tokens leave its rule.
+#ifndef SWITCHYARD_WORKER_SAMPLE_MASK_WALK_H_
+#define SWITCHYARD_WORKER_SAMPLE_MASK_WALK_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "worker/sample/grammar_automaton.h"
+#include "worker/sample/grammar_run.h"
+#include "worker/sample/token_trie.h"
+
+namespace switchyard::worker {
+
+// What a walk finds of a state, with at most so many more rounds of its loop.
+struct MaskEntry {
+  // A node of the trie whose bytes lead out of the state's rule, and the rounds of the loop by
+  // then.
+  struct Exit {
+    uint32_t node = 0;
+    uint32_t rounds = 0;
+  };
+  // Tokens that stay in the rule.
+  struct Inside {
+    uint32_t rounds = 0;  // of the state's loop that must still be allowed
+    int32_t token = 0;
+  };
+
+  std::vector<uint32_t> words;  // the tokens as a set; empty where a list is smaller
+  std::vector<int32_t> tokens;
+  std::vector<Exit> exits;     // by byte
+  std::vector<Inside> inside;  // of a loop, by rounds
+
+  // A set of `num_words` where that is smaller than a list.
+  void SetTokens(std::span<const Inside> allowed, size_t num_words);
+  size_t bytes() const;
+};
+
+// Working memory of one thread; automaton and trie are shared and never changed.
+class MaskWalk {
+ public:
+  MaskWalk(std::shared_ptr<const GrammarAutomaton> automaton, std::shared_ptr<const TokenTrie> trie)
+      : automaton_(std::move(automaton)), trie_(std::move(trie)) {}
+
+  const GrammarAutomaton& automaton() const { return *automaton_; }
+  const TokenTrie& trie() const { return *trie_; }
+
+  // All that the state allows, with any number of rounds. The same each time, on any thread.
+  MaskEntry Find(uint32_t state);
+
+  // Calls visit(n, positions) for the nodes n of [begin, end) that can be reached from `from`,
+  // which stands at the node above `begin`. A visit that returns false goes no further down.
+  // `nodes` are those of the positions; more are appended for a while.
+  template <typename Visit>
+  void Walk(uint32_t begin, uint32_t end, const GrammarPositions& from,
+            std::vector<GrammarNode>& nodes, uint32_t free_loop, Visit visit) {
+    if (begin >= end) return;
+    const uint32_t top = trie_->node(begin).depth - 1u;
+    const size_t num_levels = trie_->max_depth() - top + 1;
+    if (levels_.size() < num_levels) levels_.resize(num_levels);
+    if (node_counts_.size() < num_levels) node_counts_.resize(num_levels);
+    const size_t num_nodes = nodes.size();
+    node_counts_[0] = num_nodes;
+    GrammarRun run(*automaton_, nodes, free_loop);
+    for (uint32_t n = begin; n < end;) {
+      const TokenTrie::Node& node = trie_->node(n);
+      const uint32_t level = node.depth - top;
+      nodes.resize(node_counts_[level - 1]);
+      const GrammarPositions& above = level == 1 ? from : levels_[level - 1];
+      GrammarPositions& positions = levels_[level];
+      if (!StepPlainly(above, node.byte, &positions)) run.Step(above, node.byte, &positions);
+      node_counts_[level] = nodes.size();
+      n = positions.none() || !visit(n, positions) ? node.subtree_end : n + 1;
+    }
+    nodes.resize(num_nodes);
+  }
+
+ private:
+  bool StepPlainly(const GrammarPositions& from, uint8_t byte, GrammarPositions* to) const;
+  void AddExits(uint32_t n, uint32_t rounds, const GrammarAutomaton::ByteSet& return_bytes,
+                MaskEntry* entry) const;
+
+  std::shared_ptr<const GrammarAutomaton> automaton_;
+  std::shared_ptr<const TokenTrie> trie_;
+  // By depth.
+  std::vector<GrammarPositions> levels_;
+  std::vector<size_t> node_counts_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_SAMPLE_MASK_WALK_H_
