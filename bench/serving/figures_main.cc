@@ -189,7 +189,9 @@ absl::Status TimeThroughput(const Flags& flags) {
       {"no overlap", {"--overlap", "off"}},
       {"no prefix cache", {"--prefix-cache", "off"}},
       {"neither", {"--overlap", "off", "--prefix-cache", "off"}},
-      {"as it comes, no drafts", {"--drafts", "off"}},
+      {"no drafts", {"--drafts", "off"}},
+      {"no bound on steps", {"--max-stretch", "0"}},
+      {"no bound, no cache", {"--max-stretch", "0", "--prefix-cache", "off"}},
   };
   fmt::print("output tokens/s; prompts of {} words, {} of them alike; answers of {} tokens\n\n",
              kSharedWords + kOwnWords, kSharedWords, kAnswerTokens);
@@ -214,8 +216,8 @@ absl::Status TimeThroughput(const Flags& flags) {
 absl::Status TimeGaps(const Flags& flags) {
   const Setting settings[] = {
       {"as it comes", {}},
-      {"as it comes, no drafts", {"--drafts", "off"}},
-      {"no bound", {"--max-stretch", "0"}},
+      {"no drafts", {"--drafts", "off"}},
+      {"no bound on steps", {"--max-stretch", "0"}},
       {"no bound, chunks of 64", {"--max-stretch", "0", "--max-prompt-chunk", "64"}},
       {"no bound, chunks of 16", {"--max-stretch", "0", "--max-prompt-chunk", "16"}},
   };

@@ -48,17 +48,18 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
                      public GenerateStream,
                      public std::enable_shared_from_this<GenerateCall> {
  public:
-  // Counts itself in `num_open`, which outlives it, as `work` does.
+  using Count = std::shared_ptr<std::atomic<int>>;  // an answer may outlive the service
+
+  // Counts itself in `num_open`. `work` outlives it.
   static GenerateCall* Create(grpc::CallbackServerContext& call_context, Executor& work,
-                              std::atomic<int>& num_open) {
+                              const Count& num_open) {
     auto call = std::make_shared<GenerateCall>(call_context, work, num_open);
     call->self_ = call;
     return call.get();
   }
-  GenerateCall(grpc::CallbackServerContext& call_context, Executor& work,
-               std::atomic<int>& num_open)
+  GenerateCall(grpc::CallbackServerContext& call_context, Executor& work, const Count& num_open)
       : call_context_(call_context), work_(work), num_open_(num_open) {}
-  ~GenerateCall() override { --num_open_; }
+  ~GenerateCall() override { --*num_open_; }
 
   // Runs on the work executor.
   void Begin(CompletionContext& context, const v1::GenerateRequest& request,
@@ -143,8 +144,8 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
     if (answer) answer->Cancel();
   }
 
-  // Called by the answer, which must not be called back: so another thread cancels the call, which
-  // comes back as OnCancel.
+  // Called by the answer, which must not be called back: so another thread cancels both. OnCancel
+  // need not come any more where the last write has ended just now.
   void CutOff(std::unique_lock<std::mutex> lock) {
     end_ = absl::ResourceExhaustedError("the client lets too much of the answer pile up");
     queue_.clear();
@@ -155,7 +156,9 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
       call->call_context_.TryCancel();
       std::unique_lock done(call->mutex_);
       call->cutting_off_ = false;
+      const std::shared_ptr<Answer> answer = call->answer_.lock();
       call->Proceed(std::move(done));
+      if (answer) answer->Cancel();
     });
   }
 
@@ -181,7 +184,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
 
   grpc::CallbackServerContext& call_context_;  // until Finish
   Executor& work_;
-  std::atomic<int>& num_open_;
+  const Count num_open_;
   std::shared_ptr<GenerateCall> self_;  // gRPC's share of this object, until OnDone
   std::mutex mutex_;
   std::weak_ptr<Answer> answer_;
@@ -203,7 +206,7 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(
       grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override {
-    const bool full = num_open_calls_.fetch_add(1) >= kMaxOpenCalls;
+    const bool full = num_open_calls_->fetch_add(1) >= kMaxOpenCalls;
     GenerateCall* call = GenerateCall::Create(*context, work_, num_open_calls_);
     if (full) {
       call->End(absl::ResourceExhaustedError("too many calls are open; try again later"));
@@ -248,7 +251,7 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
 
   CompletionContext& context_;
   Executor& work_;
-  std::atomic<int> num_open_calls_{0};
+  const GenerateCall::Count num_open_calls_ = std::make_shared<std::atomic<int>>(0);
 };
 
 InferenceService::InferenceService(CompletionContext& context, Executor& work)

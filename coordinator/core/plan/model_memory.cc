@@ -166,7 +166,11 @@ int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
   const int64_t logits = rows * plan.limits().max_running() * CeilDiv(model.vocab_size(), tp);
   // The model's state, what of it is followed, and that beside each next token.
   const int64_t followed = DraftsByMtp(plan) ? 4 * tokens * hidden : 0;
-  return kElement * (residual + std::max({attention, dense, experts}) + followed + logits);
+  // Rows in e4m3 with their scales, in floats.
+  const int64_t quantised =
+      plan.compute() == v1::COMPUTE_MODE_W8A8 ? CeilDiv(tokens * hidden, 3) : 0;
+  return kElement *
+         (residual + std::max({attention, dense, experts}) + followed + quantised + logits);
 }
 
 }  // namespace switchyard::core

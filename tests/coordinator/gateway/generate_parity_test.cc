@@ -380,7 +380,9 @@ TEST_F(GenerateParityTest, AClientThatDoesNotReadIsCutOffAndCancelled) {
   v1::GenerateResponse response;
   while (reader->Read(&response)) {
   }
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  // By which of the two depends on what is still on its way.
+  EXPECT_THAT(reader->Finish().error_code(),
+              ::testing::AnyOf(grpc::StatusCode::CANCELLED, grpc::StatusCode::RESOURCE_EXHAUSTED));
 }
 
 }  // namespace
