@@ -61,7 +61,7 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--api-keys", "JSON file of the keys that clients must show (default: none asked for)");
   forward("--max-running", "Requests that one group computes at a time (default 64)");
   forward("--max-stretch",
-          "How much longer prompts may make a step in which requests write (default 2; 0: any)");
+          "How much longer prompts may make a step in which requests write (default 0: any)");
   forward("--max-prompt-chunk",
           "Tokens that one prompt takes of a step which others need, too (default: half of it)");
   forward("--prefix-cache", "Reuse what is computed of prompts that begin alike (default on)");

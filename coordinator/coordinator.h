@@ -64,7 +64,7 @@ struct CoordinatorOptions {
   core::PlanRequest plan;  // with no cache size: what the workers' memory leaves
   core::MembershipConfig membership;
   int32_t max_waiting = 1024;
-  double max_stretch = 2;        // see core::PromptControl
+  double max_stretch = 0;        // see core::PromptControl
   int32_t max_prompt_chunk = 0;  // tokens of one prompt in a step that others need; 0: half of it
   bool prefix_cache = true;
   bool overlap = true;  // a plan leaves before the result of the one before it has come

@@ -30,7 +30,7 @@ struct ServerConfig {
   int max_batched_tokens = 512;  // of one group in one step
   int max_running = 64;          // requests of one group at a time
   int max_waiting = 1024;
-  double max_stretch = 2;    // of a step in which requests write, by prompts; 0: any
+  double max_stretch = 0;    // of a step in which requests write, by prompts; 0: any
   int max_prompt_chunk = 0;  // of one prompt in a step that others need; 0: half of the step
   bool prefix_cache = true;
   bool overlap = true;
