@@ -12,6 +12,7 @@
 #include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/model_memory.h"
 #include "coordinator/core/plan/sharding_planner.h"
+#include "coordinator/fleet/step_collector.h"
 #include "worker/backend.h"
 #include "worker/parallel/local_collectives.h"
 
@@ -187,14 +188,13 @@ absl::StatusOr<v1::StepResult> LocalEngine::RunStep(const v1::StepPlan& plan) {
     SY_ASSIGN_OR_RETURN(results[rank], ranks_[rank]->executor->RunStep(plan));
     return absl::OkStatus();
   }));
-  v1::StepResult merged = std::move(results[0]);
-  for (size_t rank = 1; rank < results.size(); ++rank) {
-    merged.mutable_sampled()->MergeFrom(results[rank].sampled());
-    merged.mutable_prompt_logprobs()->MergeFrom(results[rank].prompt_logprobs());
-    merged.set_num_drafted(merged.num_drafted() + results[rank].num_drafted());
-    merged.set_num_accepted(merged.num_accepted() + results[rank].num_accepted());
+  fleet::StepCollector collector(static_cast<int>(ranks_.size()));
+  collector.Open(plan.epoch(), plan.step());
+  std::optional<v1::StepResult> merged;  // with the last rank's
+  for (size_t rank = 0; rank < results.size(); ++rank) {
+    SY_ASSIGN_OR_RETURN(merged, collector.Add(static_cast<int>(rank), results[rank]));
   }
-  return merged;
+  return *std::move(merged);
 }
 
 }  // namespace switchyard::cli

@@ -1,5 +1,5 @@
-// One rank's engine: weights, cache and model behind "run this plan". No gRPC, no thread of its
-// own.
+// One rank's engine: weights, cache and model behind "run this plan". No gRPC. Masks of grammars are
+// found ahead on a thread beside the steps; all else is the caller's.
 #ifndef SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 #define SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 

@@ -57,6 +57,7 @@ struct Request {
   std::array<Awaited, 2> awaited;  // these plans, oldest first
   uint64_t received_in = 0;        // the last step whose tokens have come
   int32_t num_receivable = 0;      // more tokens that this step may have
+  int32_t num_uncharged = 0;       // drafts that became tokens since its tenant was last charged
   int32_t num_scored =
       0;  // prompt tokens whose log probabilities were reported, from the second on
   int32_t num_cached = kNone;  // of the prompt, found in the cache when it first started

@@ -237,8 +237,7 @@ void Scheduler::PlanPrompts(StepBuilder& builder) {
   for (const GroupSchedule& group : groups_) {
     for (Request* request : group.running()) {
       if (request->sampled_in == next_step_) {
-        tenants_.Charge(*request->tenant,
-                        1 + request->awaited[request->num_awaited - 1].num_drafts);
+        tenants_.Charge(*request->tenant, 1 + std::exchange(request->num_uncharged, 0));
       } else if (request->num_remaining() > 0) {
         prompts_.Insert(*request);
       }
@@ -413,6 +412,7 @@ absl::Status Scheduler::Receive(const v1::SampledToken& sampled, Request& reques
   }
   // A draft was right: the workers are one position further than it was sure.
   --request.num_receivable;
+  ++request.num_uncharged;
   if (request.group == Request::kNoGroup) return absl::OkStatus();
   ++request.num_computed;
   ++request.last_sampled_position;

@@ -8,9 +8,9 @@
 // Each step has one token budget per attention group. Every running request that generates gets its
 // token; what is left goes in chunks to prompts, of running and of waiting requests alike, in the
 // order of their tenants' turns (Tenants) and inside a tenant by priority and age. One prompt takes
-// max_prompt_chunk at most while others have work, and all prompts together what lets those that
-// write go on in time (PromptControl). Work on a request's account is every computed
-// token; what the prefix cache holds costs nothing.
+// max_prompt_chunk at most while others have work, and max_stretch bounds what all of them add to
+// a step (PromptControl). Work on a request's account is every computed token but drafts that turn
+// out wrong; what the prefix cache holds costs nothing.
 //
 // When blocks run out, a running request gives up its own and waits at its old place; it is
 // computed anew later, as far as the cache has lost it. The same happens to requests of a tenant

@@ -19,6 +19,7 @@ constexpr int32_t kBlockTokens = 4;
 class FairnessTest : public ::testing::TestWithParam<uint64_t> {
  protected:
   static constexpr int32_t kMaxRunning = 8;
+  static constexpr int32_t kMaxForced = 5;
 
   // With odd seeds blocks run out first, with even ones places.
   FairnessTest()
@@ -29,11 +30,13 @@ class FairnessTest : public ::testing::TestWithParam<uint64_t> {
                     .num_blocks = NumBlocks(),
                     .block_tokens = kBlockTokens,
                     .max_context = 128,
-                    .vocab_size = PlanExecutor::kVocabSize}),
+                    .vocab_size = PlanExecutor::kVocabSize,
+                    .max_forced = kMaxForced}),
         workers_({.num_blocks = NumBlocks(),
                   .block_tokens = kBlockTokens,
                   .max_batched_tokens = kBudget,
-                  .max_running = kMaxRunning}) {}
+                  .max_running = kMaxRunning,
+                  .max_forced = kMaxForced}) {}
 
   static int32_t NumBlocks() { return GetParam() % 2 == 1 ? 64 : 400; }
 
@@ -42,11 +45,12 @@ class FairnessTest : public ::testing::TestWithParam<uint64_t> {
   }
 
   RequestId Submit(const std::string& tenant, int32_t prompt_length, int32_t max_tokens,
-                   double weight = 1, int32_t priority = 0) {
+                   double weight = 1, int32_t priority = 0, bool has_form = false) {
     NewRequest request{.id = ++last_id_, .max_tokens = max_tokens};
     request.tenant = tenant;
     request.weight = weight;
     request.priority = priority;
+    if (has_form) request.grammar = std::make_shared<v1::Grammar>();
     for (int32_t i = 0; i < prompt_length; ++i)
       request.prompt_tokens.push_back(Random(0, PlanExecutor::kVocabSize - 1));
     tenant_of_[last_id_] = tenant;
@@ -72,7 +76,10 @@ class FairnessTest : public ::testing::TestWithParam<uint64_t> {
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     scheduler_.CheckIntegrity();
     bool seen = false;
-    for (const RequestToken& token : outcome->tokens) seen |= token.id == watched;
+    for (const RequestToken& token : outcome->tokens) {
+      seen |= token.id == watched;
+      ++said_[tenant_of_.at(token.id)];
+    }
     for (const RequestEnd& end : outcome->finished) ended_.push_back(end.id);
     return seen;
   }
@@ -82,6 +89,7 @@ class FairnessTest : public ::testing::TestWithParam<uint64_t> {
   PlanExecutor workers_;
   std::map<RequestId, std::string> tenant_of_;
   std::map<std::string, int64_t> given_;  // tokens computed, by tenant
+  std::map<std::string, int64_t> said_;   // tokens of answers, by tenant
   std::vector<RequestId> ended_;
   RequestId last_id_ = 0;
 };
@@ -117,6 +125,19 @@ TEST_P(FairnessTest, TokensAreDividedByWeight) {
   const double ratio = double(given_["three"]) / double(given_["one"]);
   EXPECT_GT(ratio, 2.6);
   EXPECT_LT(ratio, 3.4);
+}
+
+// Drafts that a plan merely allows cost nothing; those that become tokens do.
+TEST_P(FairnessTest, FormedAnswersCostWhatTheyWrite) {
+  for (int i = 0; i < 400; ++i) {
+    Submit("plain", Random(1, 4), Random(10, 24));
+    Submit("formed", Random(1, 4), Random(10, 24), 1, 0, /*has_form=*/true);
+  }
+  for (int i = 0; i < 600; ++i) Step();
+  EXPECT_GT(workers_.num_drafts_accepted(), 100);
+  const double ratio = double(said_["formed"]) / double(said_["plain"]);
+  EXPECT_GT(ratio, 0.8);
+  EXPECT_LT(ratio, 1.25);
 }
 
 TEST_P(FairnessTest, WhoWasIdleHasSavedUpNothing) {
