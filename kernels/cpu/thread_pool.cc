@@ -69,14 +69,34 @@ struct ThreadPool::State {
     PinThisThread(cpus[static_cast<size_t>(options.first_cpu + thread) % cpus.size()]);
   }
 
-  // The life of thread `index` >= 1: one call per generation.
+  // The life of thread `index` >= 1.
   void Work(int index) {
     Pin(index);
-    for (uint32_t seen = 0;; ++seen) {
+    uint32_t seen = 0;
+    while (true) {
       AwaitChange(generation, seen, options.spin_us);
+      seen = generation.load(std::memory_order_acquire);
       if (stopping) return;
+      if (!Enter()) continue;
       call(context, index);
-      if (running.fetch_sub(1) == 1) running.notify_one();
+      if (inside.fetch_sub(1, std::memory_order_acq_rel) == kClosed + 1) inside.notify_one();
+    }
+  }
+
+  // Into the region, unless its caller is through.
+  bool Enter() {
+    uint32_t now = inside.load(std::memory_order_relaxed);
+    while (now < kClosed) {
+      if (inside.compare_exchange_weak(now, now + 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+
+  // From here on nobody enters; returns when all who did have left.
+  void Close() {
+    for (uint32_t now = inside.fetch_add(kClosed, std::memory_order_acq_rel) + kClosed;
+         now != kClosed; now = inside.load(std::memory_order_acquire)) {
+      AwaitChange(inside, now, options.spin_us);
     }
   }
 
@@ -86,12 +106,15 @@ struct ThreadPool::State {
   std::vector<std::thread> threads;
   bool busy = false;
 
-  // Written before `generation` is raised, read after.
+  // Written while the region is closed, read by those who entered it.
   Call call = nullptr;
   void* context = nullptr;
-  bool stopping = false;
+  std::atomic<bool> stopping{false};
+  // Threads wait for the next region here; one that comes late may miss some.
   alignas(kCacheLine) std::atomic<uint32_t> generation{0};
-  alignas(kCacheLine) std::atomic<uint32_t> running{0};
+  // How many threads but the caller are in the region; kClosed is added while none may enter.
+  static constexpr uint32_t kClosed = 1u << 31;
+  alignas(kCacheLine) std::atomic<uint32_t> inside{kClosed};
   alignas(kCacheLine) std::atomic<int64_t> counter{0};
 };
 
@@ -121,14 +144,11 @@ void ThreadPool::RunErased(Call call, void* context) {
   }
   state.call = call;
   state.context = context;
-  state.running.store(static_cast<uint32_t>(state.threads.size()), std::memory_order_relaxed);
+  state.inside.store(0, std::memory_order_release);
   state.generation.fetch_add(1);
   state.generation.notify_all();
   call(context, 0);
-  for (uint32_t left = state.running.load(std::memory_order_acquire); left > 0;
-       left = state.running.load(std::memory_order_acquire)) {
-    AwaitChange(state.running, left, state.options.spin_us);
-  }
+  state.Close();
   state.busy = false;
 }
 

@@ -1,6 +1,7 @@
 // The CPU backend's threads: a fixed set, optionally pinned, that runs one parallel region at a
 // time. The caller is thread 0. Between regions threads spin for some microseconds, then park on a
-// futex, so that an idle or crowded machine is not burned.
+// futex, so that an idle or crowded machine is not burned. On a crowded machine a thread may get a
+// core only when others have done its work: nobody waits for it.
 #ifndef SWITCHYARD_KERNELS_CPU_THREAD_POOL_H_
 #define SWITCHYARD_KERNELS_CPU_THREAD_POOL_H_
 
@@ -24,8 +25,9 @@ class ThreadPool {
 
   int num_threads() const;
 
-  // Runs body(thread) on every thread, thread in [0, num_threads()), and returns when all are done.
-  // Not reentrant.
+  // Runs body(thread) on the caller, thread 0, and on those of the others, thread < num_threads(),
+  // that come before the caller is through; returns when all who began are done. So the body takes
+  // its work from a counter until there is none. A thread may run it twice. Not reentrant.
   template <typename Body>
   void Run(Body&& body) {
     auto call = [](void* context, int thread) {

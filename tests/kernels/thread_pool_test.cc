@@ -1,4 +1,5 @@
-// The CPU backend's threads: every region runs once on each of them, whether they spin or sleep.
+// The CPU backend's threads: every region's work is done when it returns, whoever came to
+// do it, whether they spin or sleep.
 #include "kernels/cpu/thread_pool.h"
 
 #include <gtest/gtest.h>
@@ -11,11 +12,34 @@
 namespace switchyard::kernels::cpu {
 namespace {
 
-TEST(ThreadPoolTest, ARegionRunsOnceOnEveryThread) {
+TEST(ThreadPoolTest, ARegionEndsWithAllWorkDone) {
   ThreadPool pool({.num_threads = 5});
-  std::vector<int> calls(5, 0);  // each thread writes its own, the caller reads after
-  for (int region = 0; region < 1000; ++region) pool.Run([&](int thread) { ++calls[thread]; });
-  EXPECT_EQ(calls, std::vector<int>(5, 1000));
+  std::vector<int> calls(40, 0);  // each written by who took it, read by the caller after
+  for (int region = 0; region < 1000; ++region) {
+    pool.ResetCounter();
+    pool.Run([&](int thread) {
+      ASSERT_LT(thread, 5);
+      for (int64_t i = pool.Take(1); i < 40; i = pool.Take(1)) ++calls[static_cast<size_t>(i)];
+    });
+  }
+  EXPECT_EQ(calls, std::vector<int>(40, 1000));
+}
+
+TEST(ThreadPoolTest, WhoBeganIsWaitedFor) {
+  ThreadPool pool({.num_threads = 2});
+  for (int region = 0; region < 100; ++region) {
+    std::atomic<bool> inside{false}, left{false};
+    pool.Run([&](int thread) {
+      if (thread == 0) {
+        while (!inside) std::this_thread::yield();
+      } else if (!inside) {
+        inside = true;
+        for (int i = 0; i < 100; ++i) std::this_thread::yield();  // the caller is through
+        left = true;
+      }
+    });
+    ASSERT_TRUE(left);
+  }
 }
 
 TEST(ThreadPoolTest, ForEachVisitsEveryIndexOnce) {
@@ -34,11 +58,11 @@ TEST(ThreadPoolTest, ThreadsThatParkedWakeForTheNextRegion) {
   int64_t sum = 0;
   for (int region = 0; region < 500; ++region) {
     std::atomic<int64_t> part{0};
-    pool.Run([&](int thread) { part += thread; });
+    pool.ForEach(8, 1, [&](int64_t i) { part += i; });
     sum += part;
     if (region % 100 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  EXPECT_EQ(sum, 500 * (0 + 1 + 2 + 3));
+  EXPECT_EQ(sum, 500 * 28);
 }
 
 TEST(ThreadPoolTest, OneThreadIsTheCaller) {
@@ -50,9 +74,9 @@ TEST(ThreadPoolTest, OneThreadIsTheCaller) {
 
 TEST(ThreadPoolTest, PinnedThreadsWorkToo) {
   ThreadPool pool({.num_threads = 3, .first_cpu = 1});
-  std::atomic<int> calls{0};
-  std::thread([&] { pool.Run([&](int) { ++calls; }); }).join();  // pins its caller: not this thread
-  EXPECT_EQ(calls, 3);
+  std::atomic<int64_t> sum{0};
+  std::thread([&] { pool.ForEach(9, 1, [&](int64_t i) { sum += i; }); }).join();  // pins its caller
+  EXPECT_EQ(sum, 36);
 }
 
 TEST(ThreadPoolTest, PoolsComeAndGo) {
