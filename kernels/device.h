@@ -38,6 +38,9 @@ class Device {
   // CHECK when there is none: sizes are planned before they are asked for.
   virtual Buffer Allocate(int64_t num_bytes) = 0;
 
+  // Ops read and write the host's memory, and have done so when they return: copies cost no wait.
+  virtual bool shares_host_memory() const = 0;
+
   virtual void CopyToDevice(void* to, const void* from_host, int64_t num_bytes) = 0;
   virtual void CopyToHost(void* to_host, const void* from, int64_t num_bytes) = 0;
   virtual void Zero(void* to, int64_t num_bytes) = 0;

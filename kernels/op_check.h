@@ -19,6 +19,8 @@ void Check(const GroupAmaxArgs& args);
 void Check(const BatchedLinearArgs& args);
 void Check(const GateUpArgs& args);
 void Check(const GroupedMlpArgs& args);
+void CheckMlps(std::span<const MlpWeights* const> mlps);
+void Check(const RoutedMlpArgs& args);
 
 // op_check_elementwise.cc
 void Check(const EmbeddingArgs& args);
@@ -38,6 +40,9 @@ void Check(const DecodeAttentionArgs& args);
 // op_check_moe.cc
 void Check(const GateArgs& args);
 void Check(const CombineRowsArgs& args);
+void Check(const PlaceTokensArgs& args);
+void Check(const RouteTokensArgs& args);
+void Check(const SelectRowsArgs& args);
 
 // op_check_logits.cc
 void Check(const EditLogitsArgs& args);

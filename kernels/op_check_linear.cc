@@ -48,6 +48,14 @@ int64_t NumGroups(int64_t col_offset, int64_t columns) {
   return CeilDiv(col_offset % kScaleColumns + columns, kScaleColumns);
 }
 
+void CheckMlp(std::string_view op, const MlpWeights* mlp, int64_t hidden) {
+  SY_CHECK(mlp != nullptr && mlp->gate_up != nullptr && mlp->down != nullptr)
+      << op << ": mlps: expected weights, got null";
+  ExpectEqual(op, "k of gate and up", hidden, mlp->gate_up->k());
+  ExpectEqual(op, "k of down", mlp->gate_up->n(), mlp->down->k());
+  ExpectEqual(op, "n of down", hidden, mlp->down->n());
+}
+
 }  // namespace
 
 void CheckSource(const LinearSource& source) {
@@ -137,13 +145,28 @@ void Check(const GroupedMlpArgs& args) {
   ExpectEqual("GroupedMlp", "last offset", args.x.rows(), args.offsets.back());
   for (size_t i = 0; i < args.mlps.size(); ++i) {
     SY_CHECK_LE(args.offsets[i], args.offsets[i + 1]) << "GroupedMlp: offsets";
-    const MlpWeights* mlp = args.mlps[i];
-    SY_CHECK(mlp != nullptr && mlp->gate_up != nullptr && mlp->down != nullptr)
-        << "GroupedMlp: mlps: expected weights, got null";
-    ExpectEqual("GroupedMlp", "k of gate and up", args.x.dims[1], mlp->gate_up->k());
-    ExpectEqual("GroupedMlp", "k of down", mlp->gate_up->n(), mlp->down->k());
-    ExpectEqual("GroupedMlp", "n of down", args.x.dims[1], mlp->down->n());
+    CheckMlp("GroupedMlp", args.mlps[i], args.x.dims[1]);
   }
+}
+
+void CheckMlps(std::span<const MlpWeights* const> mlps) {
+  ExpectBetween("MakeMlpTable", "mlps", 1, kMaxExperts + 1, static_cast<int64_t>(mlps.size()));
+  SY_CHECK(mlps[0] != nullptr && mlps[0]->gate_up != nullptr)
+      << "MakeMlpTable: mlps: expected weights, got null";
+  for (const MlpWeights* mlp : mlps) CheckMlp("MakeMlpTable", mlp, mlps[0]->gate_up->k());
+}
+
+void Check(const RoutedMlpArgs& args) {
+  constexpr std::string_view kOp = "RoutedMlp";
+  SY_CHECK(args.table != nullptr) << kOp << ": table: expected one, got null";
+  const std::span<const MlpWeights* const> mlps = args.table->mlps();
+  TensorCheck(kOp, "x", args.x).Activation().Rank(2);
+  const int64_t rows = args.x.dims[0], hidden = mlps[0]->gate_up->k();
+  TensorCheck(kOp, "x", args.x).Shape({rows, hidden});
+  TensorCheck(kOp, "y", args.y).Type(args.x.dtype).Shape({rows, hidden});
+  TensorCheck(kOp, "spans", args.spans).Type(DType::kI32).Shape({std::ssize(mlps), 2}).Contiguous();
+  ExpectBetween(kOp, "max_rows", 0, rows, args.max_rows);
+  ExpectBetween(kOp, "likely_rows", 0, args.max_rows, args.likely_rows);
 }
 
 }  // namespace switchyard::kernels

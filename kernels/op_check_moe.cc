@@ -46,4 +46,59 @@ void Check(const CombineRowsArgs& args) {
   }
 }
 
+void Check(const PlaceTokensArgs& args) {
+  constexpr std::string_view kOp = "PlaceTokens";
+  TensorCheck(kOp, "places_x", args.places_x).Activation().Rank(2);
+  TensorCheck(kOp, "places_ids", args.places_ids).Type(DType::kI32).Rank(2);
+  const int64_t places = args.places_x.dims[0], hidden = args.places_x.dims[1];
+  const int64_t slots = args.places_ids.dims[1], tokens = args.x.rows();
+  ExpectBetween(kOp, "x: dimension 0", 0, places, tokens);
+  TensorCheck(kOp, "places_x", args.places_x).Shape({places, hidden});
+  TensorCheck(kOp, "places_ids", args.places_ids).Shape({places, slots});
+  TensorCheck(kOp, "x", args.x).Type(args.places_x.dtype).Shape({tokens, hidden});
+  TensorCheck(kOp, "ids", args.ids).Type(DType::kI32).Shape({tokens, slots});
+}
+
+void Check(const RouteTokensArgs& args) {
+  constexpr std::string_view kOp = "RouteTokens";
+  TensorCheck(kOp, "ids", args.ids).Type(DType::kI32).Rank(2);
+  const int64_t places = args.ids.dims[0], slots = args.ids.dims[1];
+  TensorCheck(kOp, "ids", args.ids).Shape({places, slots});
+  ExpectBetween(kOp, "ids: dimension 1", 1, kMaxExpertsPerToken, slots);
+  const int64_t experts = args.rank_of_expert.rows();
+  ExpectBetween(kOp, "rank_of_expert", 1, kMaxExperts, experts);
+  TensorCheck(kOp, "rank_of_expert", args.rank_of_expert).Type(DType::kI32).Shape({experts});
+  TensorCheck(kOp, "local_index_of_expert", args.local_index_of_expert)
+      .Type(DType::kI32)
+      .Shape({experts});
+  ExpectBetween(kOp, "num_ranks", 1, INT32_MAX, args.num_ranks);
+  ExpectBetween(kOp, "rank", 0, args.num_ranks - 1, args.rank);
+  ExpectEqual(kOp, "places modulo ranks", 0, places % args.num_ranks);
+  const int64_t least = args.num_ranks == 1 ? places : 0;
+  ExpectBetween(kOp, "own_tokens", least, places / args.num_ranks, args.own_tokens);
+  TensorCheck(kOp, "expert_rows", args.expert_rows).Type(DType::kI32).Rank(1);
+  const int64_t local = args.expert_rows.dims[0];
+  TensorCheck(kOp, "expert_rows", args.expert_rows).Shape({local});
+  TensorCheck(kOp, "spans", args.spans).Type(DType::kI32).Shape({local + 1, 2}).Contiguous();
+  TensorCheck(kOp, "places", args.places).Type(DType::kI32).Rank(1);
+  ExpectBetween(kOp, "places", args.own_tokens + places * std::min(slots, local), INT32_MAX,
+                args.places.dims[0]);
+  ExpectBetween(kOp, "returned_slots", 0, slots, args.returned_slots);
+  if (args.num_ranks > 1) {
+    TensorCheck(kOp, "returned", args.returned)
+        .Type(DType::kI32)
+        .Shape({places * args.returned_slots});
+  }
+  TensorCheck(kOp, "row_of", args.row_of).Type(DType::kI32).Shape({args.own_tokens, slots});
+}
+
+void Check(const SelectRowsArgs& args) {
+  constexpr std::string_view kOp = "SelectRows";
+  TensorCheck(kOp, "x", args.x).Rank(2);
+  TensorCheck(kOp, "x", args.x).Shape({args.x.dims[0], args.x.dims[1]});
+  TensorCheck(kOp, "rows", args.rows).Type(DType::kI32).Rank(1);
+  TensorCheck(kOp, "rows", args.rows).Shape({args.rows.dims[0]});
+  TensorCheck(kOp, "y", args.y).Type(args.x.dtype).Shape({args.rows.dims[0], args.x.dims[1]});
+}
+
 }  // namespace switchyard::kernels

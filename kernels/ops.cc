@@ -14,6 +14,11 @@ std::unique_ptr<PackedLinear> Ops::PackGateUp(const LinearSource& gate, const Li
   return DoPackGateUp(gate, up);
 }
 
+std::unique_ptr<MlpTable> Ops::MakeMlpTable(std::span<const MlpWeights* const> mlps) {
+  CheckMlps(mlps);
+  return DoMakeMlpTable(mlps);
+}
+
 void Ops::Linear(const LinearArgs& args) {
   Check(args);
   DoLinear(args);
@@ -37,6 +42,11 @@ void Ops::GateUp(const GateUpArgs& args) {
 void Ops::GroupedMlp(const GroupedMlpArgs& args) {
   Check(args);
   DoGroupedMlp(args);
+}
+
+void Ops::RoutedMlp(const RoutedMlpArgs& args) {
+  Check(args);
+  DoRoutedMlp(args);
 }
 
 void Ops::Embedding(const EmbeddingArgs& args) {
@@ -102,6 +112,21 @@ void Ops::Gate(const GateArgs& args) {
 void Ops::CombineRows(const CombineRowsArgs& args) {
   Check(args);
   DoCombineRows(args);
+}
+
+void Ops::PlaceTokens(const PlaceTokensArgs& args) {
+  Check(args);
+  DoPlaceTokens(args);
+}
+
+void Ops::RouteTokens(const RouteTokensArgs& args) {
+  Check(args);
+  DoRouteTokens(args);
+}
+
+void Ops::SelectRows(const SelectRowsArgs& args) {
+  Check(args);
+  DoSelectRows(args);
 }
 
 void Ops::EditLogits(const EditLogitsArgs& args) {

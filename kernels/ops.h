@@ -4,11 +4,12 @@
 //
 // Owner: the worker, one Ops per device. Thread: one caller at a time. Ops run in the order of the
 // calls; on a GPU they are issued and not awaited (Device::Synchronize). No op allocates, except
-// Pack*.
+// those of load time.
 #ifndef SWITCHYARD_KERNELS_OPS_H_
 #define SWITCHYARD_KERNELS_OPS_H_
 
 #include <memory>
+#include <span>
 
 #include "kernels/args/attention.h"
 #include "kernels/args/elementwise.h"
@@ -34,11 +35,15 @@ class Ops {
   // Gate and up projections of one SwiGLU block, of one shape.
   std::unique_ptr<PackedLinear> PackGateUp(const LinearSource& gate, const LinearSource& up);
 
+  // For RoutedMlp, of blocks of one hidden size.
+  std::unique_ptr<MlpTable> MakeMlpTable(std::span<const MlpWeights* const> mlps);
+
   void Linear(const LinearArgs& args);
   void GroupAmax(const GroupAmaxArgs& args);
   void BatchedLinear(const BatchedLinearArgs& args);
   void GateUp(const GateUpArgs& args);
   void GroupedMlp(const GroupedMlpArgs& args);
+  void RoutedMlp(const RoutedMlpArgs& args);
 
   void Embedding(const EmbeddingArgs& args);
   void RmsNorm(const RmsNormArgs& args);
@@ -55,6 +60,9 @@ class Ops {
 
   void Gate(const GateArgs& args);
   void CombineRows(const CombineRowsArgs& args);
+  void PlaceTokens(const PlaceTokensArgs& args);
+  void RouteTokens(const RouteTokensArgs& args);
+  void SelectRows(const SelectRowsArgs& args);
 
   // These wait for their results, which are the host's.
   void EditLogits(const EditLogitsArgs& args);
@@ -69,11 +77,13 @@ class Ops {
   virtual std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) = 0;
   virtual std::unique_ptr<PackedLinear> DoPackGateUp(const LinearSource& gate,
                                                      const LinearSource& up) = 0;
+  virtual std::unique_ptr<MlpTable> DoMakeMlpTable(std::span<const MlpWeights* const> mlps) = 0;
   virtual void DoLinear(const LinearArgs& args) = 0;
   virtual void DoGroupAmax(const GroupAmaxArgs& args) = 0;
   virtual void DoBatchedLinear(const BatchedLinearArgs& args) = 0;
   virtual void DoGateUp(const GateUpArgs& args) = 0;
   virtual void DoGroupedMlp(const GroupedMlpArgs& args) = 0;
+  virtual void DoRoutedMlp(const RoutedMlpArgs& args) = 0;
   virtual void DoEmbedding(const EmbeddingArgs& args) = 0;
   virtual void DoRmsNorm(const RmsNormArgs& args) = 0;
   virtual void DoAdd(const AddArgs& args) = 0;
@@ -87,6 +97,9 @@ class Ops {
   virtual void DoDecodeAttention(const DecodeAttentionArgs& args) = 0;
   virtual void DoGate(const GateArgs& args) = 0;
   virtual void DoCombineRows(const CombineRowsArgs& args) = 0;
+  virtual void DoPlaceTokens(const PlaceTokensArgs& args) = 0;
+  virtual void DoRouteTokens(const RouteTokensArgs& args) = 0;
+  virtual void DoSelectRows(const SelectRowsArgs& args) = 0;
   virtual void DoEditLogits(const EditLogitsArgs& args) = 0;
   virtual void DoLogitMax(const LogitMaxArgs& args) = 0;
   virtual void DoLogitHistogram(const LogitHistogramArgs& args) = 0;

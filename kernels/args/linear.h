@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "kernels/args/quantised.h"
 #include "kernels/tensor_view.h"
@@ -123,6 +124,35 @@ struct GroupedMlpArgs {
   std::span<const int32_t> offsets;  // host, mlps.size() + 1, ascending, ends with M
   std::span<const MlpWeights* const> mlps;
   TensorView y;  // act [M, H]
+  bool ue8m0_scales = false;
+};
+
+// The blocks of a RoutedMlp in the form of one backend: made once, by Ops::MakeMlpTable, when the
+// weights are there. Refers to the weights, which outlive it. Serves one RoutedMlp at a time.
+class MlpTable {
+ public:
+  explicit MlpTable(std::span<const MlpWeights* const> mlps) : mlps_(mlps.begin(), mlps.end()) {}
+  virtual ~MlpTable() = default;
+  std::span<const MlpWeights* const> mlps() const { return mlps_; }
+
+ private:
+  const std::vector<const MlpWeights*> mlps_;
+};
+
+// GroupedMlp where only the device knows which rows meet which block: block i has rows
+// [spans[i, 0], spans[i, 0] + spans[i, 1]) of x and y. Spans do not overlap and may be empty; they
+// may be packed one behind the other, or stand each in a place of its own (a padded layout). Rows
+// of no span are not read, and their rows of y keep what they hold. A span that leaves x ends the
+// program. A row's bits are those of GroupedMlp.
+struct RoutedMlpArgs {
+  TensorView x;      // act [C, H]
+  TensorView spans;  // i32 [blocks, 2], without gaps
+  MlpTable* table = nullptr;
+  TensorView y;  // act [C, H]
+  // No more rows than this lie in all spans together; more end the program.
+  int64_t max_rows = 0;
+  // About so many will: it decides how the work is cut, and no bit of a result. At most max_rows.
+  int64_t likely_rows = 0;
   bool ue8m0_scales = false;
 };
 

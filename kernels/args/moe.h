@@ -1,7 +1,8 @@
 // Routing tokens to experts and bringing their outputs together (MODEL_SPECS 1.4).
 //
 // Symbols: T tokens, E routed experts, k experts per token, H hidden size. act =
-// Ops::activation_dtype().
+// Ops::activation_dtype(). Of routing among ranks: W ranks with S places for tokens each, N = W *
+// S; L experts of this rank, R the most slots of a token that meet experts of one rank.
 #ifndef SWITCHYARD_KERNELS_ARGS_MOE_H_
 #define SWITCHYARD_KERNELS_ARGS_MOE_H_
 
@@ -38,6 +39,48 @@ struct CombineRowsArgs {
   TensorView weights;  // f32 [T, k]
   TensorView base;     // act [T, H]: the shared expert's output; may be empty
   TensorView y;        // act [T, H]
+};
+
+// A rank's tokens as all ranks get to see them: in its first T places, in order; the ids of the
+// other places are -1, and their rows keep what they hold.
+struct PlaceTokensArgs {
+  TensorView x;           // act [T, H]
+  TensorView ids;         // i32 [T, k]
+  TensorView places_x;    // act [S, H]
+  TensorView places_ids;  // i32 [S, k]
+};
+
+// Which experts of this rank compute which tokens, as rows of a batch: first this rank's own T
+// tokens, for the shared expert, then those of each local expert in order of the places. And where
+// each output goes: every rank hands S * R rows back to every rank, of which row s * R + i is the
+// output for the i-th slot, of those that meet its experts, of the token in place s. One rank
+// alone keeps its outputs where they are.
+//
+// An id that is no expert, or ids that do not ascend, end the program.
+struct RouteTokensArgs {
+  TensorView ids;             // i32 [N, k], by rank; -1 in all slots of a place without a token
+  TensorView rank_of_expert;  // i32 [E]
+  TensorView local_index_of_expert;  // i32 [E], among the experts of its rank
+  int64_t rank = 0;
+  int64_t num_ranks = 1;       // W
+  int64_t own_tokens = 0;      // T, at most S; S where W is 1
+  int64_t returned_slots = 0;  // R
+  TensorView spans;            // i32 [L + 1, 2]: first row and number of each expert's rows, and
+                               // of the shared expert's; see RoutedMlpArgs
+  TensorView places;       // i32 [C]: where each row of the batch comes from; -1 behind the last.
+                           // C is at least T + N * min(k, L)
+  TensorView returned;     // i32 [N * R]: the row that is handed back there, or -1; empty where
+                           // W is 1
+  TensorView row_of;       // i32 [T, k]: row of what was handed back; of the batch where W is 1
+  TensorView expert_rows;  // i32 [L]: each expert's rows are added
+};
+
+// y[i] = x[rows[i]]; where rows[i] is -1, y[i] keeps what it holds. A row that x does not have ends
+// the program.
+struct SelectRowsArgs {
+  TensorView x;     // any type [T, H]
+  TensorView rows;  // i32 [M]
+  TensorView y;     // the type of x [M, H]
 };
 
 }  // namespace switchyard::kernels

@@ -27,6 +27,7 @@ class CpuDevice final : public Device {
   std::string backend() const override { return "cpu"; }
   std::string isa() const override { return std::string(Name(isa_)); }
   Buffer Allocate(int64_t num_bytes) override;  // from any thread
+  bool shares_host_memory() const override { return true; }
   void CopyToDevice(void* to, const void* from_host, int64_t num_bytes) override;
   void CopyToHost(void* to_host, const void* from, int64_t num_bytes) override;
   void Zero(void* to, int64_t num_bytes) override;

@@ -31,11 +31,15 @@ class CpuOps final : public Ops {
                                              const LinearSource& up) override {
     return cpu::PackGateUp(cpu_, device_, gate, up);
   }
+  std::unique_ptr<MlpTable> DoMakeMlpTable(std::span<const MlpWeights* const> mlps) override {
+    return std::make_unique<MlpTable>(mlps);
+  }
   void DoLinear(const LinearArgs& args) override { cpu::Linear(cpu_, args); }
   void DoGroupAmax(const GroupAmaxArgs& args) override { cpu::GroupAmax(cpu_, args); }
   void DoBatchedLinear(const BatchedLinearArgs& args) override { cpu::BatchedLinear(cpu_, args); }
   void DoGateUp(const GateUpArgs& args) override { cpu::GateUp(cpu_, args); }
   void DoGroupedMlp(const GroupedMlpArgs& args) override { cpu::GroupedMlp(cpu_, args); }
+  void DoRoutedMlp(const RoutedMlpArgs& args) override { cpu::RoutedMlp(cpu_, args); }
   void DoEmbedding(const EmbeddingArgs& args) override { cpu::Embedding(cpu_, args); }
   void DoRmsNorm(const RmsNormArgs& args) override { cpu::RmsNorm(cpu_, args); }
   void DoAdd(const AddArgs& args) override { cpu::Add(cpu_, args); }
@@ -53,6 +57,9 @@ class CpuOps final : public Ops {
   }
   void DoGate(const GateArgs& args) override { cpu::Gate(cpu_, args); }
   void DoCombineRows(const CombineRowsArgs& args) override { cpu::CombineRows(cpu_, args); }
+  void DoPlaceTokens(const PlaceTokensArgs& args) override { cpu::PlaceTokens(cpu_, args); }
+  void DoRouteTokens(const RouteTokensArgs& args) override { cpu::RouteTokens(cpu_, args); }
+  void DoSelectRows(const SelectRowsArgs& args) override { cpu::SelectRows(cpu_, args); }
   void DoEditLogits(const EditLogitsArgs& args) override { cpu::EditLogits(cpu_, args); }
   void DoLogitMax(const LogitMaxArgs& args) override { cpu::LogitMax(cpu_, args); }
   void DoLogitHistogram(const LogitHistogramArgs& args) override {

@@ -1,4 +1,4 @@
-// The routed experts of a layer: two parallel regions over all of them, gate and up, then down.
+// The experts of a layer: two parallel regions over all of them, gate and up, then down.
 #include <algorithm>
 
 #include "base/check.h"
@@ -17,11 +17,17 @@ const PanelMatrix& MatrixOf(const MlpWeights& mlp, Half half) {
   return static_cast<const PanelMatrix&>(weight);
 }
 
-// One half of all blocks: rows of x, grouped by block, to rows of y.
-void RunHalf(const CpuContext& cpu, const GroupedMlpArgs& args, Half half, const TensorView& x,
-             const TensorView& y) {
+// A block and the rows that run through it.
+struct BlockRows {
+  const MlpWeights* mlp;
+  int64_t begin, rows;
+};
+
+// One half of all blocks: rows of x to the same rows of y.
+void RunHalf(const CpuContext& cpu, std::span<const BlockRows> blocks, bool ue8m0, Half half,
+             const TensorView& x, const TensorView& y) {
   int64_t stride = 0, segments = 0;
-  for (const MlpWeights* mlp : args.mlps) {
+  for (const auto& [mlp, begin, rows] : blocks) {
     const PanelLayout& layout = MatrixOf(*mlp, half).layout();
     stride = std::max(stride, WordStride(layout));
     segments = std::max(segments, static_cast<int64_t>(layout.segments.size()));
@@ -30,18 +36,13 @@ void RunHalf(const CpuContext& cpu, const GroupedMlpArgs& args, Half half, const
   float* scales = cpu.scratch->row_scales.Reserve(x.rows() * segments);
   std::vector<Product>& products = cpu.scratch->products;
   products.clear();
-  for (size_t i = 0; i < args.mlps.size(); ++i) {
-    const int64_t begin = args.offsets[i], rows = args.offsets[i + 1] - begin;
-    if (rows == 0) continue;
-    const PanelMatrix& matrix = MatrixOf(*args.mlps[i], half);
+  for (const auto& [mlp, begin, rows] : blocks) {
+    const PanelMatrix& matrix = MatrixOf(*mlp, half);
     const WordRows to{
         .words = words + begin * stride, .stride = stride, .scales = scales + begin * segments};
-    ConvertRows(cpu, matrix.layout(),
-                {.x = x.row<const float>(begin),
-                 .stride = x.row_stride,
-                 .rows = rows,
-                 .ue8m0 = args.ue8m0_scales},
-                to);
+    ConvertRows(
+        cpu, matrix.layout(),
+        {.x = x.row<const float>(begin), .stride = x.row_stride, .rows = rows, .ue8m0 = ue8m0}, to);
     products.push_back({.weight = &matrix,
                         .rows = rows,
                         .x = to.words,
@@ -53,17 +54,43 @@ void RunHalf(const CpuContext& cpu, const GroupedMlpArgs& args, Half half, const
   RunProducts(cpu, products);
 }
 
+void RunBlocks(const CpuContext& cpu, std::span<const BlockRows> blocks, bool ue8m0,
+               const TensorView& x, const TensorView& y) {
+  SY_CHECK(x.dtype == DType::kF32 && y.dtype == DType::kF32);
+  if (blocks.empty()) return;
+  int64_t width = 0;
+  for (const BlockRows& block : blocks) width = std::max(width, block.mlp->gate_up->n());
+  float* memory = cpu.scratch->hidden.Reserve(x.rows() * width);
+  const TensorView hidden(memory, DType::kF32, {x.rows(), width});
+  RunHalf(cpu, blocks, ue8m0, Half::kGateUp, x, hidden);
+  RunHalf(cpu, blocks, ue8m0, Half::kDown, hidden, y);
+}
+
 }  // namespace
 
 void GroupedMlp(const CpuContext& cpu, const GroupedMlpArgs& args) {
-  SY_CHECK(args.x.dtype == DType::kF32 && args.y.dtype == DType::kF32);
-  if (args.x.rows() == 0) return;
-  int64_t width = 0;
-  for (const MlpWeights* mlp : args.mlps) width = std::max(width, mlp->gate_up->n());
-  float* memory = cpu.scratch->hidden.Reserve(args.x.rows() * width);
-  const TensorView hidden(memory, DType::kF32, {args.x.rows(), width});
-  RunHalf(cpu, args, Half::kGateUp, args.x, hidden);
-  RunHalf(cpu, args, Half::kDown, hidden, args.y);
+  std::vector<BlockRows> blocks;
+  for (size_t i = 0; i < args.mlps.size(); ++i) {
+    const int64_t begin = args.offsets[i], rows = args.offsets[i + 1] - begin;
+    if (rows > 0) blocks.push_back({args.mlps[i], begin, rows});
+  }
+  RunBlocks(cpu, blocks, args.ue8m0_scales, args.x, args.y);
+}
+
+void RoutedMlp(const CpuContext& cpu, const RoutedMlpArgs& args) {
+  std::vector<BlockRows> blocks;
+  int64_t total = 0;
+  for (int64_t i = 0; i < args.spans.rows(); ++i) {
+    const int64_t begin = args.spans.row<const int32_t>(i)[0];
+    const int64_t rows = args.spans.row<const int32_t>(i)[1];
+    SY_CHECK(begin >= 0 && rows >= 0 && begin + rows <= args.x.rows())
+        << "RoutedMlp: spans[" << i << "]: " << rows << " rows at " << begin << ", x has "
+        << args.x.rows();
+    if (rows > 0) blocks.push_back({args.table->mlps()[static_cast<size_t>(i)], begin, rows});
+    total += rows;
+  }
+  SY_CHECK_LE(total, args.max_rows) << "RoutedMlp: rows of all spans";
+  RunBlocks(cpu, blocks, args.ue8m0_scales, args.x, args.y);
 }
 
 }  // namespace switchyard::kernels::cpu

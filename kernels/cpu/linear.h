@@ -21,6 +21,7 @@ void GroupAmax(const CpuContext& cpu, const GroupAmaxArgs& args);
 void BatchedLinear(const CpuContext& cpu, const BatchedLinearArgs& args);
 void GateUp(const CpuContext& cpu, const GateUpArgs& args);
 void GroupedMlp(const CpuContext& cpu, const GroupedMlpArgs& args);
+void RoutedMlp(const CpuContext& cpu, const RoutedMlpArgs& args);
 
 }  // namespace switchyard::kernels::cpu
 

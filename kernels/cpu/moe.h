@@ -1,4 +1,4 @@
-// The gate and the combine. Meaning and shapes: kernels/args/moe.h.
+// The gate, the combine, and the way of tokens to experts. Meaning and shapes: kernels/args/moe.h.
 #ifndef SWITCHYARD_KERNELS_CPU_MOE_H_
 #define SWITCHYARD_KERNELS_CPU_MOE_H_
 
@@ -9,6 +9,9 @@ namespace switchyard::kernels::cpu {
 
 void Gate(const CpuContext& cpu, const GateArgs& args);
 void CombineRows(const CpuContext& cpu, const CombineRowsArgs& args);
+void PlaceTokens(const CpuContext& cpu, const PlaceTokensArgs& args);
+void RouteTokens(const CpuContext& cpu, const RouteTokensArgs& args);
+void SelectRows(const CpuContext& cpu, const SelectRowsArgs& args);
 
 }  // namespace switchyard::kernels::cpu
 

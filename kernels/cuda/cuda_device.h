@@ -23,6 +23,7 @@ class CudaDevice final : public Device {
   std::string backend() const override { return "cuda"; }
   std::string isa() const override { return "sm90"; }
   Buffer Allocate(int64_t num_bytes) override;
+  bool shares_host_memory() const override { return false; }
   void CopyToDevice(void* to, const void* from_host, int64_t num_bytes) override;
   // Waits for what was issued before.
   void CopyToHost(void* to_host, const void* from, int64_t num_bytes) override;

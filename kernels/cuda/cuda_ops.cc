@@ -29,11 +29,15 @@ class CudaOps final : public Ops {
                                              const LinearSource& up) override {
     return cuda::PackGateUp(cuda_, gate, up);
   }
+  std::unique_ptr<MlpTable> DoMakeMlpTable(std::span<const MlpWeights* const> mlps) override {
+    return cuda::MakeMlpTable(cuda_, mlps);
+  }
   void DoLinear(const LinearArgs& args) override { cuda::Linear(cuda_, args); }
   void DoGroupAmax(const GroupAmaxArgs& args) override { cuda::GroupAmax(cuda_, args); }
   void DoBatchedLinear(const BatchedLinearArgs& args) override { cuda::BatchedLinear(cuda_, args); }
   void DoGateUp(const GateUpArgs& args) override { cuda::GateUp(cuda_, args); }
   void DoGroupedMlp(const GroupedMlpArgs& args) override { cuda::GroupedMlp(cuda_, args); }
+  void DoRoutedMlp(const RoutedMlpArgs& args) override { cuda::RoutedMlp(cuda_, args); }
   void DoEmbedding(const EmbeddingArgs& args) override { cuda::Embedding(cuda_, args); }
   void DoRmsNorm(const RmsNormArgs& args) override { cuda::RmsNorm(cuda_, args); }
   void DoAdd(const AddArgs& args) override { cuda::Add(cuda_, args); }
@@ -51,6 +55,9 @@ class CudaOps final : public Ops {
   }
   void DoGate(const GateArgs& args) override { cuda::Gate(cuda_, args); }
   void DoCombineRows(const CombineRowsArgs& args) override { cuda::CombineRows(cuda_, args); }
+  void DoPlaceTokens(const PlaceTokensArgs& args) override { cuda::PlaceTokens(cuda_, args); }
+  void DoRouteTokens(const RouteTokensArgs& args) override { cuda::RouteTokens(cuda_, args); }
+  void DoSelectRows(const SelectRowsArgs& args) override { cuda::SelectRows(cuda_, args); }
   void DoEditLogits(const EditLogitsArgs& args) override { cuda::EditLogits(cuda_, args); }
   void DoLogitMax(const LogitMaxArgs& args) override { cuda::LogitMax(cuda_, args); }
   void DoLogitHistogram(const LogitHistogramArgs& args) override {

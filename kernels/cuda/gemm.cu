@@ -23,35 +23,20 @@ GemmKernelPointer KernelOf(GemmForm form, int tokens) {
 
 int64_t CeilDiv(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
-// Sums that wait while the parts of K are walked.
-int TreeLevels(std::span<const GemmJob> jobs) {
+int MostLevels(std::span<const GemmJob> jobs) {
   int levels = 0;
-  for (const GemmJob& job : jobs) {
-    levels = std::max<int>(levels, std::bit_width(static_cast<unsigned>(job.weight.parts)) - 1);
-  }
+  for (const GemmJob& job : jobs) levels = std::max(levels, TreeLevels(job.weight.parts));
   return levels;
 }
 
-}  // namespace
-
-int64_t NumPieces(const GemmTile& tile, const GemmJob& job) {
-  return CeilDiv(job.weight.row_tiles, tile.warpgroups) * CeilDiv(job.rows, tile.tokens) *
-         (tile.split_parts ? job.weight.parts : 1);
-}
-
-void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<const GemmJob> jobs,
-              const GemmRows& rows) {
+void LaunchProduct(CudaContext& cuda, GemmForm form, const GemmTile& tile, GemmLaunch launch) {
   const GemmKernelPointer kernel = KernelOf(form, tile.tokens);
   SY_CHECK(kernel != nullptr) << "no product kernel for tiles of " << tile.tokens;
-  const int64_t pieces = jobs.back().first_piece + NumPieces(tile, jobs.back());
-  const int64_t blocks = std::min(pieces, int64_t{cuda.device.num_sms()} * ResidentBlocks(tile));
-  GemmLaunch launch{.jobs = ListOf(cuda, jobs),
-                    .rows = rows,
-                    .num_pieces = static_cast<int>(pieces),
-                    .warpgroups = tile.warpgroups,
-                    .stages = tile.stages,
-                    .levels = tile.split_parts ? 0 : TreeLevels(jobs),
-                    .split_parts = tile.split_parts};
+  const int64_t blocks =
+      std::min<int64_t>(launch.num_pieces, int64_t{cuda.device.num_sms()} * ResidentBlocks(tile));
+  launch.warpgroups = tile.warpgroups;
+  launch.stages = tile.stages;
+  launch.split_parts = tile.split_parts;
   if (launch.levels > 0) {
     launch.pending = cuda.sums.Reserve<float>(blocks * launch.levels * tile.warpgroups *
                                               tile.tokens * kTileRows);
@@ -64,6 +49,35 @@ void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<
           .threads = tile.threads(),
           .shared_bytes = shared_bytes},
          launch);
+}
+
+}  // namespace
+
+int64_t NumPieces(const GemmTile& tile, const GemmJob& job) {
+  return CeilDiv(job.weight.row_tiles, tile.warpgroups) * CeilDiv(job.rows, tile.tokens) *
+         (tile.split_parts ? job.weight.parts : 1);
+}
+
+int TreeLevels(int64_t parts) { return std::bit_width(static_cast<uint64_t>(parts)) - 1; }
+
+void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<const GemmJob> jobs,
+              const GemmRows& rows) {
+  const int64_t pieces = jobs.back().first_piece + NumPieces(tile, jobs.back());
+  LaunchProduct(cuda, form, tile,
+                {.jobs = ListOf(cuda, jobs),
+                 .rows = rows,
+                 .num_pieces = static_cast<int>(pieces),
+                 .levels = tile.split_parts ? 0 : MostLevels(jobs)});
+}
+
+void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile,
+              const DeviceJobs<GemmJob>& jobs, int levels, const GemmRows& rows) {
+  SY_CHECK(!tile.split_parts && jobs.most <= INT32_MAX) << jobs.most << " pieces of one product";
+  LaunchProduct(cuda, form, tile,
+                {.jobs = ListOf(jobs),
+                 .rows = rows,
+                 .num_pieces = static_cast<int>(jobs.most),
+                 .levels = levels});
 }
 
 void Combine(CudaContext& cuda, std::span<const GemmJob> jobs) {

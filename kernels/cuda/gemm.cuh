@@ -21,7 +21,7 @@ struct GemmLaunch {
   JobList<GemmJob> jobs;
   GemmRows rows;
   float* pending;  // see PendingSums; null: nothing waits
-  int num_pieces;
+  int num_pieces;  // at most: a job without rows ends the list before
   int warpgroups;
   int stages;
   int levels;       // of `pending`
@@ -140,6 +140,7 @@ __device__ void Produce(const GemmBlock& block, StageRing ring) {
   const int first = static_cast<int>(blockIdx.x);
   for (int index = first; index < block.launch.num_pieces; index += static_cast<int>(gridDim.x)) {
     TakeJob(block.launch, index, index == first, job);
+    if (job.rows == 0) break;
     const GemmPiece piece(job, block.launch, index, kTokens);
     if (threadIdx.x % kWarpThreads == 0) {
       ProducePiece<kForm, kTokens>(block, job, piece, ring);
@@ -188,6 +189,7 @@ __device__ void Consume(const GemmBlock& block, int warpgroup, StageRing ring) {
     ptx::SyncNamed(barrier, 128);  // the last piece is stored: its job and rows were read
     if (threadIdx.x / kWarpThreads % 4 == 0) TakeJob(launch, index, index == first, job);
     ptx::SyncNamed(barrier, 128);
+    if (job.rows == 0) break;
     const GemmPiece piece(job, launch, index, kTokens);
     if (warpgroup >= piece.row_tiles) {
       accumulator.Skip(ring, piece.steps(job));

@@ -25,8 +25,24 @@ void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<
               const GemmRows& rows);
 // Pieces of a job.
 int64_t NumPieces(const GemmTile& tile, const GemmJob& job);
+// Sums that wait while `parts` of K are walked.
+int TreeLevels(int64_t parts);
 
 void Combine(CudaContext& cuda, std::span<const GemmJob> jobs);
+
+// The same of jobs that were made on the device (routed_jobs.h), of which the host knows bounds.
+// Any may be without rows; the last one is, and holds all that is beyond the others.
+template <typename Job>
+struct DeviceJobs {
+  const Job* jobs;
+  int32_t num_jobs;
+  int64_t most;  // atoms or pieces of all jobs: no more than this
+};
+void Quantise(CudaContext& cuda, GemmForm form, const DeviceJobs<QuantiseJob>& jobs,
+              int32_t most_k_tiles, const GemmActivations& to);
+// `levels`: of the largest tree over parts of K. REQUIRES: parts are not split.
+void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile,
+              const DeviceJobs<GemmJob>& jobs, int levels, const GemmRows& rows);
 
 // The kernels of one form, for tiles of `tokens`.
 struct GemmLaunch;

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "kernels/cuda/cuda_context.h"
+#include "kernels/cuda/gemm.h"
 #include "kernels/cuda/gemm_common.cuh"
 
 namespace switchyard::kernels::cuda {
@@ -15,6 +16,11 @@ JobList<Job> ListOf(CudaContext& cuda, std::span<const Job> jobs) {
   JobList<Job> list{.single = jobs.front(), .num_jobs = static_cast<int>(jobs.size())};
   if (jobs.size() > 1) list.many = cuda.staging.Upload(jobs);
   return list;
+}
+
+template <typename Job>
+JobList<Job> ListOf(const DeviceJobs<Job>& jobs) {
+  return {.many = jobs.jobs, .num_jobs = jobs.num_jobs};
 }
 
 }  // namespace switchyard::kernels::cuda

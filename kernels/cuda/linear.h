@@ -20,6 +20,9 @@ void BatchedLinear(CudaContext& cuda, const BatchedLinearArgs& args);
 void GateUp(CudaContext& cuda, const GateUpArgs& args);
 void GroupedMlp(CudaContext& cuda, const GroupedMlpArgs& args);
 
+std::unique_ptr<MlpTable> MakeMlpTable(CudaContext& cuda, std::span<const MlpWeights* const> mlps);
+void RoutedMlp(CudaContext& cuda, const RoutedMlpArgs& args);
+
 }  // namespace switchyard::kernels::cuda
 
 #endif  // SWITCHYARD_KERNELS_CUDA_LINEAR_H_

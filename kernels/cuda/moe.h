@@ -1,4 +1,4 @@
-// The gate and the combine. Meaning and shapes: kernels/args/moe.h.
+// The gate, the combine, and the way of tokens to experts. Meaning and shapes: kernels/args/moe.h.
 #ifndef SWITCHYARD_KERNELS_CUDA_MOE_H_
 #define SWITCHYARD_KERNELS_CUDA_MOE_H_
 
@@ -9,6 +9,9 @@ namespace switchyard::kernels::cuda {
 
 void Gate(CudaContext& cuda, const GateArgs& args);
 void CombineRows(CudaContext& cuda, const CombineRowsArgs& args);
+void PlaceTokens(CudaContext& cuda, const PlaceTokensArgs& args);
+void RouteTokens(CudaContext& cuda, const RouteTokensArgs& args);
+void SelectRows(CudaContext& cuda, const SelectRowsArgs& args);
 
 }  // namespace switchyard::kernels::cuda
 

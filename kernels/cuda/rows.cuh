@@ -67,21 +67,9 @@ inline __global__ void RopeKernel(RopeRows x, const int32_t* positions, const fl
   }
 }
 
-// By 16 bytes where both sides allow, else by one.
 inline __global__ void GatherRowsKernel(const uint8_t* x, int64_t x_stride, const int32_t* rows,
                                         uint8_t* y, int64_t y_stride, int64_t row_bytes) {
-  const uint8_t* const from = x + rows[blockIdx.x] * x_stride;
-  uint8_t* const to = y + blockIdx.x * y_stride;
-  const uint64_t bits = reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(to) |
-                        static_cast<uint64_t>(row_bytes);
-  if (bits % sizeof(uint4) != 0) {
-    for (int64_t i = threadIdx.x; i < row_bytes; i += blockDim.x) to[i] = from[i];
-    return;
-  }
-  const int64_t words = row_bytes / static_cast<int64_t>(sizeof(uint4));
-  for (int64_t i = threadIdx.x; i < words; i += blockDim.x) {
-    reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
-  }
+  CopyRow(x + rows[blockIdx.x] * x_stride, y + blockIdx.x * y_stride, row_bytes);
 }
 
 template <typename From, typename To>

@@ -51,6 +51,20 @@ void WithFloatType(DType dtype, Body&& body) {
   }
 }
 
+// By a block: 16 bytes a thread where both sides allow, else one.
+__device__ inline void CopyRow(const uint8_t* from, uint8_t* to, int64_t num_bytes) {
+  const uint64_t bits = reinterpret_cast<uintptr_t>(from) | reinterpret_cast<uintptr_t>(to) |
+                        static_cast<uint64_t>(num_bytes);
+  if (bits % sizeof(uint4) != 0) {
+    for (int64_t i = threadIdx.x; i < num_bytes; i += blockDim.x) to[i] = from[i];
+    return;
+  }
+  const int64_t words = num_bytes / static_cast<int64_t>(sizeof(uint4));
+  for (int64_t i = threadIdx.x; i < words; i += blockDim.x) {
+    reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
+  }
+}
+
 // The sum of `value` over the block, on every thread, always added in one order. `partial`: one
 // float of shared memory per warp. REQUIRES: whole warps, all threads call.
 __device__ inline float BlockSum(float value, float* partial) {

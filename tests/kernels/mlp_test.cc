@@ -8,6 +8,7 @@
 #include "kernels/cpu/panel_matrix.h"
 #include "tests/kernels/linear_fixture.h"
 #include "tests/kernels/reference/linear_reference.h"
+#include "tests/kernels/routed_rows.h"
 #include "tests/testing/compare.h"
 
 namespace switchyard::kernels {
@@ -86,6 +87,38 @@ TEST_P(MlpTest, AnExpertsRowsDependOnTheirTokensAlone) {
       EXPECT_TRUE(SameBits(std::span(y).subspan(row * kHidden, kHidden), alone, kHidden))
           << expert << ' ' << row;
     }
+  }
+}
+
+TEST_P(MlpTest, RoutedRowsHaveTheBitsOfGroupedOnes) {
+  constexpr int64_t kHidden = 72;
+  std::vector<MlpWeights> mlps;
+  for (const int64_t width : {40, 130, 16, 96, 32})
+    mlps.push_back(MakeMlp(kHidden, width, 10 + static_cast<uint32_t>(width)));
+  const std::vector<const MlpWeights*> views = {&mlps[0], &mlps[1], &mlps[2], &mlps[3], &mlps[4]};
+  MlpTable table(views);
+  for (const cases::RoutedCase& shape : cases::kRouted) {
+    const RoutedRows rows(shape);
+    const std::vector<float> x = RandomRows(rows.num_rows * kHidden, 4);
+    const std::vector<float> packed = RowsOf(x, kHidden, rows.packed);
+    std::vector<float> grouped(packed.size()), want(x.size(), 7.0f), got(x.size(), 7.0f);
+    const auto view = [&](const std::vector<float>& values) {
+      return TensorView(values.data(), DType::kF32, {std::ssize(values) / kHidden, kHidden});
+    };
+    cpu::GroupedMlp(
+        cpu_.context,
+        {.x = view(packed), .offsets = rows.offsets, .mlps = views, .y = view(grouped)});
+    for (size_t i = 0; i < rows.packed.size(); ++i) {
+      std::copy_n(grouped.begin() + static_cast<int64_t>(i) * kHidden, kHidden,
+                  want.begin() + rows.packed[i] * kHidden);
+    }
+    cpu::RoutedMlp(cpu_.context,
+                   {.x = view(x),
+                    .spans = TensorView(rows.spans.data(), DType::kI32, {cases::kRoutedBlocks, 2}),
+                    .table = &table,
+                    .y = view(got),
+                    .max_rows = rows.num_packed()});
+    EXPECT_TRUE(SameBits(got, want, kHidden)) << shape.name;
   }
 }
 

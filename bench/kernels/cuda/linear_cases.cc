@@ -126,9 +126,10 @@ struct MlpShape {
   int64_t experts, slots, hidden, width, tokens;
 };
 
-OpCase GroupedCase(const Precision& precision, const MlpShape& shape) {
+// `routed`: only the device knows the rows of each expert.
+OpCase GroupedCase(const Precision& precision, const MlpShape& shape, bool routed) {
   const int64_t rows = shape.tokens * shape.slots;
-  return {.op = "GroupedMlp",
+  return {.op = routed ? "RoutedMlp" : "GroupedMlp",
           .shape = fmt::format("{} {} of {} experts {}x{}, {} tokens", precision.name, shape.slots,
                                shape.experts, shape.width, shape.hidden, shape.tokens),
           .arithmetic = precision.arithmetic,
@@ -144,16 +145,31 @@ OpCase GroupedCase(const Precision& precision, const MlpShape& shape) {
             const HostMatrix up(shape.width, shape.hidden, precision.weight);
             const HostMatrix down(shape.hidden, shape.width, precision.weight);
             const LinearSource up_source = SourceOf(up, precision.compute);
-            std::vector<int32_t> offsets = {0};
+            std::vector<int32_t> offsets = {0}, spans;
             for (int64_t i = 0; i < shape.experts; ++i) {
               experts->push_back({.gate_up = ops.PackGateUp(up_source, up_source),
                                   .down = ops.Pack(SourceOf(down, precision.compute))});
               offsets.push_back(static_cast<int32_t>(rows * (i + 1) / shape.experts));
+              const auto [begin, end] = std::pair(offsets[offsets.size() - 2], offsets.back());
+              spans.insert(spans.end(), {begin, end - begin});
             }
             std::vector<const MlpWeights*> mlps;
             for (const MlpWeights& expert : *experts) mlps.push_back(&expert);
             const TensorView x = tensors->Random(DType::kBf16, {rows, shape.hidden});
             const TensorView y = tensors->Zeros(DType::kBf16, {rows, shape.hidden});
+            if (routed) {
+              const TensorView device_spans = tensors->Ints({shape.experts, 2}, spans);
+              const std::shared_ptr<MlpTable> table = ops.MakeMlpTable(mlps);
+              return [=, &ops] {
+                ops.RoutedMlp({.x = x,
+                               .spans = device_spans,
+                               .table = table.get(),
+                               .y = y,
+                               .max_rows = rows,
+                               .likely_rows = rows});
+                (void)tensors, (void)experts;
+              };
+            }
             return [=, &ops] {
               ops.GroupedMlp({.x = x, .offsets = offsets, .mlps = mlps, .y = y});
               (void)tensors, (void)experts;
@@ -191,8 +207,10 @@ std::vector<OpCase> LinearCases(Extent extent) {
     }
     all.push_back(BatchedCase(2, 512, 128, 8));
     all.push_back(GateUpCase(kPrecisions[2], kBrief, 8));
-    all.push_back(GroupedCase(
-        kPrecisions[2], {.experts = 4, .slots = 2, .hidden = 256, .width = 128, .tokens = 8}));
+    for (const bool routed : {false, true}) {
+      const MlpShape few = {.experts = 4, .slots = 2, .hidden = 256, .width = 128, .tokens = 8};
+      all.push_back(GroupedCase(kPrecisions[2], few, routed));
+    }
     all.push_back(AmaxCase(8, 2048));
     return all;
   }
@@ -206,8 +224,11 @@ std::vector<OpCase> LinearCases(Extent extent) {
       all.push_back(GateUpCase(precision, {"dense", 8192, 2048}, rows));
     }
     for (const int64_t tokens : {1, 8, 128, 4096}) {
-      all.push_back(GroupedCase(
-          precision, {.experts = 64, .slots = 8, .hidden = 2048, .width = 1024, .tokens = tokens}));
+      for (const bool routed : {false, true}) {
+        all.push_back(GroupedCase(
+            precision, {.experts = 64, .slots = 8, .hidden = 2048, .width = 1024, .tokens = tokens},
+            routed));
+      }
     }
   }
   for (const int64_t rows : {1, 8, 128}) all.push_back(BatchedCase(16, 512, 128, rows));

@@ -169,7 +169,8 @@ TEST_F(GpuEvidence, TheBenchHasARowForEachOpAndSaysThatTheDeviceIsNoGpu) {
                          "DecodeAttention", "Gate",         "CombineRows",
                          "EditLogits",      "LogitMax",     "LogitHistogram",
                          "LogitMassOf",     "LogitPick",    "LogitCollect",
-                         "LogitGather"}) {
+                         "LogitGather",     "RoutedMlp",    "PlaceTokens",
+                         "RouteTokens",     "SelectRows"}) {
     EXPECT_THAT(bench_.text, HasSubstr("\n" + std::string(op) + " "));
   }
 }
