@@ -73,7 +73,8 @@ TEST_P(CudaServeTest, GreedyTokensAreTheRecordedOnes) {
 
 INSTANTIATE_TEST_SUITE_P(Layouts, CudaServeTest,
                          ::testing::Values(CudaCase{2, 2, "w8a8"}, CudaCase{2, 2, "bf16"},
-                                           CudaCase{1, 4, "w8a8"}, CudaCase{1, 4, "bf16"}),
+                                           CudaCase{1, 4, "w8a8"}, CudaCase{1, 4, "bf16"},
+                                           CudaCase{1, 1, "w8a8"}),
                          [](const auto& info) {
                            return "Dp" + std::to_string(info.param.data_parallel) + "Tp" +
                                   std::to_string(info.param.tensor_parallel) + info.param.compute;

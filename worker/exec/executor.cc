@@ -67,20 +67,7 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   SY_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(model_path));
   SY_ASSIGN_OR_RETURN(model_, MakeModel(plan_, parallel_, ops_.device()));
 
-  if (spec.has_moe()) {
-    // BF16 loses nothing on the way to products in BF16.
-    const DType wire = compute == kernels::Compute::kBf16 ? DType::kBf16 : ops_.activation_dtype();
-    SY_ASSIGN_OR_RETURN(
-        exchange_,
-        ExpertExchange::Create(
-            parallel_,
-            {.hidden_size = spec.hidden_size(),
-             .experts_per_token = spec.moe().experts_per_token(),
-             .max_slice_tokens = parallel_.MaxTokenSlice(plan_.limits().max_batched_tokens()),
-             .dispatch_wire = wire,
-             .combine_wire = wire},
-            ops_, world));
-  }
+  if (spec.has_moe()) SY_RETURN_IF_ERROR(MakeExchanges(compute, world));
   const int64_t max_output_rows = all_logits_ ? plan_.limits().max_batched_tokens()
                                               : BatchBuilder::MaxOutputRows(plan_.limits());
   arena_ = std::make_unique<ActivationArena>(
@@ -108,7 +95,8 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
                                 .tensor_group = tensor_group,
                                 .exchange = exchange_.get(),
                                 .arena = *arena_,
-                                .trace = options.trace});
+                                .trace = options.trace,
+                                .fixed_exchange = fixed_exchange_.get()});
   SY_RETURN_IF_ERROR(MakeDrafter());
 
   WeightLoader loader(checkpoint, ops_,
@@ -119,6 +107,39 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   model_->Load(loader, *context_);
   SY_RETURN_IF_ERROR(loader.Run());
   weight_bytes_read_ = loader.bytes_read();
+  return absl::OkStatus();
+}
+
+absl::Status Executor::MakeExchanges(kernels::Compute compute, Collectives& world) {
+  const v1::ModelSpec& spec = plan_.model();
+  const v1::StepLimits& limits = plan_.limits();
+  const DType act = ops_.activation_dtype();
+  // BF16 loses nothing on the way to products in BF16.
+  const DType wire = compute == kernels::Compute::kBf16 ? DType::kBf16 : act;
+  // Where the host's memory is the device's, counts cost no wait.
+  if (wire == act && !ops_.device().shares_host_memory()) {
+    const bool alone = world.size() == 1;
+    const int64_t decoded =
+        int64_t{limits.max_running()} * (1 + BatchBuilder::MaxDrafts(plan_.drafts()));
+    const int64_t most = std::min<int64_t>(limits.max_batched_tokens(), decoded);
+    SY_ASSIGN_OR_RETURN(fixed_exchange_,
+                        FixedExchange::Create(parallel_,
+                                              {.hidden_size = spec.hidden_size(),
+                                               .experts_per_token = spec.moe().experts_per_token(),
+                                               .max_slice_tokens = parallel_.MaxTokenSlice(
+                                                   alone ? limits.max_batched_tokens() : most)},
+                                              ops_, world));
+    if (alone) return absl::OkStatus();
+  }
+  SY_ASSIGN_OR_RETURN(exchange_,
+                      ExpertExchange::Create(
+                          parallel_,
+                          {.hidden_size = spec.hidden_size(),
+                           .experts_per_token = spec.moe().experts_per_token(),
+                           .max_slice_tokens = parallel_.MaxTokenSlice(limits.max_batched_tokens()),
+                           .dispatch_wire = wire,
+                           .combine_wire = wire},
+                          ops_, world));
   return absl::OkStatus();
 }
 
@@ -182,8 +203,14 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
   result.set_step(plan.step());
   result.set_rank(parallel_.rank());
   std::fill(expert_rows_.begin(), expert_rows_.end(), 0u);
+  if (fixed_exchange_ != nullptr) {
+    fixed_exchange_->BeginStep(MostSliceTokens(plan, parallel_));
+  }
   SY_RETURN_IF_ERROR(Compute(plan, &result));
-  if (exchange_ != nullptr) {
+  if (fixed_exchange_ != nullptr) {
+    SY_RETURN_IF_ERROR(fixed_exchange_->TakeExpertRows(expert_rows_));
+  }
+  if (plan_.model().has_moe()) {
     result.mutable_expert_rows()->Resize(plan_.model().moe().num_routed_experts(), 0);
     for (size_t i = 0; i < expert_rows_.size(); ++i) {
       result.set_expert_rows(parallel_.local_experts()[i], expert_rows_[i]);

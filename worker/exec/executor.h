@@ -1,5 +1,5 @@
-// One rank's engine: weights, cache and model behind "run this plan". No gRPC. Masks of grammars are
-// found ahead on a thread beside the steps; all else is the caller's.
+// One rank's engine: weights, cache and model behind "run this plan". No gRPC. Masks of grammars
+// are found ahead on a thread beside the steps; all else is the caller's.
 #ifndef SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 #define SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 
@@ -20,6 +20,7 @@
 #include "worker/models/model.h"
 #include "worker/parallel/collectives.h"
 #include "worker/parallel/expert_exchange.h"
+#include "worker/parallel/fixed_exchange.h"
 #include "worker/parallel/parallel_context.h"
 #include "worker/sample/sampler.h"
 #include "worker/weights/weight_loader.h"
@@ -67,6 +68,7 @@ class Executor {
   absl::Status Load(const std::string& model_path, Collectives& world, Collectives& tensor_group,
                     const ExecutorOptions& options);
   absl::Status MakeDrafter();
+  absl::Status MakeExchanges(kernels::Compute compute, Collectives& world);
   // Rows that the sampler may copy logits to.
   int64_t MaxSampledRows() const;
   int64_t LogitsBytes(int64_t max_output_rows) const;
@@ -83,7 +85,8 @@ class Executor {
   std::unique_ptr<Model> model_;
   std::unique_ptr<KvStore> kv_;
   std::unique_ptr<ActivationArena> arena_;
-  std::unique_ptr<ExpertExchange> exchange_;  // null for dense models
+  std::unique_ptr<ExpertExchange> exchange_;  // null for dense models, and see LayerContext
+  std::unique_ptr<FixedExchange> fixed_exchange_;
   std::optional<LayerContext> context_;
   GrammarStore grammars_;
   BatchBuilder batch_builder_;

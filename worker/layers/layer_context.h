@@ -10,6 +10,7 @@
 #include "worker/layers/trace.h"
 #include "worker/parallel/collectives.h"
 #include "worker/parallel/expert_exchange.h"
+#include "worker/parallel/fixed_exchange.h"
 #include "worker/parallel/parallel_context.h"
 
 namespace switchyard::worker {
@@ -20,9 +21,10 @@ struct LayerContext {
   bool ue8m0_scales;  // W8A8: activation scales are powers of two
   const ParallelContext& parallel;
   Collectives& tensor_group;  // the ranks of this attention group
-  ExpertExchange* exchange;   // null for dense models
+  ExpertExchange* exchange;   // null for dense models, and where all steps go the other way
   ActivationArena& arena;
   Trace* trace = nullptr;
+  FixedExchange* fixed_exchange = nullptr;  // null: no step goes this way
 
   kernels::TensorView Take(std::initializer_list<int64_t> shape) const {
     return arena.Take(ops.activation_dtype(), shape);

@@ -47,31 +47,50 @@ void MoeBlock::LoadMlp(WeightLoader& loader, const std::string& prefix, int64_t 
 absl::Status MoeBlock::Forward(const LayerContext& context, int layer, const TensorView& x,
                                const TensorView& y, std::span<uint32_t> expert_rows) const {
   ActivationArena::Scope scope(context.arena);
-  ExpertExchange& exchange = *context.exchange;
   const IndexRange slice = context.parallel.TokenSlice(x.rows());
   const TensorView own_x = x.Rows(slice.begin, slice.size());
   const TensorView own_y = y.Rows(slice.begin, slice.size());
+  const Routing routing = Route(context, layer, own_x);
+  const bool fixed = context.fixed_exchange != nullptr && context.fixed_exchange->TakesStep();
+  SY_RETURN_IF_ERROR(fixed ? ForwardFixed(context, routing, own_x, own_y)
+                           : ForwardCounted(context, routing, own_x, own_y, expert_rows));
+  if (context.parallel.tensor_parallel() == 1 || x.rows() == 0) return absl::OkStatus();
 
-  const TensorView logits = context.arena.Take(DType::kF32, {slice.size(), gate_->n()});
-  const TensorView ids = context.arena.Take(DType::kI32, {slice.size(), spec_.experts_per_token()});
-  const TensorView weights =
-      context.arena.Take(DType::kF32, {slice.size(), spec_.experts_per_token()});
-  if (slice.size() > 0) {
-    context.ops.Linear({.x = own_x, .weight = gate_.get(), .y = logits});
-    context.ops.Gate({.logits = logits,
-                      .bias = correction_bias_.view,
-                      .num_groups = spec_.num_groups(),
-                      .top_groups = spec_.top_groups(),
-                      .normalize = spec_.normalize_weights(),
-                      .scale = static_cast<float>(spec_.routed_scaling_factor()),
-                      .ids = ids,
-                      .weights = weights});
-    context.Record("router_ids", layer, ids);
-    context.Record("router_weights", layer, weights);
+  const int64_t row_bytes = y.RowElements() * SizeOf(y.dtype);
+  std::vector<int64_t> slice_bytes(context.parallel.tensor_parallel());
+  for (size_t rank = 0; rank < slice_bytes.size(); ++rank) {
+    slice_bytes[rank] = context.parallel.TokenSliceOf(x.rows(), int(rank)).size() * row_bytes;
   }
+  return context.tensor_group.AllGatherV(own_y.data, y.data, slice_bytes);
+}
 
+MoeBlock::Routing MoeBlock::Route(const LayerContext& context, int layer,
+                                  const TensorView& x) const {
+  const int64_t tokens = x.rows(), slots = spec_.experts_per_token();
+  const TensorView logits = context.arena.Take(DType::kF32, {tokens, gate_->n()});
+  const Routing routing{.ids = context.arena.Take(DType::kI32, {tokens, slots}),
+                        .weights = context.arena.Take(DType::kF32, {tokens, slots})};
+  if (tokens == 0) return routing;
+  context.ops.Linear({.x = x, .weight = gate_.get(), .y = logits});
+  context.ops.Gate({.logits = logits,
+                    .bias = correction_bias_.view,
+                    .num_groups = spec_.num_groups(),
+                    .top_groups = spec_.top_groups(),
+                    .normalize = spec_.normalize_weights(),
+                    .scale = static_cast<float>(spec_.routed_scaling_factor()),
+                    .ids = routing.ids,
+                    .weights = routing.weights});
+  context.Record("router_ids", layer, routing.ids);
+  context.Record("router_weights", layer, routing.weights);
+  return routing;
+}
+
+absl::Status MoeBlock::ForwardCounted(const LayerContext& context, const Routing& routing,
+                                      const TensorView& x, const TensorView& y,
+                                      std::span<uint32_t> expert_rows) const {
+  ExpertExchange& exchange = *context.exchange;
   ExpertBatch batch;
-  SY_RETURN_IF_ERROR(exchange.Dispatch(ids, own_x, &batch));
+  SY_RETURN_IF_ERROR(exchange.Dispatch(routing.ids, x, &batch));
   for (size_t i = 0; i < expert_rows.size(); ++i) expert_rows[i] += exchange.expert_rows()[i];
   const int64_t num_mlps = static_cast<int64_t>(mlp_views_.size());
   const int64_t num_rows =
@@ -85,23 +104,42 @@ absl::Status MoeBlock::Forward(const LayerContext& context, int layer, const Ten
   }
   CombinedRows combined;
   SY_RETURN_IF_ERROR(exchange.Combine(&combined));
-  if (slice.size() > 0) {
-    const bool shared = spec_.num_shared_experts() > 0;
-    context.ops.CombineRows(
-        {.rows = combined.rows,
-         .row_of = combined.row_of,
-         .weights = weights,
-         .base = shared ? batch.y.Rows(batch.num_routed_rows, slice.size()) : TensorView(),
-         .y = own_y});
-  }
-  if (context.parallel.tensor_parallel() == 1 || x.rows() == 0) return absl::OkStatus();
+  Combine(context, combined.rows, combined.row_of, routing,
+          batch.y.Rows(batch.num_routed_rows, x.rows()), y);
+  return absl::OkStatus();
+}
 
-  const int64_t row_bytes = y.RowElements() * SizeOf(y.dtype);
-  std::vector<int64_t> slice_bytes(context.parallel.tensor_parallel());
-  for (size_t rank = 0; rank < slice_bytes.size(); ++rank) {
-    slice_bytes[rank] = context.parallel.TokenSliceOf(x.rows(), int(rank)).size() * row_bytes;
+absl::Status MoeBlock::ForwardFixed(const LayerContext& context, const Routing& routing,
+                                    const TensorView& x, const TensorView& y) const {
+  FixedExchange& exchange = *context.fixed_exchange;
+  FixedBatch batch;
+  SY_RETURN_IF_ERROR(exchange.Dispatch(routing.ids, x, &batch));
+  const int64_t num_mlps = static_cast<int64_t>(mlp_views_.size());
+  if (num_mlps > 0 && batch.x.rows() > 0) {
+    if (mlp_table_ == nullptr) mlp_table_ = context.ops.MakeMlpTable(mlp_views_);
+    context.ops.RoutedMlp({.x = batch.x,
+                           .spans = batch.spans.Rows(0, num_mlps),
+                           .table = mlp_table_.get(),
+                           .y = batch.y,
+                           .max_rows = batch.x.rows(),
+                           .likely_rows = batch.likely_rows,
+                           .ue8m0_scales = context.ue8m0_scales});
   }
-  return context.tensor_group.AllGatherV(own_y.data, y.data, slice_bytes);
+  FixedRows combined;
+  SY_RETURN_IF_ERROR(exchange.Combine(&combined));
+  Combine(context, combined.rows, combined.row_of, routing, batch.y.Rows(0, x.rows()), y);
+  return absl::OkStatus();
+}
+
+void MoeBlock::Combine(const LayerContext& context, const TensorView& rows,
+                       const TensorView& row_of, const Routing& routing, const TensorView& base,
+                       const TensorView& y) const {
+  if (y.rows() == 0) return;
+  context.ops.CombineRows({.rows = rows,
+                           .row_of = row_of,
+                           .weights = routing.weights,
+                           .base = spec_.num_shared_experts() > 0 ? base : TensorView(),
+                           .y = y});
 }
 
 }  // namespace switchyard::worker

@@ -21,11 +21,29 @@ class MoeBlock {
 
   // x: act [T, H], the same on every rank of the group; y: act [T, H], likewise. T may be 0: the
   // rank still takes part in the exchange. `layer` names what is traced. Adds the rows of this call
-  // to `expert_rows` [local experts].
+  // to `expert_rows` [local experts], unless the step goes through context.fixed_exchange, which
+  // counts them itself.
   absl::Status Forward(const LayerContext& context, int layer, const kernels::TensorView& x,
                        const kernels::TensorView& y, std::span<uint32_t> expert_rows) const;
 
  private:
+  // The experts of some tokens.
+  struct Routing {
+    kernels::TensorView ids;      // i32 [T, k]
+    kernels::TensorView weights;  // f32 [T, k]
+  };
+
+  Routing Route(const LayerContext& context, int layer, const kernels::TensorView& x) const;
+  // y of this rank's slice, by context.exchange or by context.fixed_exchange.
+  absl::Status ForwardCounted(const LayerContext& context, const Routing& routing,
+                              const kernels::TensorView& x, const kernels::TensorView& y,
+                              std::span<uint32_t> expert_rows) const;
+  absl::Status ForwardFixed(const LayerContext& context, const Routing& routing,
+                            const kernels::TensorView& x, const kernels::TensorView& y) const;
+  // The shared expert's output follows as `base` where there is one.
+  void Combine(const LayerContext& context, const kernels::TensorView& rows,
+               const kernels::TensorView& row_of, const Routing& routing,
+               const kernels::TensorView& base, const kernels::TensorView& y) const;
   void LoadMlp(WeightLoader& loader, const std::string& prefix, int64_t hidden_size, int64_t width,
                kernels::MlpWeights* mlp);
 
@@ -34,6 +52,8 @@ class MoeBlock {
   DeviceTensor correction_bias_;
   std::vector<std::unique_ptr<kernels::MlpWeights>> mlps_;  // local experts, then the shared expert
   std::vector<const kernels::MlpWeights*> mlp_views_;
+  // Of mlp_views_; made by the first step that needs it, for weights come after Load.
+  mutable std::unique_ptr<kernels::MlpTable> mlp_table_;
 };
 
 }  // namespace switchyard::worker

@@ -10,9 +10,9 @@
 #include <bit>
 #include <numeric>
 
-#include "base/random.h"
 #include "kernels/backend.h"
 #include "tests/testing/ranks.h"
+#include "tests/worker/parallel/moe_layer.h"
 
 namespace switchyard::worker {
 namespace {
@@ -22,57 +22,6 @@ using kernels::DType;
 using kernels::TensorView;
 using switchyard::testing::AllOk;
 
-constexpr int64_t kHidden = 37;  // odd: lists of experts follow rows at any alignment
-
-struct Routing {
-  int num_experts = 8;
-  int64_t k = 3;
-  std::vector<int32_t> ids;  // [tokens, k], ascending per token
-  int64_t num_tokens() const { return std::ssize(ids) / k; }
-};
-
-struct Layout {
-  std::vector<int> rank_of_expert;
-  std::vector<int64_t> slices;  // tokens of each rank, in order
-  DType dispatch_wire = DType::kBf16;
-  DType combine_wire = DType::kBf16;
-  int world() const { return static_cast<int>(slices.size()); }
-};
-
-Routing RandomRouting(int num_experts, int64_t k, int64_t num_tokens, uint64_t seed) {
-  Routing routing{.num_experts = num_experts, .k = k, .ids = {}};
-  for (int64_t t = 0; t < num_tokens; ++t) {
-    std::vector<int32_t> experts(num_experts);
-    std::iota(experts.begin(), experts.end(), 0);
-    std::ranges::sort(experts, {}, [&](int32_t e) { return RandomBits(seed + t, e); });
-    experts.resize(k);
-    std::ranges::sort(experts);
-    routing.ids.insert(routing.ids.end(), experts.begin(), experts.end());
-  }
-  return routing;
-}
-
-std::vector<int> RoundRobin(int num_experts, int world) {
-  std::vector<int> ranks(num_experts);
-  for (int e = 0; e < num_experts; ++e) ranks[e] = e % world;
-  return ranks;
-}
-
-std::vector<int64_t> Balanced(int64_t num_tokens, int world) {
-  std::vector<int64_t> slices;
-  for (int r = 0; r < world; ++r) slices.push_back(BalancedSlice(num_tokens, world, r).size());
-  return slices;
-}
-
-float Input(int64_t token, int64_t h) {
-  return static_cast<float>(RandomUnit(77, token * kHidden + h) - 0.5);
-}
-float Weight(int64_t token, int64_t slot) {
-  return static_cast<float>(RandomUnit(88, token * 64 + slot));
-}
-float Expert(int expert, float x) {
-  return x * (1.0f + 0.37f * static_cast<float>(expert)) + 0.01f * static_cast<float>(expert);
-}
 float Rounded(float value, DType wire) {
   return wire == DType::kBf16 ? kernels::ToFloat(kernels::ToBf16(value)) : value;
 }
@@ -80,19 +29,6 @@ float Rounded(float value, DType wire) {
 float ElementOf(const TensorView& view, int64_t row, int64_t column) {
   if (view.dtype == DType::kBf16) return kernels::ToFloat(view.row<const Bf16>(row)[column]);
   return view.row<const float>(row)[column];
-}
-
-ParallelContext ContextOf(const Routing& routing, const Layout& layout, int rank) {
-  v1::ShardPlan plan;
-  plan.mutable_layout()->set_data_parallel(layout.world());
-  plan.mutable_layout()->set_tensor_parallel(1);
-  plan.mutable_layout()->set_virtual_shards(1);
-  plan.mutable_model()->set_vocab_size(1);
-  plan.mutable_model()->mutable_moe()->set_num_routed_experts(routing.num_experts);
-  for (int owner : layout.rank_of_expert) plan.mutable_placement()->add_rank_of_expert(owner);
-  auto context = ParallelContext::Create(plan, rank);
-  EXPECT_TRUE(context.ok()) << context.status();
-  return *std::move(context);
 }
 
 // One rank's part of one MoE layer, with elementwise experts.

@@ -1,0 +1,213 @@
+#include "worker/parallel/fixed_exchange.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+
+namespace switchyard::worker {
+
+using kernels::Buffer;
+using kernels::DType;
+using kernels::SizeOf;
+using kernels::TensorView;
+
+namespace {
+
+constexpr int64_t kInt = SizeOf(DType::kI32);
+constexpr int64_t kRowAlignment = 16;  // of what kernels copy at once
+
+// The most experts of one token that any rank holds.
+int64_t ReturnedSlots(const ParallelContext& context, int64_t experts_per_token) {
+  int64_t most = 0;
+  for (int rank = 0; rank < context.world(); ++rank) {
+    most = std::max<int64_t>(most, context.NumExpertsOnRank(rank));
+  }
+  return std::min(most, experts_per_token);
+}
+
+// Alike on all ranks: by what the largest hands back.
+int64_t MaxPlaces(const ParallelContext& context, const FixedExchangeOptions& options, DType act) {
+  if (context.world() == 1) return options.max_slice_tokens;
+  const int64_t bytes_of_place = context.world() *
+                                 ReturnedSlots(context, options.experts_per_token) *
+                                 options.hidden_size * SizeOf(act);
+  return std::min(options.max_slice_tokens, FixedExchange::kMostReturnedBytes / bytes_of_place);
+}
+
+Buffer PutInts(kernels::Device& device, std::span<const int32_t> values) {
+  Buffer buffer = device.Allocate(static_cast<int64_t>(values.size_bytes()));
+  device.CopyToDevice(buffer.data(), values.data(), static_cast<int64_t>(values.size_bytes()));
+  return buffer;
+}
+
+std::vector<int32_t> OfExperts(const ParallelContext& context,
+                               int (ParallelContext::*of)(int) const) {
+  std::vector<int32_t> values;
+  for (int expert = 0; expert < context.num_experts(); ++expert) {
+    values.push_back((context.*of)(expert));
+  }
+  return values;
+}
+
+TensorView Ints(const Buffer& buffer, int64_t count) {
+  return TensorView(buffer.data(), DType::kI32, {count});
+}
+
+}  // namespace
+
+int64_t MostSliceTokens(const v1::StepPlan& plan, const ParallelContext& context) {
+  int64_t most = 0;
+  for (const v1::GroupWork& group : plan.groups()) {
+    int64_t tokens = 0;
+    for (const v1::SequenceWork& work : group.sequences()) {
+      tokens += work.use_last_sampled() ? 1 + int64_t{std::max(work.max_drafts(), 0)}
+                                        : int64_t{work.tokens_size()};
+    }
+    most = std::max(most, tokens);
+  }
+  return context.MaxTokenSlice(most);
+}
+
+absl::StatusOr<std::unique_ptr<FixedExchange>> FixedExchange::Create(
+    const ParallelContext& context, const FixedExchangeOptions& options, kernels::Ops& ops,
+    Collectives& world) {
+  SY_CHECK_EQ(world.size(), context.world());
+  SY_CHECK_EQ(world.rank(), context.rank());
+  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
+  const int64_t k = options.experts_per_token, slice = options.max_slice_tokens;
+  if (options.hidden_size < 1 || options.hidden_size > kMax || k < 1 || k > context.num_experts() ||
+      slice < 1 || slice > kMax / context.world() / k - 1) {
+    return absl::InvalidArgumentError(
+        fmt::format("fixed exchange of {} tokens per rank with {} of {} experts each, hidden size "
+                    "{}, over {} ranks: a size is out of range",
+                    slice, k, context.num_experts(), options.hidden_size, context.world()));
+  }
+  return std::unique_ptr<FixedExchange>(new FixedExchange(context, options, ops, world));
+}
+
+FixedExchange::FixedExchange(const ParallelContext& context, const FixedExchangeOptions& options,
+                             kernels::Ops& ops, Collectives& world)
+    : context_(context),
+      options_(options),
+      ops_(ops),
+      world_(world),
+      act_(ops.activation_dtype()),
+      num_local_(std::ssize(context.local_experts())),
+      returned_slots_(ReturnedSlots(context, options.experts_per_token)),
+      max_places_(MaxPlaces(context, options, act_)),
+      place_bytes_(RoundUp(
+          RoundUp(options.hidden_size * SizeOf(act_), kInt) + options.experts_per_token * kInt,
+          kRowAlignment)),
+      rank_of_expert_(PutInts(ops.device(), OfExperts(context, &ParallelContext::RankOfExpert))),
+      local_index_of_expert_(
+          PutInts(ops.device(), OfExperts(context, &ParallelContext::LocalIndexOfExpert))),
+      places_(ops.device().Allocate(alone() ? 0 : world.size() * max_places_ * place_bytes_)),
+      input_(ops.device().Allocate(MaxRows(max_places_, max_places_) * options.hidden_size *
+                                   SizeOf(act_))),
+      output_(ops.device().Allocate(input_.num_bytes())),
+      spans_(ops.device().Allocate((num_local_ + 1) * 2 * kInt)),
+      sources_(ops.device().Allocate(MaxRows(max_places_, max_places_) * kInt)),
+      returned_(
+          ops.device().Allocate(alone() ? 0 : world.size() * max_places_ * returned_slots_ * kInt)),
+      sent_(
+          ops.device().Allocate(returned_.num_bytes() / kInt * options.hidden_size * SizeOf(act_))),
+      received_(ops.device().Allocate(sent_.num_bytes())),
+      row_of_(ops.device().Allocate(max_places_ * options.experts_per_token * kInt)),
+      expert_rows_(ops.device().Allocate(num_local_ * kInt)) {}
+
+bool FixedExchange::TakesStep() const {
+  return alone() || (step_places_ >= 0 && step_places_ <= max_places_);
+}
+
+// Of a batch.
+int64_t FixedExchange::MaxRows(int64_t tokens, int64_t places) const {
+  return tokens + world_.size() * places * std::min(options_.experts_per_token, num_local_);
+}
+
+TensorView FixedExchange::PlacesX(int64_t places) const {
+  TensorView x(places_.data(), act_, {world_.size() * places, options_.hidden_size});
+  x.row_stride = place_bytes_ / SizeOf(act_);
+  return x;
+}
+
+TensorView FixedExchange::PlacesIds(int64_t places) const {
+  auto* const first =
+      static_cast<std::byte*>(places_.data()) + RoundUp(options_.hidden_size * SizeOf(act_), kInt);
+  TensorView ids(first, DType::kI32, {world_.size() * places, options_.experts_per_token});
+  ids.row_stride = place_bytes_ / kInt;
+  return ids;
+}
+
+// Every rank's tokens come into the places of all ranks.
+absl::Status FixedExchange::ShowTokens(const TensorView& ids, const TensorView& x) {
+  const int64_t places = step_places_, first = world_.rank() * places;
+  ops_.PlaceTokens({.x = x,
+                    .ids = ids,
+                    .places_x = PlacesX(places).Rows(first, places),
+                    .places_ids = PlacesIds(places).Rows(first, places)});
+  const auto* const own = static_cast<const std::byte*>(places_.data()) + first * place_bytes_;
+  return world_.AllGather(own, places_.data(), places * place_bytes_);
+}
+
+absl::Status FixedExchange::Dispatch(const TensorView& ids, const TensorView& x,
+                                     FixedBatch* batch) {
+  SY_CHECK(TakesStep());
+  num_tokens_ = x.rows();
+  SY_CHECK_LE(num_tokens_, alone() ? max_places_ : step_places_);
+  SY_CHECK_EQ(ids.rows(), num_tokens_);
+  const int64_t places = alone() ? num_tokens_ : step_places_, k = options_.experts_per_token;
+  if (!alone()) SY_RETURN_IF_ERROR(ShowTokens(ids, x));
+  const int64_t max_rows = MaxRows(num_tokens_, places);
+  const TensorView spans(spans_.data(), DType::kI32, {num_local_ + 1, 2});
+  ops_.RouteTokens({.ids = alone() ? ids : PlacesIds(places),
+                    .rank_of_expert = Ints(rank_of_expert_, context_.num_experts()),
+                    .local_index_of_expert = Ints(local_index_of_expert_, context_.num_experts()),
+                    .rank = world_.rank(),
+                    .num_ranks = world_.size(),
+                    .own_tokens = num_tokens_,
+                    .returned_slots = returned_slots_,
+                    .spans = spans,
+                    .places = Ints(sources_, max_rows),
+                    .returned = alone() ? TensorView()
+                                        : Ints(returned_, world_.size() * places * returned_slots_),
+                    .row_of = TensorView(row_of_.data(), DType::kI32, {num_tokens_, k}),
+                    .expert_rows = Ints(expert_rows_, num_local_)});
+  has_expert_rows_ = true;
+  const int64_t hidden = options_.hidden_size;
+  *batch = {.x = TensorView(input_.data(), act_, {max_rows, hidden}),
+            .y = TensorView(output_.data(), act_, {max_rows, hidden}),
+            .spans = spans,
+            .likely_rows = std::min(max_rows, num_tokens_ + places * k)};
+  ops_.SelectRows(
+      {.x = alone() ? x : PlacesX(places), .rows = Ints(sources_, max_rows), .y = batch->x});
+  return absl::OkStatus();
+}
+
+absl::Status FixedExchange::Combine(FixedRows* rows) {
+  const int64_t places = alone() ? num_tokens_ : step_places_, hidden = options_.hidden_size;
+  rows->row_of = TensorView(row_of_.data(), DType::kI32, {num_tokens_, options_.experts_per_token});
+  rows->rows = TensorView(output_.data(), act_, {MaxRows(num_tokens_, places), hidden});
+  if (alone()) return absl::OkStatus();
+  const int64_t returned = places * returned_slots_;  // of one rank
+  const int64_t all = world_.size() * returned;
+  ops_.SelectRows({.x = rows->rows,
+                   .rows = Ints(returned_, all),
+                   .y = TensorView(sent_.data(), act_, {all, hidden})});
+  rows->rows = TensorView(received_.data(), act_, {all, hidden});
+  return world_.AllToAll(sent_.data(), received_.data(), returned * hidden * SizeOf(act_));
+}
+
+absl::Status FixedExchange::TakeExpertRows(std::span<uint32_t> expert_rows) {
+  SY_CHECK_EQ(std::ssize(expert_rows), num_local_);
+  if (!has_expert_rows_) return absl::OkStatus();
+  has_expert_rows_ = false;
+  std::vector<uint32_t> rows(expert_rows.size());
+  ops_.device().CopyToHost(rows.data(), expert_rows_.data(), num_local_ * kInt);
+  ops_.device().Zero(expert_rows_.data(), num_local_ * kInt);
+  for (size_t i = 0; i < rows.size(); ++i) expert_rows[i] += rows[i];
+  // The wait ends, too, when somebody aborts: an exchange of nothing tells.
+  return world_.AllGather(places_.data(), places_.data(), 0);
+}
+
+}  // namespace switchyard::worker
