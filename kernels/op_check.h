@@ -30,6 +30,7 @@ void Check(const RopeArgs& args);
 void Check(const GatherRowsArgs& args);
 void Check(const CastArgs& args);
 void Check(const TreeSumArgs& args);
+void Check(const LargestPartArgs& args);
 
 // op_check_attention.cc
 void Check(const LatentWriteArgs& args);

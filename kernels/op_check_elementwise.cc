@@ -86,4 +86,13 @@ void Check(const TreeSumArgs& args) {
   TensorCheck(kOp, "y", args.y).Activation().Shape({args.parts.dims[1]});
 }
 
+void Check(const LargestPartArgs& args) {
+  constexpr std::string_view kOp = "LargestPart";
+  TensorCheck(kOp, "parts", args.parts).Type(DType::kF32).Rank(2);
+  const int64_t parts = args.parts.dims[0], n = args.parts.dims[1];
+  ExpectBetween(kOp, "parts: dimension 0", 1, INT32_MAX, parts);
+  TensorCheck(kOp, "parts", args.parts).Shape({parts, n});
+  TensorCheck(kOp, "y", args.y).Type(DType::kF32).Shape({n});
+}
+
 }  // namespace switchyard::kernels

@@ -84,6 +84,11 @@ void Ops::TreeSum(const TreeSumArgs& args) {
   DoTreeSum(args);
 }
 
+void Ops::LargestPart(const LargestPartArgs& args) {
+  Check(args);
+  DoLargestPart(args);
+}
+
 void Ops::LatentWrite(const LatentWriteArgs& args) {
   Check(args);
   DoLatentWrite(args);

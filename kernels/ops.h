@@ -52,6 +52,7 @@ class Ops {
   void GatherRows(const GatherRowsArgs& args);
   void Cast(const CastArgs& args);
   void TreeSum(const TreeSumArgs& args);
+  void LargestPart(const LargestPartArgs& args);
 
   void LatentWrite(const LatentWriteArgs& args);
   void LatentGather(const LatentGatherArgs& args);
@@ -91,6 +92,7 @@ class Ops {
   virtual void DoGatherRows(const GatherRowsArgs& args) = 0;
   virtual void DoCast(const CastArgs& args) = 0;
   virtual void DoTreeSum(const TreeSumArgs& args) = 0;
+  virtual void DoLargestPart(const LargestPartArgs& args) = 0;
   virtual void DoLatentWrite(const LatentWriteArgs& args) = 0;
   virtual void DoLatentGather(const LatentGatherArgs& args) = 0;
   virtual void DoPrefillAttention(const PrefillAttentionArgs& args) = 0;

@@ -67,6 +67,12 @@ struct TreeSumArgs {
   TensorView y;      // act or f32 [n]; may be parts[0]
 };
 
+// y = the largest of parts[0 .. P - 1], a NaN where any is one.
+struct LargestPartArgs {
+  TensorView parts;  // f32 [P, n], P at least 1
+  TensorView y;      // f32 [n]; may be parts[0]
+};
+
 }  // namespace switchyard::kernels
 
 #endif  // SWITCHYARD_KERNELS_ARGS_ELEMENTWISE_H_

@@ -47,6 +47,7 @@ class CpuOps final : public Ops {
   void DoGatherRows(const GatherRowsArgs& args) override { cpu::GatherRows(cpu_, args); }
   void DoCast(const CastArgs& args) override { cpu::Cast(cpu_, args); }
   void DoTreeSum(const TreeSumArgs& args) override { cpu::TreeSum(cpu_, args); }
+  void DoLargestPart(const LargestPartArgs& args) override { cpu::LargestPart(cpu_, args); }
   void DoLatentWrite(const LatentWriteArgs& args) override { cpu::LatentWrite(cpu_, args); }
   void DoLatentGather(const LatentGatherArgs& args) override { cpu::LatentGather(cpu_, args); }
   void DoPrefillAttention(const PrefillAttentionArgs& args) override {

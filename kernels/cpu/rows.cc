@@ -1,5 +1,6 @@
 #include "kernels/cpu/rows.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "base/check.h"
@@ -128,6 +129,18 @@ void TreeSum(const CpuContext& cpu, const TreeSumArgs& args) {
             [&](int64_t begin, int64_t count) {
               kernels.tree_sum(parts + begin, num_parts, args.parts.row_stride, y + begin, count);
             });
+}
+
+// Few numbers: no thread is woken.
+void LargestPart(const CpuContext& /*cpu*/, const LargestPartArgs& args) {
+  for (int64_t i = 0; i < args.y.NumElements(); ++i) {
+    float largest = args.parts.row<const float>(0)[i];
+    for (int64_t part = 1; part < args.parts.rows(); ++part) {
+      const float value = args.parts.row<const float>(part)[i];
+      if (value > largest || std::isnan(value)) largest = value;  // a NaN is never replaced
+    }
+    static_cast<float*>(args.y.data)[i] = largest;
+  }
 }
 
 }  // namespace switchyard::kernels::cpu

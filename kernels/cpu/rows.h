@@ -15,6 +15,7 @@ void Rope(const CpuContext& cpu, const RopeArgs& args);
 void GatherRows(const CpuContext& cpu, const GatherRowsArgs& args);
 void Cast(const CpuContext& cpu, const CastArgs& args);
 void TreeSum(const CpuContext& cpu, const TreeSumArgs& args);
+void LargestPart(const CpuContext& cpu, const LargestPartArgs& args);
 
 }  // namespace switchyard::kernels::cpu
 

@@ -45,6 +45,7 @@ class CudaOps final : public Ops {
   void DoGatherRows(const GatherRowsArgs& args) override { cuda::GatherRows(cuda_, args); }
   void DoCast(const CastArgs& args) override { cuda::Cast(cuda_, args); }
   void DoTreeSum(const TreeSumArgs& args) override { cuda::TreeSum(cuda_, args); }
+  void DoLargestPart(const LargestPartArgs& args) override { cuda::LargestPart(cuda_, args); }
   void DoLatentWrite(const LatentWriteArgs& args) override { cuda::LatentWrite(cuda_, args); }
   void DoLatentGather(const LatentGatherArgs& args) override { cuda::LatentGather(cuda_, args); }
   void DoPrefillAttention(const PrefillAttentionArgs& args) override {

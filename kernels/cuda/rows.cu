@@ -121,4 +121,12 @@ void TreeSum(CudaContext& cuda, const TreeSumArgs& args) {
   launch(__nv_bfloat16{});
 }
 
+void LargestPart(CudaContext& cuda, const LargestPartArgs& args) {
+  const int64_t n = args.y.NumElements();
+  if (n == 0) return;
+  Launch(cuda, LargestPartKernel, {.blocks = BlocksFor(n, kThreads), .threads = kThreads},
+         static_cast<const float*>(args.parts.data), args.parts.rows(), args.parts.row_stride, n,
+         static_cast<float*>(args.y.data));
+}
+
 }  // namespace switchyard::kernels::cuda

@@ -105,6 +105,19 @@ __global__ void TreeSumKernel(const float* parts, int64_t num_parts, int64_t str
   }
 }
 
+// `y` may be part 0: as above.
+inline __global__ void LargestPartKernel(const float* parts, int64_t num_parts, int64_t stride,
+                                         int64_t n, float* y) {
+  for (int64_t i = FirstItem(); i < n; i += ItemStep()) {
+    float largest = parts[i];
+    for (int64_t part = 1; part < num_parts; ++part) {
+      const float value = parts[part * stride + i];
+      if (value > largest || isnan(value)) largest = value;  // a NaN is never replaced
+    }
+    y[i] = largest;
+  }
+}
+
 }  // namespace switchyard::kernels::cuda
 
 #endif  // SWITCHYARD_KERNELS_CUDA_ROWS_CUH_

@@ -15,6 +15,7 @@ void Rope(CudaContext& cuda, const RopeArgs& args);
 void GatherRows(CudaContext& cuda, const GatherRowsArgs& args);
 void Cast(CudaContext& cuda, const CastArgs& args);
 void TreeSum(CudaContext& cuda, const TreeSumArgs& args);
+void LargestPart(CudaContext& cuda, const LargestPartArgs& args);
 
 }  // namespace switchyard::kernels::cuda
 

@@ -233,6 +233,17 @@ TEST_P(RowsTest, TreeSumAddsInTheOrderOfABalancedTree) {
   }
 }
 
+TEST_P(RowsTest, TheLargestPartIsFoundAndANanStays) {
+  Tensor<float> x({3, 4}), y({4});
+  x.values = {1, kNan, -kInfinity, 4,  //
+              3, 2,    -5,         kNan, 2, 9, -6, 1};
+  ops_->LargestPart({.parts = x.view(), .y = y.view()});
+  EXPECT_EQ(y.values[0], 3);
+  EXPECT_TRUE(std::isnan(y.values[1]));
+  EXPECT_EQ(y.values[2], -5);
+  EXPECT_TRUE(std::isnan(y.values[3]));
+}
+
 TEST_P(RowsTest, LatentsComeBackFromTheCacheAsTheirTypeHoldsThem) {
   constexpr int64_t kBlocks = 5, kTokens = 3, kLatent = 33, kRope = 6, kCount = 8;
   const Tensor<float> c = Random({kCount, kLatent}, 1), k_pe = Random({kCount, kRope}, 2);

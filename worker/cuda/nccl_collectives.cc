@@ -4,7 +4,6 @@
 
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "kernels/cuda/cuda_check.h"
 
@@ -117,16 +116,11 @@ class NcclCollectives final : public Collectives {
   void ReduceTree(Reduction reduction, float* parts, int64_t stride, float* out,
                   int64_t n) override {
     if (n == 0) return;
-    if (reduction == Reduction::kSum) {
-      TensorView view(parts, DType::kF32, {size(), n});
-      view.row_stride = stride;
-      return ops_.TreeSum({.parts = view, .y = TensorView(out, DType::kF32, {n})});
-    }
-    // Few numbers, and only where slices cut a quantisation group.
-    std::vector<float> host(static_cast<size_t>(size() * stride));
-    ops_.device().CopyToHost(host.data(), parts, std::ssize(host) * SizeOf(DType::kF32));
-    Collectives::ReduceTree(reduction, host.data(), stride, host.data(), n);
-    ops_.device().CopyToDevice(out, host.data(), n * SizeOf(DType::kF32));
+    TensorView view(parts, DType::kF32, {size(), n});
+    view.row_stride = stride;
+    const TensorView y(out, DType::kF32, {n});
+    if (reduction == Reduction::kSum) return ops_.TreeSum({.parts = view, .y = y});
+    ops_.LargestPart({.parts = view, .y = y});
   }
 
   absl::Status DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) override {

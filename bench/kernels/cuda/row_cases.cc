@@ -142,6 +142,18 @@ OpCase TreeCase(DType to, int64_t parts, int64_t count) {
           }};
 }
 
+OpCase LargestCase(int64_t parts, int64_t count) {
+  return {.op = "LargestPart",
+          .shape = fmt::format("{} parts of {}", parts, count),
+          .cost = {.bytes = Bytes(count, parts * 4 + 4)},
+          .prepare = [=](Ops& ops) -> std::function<void()> {
+            const auto tensors = std::make_shared<Tensors>(ops.device());
+            const LargestPartArgs args = {.parts = tensors->Random(DType::kF32, {parts, count}),
+                                          .y = tensors->Zeros(DType::kF32, {count})};
+            return [=, &ops] { ops.LargestPart(args), (void)tensors; };
+          }};
+}
+
 }  // namespace
 
 std::vector<OpCase> RowCases(Extent extent) {
@@ -164,6 +176,7 @@ std::vector<OpCase> RowCases(Extent extent) {
         all.push_back(TreeCase(from, 8, rows * width));
       }
       all.push_back(RopeCase(rows, width / 64));
+      all.push_back(LargestCase(8, rows * width / 128));
     }
   }
   return all;

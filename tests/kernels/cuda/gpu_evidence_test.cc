@@ -170,7 +170,7 @@ TEST_F(GpuEvidence, TheBenchHasARowForEachOpAndSaysThatTheDeviceIsNoGpu) {
                          "EditLogits",      "LogitMax",     "LogitHistogram",
                          "LogitMassOf",     "LogitPick",    "LogitCollect",
                          "LogitGather",     "RoutedMlp",    "PlaceTokens",
-                         "RouteTokens",     "SelectRows"}) {
+                         "RouteTokens",     "SelectRows",   "LargestPart"}) {
     EXPECT_THAT(bench_.text, HasSubstr("\n" + std::string(op) + " "));
   }
 }

@@ -249,6 +249,29 @@ TEST_F(CudaRowsTest, TreeSumAddsInTheCanonicalOrder) {
   }
 }
 
+TEST_F(CudaRowsTest, TheLargestPartIsFoundAndANanStays) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const int64_t parts : {1, 2, 3, 8}) {
+    constexpr int64_t kWidth = 300;
+    std::vector<float> values = RandomValues(parts * kWidth, 3);
+    values[static_cast<size_t>((parts - 1) * kWidth)] = nan;  // the last one of a column
+    values[1] = nan;                                          // the first
+    values[2] = -infinity;
+    std::vector<float> want(values.begin(), values.begin() + kWidth);
+    for (int64_t i = 0; i < parts * kWidth; ++i) {
+      float& largest = want[static_cast<size_t>(i % kWidth)];
+      largest = std::isnan(largest) || std::isnan(values[static_cast<size_t>(i)])
+                    ? nan
+                    : std::max(largest, values[static_cast<size_t>(i)]);
+    }
+    const TensorView in = PutF32({parts, kWidth}, values);
+    const TensorView y(in.data, DType::kF32, {kWidth});
+    cuda::LargestPart(cuda_, {.parts = in, .y = y});
+    EXPECT_TRUE(SameBits(Get(y), want, kWidth)) << parts;
+  }
+}
+
 TEST_F(CudaRowsTest, NoRowsIsNoWork) {
   cuda::RmsNorm(cuda_, {.x = Make(DType::kBf16, {0, 8}),
                         .weight = PutF32({8}, RandomValues(8, 1)),
