@@ -1,8 +1,13 @@
 #include "kernels/ops.h"
 
+#include "base/check.h"
 #include "kernels/op_check.h"
 
 namespace switchyard::kernels {
+
+void Ops::BeginRecording() { SY_CHECK(records()) << "this backend records no ops"; }
+
+std::unique_ptr<Recording> Ops::EndRecording() { return nullptr; }
 
 std::unique_ptr<PackedLinear> Ops::Pack(const LinearSource& source) {
   CheckSource(source);

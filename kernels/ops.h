@@ -17,6 +17,7 @@
 #include "kernels/args/logits.h"
 #include "kernels/args/moe.h"
 #include "kernels/device.h"
+#include "kernels/recording.h"
 
 namespace switchyard::kernels {
 
@@ -29,6 +30,13 @@ class Ops {
   virtual Device& device() = 0;
   // Of device memory, for QuantisedRows.
   virtual int64_t QuantisedBytes(int64_t rows, int64_t columns) const = 0;
+
+  // Whether ops can be recorded. Between BeginRecording and EndRecording nothing runs: ops become
+  // part of the recording, which must not outlive this object. What would wait for the device in
+  // there ends the program. REQUIRES: the same ops have run before, with the same shapes.
+  virtual bool records() const { return false; }
+  virtual void BeginRecording();
+  virtual std::unique_ptr<Recording> EndRecording();
 
   // Load time. The sources' memory is no longer needed when they return.
   std::unique_ptr<PackedLinear> Pack(const LinearSource& source);

@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
+#include <map>
+#include <string>
 
 #include "base/exit_code.h"
 #include "base/program.h"
@@ -43,6 +45,11 @@ int main(int argc, char** argv) {
   app.add_option("--device", config.device, "cuda: which GPU of those that are visible")
       ->capture_default_str()
       ->check(CLI::Range(0, 63));
+  app.add_option("--cuda-graphs", config.cuda_graphs,
+                 "cuda: record decode steps as CUDA graphs and replay them: on or off")
+      ->transform(
+          CLI::CheckedTransformer(std::map<std::string, bool>{{"on", true}, {"off", false}}))
+      ->default_str("on");
   app.add_option("--threads", config.num_threads, "Threads that compute; 0: one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));

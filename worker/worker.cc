@@ -199,7 +199,8 @@ class Session {
                                   SendProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, done, total);
                                 },
                             .cancel = &cancel_,
-                            .tokens = assignment.tokens()};
+                            .tokens = assignment.tokens(),
+                            .record_steps = config_.cuda_graphs};
     SY_ASSIGN_OR_RETURN(
         executor_,
         Executor::Create(plan, assignment.rank(), assignment.model_path(), backend_.ops(),
@@ -227,7 +228,12 @@ class Session {
       }
       if (!message.has_plan()) return absl::InternalError("a second assignment while serving");
       const nanoseconds before = communicators_.time_in_calls();
+      const int64_t recorded = executor_->num_recordings();
       SY_ASSIGN_OR_RETURN(v1::StepResult result, executor_->RunStep(message.plan()));
+      if (executor_->num_recordings() > recorded) {
+        spdlog::info("step {}: recorded as a CUDA graph, the {}th; {} steps ran from such graphs",
+                     result.step(), executor_->num_recordings(), executor_->num_replays());
+      }
       const nanoseconds in_calls = communicators_.time_in_calls() - before;
       result.mutable_timings()->set_exchange_us(
           static_cast<uint32_t>(in_calls / std::chrono::microseconds(1)));

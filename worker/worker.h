@@ -22,6 +22,7 @@ struct WorkerConfig {
   std::string isa = "auto";
   int64_t memory_bytes = 0;  // what it may use; 0: three quarters of the machine's
   int load_threads = 4;
+  bool cuda_graphs = true;        // decode steps are recorded as CUDA graphs, on a GPU
   int connect_seconds = 30;       // how long to wait for the coordinator
   int peer_timeout_seconds = 30;  // how long one collective waits for a peer
   int max_silence_seconds = 10;   // a coordinator that says nothing for so long counts as lost

@@ -37,10 +37,15 @@ class CudaDevice final : public Device {
   }
   int num_sms() const { return num_sms_; }
 
+  // How often working memory has moved: what was recorded before points to where it was.
+  int64_t num_moves() const { return num_moves_; }
+  void CountMove() { ++num_moves_; }
+
  private:
   const int ordinal_;
   const int num_sms_;
   const cudaStream_t stream_;
+  int64_t num_moves_ = 0;
 };
 
 }  // namespace switchyard::kernels::cuda

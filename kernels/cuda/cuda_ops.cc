@@ -2,6 +2,7 @@
 #include "kernels/cuda/cuda_ops.h"
 
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/cuda_recording.h"
 #include "kernels/cuda/gemm_job.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/logits.h"
@@ -19,6 +20,17 @@ class CudaOps final : public Ops {
   Device& device() override { return cuda_.device; }
   int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
     return cuda::QuantisedBytes(rows, columns);
+  }
+
+  bool records() const override { return true; }
+  void BeginRecording() override {
+    SY_CHECK(recording_ == nullptr) << "a recording has begun";
+    recording_ = std::make_unique<CudaRecording>(cuda_);
+  }
+  std::unique_ptr<Recording> EndRecording() override {
+    SY_CHECK(recording_ != nullptr) << "no recording has begun";
+    recording_->End();
+    return std::move(recording_);
   }
 
  private:
@@ -70,6 +82,7 @@ class CudaOps final : public Ops {
   void DoLogitGather(const LogitGatherArgs& args) override { cuda::LogitGather(cuda_, args); }
 
   CudaContext cuda_;
+  std::unique_ptr<CudaRecording> recording_;  // that has begun
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ class CudaScratch {
       device_.Synchronize();  // ops under way still use the old memory
       memory_ = Buffer();
       memory_ = device_.Allocate(num_bytes);
+      device_.CountMove();
     }
     return static_cast<T*>(memory_.data());
   }

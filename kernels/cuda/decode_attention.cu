@@ -1,6 +1,8 @@
 // Launchers of kernels/cuda/decode_attention.cuh and decode_wgmma.cuh.
 #include <algorithm>
+#include <bit>
 #include <numbers>
+#include <vector>
 
 #include "kernels/cuda/aligned.h"
 #include "kernels/cuda/attention.h"
@@ -18,25 +20,41 @@ int64_t PartialBytes(const DecodeAttentionArgs& args) {
   return args.qa.dims[1] * (args.qa.dims[2] + 2) * SizeOf(DType::kF32);
 }
 
-// The host arrays of a wave, written straight into staging memory: splits, merges, block tables.
-void StageWave(CudaContext& cuda, const DecodeAttentionArgs& args, const DecodeWave& wave,
-               DecodeStep& step) {
-  int64_t num_blocks = 0;
-  for (int64_t row = wave.begin; row < wave.end; ++row) {
-    num_blocks += BlocksOf(step.cache, args.positions[row] + int64_t{1});
+// What is staged of a wave: splits, merges, block tables; one array behind the other. More splits
+// and merges than the wave has now leave room for rows that grow while the op is replayed.
+struct WaveRoom {
+  int64_t splits, merges, blocks;
+
+  int64_t split_bytes() const { return splits * int64_t{sizeof(DecodeSplit)}; }
+  int64_t merge_bytes() const { return merges * int64_t{sizeof(DecodeMerge)}; }
+  int64_t num_bytes() const {
+    return split_bytes() + merge_bytes() + blocks * int64_t{sizeof(int32_t)};
   }
-  const int64_t split_bytes = wave.num_splits * int64_t{sizeof(DecodeSplit)};
-  const int64_t merge_bytes = wave.num_merges * int64_t{sizeof(DecodeMerge)};
-  const HostStaging::Place place =
-      cuda.staging.Reserve(split_bytes + merge_bytes + num_blocks * int64_t{sizeof(int32_t)});
-  auto* split = reinterpret_cast<DecodeSplit*>(place.host);
-  auto* merge = reinterpret_cast<DecodeMerge*>(place.host + split_bytes);
-  auto* const tables = reinterpret_cast<int32_t*>(place.host + split_bytes + merge_bytes);
+};
+
+// The blocks that so many splits of a row reach.
+int64_t BlocksOfSplits(const LatentCache& cache, int64_t splits) {
+  return BlocksOf(cache, splits * kDecodeSplitTokens);
+}
+
+// Writes the arrays of a wave. False where they have no room.
+bool FillWave(const DecodeAttentionArgs& args, const LatentCache& cache, const DecodeWave& wave,
+              const WaveRoom& room, std::byte* host) {
+  auto* split = reinterpret_cast<DecodeSplit*>(host);
+  auto* merge = reinterpret_cast<DecodeMerge*>(host + room.split_bytes());
+  auto* const tables = reinterpret_cast<int32_t*>(host + room.split_bytes() + room.merge_bytes());
+  const DecodeSplit* const splits_end = split + room.splits;
+  const DecodeMerge* const merges_end = merge + room.merges;
   int32_t table = 0, partial = 0;
   for (int64_t row = wave.begin; row < wave.end; ++row) {
     const int32_t row_id = static_cast<int32_t>(row), end = args.positions[row] + 1;
     const auto num_splits = static_cast<int32_t>(NumDecodeSplits(args.positions[row]));
-    if (num_splits > 1) *merge++ = {row_id, partial, num_splits};
+    const int64_t blocks = BlocksOf(cache, end);
+    if (num_splits > splits_end - split || table + blocks > room.blocks) return false;
+    if (num_splits > 1) {
+      if (merge == merges_end) return false;
+      *merge++ = {row_id, partial, num_splits};
+    }
     for (int32_t begin = 0; begin < end; begin += kDecodeSplitTokens) {
       *split++ = {.row = row_id,
                   .begin = begin,
@@ -44,16 +62,34 @@ void StageWave(CudaContext& cuda, const DecodeAttentionArgs& args, const DecodeW
                   .table = table,
                   .partial = num_splits > 1 ? partial++ : -1};
     }
-    const int64_t blocks = BlocksOf(step.cache, end);
     for (int64_t i = 0; i < blocks; ++i) {
-      CheckBlock(step.cache, args.tables[row][i]);
+      CheckBlock(cache, args.tables[row][i]);
       tables[table++] = args.tables[row][i];
     }
   }
-  cuda.staging.Send(place);
-  step.splits = reinterpret_cast<const DecodeSplit*>(place.device);
-  step.merges = reinterpret_cast<const DecodeMerge*>(place.device + split_bytes);
-  step.tables = reinterpret_cast<const int32_t*>(place.device + split_bytes + merge_bytes);
+  // What is left over: softmaxes of one key that nobody merges, and merges of nothing.
+  const auto first_row = static_cast<int32_t>(wave.begin);
+  while (split != splits_end) {
+    *split++ = {.row = first_row, .begin = 0, .end = 1, .table = 0, .partial = partial++};
+  }
+  while (merge != merges_end) *merge++ = {first_row, 0, 0};
+  return true;
+}
+
+void StageWave(CudaContext& cuda, const DecodeAttentionArgs& args, const DecodeWave& wave,
+               DecodeStep& step) {
+  WaveRoom room{.splits = wave.num_splits, .merges = wave.num_merges, .blocks = 0};
+  for (int64_t row = wave.begin; row < wave.end; ++row) {
+    room.blocks += cuda.staging.recording()
+                       ? BlocksOfSplits(step.cache, NumDecodeSplits(args.positions[row]) + 1)
+                       : BlocksOf(step.cache, args.positions[row] + int64_t{1});
+  }
+  const std::byte* const staged = cuda.staging.Stage(
+      room.num_bytes(),
+      [=, cache = step.cache](std::byte* host) { return FillWave(args, cache, wave, room, host); });
+  step.splits = reinterpret_cast<const DecodeSplit*>(staged);
+  step.merges = reinterpret_cast<const DecodeMerge*>(staged + room.split_bytes());
+  step.tables = reinterpret_cast<const int32_t*>(staged + room.split_bytes() + room.merge_bytes());
 }
 
 using DecodeKernelPointer = void (*)(DecodeStep);
@@ -126,10 +162,20 @@ void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
   const int head_tiles = ChooseDecodeHeadTiles(step.heads, step.cache.width);
   SY_CHECK(head_tiles > 0) << "DecodeAttention: cache: dimension 2: " << step.cache.width
                            << " is more than shared memory takes";
+  // Where the op is recorded, rows that are a split longer.
+  std::vector<int32_t> grown(args.positions.begin(), args.positions.end());
+  for (int32_t& position : grown) position += kDecodeSplitTokens;
+  const std::span<const int32_t> positions =
+      cuda.staging.recording() ? std::span<const int32_t>(grown) : args.positions;
   for (int64_t begin = 0; begin < args.qa.rows();) {
-    const DecodeWave wave = NextDecodeWave(args.positions, begin, max_partials);
-    auto* const partials =
-        cuda.attention.Reserve<std::byte>(wave.num_partials * PartialBytes(args));
+    const DecodeWave wave = NextDecodeWave(positions, begin, max_partials);
+    // As much as the recorded op will want, and more: when memory moves, all recordings end.
+    const DecodeWave then = NextDecodeWave(grown, begin, max_partials);
+    const int64_t wanted = std::max({wave.num_partials, then.num_partials,
+                                     then.end < args.qa.rows() ? max_partials : int64_t{0}});
+    const auto rounded = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(wanted)));
+    auto* const partials = cuda.attention.Reserve<std::byte>(
+        std::min(rounded, std::max(wanted, max_partials)) * PartialBytes(args));
     step.partial_stats = reinterpret_cast<float2*>(partials);
     step.partial_sums =
         reinterpret_cast<float*>(step.partial_stats + wave.num_partials * step.heads);

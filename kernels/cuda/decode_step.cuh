@@ -48,6 +48,7 @@ struct DecodeStep {
 // Grid: rows, heads. A row's splits are added in their order, all relative to the highest maximum.
 inline __global__ void DecodeMergeKernel(const __grid_constant__ DecodeStep step) {
   const DecodeMerge merge = step.merges[blockIdx.x];
+  if (merge.num_partials == 0) return;  // room that is not used
   const int64_t head = blockIdx.y, heads = step.heads, latent_dim = step.latent_dim;
   const float2* const stats = step.partial_stats + merge.first_partial * heads + head;
   const float* const sums = step.partial_sums + (merge.first_partial * heads + head) * latent_dim;

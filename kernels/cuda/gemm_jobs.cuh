@@ -14,7 +14,7 @@ namespace switchyard::kernels::cuda {
 template <typename Job>
 JobList<Job> ListOf(CudaContext& cuda, std::span<const Job> jobs) {
   JobList<Job> list{.single = jobs.front(), .num_jobs = static_cast<int>(jobs.size())};
-  if (jobs.size() > 1) list.many = cuda.staging.Upload(jobs);
+  if (jobs.size() > 1) list.many = cuda.staging.UploadOnce(jobs);
   return list;
 }
 

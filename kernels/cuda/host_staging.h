@@ -8,9 +8,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
+#include <utility>
 
+#include "base/check.h"
 #include "kernels/cuda/cuda_device.h"
+#include "kernels/cuda/staged_inputs.h"
 
 namespace switchyard::kernels::cuda {
 
@@ -26,17 +30,36 @@ class HostStaging {
   HostStaging& operator=(const HostStaging&) = delete;
 
   // The device's copy of `values`, aligned to 256 bytes; good for the ops issued before the next
-  // (kNumSegments - 1) * kSegmentBytes are staged.
+  // (kNumSegments - 1) * kSegmentBytes are staged. While ops are recorded: good for the recording,
+  // which reads `values` anew at each replay.
   template <typename T>
   const T* Upload(std::span<const T> values) {
-    const Place place = Reserve(static_cast<int64_t>(values.size_bytes()));
-    auto* to = reinterpret_cast<T*>(place.host);
-    for (size_t i = 0; i < values.size(); ++i) to[i] = values[i];
+    return reinterpret_cast<const T*>(
+        Stage(static_cast<int64_t>(values.size_bytes()), [values](std::byte* host) {
+          std::memcpy(host, values.data(), values.size_bytes());
+          return true;
+        }));
+  }
+  // The same of values that are the op's own, and do not change while its arguments are the same.
+  template <typename T>
+  const T* UploadOnce(std::span<const T> values) {
+    if (recorded_ == nullptr) return Upload(values);
+    return reinterpret_cast<const T*>(recorded_->AddOnce(std::as_bytes(values)));
+  }
+  // The same of an array that `fill` makes in place.
+  const std::byte* Stage(int64_t num_bytes, StagedInputs::Fill fill) {
+    if (recorded_ != nullptr) return recorded_->Add(num_bytes, std::move(fill));
+    const Place place = Reserve(num_bytes);
+    SY_CHECK(fill(place.host)) << "a staged array does not fit";
     Send(place);
-    return reinterpret_cast<const T*>(place.device);
+    return place.device;
   }
 
-  // The same in two halves, for arrays that are built in place: Reserve, fill `host`, Send.
+  // Ops are recorded: what they stage belongs to `inputs` from now on. Null: no longer.
+  void RecordTo(StagedInputs* inputs) { recorded_ = inputs; }
+  bool recording() const { return recorded_ != nullptr; }
+
+ private:
   struct Place {
     std::byte* host;
     std::byte* device;
@@ -45,11 +68,11 @@ class HostStaging {
   Place Reserve(int64_t num_bytes);
   void Send(const Place& place);
 
- private:
   static constexpr int kNumSegments = 4;
   static constexpr int64_t kAlignment = 256;
 
   CudaDevice& device_;
+  StagedInputs* recorded_ = nullptr;
   std::byte* host_ = nullptr;  // pinned, kNumSegments * kSegmentBytes
   Buffer memory_;              // the same size
   std::array<cudaEvent_t, kNumSegments> passed_{};

@@ -37,6 +37,7 @@ void LatentWrite(CudaContext& cuda, const LatentWriteArgs& args) {
 void LatentGather(CudaContext& cuda, const LatentGatherArgs& args) {
   const LatentCache cache = LatentCacheOf(args.cache);
   if (args.count == 0) return;
+  SY_CHECK(!cuda.staging.recording()) << "LatentGather: not to be recorded: its blocks vary";
   const int64_t first = args.begin / cache.block_tokens;
   const int64_t end = BlocksOf(cache, args.begin + args.count);
   const auto blocks =

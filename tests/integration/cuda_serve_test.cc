@@ -1,4 +1,5 @@
 // The bundled model on CUDA workers over NCCL: the same binaries as on GPUs, run on the emulator.
+#include <gmock/gmock.h>
 #include <grpcpp/create_channel.h>
 #include <signal.h>
 
@@ -69,6 +70,13 @@ TEST_P(CudaServeTest, GreedyTokensAreTheRecordedOnes) {
   for (size_t i = 0; i < prompts.size(); ++i) {
     EXPECT_EQ(tokens[i], prompts[i].greedy_tokens) << prompts[i].id;
   }
+  // Alone and without drafts one step is like the other: from the third on they are replayed.
+  const GoldenPrompt& longest = *std::max_element(
+      prompts.begin(), prompts.end(), [](const GoldenPrompt& a, const GoldenPrompt& b) {
+        return a.greedy_tokens.size() < b.greedy_tokens.size();
+      });
+  EXPECT_EQ(GreedyTokens(*stub, longest, seconds(240), /*drafts=*/false), longest.greedy_tokens);
+  EXPECT_THAT(cluster.Log(), ::testing::HasSubstr("recorded as a CUDA graph"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, CudaServeTest,

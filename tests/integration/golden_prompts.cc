@@ -44,12 +44,13 @@ std::string CompletionBody(const GoldenPrompt& prompt, const Json& more) {
 }
 
 std::vector<int32_t> GreedyTokens(v1::Inference::Stub& stub, const GoldenPrompt& prompt,
-                                  std::chrono::milliseconds timeout) {
+                                  std::chrono::milliseconds timeout, bool drafts) {
   v1::GenerateRequest request;
   request.mutable_tokens()->mutable_tokens()->Assign(prompt.prompt_tokens.begin(),
                                                      prompt.prompt_tokens.end());
   request.set_temperature(0);
   request.set_max_tokens(64);
+  if (!drafts) request.set_drafts(false);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + timeout);
   const auto reader = stub.Generate(&context, request);

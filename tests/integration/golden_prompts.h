@@ -29,7 +29,7 @@ std::string CompletionBody(const GoldenPrompt& prompt, const Json& more = Json::
 
 // The greedy tokens of one prompt by gRPC; adds a failure when the call has another end than OK.
 std::vector<int32_t> GreedyTokens(v1::Inference::Stub& stub, const GoldenPrompt& prompt,
-                                  std::chrono::milliseconds timeout);
+                                  std::chrono::milliseconds timeout, bool drafts = true);
 
 }  // namespace switchyard::testing
 

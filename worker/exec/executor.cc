@@ -97,6 +97,9 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
                                 .arena = *arena_,
                                 .trace = options.trace,
                                 .fixed_exchange = fixed_exchange_.get()});
+  if (options.record_steps && ops_.records() && !all_logits_ && options.trace == nullptr) {
+    recorder_.emplace(*model_, *context_, *kv_);
+  }
   SY_RETURN_IF_ERROR(MakeDrafter());
 
   WeightLoader loader(checkpoint, ops_,
@@ -227,8 +230,7 @@ absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result)
   const TensorView hidden = context_->Take({batch_.num_rows(), plan_.model().hidden_size()});
   const TensorView logits = arena_->Take(
       DType::kF32, {num_outputs + MaxSampledRows(), parallel_.VocabularyRows().size()});
-  SY_RETURN_IF_ERROR(
-      model_->Forward(*context_, batch_, *kv_, hidden, logits.Rows(0, num_outputs), expert_rows_));
+  SY_RETURN_IF_ERROR(Forward(hidden, logits.Rows(0, num_outputs)));
   const Clock::time_point sampling = Clock::now();
   if (all_logits_) SY_RETURN_IF_ERROR(HandToSink(logits.Rows(0, num_outputs)));
   SY_RETURN_IF_ERROR(
@@ -238,6 +240,11 @@ absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result)
   return drafter_->Draft({.batch = batch_, .outputs = outputs_, .hidden = hidden, .logits = logits},
                          std::clamp(plan.num_drafts(), 0, plan_.drafts().max_tokens()),
                          expert_rows_);
+}
+
+absl::Status Executor::Forward(const TensorView& hidden, const TensorView& logits) {
+  if (recorder_) return recorder_->Forward(batch_, hidden, logits, expert_rows_);
+  return model_->Forward(*context_, batch_, *kv_, hidden, logits, expert_rows_);
 }
 
 absl::Status Executor::HandToSink(const TensorView& logits) {

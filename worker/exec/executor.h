@@ -16,6 +16,7 @@
 #include "worker/exec/device_gather.h"
 #include "worker/exec/drafter.h"
 #include "worker/exec/row_sampler.h"
+#include "worker/exec/step_recorder.h"
 #include "worker/kv/kv_store.h"
 #include "worker/models/model.h"
 #include "worker/parallel/collectives.h"
@@ -38,6 +39,8 @@ struct ExecutorOptions {
   LogitsSink logits_sink;   // takes those logits; may be empty
   v1::TokenTable tokens;    // what grammars are held against; empty: no sequence has one
   Trace* trace = nullptr;   // sees inside every forward pass; outlives the executor
+  // Decode steps are recorded and replayed, where the backend can and nothing looks inside.
+  bool record_steps = true;
 };
 
 class Executor {
@@ -61,6 +64,9 @@ class Executor {
   int64_t activation_bytes() const;
   int64_t activation_high_water() const { return arena_->high_water(); }  // of all steps so far
   const ParallelContext& parallel() const { return parallel_; }
+  // Decode steps that were recorded so far (StepRecorder), and steps that ran from a recording.
+  int64_t num_recordings() const { return recorder_ ? recorder_->num_recordings() : 0; }
+  int64_t num_replays() const { return recorder_ ? recorder_->num_replays() : 0; }
 
  private:
   Executor(const v1::ShardPlan& plan, ParallelContext parallel, kernels::Ops& ops,
@@ -74,6 +80,7 @@ class Executor {
   int64_t LogitsBytes(int64_t max_output_rows) const;
   absl::Status CheckOrder(const v1::StepPlan& plan) const;
   absl::Status Compute(const v1::StepPlan& plan, v1::StepResult* result);
+  absl::Status Forward(const kernels::TensorView& hidden, const kernels::TensorView& logits);
   absl::Status HandToSink(const kernels::TensorView& logits);
 
   const v1::ShardPlan plan_;
@@ -93,7 +100,8 @@ class Executor {
   std::unique_ptr<DeviceGather> gather_;
   std::optional<Sampler> sampler_;
   std::optional<RowSampler> row_sampler_;
-  std::unique_ptr<Drafter> drafter_;  // null: the plan has no drafts
+  std::optional<StepRecorder> recorder_;  // none: steps are not recorded
+  std::unique_ptr<Drafter> drafter_;      // null: the plan has no drafts
 
   ForwardBatch batch_;
   std::vector<OutputRow> outputs_;

@@ -81,6 +81,9 @@ class FixedExchange {
   // first BeginStep.
   bool TakesStep() const;
 
+  // What sizes of this step depend on: the number that BeginStep was given; 0 for a rank alone.
+  int64_t step_places() const { return alone() ? 0 : step_places_; }
+
   // ids: i32 [T, k], experts of each token, ascending; x: act [T, H]. T may be 0.
   // REQUIRES: TakesStep(). Errors: those of Collectives. Ids that cannot be end the program.
   absl::Status Dispatch(const kernels::TensorView& ids, const kernels::TensorView& x,

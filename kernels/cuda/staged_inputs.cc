@@ -1,0 +1,64 @@
+#include "kernels/cuda/staged_inputs.h"
+
+#include <cstring>
+
+#include "kernels/cuda/cuda_check.h"
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+constexpr int64_t kAlignment = 256;
+
+int64_t Aligned(int64_t num_bytes) {
+  return (num_bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+}  // namespace
+
+StagedInputs::StagedInputs(CudaDevice& device) : device_(device), memory_(device.Allocate(kBytes)) {
+  void* host = nullptr;
+  SY_CUDA_CHECK(cudaHostAlloc(&host, kBytes, cudaHostAllocDefault));
+  host_ = static_cast<std::byte*>(host);
+  SY_CUDA_CHECK(cudaEventCreateWithFlags(&sent_, cudaEventDisableTiming));
+}
+
+StagedInputs::~StagedInputs() {
+  device_.Synchronize();
+  cudaEventDestroy(sent_);
+  cudaFreeHost(host_);
+}
+
+const std::byte* StagedInputs::Add(int64_t num_bytes, Fill fill) {
+  SY_CHECK(num_bytes >= 0 && Aligned(num_bytes) <= room())
+      << "recorded ops stage more than " << kBytes << " bytes";
+  arrays_.push_back({.offset = used_, .fill = std::move(fill)});
+  used_ += Aligned(num_bytes);
+  return static_cast<std::byte*>(memory_.data()) + arrays_.back().offset;
+}
+
+const std::byte* StagedInputs::AddOnce(std::span<const std::byte> bytes) {
+  const auto num_bytes = static_cast<int64_t>(bytes.size());
+  SY_CHECK_LE(Aligned(num_bytes), room()) << "recorded ops stage more than " << kBytes << " bytes";
+  once_begin_ -= Aligned(num_bytes);
+  std::memcpy(host_ + once_begin_, bytes.data(), bytes.size());
+  return static_cast<std::byte*>(memory_.data()) + once_begin_;
+}
+
+void StagedInputs::Finish() {
+  SY_CUDA_CHECK(cudaMemcpyAsync(static_cast<std::byte*>(memory_.data()) + once_begin_,
+                                host_ + once_begin_, static_cast<size_t>(kBytes - once_begin_),
+                                cudaMemcpyHostToDevice, device_.stream()));
+}
+
+bool StagedInputs::Send() {
+  SY_CUDA_CHECK(cudaEventSynchronize(sent_));  // the last ones have left; at once the first time
+  for (const Array& array : arrays_) {
+    if (!array.fill(host_ + array.offset)) return false;
+  }
+  SY_CUDA_CHECK(cudaMemcpyAsync(memory_.data(), host_, static_cast<size_t>(used_),
+                                cudaMemcpyHostToDevice, device_.stream()));
+  SY_CUDA_CHECK(cudaEventRecord(sent_, device_.stream()));
+  return true;
+}
+
+}  // namespace switchyard::kernels::cuda

@@ -1,0 +1,167 @@
+// Ops that were recorded give at each replay what they give when they are called, on whatever the
+// host's arrays hold by then, or say that they have no room for it.
+#include "kernels/recording.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/cuda/cuda_ops.h"
+#include "tests/kernels/cuda/cuda_fixture.h"
+#include "tests/kernels/linear_fixture.h"
+#include "tests/testing/compare.h"
+
+namespace switchyard::kernels {
+namespace {
+
+using switchyard::testing::SameBits;
+
+class CudaRecordingTest : public CudaTest {
+ protected:
+  template <typename Issue>
+  std::unique_ptr<Recording> Record(Issue&& issue) {
+    issue();  // working memory is there
+    ops_->BeginRecording();
+    issue();
+    return ops_->EndRecording();
+  }
+
+  const std::unique_ptr<Ops> ops_ = cuda::MakeCudaOps(*device_);
+};
+
+// Three sequences in one cache, a row of each.
+class CudaRecordedAttention : public CudaRecordingTest {
+ protected:
+  static constexpr int64_t kRows = 3, kHeads = 2, kLatent = 64, kRope = 16, kBlockTokens = 16;
+  static constexpr int64_t kMostTokens = 2304, kBlocks = kRows * kMostTokens / kBlockTokens;
+
+  CudaRecordedAttention() {
+    for (int64_t row = 0; row < kRows; ++row) {
+      std::vector<int32_t>& table = tables_.emplace_back();
+      for (int64_t i = 0; i < kMostTokens / kBlockTokens; ++i) {
+        table.push_back(static_cast<int32_t>(kRows * i + row));
+      }
+    }
+    for (const std::vector<int32_t>& table : tables_) views_.push_back(table.data());
+  }
+
+  void Issue() {
+    ops_->DecodeAttention({.qa = qa_,
+                           .q_pe = q_pe_,
+                           .positions = positions_,
+                           .cache = cache_,
+                           .tables = views_,
+                           .scale = 0.1f,
+                           .out = out_});
+  }
+
+  std::vector<float> Result() {
+    const std::vector<float> result = Get(out_.Reshaped({kRows, kHeads * kLatent}));
+    device_->Zero(out_.data, out_.NumElements() * 2);
+    return result;
+  }
+
+  const TensorView qa_ = PutBf16({kRows, kHeads, kLatent}, RandomBf16(kRows* kHeads* kLatent, 1));
+  const TensorView q_pe_ = PutBf16({kRows, kHeads, kRope}, RandomBf16(kRows* kHeads* kRope, 2));
+  const TensorView cache_ = PutBf16({kBlocks, kBlockTokens, kLatent + kRope},
+                                    RandomBf16(kBlocks* kBlockTokens*(kLatent + kRope), 3));
+  const TensorView out_ = Make(DType::kBf16, {kRows, kHeads, kLatent});
+  std::vector<int32_t> positions_ = {3, 500, 700};
+  std::vector<std::vector<int32_t>> tables_;
+  std::vector<const int32_t*> views_;
+};
+
+TEST_F(CudaRecordedAttention, RowsGrowWhileTheyAreReplayed) {
+  const auto recording = Record([&] { Issue(); });
+  using Positions = std::vector<int32_t>;
+  for (const Positions& positions :
+       {Positions{3, 500, 700}, {4, 501, 701}, {4, 512, 1023}, {0, 1023, 0}, {511, 1200, 511}}) {
+    if (Brief() && positions[0] == 3) continue;
+    std::copy(positions.begin(), positions.end(), positions_.begin());
+    std::swap(views_[0], views_[1]);  // other blocks, too
+    Issue();
+    const std::vector<float> want = Result();
+    ASSERT_TRUE(recording->Replay()) << positions[1];
+    EXPECT_TRUE(SameBits(Result(), want, kLatent)) << positions[1];
+  }
+}
+
+TEST_F(CudaRecordedAttention, RowsThatHaveNoRoomAreRefused) {
+  const auto recording = Record([&] { Issue(); });
+  positions_ = {2000, 2000, 2000};
+  EXPECT_FALSE(recording->Replay());
+  const std::vector<float> untouched(kRows * kHeads * kLatent, 0);
+  Result();
+  EXPECT_TRUE(SameBits(Result(), untouched, kLatent)) << "nothing is issued";
+}
+
+TEST_F(CudaRecordingTest, IdsSlotsAndRowsAreReadAnew) {
+  constexpr int64_t kRows = 4, kWidth = 24, kSlots = 40;
+  const TensorView table = PutF32({9, kWidth}, RandomValues(9 * kWidth, 1));
+  const TensorView angles = PutF32({50, kWidth}, RandomValues(50 * kWidth, 2));
+  const TensorView x = Make(DType::kBf16, {kRows, kWidth}), y = Make(DType::kBf16, {2, kWidth});
+  const TensorView cache = Make(DType::kBf16, {1, kSlots, 2 * kWidth});
+  std::vector<int32_t> ids = {0, 1, 2, 3}, positions = {0, 0, 0, 0}, rows = {0, 1};
+  std::vector<int64_t> slots = {0, 1, 2, 3};
+  const auto issue = [&] {
+    ops_->Embedding({.ids = ids, .table = table, .y = x});
+    ops_->Rope({.x = x.Reshaped({kRows, 1, kWidth}), .positions = positions, .table = angles});
+    ops_->LatentWrite({.c = x, .k_pe = x, .slots = slots, .cache = cache});
+    ops_->GatherRows({.x = x, .rows = rows, .y = y});
+  };
+  const auto results = [&] {
+    std::vector<float> all = Get(y);
+    const std::vector<float> cached = Get(cache);
+    all.insert(all.end(), cached.begin(), cached.end());
+    device_->Zero(cache.data, cache.NumElements() * 2);
+    return all;
+  };
+  const auto recording = Record(issue);
+  results();
+  for (int32_t step = 1; step < 4; ++step) {
+    for (int32_t i = 0; i < kRows; ++i) {
+      ids[static_cast<size_t>(i)] = (3 * i + step) % 9;
+      positions[static_cast<size_t>(i)] = 7 * i + step;
+      slots[static_cast<size_t>(i)] = 9 * i + step;
+    }
+    rows = {step, 0};
+    issue();
+    const std::vector<float> want = results();
+    ASSERT_TRUE(recording->Replay());
+    EXPECT_TRUE(SameBits(results(), want, kWidth)) << step;
+  }
+}
+
+TEST_F(CudaRecordingTest, ARecordingEndsWhenWorkingMemoryHasMoved) {
+  const TestWeight weight(DType::kBf16, 64, 64, 1);
+  const auto packed = ops_->Pack(weight.Whole(Compute::kBf16));
+  const auto issue = [&](int64_t rows) {
+    const TensorView x = PutBf16({rows, 64}, RandomBf16(rows * 64, 2));
+    return [this, x, rows, &packed, y = Make(DType::kBf16, {rows, 64})] {
+      ops_->Linear({.x = x, .weight = packed.get(), .y = y});
+    };
+  };
+  const auto small = issue(8), large = issue(4096);
+  const auto recording = Record(small);
+  small();
+  EXPECT_TRUE(recording->Replay());
+  large();
+  EXPECT_FALSE(recording->Replay());
+  const auto again = Record(small);
+  large();
+  EXPECT_TRUE(again->Replay());
+}
+
+using CudaRecordingDeathTest = CudaRecordingTest;
+
+TEST_F(CudaRecordingDeathTest, WhatWaitsForTheDeviceCannotBeRecorded) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a forked process has no device
+  EXPECT_DEATH(
+      {
+        ops_->BeginRecording();
+        device_->Synchronize();
+      },
+      "cuda_device.cc.*check failed");
+}
+
+}  // namespace
+}  // namespace switchyard::kernels
