@@ -61,13 +61,15 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--api-keys", "JSON file of the keys that clients must show (default: none asked for)");
   forward("--max-running", "Requests that one group computes at a time (default 64)");
   forward("--max-stretch",
-          "How much longer prompts may make a step in which requests write (default 0: any)");
+          "How much longer a prompt may make a step in which requests write (default 2; 0: any)");
   forward("--max-prompt-chunk",
           "Tokens that one prompt takes of a step which others need, too (default: half of it)");
   forward("--prefix-cache", "Reuse what is computed of prompts that begin alike (default on)");
   forward("--max-waiting", "Requests that may wait; more are answered 429 (default 1024)");
   forward("--kv-blocks", "Cache blocks of one group (default: what memory leaves)");
   forward("--kv-memory", "Cache of one rank in bytes, such as 1GiB");
+  forward("--prompt-memory",
+          "Of one rank, for prompts in progress (default: a sixteenth of the cache's)");
   forward("--metrics-compat", "vllm: /metrics gives its names, too");
   forward("--drafts", "Who drafts tokens ahead of the model: auto (default), off, mtp or ngram");
   forward("--draft-tokens", "Tokens drafted for one request in one step, at most (default 1)");

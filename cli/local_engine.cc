@@ -41,7 +41,8 @@ absl::Status CheckMemory(const v1::ShardPlan& plan, bool all_logits) {
   const int64_t rows =
       all_logits ? plan.limits().max_batched_tokens() : plan.limits().max_running();
   const int64_t cache_bytes =
-      int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() * core::KvBytesPerToken(plan);
+      int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() * core::KvBytesPerToken(plan) +
+      plan.kv().expanded_tokens() * core::ExpandedBytesPerToken(plan);
   int64_t weights = 0, activations = 0, cache = 0;
   for (int rank = 0; rank < layout.data_parallel() * layout.tensor_parallel(); ++rank) {
     weights += core::RankWeightBytes(plan, rank).Total();
@@ -124,7 +125,8 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                            .max_running = std::min(options.max_running, options.max_batched_tokens),
                            .drafts = options.drafts,
                            .kv_block_tokens = options.kv_block_tokens,
-                           .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks)}));
+                           .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks),
+                           .expanded_bytes_per_rank = options.expanded_bytes}));
   SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, static_cast<bool>(options.logits_sink)));
   const int world = options.data_parallel * options.tensor_parallel;
   const std::string backend = world > 1 && options.backend == "auto" ? "cpu" : options.backend;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "coordinator/core/plan/sharding_planner.h"
 #include "proto/cluster.pb.h"
 #include "proto/step.pb.h"
 #include "worker/exec/executor.h"
@@ -28,6 +29,7 @@ struct LocalEngineOptions {
   int max_running = 32;          // sequences of one group in one step
   int64_t num_kv_blocks = 0;     // of one group
   int kv_block_tokens = 16;
+  int64_t expanded_bytes = core::PlanRequest::kSixteenth;  // of one rank
   v1::TokenTable tokens;  // what grammars are held against; empty: no sequence has one
   v1::DraftPlan drafts;   // see coordinator/core/plan/plan_check.h
   int num_threads = 0;    // of all ranks together; 0: one per core

@@ -73,8 +73,8 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));
   app.add_option("--max-stretch", config.max_stretch,
-                 "A step in which requests write takes at most so many times what it takes without "
-                 "prompts, as far as that can be foreseen; 0: however long")
+                 "One prompt makes a step in which requests write at most so many times longer, as "
+                 "far as that can be foreseen; 0: however much")
       ->capture_default_str()
       ->check([](const std::string& text) -> std::string {
         const double value = std::strtod(text.c_str(), nullptr);
@@ -100,6 +100,11 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
       ->check(CLI::Range(0, 1 << 30));
   app.add_option("--kv-memory", config.kv_bytes,
                  "Cache of one rank in bytes, such as 4GiB, in place of --kv-blocks")
+      ->transform(CLI::AsSizeValue(false));
+  app.add_option(
+         "--prompt-memory", config.prompt_bytes,
+         "Memory of one rank, such as 1GiB, that spares a long prompt computing keys and "
+         "values of its beginning again in every step (default: a sixteenth of the cache's)")
       ->transform(CLI::AsSizeValue(false));
   app.add_option("--drafts", config.drafts,
                  "Who drafts tokens ahead of the model: off, mtp (the model's own block for it), "

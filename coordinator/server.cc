@@ -79,7 +79,8 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
                   .max_running = config.max_running,
                   .drafts = drafts,
                   .kv_num_blocks = config.kv_blocks,
-                  .kv_bytes_per_rank = config.kv_bytes};
+                  .kv_bytes_per_rank = config.kv_bytes,
+                  .expanded_bytes_per_rank = config.prompt_bytes};
   options.membership = {.world = config.data_parallel * config.tensor_parallel,
                         .version = kVersion,
                         .gather_deadline = seconds(config.gather_seconds),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "coordinator/core/plan/sharding_planner.h"
 
 namespace switchyard {
 
@@ -30,7 +31,7 @@ struct ServerConfig {
   int max_batched_tokens = 512;  // of one group in one step
   int max_running = 64;          // requests of one group at a time
   int max_waiting = 1024;
-  double max_stretch = 0;    // of a step in which requests write, by prompts; 0: any
+  double max_stretch = 2;    // of a step in which requests write, by a prompt; 0: any
   int max_prompt_chunk = 0;  // of one prompt in a step that others need; 0: half of the step
   bool prefix_cache = true;
   bool overlap = true;
@@ -38,9 +39,11 @@ struct ServerConfig {
   int draft_tokens = 1;         // of one request in one step, at most
   int kv_blocks = 0;            // of one group; 0: what memory leaves
   int64_t kv_bytes = 0;         // of one rank, in place of kv_blocks
-  int gather_seconds = 120;     // for all workers to join
-  int load_seconds = 60;        // a loading worker makes progress so often
-  int step_seconds = 300;       // a plan that left must be answered within this
+  // Of one rank, for prompts in progress.
+  int64_t prompt_bytes = core::PlanRequest::kSixteenth;
+  int gather_seconds = 120;  // for all workers to join
+  int load_seconds = 60;     // a loading worker makes progress so often
+  int step_seconds = 300;    // a plan that left must be answered within this
   int drain_seconds = 30;
   int max_silence_seconds = 10;  // a worker that says nothing for so long counts as lost
   int announce_fd = -1;  // a JSON line with both addresses is written there once they listen

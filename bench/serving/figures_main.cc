@@ -45,7 +45,7 @@ constexpr std::chrono::seconds kStartDeadline(60);
 constexpr int kSharedWords = 150;
 constexpr int kOwnWords = 30;
 constexpr int kAnswerTokens = 64;
-constexpr int kRunningTokens = 400;
+constexpr int kRunningTokens = 1000;
 
 // A port that was free a moment ago.
 int FreePort() {
@@ -132,10 +132,13 @@ absl::StatusOr<double> Throughput(const Server& server, int requests, int stream
   return double(report.output_tokens) / report.wall_s;
 }
 
-// Gaps between texts of `running` long answers.
+// Gaps between tokens of `running` long answers. Log probabilities are asked for because text may
+// wait for the rest of a character.
 absl::StatusOr<Distribution> Gaps(const Server& server, int running, uint64_t seed) {
   const auto body = [&](int index) {
-    return Body(RandomWords(seed, static_cast<uint64_t>(index), 20), kRunningTokens);
+    Json body = Body(RandomWords(seed, static_cast<uint64_t>(index), 20), kRunningTokens);
+    body["logprobs"] = 0;
+    return body;
   };
   SY_ASSIGN_OR_RETURN(const Report report, Finished(RunLoad({.address = server.address(),
                                                              .path = "/v1/completions",
@@ -190,7 +193,7 @@ absl::Status TimeThroughput(const Flags& flags) {
       {"no prefix cache", {"--prefix-cache", "off"}},
       {"neither", {"--overlap", "off", "--prefix-cache", "off"}},
       {"no drafts", {"--drafts", "off"}},
-      {"steps bound to 2x", {"--max-stretch", "2"}},
+      {"no bound on prompts", {"--max-stretch", "0"}},
   };
   fmt::print("output tokens/s; prompts of {} words, {} of them alike; answers of {} tokens\n\n",
              kSharedWords + kOwnWords, kSharedWords, kAnswerTokens);
@@ -216,12 +219,12 @@ absl::Status TimeGaps(const Flags& flags) {
   const Setting settings[] = {
       {"as it comes", {}},
       {"no drafts", {"--drafts", "off"}},
-      {"steps bound to 2x", {"--max-stretch", "2"}},
-      {"chunks of 64", {"--max-prompt-chunk", "64"}},
-      {"chunks of 16", {"--max-prompt-chunk", "16"}},
+      {"no bound on prompts", {"--max-stretch", "0"}},
+      {"the same in chunks of 64", {"--max-stretch", "0", "--max-prompt-chunk", "64"}},
+      {"and of 16", {"--max-stretch", "0", "--max-prompt-chunk", "16"}},
   };
   fmt::print(
-      "\nmilliseconds between texts of {} running requests, quiet and while prompts of {} "
+      "\nmilliseconds between tokens of {} running requests, quiet and while prompts of {} "
       "tokens come one by one\n\n",
       flags.running, flags.arriving_tokens);
   fmt::print("{:<24}{:>10}{:>10}{:>10}{:>10}{:>14}{:>12}{:>14}\n", "serve", "quiet p50",

@@ -28,8 +28,14 @@ std::vector<double> Arrivals(const LoadOptions& options) {
   return arrivals;
 }
 
-// The text that a chunk of either endpoint brings; reasoning counts, it was generated too.
-bool HasText(const Json& chunk) {
+bool HasElements(const Json& object, const char* field) {
+  const auto found = object.find(field);
+  return found != object.end() && found->is_array() && !found->empty();
+}
+
+// Whether a chunk of either endpoint brings text (reasoning counts, it was generated too), or the
+// log probabilities of tokens whose text waits for the next ones.
+bool HasTokens(const Json& chunk) {
   const auto is_text = [](const Json& object, const char* field) {
     const auto found = object.find(field);
     return found != object.end() && found->is_string() &&
@@ -40,6 +46,11 @@ bool HasText(const Json& chunk) {
   const Json& choice = choices->front();
   if (!choice.is_object()) return false;
   if (is_text(choice, "text")) return true;
+  const auto logprobs = choice.find("logprobs");
+  if (logprobs != choice.end() && logprobs->is_object() &&
+      (HasElements(*logprobs, "tokens") || HasElements(*logprobs, "content"))) {
+    return true;
+  }
   const auto delta = choice.find("delta");
   return delta != choice.end() && delta->is_object() &&
          (is_text(*delta, "content") || is_text(*delta, "reasoning_content"));
@@ -68,7 +79,7 @@ class AnswerTimer {
       record_.error = cli::ErrorMessage(std::string(payload));
       return false;
     }
-    if (HasText(*chunk)) {
+    if (HasTokens(*chunk)) {
       if (num_texts_++ == 0) {
         record_.first_token = now;
       } else {

@@ -28,9 +28,10 @@ struct LoadOptions {
 
 // One request as its client saw it. Times in seconds.
 struct RequestRecord {
-  std::string error;          // empty: the answer came whole
-  double start_delay = 0;     // behind its arrival, because all threads were busy
-  int64_t num_texts = 0;      // events that brought text; 0 for an answer that ended at once
+  std::string error;       // empty: the answer came whole
+  double start_delay = 0;  // behind its arrival, because all threads were busy
+  int64_t num_texts =
+      0;  // events that brought text or log probabilities; 0 for an answer that ended at once
   double first_token = 0;     // from sending to the first text
   double total = 0;           // from sending to the end
   double last_token = 0;      // from sending to the last text

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/units.h"
+
 namespace switchyard::testing {
 namespace {
 
@@ -51,6 +53,7 @@ void DrawCluster(Draw& draw) {
   draw.max_running = std::min(draw.max_batched_tokens, dice.Pick(std::array{2, 3, 5, 8, 16, 32}));
   draw.max_prompt_chunk = dice.Chance(50) ? dice.Roll(5, draw.max_batched_tokens) : 0;
   draw.prefix_cache = dice.Chance(70);
+  draw.expanded_bytes = dice.Pick(std::array{int64_t{0}, 3 * kMiB, 20 * kMiB});
   draw.max_under_way = dice.Chance(60) ? 2 : 1;
   // Speculation, in all of its forms.
   if (dice.Chance(50)) {
@@ -95,13 +98,14 @@ std::string Draw::Describe() const {
   constexpr const char* kRanks[] = {"threads", "threads by Gloo", "processes"};
   return fmt::format(
       "--seed {} --draw {} ({} {}x{} as {}, {} threads, {} tokens a step, {} running, chunk {}, {} "
-      "blocks of {}, cache {}, under way {}, drafts {} {}, arrival {}%, cancel {}%, {} tenants, "
+      "blocks of {}, {} expanded, cache {}, under way {}, drafts {} {}, arrival {}%, cancel {}%, "
+      "{} tenants, "
       "intruders every {} tokens)",
       seed, number, v1::ComputeMode_Name(compute), data_parallel, tensor_parallel,
       kRanks[static_cast<int>(ranks)], num_threads, max_batched_tokens, max_running,
-      max_prompt_chunk, num_blocks, block_tokens, prefix_cache ? "on" : "off", max_under_way,
-      v1::DraftMethod_Name(drafts), max_drafts, arrival_percent, cancel_percent, num_tenants,
-      tokens_between_intruders);
+      max_prompt_chunk, num_blocks, block_tokens, FormatBytes(expanded_bytes),
+      prefix_cache ? "on" : "off", max_under_way, v1::DraftMethod_Name(drafts), max_drafts,
+      arrival_percent, cancel_percent, num_tenants, tokens_between_intruders);
 }
 
 Draw MakeDraw(uint64_t seed, int number, const SameBitsRequests& requests) {

@@ -55,6 +55,7 @@ struct Draw {
   int32_t max_prompt_chunk = 0;
   int32_t block_tokens = 16;
   int32_t num_blocks = 0;
+  int64_t expanded_bytes = 0;
   bool prefix_cache = true;
   int32_t max_under_way = 1;  // 2: plans leave ahead of results
   v1::DraftMethod drafts = v1::DRAFT_METHOD_NONE;

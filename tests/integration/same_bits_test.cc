@@ -100,6 +100,7 @@ class ThreadsRun {
                                     .max_running = draw_.max_running,
                                     .num_kv_blocks = draw_.num_blocks,
                                     .kv_block_tokens = draw_.block_tokens,
+                                    .expanded_bytes = draw_.expanded_bytes,
                                     .tokens = Requests().tokens(),
                                     .num_threads = draw_.num_threads,
                                     .backend = "cpu"};
@@ -195,6 +196,7 @@ class SameBits : public ClusterTest {
     add("max-running", draw.max_running);
     if (draw.max_prompt_chunk > 0) add("max-prompt-chunk", draw.max_prompt_chunk);
     add("kv-blocks", draw.num_blocks);
+    add("prompt-memory", draw.expanded_bytes);
     add("prefix-cache", draw.prefix_cache ? "on" : "off");
     add("overlap", draw.max_under_way > 1 ? "on" : "off");
     add("drafts", kDrafts[draw.drafts]);

@@ -1,9 +1,11 @@
 #include "worker/exec/batch_builder.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/units.h"
+#include "worker/kv/kv_store.h"
 
 namespace switchyard::worker {
 namespace {
@@ -14,6 +16,10 @@ absl::Status Misfit(const v1::SequenceWork& work, std::string_view what) {
 
 bool ReportsPrompt(const SequenceState& sequence) {
   return sequence.sampling.params().has_prompt_logprobs();
+}
+
+size_t NumTiles(const v1::ShardPlan& plan) {
+  return static_cast<size_t>(plan.kv().expanded_tokens() / KvLayout::kTileTokens);
 }
 
 }  // namespace
@@ -28,14 +34,18 @@ void SequenceState::Take(int32_t position, int32_t token) {
 }
 
 BatchBuilder::BatchBuilder(const v1::ShardPlan& plan, const Options& options)
-    : plan_(plan), options_(options) {}
+    : plan_(plan), options_(options), free_tiles_(NumTiles(plan)) {
+  std::iota(free_tiles_.rbegin(), free_tiles_.rend(), 0);
+}
 
 absl::Status BatchBuilder::Build(const v1::StepPlan& plan, ForwardBatch* batch,
                                  std::vector<OutputRow>* outputs) {
   SY_CHECK_GT(plan.step(), 0u);  // 0 is "never" in SequenceState
   batch->Clear();
   outputs->clear();
-  for (uint64_t id : plan.released()) sequences_.erase(id);
+  for (const uint64_t id : computed_prompts_) GiveTilesBack(&sequences_.at(id));
+  computed_prompts_.clear();
+  for (const uint64_t id : plan.released()) Forget(id);
   for (const v1::SequenceStart& start : plan.started()) SY_RETURN_IF_ERROR(Start(start));
   if (plan.groups_size() != plan_.layout().data_parallel()) {
     return absl::InternalError(fmt::format("the plan has work for {} groups, the layout {}",
@@ -223,7 +233,7 @@ absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* s
 }
 
 void BatchBuilder::AddRows(const v1::SequenceWork& work, SequenceState* sequence, bool prompt_rows,
-                           ForwardBatch* batch, std::vector<OutputRow>* outputs) const {
+                           ForwardBatch* batch, std::vector<OutputRow>* outputs) {
   const int32_t begin = sequence->num_computed;
   const int32_t end = begin + sequence->num_rows;
   const int32_t border = std::clamp(sequence->prompt_length, begin, end);
@@ -231,10 +241,8 @@ void BatchBuilder::AddRows(const v1::SequenceWork& work, SequenceState* sequence
   const int32_t last = prompt_rows ? border : end;
   if (first == last) return;
   if (prompt_rows) {
-    batch->prefill.push_back({.row_begin = batch->num_rows(),
-                              .num_rows = last - first,
-                              .begin_position = first,
-                              .table = sequence->blocks});
+    if (last == sequence->prompt_length) computed_prompts_.push_back(work.sequence_id());
+    batch->prefill.push_back(SpanOf(batch->num_rows(), first, last, sequence));
   }
   const int32_t block_tokens = plan_.kv().block_tokens();
   const bool drafts = work.use_last_sampled();
@@ -265,6 +273,42 @@ void BatchBuilder::AddRows(const v1::SequenceWork& work, SequenceState* sequence
                            position % block_tokens);
     if (!prompt_rows) batch->decode_tables.push_back(sequence->blocks.data());
   }
+}
+
+PrefillSpan BatchBuilder::SpanOf(int64_t row_begin, int32_t first, int32_t last,
+                                 SequenceState* sequence) {
+  // The last chunk of a prompt fills the tiles that are there; nothing reads them after it.
+  if (last < sequence->prompt_length) TakeTiles(last, sequence);
+  const int32_t num_expanded = sequence->num_expanded;
+  const int64_t kept = std::ssize(sequence->tiles) * KvLayout::kTileTokens;
+  sequence->num_expanded = static_cast<int32_t>(std::min<int64_t>(last, kept));
+  return {.row_begin = row_begin,
+          .num_rows = last - first,
+          .begin_position = first,
+          .table = sequence->blocks,
+          .tiles = sequence->tiles,
+          .num_expanded = num_expanded};
+}
+
+void BatchBuilder::TakeTiles(int32_t last, SequenceState* sequence) {
+  const int64_t wanted = CeilDiv(int64_t{last}, KvLayout::kTileTokens);
+  while (std::ssize(sequence->tiles) < wanted && !free_tiles_.empty()) {
+    sequence->tiles.push_back(free_tiles_.back());
+    free_tiles_.pop_back();
+  }
+}
+
+void BatchBuilder::GiveTilesBack(SequenceState* sequence) {
+  free_tiles_.insert(free_tiles_.end(), sequence->tiles.rbegin(), sequence->tiles.rend());
+  sequence->tiles.clear();
+  sequence->num_expanded = 0;
+}
+
+void BatchBuilder::Forget(uint64_t id) {
+  const auto found = sequences_.find(id);
+  if (found == sequences_.end()) return;
+  GiveTilesBack(&found->second);
+  sequences_.erase(found);
 }
 
 }  // namespace switchyard::worker

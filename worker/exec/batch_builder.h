@@ -26,6 +26,10 @@ struct SequenceState {
   bool is_drafted = false;  // drafts are wanted
   SamplingState sampling;
   std::vector<int32_t> blocks;
+  // While its prompt is in progress: where its first tiles of keys and values are kept expanded,
+  // and how many of its positions are there.
+  std::vector<int32_t> tiles;
+  int32_t num_expanded = 0;
   int32_t num_computed = 0;             // positions whose latents are cached
   int32_t last_sampled = -1;            // -1: none since the sequence was started
   bool is_ended = false;                // its newest token was its last
@@ -92,11 +96,19 @@ class BatchBuilder {
   // The newest token and as many drafts as fit the work, the answer's length and the blocks.
   int32_t RowsToDraft(const v1::SequenceWork& work, const SequenceState& sequence) const;
   void AddRows(const v1::SequenceWork& work, SequenceState* sequence, bool prompt_rows,
-               ForwardBatch* batch, std::vector<OutputRow>* outputs) const;
+               ForwardBatch* batch, std::vector<OutputRow>* outputs);
+  PrefillSpan SpanOf(int64_t row_begin, int32_t first, int32_t last, SequenceState* sequence);
+
+  // Before rows [first, last) of the sequence's prompt are computed.
+  void TakeTiles(int32_t last, SequenceState* sequence);
+  void GiveTilesBack(SequenceState* sequence);
+  void Forget(uint64_t id);
 
   const v1::ShardPlan& plan_;
   const Options options_;
   std::unordered_map<uint64_t, SequenceState> sequences_;
+  std::vector<int32_t> free_tiles_;
+  std::vector<uint64_t> computed_prompts_;  // in the newest step; their tiles go back after it
 };
 
 }  // namespace switchyard::worker

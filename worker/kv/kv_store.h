@@ -1,10 +1,13 @@
-// The paged cache of one rank: for every layer, blocks of latents. Which block belongs to whom is
-// the coordinator's business (coordinator/core/kv); this is only the memory.
+// The paged cache of one rank: for every layer, blocks of latents; and beside it tiles of keys and
+// values that were expanded from the latents of prompts in progress, so that the next chunk of such
+// a prompt need not expand them again. Which block belongs to whom is the coordinator's business
+// (coordinator/core/kv), which tile worker/exec's; this is only the memory.
 #ifndef SWITCHYARD_WORKER_KV_KV_STORE_H_
 #define SWITCHYARD_WORKER_KV_KV_STORE_H_
 
 #include <cstdint>
 
+#include "kernels/args/attention.h"
 #include "kernels/device.h"
 #include "kernels/tensor_view.h"
 #include "proto/cluster.pb.h"
@@ -12,33 +15,49 @@
 namespace switchyard::worker {
 
 struct KvLayout {
+  static constexpr int64_t kTileTokens = kernels::kPrefillTileTokens;
+
   int64_t num_layers = 0;
   int64_t num_blocks = 0;
   int64_t block_tokens = 0;
   int64_t width = 0;  // values of one token in one layer: latent and rotated key
   kernels::DType dtype = kernels::DType::kBf16;
 
+  int64_t num_tiles = 0;       // of kTileTokens tokens
+  int64_t expanded_width = 0;  // values of one token in one layer: keys and values of all heads
+  int64_t rope_width = 0;      // and the rotated key that they share
+  kernels::DType expanded_dtype = kernels::DType::kF32;
+
   int64_t BytesPerLayer() const {
     return num_blocks * block_tokens * width * kernels::SizeOf(dtype);
   }
+  int64_t ExpandedBytesPerLayer() const;
 };
 
 // BF16 compute caches BF16, and so does a backend whose activations are BF16 (`act`); else F32.
-// `num_layers` is the model's, or more where a multi-token-prediction block has a cache of its own.
+// What is expanded is of type `act`. `num_layers` is the model's, or more where a
+// multi-token-prediction block has a cache of its own.
 KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, kernels::DType act);
+
+// One layer of it.
+struct KvLayer {
+  kernels::TensorView latents;        // [num_blocks, block_tokens, width]
+  kernels::TensorView expanded;       // [num_tiles * kTileTokens, expanded_width]
+  kernels::TensorView expanded_k_pe;  // [num_tiles * kTileTokens, rope_width]
+};
 
 class KvStore {
  public:
   KvStore(kernels::Device& device, const KvLayout& layout);
 
   const KvLayout& layout() const { return layout_; }
-  int64_t num_bytes() const { return memory_.num_bytes(); }
-  // [num_blocks, block_tokens, width]
-  kernels::TensorView layer(int64_t index) const;
+  int64_t num_bytes() const { return memory_.num_bytes() + expanded_.num_bytes(); }
+  KvLayer layer(int64_t index) const;
 
  private:
   const KvLayout layout_;
   kernels::Buffer memory_;
+  kernels::Buffer expanded_;
 };
 
 }  // namespace switchyard::worker

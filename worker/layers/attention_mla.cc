@@ -105,11 +105,11 @@ InputForms MlaAttention::input_forms() const {
 }
 
 absl::Status MlaAttention::Forward(const LayerContext& context, const ForwardBatch& batch,
-                                   int layer, const NormedRows& x, const TensorView& cache,
+                                   int layer, const NormedRows& x, const KvLayer& cache,
                                    const TensorView& y) const {
   ActivationArena::Scope scope(context.arena);
   const TensorView q = Query(context, batch, x);
-  WriteLatents(context, batch, layer, x, cache);
+  WriteLatents(context, batch, layer, x, cache.latents);
   const TensorView out = context.Take({x.num_rows(), heads_ * value_dim_});
   for (const PrefillSpan& span : batch.prefill) {
     Prefill(context, batch, span, q.Rows(span.row_begin, span.num_rows), cache,
@@ -117,7 +117,7 @@ absl::Status MlaAttention::Forward(const LayerContext& context, const ForwardBat
   }
   const int64_t num_decode_rows = x.num_rows() - batch.num_prefill_rows;
   if (num_decode_rows > 0) {
-    Decode(context, batch, q.Rows(batch.num_prefill_rows, num_decode_rows), cache,
+    Decode(context, batch, q.Rows(batch.num_prefill_rows, num_decode_rows), cache.latents,
            out.Rows(batch.num_prefill_rows, num_decode_rows));
   }
   return o_.Forward(context, out, y);
@@ -174,32 +174,34 @@ void MlaAttention::WriteLatents(const LayerContext& context, const ForwardBatch&
 }
 
 void MlaAttention::Prefill(const LayerContext& context, const ForwardBatch& batch,
-                           const PrefillSpan& span, const TensorView& q, const TensorView& cache,
+                           const PrefillSpan& span, const TensorView& q, const KvLayer& cache,
                            const TensorView& out) const {
   using kernels::kPrefillTileTokens;
   ActivationArena::Scope scope(context.arena);
   const int64_t num_keys = span.begin_position + span.num_rows;
   const int64_t tile_tokens = std::min(num_keys, kPrefillTileTokens);
-  const TensorView c = context.Take({tile_tokens, latent_});
-  const TensorView k_pe = context.Take({tile_tokens, rope_dim_});
-  const TensorView kv = context.Take({tile_tokens, heads_ * (nope_dim_ + value_dim_)});
+  const ExpandedTile scratch{
+      .kv = context.Take({tile_tokens, heads_ * (nope_dim_ + value_dim_)}),
+      .k_pe = context.Take({tile_tokens, rope_dim_}),
+  };
   const TensorView state =
       context.arena.Take(kernels::DType::kF32, {span.num_rows, heads_, value_dim_ + 2});
   for (int64_t begin = 0; begin < num_keys; begin += kPrefillTileTokens) {
     const int64_t count = std::min(kPrefillTileTokens, num_keys - begin);
-    const TensorView tile_kv = kv.Rows(0, count);
-    context.ops.LatentGather({.cache = cache,
-                              .table = span.table,
-                              .begin = begin,
-                              .count = count,
-                              .c = c.Rows(0, count),
-                              .k_pe = k_pe.Rows(0, count)});
-    ApplyLinear(context, *kv_b_, c.Rows(0, count), tile_kv);
+    const int64_t index = begin / kPrefillTileTokens;
+    ExpandedTile tile{.kv = scratch.kv.Rows(0, count), .k_pe = scratch.k_pe.Rows(0, count)};
+    if (index < std::ssize(span.tiles)) {
+      const int64_t row = span.tiles[static_cast<size_t>(index)] * kPrefillTileTokens;
+      tile = {.kv = cache.expanded.Rows(row, count),
+              .k_pe = cache.expanded_k_pe.Rows(row, count),
+              .num_done = std::clamp<int64_t>(span.num_expanded - begin, 0, count)};
+    }
+    ExpandTile(context, span, cache, begin, tile);
     context.ops.PrefillAttention(
         {.q = q.Reshaped({span.num_rows, heads_, nope_dim_ + rope_dim_}),
          .positions = std::span(batch.positions).subspan(span.row_begin, span.num_rows),
-         .kv = tile_kv.Reshaped({count, heads_, nope_dim_ + value_dim_}),
-         .k_pe = k_pe.Rows(0, count),
+         .kv = tile.kv.Reshaped({count, heads_, nope_dim_ + value_dim_}),
+         .k_pe = tile.k_pe,
          .tile_begin = begin,
          .scale = scale_,
          .state = state,
@@ -207,6 +209,22 @@ void MlaAttention::Prefill(const LayerContext& context, const ForwardBatch& batc
          .out = out.Reshaped({span.num_rows, heads_, value_dim_}),
          .bf16 = context.compute == kernels::Compute::kBf16});
   }
+}
+
+// What is missing of the tile that begins at position `begin`.
+void MlaAttention::ExpandTile(const LayerContext& context, const PrefillSpan& span,
+                              const KvLayer& cache, int64_t begin, const ExpandedTile& tile) const {
+  const int64_t count = tile.kv.rows() - tile.num_done;
+  if (count == 0) return;
+  ActivationArena::Scope scope(context.arena);
+  const TensorView c = context.Take({count, latent_});
+  context.ops.LatentGather({.cache = cache.latents,
+                            .table = span.table,
+                            .begin = begin + tile.num_done,
+                            .count = count,
+                            .c = c,
+                            .k_pe = tile.k_pe.Rows(tile.num_done, count)});
+  ApplyLinear(context, *kv_b_, c, tile.kv.Rows(tile.num_done, count));
 }
 
 void MlaAttention::Decode(const LayerContext& context, const ForwardBatch& batch,

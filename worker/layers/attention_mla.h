@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proto/model.pb.h"
+#include "worker/kv/kv_store.h"
 #include "worker/layers/forward_batch.h"
 #include "worker/layers/linear.h"
 #include "worker/layers/rope_table.h"
@@ -26,13 +27,20 @@ class MlaAttention {
   // Of Forward's x; known when weights are there.
   InputForms input_forms() const;
 
-  // x: [T, H]; cache: [blocks, tokens, R + D] of this layer; y: f32 [T, H], the same on every
-  // rank of the tensor group. `layer` names what is traced.
+  // x: [T, H]; cache: of this layer; y: f32 [T, H], the same on every rank of the tensor group.
+  // `layer` names what is traced.
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
-                       const NormedRows& x, const kernels::TensorView& cache,
+                       const NormedRows& x, const KvLayer& cache,
                        const kernels::TensorView& y) const;
 
  private:
+  // Keys and values of some positions in the naive form.
+  struct ExpandedTile {
+    kernels::TensorView kv;    // act [count, heads * (P + W)]
+    kernels::TensorView k_pe;  // act [count, D]
+    int64_t num_done = 0;      // of them, the first, are there already
+  };
+
   void LoadQuery(WeightLoader& loader, const std::string& prefix, const v1::ModelSpec& model);
   void LoadKeyValue(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
                     const v1::ModelSpec& model);
@@ -41,8 +49,10 @@ class MlaAttention {
   void WriteLatents(const LayerContext& context, const ForwardBatch& batch, int layer,
                     const NormedRows& x, const kernels::TensorView& cache) const;
   void Prefill(const LayerContext& context, const ForwardBatch& batch, const PrefillSpan& span,
-               const kernels::TensorView& q, const kernels::TensorView& cache,
+               const kernels::TensorView& q, const KvLayer& cache,
                const kernels::TensorView& out) const;
+  void ExpandTile(const LayerContext& context, const PrefillSpan& span, const KvLayer& cache,
+                  int64_t begin, const ExpandedTile& tile) const;
   void Decode(const LayerContext& context, const ForwardBatch& batch, const kernels::TensorView& q,
               const kernels::TensorView& cache, const kernels::TensorView& out) const;
 

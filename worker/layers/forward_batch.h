@@ -18,6 +18,9 @@ struct PrefillSpan {
   int64_t num_rows = 0;
   int64_t begin_position = 0;
   std::span<const int32_t> table;  // the sequence's blocks; covers the last position
+  // Where its first tiles of keys and values are kept expanded (KvLayer); may be fewer than it has.
+  std::span<const int32_t> tiles;
+  int64_t num_expanded = 0;  // positions that are there from steps before
 };
 
 struct ForwardBatch {

@@ -10,6 +10,7 @@ namespace switchyard::core {
 namespace {
 
 constexpr int64_t kScaleBytes = 4;
+constexpr int64_t kWidestElement = 4;  // of those that any mode computes in
 
 int64_t DtypeBytes(const v1::ModelSpec& model) {
   return model.dtype() == v1::DATA_TYPE_F32 ? 4 : 2;
@@ -21,6 +22,10 @@ int64_t CacheElementBytes(v1::ComputeMode compute) {
 
 bool DraftsByMtp(const v1::ShardPlan& plan) {
   return plan.drafts().method() == v1::DRAFT_METHOD_MTP;
+}
+
+int64_t CachedLayers(const v1::ShardPlan& plan) {
+  return plan.model().num_layers() + (DraftsByMtp(plan) ? 1 : 0);
 }
 
 // A linear [rows, cols] as stored.
@@ -128,14 +133,20 @@ WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
 }
 
 int64_t KvBytesPerToken(const v1::ShardPlan& plan) {
-  const v1::ModelSpec& model = plan.model();
-  const int64_t width = int64_t{model.mla().kv_lora_rank()} + model.mla().qk_rope_head_dim();
-  const int64_t num_layers = model.num_layers() + (DraftsByMtp(plan) ? 1 : 0);
-  return num_layers * width * CacheElementBytes(plan.compute());
+  const v1::MlaSpec& mla = plan.model().mla();
+  const int64_t width = int64_t{mla.kv_lora_rank()} + mla.qk_rope_head_dim();
+  return CachedLayers(plan) * width * CacheElementBytes(plan.compute());
+}
+
+int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan) {
+  const v1::MlaSpec& mla = plan.model().mla();
+  const int64_t heads = plan.model().num_heads() / plan.layout().tensor_parallel();
+  const int64_t width =
+      heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim()) + mla.qk_rope_head_dim();
+  return CachedLayers(plan) * width * kWidestElement;
 }
 
 int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
-  constexpr int64_t kElement = 4;  // the widest type that any mode computes in
   const v1::ModelSpec& model = plan.model();
   const v1::MlaSpec& mla = model.mla();
   const int64_t tokens = plan.limits().max_batched_tokens();
@@ -169,7 +180,7 @@ int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
   // Rows in e4m3 with their scales, in floats.
   const int64_t quantised =
       plan.compute() == v1::COMPUTE_MODE_W8A8 ? CeilDiv(tokens * hidden, 3) : 0;
-  return kElement *
+  return kWidestElement *
          (residual + std::max({attention, dense, experts}) + followed + quantised + logits);
 }
 

@@ -41,6 +41,10 @@ WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank);
 // where compute is F32 or W8A8. An MTP block has a layer of its own where it drafts.
 int64_t KvBytesPerToken(const v1::ShardPlan& plan);
 
+// What one token of a prompt in progress takes beside it while its keys and values are kept
+// expanded (KvPlan.expanded_tokens), in the widest type that a backend computes in.
+int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan);
+
 // Upper estimate of a step's intermediate tensors on `rank`, with StepLimits full and every token
 // of the cluster routed to the rank's experts.
 int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank);

@@ -95,6 +95,10 @@ absl::Status CheckShardPlan(const v1::ShardPlan& plan) {
   CheckDrafts(plan, faults);
   CheckRange("block_tokens", plan.kv().block_tokens(), kMaxBlockTokens, faults);
   CheckRange("num_blocks", plan.kv().num_blocks(), kMaxKvBlocks, faults);
+  if (plan.kv().expanded_tokens() < 0 || plan.kv().expanded_tokens() > kMaxExpandedTokens) {
+    faults.push_back(fmt::format("expanded_tokens = {}: must be from 0 to {}",
+                                 plan.kv().expanded_tokens(), kMaxExpandedTokens));
+  }
   if (plan.hash() != PlanHash(plan)) {
     faults.push_back(
         fmt::format("hash = {:016x}: the plan's content has {:016x}", plan.hash(), PlanHash(plan)));

@@ -15,6 +15,7 @@ inline constexpr int32_t kMaxBatchedTokens = 1 << 16;
 inline constexpr int32_t kMaxRunning = 1 << 14;
 inline constexpr int32_t kMaxBlockTokens = 1024;
 inline constexpr int32_t kMaxKvBlocks = 1 << 24;
+inline constexpr int32_t kMaxExpandedTokens = 1 << 28;
 inline constexpr int32_t kMaxDraftTokens = 8;
 
 // FNV-1a 64 over the serialised plan with `hash` 0, whatever the plan's own says.

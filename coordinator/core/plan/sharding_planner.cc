@@ -39,26 +39,58 @@ int32_t BlocksIn(const v1::ShardPlan& plan, int64_t bytes) {
       {bytes / block_bytes, longest * plan.limits().max_running(), int64_t{kMaxKvBlocks}}));
 }
 
+// Tokens whose keys and values `bytes` hold expanded.
+int32_t ExpandedIn(const v1::ShardPlan& plan, int64_t bytes) {
+  const int64_t longest = 2 * int64_t{plan.model().max_position_embeddings()};
+  return static_cast<int32_t>(
+      std::min({bytes / ExpandedBytesPerToken(plan), longest, int64_t{kMaxExpandedTokens}}));
+}
+
+// How bytes are shared between what the rank caches and what it keeps expanded.
+struct CacheShare {
+  int64_t cache = 0;
+  int64_t expanded = 0;
+};
+
+// `wanted` as PlanRequest has it. What the expanded part cannot use is the cache's.
+CacheShare ShareOf(const v1::ShardPlan& plan, int64_t bytes, int64_t wanted) {
+  const int64_t share =
+      wanted == PlanRequest::kSixteenth ? std::max<int64_t>(bytes, 0) / 16 : wanted;
+  const int64_t used = ExpandedIn(plan, share) * ExpandedBytesPerToken(plan);
+  return {.cache = bytes - used, .expanded = used};
+}
+
 // REQUIRES: every other number of `plan` is checked.
-absl::StatusOr<int32_t> ChooseNumBlocks(const v1::ShardPlan& plan, const PlanRequest& request) {
-  const std::string block = FormatBytes(plan.kv().block_tokens() * KvBytesPerToken(plan));
+absl::Status SizeCache(const PlanRequest& request, v1::ShardPlan* plan) {
+  const int64_t block_bytes = plan->kv().block_tokens() * KvBytesPerToken(*plan);
+  const int64_t wanted = request.expanded_bytes_per_rank;
+  const auto set = [&](int32_t num_blocks, const CacheShare& share) {
+    plan->mutable_kv()->set_num_blocks(num_blocks);
+    plan->mutable_kv()->set_expanded_tokens(ExpandedIn(*plan, share.expanded));
+    return absl::OkStatus();
+  };
+  if (request.kv_num_blocks > 0) {
+    return set(request.kv_num_blocks, ShareOf(*plan, request.kv_num_blocks * block_bytes, wanted));
+  }
   if (request.kv_bytes_per_rank > 0) {
-    const int32_t num_blocks = BlocksIn(plan, request.kv_bytes_per_rank);
-    if (num_blocks > 0) return num_blocks;
+    const int32_t num_blocks = BlocksIn(*plan, request.kv_bytes_per_rank);
+    if (num_blocks > 0) return set(num_blocks, ShareOf(*plan, request.kv_bytes_per_rank, wanted));
     return absl::ResourceExhaustedError(
         fmt::format("{} per rank for the KV cache do not hold one block of {} tokens ({})",
-                    FormatBytes(request.kv_bytes_per_rank), plan.kv().block_tokens(), block));
+                    FormatBytes(request.kv_bytes_per_rank), plan->kv().block_tokens(),
+                    FormatBytes(block_bytes)));
   }
-  const FullestRank fullest = FindFullestRank(plan);
-  const int64_t left = request.memory_bytes_per_rank - fullest.Total();
-  const int32_t num_blocks = left > 0 ? BlocksIn(plan, left) : 0;
-  if (num_blocks > 0) return num_blocks;
+  const FullestRank fullest = FindFullestRank(*plan);
+  const CacheShare share = ShareOf(*plan, request.memory_bytes_per_rank - fullest.Total(), wanted);
+  const int32_t num_blocks = share.cache > 0 ? BlocksIn(*plan, share.cache) : 0;
+  if (num_blocks > 0) return set(num_blocks, share);
   return absl::ResourceExhaustedError(
       fmt::format("{} of memory per rank are too little: rank {} needs {} for weights, {} for "
-                  "activations and {} for each block of the KV cache; "
+                  "activations, {} for prompts in progress and {} for each block of the KV cache; "
                   "use more ranks, a smaller max_batched_tokens, or more memory",
                   FormatBytes(request.memory_bytes_per_rank), fullest.rank,
-                  FormatBytes(fullest.weight_bytes), FormatBytes(fullest.activation_bytes), block));
+                  FormatBytes(fullest.weight_bytes), FormatBytes(fullest.activation_bytes),
+                  FormatBytes(share.expanded), FormatBytes(block_bytes)));
 }
 
 }  // namespace
@@ -68,6 +100,7 @@ absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model,
   SY_RETURN_IF_ERROR(CheckLayout(model, request.data_parallel, request.tensor_parallel));
   if (request.kv_num_blocks < 0 || request.kv_bytes_per_rank < 0 ||
       request.memory_bytes_per_rank < 0 ||
+      request.expanded_bytes_per_rank < PlanRequest::kSixteenth ||
       (request.kv_num_blocks == 0 && request.kv_bytes_per_rank == 0 &&
        request.memory_bytes_per_rank == 0)) {
     return absl::InvalidArgumentError(
@@ -93,11 +126,8 @@ absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model,
   plan.mutable_kv()->set_num_blocks(std::max(request.kv_num_blocks, 1));
   plan.set_hash(PlanHash(plan));
   SY_RETURN_IF_ERROR(CheckShardPlan(plan));
-  if (request.kv_num_blocks == 0) {
-    SY_ASSIGN_OR_RETURN(const int32_t num_blocks, ChooseNumBlocks(plan, request));
-    plan.mutable_kv()->set_num_blocks(num_blocks);
-    plan.set_hash(PlanHash(plan));
-  }
+  SY_RETURN_IF_ERROR(SizeCache(request, &plan));
+  plan.set_hash(PlanHash(plan));
   return plan;
 }
 

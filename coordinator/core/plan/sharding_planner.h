@@ -24,11 +24,15 @@ struct PlanRequest {
   int64_t kv_bytes_per_rank = 0;      // bytes for the cache alone
   int64_t memory_bytes_per_rank = 0;  // bytes for everything: the cache gets what weights and
                                       // activations leave on the fullest rank
+  // Bytes of each rank for keys and values of prompts in progress (KvPlan.expanded_tokens);
+  // kSixteenth: so much of what the cache gets, or would.
+  static constexpr int64_t kSixteenth = -1;
+  int64_t expanded_bytes_per_rank = kSixteenth;
   uint64_t epoch = 1;
 };
 
 // The plan, whole and hashed. When bytes size the cache, it never gets more blocks than max_running
-// sequences of full length fill.
+// sequences of full length fill. No more of prompts is kept expanded than two of full length.
 //
 // INVALID_ARGUMENT: a layout that the model cannot have (the message lists the nearest that it
 // can), numbers out of range. RESOURCE_EXHAUSTED: the memory does not hold weights, activations and

@@ -7,6 +7,13 @@
 namespace switchyard::core {
 namespace {
 
+// Tokens of a prompt that a step takes whatever they cost, so that it goes on: fewer would mostly
+// read again what of the prompt is in the cache.
+constexpr int32_t kLeastChunk = 4;
+// The last piece of a prompt may be so much dearer than others: one longer gap, and a short prompt
+// need not wait for its turn several times.
+constexpr double kLastPiece = 4;
+
 bool GoesBefore(const Request* a, const Request* b) { return a->rank() < b->rank(); }
 
 }  // namespace
@@ -22,11 +29,11 @@ GroupSchedule::GroupSchedule(int32_t group, const Limits& limits, const Tenants&
   SY_CHECK_LE(limits.max_running, limits.max_batched_tokens);
 }
 
-void GroupSchedule::BeginStep(uint64_t step, int32_t max_prompt_tokens) {
+void GroupSchedule::BeginStep(uint64_t step, double max_prompt_units) {
   step_ = step;
   budget_ = TokenBudget(limits_.max_batched_tokens);
-  max_prompt_tokens_ = max_prompt_tokens;
-  prompts_ = TokenBudget(max_prompt_tokens);
+  max_prompt_units_ = max_prompt_units;
+  prompt_units_ = 0;
   extra_rows_ = TokenBudget(limits_.max_running);  // as many as workers have memory for
   backlog_ = 0;
 }
@@ -107,8 +114,8 @@ std::optional<GroupSchedule::Fit> GroupSchedule::FitOf(const Request& request,
   Fit fit{.prefix = FindPrefix(request)};
   if (NumFreeNeeded(request, fit.prefix) + num_running() > blocks_.num_free()) return std::nullopt;
   fit.num_cached = static_cast<int32_t>(fit.prefix.size()) * limits_.block_tokens;
-  fit.num_now = std::min(
-      {request.num_remaining() - fit.num_cached, max_tokens, budget_.left(), prompts_.left()});
+  fit.num_now = FitBudget(request, fit.num_cached, max_tokens);
+  if (fit.num_now == 0) return std::nullopt;
   return fit;
 }
 
@@ -258,11 +265,21 @@ void GroupSchedule::Remove(Request& request) {
   Forget(request);
 }
 
+int32_t GroupSchedule::FitBudget(const Request& request, int32_t begin, int32_t max_tokens) const {
+  const int32_t remaining = request.num_remaining() - (begin - request.num_computed);
+  const int32_t wanted = std::min({remaining, max_tokens, budget_.left()});
+  if (max_prompt_units_ <= 0) return 0;
+  const PromptCost& cost = limits_.prompt_cost;
+  const bool ends = wanted == remaining && cost.Of(begin, wanted) <= kLastPiece * max_prompt_units_;
+  const int32_t fitting = ends ? wanted : cost.Fit(begin, wanted, max_prompt_units_);
+  return std::max(fitting, std::min(wanted, kLeastChunk));
+}
+
 int32_t GroupSchedule::TakeBudget(const Request& request, int32_t max_tokens) {
-  int32_t count = std::min({request.num_remaining(), max_tokens, budget_.left(), prompts_.left()});
+  int32_t count = FitBudget(request, request.num_computed, max_tokens);
   if (request.NumScored(count) > extra_rows_.left()) count = extra_rows_.left();
   extra_rows_.Take(request.NumScored(count));
-  prompts_.Take(count);
+  prompt_units_ += limits_.prompt_cost.Of(request.num_computed, count);
   return budget_.Take(count);
 }
 

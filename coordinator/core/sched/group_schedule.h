@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "coordinator/core/kv/block_manager.h"
+#include "coordinator/core/sched/prompt_cost.h"
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/step_builder.h"
 #include "coordinator/core/sched/tenants.h"
@@ -32,12 +33,14 @@ class GroupSchedule {
     int32_t block_tokens = 0;
     bool prefix_cache = true;
     int32_t max_forced = 0;  // drafts of a request under a grammar, at least
+    PromptCost prompt_cost;
   };
   // `tenants` outlives the schedule.
   GroupSchedule(int32_t group, const Limits& limits, const Tenants& tenants);
 
-  // A fresh budget for this step, of which prompts may have `max_prompt_tokens`.
-  void BeginStep(uint64_t step, int32_t max_prompt_tokens);
+  // A fresh budget for this step, of which one prompt may have so much, in units of
+  // Limits::prompt_cost; 0: no prompt has any of it.
+  void BeginStep(uint64_t step, double max_prompt_units);
 
   // A token for each request that lacks only one, by rank, and up to `num_drafts` drafts behind it
   // (or Limits::max_forced) as far as budget and free blocks have room. A request that needs a
@@ -88,12 +91,12 @@ class GroupSchedule {
   int32_t num_generating() const;  // those that lack only one token
   // Whether something that runs can go on.
   bool HasWork() const;
-  // Tokens planned in this step so far, and those of them that are prompts'; tokens known of those
-  // that run and not planned yet.
+  // Tokens planned in this step so far; what those of prompts cost; tokens known of those that run
+  // and not planned yet.
   int32_t num_planned() const { return limits_.max_batched_tokens - budget_.left(); }
+  double prompt_units() const { return prompt_units_; }
   int64_t backlog() const { return backlog_; }
-  int32_t num_prompt_tokens() const { return max_prompt_tokens_ - prompts_.left(); }
-  bool has_budget() const { return budget_.left() > 0 && prompts_.left() > 0; }
+  bool has_budget() const { return budget_.left() > 0; }
   std::span<Request* const> running() const { return running_; }
   const BlockManager& blocks() const { return blocks_; }
 
@@ -124,7 +127,9 @@ class GroupSchedule {
     return blocks_.NumFreeNeeded(NumToCover(request), prefix);
   }
   std::vector<int32_t> FindPrefix(const Request& request) const;
-  // What the budgets let the request compute now, and take of them.
+  // What the budgets let the request compute now, from `begin` on.
+  int32_t FitBudget(const Request& request, int32_t begin, int32_t max_tokens) const;
+  // Takes it.
   int32_t TakeBudget(const Request& request, int32_t max_tokens);
   void AddWork(Request& request, int32_t count, int32_t num_drafts,
                std::span<const int32_t> new_blocks, StepBuilder& builder);
@@ -138,8 +143,8 @@ class GroupSchedule {
   const Tenants& tenants_;
   BlockManager blocks_;
   TokenBudget budget_{0};
-  TokenBudget prompts_{0};
-  int32_t max_prompt_tokens_ = 0;
+  double max_prompt_units_ = 0;
+  double prompt_units_ = 0;
   // Rows of logits that this step may still have beside one for each request: of drafts, and of
   // prompt tokens whose log probabilities are reported.
   TokenBudget extra_rows_{0};

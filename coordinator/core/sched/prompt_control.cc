@@ -6,54 +6,47 @@
 namespace switchyard::core {
 namespace {
 
-// New steps' share in what is known. A token costs more the further its prompt has come, so its
-// price must follow quickly.
-constexpr double kNewStep = 0.1;
+// New steps' share in what is known.
+constexpr double kNewStep = 0.2;
 constexpr double kNewPrice = 0.3;
-// Of the time that prompts may take, so that a step that turns out dearer is within it, too.
-constexpr double kUsed = 0.7;
+// What a step of some size takes alone is looked at again after so many with prompts.
+constexpr int32_t kStale = 50;
+// Of the time that a prompt may take, so that steps which take longer by chance are within it, too.
+constexpr double kUsed = 0.5;
+// A unit costs something, whatever a step that was short by chance says. Of the step, over units.
+constexpr double kLeastPrice = 0.01;
 
 double Mix(double known, double seen, double share) {
   return known == 0 ? seen : known + share * (seen - known);
 }
 
-int SizeOf(int32_t num_writing, int num_sizes) {
-  return std::min<int>(std::bit_width(static_cast<uint32_t>(num_writing)), num_sizes - 1);
-}
-
 }  // namespace
 
-int32_t PromptControl::MaxTokens(int32_t num_writing) const {
+double PromptControl::MaxUnits(int32_t num_writing) const {
   if (max_stretch_ == 0 || num_writing == 0) return kNoLimit;
-  const double micros = MicrosOf(num_writing);
-  if (micros == 0 || micros_per_token_ <= 0) return kNoLimit;
-  const double tokens = (max_stretch_ - 1) * micros * kUsed / micros_per_token_;
-  return static_cast<int32_t>(std::clamp<double>(tokens, kLeastTokens, kNoLimit));
+  const Size& size = sizes_[SizeOf(num_writing)];
+  if (size.micros == 0 || size.num_mixed >= kStale) return 0;
+  if (micros_per_unit_ == 0) return kNoLimit;
+  return (max_stretch_ - 1) * size.micros * kUsed / micros_per_unit_;
 }
 
-void PromptControl::Observe(int32_t num_writing, int32_t num_prompt_tokens, int64_t micros) {
+void PromptControl::Observe(int32_t num_writing, double prompt_units, int64_t num_micros) {
+  const auto micros = static_cast<double>(num_micros);
   if (micros <= 0 || num_writing == 0) return;
-  if (num_prompt_tokens == 0) {
-    double& known = micros_[SizeOf(num_writing, kSizes)];
-    known = Mix(known, static_cast<double>(micros), kNewStep);
+  Size& size = sizes_[SizeOf(num_writing)];
+  if (prompt_units == 0) {
+    size.micros = Mix(size.micros, micros, kNewStep);
+    size.num_mixed = 0;
     return;
   }
-  const double alone = MicrosOf(num_writing);
-  if (alone == 0) return;
-  const double price = std::max(static_cast<double>(micros) - alone, 0.0) / num_prompt_tokens;
-  micros_per_token_ = Mix(micros_per_token_, price, kNewPrice);
+  if (size.micros == 0) return;
+  ++size.num_mixed;
+  const double price = std::max(micros - size.micros, kLeastPrice * micros) / prompt_units;
+  micros_per_unit_ = Mix(micros_per_unit_, price, kNewPrice);
 }
 
-// The nearest size that is known, smaller ones first: what follows from it is on the safe side.
-double PromptControl::MicrosOf(int32_t num_writing) const {
-  const int size = SizeOf(num_writing, kSizes);
-  for (int smaller = size; smaller >= 0; --smaller) {
-    if (micros_[smaller] > 0) return micros_[smaller];
-  }
-  for (int larger = size + 1; larger < kSizes; ++larger) {
-    if (micros_[larger] > 0) return micros_[larger];
-  }
-  return 0;
+int PromptControl::SizeOf(int32_t num_writing) {
+  return std::min<int>(std::bit_width(static_cast<uint32_t>(num_writing)), kSizes - 1);
 }
 
 }  // namespace switchyard::core

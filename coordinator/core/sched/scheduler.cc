@@ -53,7 +53,8 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limit
           .prefix_cache = limits.prefix_cache,
           .max_drafts = plan.drafts().max_tokens(),
           .max_forced = plan.drafts().max_forced(),
-          .drafts_from_history = plan.drafts().method() == v1::DRAFT_METHOD_NGRAM};
+          .drafts_from_history = plan.drafts().method() == v1::DRAFT_METHOD_NGRAM,
+          .prompt_cost = PromptCost(plan)};
 }
 
 Scheduler::Scheduler(const SchedulerConfig& config)
@@ -69,7 +70,8 @@ Scheduler::Scheduler(const SchedulerConfig& config)
                                                .num_blocks = config.num_blocks,
                                                .block_tokens = config.block_tokens,
                                                .prefix_cache = config.prefix_cache,
-                                               .max_forced = config.max_forced},
+                                               .max_forced = config.max_forced,
+                                               .prompt_cost = config.prompt_cost},
                          tenants_);
   }
 }
@@ -175,18 +177,18 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   for (const GroupSchedule& group : groups_) {
     num_writing = std::max(num_writing, group.num_generating());
   }
-  const int32_t max_prompt_tokens = prompt_control_.MaxTokens(num_writing);
-  for (GroupSchedule& group : groups_) group.BeginStep(next_step_, max_prompt_tokens);
+  const double max_prompt_units = prompt_control_.MaxUnits(num_writing);
+  for (GroupSchedule& group : groups_) group.BeginStep(next_step_, max_prompt_units);
   MakeWay(builder);
   std::vector<Request*> preempted;
   for (GroupSchedule& group : groups_) group.PlanTokens(num_drafts, builder, preempted);
   const int32_t num_samples = builder.num_samples();
   PutBack(preempted, builder);
   PlanPrompts(builder);
-  int32_t num_prompt_tokens = 0;
+  double prompt_units = 0;
   for (GroupSchedule& group : groups_) {
     group.EndStep();
-    num_prompt_tokens = std::max(num_prompt_tokens, group.num_prompt_tokens());
+    prompt_units = std::max(prompt_units, group.prompt_units());
   }
   tenants_.EndStep(waiting_.empty() ? std::nullopt
                                     : std::optional(waiting_.Front().tenant->virtual_time));
@@ -197,7 +199,7 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
                         .num_drafted = num_drafted,
                         .num_drafts = num_drafts,
                         .num_writing = num_writing,
-                        .num_prompt_tokens = num_prompt_tokens,
+                        .prompt_units = prompt_units,
                         .is_steady = generates && last_generates_ && num_drafts == last_drafts_});
   last_generates_ = generates;
   last_drafts_ = num_drafts;
@@ -333,7 +335,7 @@ absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
     return absl::InternalError(
         fmt::format("step result: {} of the planned tokens are missing", plan.num_samples));
   }
-  prompt_control_.Observe(plan.num_writing, plan.num_prompt_tokens, merged.timings().total_us());
+  prompt_control_.Observe(plan.num_writing, plan.prompt_units, merged.timings().total_us());
   if (plan.is_steady) {
     draft_control_.Observe(plan.num_drafted, plan.num_drafts, merged.sampled_size(),
                            merged.timings().total_us());

@@ -8,8 +8,8 @@
 // Each step has one token budget per attention group. Every running request that generates gets its
 // token; what is left goes in chunks to prompts, of running and of waiting requests alike, in the
 // order of their tenants' turns (Tenants) and inside a tenant by priority and age. One prompt takes
-// max_prompt_chunk at most while others have work, and max_stretch bounds what all of them add to
-// a step (PromptControl). Work on a request's account is every computed token but drafts that turn
+// max_prompt_chunk at most while others have work, and max_stretch bounds what it adds to a step
+// (PromptControl). Work on a request's account is every computed token but drafts that turn
 // out wrong; what the prefix cache holds costs nothing.
 //
 // When blocks run out, a running request gives up its own and waits at its old place; it is
@@ -61,7 +61,7 @@ struct SchedulerConfig {
   int32_t max_batched_tokens = 2048;  // per group and step
   int32_t max_running = 256;          // per group; at most max_batched_tokens
   int32_t max_prompt_chunk = 0;       // of one prompt in a step that others need; 0: half of it
-  double max_stretch = 0;             // of a step in which requests write, by prompts; 0: any
+  double max_stretch = 0;             // of a step in which requests write, by a prompt; 0: any
   int32_t max_waiting = 1024;         // new requests are refused while so many wait
   int32_t max_under_way = 1;          // plans without a result; 1 or 2
   int32_t num_blocks = 0;             // per group
@@ -72,6 +72,7 @@ struct SchedulerConfig {
   int32_t max_drafts = 0;            // of one sequence in a step; 0: workers do not draft
   int32_t max_forced = 0;            // the same of text that a grammar leaves no choice about
   bool drafts_from_history = false;  // workers draft from what was said before
+  PromptCost prompt_cost;
 
   // What a plan prescribes.
   struct Limits {
@@ -177,9 +178,9 @@ class Scheduler {
     absl::flat_hash_map<RequestId, int32_t> dropped;
     int32_t num_drafted = 0;  // sequences that may have drafts, in the group with most
     int32_t num_drafts = 0;
-    int32_t num_writing = 0;        // requests that get a token, in the group with most
-    int32_t num_prompt_tokens = 0;  // in the group with most
-    bool is_steady = false;         // it and the plan before it only generate, with the same drafts
+    int32_t num_writing = 0;  // requests that get a token, in the group with most
+    double prompt_units = 0;  // in the group with most
+    bool is_steady = false;   // it and the plan before it only generate, with the same drafts
   };
 
   struct Choice {

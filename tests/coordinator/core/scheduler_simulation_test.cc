@@ -41,6 +41,19 @@ struct Expectation {
   int64_t admitted_at = 0;  // steps
 };
 
+// A token costs as much again for every 20 keys that it reads.
+PromptCost CostOfKeys() {
+  v1::ShardPlan plan;
+  v1::ModelSpec* model = plan.mutable_model();
+  model->set_num_layers(1);
+  model->set_num_heads(1);
+  model->set_hidden_size(1);
+  model->mutable_mla()->set_qk_nope_head_dim(10);
+  model->mutable_mla()->set_v_head_dim(10);
+  model->set_intermediate_size(127);
+  return PromptCost(plan);
+}
+
 class Simulation {
  public:
   static constexpr int32_t kMaxContext = 48;
@@ -61,7 +74,8 @@ class Simulation {
                     .vocab_size = PlanExecutor::kVocabSize,
                     .prefix_cache = cluster.prefix_cache,
                     .max_drafts = cluster.max_drafts,
-                    .max_forced = cluster.max_forced}),
+                    .max_forced = cluster.max_forced,
+                    .prompt_cost = CostOfKeys()}),
         workers_({.num_groups = cluster.num_groups,
                   .num_blocks = cluster.num_blocks,
                   .block_tokens = cluster.block_tokens,

@@ -161,6 +161,42 @@ TEST(ShardingPlanner, SizesTheCacheByItsBytes) {
               HasSubstr("do not hold one block"));
 }
 
+TEST(ShardingPlanner, KeepsASixteenthForPromptsInProgress) {
+  const auto one = MakeShardPlan(TinyR1(), {.kv_num_blocks = 1});
+  ASSERT_TRUE(one.ok()) << one.status();
+  const int64_t token_bytes = ExpandedBytesPerToken(*one);
+  EXPECT_EQ(token_bytes, 4 * (4 * (64 + 64) + 32) * 4) << "layers, heads, F32";
+  const auto expanded = [&](const PlanRequest& request) {
+    const auto plan = MakeShardPlan(TinyR1(), request);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    EXPECT_TRUE(CheckShardPlan(*plan).ok());
+    return plan->kv().expanded_tokens();
+  };
+  EXPECT_EQ(expanded({.kv_bytes_per_rank = 16 * 300 * token_bytes}), 300);
+  EXPECT_EQ(expanded({.kv_bytes_per_rank = 16 * 300 * token_bytes, .expanded_bytes_per_rank = 0}),
+            0);
+  EXPECT_EQ(expanded({.kv_num_blocks = 1, .expanded_bytes_per_rank = 77 * token_bytes + 1}), 77);
+  EXPECT_EQ(expanded({.kv_num_blocks = 1, .expanded_bytes_per_rank = kGiB}), 2 * 4096)
+      << "two prompts of full length";
+
+  // It comes out of the memory that weights leave.
+  PlanRequest request{.data_parallel = 4,
+                      .tensor_parallel = 8,
+                      .memory_bytes_per_rank = 80 * kGiB,
+                      .expanded_bytes_per_rank = 0};
+  const auto without = MakeShardPlan(DeepseekV3(), request);
+  request.expanded_bytes_per_rank = PlanRequest::kSixteenth;
+  const auto with = MakeShardPlan(DeepseekV3(), request);
+  ASSERT_TRUE(without.ok() && with.ok());
+  EXPECT_EQ(without->kv().expanded_tokens(), 0);
+  const int64_t given = without->kv().num_blocks() - with->kv().num_blocks();
+  const int64_t taken = with->kv().expanded_tokens() * ExpandedBytesPerToken(*with);
+  EXPECT_GT(taken, kGiB);
+  EXPECT_NEAR(double(given * 16 * KvBytesPerToken(*with)), double(taken), 1e7);
+  EXPECT_THAT(RefusalOf(TinyR1(), {.kv_num_blocks = 1, .expanded_bytes_per_rank = -2}),
+              HasSubstr("none below 0"));
+}
+
 TEST(ShardingPlanner, GivesTheCacheWhatWeightsLeave) {
   const PlanRequest request{
       .max_batched_tokens = 256, .max_running = 4, .memory_bytes_per_rank = 512 * kMiB};

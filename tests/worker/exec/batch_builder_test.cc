@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/args/attention.h"
+
 namespace switchyard::worker {
 namespace {
 
@@ -330,6 +332,51 @@ TEST_P(BadStepTest, IsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Steps, BadStepTest, ::testing::ValuesIn(kBadSteps),
                          [](const auto& info) { return std::string(info.param.name); });
+
+// Two tiles of memory, and prompts of three.
+TEST(BatchBuilderTiles, BelongToPromptsInProgress) {
+  constexpr int32_t kTile = kernels::kPrefillTileTokens;
+  v1::ShardPlan plan = SmallPlan();
+  plan.mutable_model()->set_max_position_embeddings(4 * kTile);
+  plan.mutable_kv()->set_block_tokens(kTile);
+  plan.mutable_kv()->set_expanded_tokens(2 * kTile + 100);
+  plan.mutable_limits()->set_max_batched_tokens(2 * kTile);
+  BatchBuilder builder(plan, {.group = 1});
+  ForwardBatch batch;
+  std::vector<OutputRow> outputs;
+  const std::vector<int32_t> chunk(kTile + 10, 7);
+  const auto build = [&](const Step& step) {
+    const absl::Status status = builder.Build(Step(step).plan(), &batch, &outputs);
+    ASSERT_TRUE(status.ok()) << status;
+  };
+  build(Step(1).Start(1, 3 * kTile).Do({.tokens = chunk, .blocks = {0, 1, 2}}));
+  EXPECT_THAT(batch.prefill[0].tiles, ElementsAre(0, 1));
+  EXPECT_EQ(batch.prefill[0].num_expanded, 0);
+  // None are left for another, which goes on without.
+  build(Step(2).Start(2, 3 * kTile).Do({.id = 2, .tokens = chunk, .blocks = {3, 4, 5}}));
+  EXPECT_THAT(batch.prefill[0].tiles, IsEmpty());
+  build(Step(3).Do({.begin = kTile + 10, .tokens = chunk}));
+  EXPECT_THAT(batch.prefill[0].tiles, ElementsAre(0, 1));
+  EXPECT_EQ(batch.prefill[0].num_expanded, kTile + 10);
+  // The first prompt's last chunk: its tiles are free behind it, not in it.
+  build(Step(4)
+            .Do({.begin = 2 * kTile + 20,
+                 .tokens = std::vector<int32_t>(kTile - 20, 7),
+                 .sample = true})
+            .Do({.id = 2, .begin = kTile + 10, .tokens = {7}}));
+  EXPECT_THAT(batch.prefill[0].tiles, ElementsAre(0, 1));
+  EXPECT_EQ(batch.prefill[0].num_expanded, 2 * kTile) << "as much as the tiles hold";
+  EXPECT_THAT(batch.prefill[1].tiles, IsEmpty());
+  build(Step(5).Do({.id = 2, .begin = kTile + 11, .tokens = {7}}));
+  EXPECT_EQ(batch.prefill[0].tiles.size(), 2u);
+  EXPECT_EQ(batch.prefill[0].num_expanded, 0) << "nothing was expanded while it had no tiles";
+  // Who leaves gives them back; a prompt of one chunk takes none.
+  build(Step(6).Release(2).Start(3, 2 * kTile).Do({.id = 3, .tokens = chunk, .blocks = {6, 7}}));
+  EXPECT_EQ(batch.prefill[0].tiles.size(), 2u);
+  EXPECT_EQ(batch.prefill[0].num_expanded, 0);
+  build(Step(7).Start(4, 5).Do({.id = 4, .tokens = {1, 2, 3, 4, 5}, .blocks = {3}}));
+  EXPECT_THAT(batch.prefill[0].tiles, IsEmpty());
+}
 
 }  // namespace
 }  // namespace switchyard::worker

@@ -11,6 +11,8 @@
 
 #include "base/units.h"
 #include "cli/local_engine.h"
+#include "coordinator/core/plan/model_memory.h"
+#include "coordinator/core/plan/sharding_planner.h"
 #include "tests/worker/weights/checkpoint_files.h"
 
 namespace switchyard::worker {
@@ -155,6 +157,64 @@ v1::StepResult RunChunks(LocalEngine& engine, const std::vector<int32_t>& tokens
     if (result.ok()) all.MergeFrom(*result);
   }
   return all;
+}
+
+// Every position's logits of two prompts that take turns, in chunks; memory keeps `tiles` tiles of
+// their keys and values expanded.
+std::map<std::pair<uint64_t, int32_t>, std::vector<float>> LogitsOfTwo(
+    const std::vector<int32_t>& tokens, int chunk, int tiles) {
+  std::map<std::pair<uint64_t, int32_t>, std::vector<float>> rows;
+  cli::LocalEngineOptions options{
+      .model_path = kTinyR1, .max_batched_tokens = 640, .max_running = 8, .num_kv_blocks = 100};
+  options.drafts.set_method(v1::DRAFT_METHOD_MTP);  // has a layer of its own
+  options.drafts.set_max_tokens(1);
+  const auto plan = core::MakeShardPlan(*cli::ReadModelSpec(kTinyR1),
+                                        {.drafts = options.drafts, .kv_num_blocks = 1});
+  options.expanded_bytes = tiles * 256 * core::ExpandedBytesPerToken(*plan);
+  options.logits_sink = [&](uint64_t id, int32_t position, const float* logits) {
+    rows[{id, position}].assign(logits, logits + plan->model().vocab_size());
+  };
+  const auto engine = LocalEngine::Create(options);
+  EXPECT_TRUE(engine.ok()) << engine.status();
+  if (!engine.ok()) return rows;
+  EXPECT_EQ((*engine)->plan().kv().expanded_tokens(), tiles * 256);
+  const int length = static_cast<int>(tokens.size());
+  int step_number = 0;
+  for (int begin = 0; begin < length; begin += chunk) {
+    const int end = std::min(begin + chunk, length);
+    for (const uint64_t id : {1, 2}) {
+      v1::StepPlan step = NewStep(**engine, ++step_number);
+      v1::SequenceWork* work = step.mutable_groups(0)->add_sequences();
+      work->set_sequence_id(id);
+      work->set_begin_position(begin);
+      for (int i = begin; i < end; ++i) work->add_tokens(tokens[i] + static_cast<int>(id));
+      if (begin == 0) {
+        v1::SequenceStart* start = step.add_started();
+        start->set_sequence_id(id);
+        start->set_prompt_length(length);
+        const int num_blocks = static_cast<int>(CeilDiv(length, 16));
+        for (int i = 0; i < num_blocks; ++i) {
+          work->add_new_blocks(static_cast<int>(id - 1) * num_blocks + i);
+        }
+      }
+      if (end < length) work->set_next_token(tokens[end] + static_cast<int>(id));
+      work->set_sample(end == length);
+      const auto result = (*engine)->RunStep(step);
+      EXPECT_TRUE(result.ok()) << result.status();
+    }
+  }
+  return rows;
+}
+
+TEST(ExecutorPrompts, HaveTheSameBitsHoweverMuchOfThemIsKeptExpanded) {
+  std::vector<int32_t> tokens;
+  for (int i = 0; i < 560; ++i) tokens.push_back(100 + i * 37 % 3000);
+  const auto whole = LogitsOfTwo(tokens, 560, 0);
+  ASSERT_EQ(whole.size(), 2 * tokens.size());
+  for (const int tiles : {0, 1, 4, 6}) {
+    EXPECT_TRUE(LogitsOfTwo(tokens, 150, tiles) == whole) << tiles << " tiles";
+  }
+  EXPECT_TRUE(LogitsOfTwo(tokens, 31, 3) == whole);
 }
 
 double LogprobOf(const std::vector<float>& row, int32_t token) {

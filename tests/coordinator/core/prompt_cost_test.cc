@@ -1,0 +1,59 @@
+// What a piece of a prompt costs: dearer with every key before it, and what fits is what was asked.
+#include "coordinator/core/sched/prompt_cost.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+namespace switchyard::core {
+namespace {
+
+v1::ShardPlan Plan(int32_t expanded_tokens) {
+  v1::ShardPlan plan;
+  v1::ModelSpec* model = plan.mutable_model();
+  model->set_hidden_size(256);
+  model->set_num_layers(4);
+  model->set_num_heads(4);
+  model->set_intermediate_size(640);
+  model->mutable_mla()->set_kv_lora_rank(128);
+  model->mutable_mla()->set_qk_nope_head_dim(64);
+  model->mutable_mla()->set_qk_rope_head_dim(32);
+  model->mutable_mla()->set_v_head_dim(64);
+  plan.mutable_kv()->set_expanded_tokens(expanded_tokens);
+  return plan;
+}
+
+TEST(PromptCost, ATokenAtTheBeginningIsTheUnit) {
+  const PromptCost cost(Plan(4096));
+  EXPECT_NEAR(cost.Of(0, 1), 1, 0.01);
+  EXPECT_EQ(cost.Of(100, 0), 0);
+  EXPECT_EQ(PromptCost().Of(1000, 30), 30);
+}
+
+TEST(PromptCost, GrowsWithTheKeysBefore) {
+  const PromptCost cost(Plan(4096));
+  EXPECT_GT(cost.Of(1000, 10), 1.5 * cost.Of(0, 10));
+  EXPECT_GT(cost.Of(1000, 10) + cost.Of(1010, 10), cost.Of(1000, 20)) << "keys are laid out twice";
+  EXPECT_GT(PromptCost(Plan(0)).Of(1000, 10), 3 * cost.Of(1000, 10)) << "and expanded anew";
+  EXPECT_EQ(PromptCost(Plan(1000)).Of(1000, 10), cost.Of(1000, 10));
+}
+
+TEST(PromptCost, FitsAsMuchAsCostsNoMore) {
+  for (const PromptCost& cost : {PromptCost(), PromptCost(Plan(4096)), PromptCost(Plan(500))}) {
+    for (const int32_t begin : {0, 1, 300, 2000}) {
+      for (const double units : {0.5, 3.0, 40.0, 700.0, 1e5}) {
+        const int32_t count = cost.Fit(begin, 1 << 20, units);
+        EXPECT_LE(cost.Of(begin, count), units * (1 + 1e-9)) << begin << ' ' << units;
+        if (count > 0) {
+          EXPECT_GT(cost.Of(begin, count + 1), units);
+        }
+        EXPECT_LE(cost.Fit(begin, 5, units), 5);
+      }
+    }
+    EXPECT_EQ(cost.Fit(100, 10, -1), 0);
+    EXPECT_EQ(cost.Fit(100, 10, std::numeric_limits<double>::infinity()), 10);
+  }
+}
+
+}  // namespace
+}  // namespace switchyard::core
