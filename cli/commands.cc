@@ -92,6 +92,12 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
       [options] { options->coordinator_flags.emplace_back("--metrics-need-key"); },
       "With --api-keys, ask for a key at /metrics, too");
   command->add_option_function<std::string>(
+      "--cuda-graphs",
+      [options](const std::string& value) {
+        options->worker_flags.insert(options->worker_flags.end(), {"--cuda-graphs", value});
+      },
+      "On GPUs, record decode steps as CUDA graphs: on (default) or off");
+  command->add_option_function<std::string>(
       "--max-silence-seconds",
       [options](const std::string& value) {
         for (std::vector<std::string>* flags :
