@@ -3,22 +3,17 @@
 //
 // Throughput: requests that begin alike, one at a time and 32 at a time. Gaps: between the tokens
 // of requests that run, first alone, then while prompts of 2,000 tokens come one after the other.
-#include <arpa/inet.h>
-#include <fmt/ranges.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <chrono>
+#include <algorithm>
 #include <csignal>
 #include <thread>
 
 #include "base/exit_code.h"
 #include "base/random.h"
 #include "bench/serving/load.h"
+#include "bench/serving/own_server.h"
 #include "bench/serving/prompts.h"
 #include "bench/serving/report.h"
-#include "cli/child_process.h"
 
 namespace switchyard::bench {
 namespace {
@@ -41,69 +36,16 @@ struct Setting {
   Words flags;
 };
 
-constexpr std::chrono::seconds kStartDeadline(60);
 constexpr int kSharedWords = 150;
 constexpr int kOwnWords = 30;
 constexpr int kAnswerTokens = 64;
 constexpr int kRunningTokens = 1000;
 
-// A port that was free a moment ago.
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  const bool found = bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  close(fd);
-  return found ? ntohs(address.sin_port) : 0;
+absl::StatusOr<std::unique_ptr<OwnServer>> StartServer(const Flags& flags, const Setting& setting) {
+  Words more = flags.serve;
+  more.insert(more.end(), setting.flags.begin(), setting.flags.end());
+  return OwnServer::Start(flags.model, more);
 }
-
-// A server of its own, which goes with this object.
-class Server {
- public:
-  static absl::StatusOr<std::unique_ptr<Server>> Start(const Flags& flags, const Words& more) {
-    const int port = FreePort();
-    Words argv = {cli::ProgramFolder() + "/switchyard",
-                  "serve",
-                  "--model",
-                  flags.model,
-                  "--port",
-                  fmt::format("{}", port),
-                  "--grpc-port",
-                  "0"};
-    argv.insert(argv.end(), flags.serve.begin(), flags.serve.end());
-    argv.insert(argv.end(), more.begin(), more.end());
-    SY_ASSIGN_OR_RETURN(cli::ChildProcess child,
-                        cli::ChildProcess::Start(argv, /*inherited_fd=*/-1, "/dev/null"));
-    std::unique_ptr<Server> server(new Server(std::move(child), port));
-    const auto deadline = std::chrono::steady_clock::now() + kStartDeadline;
-    while (std::chrono::steady_clock::now() < deadline) {
-      const auto ready = cli::HttpClient(server->address_).Get("/readyz");
-      if (ready.ok() && ready->status == 200) return server;
-      if (server->child_.Poll().has_value()) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    return absl::UnavailableError(
-        fmt::format("{} does not serve: start it by hand to see why", fmt::join(argv, " ")));
-  }
-  ~Server() {
-    child_.Signal(SIGTERM);
-    for (int i = 0; i < 100 && !child_.Poll().has_value(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-  }
-
-  const cli::HttpAddress& address() const { return address_; }
-
- private:
-  Server(cli::ChildProcess child, int port)
-      : child_(std::move(child)), address_{"127.0.0.1", fmt::format("{}", port)} {}
-
-  cli::ChildProcess child_;
-  const cli::HttpAddress address_;
-};
 
 Json Body(Json prompt, int max_tokens) {
   const Json extra = {{"temperature", 0}, {"ignore_eos", true}};
@@ -118,7 +60,8 @@ absl::StatusOr<Report> Finished(const LoadResult& result) {
 }
 
 // Tokens of answers per second.
-absl::StatusOr<double> Throughput(const Server& server, int requests, int streams, uint64_t seed) {
+absl::StatusOr<double> Throughput(const OwnServer& server, int requests, int streams,
+                                  uint64_t seed) {
   const auto body = [&](int index) {
     return Body(RandomWords(seed, 0, kSharedWords) + ". " +
                     RandomWords(seed + 1, static_cast<uint64_t>(index), kOwnWords),
@@ -134,7 +77,7 @@ absl::StatusOr<double> Throughput(const Server& server, int requests, int stream
 
 // Gaps between tokens of `running` long answers. Log probabilities are asked for because text may
 // wait for the rest of a character.
-absl::StatusOr<Distribution> Gaps(const Server& server, int running, uint64_t seed) {
+absl::StatusOr<Distribution> Gaps(const OwnServer& server, int running, uint64_t seed) {
   const auto body = [&](int index) {
     Json body = Body(RandomWords(seed, static_cast<uint64_t>(index), 20), kRunningTokens);
     body["logprobs"] = 0;
@@ -154,7 +97,7 @@ struct Arrivals {
 };
 
 // The same while long prompts come, the next as soon as one is answered.
-absl::StatusOr<Distribution> GapsAmongArrivals(const Server& server, const Flags& flags,
+absl::StatusOr<Distribution> GapsAmongArrivals(const OwnServer& server, const Flags& flags,
                                                uint64_t seed, Arrivals* arrivals) {
   std::atomic<bool> stop{false};
   LoadResult long_ones;
@@ -201,7 +144,7 @@ absl::Status TimeThroughput(const Flags& flags) {
              fmt::format("{} streams", flags.streams), "ratio");
   for (int round = 0; round < flags.rounds; ++round) {
     for (const Setting& setting : settings) {
-      SY_ASSIGN_OR_RETURN(const auto server, Server::Start(flags, setting.flags));
+      SY_ASSIGN_OR_RETURN(const auto server, StartServer(flags, setting));
       const auto seed = static_cast<uint64_t>(round) * 100;
       SY_RETURN_IF_ERROR(Throughput(*server, 4, 4, seed + 90).status());  // warm
       SY_ASSIGN_OR_RETURN(const double one,
@@ -211,6 +154,73 @@ absl::Status TimeThroughput(const Flags& flags) {
       fmt::print("{:<24}{:>12.0f}{:>14.0f}{:>10.1f}\n", setting.name, one, many, many / one);
       std::fflush(stdout);
     }
+  }
+  return absl::OkStatus();
+}
+
+// Guesses of drafts so far, and those of them that were right.
+struct Guesses {
+  double num_made = 0;
+  double num_right = 0;
+};
+
+absl::StatusOr<Guesses> GuessesOf(const OwnServer& server) {
+  SY_ASSIGN_OR_RETURN(const cli::HttpAnswer answer,
+                      cli::HttpClient(server.address()).Get("/metrics"));
+  const auto value_of = [&](std::string_view name) {
+    const std::string line = fmt::format("\n{} ", name);
+    const size_t found = answer.body.find(line);
+    return found == std::string::npos
+               ? 0.0
+               : std::strtod(answer.body.c_str() + found + line.size(), nullptr);
+  };
+  return Guesses{.num_made = value_of("switchyard_draft_tokens_total"),
+                 .num_right = value_of("switchyard_accepted_draft_tokens_total")};
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// One answer at a time, the servers in turns, so that a machine that gets slower does so for all.
+absl::Status TimeDrafts(const Flags& flags) {
+  constexpr int kTurns = 9;
+  constexpr int kAnswers = 4;
+  const Setting settings[] = {
+      {"--drafts off", {"--drafts", "off"}},
+      {"--drafts mtp", {"--drafts", "mtp"}},
+      {"--drafts mtp --draft-tokens 2", {"--drafts", "mtp", "--draft-tokens", "2"}},
+      {"--drafts ngram", {"--drafts", "ngram"}},
+  };
+  std::vector<std::unique_ptr<OwnServer>> servers;
+  for (const Setting& setting : settings) {
+    SY_ASSIGN_OR_RETURN(std::unique_ptr<OwnServer> server, StartServer(flags, setting));
+    SY_RETURN_IF_ERROR(Throughput(*server, 4, 1, 1).status());  // warm
+    servers.push_back(std::move(server));
+  }
+  std::vector<std::vector<double>> tokens_per_s(servers.size());
+  for (int turn = 0; turn < kTurns; ++turn) {
+    for (size_t i = 0; i < servers.size(); ++i) {
+      SY_ASSIGN_OR_RETURN(const double speed, Throughput(*servers[i], kAnswers, 1,
+                                                         static_cast<uint64_t>(turn) * 10 + 1000));
+      tokens_per_s[i].push_back(speed);
+    }
+  }
+  fmt::print(
+      "\none answer of {} tokens at a time; the median of {} turns, from the slowest to the "
+      "fastest\n\n",
+      kAnswerTokens, kTurns);
+  fmt::print("{:<32}{:>10}{:>16}{:>10}{:>10}\n", "serve", "tokens/s", "", "guesses", "right");
+  for (size_t i = 0; i < servers.size(); ++i) {
+    SY_ASSIGN_OR_RETURN(const Guesses guesses, GuessesOf(*servers[i]));
+    const auto [slowest, fastest] =
+        std::minmax_element(tokens_per_s[i].begin(), tokens_per_s[i].end());
+    fmt::print("{:<32}{:>10.0f}{:>16}{:>10.0f}{:>10}\n", settings[i].name, Median(tokens_per_s[i]),
+               fmt::format("{:.0f} to {:.0f}", *slowest, *fastest), guesses.num_made,
+               guesses.num_made == 0
+                   ? "-"
+                   : fmt::format("{:.0f} %", 100 * guesses.num_right / guesses.num_made));
   }
   return absl::OkStatus();
 }
@@ -231,7 +241,7 @@ absl::Status TimeGaps(const Flags& flags) {
              "quiet p99", "busy p50", "busy p99", "p99/quiet p50", "prompts", "their first");
   for (int round = 0; round < flags.rounds; ++round) {
     for (const Setting& setting : settings) {
-      SY_ASSIGN_OR_RETURN(const auto server, Server::Start(flags, setting.flags));
+      SY_ASSIGN_OR_RETURN(const auto server, StartServer(flags, setting));
       const auto seed = static_cast<uint64_t>(round) * 1'000'000;
       SY_RETURN_IF_ERROR(Gaps(*server, 1, seed + 1).status());  // warm
       SY_ASSIGN_OR_RETURN(const Distribution quiet, Gaps(*server, flags.running, seed + 2));
@@ -253,13 +263,16 @@ absl::Status TimeGaps(const Flags& flags) {
 int main(int argc, char** argv) {
   using namespace switchyard;
   bench::Flags flags;
-  bool throughput = false, gaps = false;
+  bool throughput = false, drafts = false, gaps = false;
   CLI::App app(
       "Starts `switchyard serve` with and without overlap, prefix cache and drafts, and with "
       "chunks\n"
-      "of several sizes, and prints throughput and the gaps between tokens. Both tables, or one.");
-  app.add_flag("--throughput", throughput, "Only that table");
-  app.add_flag("--gaps", gaps, "Only that table");
+      "of several sizes, and prints throughput, what drafts give to one answer, and the gaps "
+      "between "
+      "tokens.\nAll tables, or those that are named.");
+  app.add_flag("--throughput", throughput, "That table");
+  app.add_flag("--one-answer", drafts, "That of drafts");
+  app.add_flag("--gaps", gaps, "That table");
   app.add_option("--model", flags.model, "Folder of a small checkpoint")->capture_default_str();
   app.add_option("--serve", flags.serve, "A flag for all servers, such as --serve=--dp=2");
   app.add_option("--streams", flags.streams, "At a time, for throughput")
@@ -279,8 +292,10 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
+  const bool all = !throughput && !drafts && !gaps;
   absl::Status status;
-  if (!gaps || throughput) status = bench::TimeThroughput(flags);
-  if (status.ok() && (!throughput || gaps)) status = bench::TimeGaps(flags);
+  if (all || throughput) status = bench::TimeThroughput(flags);
+  if (status.ok() && (all || drafts)) status = bench::TimeDrafts(flags);
+  if (status.ok() && (all || gaps)) status = bench::TimeGaps(flags);
   return ReportAndExitCode("bench_serving_figures", status);
 }
