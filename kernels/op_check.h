@@ -5,6 +5,7 @@
 
 #include "kernels/args/attention.h"
 #include "kernels/args/elementwise.h"
+#include "kernels/args/gqa.h"
 #include "kernels/args/linear.h"
 #include "kernels/args/logits.h"
 #include "kernels/args/moe.h"
@@ -37,6 +38,11 @@ void Check(const LatentWriteArgs& args);
 void Check(const LatentGatherArgs& args);
 void Check(const PrefillAttentionArgs& args);
 void Check(const DecodeAttentionArgs& args);
+
+// op_check_gqa.cc
+void Check(const GqaWriteArgs& args);
+void Check(const GqaPrefillArgs& args);
+void Check(const GqaDecodeArgs& args);
 
 // op_check_moe.cc
 void Check(const GateArgs& args);

@@ -3,6 +3,7 @@
 #include "kernels/cpu/attention_decode_impl.h"
 #include "kernels/cpu/attention_dot.h"
 #include "kernels/cpu/attention_prefill_impl.h"
+#include "kernels/cpu/gqa_prefill_impl.h"
 #include "kernels/cpu/vec_avx512.h"
 
 namespace switchyard::kernels::cpu {
@@ -43,6 +44,9 @@ struct DotBf16 {
 
   static F FirstRowOnly(F units) {
     return (F)_mm512_and_si512((__m512i)units, _mm512_set1_epi32(0xffff));
+  }
+  static F LastRowOnly(F units) {
+    return (F)_mm512_slli_epi32(_mm512_srli_epi32((__m512i)units, 16), 16);
   }
 
   static F LoadKey(const Key* p) { return _mm512_loadu_ps(p); }
@@ -85,6 +89,8 @@ struct DotBf16 {
 const AttentionKernels kAttentionKernelsAvx512Bf16 = {
     .prefill_f32 = PrefillHead<DotFloat<VecAvx512, float>>::Run,
     .prefill_bf16 = PrefillHead<DotBf16>::Run,
+    .gqa_prefill_f32 = GqaPrefillGroup<DotFloat<VecAvx512, float>>::Run,
+    .gqa_prefill_bf16 = GqaPrefillGroup<DotBf16>::Run,
     .decode_f32 = DecodeRun<DotFloat<VecAvx512, float>>::Run,
     .decode_bf16 = DecodeRun<DotBf16>::Run,
     .merge = SoftmaxJoin<VecAvx512>::Merge,

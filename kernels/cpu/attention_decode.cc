@@ -1,45 +1,65 @@
-// Decode attention: cuts each row's keys into runs and its heads into groups, computes the softmax
-// of each, and joins a row's runs in the order of their keys. Runs begin at fixed positions, so
-// neither the cut into tasks nor the number of threads shows in the result.
+// Decode attention, absorbed and grouped-query: cuts each row's keys into runs and its heads into
+// groups, computes the softmax of each, and joins a row's runs in the order of their keys. Runs
+// begin at fixed positions, so neither the cut into tasks nor the number of threads shows in the
+// result.
 #include <algorithm>
+#include <limits>
 
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/attention_kernels.h"
 #include "kernels/cpu/cpu_scratch.h"
 #include "kernels/cpu/f32_rows.h"
-#include "kernels/cpu/latent_cache.h"
+#include "kernels/cpu/paged_cache.h"
 #include "kernels/cpu/parallel_rows.h"
 
 namespace switchyard::kernels::cpu {
 namespace {
 
-// As many heads as share a latent well, unless that leaves threads without work.
-int64_t HeadsPerTask(int64_t num_heads, int64_t num_runs, int num_threads) {
+constexpr int64_t kWholeSequence = std::numeric_limits<int32_t>::max();  // as a window
+
+// Both forms: absorbed attention is that of one key-value head, whose keys are its values.
+struct DecodeInputs {
+  PagedCache cache;
+  int64_t kv_heads = 1;
+  int64_t value_dim = 0;
+  TensorView q;     // f32 [T, A, value_dim]
+  TensorView q_pe;  // f32 [T, A, rope]: the rest of the queries
+  int64_t q_pe_head_stride = 0;
+  std::span<const int32_t> positions;
+  std::span<const int32_t* const> tables;
+  float scale = 0;
+  int64_t window = kWholeSequence;
+  const float* sinks = nullptr;  // A, or null
+  TensorView out;                // f32 [T, A, value_dim]
+};
+
+// As many heads of those that share keys as share them well, unless that leaves threads without
+// work.
+int64_t HeadsPerTask(int64_t sharing_heads, int64_t num_runs, int num_threads) {
   int64_t heads = kMaxDecodeHeads;
-  while (heads > 4 && (num_heads + heads - 1) / heads * num_runs < 2 * num_threads) heads /= 2;
+  while (heads > 4 && (sharing_heads + heads - 1) / heads * num_runs < 2 * num_threads) heads /= 2;
   return heads;
 }
 
-int64_t NumRuns(int64_t position) { return position / kDecodeRunTokens + 1; }
-
 class DecodeStep {
  public:
-  DecodeStep(const CpuContext& cpu, const DecodeAttentionArgs& args)
+  DecodeStep(const CpuContext& cpu, const DecodeInputs& inputs)
       : cpu_(cpu),
         kernels_(AttentionKernelsOf(cpu.isa)),
-        args_(args),
-        cache_(args.cache),
-        num_rows_(args.qa.rows()),
-        num_heads_(args.qa.dims[1]),
-        latent_dim_(args.qa.dims[2]),
-        rope_dim_(args.q_pe.dims[2]) {
+        inputs_(inputs),
+        num_rows_(inputs.q.rows()),
+        num_heads_(inputs.q.dims[1]),
+        sharing_heads_(num_heads_ / inputs.kv_heads),
+        value_dim_(inputs.value_dim),
+        rope_dim_(inputs.q_pe.dims[2]) {
     int64_t num_runs = 0;
-    for (int32_t position : args.positions) {
-      SY_CHECK_GE(position, 0) << "DecodeAttention: positions";
+    for (int32_t position : inputs.positions) {
+      SY_CHECK_GE(position, 0) << "attention: positions";
       num_runs += NumRuns(position);
     }
-    group_heads_ = HeadsPerTask(num_heads_, num_runs, cpu.pool.num_threads());
-    num_groups_ = (num_heads_ + group_heads_ - 1) / group_heads_;
+    group_heads_ = HeadsPerTask(sharing_heads_, num_runs * inputs.kv_heads, cpu.pool.num_threads());
+    groups_per_kv_ = (sharing_heads_ + group_heads_ - 1) / group_heads_;
+    num_groups_ = groups_per_kv_ * inputs.kv_heads;
     num_tasks_ = num_runs * num_groups_;
     Reserve();
   }
@@ -49,17 +69,26 @@ class DecodeStep {
   void Run() {
     for (int64_t begin = 0; begin < num_tasks_; begin += num_slots_) {
       const int64_t end = std::min(begin + num_slots_, num_tasks_);
-      ForTasks(cpu_, end - begin, group_heads_ * KeysPerTask() * (2 * latent_dim_ + rope_dim_),
+      ForTasks(cpu_, end - begin, group_heads_ * KeysPerTask() * (2 * value_dim_ + rope_dim_),
                [&](int64_t slot, int thread) { Compute(begin + slot, slot, thread); });
       Join(begin, end);
     }
   }
 
  private:
+  // The first key that a row sees, and the runs from that one's on.
+  int64_t FirstKey(int64_t position) const {
+    return std::max<int64_t>(position + 1 - inputs_.window, 0);
+  }
+  int64_t FirstRun(int64_t position) const { return FirstKey(position) / kDecodeRunTokens; }
+  int64_t NumRuns(int64_t position) const {
+    return position / kDecodeRunTokens + 1 - FirstRun(position);
+  }
+
   void Reserve() {
     num_slots_ = std::min(num_tasks_, std::max<int64_t>(64, 8 * cpu_.pool.num_threads()));
-    slot_size_ = RoundUp(group_heads_ * (latent_dim_ + 2), kMaxLanes);
-    work_size_ = RoundUp(DecodeWorkSize(latent_dim_, rope_dim_), kMaxLanes);
+    slot_size_ = RoundUp(group_heads_ * (value_dim_ + 2), kMaxLanes);
+    work_size_ = RoundUp(DecodeWorkSize(value_dim_, rope_dim_), kMaxLanes);
     const int64_t states = RoundUp(2 * num_rows_ * num_heads_, kMaxLanes);
     work_ = cpu_.scratch->attention.Reserve(cpu_.pool.num_threads() * work_size_ +
                                             num_slots_ * slot_size_ + states);
@@ -68,13 +97,13 @@ class DecodeStep {
     first_task_ = cpu_.scratch->attention_rows.Reserve(num_rows_ + 1);
     first_task_[0] = 0;
     for (int64_t row = 0; row < num_rows_; ++row) {
-      first_task_[row + 1] = first_task_[row] + NumRuns(args_.positions[row]) * num_groups_;
+      first_task_[row + 1] = first_task_[row] + NumRuns(inputs_.positions[row]) * num_groups_;
     }
   }
 
   // Roughly: short sequences have one run that is not full.
   int64_t KeysPerTask() const {
-    return std::min<int64_t>(kDecodeRunTokens, std::ranges::max(args_.positions) + 1);
+    return std::min<int64_t>(kDecodeRunTokens, std::ranges::max(inputs_.positions) + 1);
   }
 
   int64_t RowOf(int64_t task) const {
@@ -88,39 +117,51 @@ class DecodeStep {
   };
   Slot SlotAt(int64_t index) const {
     float* sums = slots_ + index * slot_size_;
-    float* max = sums + group_heads_ * latent_dim_;
+    float* max = sums + group_heads_ * value_dim_;
     return {sums, max, max + group_heads_};
+  }
+
+  // The heads of a group, which are consecutive and share keys.
+  struct Heads {
+    int64_t kv, first, count;
+  };
+  Heads HeadsOf(int64_t group) const {
+    const int64_t kv = group / groups_per_kv_, begin = group % groups_per_kv_ * group_heads_;
+    return {kv, kv * sharing_heads_ + begin, std::min(group_heads_, sharing_heads_ - begin)};
   }
 
   // A row's tasks: groups of the first run, groups of the second, ...
   void Compute(int64_t task, int64_t slot_index, int thread) const {
-    const int64_t row = RowOf(task);
-    const int64_t run = (task - first_task_[row]) / num_groups_;
-    const int64_t head = (task - first_task_[row]) % num_groups_ * group_heads_;
-    const int64_t begin = run * kDecodeRunTokens;
-    const int64_t num_keys = std::min(kDecodeRunTokens, args_.positions[row] + 1 - begin);
-    const void* keys[kDecodeRunTokens];
-    for (int64_t i = 0; i < num_keys; ++i)
-      keys[i] = cache_.AtPosition(args_.tables[row], begin + i);
-
-    const int64_t pe_stride = args_.q_pe_head_stride == 0 ? rope_dim_ : args_.q_pe_head_stride;
+    const int64_t row = RowOf(task), position = inputs_.positions[row];
+    const int64_t run = FirstRun(position) + (task - first_task_[row]) / num_groups_;
+    const Heads heads = HeadsOf((task - first_task_[row]) % num_groups_);
+    const int64_t begin = std::max(run * kDecodeRunTokens, FirstKey(position));
+    const int64_t end = std::min((run + 1) * kDecodeRunTokens, position + 1);
+    const void *keys[kDecodeRunTokens], *values[kDecodeRunTokens];
+    for (int64_t i = 0; i < end - begin; ++i) {
+      const std::byte* key = inputs_.cache.AtPosition(inputs_.tables[row], begin + i, heads.kv);
+      keys[i] = key;
+      values[i] = key + inputs_.cache.value_bytes();
+    }
     const Slot slot = SlotAt(slot_index);
-    const DecodeTask decode = {.latent_dim = latent_dim_,
-                               .rope_dim = rope_dim_,
-                               .num_heads = std::min(group_heads_, num_heads_ - head),
-                               .qa = args_.qa.row<const float>(row) + head * latent_dim_,
-                               .qa_stride = latent_dim_,
-                               .q_pe = args_.q_pe.row<const float>(row) + head * pe_stride,
-                               .q_pe_stride = pe_stride,
-                               .keys = keys,
-                               .num_keys = num_keys,
-                               .scale = args_.scale,
-                               .sums = slot.sums,
-                               .sums_stride = latent_dim_,
-                               .max = slot.max,
-                               .total = slot.total,
-                               .work = work_ + thread * work_size_};
-    (cache_.dtype() == DType::kBf16 ? kernels_.decode_bf16 : kernels_.decode_f32)(decode);
+    const DecodeTask decode = {
+        .latent_dim = value_dim_,
+        .rope_dim = rope_dim_,
+        .num_heads = heads.count,
+        .qa = inputs_.q.row<const float>(row) + heads.first * value_dim_,
+        .qa_stride = value_dim_,
+        .q_pe = inputs_.q_pe.row<const float>(row) + heads.first * inputs_.q_pe_head_stride,
+        .q_pe_stride = inputs_.q_pe_head_stride,
+        .keys = keys,
+        .values = inputs_.cache.value_bytes() == 0 ? keys : values,
+        .num_keys = end - begin,
+        .scale = inputs_.scale,
+        .sums = slot.sums,
+        .sums_stride = value_dim_,
+        .max = slot.max,
+        .total = slot.total,
+        .work = work_ + thread * work_size_};
+    (inputs_.cache.dtype() == DType::kBf16 ? kernels_.decode_bf16 : kernels_.decode_f32)(decode);
   }
 
   // Adds the tasks [begin, end), now in their slots, to their rows' outputs.
@@ -140,40 +181,45 @@ class DecodeStep {
       const bool first = task < first_task_[row] + num_groups_;
       const bool last = task + num_groups_ >= first_task_[row + 1];
       const Slot slot = SlotAt(task - begin);
-      const int64_t heads = std::min(group_heads_, num_heads_ - group * group_heads_);
-      for (int64_t i = 0; i < heads; ++i) {
-        const int64_t head = group * group_heads_ + i;
-        const PartialSoftmax run = {slot.sums + i * latent_dim_, slot.max[i], slot.total[i]};
-        JoinHead(row, head, run, first, last);
+      const Heads heads = HeadsOf(group);
+      for (int64_t i = 0; i < heads.count; ++i) {
+        const PartialSoftmax run = {slot.sums + i * value_dim_, slot.max[i], slot.total[i]};
+        JoinHead(row, heads.first + i, run, first, last);
       }
     }
   }
 
   void JoinHead(int64_t row, int64_t head, const PartialSoftmax& run, bool first, bool last) const {
     float* state = states_ + 2 * (row * num_heads_ + head);
-    float* out = args_.out.row<float>(row) + head * latent_dim_;
+    float* out = inputs_.out.row<float>(row) + head * value_dim_;
     PartialSoftmax all = {out, state[0], state[1]};
-    if (first) {
-      std::copy_n(run.sums, latent_dim_, out);
+    if (first && inputs_.sinks != nullptr) {
+      std::fill_n(out, value_dim_, 0.0f);
+      all.max = inputs_.sinks[head];
+      all.total = 1;
+      kernels_.merge(all, run, value_dim_);
+    } else if (first) {
+      std::copy_n(run.sums, value_dim_, out);
       all.max = run.max;
       all.total = run.total;
     } else {
-      kernels_.merge(all, run, latent_dim_);
+      kernels_.merge(all, run, value_dim_);
     }
     state[0] = all.max;
     state[1] = all.total;
-    if (last) kernels_.normalize(out, all.total, latent_dim_);
+    if (last) kernels_.normalize(out, all.total, value_dim_);
   }
 
   const CpuContext& cpu_;
   const AttentionKernels& kernels_;
-  const DecodeAttentionArgs& args_;
-  const LatentCache cache_;
+  const DecodeInputs& inputs_;
   const int64_t num_rows_;
   const int64_t num_heads_;
-  const int64_t latent_dim_;
+  const int64_t sharing_heads_;  // of a key-value head
+  const int64_t value_dim_;
   const int64_t rope_dim_;
   int64_t group_heads_ = 0;
+  int64_t groups_per_kv_ = 0;
   int64_t num_groups_ = 0;
   int64_t num_tasks_ = 0;
   int64_t num_slots_ = 0;
@@ -190,7 +236,37 @@ class DecodeStep {
 void DecodeAttention(const CpuContext& cpu, const DecodeAttentionArgs& args) {
   CheckF32("DecodeAttention", {&args.qa});
   if (args.qa.NumElements() == 0) return;
-  DecodeStep(cpu, args).Run();
+  const int64_t rope_dim = args.q_pe.dims[2];
+  const DecodeInputs inputs = {
+      .cache = PagedCache::OfLatents(args.cache),
+      .value_dim = args.qa.dims[2],
+      .q = args.qa,
+      .q_pe = args.q_pe,
+      .q_pe_head_stride = args.q_pe_head_stride == 0 ? rope_dim : args.q_pe_head_stride,
+      .positions = args.positions,
+      .tables = args.tables,
+      .scale = args.scale,
+      .out = args.out};
+  DecodeStep(cpu, inputs).Run();
+}
+
+void GqaDecode(const CpuContext& cpu, const GqaDecodeArgs& args) {
+  CheckF32("GqaDecode", {&args.q});
+  if (args.q.NumElements() == 0) return;
+  TensorView no_rest = args.q;
+  no_rest.dims[2] = 0;
+  const DecodeInputs inputs = {.cache = PagedCache::OfKeysAndValues(args.cache),
+                               .kv_heads = args.cache.dims[1],
+                               .value_dim = args.q.dims[2],
+                               .q = args.q,
+                               .q_pe = no_rest,
+                               .positions = args.positions,
+                               .tables = args.tables,
+                               .scale = args.scale,
+                               .window = args.window == 0 ? kWholeSequence : args.window,
+                               .sinks = static_cast<const float*>(args.sinks.data),
+                               .out = args.out};
+  DecodeStep(cpu, inputs).Run();
 }
 
 }  // namespace switchyard::kernels::cpu

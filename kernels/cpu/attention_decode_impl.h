@@ -1,5 +1,5 @@
-// Absorbed attention of some heads over one run of cached latents, as a template over a Dot type
-// (attention_dot.h). Included by attention_{portable,avx2,avx512}.cc alone.
+// Attention of some heads over one run of cached latents, or keys and values, as a template over a
+// Dot type (attention_dot.h). Included by attention_{portable,avx2,avx512}.cc alone.
 //
 // The heads are the rows of two products, scores [heads, keys] = q latent^T and sums [heads,
 // latent_dim] = p latent, so that a latent which has come from memory serves all of them. Only
@@ -44,6 +44,7 @@ class DecodeRun {
   explicit DecodeRun(const DecodeTask& task)
       : task_(task),
         keys_(reinterpret_cast<const Key* const*>(task.keys)),
+        values_(reinterpret_cast<const Key* const*>(task.values)),
         width_(task.latent_dim + task.rope_dim),
         num_units_(RoundUp((width_ + kDepth - 1) / kDepth, kLanes)),
         q_(task.work),
@@ -72,7 +73,9 @@ class DecodeRun {
         const bool inside = key + j < task_.num_keys;
         keys[j] = keys_[inside ? key + j : key];  // beyond the end any will do: Softmax hides it
         const int64_t ahead = key + j + kPrefetchKeys;
-        if (ahead < task_.num_keys) Prefetch(keys_[ahead]);
+        if (ahead >= task_.num_keys) continue;
+        Prefetch(keys_[ahead]);
+        if (values_ != keys_) Prefetch(values_[ahead]);
       }
       for (int64_t head = 0; head < task_.num_heads; head += kScoreHeads) {
         ScoreTile(keys, q_ + head * num_units_, scores_ + head * kRun + key);
@@ -191,15 +194,15 @@ class DecodeRun {
     const bool whole = count == 2 * kLanes;
     const int64_t end = task_.num_keys / kDepth;
     for (int64_t unit = 0; whole && unit < end; ++unit) {
-      const Key* const* rows = keys_ + unit * kDepth;
+      const Key* const* rows = values_ + unit * kDepth;
       add(unit, [&](int64_t column, F& a, F& b) { Dot::LoadColumns(rows, column, a, b); });
     }
     for (int64_t unit = 0; !whole && unit < end; ++unit) {
-      const Key* const* rows = keys_ + unit * kDepth;
+      const Key* const* rows = values_ + unit * kDepth;
       add(unit, [&](int64_t at, F& a, F& b) { Dot::LoadColumnsPart(rows, at, count, a, b); });
     }
     if (end * kDepth < task_.num_keys) {  // the last unit has fewer keys
-      const Key* rows[kDepth] = {keys_[end * kDepth]};
+      const Key* rows[kDepth] = {values_[end * kDepth]};
       add(end, [&](int64_t at, F& a, F& b) { Dot::LoadColumnsPart(rows, at, count, a, b); });
     }
     for (int h = 0; h < kHeads; ++h) {
@@ -214,6 +217,7 @@ class DecodeRun {
 
   const DecodeTask& task_;
   const Key* const* const keys_;
+  const Key* const* const values_;
   const int64_t width_;      // elements of a cache entry
   const int64_t num_units_;  // of a query, whole vectors
   float* const q_;           // [kMaxDecodeHeads, num_units]

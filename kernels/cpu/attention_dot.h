@@ -34,8 +34,9 @@ struct DotFloat {
     if (rows[0] != nullptr) return PackRow(units, rows[0], n);
     for (int64_t i = 0; i < n; ++i) units[i] = 0;
   }
-  // Of units made by PackColumns, rows[0] alone.
+  // Of units made by PackColumns, rows[0] or rows[kDepth - 1] alone.
   static F FirstRowOnly(F units) { return units; }
+  static F LastRowOnly(F units) { return units; }
 
   // A vector of units of a cache entry, from its first `count` elements, count <= kLanes * kDepth.
   static F LoadKey(const Key* p) { return V::Load(p); }

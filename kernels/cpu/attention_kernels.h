@@ -1,6 +1,6 @@
 // The inner loops of attention, one table per instruction set: one head's share of a prefill tile,
-// one head group's share of a decode run. The ops (attention_prefill.cc, attention_decode.cc) cut
-// the work and give each task its own working memory.
+// one head group's share of a decode run. The ops (attention_prefill.cc, gqa_prefill.cc,
+// attention_decode.cc) cut the work and give each task its own working memory.
 #ifndef SWITCHYARD_KERNELS_CPU_ATTENTION_KERNELS_H_
 #define SWITCHYARD_KERNELS_CPU_ATTENTION_KERNELS_H_
 
@@ -71,8 +71,36 @@ constexpr int64_t PrefillWorkSize(const HeadDims& dims) {
   return packed + rows + (kMaxLanes + 1) * key;
 }
 
-// Some heads of one query against one run of keys: out = sum of exp(score - max) * latent,
-// unnormalised.
+// Query rows of the heads that share one key-value head against one tile of its keys. Pointers are
+// at row 0 of the first of these heads, heads are dim elements apart; strides are elements from row
+// to row.
+struct GqaPrefillTask {
+  int64_t dim = 0;
+  int64_t num_heads = 0;
+  const float* q = nullptr;
+  int64_t q_stride = 0;
+  int64_t num_rows = 0;
+  int64_t first_position = 0;         // of row 0; each row is one further
+  const void* const* keys = nullptr;  // by position in the tile
+  const void* const* values = nullptr;
+  int64_t first_key = 0;  // positions before this one, and from num_keys on, are not read
+  int64_t num_keys = 0;
+  int64_t tile_begin = 0;
+  int64_t window = 0;  // a row sees so many keys at most
+  float scale = 0;
+  float* out = nullptr;  // sums, divided in the last tile
+  int64_t out_stride = 0;
+  float* stats = nullptr;  // [num_rows, num_heads, 2]: running maximum and sum
+  bool last = false;
+  float* work = nullptr;  // GqaPrefillWorkSize() floats, aligned to 64 bytes
+};
+
+constexpr int64_t GqaPrefillWorkSize(int64_t dim) {
+  return PrefillWorkSize({.nope = dim, .value = dim});
+}
+
+// Some heads of one query against one run of keys: out = sum of exp(score - max) * value,
+// unnormalised. A query lies in two parts, a value is the first latent_dim elements of its entry.
 struct DecodeTask {
   int64_t latent_dim = 0;
   int64_t rope_dim = 0;
@@ -81,8 +109,9 @@ struct DecodeTask {
   int64_t qa_stride = 0;  // elements from head to head
   const float* q_pe = nullptr;
   int64_t q_pe_stride = 0;
-  const void* const* keys = nullptr;  // num_keys cache entries of the run
-  int64_t num_keys = 0;               // 1 to kDecodeRunTokens
+  const void* const* keys = nullptr;    // num_keys cache entries of the run
+  const void* const* values = nullptr;  // and those of their values; may be the same
+  int64_t num_keys = 0;                 // 1 to kDecodeRunTokens
   float scale = 0;
   float* sums = nullptr;  // [num_heads, latent_dim], rows sums_stride apart
   int64_t sums_stride = 0;
@@ -106,8 +135,10 @@ struct PartialSoftmax {
 struct AttentionKernels {
   void (*prefill_f32)(const PrefillTask& task);
   void (*prefill_bf16)(const PrefillTask& task);
-  void (*decode_f32)(const DecodeTask& task);   // f32 cache
-  void (*decode_bf16)(const DecodeTask& task);  // bf16 cache
+  void (*gqa_prefill_f32)(const GqaPrefillTask& task);   // f32 cache
+  void (*gqa_prefill_bf16)(const GqaPrefillTask& task);  // bf16 cache
+  void (*decode_f32)(const DecodeTask& task);            // f32 cache
+  void (*decode_bf16)(const DecodeTask& task);           // bf16 cache
   // Adds the softmax over later keys to `into`; both have n sums.
   void (*merge)(PartialSoftmax& into, const PartialSoftmax& later, int64_t n);
   // x /= total

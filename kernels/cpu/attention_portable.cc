@@ -1,6 +1,7 @@
 #include "kernels/cpu/attention_decode_impl.h"
 #include "kernels/cpu/attention_dot.h"
 #include "kernels/cpu/attention_prefill_impl.h"
+#include "kernels/cpu/gqa_prefill_impl.h"
 #include "kernels/cpu/vec_portable.h"
 
 namespace switchyard::kernels::cpu {
@@ -8,6 +9,8 @@ namespace switchyard::kernels::cpu {
 const AttentionKernels kAttentionKernelsPortable = {
     .prefill_f32 = PrefillHead<DotFloat<VecPortable, float>>::Run,
     .prefill_bf16 = PrefillHead<DotFloat<VecPortable, Bf16>>::Run,
+    .gqa_prefill_f32 = GqaPrefillGroup<DotFloat<VecPortable, float>>::Run,
+    .gqa_prefill_bf16 = GqaPrefillGroup<DotFloat<VecPortable, Bf16>>::Run,
     .decode_f32 = DecodeRun<DotFloat<VecPortable, float>>::Run,
     .decode_bf16 = DecodeRun<DotFloat<VecPortable, Bf16>>::Run,
     .merge = SoftmaxJoin<VecPortable>::Merge,

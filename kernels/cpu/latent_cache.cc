@@ -1,9 +1,9 @@
-#include "kernels/cpu/latent_cache.h"
-
+// The latent cache's write and read.
 #include <cstring>
 
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/f32_rows.h"
+#include "kernels/cpu/paged_cache.h"
 #include "kernels/cpu/parallel_rows.h"
 #include "kernels/cpu/row_kernels.h"
 
@@ -12,7 +12,7 @@ namespace switchyard::kernels::cpu {
 void LatentWrite(const CpuContext& cpu, const LatentWriteArgs& args) {
   CheckF32("LatentWrite", {&args.c, &args.k_pe});
   const RowKernels& kernels = RowKernelsOf(cpu.isa);
-  const LatentCache cache(args.cache);
+  const PagedCache cache = PagedCache::OfLatents(args.cache);
   const int64_t latent_dim = args.c.dims[1];
   const int64_t rope_dim = args.k_pe.dims[1];
   const int64_t row_bytes = (latent_dim + rope_dim) * 2 * SizeOf(DType::kF32);
@@ -35,7 +35,7 @@ void LatentWrite(const CpuContext& cpu, const LatentWriteArgs& args) {
 void LatentGather(const CpuContext& cpu, const LatentGatherArgs& args) {
   CheckF32("LatentGather", {&args.c, &args.k_pe});
   const RowKernels& kernels = RowKernelsOf(cpu.isa);
-  const LatentCache cache(args.cache);
+  const PagedCache cache = PagedCache::OfLatents(args.cache);
   const int64_t latent_dim = args.c.dims[1];
   const int64_t rope_dim = args.k_pe.dims[1];
   const int64_t row_bytes = (latent_dim + rope_dim) * 2 * SizeOf(DType::kF32);

@@ -1,0 +1,33 @@
+// The write into the cache of keys and values.
+#include <cstring>
+
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/f32_rows.h"
+#include "kernels/cpu/paged_cache.h"
+#include "kernels/cpu/parallel_rows.h"
+#include "kernels/cpu/row_kernels.h"
+
+namespace switchyard::kernels::cpu {
+
+void GqaWrite(const CpuContext& cpu, const GqaWriteArgs& args) {
+  CheckF32("GqaWrite", {&args.k, &args.v});
+  const RowKernels& kernels = RowKernelsOf(cpu.isa);
+  const PagedCache cache = PagedCache::OfKeysAndValues(args.cache);
+  const int64_t heads = args.k.dims[1], dim = args.k.dims[2];
+  const auto put = [&](const float* from, std::byte* to) {
+    if (cache.dtype() == DType::kBf16) {
+      kernels.narrow_bf16(from, reinterpret_cast<Bf16*>(to), dim);
+    } else {
+      std::memcpy(to, from, static_cast<size_t>(dim) * sizeof(float));
+    }
+  };
+  ForRows(cpu, args.k.rows(), heads * dim * 4 * SizeOf(DType::kF32), [&](int64_t t) {
+    for (int64_t head = 0; head < heads; ++head) {
+      std::byte* key = cache.AtSlot(args.slots[t], head);
+      put(args.k.row<const float>(t) + head * dim, key);
+      put(args.v.row<const float>(t) + head * dim, key + cache.value_bytes());
+    }
+  });
+}
+
+}  // namespace switchyard::kernels::cpu

@@ -1,0 +1,103 @@
+// Grouped-query attention of single queries over the paged cache: right, and the same bits for a
+// row whatever its neighbours, blocks and threads.
+#include <gtest/gtest.h>
+
+#include "tests/kernels/gqa_fixture.h"
+
+namespace switchyard::kernels {
+namespace {
+
+using switchyard::testing::SameBits;
+
+// Sequences of which the last token of each has a query.
+class Batch {
+ public:
+  Batch(const cases::GqaCase& shape, const std::vector<int32_t>& positions)
+      : shape_(shape), positions_(positions) {
+    for (const int32_t position : positions) {
+      tokens_.push_back(position + 1);
+      sequences_.emplace_back(shape, position + 1, static_cast<uint32_t>(position));
+    }
+  }
+
+  int64_t out_width() const { return shape_.heads * shape_.dim; }
+
+  // [rows, heads, dim]
+  std::vector<float> Run(const GqaOps& ops, DType type, uint32_t seed = 7) const {
+    const auto rows = static_cast<int64_t>(positions_.size());
+    GqaBlocks blocks(tokens_, kGqaBlockTokens, seed);
+    const GqaCache cache(type, blocks.num_blocks(), shape_);
+    std::vector<float> q;
+    for (int64_t row = 0; row < rows; ++row) {
+      const GqaSequence& sequence = sequences_[static_cast<size_t>(row)];
+      cache.Write(ops, sequence, blocks.SlotsOf(row, sequence.tokens));
+      q.insert(q.end(), sequence.q.end() - out_width(), sequence.q.end());
+      blocks.FreeBefore(row, sequence.FirstSeen(sequence.tokens - 1));
+    }
+    const std::vector<float> sinks = GqaSequence::Sinks(shape_);
+    std::vector<float> out(q.size(), kNan);
+    ops.GqaDecode({.q = TensorView(q.data(), DType::kF32, {rows, shape_.heads, shape_.dim}),
+                   .positions = positions_,
+                   .cache = cache.view(),
+                   .tables = blocks.tables(),
+                   .scale = sequences_[0].scale(),
+                   .window = shape_.window,
+                   .sinks = GqaSinks(shape_, sinks),
+                   .out = TensorView(out.data(), DType::kF32, {rows, shape_.heads, shape_.dim})});
+    return out;
+  }
+
+  reference::AttentionOutput Reference() const {
+    reference::AttentionOutput all;
+    for (const GqaSequence& sequence : sequences_) {
+      sequence.AddReference(sequence.tokens - 1, all);
+    }
+    return all;
+  }
+
+ private:
+  const cases::GqaCase shape_;
+  const std::vector<int32_t> positions_;
+  std::vector<int64_t> tokens_;
+  std::vector<GqaSequence> sequences_;
+};
+
+class GqaDecodeTest : public ::testing::TestWithParam<cpu::Isa> {};
+
+TEST_P(GqaDecodeTest, AgreesWithDoublePrecision) {
+  GqaOps ops(GetParam());
+  for (const auto& shape : cases::kCheckedGqa) {
+    const Batch batch(shape, {0, 1, 2, 62, 255, 256, 700});
+    for (const DType type : {DType::kF32, DType::kBf16}) {
+      EXPECT_TRUE(GqaClose(batch.Run(ops, type), batch.Reference(), shape, type))
+          << shape.name << " " << Name(type);
+    }
+  }
+}
+
+TEST_P(GqaDecodeTest, NeighboursBlocksAndThreadsDoNotShow) {
+  const std::vector<int32_t> positions = {5, 1300, 255, 256, 77, 511, 300, 0};
+  for (const auto& shape : {cases::kCheckedGqa[3], cases::kCheckedGqa[5], cases::kCheckedGqa[9]}) {
+    for (const DType type : {DType::kF32, DType::kBf16}) {
+      const Batch batch(shape, positions);
+      const std::vector<float> all = batch.Run(GqaOps(GetParam()), type);
+      EXPECT_TRUE(
+          SameBits(batch.Run(GqaOps(GetParam()), type, /*seed=*/99), all, batch.out_width()));
+      for (const int threads : {1, 3, 8}) {
+        EXPECT_TRUE(SameBits(batch.Run(GqaOps(GetParam(), threads), type), all, batch.out_width()));
+      }
+      for (size_t row = 0; row < positions.size(); ++row) {
+        const auto width = static_cast<size_t>(batch.out_width());
+        const Batch alone(shape, {positions[row]});
+        EXPECT_TRUE(SameBits(alone.Run(GqaOps(GetParam()), type),
+                             std::span(all).subspan(row * width, width), batch.out_width()));
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, GqaDecodeTest, ::testing::ValuesIn(IsasOfThisMachine()),
+                         [](const auto& info) { return NameOf(info.param); });
+
+}  // namespace
+}  // namespace switchyard::kernels
