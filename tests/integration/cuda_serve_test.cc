@@ -39,7 +39,8 @@ ClusterOptions OnCuda(int data_parallel, int tensor_parallel, const std::string&
       .data_parallel = data_parallel,
       .tensor_parallel = tensor_parallel,
       .more_flags = {"--backend", "cuda", "--compute", compute, "--max-batched-tokens", "64",
-                     "--max-running", "8", "--kv-blocks", "128", "--step-seconds", "120"},
+                     "--max-running", "8", "--kv-blocks", "128", "--prompt-memory", "8MiB",
+                     "--step-seconds", "120"},
       .launcher = {SWITCHYARD_EMULATE, "--devices", std::to_string(data_parallel * tensor_parallel),
                    "--memory", "1G", "--threads", "1", "--no-memcheck"},
       .start_deadline = seconds(120)};

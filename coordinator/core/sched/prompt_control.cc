@@ -31,8 +31,8 @@ double PromptControl::MaxUnits(int32_t num_writing) const {
 }
 
 void PromptControl::Observe(int32_t num_writing, double prompt_units, int64_t num_micros) {
-  const auto micros = static_cast<double>(num_micros);
-  if (micros <= 0 || num_writing == 0) return;
+  const auto micros = static_cast<double>(std::max<int64_t>(num_micros, 1));
+  if (num_writing == 0) return;
   Size& size = sizes_[SizeOf(num_writing)];
   if (prompt_units == 0) {
     size.micros = Mix(size.micros, micros, kNewStep);
