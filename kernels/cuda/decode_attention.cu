@@ -1,12 +1,10 @@
 // Launchers of kernels/cuda/decode_attention.cuh and decode_wgmma.cuh.
-#include <algorithm>
-#include <bit>
 #include <numbers>
-#include <vector>
 
 #include "kernels/cuda/aligned.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/decode_attention.cuh"
+#include "kernels/cuda/decode_merge.cuh"
 #include "kernels/cuda/decode_wgmma.cuh"
 #include "kernels/cuda/launch.cuh"
 
@@ -18,78 +16,6 @@ constexpr int64_t kMaxPartialBytes = int64_t{256} << 20;
 
 int64_t PartialBytes(const DecodeAttentionArgs& args) {
   return args.qa.dims[1] * (args.qa.dims[2] + 2) * SizeOf(DType::kF32);
-}
-
-// What is staged of a wave: splits, merges, block tables; one array behind the other. More splits
-// and merges than the wave has now leave room for rows that grow while the op is replayed.
-struct WaveRoom {
-  int64_t splits, merges, blocks;
-
-  int64_t split_bytes() const { return splits * int64_t{sizeof(DecodeSplit)}; }
-  int64_t merge_bytes() const { return merges * int64_t{sizeof(DecodeMerge)}; }
-  int64_t num_bytes() const {
-    return split_bytes() + merge_bytes() + blocks * int64_t{sizeof(int32_t)};
-  }
-};
-
-// The blocks that so many splits of a row reach.
-int64_t BlocksOfSplits(const LatentCache& cache, int64_t splits) {
-  return BlocksOf(cache, splits * kDecodeSplitTokens);
-}
-
-// Writes the arrays of a wave. False where they have no room.
-bool FillWave(const DecodeAttentionArgs& args, const LatentCache& cache, const DecodeWave& wave,
-              const WaveRoom& room, std::byte* host) {
-  auto* split = reinterpret_cast<DecodeSplit*>(host);
-  auto* merge = reinterpret_cast<DecodeMerge*>(host + room.split_bytes());
-  auto* const tables = reinterpret_cast<int32_t*>(host + room.split_bytes() + room.merge_bytes());
-  const DecodeSplit* const splits_end = split + room.splits;
-  const DecodeMerge* const merges_end = merge + room.merges;
-  int32_t table = 0, partial = 0;
-  for (int64_t row = wave.begin; row < wave.end; ++row) {
-    const int32_t row_id = static_cast<int32_t>(row), end = args.positions[row] + 1;
-    const auto num_splits = static_cast<int32_t>(NumDecodeSplits(args.positions[row]));
-    const int64_t blocks = BlocksOf(cache, end);
-    if (num_splits > splits_end - split || table + blocks > room.blocks) return false;
-    if (num_splits > 1) {
-      if (merge == merges_end) return false;
-      *merge++ = {row_id, partial, num_splits};
-    }
-    for (int32_t begin = 0; begin < end; begin += kDecodeSplitTokens) {
-      *split++ = {.row = row_id,
-                  .begin = begin,
-                  .end = std::min(begin + kDecodeSplitTokens, end),
-                  .table = table,
-                  .partial = num_splits > 1 ? partial++ : -1};
-    }
-    for (int64_t i = 0; i < blocks; ++i) {
-      CheckBlock(cache, args.tables[row][i]);
-      tables[table++] = args.tables[row][i];
-    }
-  }
-  // What is left over: softmaxes of one key that nobody merges, and merges of nothing.
-  const auto first_row = static_cast<int32_t>(wave.begin);
-  while (split != splits_end) {
-    *split++ = {.row = first_row, .begin = 0, .end = 1, .table = 0, .partial = partial++};
-  }
-  while (merge != merges_end) *merge++ = {first_row, 0, 0};
-  return true;
-}
-
-void StageWave(CudaContext& cuda, const DecodeAttentionArgs& args, const DecodeWave& wave,
-               DecodeStep& step) {
-  WaveRoom room{.splits = wave.num_splits, .merges = wave.num_merges, .blocks = 0};
-  for (int64_t row = wave.begin; row < wave.end; ++row) {
-    room.blocks += cuda.staging.recording()
-                       ? BlocksOfSplits(step.cache, NumDecodeSplits(args.positions[row]) + 1)
-                       : BlocksOf(step.cache, args.positions[row] + int64_t{1});
-  }
-  const std::byte* const staged = cuda.staging.Stage(
-      room.num_bytes(),
-      [=, cache = step.cache](std::byte* host) { return FillWave(args, cache, wave, room, host); });
-  step.splits = reinterpret_cast<const DecodeSplit*>(staged);
-  step.merges = reinterpret_cast<const DecodeMerge*>(staged + room.split_bytes());
-  step.tables = reinterpret_cast<const int32_t*>(staged + room.split_bytes() + room.merge_bytes());
 }
 
 using DecodeKernelPointer = void (*)(DecodeStep);
@@ -115,15 +41,6 @@ void LaunchSplits(CudaContext& cuda, const DecodeWave& wave, const DecodeStep& s
                          static_cast<unsigned>(column_groups)),
           .threads = kAttentionThreads,
           .shared_bytes = shared_bytes},
-         step);
-}
-
-void LaunchMerges(CudaContext& cuda, const DecodeWave& wave, const DecodeStep& step) {
-  if (wave.num_merges == 0) return;
-  const int whole_warps = (step.latent_dim + kWarpThreads - 1) / kWarpThreads * kWarpThreads;
-  Launch(cuda, DecodeMergeKernel,
-         {.blocks = dim3(static_cast<unsigned>(wave.num_merges), static_cast<unsigned>(step.heads)),
-          .threads = std::min(whole_warps, 512)},
          step);
 }
 
@@ -162,28 +79,28 @@ void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
   const int head_tiles = ChooseDecodeHeadTiles(step.heads, step.cache.width);
   SY_CHECK(head_tiles > 0) << "DecodeAttention: cache: dimension 2: " << step.cache.width
                            << " is more than shared memory takes";
-  // Where the op is recorded, rows that are a split longer.
-  std::vector<int32_t> grown(args.positions.begin(), args.positions.end());
-  for (int32_t& position : grown) position += kDecodeSplitTokens;
-  const std::span<const int32_t> positions =
-      cuda.staging.recording() ? std::span<const int32_t>(grown) : args.positions;
-  for (int64_t begin = 0; begin < args.qa.rows();) {
-    const DecodeWave wave = NextDecodeWave(positions, begin, max_partials);
-    // As much as the recorded op will want, and more: when memory moves, all recordings end.
-    const DecodeWave then = NextDecodeWave(grown, begin, max_partials);
-    const int64_t wanted = std::max({wave.num_partials, then.num_partials,
-                                     then.end < args.qa.rows() ? max_partials : int64_t{0}});
-    const auto rounded = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(wanted)));
-    auto* const partials = cuda.attention.Reserve<std::byte>(
-        std::min(rounded, std::max(wanted, max_partials)) * PartialBytes(args));
-    step.partial_stats = reinterpret_cast<float2*>(partials);
+  const DecodeRows rows = {.positions = args.positions,
+                           .tables = args.tables,
+                           .block_tokens = step.cache.block_tokens,
+                           .num_blocks = step.cache.num_blocks};
+  const PartialRoom room = {PartialBytes(args), max_partials};
+  ForDecodeWaves(cuda, rows, room, [&](const DecodeWave& wave, const StagedWave& staged) {
+    step.splits = staged.splits;
+    step.tables = staged.tables;
+    step.partial_stats = reinterpret_cast<float2*>(staged.partials);
     step.partial_sums =
         reinterpret_cast<float*>(step.partial_stats + wave.num_partials * step.heads);
-    StageWave(cuda, args, wave, step);
     LaunchSplits(cuda, wave, step, head_tiles);
-    LaunchMerges(cuda, wave, step);
-    begin = wave.end;
-  }
+    LaunchMerges(cuda, wave,
+                 {.merges = staged.merges,
+                  .heads = step.heads,
+                  .width = step.latent_dim,
+                  .partial_sums = step.partial_sums,
+                  .partial_stats = step.partial_stats,
+                  .sinks = nullptr,
+                  .out = step.out,
+                  .out_stride = step.out_stride});
+  });
 }
 
 }  // namespace switchyard::kernels::cuda

@@ -11,15 +11,15 @@ int ChooseDecodeHeadTiles(int64_t heads, int64_t width) {
   return tiles;
 }
 
-DecodeWave NextDecodeWave(std::span<const int32_t> positions, int64_t begin, int64_t max_partials) {
+DecodeWave NextDecodeWave(std::span<const int64_t> splits, int64_t begin, int64_t max_partials) {
   DecodeWave wave{.begin = begin, .end = begin};
-  for (; wave.end < std::ssize(positions); ++wave.end) {
-    const int64_t splits = NumDecodeSplits(positions[static_cast<size_t>(wave.end)]);
-    const int64_t partials = splits > 1 ? splits : 0;
+  for (; wave.end < std::ssize(splits); ++wave.end) {
+    const int64_t of_row = splits[static_cast<size_t>(wave.end)];
+    const int64_t partials = of_row > 1 ? of_row : 0;
     if (wave.end > begin && wave.num_partials + partials > max_partials) break;
-    wave.num_splits += splits;
+    wave.num_splits += of_row;
     wave.num_partials += partials;
-    wave.num_merges += splits > 1 ? 1 : 0;
+    wave.num_merges += of_row > 1 ? 1 : 0;
   }
   return wave;
 }

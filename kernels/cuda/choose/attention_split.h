@@ -54,8 +54,20 @@ constexpr bool DecodeTakesWgmma(int head_tiles, int64_t latent_dim) {
   return head_tiles == kMaxDecodeHeadTiles && latent_dim == kDecodeColumns;
 }
 
-constexpr int64_t NumDecodeSplits(int32_t position) {
-  return position / kDecodeSplitTokens + int64_t{1};
+inline constexpr int64_t kWholeSequence = INT32_MAX;  // as a window
+
+// The first key that a row at `position` sees, where it sees `window` at most.
+constexpr int64_t FirstDecodeKey(int32_t position, int64_t window) {
+  return position < window ? 0 : position + 1 - window;
+}
+constexpr int64_t NumDecodeSplits(int32_t position, int64_t window = kWholeSequence) {
+  return position / kDecodeSplitTokens - FirstDecodeKey(position, window) / kDecodeSplitTokens + 1;
+}
+// At this or an earlier position.
+constexpr int64_t MostDecodeSplits(int64_t position, int64_t window) {
+  const int64_t of_window = (window + kDecodeSplitTokens - 2) / kDecodeSplitTokens + 1;
+  const int64_t of_sequence = position / kDecodeSplitTokens + 1;
+  return of_window < of_sequence ? of_window : of_sequence;
 }
 
 // Rows that go to the device together, because the softmaxes of their splits fit in memory at once.
@@ -65,9 +77,9 @@ struct DecodeWave {
   int64_t num_partials;  // of those among them that have more than one
   int64_t num_merges;    // rows that have more than one
 };
-// The wave that begins at row `begin` < positions.size(): at least one row, and further ones while
-// there are at most `max_partials`.
-DecodeWave NextDecodeWave(std::span<const int32_t> positions, int64_t begin, int64_t max_partials);
+// The wave that begins at row `begin` < splits.size(): at least one row, and further ones while
+// there are at most `max_partials`. splits: how many each row has.
+DecodeWave NextDecodeWave(std::span<const int64_t> splits, int64_t begin, int64_t max_partials);
 
 // --- Prefill ---
 inline constexpr int kPrefillQueries = kAttentionWarps * kMmaRows;  // of a block, of one head

@@ -1,6 +1,7 @@
 // Cuts of attention: fixed along keys, within the bounds of memory.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "kernels/cuda/choose/attention_split.h"
@@ -34,11 +35,27 @@ TEST(ChooseAttentionTest, SplitsBeginAtMultiplesOfAConstant) {
   EXPECT_EQ(NumDecodeSplits(kDecodeSplitTokens), 2);
 }
 
+TEST(ChooseAttentionTest, AWindowLeavesOutSplits) {
+  constexpr int32_t kSplit = kDecodeSplitTokens;
+  EXPECT_EQ(FirstDecodeKey(9, 10), 0);
+  EXPECT_EQ(FirstDecodeKey(10, 10), 1);
+  EXPECT_EQ(NumDecodeSplits(5 * kSplit, 1), 1);
+  EXPECT_EQ(NumDecodeSplits(5 * kSplit, 2), 2);
+  EXPECT_EQ(NumDecodeSplits(5 * kSplit - 1, kSplit), 1);
+  EXPECT_EQ(NumDecodeSplits(5 * kSplit, kSplit), 2);
+  for (const int64_t window : {1, 2, 100, kSplit - 1, kSplit, kSplit + 1, kSplit + 2, 1500}) {
+    int64_t most = 0;
+    for (int32_t position = 0; position < 5 * kSplit; ++position) {
+      most = std::max(most, NumDecodeSplits(position, window));
+      ASSERT_EQ(MostDecodeSplits(position, window), most) << position << " " << window;
+    }
+  }
+}
+
 TEST(ChooseAttentionTest, WavesTakeRowsWhileTheirPartialsFit) {
-  const int32_t two = kDecodeSplitTokens, five = 5 * kDecodeSplitTokens - 1;
-  const std::vector<int32_t> positions = {3, two, 7, two, five, five, 0};
+  const std::vector<int64_t> splits = {1, 2, 1, 2, 5, 5, 1};
   const auto expect = [&](int64_t begin, int64_t max_partials, const DecodeWave& want) {
-    const DecodeWave wave = NextDecodeWave(positions, begin, max_partials);
+    const DecodeWave wave = NextDecodeWave(splits, begin, max_partials);
     EXPECT_EQ(wave.begin, want.begin);
     EXPECT_EQ(wave.end, want.end);
     EXPECT_EQ(wave.num_splits, want.num_splits);

@@ -1,0 +1,68 @@
+// The second kernel of decode attention: joins the softmaxes of a row's splits.
+#ifndef SWITCHYARD_KERNELS_CUDA_DECODE_MERGE_CUH_
+#define SWITCHYARD_KERNELS_CUDA_DECODE_MERGE_CUH_
+
+#include <cuda_bf16.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/cuda/decode_waves.h"
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/rows_common.cuh"
+
+namespace switchyard::kernels::cuda {
+
+struct DecodeMerges {
+  const DecodeMerge* merges;
+  int heads, width;             // of a head's values
+  const float* partial_sums;    // [partials, heads, width]: values weighted, not yet divided
+  const float2* partial_stats;  // [partials, heads]: maximum, sum of the weights
+  const float* sinks;           // [heads]: of scores that have no value; may be null
+  __nv_bfloat16* out;
+  int64_t out_stride;
+};
+
+// The score of a head's sink as kernels have scores, for powers of 2; -inf: none.
+__device__ __forceinline__ float SinkOf(const float* sinks, int64_t head) {
+  constexpr float kLog2E = 1.44269504f;
+  return sinks == nullptr ? -INFINITY : sinks[head] * kLog2E;
+}
+
+// Grid: rows, heads. A row's splits are added in their order, all relative to the highest maximum.
+inline __global__ void DecodeMergeKernel(const __grid_constant__ DecodeMerges step) {
+  const DecodeMerge merge = step.merges[blockIdx.x];
+  if (merge.num_partials == 0) return;  // room that is not used
+  const int64_t head = blockIdx.y, heads = step.heads, width = step.width;
+  const float2* const stats = step.partial_stats + merge.first_partial * heads + head;
+  const float* const sums = step.partial_sums + (merge.first_partial * heads + head) * width;
+  const float sink = SinkOf(step.sinks, head);
+  float max = sink;
+  for (int i = 0; i < merge.num_partials; ++i) max = fmaxf(max, stats[i * heads].x);
+  __nv_bfloat16* const out = step.out + merge.row * step.out_stride + head * width;
+  for (int64_t column = threadIdx.x; column < width; column += blockDim.x) {
+    float sum = 0, total = exp2f(sink - max);
+#pragma unroll 4
+    for (int i = 0; i < merge.num_partials; ++i) {
+      const float2 of_split = stats[i * heads];
+      const float weight = exp2f(of_split.x - max);
+      total = fmaf(weight, of_split.y, total);
+      sum = fmaf(weight, sums[i * heads * width + column], sum);
+    }
+    out[column] = FromF32<__nv_bfloat16>(sum / total);
+  }
+}
+
+inline void LaunchMerges(CudaContext& cuda, const DecodeWave& wave, const DecodeMerges& merges) {
+  if (wave.num_merges == 0) return;
+  const int whole_warps = (merges.width + kWarpThreads - 1) / kWarpThreads * kWarpThreads;
+  Launch(
+      cuda, DecodeMergeKernel,
+      {.blocks = dim3(static_cast<unsigned>(wave.num_merges), static_cast<unsigned>(merges.heads)),
+       .threads = std::min(whole_warps, 512)},
+      merges);
+}
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_DECODE_MERGE_CUH_

@@ -1,0 +1,128 @@
+#include "kernels/cuda/decode_waves.h"
+
+#include <algorithm>
+#include <bit>
+#include <vector>
+
+#include "base/check.h"
+
+namespace switchyard::kernels::cuda {
+namespace {
+
+// What is staged of a wave: splits, merges, block tables; one array behind the other. More splits
+// and merges than the wave has now leave room for rows that grow while the op is replayed.
+struct WaveRoom {
+  int64_t splits, merges, blocks;
+
+  int64_t split_bytes() const { return splits * int64_t{sizeof(DecodeSplit)}; }
+  int64_t merge_bytes() const { return merges * int64_t{sizeof(DecodeMerge)}; }
+  int64_t num_bytes() const {
+    return split_bytes() + merge_bytes() + blocks * int64_t{sizeof(int32_t)};
+  }
+};
+
+// Blocks of a row's sequence: those that it sees.
+struct SeenBlocks {
+  int64_t begin, end;
+
+  int64_t count() const { return end - begin; }
+};
+SeenBlocks BlocksOf(const DecodeRows& rows, int64_t row) {
+  const int32_t position = rows.positions[static_cast<size_t>(row)];
+  return {FirstDecodeKey(position, rows.window) / rows.block_tokens,
+          position / rows.block_tokens + 1};
+}
+// At most, until the row has the next split whole.
+int64_t MostBlocksOf(const DecodeRows& rows, int64_t row) {
+  const int64_t splits = NumDecodeSplits(rows.positions[static_cast<size_t>(row)]) + 1;
+  return std::min((splits * kDecodeSplitTokens - 1) / rows.block_tokens + 1,
+                  (rows.window - 2) / rows.block_tokens + 2);
+}
+
+// Writes the arrays of a wave. False where they have no room.
+bool FillWave(const DecodeRows& rows, const DecodeWave& wave, const WaveRoom& room,
+              std::byte* host) {
+  auto* split = reinterpret_cast<DecodeSplit*>(host);
+  auto* merge = reinterpret_cast<DecodeMerge*>(host + room.split_bytes());
+  auto* const tables = reinterpret_cast<int32_t*>(host + room.split_bytes() + room.merge_bytes());
+  const DecodeSplit* const splits_end = split + room.splits;
+  const DecodeMerge* const merges_end = merge + room.merges;
+  int32_t table = 0, partial = 0;
+  for (int64_t row = wave.begin; row < wave.end; ++row) {
+    const auto row_id = static_cast<int32_t>(row);
+    const int32_t position = rows.positions[static_cast<size_t>(row)];
+    const auto num_splits = static_cast<int32_t>(NumDecodeSplits(position, rows.window));
+    const SeenBlocks blocks = BlocksOf(rows, row);
+    if (num_splits > splits_end - split || table + blocks.count() > room.blocks) return false;
+    if (num_splits > 1) {
+      if (merge == merges_end) return false;
+      *merge++ = {row_id, partial, num_splits};
+    }
+    const auto first = static_cast<int32_t>(FirstDecodeKey(position, rows.window));
+    const int32_t first_split = first / kDecodeSplitTokens;
+    for (int32_t i = 0; i < num_splits; ++i) {
+      const int32_t begin = (first_split + i) * kDecodeSplitTokens;
+      *split++ = {.row = row_id,
+                  .begin = std::max(begin, first),
+                  .end = std::min(begin + kDecodeSplitTokens, position + 1),
+                  .table = table - static_cast<int32_t>(blocks.begin),
+                  .partial = num_splits > 1 ? partial++ : -1};
+    }
+    for (int64_t i = blocks.begin; i < blocks.end; ++i) {
+      const int32_t block = rows.tables[static_cast<size_t>(row)][i];
+      SY_CHECK(block >= 0 && block < rows.num_blocks)
+          << "cache block " << block << " of " << rows.num_blocks;
+      tables[table++] = block;
+    }
+  }
+  // What is left over: softmaxes of one key that nobody merges, and merges of nothing.
+  const auto first_row = static_cast<int32_t>(wave.begin);
+  while (split != splits_end) {
+    *split++ = {.row = first_row, .begin = 0, .end = 1, .table = 0, .partial = partial++};
+  }
+  while (merge != merges_end) *merge++ = {first_row, 0, 0};
+  return true;
+}
+
+StagedWave StageWave(CudaContext& cuda, const DecodeRows& rows, const DecodeWave& wave) {
+  WaveRoom room{.splits = wave.num_splits, .merges = wave.num_merges, .blocks = 0};
+  for (int64_t row = wave.begin; row < wave.end; ++row) {
+    room.blocks += cuda.staging.recording() ? MostBlocksOf(rows, row) : BlocksOf(rows, row).count();
+  }
+  const std::byte* const staged = cuda.staging.Stage(
+      room.num_bytes(), [=](std::byte* host) { return FillWave(rows, wave, room, host); });
+  return {reinterpret_cast<const DecodeSplit*>(staged),
+          reinterpret_cast<const DecodeMerge*>(staged + room.split_bytes()),
+          reinterpret_cast<const int32_t*>(staged + room.split_bytes() + room.merge_bytes()),
+          /*partials=*/nullptr};
+}
+
+}  // namespace
+
+void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom& room,
+                    const std::function<void(const DecodeWave&, const StagedWave&)>& launch) {
+  // Of each row, and, where the op is recorded, of rows that are up to a split longer.
+  std::vector<int64_t> splits, grown;
+  for (const int32_t position : rows.positions) {
+    splits.push_back(NumDecodeSplits(position, rows.window));
+    grown.push_back(MostDecodeSplits(position + kDecodeSplitTokens, rows.window));
+  }
+  const std::vector<int64_t>& cut = cuda.staging.recording() ? grown : splits;
+  const auto num_rows = std::ssize(rows.positions);
+  for (int64_t begin = 0; begin < num_rows;) {
+    const DecodeWave wave = NextDecodeWave(cut, begin, room.max_partials);
+    // As much as the recorded op will want, and more: when memory moves, all recordings end.
+    const DecodeWave then = NextDecodeWave(grown, begin, room.max_partials);
+    const int64_t wanted = std::max({wave.num_partials, then.num_partials,
+                                     then.end < num_rows ? room.max_partials : int64_t{0}});
+    const auto rounded = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(wanted)));
+    auto* const partials = cuda.attention.Reserve<std::byte>(
+        std::min(rounded, std::max(wanted, room.max_partials)) * room.partial_bytes);
+    StagedWave staged = StageWave(cuda, rows, wave);
+    staged.partials = partials;
+    launch(wave, staged);
+    begin = wave.end;
+  }
+}
+
+}  // namespace switchyard::kernels::cuda

@@ -1,0 +1,63 @@
+// How a decode op's rows go to the device: each row's keys in splits, one block of threads for
+// each, and rows in waves, because unfinished softmaxes of all of them may not fit in memory at
+// once.
+#ifndef SWITCHYARD_KERNELS_CUDA_DECODE_WAVES_H_
+#define SWITCHYARD_KERNELS_CUDA_DECODE_WAVES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <span>
+
+#include "kernels/cuda/choose/attention_split.h"
+#include "kernels/cuda/cuda_context.h"
+
+namespace switchyard::kernels::cuda {
+
+// Work of a block.
+struct DecodeSplit {
+  int32_t row;
+  int32_t begin, end;  // keys, by position
+  int32_t table;       // where the block of position 0 stands, or would stand, in the staged tables
+  int32_t partial;     // where its softmax goes; below 0: it is the only split, and writes `out`
+};
+
+// A row whose softmax has come in several pieces, one after the other.
+struct DecodeMerge {
+  int32_t row;
+  int32_t first_partial;
+  int32_t num_partials;
+};
+
+// Arguments of the op that concern its keys. Recorded ops read the arrays anew at each replay.
+struct DecodeRows {
+  std::span<const int32_t> positions;
+  std::span<const int32_t* const> tables;  // blocks of each row's sequence
+  int64_t block_tokens = 0;
+  int64_t num_blocks = 0;           // of the cache
+  int64_t window = kWholeSequence;  // keys that a row sees at most
+};
+
+// What the device finds of a wave.
+struct StagedWave {
+  const DecodeSplit* splits;
+  const DecodeMerge* merges;
+  const int32_t* tables;
+  std::byte* partials;  // wave.num_partials times partial_bytes
+};
+
+// Memory for unfinished softmaxes, each of all heads over one split: so many bytes for one of them,
+// and so many of them at once; a row that has more goes by itself.
+struct PartialRoom {
+  int64_t partial_bytes;
+  int64_t max_partials;
+};
+
+// Stages wave after wave and calls `launch` for each. REQUIRES: some rows.
+void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom& room,
+                    const std::function<void(const DecodeWave&, const StagedWave&)>& launch);
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_DECODE_WAVES_H_

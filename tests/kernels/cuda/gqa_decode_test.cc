@@ -1,0 +1,168 @@
+// Grouped-query attention of single queries on CUDA: right, and the same bits for a row whatever
+// its neighbours and blocks.
+#include <algorithm>
+#include <cmath>
+
+#include "tests/kernels/cuda/gqa_fixture.h"
+
+namespace switchyard::kernels {
+namespace {
+
+using switchyard::testing::Close;
+using switchyard::testing::SameBits;
+
+// Sequences of which the last token of each has a query.
+struct Batch {
+  Batch(const cases::GqaCase& widths, std::vector<int32_t> last_positions)
+      : shape(widths), positions(std::move(last_positions)) {
+    for (const int32_t position : positions) {
+      tokens.push_back(position + 1);
+      sequences.emplace_back(shape, position + 1, static_cast<uint32_t>(position));
+    }
+  }
+
+  int64_t rows() const { return std::ssize(positions); }
+  int64_t out_width() const { return shape.heads * shape.dim; }
+
+  cases::GqaCase shape;
+  std::vector<int32_t> positions;
+  std::vector<int64_t> tokens;
+  std::vector<GqaSequence> sequences;
+};
+
+class CudaGqaDecodeTest : public CudaGqaTest {
+ protected:
+  // [rows, heads, dim]. Blocks are dealt out by `seed`, those behind windows are not there.
+  std::vector<float> Run(const Batch& batch, uint32_t seed = 7, int64_t max_partials = -1) {
+    const auto& shape = batch.shape;
+    GqaBlocks blocks(batch.tokens, kBlockTokens, seed);
+    const TensorView cache = MakeCache(blocks.num_blocks(), shape);
+    std::vector<float> q;
+    for (int64_t row = 0; row < batch.rows(); ++row) {
+      const GqaSequence& sequence = batch.sequences[static_cast<size_t>(row)];
+      Write(sequence, blocks.SlotsOf(row, sequence.tokens), cache);
+      q.insert(q.end(), sequence.q.end() - batch.out_width(), sequence.q.end());
+      blocks.FreeBefore(row, sequence.FirstSeen(sequence.tokens - 1));
+    }
+    const TensorView out = Make(DType::kBf16, {batch.rows(), shape.heads, shape.dim});
+    const std::vector<const int32_t*> tables = blocks.tables();
+    const GqaDecodeArgs args = {.q = PutHeads(batch.rows(), shape.heads, q),
+                                .positions = batch.positions,
+                                .cache = cache,
+                                .tables = tables,
+                                .scale = batch.sequences[0].scale(),
+                                .window = shape.window,
+                                .sinks = PutSinks(shape),
+                                .out = out};
+    if (max_partials < 0) cuda::GqaDecode(cuda_, args);
+    if (max_partials >= 0) cuda::GqaDecodeInWaves(cuda_, args, max_partials);
+    return Get(out);
+  }
+
+  void ExpectRight(const Batch& batch, const std::vector<float>& got) {
+    reference::AttentionOutput want;
+    for (const GqaSequence& sequence : batch.sequences) {
+      sequence.AddReference(sequence.tokens - 1, want);
+    }
+    ExpectClose(got, want, batch.shape);
+  }
+};
+
+TEST_F(CudaGqaDecodeTest, AgreesWithDoublePrecision) {
+  const std::vector<int32_t> positions =
+      Brief() ? std::vector<int32_t>{0, 70, 520}
+              : std::vector<int32_t>{0, 1, 15, 16, 63, 64, 511, 512, 700};
+  for (const auto& shape : cases::kCheckedGqa) {
+    const Batch batch(shape, positions);
+    ExpectRight(batch, Run(batch));
+  }
+}
+
+TEST_F(CudaGqaDecodeTest, NeighboursAndBlocksDoNotShow) {
+  const std::vector<int32_t> positions = Brief()
+                                             ? std::vector<int32_t>{5, 600, 64}
+                                             : std::vector<int32_t>{5, 1300, 511, 512, 77, 0, 1100};
+  for (const size_t i : {3, 5, 7, 9}) {
+    const Batch batch(cases::kCheckedGqa[i], positions);
+    const std::vector<float> all = Run(batch);
+    EXPECT_TRUE(SameBits(Run(batch, /*seed=*/99), all, batch.out_width()));
+    for (int64_t row = 0; row < batch.rows(); ++row) {
+      const Batch alone(batch.shape, {positions[static_cast<size_t>(row)]});
+      EXPECT_TRUE(SameBits(Run(alone),
+                           std::span(all).subspan(row * batch.out_width(), batch.out_width()),
+                           batch.out_width()))
+          << batch.shape.name << " " << row;
+    }
+  }
+}
+
+TEST_F(CudaGqaDecodeTest, WavesDoNotShow) {
+  for (const int64_t window : {0, 300}) {
+    const Batch batch({"waves", 3, 1, 24, window, true}, {600, 5, 1030, 513, 20, 700});
+    const std::vector<float> all = Run(batch);
+    for (const int64_t max_partials : {0, 2, 5}) {
+      EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, max_partials), all, batch.out_width()));
+    }
+  }
+}
+
+// Weights of earlier steps, warps and splits must shrink when a higher score comes.
+TEST_F(CudaGqaDecodeTest, ScoresMayRiseAndFallFromKeyToKey) {
+  Batch batch({"steep", 4, 1, 32, 0, false}, {Brief() ? 600 : 1100});
+  std::vector<float>& keys = batch.sequences[0].k;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const double key = static_cast<double>(i / 32);
+    keys[i] = RoundToBf16(keys[i] * static_cast<float>(3 + 3 * std::sin(key / 30)));
+  }
+  ExpectRight(batch, Run(batch));
+}
+
+TEST_F(CudaGqaDecodeTest, ANanReachesTheHeadsOfItsRowAlone) {
+  const cases::GqaCase shape = {"nan", 4, 2, 24, 0, false};
+  const Batch clean(shape, {40, 600, 70});
+  const std::vector<float> want = Run(clean);
+  Batch bad = clean;
+  bad.sequences[1].k[(550 * 2 + 1) * 24 + 3] = kNan;  // heads 2 and 3 of row 1
+  bad.sequences[2].q[(70 * 4 + 1) * 24 + 1] = kNan;   // head 1 of row 2
+  const std::vector<float> got = Run(bad);
+  for (int64_t i = 0; i < 12; ++i) {
+    const auto head = [&](const std::vector<float>& of) {
+      return std::span(of).subspan(i * 24, 24);
+    };
+    if (i == 6 || i == 7 || i == 9) {
+      for (const float value : head(got)) EXPECT_TRUE(std::isnan(value)) << i;
+    } else {
+      EXPECT_TRUE(SameBits(head(got), head(want), 24)) << i;
+    }
+  }
+}
+
+TEST_F(CudaGqaDecodeTest, NoRowsIsNoWork) {
+  const TensorView none = Make(DType::kBf16, {0, 4, 16}), cache = Make(DType::kBf16, {2, 2, 8, 16});
+  cuda::GqaDecode(cuda_, {.q = none, .cache = cache, .out = none});
+  cuda::GqaWrite(
+      cuda_,
+      {.k = Make(DType::kBf16, {0, 2, 16}), .v = Make(DType::kBf16, {0, 2, 16}), .cache = cache});
+  device_->Synchronize();
+}
+
+TEST_F(CudaGqaDecodeTest, WhatItCannotTakeIsRefused) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a forked process has no device
+  const auto decode = [&](DType type, int64_t dim, int32_t block) {
+    const TensorView q = Make(DType::kBf16, {1, 2, dim});
+    const std::vector<int32_t> positions = {5}, table = {0, block};
+    const std::vector<const int32_t*> tables = {table.data()};
+    cuda::GqaDecode(cuda_, {.q = q,
+                            .positions = positions,
+                            .cache = Make(type, {2, 1, 8, dim}),
+                            .tables = tables,
+                            .scale = 1,
+                            .out = q});
+  };
+  EXPECT_DEATH(decode(DType::kBf16, 16, 2), "cache block 2 of 2");
+  EXPECT_DEATH(decode(DType::kBf16, 264, 1), "heads of 264 are wider than a block takes");
+  EXPECT_DEATH(decode(DType::kF32, 16, 1), "on CUDA, expected bf16, got f32");
+}
+
+}  // namespace
+}  // namespace switchyard::kernels
