@@ -43,4 +43,12 @@ OpCost GroupedMlpCost(const GroupedMlpShape& shape) {
           .flops = 6 * Product(shape.hidden, shape.width) * static_cast<double>(shape.rows)};
 }
 
+OpCost GqaCost(const GqaShape& shape) {
+  const double keys = 2 * Product(shape.keys, shape.kv_heads * shape.dim);
+  const double queries_and_results = 2 * Product(shape.queries, shape.heads * shape.dim);
+  return {.bytes = keys * static_cast<double>(SizeOf(shape.cache)) +
+                   queries_and_results * static_cast<double>(SizeOf(shape.activation)),
+          .flops = 4 * Product(shape.pairs, shape.heads * shape.dim)};
+}
+
 }  // namespace switchyard::kernels

@@ -48,6 +48,19 @@ struct GroupedMlpShape {
 };
 OpCost GroupedMlpCost(const GroupedMlpShape& shape);
 
+// Symbols as in kernels/args/gqa.h.
+struct GqaShape {
+  int64_t queries = 0;  // of all heads each
+  int64_t keys = 0;     // with their values, of all key-value heads each
+  int64_t pairs = 0;    // of a query and a key that it sees
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t dim = 0;
+  DType cache = DType::kBf16;
+  DType activation = DType::kF32;
+};
+OpCost GqaCost(const GqaShape& shape);
+
 }  // namespace switchyard::kernels
 
 #endif  // SWITCHYARD_KERNELS_OP_COST_H_

@@ -114,6 +114,21 @@ void Ops::DecodeAttention(const DecodeAttentionArgs& args) {
   DoDecodeAttention(args);
 }
 
+void Ops::GqaWrite(const GqaWriteArgs& args) {
+  Check(args);
+  DoGqaWrite(args);
+}
+
+void Ops::GqaPrefill(const GqaPrefillArgs& args) {
+  Check(args);
+  DoGqaPrefill(args);
+}
+
+void Ops::GqaDecode(const GqaDecodeArgs& args) {
+  Check(args);
+  DoGqaDecode(args);
+}
+
 void Ops::Gate(const GateArgs& args) {
   Check(args);
   DoGate(args);

@@ -13,6 +13,7 @@
 
 #include "kernels/args/attention.h"
 #include "kernels/args/elementwise.h"
+#include "kernels/args/gqa.h"
 #include "kernels/args/linear.h"
 #include "kernels/args/logits.h"
 #include "kernels/args/moe.h"
@@ -67,6 +68,10 @@ class Ops {
   void PrefillAttention(const PrefillAttentionArgs& args);
   void DecodeAttention(const DecodeAttentionArgs& args);
 
+  void GqaWrite(const GqaWriteArgs& args);
+  void GqaPrefill(const GqaPrefillArgs& args);
+  void GqaDecode(const GqaDecodeArgs& args);
+
   void Gate(const GateArgs& args);
   void CombineRows(const CombineRowsArgs& args);
   void PlaceTokens(const PlaceTokensArgs& args);
@@ -105,6 +110,9 @@ class Ops {
   virtual void DoLatentGather(const LatentGatherArgs& args) = 0;
   virtual void DoPrefillAttention(const PrefillAttentionArgs& args) = 0;
   virtual void DoDecodeAttention(const DecodeAttentionArgs& args) = 0;
+  virtual void DoGqaWrite(const GqaWriteArgs& args) = 0;
+  virtual void DoGqaPrefill(const GqaPrefillArgs& args) = 0;
+  virtual void DoGqaDecode(const GqaDecodeArgs& args) = 0;
   virtual void DoGate(const GateArgs& args) = 0;
   virtual void DoCombineRows(const CombineRowsArgs& args) = 0;
   virtual void DoPlaceTokens(const PlaceTokensArgs& args) = 0;

@@ -72,7 +72,8 @@ cat <<'END'
 By `scripts/gpu_sass.sh build/release/lib/switchyard-cuda.so` from the machine code: instructions of a warp in the innermost loop
 that multiplies, for 128 of K (of a latent, in attention). `HGMMA` multiplies BF16, `QGMMA` FP8; the other slots wait for
 stages, make addresses and, where blocks have scales (`GemmForm` 1 and 2), scale and add the sums. Nothing here says how many
-of them hide behind the tensor cores.
+of them hide behind the tensor cores. The loop of `GqaPrefillKernel` is a whole turn, with the softmax and with what only turns
+at the edge of what queries see run.
 
 END
 if ! scripts/gpu_sass.sh build/release/lib/switchyard-cuda.so; then

@@ -56,6 +56,9 @@ class CpuOps final : public Ops {
   void DoDecodeAttention(const DecodeAttentionArgs& args) override {
     cpu::DecodeAttention(cpu_, args);
   }
+  void DoGqaWrite(const GqaWriteArgs& args) override { cpu::GqaWrite(cpu_, args); }
+  void DoGqaPrefill(const GqaPrefillArgs& args) override { cpu::GqaPrefill(cpu_, args); }
+  void DoGqaDecode(const GqaDecodeArgs& args) override { cpu::GqaDecode(cpu_, args); }
   void DoGate(const GateArgs& args) override { cpu::Gate(cpu_, args); }
   void DoCombineRows(const CombineRowsArgs& args) override { cpu::CombineRows(cpu_, args); }
   void DoPlaceTokens(const PlaceTokensArgs& args) override { cpu::PlaceTokens(cpu_, args); }

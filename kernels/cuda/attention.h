@@ -16,6 +16,7 @@ void PrefillAttention(CudaContext& cuda, const PrefillAttentionArgs& args);
 void DecodeAttention(CudaContext& cuda, const DecodeAttentionArgs& args);
 
 void GqaWrite(CudaContext& cuda, const GqaWriteArgs& args);
+void GqaPrefill(CudaContext& cuda, const GqaPrefillArgs& args);
 void GqaDecode(CudaContext& cuda, const GqaDecodeArgs& args);
 
 // Decode with memory for so many unfinished softmaxes, each of all heads over one run of keys:

@@ -66,6 +66,9 @@ class CudaOps final : public Ops {
   void DoDecodeAttention(const DecodeAttentionArgs& args) override {
     cuda::DecodeAttention(cuda_, args);
   }
+  void DoGqaWrite(const GqaWriteArgs& args) override { cuda::GqaWrite(cuda_, args); }
+  void DoGqaPrefill(const GqaPrefillArgs& args) override { cuda::GqaPrefill(cuda_, args); }
+  void DoGqaDecode(const GqaDecodeArgs& args) override { cuda::GqaDecode(cuda_, args); }
   void DoGate(const GateArgs& args) override { cuda::Gate(cuda_, args); }
   void DoCombineRows(const CombineRowsArgs& args) override { cuda::CombineRows(cuda_, args); }
   void DoPlaceTokens(const PlaceTokensArgs& args) override { cuda::PlaceTokens(cuda_, args); }

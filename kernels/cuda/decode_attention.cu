@@ -4,7 +4,7 @@
 #include "kernels/cuda/aligned.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/decode_attention.cuh"
-#include "kernels/cuda/decode_merge.cuh"
+#include "kernels/cuda/decode_merge.h"
 #include "kernels/cuda/decode_wgmma.cuh"
 #include "kernels/cuda/launch.cuh"
 

@@ -1,4 +1,5 @@
-// What grouped-query attention's kernels share: how rows of heads come into shared memory.
+// What grouped-query attention's kernels share: sinks, and how rows of heads come into shared
+// memory.
 #ifndef SWITCHYARD_KERNELS_CUDA_GQA_COMMON_CUH_
 #define SWITCHYARD_KERNELS_CUDA_GQA_COMMON_CUH_
 
@@ -9,6 +10,12 @@
 #include "kernels/cuda/shared_tile.cuh"
 
 namespace switchyard::kernels::cuda {
+
+// The score of a head's sink as kernels have scores, for powers of 2; -inf: none.
+__device__ __forceinline__ float SinkOf(const float* sinks, int64_t head) {
+  constexpr float kLog2E = 1.44269504f;
+  return sinks == nullptr ? -INFINITY : sinks[head] * kLog2E;
+}
 
 __device__ __forceinline__ uint32_t PackBf16(float low, float high) {
   const __nv_bfloat162 two = __floats2bfloat162_rn(low, high);
@@ -26,7 +33,7 @@ __device__ __forceinline__ void FillRows(uint8_t* memory, const SharedTile& tile
   constexpr int kChunks = kColumns / kChunkElements;
   if (fast) {
     // 32 chunks at once, of one row or of several.
-#pragma unroll 4
+#pragma unroll 2
     for (int i = 0; i < count * kChunks / 32; ++i) {
       const int row = first + (i * 32 + lane) / kChunks, chunk = (i * 32 + lane) % kChunks;
       const __nv_bfloat16* const from = source(row);

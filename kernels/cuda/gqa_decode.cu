@@ -3,7 +3,9 @@
 
 #include "kernels/cuda/aligned.h"
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/decode_merge.h"
 #include "kernels/cuda/gqa_decode.cuh"
+#include "kernels/cuda/launch.cuh"
 
 namespace switchyard::kernels::cuda {
 namespace {

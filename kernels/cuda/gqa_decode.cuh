@@ -13,9 +13,10 @@
 #include <cstdint>
 
 #include "kernels/cuda/choose/gqa_shape.h"
-#include "kernels/cuda/decode_merge.cuh"
+#include "kernels/cuda/decode_waves.h"
 #include "kernels/cuda/gqa_common.cuh"
 #include "kernels/cuda/kv_cache.h"
+#include "kernels/cuda/rows_common.cuh"
 #include "kernels/cuda/shared_tile.cuh"
 
 namespace switchyard::kernels::cuda {

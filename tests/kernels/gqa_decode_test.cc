@@ -23,7 +23,7 @@ class Batch {
   int64_t out_width() const { return shape_.heads * shape_.dim; }
 
   // [rows, heads, dim]
-  std::vector<float> Run(const GqaOps& ops, DType type, uint32_t seed = 7) const {
+  std::vector<float> Run(Ops& ops, DType type, uint32_t seed = 7) const {
     const auto rows = static_cast<int64_t>(positions_.size());
     GqaBlocks blocks(tokens_, kGqaBlockTokens, seed);
     const GqaCache cache(type, blocks.num_blocks(), shape_);
@@ -65,11 +65,11 @@ class Batch {
 class GqaDecodeTest : public ::testing::TestWithParam<cpu::Isa> {};
 
 TEST_P(GqaDecodeTest, AgreesWithDoublePrecision) {
-  GqaOps ops(GetParam());
+  const auto ops = MakeOps(GetParam());
   for (const auto& shape : cases::kCheckedGqa) {
     const Batch batch(shape, {0, 1, 2, 62, 255, 256, 700});
     for (const DType type : {DType::kF32, DType::kBf16}) {
-      EXPECT_TRUE(GqaClose(batch.Run(ops, type), batch.Reference(), shape, type))
+      EXPECT_TRUE(GqaClose(batch.Run(*ops, type), batch.Reference(), shape, type))
           << shape.name << " " << Name(type);
     }
   }
@@ -80,16 +80,17 @@ TEST_P(GqaDecodeTest, NeighboursBlocksAndThreadsDoNotShow) {
   for (const auto& shape : {cases::kCheckedGqa[3], cases::kCheckedGqa[5], cases::kCheckedGqa[9]}) {
     for (const DType type : {DType::kF32, DType::kBf16}) {
       const Batch batch(shape, positions);
-      const std::vector<float> all = batch.Run(GqaOps(GetParam()), type);
+      const std::vector<float> all = batch.Run(*MakeOps(GetParam()), type);
       EXPECT_TRUE(
-          SameBits(batch.Run(GqaOps(GetParam()), type, /*seed=*/99), all, batch.out_width()));
+          SameBits(batch.Run(*MakeOps(GetParam()), type, /*seed=*/99), all, batch.out_width()));
       for (const int threads : {1, 3, 8}) {
-        EXPECT_TRUE(SameBits(batch.Run(GqaOps(GetParam(), threads), type), all, batch.out_width()));
+        EXPECT_TRUE(
+            SameBits(batch.Run(*MakeOps(GetParam(), threads), type), all, batch.out_width()));
       }
       for (size_t row = 0; row < positions.size(); ++row) {
         const auto width = static_cast<size_t>(batch.out_width());
         const Batch alone(shape, {positions[row]});
-        EXPECT_TRUE(SameBits(alone.Run(GqaOps(GetParam()), type),
+        EXPECT_TRUE(SameBits(alone.Run(*MakeOps(GetParam()), type),
                              std::span(all).subspan(row * width, width), batch.out_width()));
       }
     }

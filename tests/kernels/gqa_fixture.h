@@ -5,8 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/cpu/attention.h"
-#include "kernels/op_check.h"
+#include "kernels/ops.h"
 #include "tests/kernels/gqa_sequence.h"
 #include "tests/kernels/row_ops_fixture.h"
 #include "tests/testing/compare.h"
@@ -14,30 +13,6 @@
 namespace switchyard::kernels {
 
 inline constexpr int64_t kGqaBlockTokens = 16;
-
-// The ops on threads of their own.
-class GqaOps {
- public:
-  explicit GqaOps(cpu::Isa isa, int num_threads = 2)
-      : pool_({.num_threads = num_threads}), cpu_{.pool = pool_, .isa = isa} {}
-
-  void GqaWrite(const GqaWriteArgs& args) const {
-    Check(args);
-    cpu::GqaWrite(cpu_, args);
-  }
-  void GqaPrefill(const GqaPrefillArgs& args) const {
-    Check(args);
-    cpu::GqaPrefill(cpu_, args);
-  }
-  void GqaDecode(const GqaDecodeArgs& args) const {
-    Check(args);
-    cpu::GqaDecode(cpu_, args);
-  }
-
- private:
-  cpu::ThreadPool pool_;
-  cpu::CpuContext cpu_;
-};
 
 // [blocks, heads, 2 * kGqaBlockTokens, dim]; what nobody has written is NaN.
 class GqaCache {
@@ -57,8 +32,7 @@ class GqaCache {
   }
 
   // Keys and values of the first slots.size() positions.
-  void Write(const GqaOps& ops, const GqaSequence& sequence,
-             const std::vector<int64_t>& slots) const {
+  void Write(Ops& ops, const GqaSequence& sequence, const std::vector<int64_t>& slots) const {
     const auto rows = static_cast<int64_t>(slots.size());
     const auto of = [&](const std::vector<float>& values) {
       return TensorView(values.data(), DType::kF32, {rows, shape_.kv_heads, shape_.dim});

@@ -17,7 +17,7 @@ struct Cut {
 
 // [tokens, heads, dim]. Each chunk's keys and values are written before its attention, and blocks
 // behind its windows are freed.
-std::vector<float> Attend(const GqaOps& ops, const GqaSequence& prompt, const Cut& cut) {
+std::vector<float> Attend(Ops& ops, const GqaSequence& prompt, const Cut& cut) {
   const auto& shape = prompt.shape;
   GqaBlocks blocks({prompt.tokens}, kGqaBlockTokens, cut.seed);
   const GqaCache cache(cut.type, blocks.num_blocks(), shape);
@@ -51,7 +51,7 @@ std::vector<float> Attend(const GqaOps& ops, const GqaSequence& prompt, const Cu
 class GqaPrefillTest : public ::testing::TestWithParam<cpu::Isa> {};
 
 TEST_P(GqaPrefillTest, AgreesWithDoublePrecision) {
-  GqaOps ops(GetParam());
+  const auto ops = MakeOps(GetParam());
   for (const auto& shape : cases::kCheckedGqa) {
     for (const int64_t tokens : {1, 2, 65, 300}) {
       const GqaSequence prompt(shape, tokens);
@@ -59,7 +59,7 @@ TEST_P(GqaPrefillTest, AgreesWithDoublePrecision) {
       for (int64_t t = 0; t < tokens; ++t) prompt.AddReference(t, want);
       for (const DType type : {DType::kF32, DType::kBf16}) {
         EXPECT_TRUE(
-            GqaClose(Attend(ops, prompt, {.chunks = {tokens}, .type = type}), want, shape, type))
+            GqaClose(Attend(*ops, prompt, {.chunks = {tokens}, .type = type}), want, shape, type))
             << shape.name << " " << tokens << " " << Name(type);
       }
     }
@@ -67,20 +67,20 @@ TEST_P(GqaPrefillTest, AgreesWithDoublePrecision) {
 }
 
 TEST_P(GqaPrefillTest, ChunksBlocksAndThreadsDoNotShow) {
-  GqaOps ops(GetParam());
+  const auto ops = MakeOps(GetParam());
   for (const auto& shape : {cases::kCheckedGqa[2], cases::kCheckedGqa[3], cases::kCheckedGqa[9]}) {
     const GqaSequence prompt(shape, 330);
     for (const DType type : {DType::kF32, DType::kBf16}) {
-      const std::vector<float> whole = Attend(ops, prompt, {.chunks = {330}, .type = type});
+      const std::vector<float> whole = Attend(*ops, prompt, {.chunks = {330}, .type = type});
       const auto expect_same = [&](const std::vector<float>& got) {
         EXPECT_TRUE(SameBits(got, whole, prompt.out_width())) << shape.name << " " << Name(type);
       };
       for (const std::vector<int64_t>& chunks :
            std::vector<std::vector<int64_t>>{{1}, {7}, {64}, {100, 1, 130, 3, 64}}) {
-        expect_same(Attend(ops, prompt, {.chunks = chunks, .type = type, .seed = 5}));
+        expect_same(Attend(*ops, prompt, {.chunks = chunks, .type = type, .seed = 5}));
       }
       for (const int threads : {1, 5}) {
-        expect_same(Attend(GqaOps(GetParam(), threads), prompt, {.chunks = {330}, .type = type}));
+        expect_same(Attend(*MakeOps(GetParam(), threads), prompt, {.chunks = {330}, .type = type}));
       }
     }
   }
@@ -88,17 +88,17 @@ TEST_P(GqaPrefillTest, ChunksBlocksAndThreadsDoNotShow) {
 
 // What a query does not see cannot reach it: keys after it, and those before its window.
 TEST_P(GqaPrefillTest, KeysThatAQueryDoesNotSeeDoNotExistForIt) {
-  GqaOps ops(GetParam());
+  const auto ops = MakeOps(GetParam());
   for (const int64_t window : {0, 45}) {
     for (const DType type : {DType::kF32, DType::kBf16}) {
       const cases::GqaCase shape = {"bad", 3, 1, 20, window, false};
       const GqaSequence clean(shape, 200);
-      const std::vector<float> want = Attend(ops, clean, {.chunks = {200}, .type = type});
+      const std::vector<float> want = Attend(*ops, clean, {.chunks = {200}, .type = type});
       for (const int64_t bad : {63, 64, 121, 122}) {
         GqaSequence prompt = clean;
         prompt.v[static_cast<size_t>(bad * prompt.kv_width() + 3)] = kNan;
         prompt.k[static_cast<size_t>(bad * prompt.kv_width() + 4)] = kInfinity;
-        const std::vector<float> got = Attend(ops, prompt, {.chunks = {200}, .type = type});
+        const std::vector<float> got = Attend(*ops, prompt, {.chunks = {200}, .type = type});
         const int64_t end = window == 0 ? 200 : bad + window;  // of those that see it
         const auto rows = [&](const std::vector<float>& of, int64_t from, int64_t to) {
           return std::span(of).subspan(static_cast<size_t>(from * prompt.out_width()),

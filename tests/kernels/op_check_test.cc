@@ -118,5 +118,42 @@ TEST_F(OpCheckDeathTest, ABlockOutsideTheCacheIsRefused) {
                "cache block 3 of 3");
 }
 
+TEST_F(OpCheckDeathTest, GroupedQueriesFitTheCacheAndTheTable) {
+  constexpr int64_t kBlocks = 2, kKvHeads = 2, kRows = 8, kDim = 4;
+  const std::vector<float> memory(kBlocks * kKvHeads * kRows * kDim);
+  const TensorView cache(memory.data(), DType::kF32, {kBlocks, kKvHeads, kRows, kDim});
+  const std::vector<int32_t> positions = {3, 4}, table = {1, 0};
+  const std::vector<const int32_t*> tables(2, table.data());
+  const auto prefill = [&](int64_t heads, int64_t dim, int64_t blocks, int64_t window) {
+    Tensor<float> q({2, heads, dim}), out({2, heads, dim});
+    ops_->GqaPrefill({.q = q.view(),
+                      .positions = positions,
+                      .cache = cache,
+                      .table = std::span(table).first(static_cast<size_t>(blocks)),
+                      .scale = 1,
+                      .window = window,
+                      .out = out.view()});
+  };
+  prefill(4, kDim, 2, 0);
+  EXPECT_DEATH(prefill(3, kDim, 2, 0), "query heads modulo key-value heads: expected 0, got 1");
+  EXPECT_DEATH(prefill(4, 5, 2, 0), "cache: dimension 3: expected 5, got 4");
+  EXPECT_DEATH(prefill(4, kDim, 1, 0), "GqaPrefill: blocks in table: expected 2 to .*, got 1");
+  EXPECT_DEATH(prefill(4, kDim, 2, -1), "window: expected 0 to .*, got -1");
+  Tensor<float> q({2, 4, kDim}), sinks({3});
+  EXPECT_DEATH(ops_->GqaDecode({.q = q.view(),
+                                .positions = positions,
+                                .cache = cache,
+                                .tables = tables,
+                                .sinks = sinks.view(),
+                                .out = q.view()}),
+               "GqaDecode: sinks: dimension 0: expected 4, got 3");
+  Tensor<float> k({1, 2, kDim}), v({1, 1, kDim});
+  const std::vector<int64_t> slots = {8};
+  EXPECT_DEATH(ops_->GqaWrite({.k = k.view(), .v = v.view(), .slots = slots, .cache = cache}),
+               "GqaWrite: v: dimension 1: expected 2, got 1");
+  EXPECT_DEATH(ops_->GqaWrite({.k = k.view(), .v = k.view(), .slots = slots, .cache = cache}),
+               "cache block 2 of 2");
+}
+
 }  // namespace
 }  // namespace switchyard::kernels

@@ -33,5 +33,18 @@ TEST(OpCostTest, CostsOfPartsAddUp) {
   EXPECT_EQ(GateUpCost(shape).flops, two.flops);
 }
 
+TEST(OpCostTest, GroupedQueriesReadAKeyOnceForAllHeadsThatShareIt) {
+  const OpCost cost = GqaCost({.queries = 2,
+                               .keys = 10,
+                               .pairs = 19,
+                               .heads = 8,
+                               .kv_heads = 2,
+                               .dim = 64,
+                               .cache = DType::kBf16,
+                               .activation = DType::kF32});
+  EXPECT_EQ(cost.bytes, 10 * 2 * 64 * 2 * 2 + 2 * 8 * 64 * 2 * 4);
+  EXPECT_EQ(cost.flops, 19 * 8 * 64 * 4);
+}
+
 }  // namespace
 }  // namespace switchyard::kernels

@@ -34,7 +34,7 @@ std::string DeviceName(int device) {
 
 std::vector<OpCase> AllCases(Extent extent) {
   std::vector<OpCase> all;
-  for (const auto cases : {LinearCases, AttentionCases, RowCases, MoeCases, LogitCases}) {
+  for (const auto cases : {LinearCases, AttentionCases, GqaCases, RowCases, MoeCases, LogitCases}) {
     for (OpCase& op : cases(extent)) all.push_back(std::move(op));
   }
   return all;

@@ -34,6 +34,7 @@ enum class Extent {
 
 std::vector<OpCase> LinearCases(Extent extent);
 std::vector<OpCase> AttentionCases(Extent extent);
+std::vector<OpCase> GqaCases(Extent extent);
 std::vector<OpCase> RowCases(Extent extent);
 std::vector<OpCase> MoeCases(Extent extent);
 std::vector<OpCase> LogitCases(Extent extent);

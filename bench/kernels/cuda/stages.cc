@@ -7,6 +7,7 @@
 #include "kernels/cases/attention.h"
 #include "kernels/cuda/choose/attention_split.h"
 #include "kernels/cuda/choose/gemm_tile.h"
+#include "kernels/cuda/choose/gqa_shape.h"
 
 namespace switchyard::bench {
 namespace {
@@ -51,6 +52,14 @@ void PrintStages() {
   PrintRow(fmt::format("PrefillKernel<{}>", ChoosePrefillColumns(key_width, value_width)),
            fmt::format("{} keys and values", kPrefillStepTokens), kPrefillStages, kAttentionThreads,
            PrefillSharedOf(key_width, value_width).num_bytes);
+  for (const int columns : {64, 128, 256}) {
+    PrintRow(fmt::format("GqaDecodeKernel<{}>", columns),
+             fmt::format("{} keys and values of a warp", kGqaDecodeStepTokens), kGqaDecodeStages,
+             kGqaDecodeThreads, GqaDecodeSharedOf(columns).num_bytes);
+    PrintRow(fmt::format("GqaPrefillKernel<{}>", columns),
+             fmt::format("{} keys and values", kGqaPrefillStepTokens), kGqaPrefillStages,
+             kGqaPrefillThreads, GqaPrefillSharedOf(columns).num_bytes);
+  }
 }
 
 }  // namespace switchyard::bench

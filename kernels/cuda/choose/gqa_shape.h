@@ -43,6 +43,33 @@ constexpr GqaDecodeShared GqaDecodeSharedOf(int columns) {
   return shared;
 }
 
+// --- Prefill ---
+// A block takes rows of one key-value head: a row is a query of one of the heads that share it, and
+// those of a query lie side by side, so that few queries fill a block, too.
+inline constexpr int kGqaPrefillThreads = 256;
+inline constexpr int kGqaPrefillRows = 128;       // 64 for each of two warpgroups
+inline constexpr int kGqaPrefillStepTokens = 64;  // keys of one turn of a block
+inline constexpr int kGqaPrefillStages = 2;       // turns on their way
+
+// Blocks on a multiprocessor: while one waits for weights, another multiplies.
+constexpr int GqaPrefillBlocks(int columns) { return columns <= 128 ? 2 : 1; }
+
+// Places in a block's shared memory. Queries lie at 0; a stage holds keys, then values.
+struct GqaPrefillShared {
+  int stages_begin;
+  int stage_bytes;
+  int bad_begin;  // u64 [columns]
+  int num_bytes;
+};
+constexpr GqaPrefillShared GqaPrefillSharedOf(int columns) {
+  GqaPrefillShared shared{};
+  shared.stages_begin = kGqaPrefillRows * columns * 2;
+  shared.stage_bytes = 2 * kGqaPrefillStepTokens * columns * 2;
+  shared.bad_begin = shared.stages_begin + kGqaPrefillStages * shared.stage_bytes;
+  shared.num_bytes = shared.bad_begin + columns * 8;
+  return shared;
+}
+
 }  // namespace switchyard::kernels::cuda
 
 #endif  // SWITCHYARD_KERNELS_CUDA_CHOOSE_GQA_SHAPE_H_

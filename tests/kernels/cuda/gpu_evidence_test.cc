@@ -170,7 +170,8 @@ TEST_F(GpuEvidence, TheBenchHasARowForEachOpAndSaysThatTheDeviceIsNoGpu) {
                          "EditLogits",      "LogitMax",     "LogitHistogram",
                          "LogitMassOf",     "LogitPick",    "LogitCollect",
                          "LogitGather",     "RoutedMlp",    "PlaceTokens",
-                         "RouteTokens",     "SelectRows",   "LargestPart"}) {
+                         "RouteTokens",     "SelectRows",   "LargestPart",
+                         "GqaWrite",        "GqaPrefill",   "GqaDecode"}) {
     EXPECT_THAT(bench_.text, HasSubstr("\n" + std::string(op) + " "));
   }
 }

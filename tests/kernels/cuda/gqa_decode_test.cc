@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cuda/cuda_ops.h"
 #include "tests/kernels/cuda/gqa_fixture.h"
 
 namespace switchyard::kernels {
@@ -78,6 +79,14 @@ TEST_F(CudaGqaDecodeTest, AgreesWithDoublePrecision) {
   }
 }
 
+TEST_F(CudaGqaDecodeTest, ServedShapesAreRight) {
+  for (const auto& shape : cases::kServedGqa) {
+    if (Brief() && shape.window != 128) continue;
+    const Batch batch(shape, {Brief() ? 140 : 1100});
+    ExpectRight(batch, Run(batch));
+  }
+}
+
 TEST_F(CudaGqaDecodeTest, NeighboursAndBlocksDoNotShow) {
   const std::vector<int32_t> positions = Brief()
                                              ? std::vector<int32_t>{5, 600, 64}
@@ -134,6 +143,65 @@ TEST_F(CudaGqaDecodeTest, ANanReachesTheHeadsOfItsRowAlone) {
     } else {
       EXPECT_TRUE(SameBits(head(got), head(want), 24)) << i;
     }
+  }
+}
+
+// Rows that grow, and windows that move over splits and blocks, while a recorded op is replayed.
+TEST_F(CudaGqaDecodeTest, RecordedRowsGrowAndTheirWindowsMove) {
+  constexpr int64_t kRows = 3, kDim = 64, kTokens = 2400;
+  const auto ops = cuda::MakeCudaOps(*device_);
+  for (const int64_t window : {0, 300}) {
+    const cases::GqaCase shape = {"recorded", 2, 1, kDim, window, true};
+    const GqaBlocks blocks({kTokens, kTokens, kTokens}, kBlockTokens, /*seed=*/7);
+    const int64_t count = blocks.num_blocks() * 2 * kBlockTokens * kDim;
+    const TensorView cache =
+        PutBf16({blocks.num_blocks(), 1, 2 * kBlockTokens, kDim}, RandomBf16(count, 3));
+    const TensorView q = PutBf16({kRows, 2, kDim}, RandomBf16(kRows * 2 * kDim, 4));
+    const TensorView out = Make(DType::kBf16, {kRows, 2, kDim}), sinks = PutSinks(shape);
+    std::vector<int32_t> positions = {3, 500, 700};
+    std::vector<const int32_t*> tables(kRows);
+    std::vector<std::vector<int32_t>> seen(kRows);
+    const auto move_to = [&](const std::vector<int32_t>& to) {
+      std::ranges::copy(to, positions.begin());
+      GqaBlocks now = blocks;
+      for (int64_t row = 0; row < kRows; ++row) {
+        if (window > 0) now.FreeBefore(row, std::max<int64_t>(to[row] + 1 - window, 0));
+        seen[row] = now.table(row);
+        tables[row] = seen[row].data();
+      }
+    };
+    const auto issue = [&] {
+      ops->GqaDecode({.q = q,
+                      .positions = positions,
+                      .cache = cache,
+                      .tables = tables,
+                      .scale = 0.1f,
+                      .window = window,
+                      .sinks = sinks,
+                      .out = out});
+    };
+    const auto result = [&] {
+      const std::vector<float> values = Get(out);
+      device_->Zero(out.data, out.NumElements() * 2);
+      return values;
+    };
+    move_to(positions);
+    issue();
+    ops->BeginRecording();
+    issue();
+    const auto recording = ops->EndRecording();
+    using Positions = std::vector<int32_t>;
+    for (const Positions& to : {Positions{4, 511, 701}, {4, 512, 1023}, {0, 1000, 600}}) {
+      if (Brief() && to[1] == 511) continue;
+      move_to(to);
+      issue();
+      const std::vector<float> want = result();
+      ASSERT_TRUE(recording->Replay()) << to[1];
+      EXPECT_TRUE(SameBits(result(), want, 2 * kDim)) << to[1];
+    }
+    // What a window holds is bounded, wherever it is; whole sequences outgrow their room.
+    move_to({2300, 811, 2000});
+    EXPECT_EQ(recording->Replay(), window > 0);
   }
 }
 

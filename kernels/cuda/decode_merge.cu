@@ -1,36 +1,13 @@
-// The second kernel of decode attention: joins the softmaxes of a row's splits.
-#ifndef SWITCHYARD_KERNELS_CUDA_DECODE_MERGE_CUH_
-#define SWITCHYARD_KERNELS_CUDA_DECODE_MERGE_CUH_
-
-#include <cuda_bf16.h>
-
 #include <algorithm>
-#include <cstdint>
 
-#include "kernels/cuda/decode_waves.h"
+#include "kernels/cuda/decode_merge.h"
+#include "kernels/cuda/gqa_common.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/rows_common.cuh"
 
 namespace switchyard::kernels::cuda {
-
-struct DecodeMerges {
-  const DecodeMerge* merges;
-  int heads, width;             // of a head's values
-  const float* partial_sums;    // [partials, heads, width]: values weighted, not yet divided
-  const float2* partial_stats;  // [partials, heads]: maximum, sum of the weights
-  const float* sinks;           // [heads]: of scores that have no value; may be null
-  __nv_bfloat16* out;
-  int64_t out_stride;
-};
-
-// The score of a head's sink as kernels have scores, for powers of 2; -inf: none.
-__device__ __forceinline__ float SinkOf(const float* sinks, int64_t head) {
-  constexpr float kLog2E = 1.44269504f;
-  return sinks == nullptr ? -INFINITY : sinks[head] * kLog2E;
-}
-
 // Grid: rows, heads. A row's splits are added in their order, all relative to the highest maximum.
-inline __global__ void DecodeMergeKernel(const __grid_constant__ DecodeMerges step) {
+__global__ void DecodeMergeKernel(const __grid_constant__ DecodeMerges step) {
   const DecodeMerge merge = step.merges[blockIdx.x];
   if (merge.num_partials == 0) return;  // room that is not used
   const int64_t head = blockIdx.y, heads = step.heads, width = step.width;
@@ -53,7 +30,7 @@ inline __global__ void DecodeMergeKernel(const __grid_constant__ DecodeMerges st
   }
 }
 
-inline void LaunchMerges(CudaContext& cuda, const DecodeWave& wave, const DecodeMerges& merges) {
+void LaunchMerges(CudaContext& cuda, const DecodeWave& wave, const DecodeMerges& merges) {
   if (wave.num_merges == 0) return;
   const int whole_warps = (merges.width + kWarpThreads - 1) / kWarpThreads * kWarpThreads;
   Launch(
@@ -64,5 +41,3 @@ inline void LaunchMerges(CudaContext& cuda, const DecodeWave& wave, const Decode
 }
 
 }  // namespace switchyard::kernels::cuda
-
-#endif  // SWITCHYARD_KERNELS_CUDA_DECODE_MERGE_CUH_
