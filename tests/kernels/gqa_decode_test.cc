@@ -97,6 +97,49 @@ TEST_P(GqaDecodeTest, NeighboursBlocksAndThreadsDoNotShow) {
   }
 }
 
+// More runs than a wave of tasks holds.
+TEST_P(GqaDecodeTest, LongSequencesAreJoinedAcrossWaves) {
+  const cases::GqaCase shape = {"small", 4, 2, 8, 0, true};
+  const Batch batch(shape, {20000, 100, 9000});
+  EXPECT_TRUE(GqaClose(batch.Run(*MakeOps(GetParam()), DType::kF32), batch.Reference(), shape,
+                       DType::kF32));
+}
+
+TEST_P(GqaDecodeTest, KeysAndValuesLieWhereTheManualSays) {
+  constexpr int64_t kHeads = 2, kBlock = 4, kDim = 3;
+  const std::vector<float> k = {1, 2, 3, 4, 5, 6}, v = {-1, -2, -3, -4, -5, 1.00390625f};
+  const std::vector<int64_t> slots = {kBlock + 2};  // the third place of block 1
+  const TensorView rows(k.data(), DType::kF32, {1, kHeads, kDim});
+  const TensorView values(v.data(), DType::kF32, {1, kHeads, kDim});
+  Tensor<float> cache({2, kHeads, 2 * kBlock * kDim}, 9);
+  Tensor<Bf16> narrow({2, kHeads, 2 * kBlock * kDim}, ToBf16(9));
+  const auto ops = MakeOps(GetParam());
+  for (const auto& [data, dtype] : {std::pair<const void*, DType>{cache.values.data(), DType::kF32},
+                                    {narrow.values.data(), DType::kBf16}}) {
+    ops->GqaWrite({.k = rows,
+                   .v = values,
+                   .slots = slots,
+                   .cache = TensorView(data, dtype, {2, kHeads, 2 * kBlock, kDim})});
+  }
+  for (int64_t i = 0; i < std::ssize(cache.values); ++i) {
+    const int64_t column = i % kDim, place = i / kDim % (2 * kBlock), head = i / 24 % 2;
+    float want = 9;
+    if (i / 48 == 1 && place == 2) want = k[static_cast<size_t>(head * kDim + column)];
+    if (i / 48 == 1 && place == kBlock + 2) want = v[static_cast<size_t>(head * kDim + column)];
+    EXPECT_EQ(cache.values[static_cast<size_t>(i)], want) << i;
+    EXPECT_EQ(ToFloat(narrow.values[static_cast<size_t>(i)]), ToFloat(ToBf16(want))) << i;
+  }
+}
+
+TEST_P(GqaDecodeTest, NoRowsIsNoWork) {
+  const auto ops = MakeOps(GetParam());
+  const Tensor<float> memory({2 * 2 * 8 * 3});
+  const TensorView cache(memory.values.data(), DType::kF32, {2, 2, 8, 3});
+  const TensorView none(nullptr, DType::kF32, {0, 2, 3});
+  ops->GqaDecode({.q = none, .cache = cache, .out = none});
+  ops->GqaWrite({.k = none, .v = none, .cache = cache});
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, GqaDecodeTest, ::testing::ValuesIn(IsasOfThisMachine()),
                          [](const auto& info) { return NameOf(info.param); });
 

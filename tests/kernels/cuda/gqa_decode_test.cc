@@ -205,6 +205,29 @@ TEST_F(CudaGqaDecodeTest, RecordedRowsGrowAndTheirWindowsMove) {
   }
 }
 
+// By words of 16 bytes and by elements.
+TEST_F(CudaGqaDecodeTest, KeysAndValuesLieWhereTheManualSays) {
+  constexpr int64_t kHeads = 2, kBlock = 4;
+  for (const int64_t dim : {16, 3}) {
+    const std::vector<float> k = RandomBf16(kHeads * dim, 1), v = RandomBf16(kHeads * dim, 2);
+    const std::vector<int64_t> slots = {kBlock + 2};  // the third place of block 1
+    const TensorView cache = Make(DType::kBf16, {2, kHeads, 2 * kBlock, dim});
+    cuda::GqaWrite(
+        cuda_,
+        {.k = PutHeads(1, kHeads, k), .v = PutHeads(1, kHeads, v), .slots = slots, .cache = cache});
+    const std::vector<float> got = Get(cache);
+    for (int64_t i = 0; i < std::ssize(got); ++i) {
+      const int64_t column = i % dim, place = i / dim % (2 * kBlock);
+      const int64_t head = i / (2 * kBlock * dim) % kHeads, block = i / (2 * kBlock * dim * kHeads);
+      const auto at = static_cast<size_t>(head * dim + column);
+      float want = 0;
+      if (block == 1 && place == 2) want = k[at];
+      if (block == 1 && place == kBlock + 2) want = v[at];
+      EXPECT_EQ(got[static_cast<size_t>(i)], want) << i;
+    }
+  }
+}
+
 TEST_F(CudaGqaDecodeTest, NoRowsIsNoWork) {
   const TensorView none = Make(DType::kBf16, {0, 4, 16}), cache = Make(DType::kBf16, {2, 2, 8, 16});
   cuda::GqaDecode(cuda_, {.q = none, .cache = cache, .out = none});
