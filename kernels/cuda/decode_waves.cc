@@ -105,7 +105,7 @@ void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom
   std::vector<int64_t> splits, grown;
   for (const int32_t position : rows.positions) {
     splits.push_back(NumDecodeSplits(position, rows.window));
-    grown.push_back(MostDecodeSplits(position + kDecodeSplitTokens, rows.window));
+    grown.push_back(MostDecodeSplits(int64_t{position} + kDecodeSplitTokens, rows.window));
   }
   const std::vector<int64_t>& cut = cuda.staging.recording() ? grown : splits;
   const auto num_rows = std::ssize(rows.positions);

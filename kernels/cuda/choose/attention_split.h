@@ -58,7 +58,7 @@ inline constexpr int64_t kWholeSequence = INT32_MAX;  // as a window
 
 // The first key that a row at `position` sees, where it sees `window` at most.
 constexpr int64_t FirstDecodeKey(int32_t position, int64_t window) {
-  return position < window ? 0 : position + 1 - window;
+  return position < window ? 0 : position - window + 1;
 }
 constexpr int64_t NumDecodeSplits(int32_t position, int64_t window = kWholeSequence) {
   return position / kDecodeSplitTokens - FirstDecodeKey(position, window) / kDecodeSplitTokens + 1;
