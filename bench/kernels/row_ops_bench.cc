@@ -13,12 +13,14 @@
 
 #include "bench/kernels/machine_probe.h"
 #include "kernels/cases/attention.h"
+#include "kernels/cases/gqa.h"
 #include "kernels/cases/moe.h"
 #include "kernels/cases/rows.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/cpu_device.h"
 #include "kernels/cpu/moe.h"
 #include "kernels/cpu/rows.h"
+#include "kernels/op_cost.h"
 
 namespace switchyard::bench {
 namespace {
@@ -40,11 +42,6 @@ std::vector<float> RandomFloats(int64_t count) {
   for (float& value : values) value = uniform(random);
   return values;
 }
-
-struct Cost {
-  double bytes = 0;
-  double flops = 0;
-};
 
 class Bench {
  public:
@@ -68,6 +65,11 @@ class Bench {
         for (int64_t position : cases::kDecodePositions) RunDecode(shape, {position}, type);
         RunDecode(shape, std::vector<int64_t>(16, 2000), type);
       }
+    }
+    for (const cases::GqaCase& shape : cases::kServedGqa) {
+      for (int64_t tokens : cases::kPrefillTokens) RunGqaPrefill(shape, tokens);
+      for (int64_t position : cases::kDecodePositions) RunGqaDecode(shape, {position});
+      RunGqaDecode(shape, std::vector<int64_t>(16, 2000));
     }
     for (int64_t rows : cases::kRowCounts) RunRows(rows, 2048);
     for (const cases::MoeCase& shape : cases::kServedMoe) {
@@ -95,8 +97,8 @@ class Bench {
     const TensorView kv_view(kv.data(), DType::kF32, {tokens, shape.heads, kv_width});
     const TensorView k_pe_view(k_pe.data(), DType::kF32, {tokens, shape.rope});
     const double pairs = static_cast<double>(tokens * (tokens + 1) / 2 * shape.heads);
-    const Cost cost = {.bytes = static_cast<double>(q.size() + kv.size() + out.size()) * 4,
-                       .flops = pairs * 2 * static_cast<double>(qk + shape.value)};
+    const OpCost cost = {.bytes = static_cast<double>(q.size() + kv.size() + out.size()) * 4,
+                         .flops = pairs * 2 * static_cast<double>(qk + shape.value)};
     Report(name, tokens, bf16, cost, [&] {
       for (int64_t tile = 0; tile < tokens; tile += kPrefillTileTokens) {
         const int64_t count = std::min(kPrefillTileTokens, tokens - tile);
@@ -142,7 +144,7 @@ class Bench {
     const std::vector<int32_t> positions(rows.begin(), rows.end());
     double keys = 0;
     for (int64_t position : rows) keys += static_cast<double>(position + 1);
-    const Cost cost = {
+    const OpCost cost = {
         .bytes = keys * static_cast<double>(width * SizeOf(type)),
         .flops = keys * static_cast<double>(shape.heads * 2 * (width + shape.latent))};
     int64_t next = 0;
@@ -162,6 +164,98 @@ class Bench {
                  .tables = tables,
                  .scale = 0.05f,
                  .out = TensorView(out.data(), DType::kF32, {tokens, shape.heads, shape.latent})});
+    });
+  }
+
+  // A cache in BF16 that is larger than the processor's, its blocks strewn.
+  struct GqaCache {
+    static constexpr int64_t kBlockTokens = 64;
+
+    GqaCache(cpu::CpuDevice& device, const cases::GqaCase& shape, int64_t step_blocks) {
+      constexpr int64_t kColdBytes = 160 << 20;
+      const int64_t block_elements = shape.kv_heads * 2 * kBlockTokens * shape.dim;
+      const int64_t num_blocks = step_blocks + kColdBytes / (2 * block_elements);
+      memory = device.Allocate(num_blocks * block_elements * 2);
+      FillCache(memory, num_blocks * block_elements, DType::kBf16);
+      view = TensorView(memory.data(), DType::kBf16,
+                        {num_blocks, shape.kv_heads, 2 * kBlockTokens, shape.dim});
+      blocks.resize(static_cast<size_t>(num_blocks));
+      std::iota(blocks.begin(), blocks.end(), 0);
+      std::shuffle(blocks.begin(), blocks.end(), std::mt19937(3));
+    }
+
+    Buffer memory;
+    TensorView view;
+    std::vector<int32_t> blocks;
+  };
+
+  static int64_t Seen(const cases::GqaCase& shape, int64_t keys) {
+    return shape.window == 0 ? keys : std::min(keys, shape.window);
+  }
+
+  // A whole prompt in one chunk.
+  void RunGqaPrefill(const cases::GqaCase& shape, int64_t tokens) {
+    const std::string name = fmt::format("gqa prefill {}", shape.name);
+    if (!Wanted(name)) return;
+    const GqaCache cache(device_, shape, tokens / GqaCache::kBlockTokens + 1);
+    const auto q = RandomFloats(tokens * shape.heads * shape.dim);
+    std::vector<float> out(q.size());
+    std::vector<int32_t> positions(static_cast<size_t>(tokens));
+    std::iota(positions.begin(), positions.end(), 0);
+    int64_t pairs = 0;
+    for (int64_t t = 1; t <= tokens; ++t) pairs += Seen(shape, t);
+    const OpCost cost = GqaCost({.queries = tokens,
+                                 .keys = tokens,
+                                 .pairs = pairs,
+                                 .heads = shape.heads,
+                                 .kv_heads = shape.kv_heads,
+                                 .dim = shape.dim});
+    Report(name, tokens, true, cost, [&] {
+      cpu::GqaPrefill(
+          cpu_, {.q = TensorView(q.data(), DType::kF32, {tokens, shape.heads, shape.dim}),
+                 .positions = positions,
+                 .cache = cache.view,
+                 .table = cache.blocks,
+                 .scale = 0.1f,
+                 .window = shape.window,
+                 .out = TensorView(out.data(), DType::kF32, {tokens, shape.heads, shape.dim})});
+    });
+  }
+
+  // Each position is a sequence of its own.
+  void RunGqaDecode(const cases::GqaCase& shape, const std::vector<int64_t>& rows) {
+    const std::string name = fmt::format("gqa decode {} at {}", shape.name, rows.front());
+    if (!Wanted(name)) return;
+    const int64_t row_blocks = rows.front() / GqaCache::kBlockTokens + 1;  // all rows are alike
+    const auto tokens = static_cast<int64_t>(rows.size());
+    const GqaCache cache(device_, shape, tokens * row_blocks);
+    const auto num_blocks = static_cast<int64_t>(cache.blocks.size());
+    const auto q = RandomFloats(tokens * shape.heads * shape.dim);
+    std::vector<float> out(q.size());
+    const std::vector<int32_t> positions(rows.begin(), rows.end());
+    const int64_t keys = tokens * Seen(shape, rows.front() + 1);
+    const OpCost cost = GqaCost({.queries = tokens,
+                                 .keys = keys,
+                                 .pairs = keys,
+                                 .heads = shape.heads,
+                                 .kv_heads = shape.kv_heads,
+                                 .dim = shape.dim});
+    int64_t next = 0;
+    std::vector<const int32_t*> tables(rows.size());
+    Report(name, tokens, true, cost, [&] {
+      for (const int32_t*& table : tables) {
+        if (next + row_blocks > num_blocks) next = 0;
+        table = cache.blocks.data() + next;
+        next += row_blocks;
+      }
+      cpu::GqaDecode(
+          cpu_, {.q = TensorView(q.data(), DType::kF32, {tokens, shape.heads, shape.dim}),
+                 .positions = positions,
+                 .cache = cache.view,
+                 .tables = tables,
+                 .scale = 0.1f,
+                 .window = shape.window,
+                 .out = TensorView(out.data(), DType::kF32, {tokens, shape.heads, shape.dim})});
     });
   }
 
@@ -279,7 +373,8 @@ class Bench {
   }
 
   template <typename Op>
-  void Report(const std::string& name, int64_t tokens, bool bf16, const Cost& cost, const Op& op) {
+  void Report(const std::string& name, int64_t tokens, bool bf16, const OpCost& cost,
+              const Op& op) {
     const double seconds = LeastSeconds(op);
     const double peak = bf16 ? limits_.bf16_flops : limits_.f32_flops;
     const double bandwidth = cost.bytes / seconds, flops = cost.flops / seconds;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cuda/choose/attention_split.h"
+#include "kernels/cuda/choose/gqa_shape.h"
 
 namespace switchyard::kernels::cuda {
 namespace {
@@ -77,6 +78,28 @@ TEST(ChooseAttentionTest, PrefillTakesHeadsThatFit) {
   EXPECT_EQ(ChoosePrefillColumns(192, 257), 0);
   EXPECT_EQ(ChoosePrefillColumns(640, 256), 0);
   EXPECT_EQ(ChoosePrefillColumns(int64_t{1} << 40, 128), 0);
+}
+
+TEST(ChooseAttentionTest, GroupedQueriesTakeHeadsThatFit) {
+  EXPECT_EQ(GqaColumns(1), 64);
+  EXPECT_EQ(GqaColumns(64), 64);
+  EXPECT_EQ(GqaColumns(65), 128);
+  EXPECT_EQ(GqaColumns(129), 256);
+  EXPECT_EQ(GqaColumns(256), 256);
+  EXPECT_EQ(GqaColumns(257), 0);
+  EXPECT_EQ(GqaColumns(int64_t{1} << 40), 0);
+  for (const int columns : {64, 128, 256}) {
+    constexpr int kMultiprocessorBytes = 228 << 10, kSystemBytes = 1 << 10;  // of each block
+    const int prefill_blocks = GqaPrefillBlocks(columns);
+    EXPECT_LE(prefill_blocks * (GqaPrefillSharedOf(columns).num_bytes + kSystemBytes),
+              kMultiprocessorBytes);
+    EXPECT_LE(GqaDecodeSharedOf(columns).num_bytes, kMaxSharedBytes);
+    // Swizzled tiles begin at multiples of their pattern.
+    EXPECT_EQ(GqaPrefillSharedOf(columns).stages_begin % 1024, 0);
+    EXPECT_EQ(GqaPrefillSharedOf(columns).stage_bytes % 2048, 0);
+    EXPECT_EQ(GqaDecodeSharedOf(columns).stages_begin % 1024, 0);
+    EXPECT_EQ(GqaDecodeSharedOf(columns).stage_bytes % 2048, 0);
+  }
 }
 
 }  // namespace
