@@ -48,12 +48,11 @@ struct BadValues {
     return true;
   }
 
-  // Whether a row that sees keys [begin, end) sees a bad value of `column`. Ends may lie outside.
-  __device__ bool Seen(int column, int begin, int end) const {
+  // Of a row that sees keys [begin, end), which may lie outside: it sees a bad value of a column
+  // where this and keys_of share a bit.
+  __device__ static uint64_t SeenBits(int begin, int end) {
     const int first = begin > 0 ? begin : 0, last = end < kKeys ? end : kKeys;
-    if (first >= last) return false;
-    const uint64_t seen = ~uint64_t{0} >> (kKeys - (last - first)) << first;
-    return (keys_of[column] & seen) != 0;
+    return first < last ? ~uint64_t{0} >> (kKeys - (last - first)) << first : 0;
   }
 
  private:

@@ -179,15 +179,19 @@ class GqaPrefillBlock : public GqaPrefillFetch<kColumns> {
 
   // For the rows that see them.
   __device__ void ShowBadValues(int turn) {
-    const typename Base::Values values = this->ValuesOf(turn);
-    const int positions[2] = {this->PositionOf(this->RowOf(0)), this->PositionOf(this->RowOf(1))};
+    uint64_t seen[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int end = this->PositionOf(this->RowOf(half)) + 1 - this->FirstKey(turn);
+      seen[half] = Base::Values::SeenBits(end - step_.window, end);
+    }
+    const uint64_t* const keys_of = this->ValuesOf(turn).keys_of;
 #pragma unroll
     for (int piece = 0; piece < kPieces; ++piece) {
 #pragma unroll
       for (int i = 0; i < kPieceColumns / 2; ++i) {
         const int column = piece * kPieceColumns + FragmentColumn(lane_, i / 4, i % 4);
-        const int end = positions[i / 2 % 2] + 1 - this->FirstKey(turn);
-        if (values.Seen(column, end - step_.window, end)) sums_[piece][i] = NAN;
+        if ((keys_of[column] & seen[i / 2 % 2]) != 0) sums_[piece][i] = NAN;
       }
     }
   }
