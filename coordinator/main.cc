@@ -18,6 +18,8 @@ static_assert(std::atomic<int>::is_always_lock_free, "counted in a signal handle
 
 void CountSignal(int) { ++num_signals; }
 
+constexpr int64_t kMostBytes = int64_t{1} << 60;  // of memory that a flag may name
+
 void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   const CLI::Range port(0, 65535);
   app.add_option("--model", config.model_path,
@@ -100,12 +102,14 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
       ->check(CLI::Range(0, 1 << 30));
   app.add_option("--kv-memory", config.kv_bytes,
                  "Cache of one rank in bytes, such as 4GiB, in place of --kv-blocks")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(int64_t{0}, kMostBytes));
   app.add_option(
          "--prompt-memory", config.prompt_bytes,
          "Memory of one rank, such as 1GiB, that spares a long prompt computing keys and "
          "values of its beginning again in every step (default: a sixteenth of the cache's)")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(int64_t{0}, kMostBytes));
   app.add_option("--drafts", config.drafts,
                  "Who drafts tokens ahead of the model: off, mtp (the model's own block for it), "
                  "ngram (what was said before), or auto: mtp where the model has one; the answers "

@@ -11,6 +11,7 @@
 #include "base/exit_code.h"
 #include "base/random.h"
 #include "bench/serving/load.h"
+#include "bench/serving/machine_stalls.h"
 #include "bench/serving/own_server.h"
 #include "bench/serving/prompts.h"
 #include "bench/serving/report.h"
@@ -237,6 +238,11 @@ absl::Status TimeGaps(const Flags& flags) {
       "\nmilliseconds between tokens of {} running requests, quiet and while prompts of {} "
       "tokens come one by one\n\n",
       flags.running, flags.arriving_tokens);
+  const MachineStalls stalls = MeasureStalls();
+  fmt::print(
+      "the machine alone takes a core away {:.1f} times a second for over 0.5 ms, {:.1f} for "
+      "over 2 ms\n\n",
+      stalls.over_half_ms, stalls.over_2_ms);
   fmt::print("{:<24}{:>10}{:>10}{:>10}{:>10}{:>14}{:>12}{:>14}\n", "serve", "quiet p50",
              "quiet p99", "busy p50", "busy p99", "p99/quiet p50", "prompts", "their first");
   for (int round = 0; round < flags.rounds; ++round) {

@@ -11,13 +11,6 @@
 namespace switchyard::kernels::cuda {
 namespace {
 
-// Of unfinished softmaxes. A single row may need more.
-constexpr int64_t kMaxPartialBytes = int64_t{256} << 20;
-
-int64_t PartialBytes(const DecodeAttentionArgs& args) {
-  return args.qa.dims[1] * (args.qa.dims[2] + 2) * SizeOf(DType::kF32);
-}
-
 using DecodeKernelPointer = void (*)(DecodeStep);
 
 DecodeKernelPointer KernelOf(int head_tiles, int64_t latent_dim) {
@@ -70,7 +63,7 @@ DecodeStep StepOf(const DecodeAttentionArgs& args) {
 
 void DecodeAttention(CudaContext& cuda, const DecodeAttentionArgs& args) {
   if (args.qa.NumElements() == 0) return;
-  DecodeAttentionInWaves(cuda, args, kMaxPartialBytes / PartialBytes(args));
+  DecodeAttentionInWaves(cuda, args, MaxPartials(args.qa.dims[1], args.qa.dims[2]));
 }
 
 void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
@@ -83,13 +76,12 @@ void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
                            .tables = args.tables,
                            .block_tokens = step.cache.block_tokens,
                            .num_blocks = step.cache.num_blocks};
-  const PartialRoom room = {PartialBytes(args), max_partials};
+  const PartialRoom room = {step.heads, step.latent_dim, max_partials};
   ForDecodeWaves(cuda, rows, room, [&](const DecodeWave& wave, const StagedWave& staged) {
     step.splits = staged.splits;
     step.tables = staged.tables;
-    step.partial_stats = reinterpret_cast<float2*>(staged.partials);
-    step.partial_sums =
-        reinterpret_cast<float*>(step.partial_stats + wave.num_partials * step.heads);
+    step.partial_stats = staged.partial_stats;
+    step.partial_sums = staged.partial_sums;
     LaunchSplits(cuda, wave, step, head_tiles);
     LaunchMerges(cuda, wave,
                  {.merges = staged.merges,

@@ -9,6 +9,9 @@
 namespace switchyard::kernels::cuda {
 namespace {
 
+// Of unfinished softmaxes. A single row may need more.
+constexpr int64_t kMaxPartialBytes = int64_t{256} << 20;
+
 // What is staged of a wave: splits, merges, block tables; one array behind the other. More splits
 // and merges than the wave has now leave room for rows that grow while the op is replayed.
 struct WaveRoom {
@@ -94,10 +97,14 @@ StagedWave StageWave(CudaContext& cuda, const DecodeRows& rows, const DecodeWave
   return {reinterpret_cast<const DecodeSplit*>(staged),
           reinterpret_cast<const DecodeMerge*>(staged + room.split_bytes()),
           reinterpret_cast<const int32_t*>(staged + room.split_bytes() + room.merge_bytes()),
-          /*partials=*/nullptr};
+          /*partial_stats=*/nullptr, /*partial_sums=*/nullptr};
 }
 
 }  // namespace
+
+int64_t MaxPartials(int64_t heads, int64_t width) {
+  return kMaxPartialBytes / PartialRoom{heads, width, 0}.bytes_of_one();
+}
 
 void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom& room,
                     const std::function<void(const DecodeWave&, const StagedWave&)>& launch) {
@@ -117,9 +124,11 @@ void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom
                                      then.end < num_rows ? room.max_partials : int64_t{0}});
     const auto rounded = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(wanted)));
     auto* const partials = cuda.attention.Reserve<std::byte>(
-        std::min(rounded, std::max(wanted, room.max_partials)) * room.partial_bytes);
+        std::min(rounded, std::max(wanted, room.max_partials)) * room.bytes_of_one());
     StagedWave staged = StageWave(cuda, rows, wave);
-    staged.partials = partials;
+    staged.partial_stats = reinterpret_cast<float2*>(partials);
+    staged.partial_sums =
+        reinterpret_cast<float*>(staged.partial_stats + wave.num_partials * room.heads);
     launch(wave, staged);
     begin = wave.end;
   }

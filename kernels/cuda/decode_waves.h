@@ -4,7 +4,8 @@
 #ifndef SWITCHYARD_KERNELS_CUDA_DECODE_WAVES_H_
 #define SWITCHYARD_KERNELS_CUDA_DECODE_WAVES_H_
 
-#include <cstddef>
+#include <vector_types.h>
+
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -44,15 +45,24 @@ struct StagedWave {
   const DecodeSplit* splits;
   const DecodeMerge* merges;
   const int32_t* tables;
-  std::byte* partials;  // wave.num_partials times partial_bytes
+  // Unfinished softmaxes, each of all heads over one split.
+  float2* partial_stats;  // [partials, heads]: maximum, sum of the weights
+  float* partial_sums;    // [partials, heads, width]: values weighted, not yet divided
 };
 
-// Memory for unfinished softmaxes, each of all heads over one split: so many bytes for one of them,
-// and so many of them at once; a row that has more goes by itself.
+// Memory for unfinished softmaxes: so many at once; a row that has more goes by itself.
 struct PartialRoom {
-  int64_t partial_bytes;
+  int64_t heads;
+  int64_t width;
   int64_t max_partials;
+
+  int64_t bytes_of_one() const {
+    return heads * (int64_t{sizeof(float2)} + width * int64_t{sizeof(float)});
+  }
 };
+
+// As many as a fixed amount of memory holds.
+int64_t MaxPartials(int64_t heads, int64_t width);
 
 // Stages wave after wave and calls `launch` for each. REQUIRES: some rows.
 void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom& room,

@@ -10,13 +10,6 @@
 namespace switchyard::kernels::cuda {
 namespace {
 
-// Of unfinished softmaxes. A single row may need more.
-constexpr int64_t kMaxPartialBytes = int64_t{256} << 20;
-
-int64_t PartialBytes(const GqaDecodeArgs& args) {
-  return args.q.dims[1] * (args.q.dims[2] + 2) * SizeOf(DType::kF32);
-}
-
 GqaDecodeStep StepOf(const GqaDecodeArgs& args) {
   const TensorView& q = args.q;
   const KvCache cache = KvCacheOf(args.cache);
@@ -52,7 +45,7 @@ void LaunchSplits(CudaContext& cuda, const DecodeWave& wave, const GqaDecodeStep
 
 void GqaDecode(CudaContext& cuda, const GqaDecodeArgs& args) {
   if (args.q.NumElements() == 0) return;
-  GqaDecodeInWaves(cuda, args, kMaxPartialBytes / PartialBytes(args));
+  GqaDecodeInWaves(cuda, args, MaxPartials(args.q.dims[1], args.q.dims[2]));
 }
 
 void GqaDecodeInWaves(CudaContext& cuda, const GqaDecodeArgs& args, int64_t max_partials) {
@@ -65,13 +58,12 @@ void GqaDecodeInWaves(CudaContext& cuda, const GqaDecodeArgs& args, int64_t max_
                            .block_tokens = step.cache.block_tokens,
                            .num_blocks = step.cache.num_blocks,
                            .window = args.window == 0 ? kWholeSequence : args.window};
-  const PartialRoom room = {PartialBytes(args), max_partials};
+  const PartialRoom room = {step.heads, step.cache.dim, max_partials};
   ForDecodeWaves(cuda, rows, room, [&](const DecodeWave& wave, const StagedWave& staged) {
     step.splits = staged.splits;
     step.tables = staged.tables;
-    step.partial_stats = reinterpret_cast<float2*>(staged.partials);
-    step.partial_sums =
-        reinterpret_cast<float*>(step.partial_stats + wave.num_partials * step.heads);
+    step.partial_stats = staged.partial_stats;
+    step.partial_sums = staged.partial_sums;
     if (columns == 64) LaunchSplits<64>(cuda, wave, step);
     if (columns == 128) LaunchSplits<128>(cuda, wave, step);
     if (columns == 256) LaunchSplits<256>(cuda, wave, step);

@@ -97,9 +97,9 @@ class BatchBuilder {
   int32_t RowsToDraft(const v1::SequenceWork& work, const SequenceState& sequence) const;
   void AddRows(const v1::SequenceWork& work, SequenceState* sequence, bool prompt_rows,
                ForwardBatch* batch, std::vector<OutputRow>* outputs);
+  // Positions [first, last) of the sequence's prompt, and what of it is kept expanded.
   PrefillSpan SpanOf(int64_t row_begin, int32_t first, int32_t last, SequenceState* sequence);
-
-  // Before rows [first, last) of the sequence's prompt are computed.
+  // For positions below `last`, as far as there are any.
   void TakeTiles(int32_t last, SequenceState* sequence);
   void GiveTilesBack(SequenceState* sequence);
   void Forget(uint64_t id);

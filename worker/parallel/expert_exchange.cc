@@ -16,23 +16,14 @@ using kernels::TensorView;
 
 namespace {
 
-// The most experts of one token that any rank holds; alike on all ranks, because it sizes what
-// travels.
-int64_t ExpertsPerRow(const ParallelContext& context, const ExpertExchangeOptions& options) {
-  int64_t most = 0;
-  for (int rank = 0; rank < context.world(); ++rank) {
-    most = std::max<int64_t>(most, context.NumExpertsOnRank(rank));
-  }
-  return std::min(most, options.experts_per_token);
-}
-
 // Where the list of experts begins in a dispatched row.
 int64_t ExpertListOffset(const ExpertExchangeOptions& options) {
   return RoundUp(options.hidden_size * SizeOf(options.dispatch_wire), SizeOf(DType::kI32));
 }
 
 int64_t DispatchRowBytes(const ParallelContext& context, const ExpertExchangeOptions& options) {
-  return ExpertListOffset(options) + ExpertsPerRow(context, options) * SizeOf(DType::kI32);
+  return ExpertListOffset(options) +
+         context.MostExpertsOfToken(options.experts_per_token) * SizeOf(DType::kI32);
 }
 
 absl::Status CheckOptions(const ParallelContext& context, const ExpertExchangeOptions& options,
@@ -75,7 +66,8 @@ struct ExpertExchange::Capacity {
     recv_bytes = std::max(received_rows * row_bytes, slice * k * combine_row_bytes);
     batch_bytes = (routed_rows + slice) * options.hidden_size * SizeOf(act);
     dispatch_rows = std::max(sent_rows, received_rows);
-    list_bytes = dispatch_rows * ExpertsPerRow(context, options) * SizeOf(DType::kI32);
+    list_bytes =
+        dispatch_rows * context.MostExpertsOfToken(options.experts_per_token) * SizeOf(DType::kI32);
     row_of_bytes = slice * k * SizeOf(DType::kI32);
   }
   int64_t sent_rows;
@@ -114,7 +106,7 @@ ExpertExchange::ExpertExchange(const ParallelContext& context, const ExpertExcha
       ops_(ops),
       world_(world),
       act_(ops.activation_dtype()),
-      experts_per_row_(ExpertsPerRow(context, options)),
+      experts_per_row_(context.MostExpertsOfToken(options.experts_per_token)),
       dispatch_row_bytes_(DispatchRowBytes(context, options)),
       cast_(ops.device().Allocate(capacity.cast_bytes)),
       send_(ops.device().Allocate(capacity.send_bytes)),

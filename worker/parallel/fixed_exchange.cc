@@ -17,20 +17,11 @@ namespace {
 constexpr int64_t kInt = SizeOf(DType::kI32);
 constexpr int64_t kRowAlignment = 16;  // of what kernels copy at once
 
-// The most experts of one token that any rank holds.
-int64_t ReturnedSlots(const ParallelContext& context, int64_t experts_per_token) {
-  int64_t most = 0;
-  for (int rank = 0; rank < context.world(); ++rank) {
-    most = std::max<int64_t>(most, context.NumExpertsOnRank(rank));
-  }
-  return std::min(most, experts_per_token);
-}
-
 // Alike on all ranks: by what the largest hands back.
 int64_t MaxPlaces(const ParallelContext& context, const FixedExchangeOptions& options, DType act) {
   if (context.world() == 1) return options.max_slice_tokens;
   const int64_t bytes_of_place = context.world() *
-                                 ReturnedSlots(context, options.experts_per_token) *
+                                 context.MostExpertsOfToken(options.experts_per_token) *
                                  options.hidden_size * SizeOf(act);
   return std::min(options.max_slice_tokens, FixedExchange::kMostReturnedBytes / bytes_of_place);
 }
@@ -94,7 +85,7 @@ FixedExchange::FixedExchange(const ParallelContext& context, const FixedExchange
       world_(world),
       act_(ops.activation_dtype()),
       num_local_(std::ssize(context.local_experts())),
-      returned_slots_(ReturnedSlots(context, options.experts_per_token)),
+      returned_slots_(context.MostExpertsOfToken(options.experts_per_token)),
       max_places_(MaxPlaces(context, options, act_)),
       place_bytes_(RoundUp(
           RoundUp(options.hidden_size * SizeOf(act_), kInt) + options.experts_per_token * kInt,

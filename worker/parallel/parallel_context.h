@@ -7,6 +7,7 @@
 #ifndef SWITCHYARD_WORKER_PARALLEL_PARALLEL_CONTEXT_H_
 #define SWITCHYARD_WORKER_PARALLEL_PARALLEL_CONTEXT_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -77,6 +78,12 @@ class ParallelContext {
   // their id.
   int LocalIndexOfExpert(int expert) const { return local_index_of_expert_[expert]; }
   int NumExpertsOnRank(int rank) const { return num_experts_on_rank_[rank]; }
+  // The most experts of one token, which has `experts_per_token`, that any rank holds; alike on all
+  // ranks, so it may size what travels.
+  int64_t MostExpertsOfToken(int64_t experts_per_token) const {
+    return std::min<int64_t>(experts_per_token, *std::max_element(num_experts_on_rank_.begin(),
+                                                                  num_experts_on_rank_.end()));
+  }
   // Ids of the experts that this rank holds, ascending; may be empty.
   std::span<const int32_t> local_experts() const { return local_experts_; }
   uint64_t placement_version() const { return placement_version_; }

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <numeric>
 
 #include "bench/kernels/cuda/op_case.h"
 #include "bench/kernels/cuda/tensors.h"
@@ -14,12 +13,6 @@ namespace {
 using namespace kernels;  // the bench is about nothing else
 
 constexpr int64_t kBlockTokens = 64;
-
-std::vector<int32_t> Ascending(int64_t begin, int64_t count) {
-  std::vector<int32_t> values(static_cast<size_t>(count));
-  std::iota(values.begin(), values.end(), static_cast<int32_t>(begin));
-  return values;
-}
 
 // Every row is a sequence of its own.
 OpCase DecodeCase(const cases::AttentionCase& shape, int64_t position, int64_t rows) {

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <memory>
-#include <numeric>
 
 #include "bench/kernels/cuda/op_case.h"
 #include "bench/kernels/cuda/tensors.h"
@@ -15,12 +14,6 @@ namespace {
 using namespace kernels;  // the bench is about nothing else
 
 constexpr int64_t kBlockTokens = 64;
-
-std::vector<int32_t> Ascending(int64_t begin, int64_t count) {
-  std::vector<int32_t> values(static_cast<size_t>(count));
-  std::iota(values.begin(), values.end(), static_cast<int32_t>(begin));
-  return values;
-}
 
 int64_t Seen(const cases::GqaCase& shape, int64_t keys) {
   return shape.window == 0 ? keys : std::min(keys, shape.window);

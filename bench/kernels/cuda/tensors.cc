@@ -1,12 +1,19 @@
 #include "bench/kernels/cuda/tensors.h"
 
 #include <algorithm>
+#include <numeric>
 #include <random>
 
 namespace switchyard::bench {
 
 using kernels::DType;
 using kernels::TensorView;
+
+std::vector<int32_t> Ascending(int64_t begin, int64_t count) {
+  std::vector<int32_t> values(static_cast<size_t>(count));
+  std::iota(values.begin(), values.end(), static_cast<int32_t>(begin));
+  return values;
+}
 
 TensorView Tensors::Zeros(DType dtype, std::initializer_list<int64_t> shape) {
   TensorView view(nullptr, dtype, shape);

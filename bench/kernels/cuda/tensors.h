@@ -12,6 +12,9 @@
 
 namespace switchyard::bench {
 
+// begin, begin + 1, ...
+std::vector<int32_t> Ascending(int64_t begin, int64_t count);
+
 // Owns the memory. REQUIRES: `device` outlives it.
 class Tensors {
  public:

@@ -100,12 +100,15 @@ absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model,
   SY_RETURN_IF_ERROR(CheckLayout(model, request.data_parallel, request.tensor_parallel));
   if (request.kv_num_blocks < 0 || request.kv_bytes_per_rank < 0 ||
       request.memory_bytes_per_rank < 0 ||
-      request.expanded_bytes_per_rank < PlanRequest::kSixteenth ||
       (request.kv_num_blocks == 0 && request.kv_bytes_per_rank == 0 &&
        request.memory_bytes_per_rank == 0)) {
     return absl::InvalidArgumentError(
         "the KV cache has no size: give blocks, bytes per rank, or the memory of a rank, none "
         "below 0");
+  }
+  if (request.expanded_bytes_per_rank < PlanRequest::kSixteenth) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{} bytes for prompts in progress: must be at least 0", request.expanded_bytes_per_rank));
   }
   v1::ShardPlan plan;
   plan.set_epoch(request.epoch);

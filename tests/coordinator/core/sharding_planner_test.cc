@@ -194,7 +194,7 @@ TEST(ShardingPlanner, KeepsASixteenthForPromptsInProgress) {
   EXPECT_GT(taken, kGiB);
   EXPECT_NEAR(double(given * 16 * KvBytesPerToken(*with)), double(taken), 1e7);
   EXPECT_THAT(RefusalOf(TinyR1(), {.kv_num_blocks = 1, .expanded_bytes_per_rank = -2}),
-              HasSubstr("none below 0"));
+              HasSubstr("-2 bytes for prompts in progress: must be at least 0"));
 }
 
 TEST(ShardingPlanner, GivesTheCacheWhatWeightsLeave) {

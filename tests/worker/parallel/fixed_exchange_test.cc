@@ -157,25 +157,10 @@ void ExpectTheBitsOfExpertExchange(const Routing& routing, const Layout& layout,
 
 TEST(FixedExchangeTest, TheBitsAreThoseOfExpertExchangeUnderAnyRoutingAndPlacement) {
   for (uint64_t seed = 0; seed < 40; ++seed) {
-    const auto pick = [&](int what, int64_t least, int64_t most) {
-      return least + static_cast<int64_t>(RandomBits(seed, what) % (most - least + 1));
-    };
-    const int num_experts = static_cast<int>(pick(0, 1, 13));
-    const int world = static_cast<int>(pick(1, 1, 6));
-    const int64_t k = pick(2, 1, std::min(num_experts, 5));
-    Layout layout;
-    int64_t num_tokens = 0;
-    for (int r = 0; r < world; ++r) {
-      layout.slices.push_back(pick(10 + r, 0, 1) * pick(20 + r, 0, 9));
-      num_tokens += layout.slices.back();
-    }
-    for (int e = 0; e < num_experts; ++e) {
-      layout.rank_of_expert.push_back(static_cast<int>(pick(30 + e, 0, world - 1)));
-    }
-    SCOPED_TRACE(fmt::format("seed {}: {} experts, {} ranks, k {}, {} tokens", seed, num_experts,
-                             world, k, num_tokens));
-    ExpectTheBitsOfExpertExchange(RandomRouting(num_experts, k, num_tokens, seed), layout,
-                                  pick(3, 0, 3));
+    const DrawnLayer layer = DrawLayer(seed);
+    SCOPED_TRACE(Describe(seed, layer));
+    const auto spare_places = static_cast<int64_t>(RandomBits(seed, 3) % 4);
+    ExpectTheBitsOfExpertExchange(layer.routing, layer.layout, spare_places);
   }
 }
 

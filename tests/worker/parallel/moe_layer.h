@@ -3,11 +3,13 @@
 #ifndef SWITCHYARD_TESTS_WORKER_PARALLEL_MOE_LAYER_H_
 #define SWITCHYARD_TESTS_WORKER_PARALLEL_MOE_LAYER_H_
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "base/random.h"
@@ -44,6 +46,33 @@ inline Routing RandomRouting(int num_experts, int64_t k, int64_t num_tokens, uin
     routing.ids.insert(routing.ids.end(), experts.begin(), experts.end());
   }
   return routing;
+}
+
+// Tokens, experts and their ranks, drawn from a seed; about every second rank is empty.
+struct DrawnLayer {
+  Routing routing;
+  Layout layout;
+};
+inline DrawnLayer DrawLayer(uint64_t seed) {
+  const auto pick = [&](int what, int64_t least, int64_t most) {
+    return least + static_cast<int64_t>(RandomBits(seed, what) % (most - least + 1));
+  };
+  const int num_experts = static_cast<int>(pick(0, 1, 13));
+  const int world = static_cast<int>(pick(1, 1, 6));
+  const int64_t k = pick(2, 1, std::min(num_experts, 5));
+  Layout layout;
+  for (int r = 0; r < world; ++r) layout.slices.push_back(pick(10 + r, 0, 1) * pick(20 + r, 0, 9));
+  for (int e = 0; e < num_experts; ++e) {
+    layout.rank_of_expert.push_back(static_cast<int>(pick(30 + e, 0, world - 1)));
+  }
+  const int64_t num_tokens =
+      std::accumulate(layout.slices.begin(), layout.slices.end(), int64_t{0});
+  return {RandomRouting(num_experts, k, num_tokens, seed), layout};
+}
+inline std::string Describe(uint64_t seed, const DrawnLayer& layer) {
+  return fmt::format("seed {}: {} experts, {} ranks, k {}, {} tokens", seed,
+                     layer.routing.num_experts, layer.layout.world(), layer.routing.k,
+                     layer.routing.num_tokens());
 }
 
 inline std::vector<int> RoundRobin(int num_experts, int world) {
