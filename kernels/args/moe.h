@@ -37,7 +37,7 @@ struct CombineRowsArgs {
   TensorView rows;     // f32 or bf16 [M, H]
   TensorView row_of;   // i32 [T, k]
   TensorView weights;  // f32 [T, k]
-  TensorView base;     // act [T, H]: the shared expert's output; may be empty
+  TensorView base;     // act [T, H]: the shared expert's output; may be empty, or y itself
   TensorView y;        // act [T, H]
 };
 

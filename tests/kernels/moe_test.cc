@@ -226,6 +226,14 @@ TEST_P(CombineTest, AddsRowsInSlotOrderThenTheBase) {
     Tensor<float> sum = combine(rows.view(), {});
     for (size_t i = 0; i < sum.values.size(); ++i) sum.values[i] = base.values[i] + sum.values[i];
     EXPECT_TRUE(SameBits(got.values, sum.values, shape.hidden));
+    // It may lie where the sums go.
+    Tensor<float> in_place = base;
+    ops->CombineRows({.rows = rows.view(),
+                      .row_of = row_of.view(),
+                      .weights = weights.view(),
+                      .base = in_place.view(),
+                      .y = in_place.view()});
+    EXPECT_TRUE(SameBits(in_place.values, got.values, shape.hidden));
   }
 }
 

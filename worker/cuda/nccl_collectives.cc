@@ -25,15 +25,45 @@ class NcclCollectives final : public Collectives {
   NcclCollectives(kernels::Ops& ops, cudaStream_t stream, const CommunicatorOptions& options)
       : Collectives(options.rank, options.size),
         ops_(ops),
+        ops_stream_(stream),
         stream_(stream),
         timeout_(options.timeout),
-        counts_(ops.device().Allocate(2 * options.size * SizeOf(DType::kI32))) {}
+        counts_(ops.device().Allocate(2 * options.size * SizeOf(DType::kI32))) {
+    if (!overlaps()) return;
+    SY_CUDA_CHECK(cudaStreamCreateWithFlags(&own_stream_, cudaStreamNonBlocking));
+    SY_CUDA_CHECK(cudaEventCreateWithFlags(&forked_, cudaEventDisableTiming));
+    SY_CUDA_CHECK(cudaEventCreateWithFlags(&joined_, cudaEventDisableTiming));
+  }
 
   ~NcclCollectives() override {
-    const std::lock_guard lock(mutex_);
-    if (comm_ == nullptr) return;
-    if (aborted_) return;  // gone already
-    ncclCommAbort(comm_);  // all calls have returned: nothing is under way that anybody waits for
+    {
+      const std::lock_guard lock(mutex_);
+      // All calls have returned: nothing is under way that anybody waits for.
+      if (comm_ != nullptr && !aborted_) ncclCommAbort(comm_);
+    }
+    if (!overlaps()) return;
+    cudaStreamSynchronize(own_stream_);
+    cudaStreamDestroy(own_stream_);
+    cudaEventDestroy(forked_);
+    cudaEventDestroy(joined_);
+  }
+
+  bool overlaps() const override { return size() > 1; }
+
+  void Fork() override {
+    if (!overlaps()) return;
+    SY_CHECK(stream_ == ops_stream_) << "Fork twice";
+    SY_CUDA_CHECK(cudaEventRecord(forked_, ops_stream_));
+    SY_CUDA_CHECK(cudaStreamWaitEvent(own_stream_, forked_, 0));
+    stream_ = own_stream_;
+  }
+
+  void Join() override {
+    if (!overlaps()) return;
+    SY_CHECK(stream_ == own_stream_) << "Join without a Fork";
+    SY_CUDA_CHECK(cudaEventRecord(joined_, own_stream_));
+    SY_CUDA_CHECK(cudaStreamWaitEvent(ops_stream_, joined_, 0));
+    stream_ = ops_stream_;
   }
 
   absl::Status Connect(const ncclUniqueId& id, Clock::time_point deadline) {
@@ -109,13 +139,17 @@ class NcclCollectives final : public Collectives {
   }
 
   void CopyOwn(void* to, const void* from, int64_t num_bytes) override {
-    SY_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(num_bytes),
-                                  cudaMemcpyDeviceToDevice, stream_));
+    Copy(to, from, num_bytes, cudaMemcpyDeviceToDevice);
+  }
+
+  void Copy(void* to, const void* from, int64_t num_bytes, cudaMemcpyKind kind) {
+    SY_CUDA_CHECK(cudaMemcpyAsync(to, from, static_cast<size_t>(num_bytes), kind, stream_));
   }
 
   void ReduceTree(Reduction reduction, float* parts, int64_t stride, float* out,
                   int64_t n) override {
     if (n == 0) return;
+    SY_CHECK(stream_ == ops_stream_) << "a reduction between Fork and Join";
     TensorView view(parts, DType::kF32, {size(), n});
     view.row_stride = stride;
     const TensorView y(out, DType::kF32, {n});
@@ -126,16 +160,20 @@ class NcclCollectives final : public Collectives {
   absl::Status DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) override {
     const int64_t num_bytes = size() * SizeOf(DType::kI32);
     auto* const sent = static_cast<std::byte*>(counts_.data());
-    ops_.device().CopyToDevice(sent, in.data(), num_bytes);
+    Copy(sent, in.data(), num_bytes, cudaMemcpyHostToDevice);
     SY_RETURN_IF_ERROR(AllToAll(sent, sent + num_bytes, SizeOf(DType::kI32)));
-    ops_.device().CopyToHost(out.data(), sent + num_bytes, num_bytes);
+    Copy(out.data(), sent + num_bytes, num_bytes, cudaMemcpyDeviceToHost);
+    SY_CUDA_CHECK(cudaStreamSynchronize(stream_));
     const std::lock_guard lock(mutex_);
     if (aborted_) return absl::CancelledError("the communicator was aborted");
     return absl::OkStatus();
   }
 
   kernels::Ops& ops_;
-  const cudaStream_t stream_;
+  const cudaStream_t ops_stream_;
+  cudaStream_t own_stream_ = nullptr;
+  cudaStream_t stream_;  // of calls: ops_stream_, or between Fork and Join own_stream_
+  cudaEvent_t forked_ = nullptr, joined_ = nullptr;
   const std::chrono::milliseconds timeout_;
   const kernels::Buffer counts_;  // i32 [2, size]: sent, received
   std::mutex mutex_;              // of all below, and of calls into the communicator

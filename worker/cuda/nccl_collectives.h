@@ -1,8 +1,11 @@
 // Collectives between GPUs by NCCL: grouped sends and receives in the stream of the rank's ops.
 //
-// A call returns when its work is enqueued; its outputs are there for what the stream does next. A
-// lost peer stops the stream: whoever learns of it (the coordinator tells) calls Abort, which ends
-// NCCL's kernels, and the next call or the next wait for the stream reports it.
+// A call returns when its work is enqueued; its outputs are there for what the stream does next.
+// Between Fork and Join the calls have a stream of their own, which the two tie to the ops' by
+// events: in a step that is recorded, too, where it becomes a branch of the graph.
+//
+// A lost peer stops the stream: whoever learns of it (the coordinator tells) calls Abort, which
+// ends NCCL's kernels, and the next call or the next wait for the stream reports it.
 #ifndef SWITCHYARD_WORKER_CUDA_NCCL_COLLECTIVES_H_
 #define SWITCHYARD_WORKER_CUDA_NCCL_COLLECTIVES_H_
 

@@ -30,7 +30,7 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
   for (int32_t expert : context.parallel.local_experts()) {
     add(fmt::format("{}experts.{}.", prefix, expert), spec_.intermediate_size());
   }
-  if (spec_.num_shared_experts() > 0) {
+  if (has_shared()) {
     add(prefix + "shared_experts.", spec_.num_shared_experts() * spec_.intermediate_size());
   }
 }
@@ -89,34 +89,42 @@ absl::Status MoeBlock::ForwardCounted(const LayerContext& context, const Routing
                                       const TensorView& x, const TensorView& y,
                                       std::span<uint32_t> expert_rows) const {
   ExpertExchange& exchange = *context.exchange;
+  exchange.BeginDispatch(routing.ids, x);
+  const bool apart = exchange.overlaps() && has_shared();
+  if (apart) ComputeShared(context, x, y);
   ExpertBatch batch;
-  SY_RETURN_IF_ERROR(exchange.Dispatch(routing.ids, x, &batch));
+  SY_RETURN_IF_ERROR(exchange.EndDispatch(&batch));
   for (size_t i = 0; i < expert_rows.size(); ++i) expert_rows[i] += exchange.expert_rows()[i];
-  const int64_t num_mlps = static_cast<int64_t>(mlp_views_.size());
+  const int64_t num_mlps = std::ssize(mlp_views_) - (apart ? 1 : 0);
   const int64_t num_rows =
-      batch.offsets[num_mlps];  // without the shared rows where there is no shared expert
+      batch.offsets[num_mlps];  // without the shared rows where no shared expert takes them
   if (num_rows > 0) {
     context.ops.GroupedMlp({.x = batch.x.Rows(0, num_rows),
                             .offsets = batch.offsets.first(num_mlps + 1),
-                            .mlps = mlp_views_,
+                            .mlps = std::span(mlp_views_).first(num_mlps),
                             .y = batch.y.Rows(0, num_rows),
                             .ue8m0_scales = context.ue8m0_scales});
   }
   CombinedRows combined;
   SY_RETURN_IF_ERROR(exchange.Combine(&combined));
   Combine(context, combined.rows, combined.row_of, routing,
-          batch.y.Rows(batch.num_routed_rows, x.rows()), y);
+          apart ? y : batch.y.Rows(batch.num_routed_rows, x.rows()), y);
   return absl::OkStatus();
 }
 
 absl::Status MoeBlock::ForwardFixed(const LayerContext& context, const Routing& routing,
                                     const TensorView& x, const TensorView& y) const {
   FixedExchange& exchange = *context.fixed_exchange;
+  SY_RETURN_IF_ERROR(exchange.BeginDispatch(routing.ids, x));
+  const bool apart = exchange.overlaps() && has_shared();
+  if (apart) ComputeShared(context, x, y);
   FixedBatch batch;
-  SY_RETURN_IF_ERROR(exchange.Dispatch(routing.ids, x, &batch));
-  const int64_t num_mlps = static_cast<int64_t>(mlp_views_.size());
+  exchange.EndDispatch(&batch);
+  const int64_t num_mlps = std::ssize(mlp_views_) - (apart ? 1 : 0);
   if (num_mlps > 0 && batch.x.rows() > 0) {
-    if (mlp_table_ == nullptr) mlp_table_ = context.ops.MakeMlpTable(mlp_views_);
+    if (mlp_table_ == nullptr) {
+      mlp_table_ = context.ops.MakeMlpTable(std::span(mlp_views_).first(num_mlps));
+    }
     context.ops.RoutedMlp({.x = batch.x,
                            .spans = batch.spans.Rows(0, num_mlps),
                            .table = mlp_table_.get(),
@@ -127,8 +135,20 @@ absl::Status MoeBlock::ForwardFixed(const LayerContext& context, const Routing& 
   }
   FixedRows combined;
   SY_RETURN_IF_ERROR(exchange.Combine(&combined));
-  Combine(context, combined.rows, combined.row_of, routing, batch.y.Rows(0, x.rows()), y);
+  Combine(context, combined.rows, combined.row_of, routing, apart ? y : batch.y.Rows(0, x.rows()),
+          y);
   return absl::OkStatus();
+}
+
+void MoeBlock::ComputeShared(const LayerContext& context, const TensorView& x,
+                             const TensorView& y) const {
+  if (x.rows() == 0) return;
+  const int32_t offsets[] = {0, static_cast<int32_t>(x.rows())};
+  context.ops.GroupedMlp({.x = x,
+                          .offsets = offsets,
+                          .mlps = std::span(mlp_views_).last(1),
+                          .y = y,
+                          .ue8m0_scales = context.ue8m0_scales});
 }
 
 void MoeBlock::Combine(const LayerContext& context, const TensorView& rows,
@@ -138,7 +158,7 @@ void MoeBlock::Combine(const LayerContext& context, const TensorView& rows,
   context.ops.CombineRows({.rows = rows,
                            .row_of = row_of,
                            .weights = routing.weights,
-                           .base = spec_.num_shared_experts() > 0 ? base : TensorView(),
+                           .base = has_shared() ? base : TensorView(),
                            .y = y});
 }
 

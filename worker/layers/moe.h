@@ -1,6 +1,6 @@
-// The mixture-of-experts block: gate on this rank's slice of its group's tokens, dispatch, experts
-// with the shared expert as one more group of rows, combine in slot order, and the slices gathered
-// again (ARCHITECTURE 4).
+// The mixture-of-experts block: gate on this rank's slice of its group's tokens, dispatch, experts,
+// combine in slot order, and the slices gathered again (ARCHITECTURE 4). The shared expert is one
+// more group of rows; where an exchange overlaps ops, it computes while rows are dispatched.
 #ifndef SWITCHYARD_WORKER_LAYERS_MOE_H_
 #define SWITCHYARD_WORKER_LAYERS_MOE_H_
 
@@ -19,10 +19,10 @@ class MoeBlock {
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
             const v1::ModelSpec& model);
 
-  // x: act [T, H], the same on every rank of the group; y: act [T, H], likewise. T may be 0: the
-  // rank still takes part in the exchange. `layer` names what is traced. Adds the rows of this call
-  // to `expert_rows` [local experts], unless the step goes through context.fixed_exchange, which
-  // counts them itself.
+  // x: act [T, H], the same on every rank of the group; y: act [T, H], likewise, apart from x. T
+  // may be 0: the rank still takes part in the exchange. `layer` names what is traced. Adds the
+  // rows of this call to `expert_rows` [local experts], unless the step goes through
+  // context.fixed_exchange, which counts them itself.
   absl::Status Forward(const LayerContext& context, int layer, const kernels::TensorView& x,
                        const kernels::TensorView& y, std::span<uint32_t> expert_rows) const;
 
@@ -40,6 +40,10 @@ class MoeBlock {
                               std::span<uint32_t> expert_rows) const;
   absl::Status ForwardFixed(const LayerContext& context, const Routing& routing,
                             const kernels::TensorView& x, const kernels::TensorView& y) const;
+  bool has_shared() const { return spec_.num_shared_experts() > 0; }
+  // The shared expert of a step that computes it apart.
+  void ComputeShared(const LayerContext& context, const kernels::TensorView& x,
+                     const kernels::TensorView& y) const;
   // The shared expert's output follows as `base` where there is one.
   void Combine(const LayerContext& context, const kernels::TensorView& rows,
                const kernels::TensorView& row_of, const Routing& routing,

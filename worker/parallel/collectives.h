@@ -77,6 +77,14 @@ class Collectives {
   // and for every n. REQUIRES: size() is a power of two.
   absl::Status TreeAllReduce(float* data, int64_t n, std::span<float> scratch);
 
+  // Whether calls can run beside ops: on a GPU, in a stream of their own.
+  virtual bool overlaps() const { return false; }
+  // Calls between Fork and Join need nothing that ops issued after Fork write, and write nothing
+  // that these use; what they bring is there for ops issued after Join. Where nothing overlaps, all
+  // stays as it is without. No reductions between them. Fork and Join come in pairs.
+  virtual void Fork() {}
+  virtual void Join() {}
+
   // Makes a pending call and all later ones fail; peers fail as they come to miss this rank.
   virtual void Abort() = 0;
 

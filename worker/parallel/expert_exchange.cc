@@ -133,9 +133,9 @@ ExpertExchange::ExpertExchange(const ParallelContext& context, const ExpertExcha
   std::iota(in_order_.begin(), in_order_.end(), 0);
 }
 
-absl::Status ExpertExchange::Dispatch(const TensorView& ids, const TensorView& x,
-                                      ExpertBatch* batch) {
+void ExpertExchange::BeginDispatch(const TensorView& ids, const TensorView& x) {
   dispatched_ = false;
+  x_ = x;
   num_tokens_ = x.rows();
   SY_CHECK_LE(num_tokens_, options_.max_slice_tokens);
   SY_CHECK_EQ(ids.rows(), num_tokens_);
@@ -145,11 +145,17 @@ absl::Status ExpertExchange::Dispatch(const TensorView& ids, const TensorView& x
   FetchIds(ids);
   CountRoutes();
   PackRows(x);
-  SY_RETURN_IF_ERROR(ExchangeRowCounts());
-  SY_RETURN_IF_ERROR(ExchangeRows());
+  world_.Fork();
+}
+
+absl::Status ExpertExchange::EndDispatch(ExpertBatch* batch) {
+  absl::Status status = ExchangeRowCounts();
+  if (status.ok()) status = ExchangeRows();
+  world_.Join();
+  SY_RETURN_IF_ERROR(status);
   SY_RETURN_IF_ERROR(CountReceivedExperts());
   GroupReceivedRows();
-  FillBatch(x, batch);
+  FillBatch(batch);
   dispatched_ = true;
   return absl::OkStatus();
 }
@@ -289,7 +295,7 @@ void ExpertExchange::GroupReceivedRows() {
   }
 }
 
-void ExpertExchange::FillBatch(const TensorView& x, ExpertBatch* batch) {
+void ExpertExchange::FillBatch(ExpertBatch* batch) {
   const int64_t num_routed = num_routed_rows();
   const int64_t num_rows = num_routed + num_tokens_;
   *batch = {.x = TensorView(input_.data(), act_, {num_rows, options_.hidden_size}),
@@ -298,13 +304,13 @@ void ExpertExchange::FillBatch(const TensorView& x, ExpertBatch* batch) {
             .num_routed_rows = num_routed};
   GatherFromWire(DispatchRows(recv_, num_received_), std::span(source_rows_).first(num_routed),
                  batch->x.Rows(0, num_routed));
-  ops_.GatherRows({.x = x,
+  ops_.GatherRows({.x = x_,
                    .rows = std::span(in_order_).first(num_tokens_),
                    .y = batch->x.Rows(num_routed, num_tokens_)});
 }
 
 absl::Status ExpertExchange::Combine(CombinedRows* combined) {
-  SY_CHECK(dispatched_) << "Combine without a Dispatch before it";
+  SY_CHECK(dispatched_) << "Combine without a dispatch before it";
   dispatched_ = false;
   const int64_t num_routed = num_routed_rows();
   const TensorView y(output_.data(), act_, {num_routed, options_.hidden_size});

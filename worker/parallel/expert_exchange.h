@@ -3,9 +3,9 @@
 // padding; faster paths must agree with it bit for bit.
 //
 // Per MoE layer, on every rank of the world and in this order, also on a rank with no tokens:
-//   Dispatch   -> rows of x grouped by local expert
+//   BeginDispatch, EndDispatch -> rows of x grouped by local expert
 //   (the caller runs GroupedMlp from batch.x into batch.y)
-//   Combine    -> one row per (own token, slot), ready for kernels' CombineRows
+//   Combine -> one row per (own token, slot), ready for kernels' CombineRows
 //
 // A token whose experts share a rank travels to it once, with the list of its experts there. Rows
 // are rounded to the wire type on every way, also when they stay on this rank: what an expert
@@ -42,7 +42,7 @@ struct ExpertExchangeOptions {
   kernels::DType combine_wire = kernels::DType::kBf16;   // kBf16 or kF32
 };
 
-// Valid until the next Dispatch.
+// Valid until the next BeginDispatch.
 struct ExpertBatch {
   // Rows of the local experts, in order of the experts, then T rows for the shared expert.
   kernels::TensorView x;  // act [M + T, H]; the last T rows are this rank's own slice, not rounded
@@ -53,7 +53,7 @@ struct ExpertBatch {
   int64_t num_routed_rows = 0;       // M = offsets[L]
 };
 
-// Valid until the next Dispatch.
+// Valid until the next BeginDispatch.
 struct CombinedRows {
   kernels::TensorView rows;    // combine_wire [T * k, H]
   kernels::TensorView row_of;  // i32 [T, k]: row_of[t, j] is the output of the token's j-th expert
@@ -73,15 +73,22 @@ class ExpertExchange {
   static int64_t NumBytes(const ParallelContext& context, const ExpertExchangeOptions& options,
                           kernels::DType activation_dtype);
 
-  // ids: i32 [T, k], experts of each token, ascending; x: act [T, H]. T may be 0.
-  // Errors: those of Collectives, INTERNAL when a peer's numbers break its bounds.
-  absl::Status Dispatch(const kernels::TensorView& ids, const kernels::TensorView& x,
-                        ExpertBatch* batch);
+  // Whether rows travel beside ops that are issued between BeginDispatch and EndDispatch, such as
+  // the shared expert's.
+  bool overlaps() const { return world_.overlaps(); }
 
-  // Sends batch.y back. REQUIRES: the last Dispatch succeeded and has not been combined.
+  // ids: i32 [T, k], experts of each token, ascending; x: act [T, H], which stays as it is until
+  // EndDispatch. T may be 0.
+  void BeginDispatch(const kernels::TensorView& ids, const kernels::TensorView& x);
+
+  // Of the same tokens. Errors: those of Collectives, INTERNAL when a peer's numbers break its
+  // bounds.
+  absl::Status EndDispatch(ExpertBatch* batch);
+
+  // Sends batch.y back. REQUIRES: the last dispatch succeeded and has not been combined.
   absl::Status Combine(CombinedRows* combined);
 
-  // Rows that each local expert had in the last Dispatch.
+  // Rows that each local expert had in the last dispatch.
   std::span<const int32_t> expert_rows() const { return expert_rows_; }
 
  private:
@@ -102,7 +109,7 @@ class ExpertExchange {
   ExpertExchange(const ParallelContext& context, const ExpertExchangeOptions& options,
                  const Capacity& capacity, kernels::Ops& ops, Collectives& world);
 
-  // The stages of Dispatch, in order.
+  // The stages of dispatch, in order.
   void FetchIds(const kernels::TensorView& ids);
   void CountRoutes();
   void PackRows(const kernels::TensorView& x);
@@ -110,7 +117,7 @@ class ExpertExchange {
   absl::Status ExchangeRows();
   absl::Status CountReceivedExperts();
   void GroupReceivedRows();
-  void FillBatch(const kernels::TensorView& x, ExpertBatch* batch);
+  void FillBatch(ExpertBatch* batch);
 
   int64_t num_routed_rows() const { return offsets_[expert_rows_.size()]; }
   std::span<const int32_t> IdsOfToken(int64_t token) const;
@@ -144,7 +151,8 @@ class ExpertExchange {
   const kernels::Buffer lists_;   // i32 [rows, experts_per_row_], on their way from and to the host
   const kernels::Buffer row_of_;  // i32 [T, k], CombinedRows::row_of
 
-  int64_t num_tokens_ = 0;    // T of the step in progress
+  kernels::TensorView x_;     // of the step in progress
+  int64_t num_tokens_ = 0;    // T of it
   int64_t num_received_ = 0;  // rows that were dispatched to this rank
   bool dispatched_ = false;
   std::vector<Route> routes_;                           // [world]

@@ -138,47 +138,54 @@ absl::Status FixedExchange::ShowTokens(const TensorView& ids, const TensorView& 
                     .places_x = PlacesX(places).Rows(first, places),
                     .places_ids = PlacesIds(places).Rows(first, places)});
   const auto* const own = static_cast<const std::byte*>(places_.data()) + first * place_bytes_;
-  return world_.AllGather(own, places_.data(), places * place_bytes_);
+  world_.Fork();
+  const absl::Status status = world_.AllGather(own, places_.data(), places * place_bytes_);
+  if (!status.ok()) world_.Join();
+  return status;
 }
 
-absl::Status FixedExchange::Dispatch(const TensorView& ids, const TensorView& x,
-                                     FixedBatch* batch) {
+absl::Status FixedExchange::BeginDispatch(const TensorView& ids, const TensorView& x) {
   SY_CHECK(TakesStep());
-  num_tokens_ = x.rows();
-  SY_CHECK_LE(num_tokens_, alone() ? max_places_ : step_places_);
-  SY_CHECK_EQ(ids.rows(), num_tokens_);
-  const int64_t places = alone() ? num_tokens_ : step_places_, k = options_.experts_per_token;
-  if (!alone()) SY_RETURN_IF_ERROR(ShowTokens(ids, x));
-  const int64_t max_rows = MaxRows(num_tokens_, places);
+  SY_CHECK_LE(x.rows(), alone() ? max_places_ : step_places_);
+  SY_CHECK_EQ(ids.rows(), x.rows());
+  ids_ = ids;
+  x_ = x;
+  return alone() ? absl::OkStatus() : ShowTokens(ids, x);
+}
+
+void FixedExchange::EndDispatch(FixedBatch* batch) {
+  if (!alone()) world_.Join();
+  const int64_t k = options_.experts_per_token, places = NumPlaces();
+  const int64_t max_rows = MaxRows(num_tokens(), places);
   const TensorView spans(spans_.data(), DType::kI32, {num_local_ + 1, 2});
-  ops_.RouteTokens({.ids = alone() ? ids : PlacesIds(places),
+  ops_.RouteTokens({.ids = alone() ? ids_ : PlacesIds(places),
                     .rank_of_expert = Ints(rank_of_expert_, context_.num_experts()),
                     .local_index_of_expert = Ints(local_index_of_expert_, context_.num_experts()),
                     .rank = world_.rank(),
                     .num_ranks = world_.size(),
-                    .own_tokens = num_tokens_,
+                    .own_tokens = num_tokens(),
                     .returned_slots = returned_slots_,
                     .spans = spans,
                     .places = Ints(sources_, max_rows),
                     .returned = alone() ? TensorView()
                                         : Ints(returned_, world_.size() * places * returned_slots_),
-                    .row_of = TensorView(row_of_.data(), DType::kI32, {num_tokens_, k}),
+                    .row_of = TensorView(row_of_.data(), DType::kI32, {num_tokens(), k}),
                     .expert_rows = Ints(expert_rows_, num_local_)});
   has_expert_rows_ = true;
   const int64_t hidden = options_.hidden_size;
   *batch = {.x = TensorView(input_.data(), act_, {max_rows, hidden}),
             .y = TensorView(output_.data(), act_, {max_rows, hidden}),
             .spans = spans,
-            .likely_rows = std::min(max_rows, num_tokens_ + places * k)};
+            .likely_rows = std::min(max_rows, num_tokens() + places * k)};
   ops_.SelectRows(
-      {.x = alone() ? x : PlacesX(places), .rows = Ints(sources_, max_rows), .y = batch->x});
-  return absl::OkStatus();
+      {.x = alone() ? x_ : PlacesX(places), .rows = Ints(sources_, max_rows), .y = batch->x});
 }
 
 absl::Status FixedExchange::Combine(FixedRows* rows) {
-  const int64_t places = alone() ? num_tokens_ : step_places_, hidden = options_.hidden_size;
-  rows->row_of = TensorView(row_of_.data(), DType::kI32, {num_tokens_, options_.experts_per_token});
-  rows->rows = TensorView(output_.data(), act_, {MaxRows(num_tokens_, places), hidden});
+  const int64_t places = NumPlaces(), hidden = options_.hidden_size;
+  rows->row_of =
+      TensorView(row_of_.data(), DType::kI32, {num_tokens(), options_.experts_per_token});
+  rows->rows = TensorView(output_.data(), act_, {MaxRows(num_tokens(), places), hidden});
   if (alone()) return absl::OkStatus();
   const int64_t returned = places * returned_slots_;  // of one rank
   const int64_t all = world_.size() * returned;

@@ -42,8 +42,8 @@ struct FixedExchangeOptions {
   int64_t max_slice_tokens = 0;
 };
 
-// Valid until the next Dispatch. Rows: this rank's own tokens, for the shared expert, then those of
-// the local experts; behind them, rows that nothing has written.
+// Valid until the next BeginDispatch. Rows: this rank's own tokens, for the shared expert, then
+// those of the local experts; behind them, rows that nothing has written.
 struct FixedBatch {
   kernels::TensorView x;      // act [C, H]
   kernels::TensorView y;      // act [C, H]; for the caller to fill
@@ -51,7 +51,7 @@ struct FixedBatch {
   int64_t likely_rows = 0;    // see kernels::RoutedMlpArgs
 };
 
-// Valid until the next Dispatch.
+// Valid until the next BeginDispatch.
 struct FixedRows {
   kernels::TensorView rows;    // act [*, H]
   kernels::TensorView row_of;  // i32 [T, k], of the rows
@@ -84,10 +84,17 @@ class FixedExchange {
   // What sizes of this step depend on: the number that BeginStep was given; 0 for a rank alone.
   int64_t step_places() const { return alone() ? 0 : step_places_; }
 
-  // ids: i32 [T, k], experts of each token, ascending; x: act [T, H]. T may be 0.
-  // REQUIRES: TakesStep(). Errors: those of Collectives. Ids that cannot be end the program.
-  absl::Status Dispatch(const kernels::TensorView& ids, const kernels::TensorView& x,
-                        FixedBatch* batch);
+  // Whether rows travel beside ops that are issued between BeginDispatch and EndDispatch, such as
+  // the shared expert's.
+  bool overlaps() const { return world_.overlaps(); }
+
+  // ids: i32 [T, k], experts of each token, ascending; x: act [T, H]; both stay as they are until
+  // EndDispatch. T may be 0. REQUIRES: TakesStep(). Errors: those of Collectives. Ids that cannot
+  // be end the program.
+  absl::Status BeginDispatch(const kernels::TensorView& ids, const kernels::TensorView& x);
+
+  // Of the same tokens.
+  void EndDispatch(FixedBatch* batch);
 
   // Hands batch.y back.
   absl::Status Combine(FixedRows* rows);
@@ -102,6 +109,8 @@ class FixedExchange {
                 kernels::Ops& ops, Collectives& world);
 
   bool alone() const { return world_.size() == 1; }
+  int64_t num_tokens() const { return x_.rows(); }
+  int64_t NumPlaces() const { return alone() ? num_tokens() : step_places_; }
   int64_t MaxRows(int64_t tokens, int64_t places) const;
   kernels::TensorView PlacesX(int64_t places) const;
   kernels::TensorView PlacesIds(int64_t places) const;
@@ -129,8 +138,8 @@ class FixedExchange {
   const kernels::Buffer row_of_;       // i32 [T, k]
   const kernels::Buffer expert_rows_;  // i32 [L], since the last TakeExpertRows
 
-  int64_t step_places_ = -1;  // S of the step; -1: none has begun
-  int64_t num_tokens_ = 0;    // T of the layer in progress
+  int64_t step_places_ = -1;     // S of the step; -1: none has begun
+  kernels::TensorView ids_, x_;  // of the layer in progress
   bool has_expert_rows_ = false;
 };
 

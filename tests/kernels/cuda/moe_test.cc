@@ -183,13 +183,14 @@ TEST_F(CudaCombineTest, AddsRowsInSlotOrderThenTheBase) {
     std::vector<int32_t> row_of(static_cast<size_t>(kTokens * shape.slots));
     std::mt19937 random(4);
     for (int32_t& row : row_of) row = static_cast<int32_t>(random() % kRows);
-    const auto combine = [&](DType dtype, bool with_base) {
-      const TensorView y = Make(DType::kBf16, {kTokens, hidden});
+    const auto combine = [&](DType dtype, bool with_base, bool in_place = false) {
+      const TensorView own_base = PutBf16({kTokens, hidden}, base);
+      const TensorView y = in_place ? own_base : Make(DType::kBf16, {kTokens, hidden});
       cuda::CombineRows(cuda_, {.rows = Put(dtype, {kRows, hidden}, std::span<const float>(rows)),
                                 .row_of = Put(DType::kI32, {kTokens, shape.slots},
                                               std::span<const int32_t>(row_of)),
                                 .weights = PutF32({kTokens, shape.slots}, weights),
-                                .base = with_base ? PutBf16({kTokens, hidden}, base) : TensorView(),
+                                .base = with_base ? own_base : TensorView(),
                                 .y = y});
       return Get(y);
     };
@@ -207,6 +208,8 @@ TEST_F(CudaCombineTest, AddsRowsInSlotOrderThenTheBase) {
     }
     for (const DType dtype : {DType::kF32, DType::kBf16}) {
       EXPECT_TRUE(SameBits(combine(dtype, true), with_base, hidden)) << shape.name;
+      EXPECT_TRUE(SameBits(combine(dtype, true, /*in_place=*/true), with_base, hidden))
+          << shape.name;
       EXPECT_TRUE(SameBits(combine(dtype, false), without, hidden)) << shape.name;
     }
   }

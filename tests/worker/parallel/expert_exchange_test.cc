@@ -62,7 +62,8 @@ class Rank {
                          {num_tokens_, routing_.k});
     const TensorView x(x_.data(), DType::kF32, {num_tokens_, kHidden});
     ExpertBatch batch;
-    SY_RETURN_IF_ERROR(exchange_->Dispatch(ids, x, &batch));
+    exchange_->BeginDispatch(ids, x);
+    SY_RETURN_IF_ERROR(exchange_->EndDispatch(&batch));
     CheckBatch(batch);
     Compute(batch);
     CombinedRows rows;

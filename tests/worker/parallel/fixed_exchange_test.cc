@@ -47,7 +47,8 @@ class Rank {
     EXPECT_TRUE(exchange->TakesStep());
     for (int layer = 0; layer < layers; ++layer) {
       FixedBatch batch;
-      SY_RETURN_IF_ERROR(exchange->Dispatch(Ids(), X(), &batch));
+      SY_RETURN_IF_ERROR(exchange->BeginDispatch(Ids(), X()));
+      exchange->EndDispatch(&batch);
       Compute(batch);
       FixedRows rows;
       SY_RETURN_IF_ERROR(exchange->Combine(&rows));
@@ -67,7 +68,8 @@ class Rank {
                                                 .combine_wire = DType::kF32},
                                                *ops_, world_));
     ExpertBatch batch;
-    SY_RETURN_IF_ERROR(exchange->Dispatch(Ids(), X(), &batch));
+    exchange->BeginDispatch(Ids(), X());
+    SY_RETURN_IF_ERROR(exchange->EndDispatch(&batch));
     for (size_t i = 0; i + 2 < batch.offsets.size(); ++i) {
       ComputeRows(batch.x, batch.y, batch.offsets[i], batch.offsets[i + 1],
                   context_.local_experts()[i]);
