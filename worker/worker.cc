@@ -209,12 +209,15 @@ class Session {
     v1::WorkerReady* ready = message.mutable_ready();
     ready->set_epoch(plan.epoch());
     ready->set_plan_hash(plan.hash());
-    ready->set_weight_bytes(executor_->weight_bytes_read());
+    ready->set_weight_bytes(executor_->weight_bytes());
     ready->set_kv_bytes(executor_->kv_bytes());
     ready->set_activation_bytes(executor_->activation_bytes());
+    ready->set_exchange_bytes(executor_->exchange_bytes());
     link_.Send(std::move(message));
-    spdlog::info("rank {}: ready, {} of weights, {} of cache", assignment.rank(),
-                 FormatBytes(executor_->weight_bytes_read()), FormatBytes(executor_->kv_bytes()));
+    spdlog::info("rank {}: ready, {} of weights, {} of cache, {} of activations, {} of exchange",
+                 assignment.rank(), FormatBytes(executor_->weight_bytes()),
+                 FormatBytes(executor_->kv_bytes()), FormatBytes(executor_->activation_bytes()),
+                 FormatBytes(executor_->exchange_bytes()));
     epoch_ = plan.epoch();
     return absl::OkStatus();
   }

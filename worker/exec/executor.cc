@@ -110,6 +110,7 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   model_->Load(loader, *context_);
   SY_RETURN_IF_ERROR(loader.Run());
   weight_bytes_read_ = loader.bytes_read();
+  weight_bytes_ = loader.packed_bytes();
   return absl::OkStatus();
 }
 
@@ -182,6 +183,11 @@ int64_t Executor::LogitsBytes(int64_t max_output_rows) const {
 }
 
 int64_t Executor::activation_bytes() const { return arena_->num_bytes() + gather_->num_bytes(); }
+
+int64_t Executor::exchange_bytes() const {
+  return (exchange_ ? exchange_->num_bytes() : 0) +
+         (fixed_exchange_ ? fixed_exchange_->num_bytes() : 0);
+}
 
 absl::Status Executor::CheckOrder(const v1::StepPlan& plan) const {
   if (plan.epoch() != plan_.epoch() || plan.step() != last_step_ + 1 ||

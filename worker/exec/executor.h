@@ -60,8 +60,11 @@ class Executor {
 
   uint64_t last_step() const { return last_step_; }
   int64_t weight_bytes_read() const { return weight_bytes_read_; }
+  // Device memory: weights as packed with the model's tables, cache, activations, exchange.
+  int64_t weight_bytes() const { return weight_bytes_ + model_->table_bytes(); }
   int64_t kv_bytes() const { return kv_->num_bytes(); }
   int64_t activation_bytes() const;
+  int64_t exchange_bytes() const;
   int64_t activation_high_water() const { return arena_->high_water(); }  // of all steps so far
   const ParallelContext& parallel() const { return parallel_; }
   // Decode steps that were recorded so far (StepRecorder), and steps that ran from a recording.
@@ -109,6 +112,7 @@ class Executor {
   std::vector<uint32_t> expert_rows_;  // [local experts], of the step
   uint64_t last_step_ = 0;
   int64_t weight_bytes_read_ = 0;
+  int64_t weight_bytes_ = 0;  // packed
 };
 
 }  // namespace switchyard::worker

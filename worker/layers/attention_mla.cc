@@ -76,11 +76,11 @@ void MlaAttention::LoadKeyValue(WeightLoader& loader, const LayerContext& contex
                          .row_begin = head_begin_ * head_rows,
                          .row_end = (head_begin_ + heads_) * head_rows};
   loader.Linear(kv_b, &kv_b_);
-  loader.Values(kv_b, [this, &context](const float* values) {
+  loader.Values(kv_b, [this, &loader, &context](const float* values) {
     const auto pack = [&](const float* matrix, int64_t rows, int64_t cols) {
-      return context.ops.Pack({.name = "kv_b_proj, absorbed",
-                               .weight = TensorView(matrix, kernels::DType::kF32, {rows, cols}),
-                               .compute = context.compute});
+      return loader.Pack({.name = "kv_b_proj, absorbed",
+                          .weight = TensorView(matrix, kernels::DType::kF32, {rows, cols}),
+                          .compute = context.compute});
     };
     std::vector<float> transposed(latent_ * nope_dim_);
     for (int64_t head = 0; head < heads_; ++head) {

@@ -14,8 +14,8 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
   // The router decides in FP32 whatever the linears do (MODEL_SPECS 1.4).
   loader.Values(
       {.tensor = prefix + "gate.weight", .rows = spec_.num_routed_experts(), .cols = hidden},
-      [this, &context, hidden](const float* values) {
-        gate_ = context.ops.Pack(
+      [this, &loader, hidden](const float* values) {
+        gate_ = loader.Pack(
             {.name = "gate.weight",
              .weight = TensorView(values, DType::kF32, {spec_.num_routed_experts(), hidden}),
              .compute = kernels::Compute::kF32});

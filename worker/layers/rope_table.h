@@ -27,6 +27,7 @@ class RopeTable {
 
   // f32 [max_positions, dim]: cosine and sine of each pair side by side.
   const kernels::TensorView& view() const { return view_; }
+  int64_t num_bytes() const { return memory_.num_bytes(); }
 
  private:
   kernels::Buffer memory_;

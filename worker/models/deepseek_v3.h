@@ -26,6 +26,7 @@ class DeepseekV3 final : public Model {
                        std::span<uint32_t> expert_rows) override;
   int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const override;
 
+  int64_t table_bytes() const override { return rope_.num_bytes(); }
   int num_mtp_layers() const override { return model_.num_mtp_layers(); }
   // MODEL_SPECS 1.8.
   absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,

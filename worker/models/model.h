@@ -36,6 +36,9 @@ class Model {
   // not in it.
   virtual int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const = 0;
 
+  // Device memory of what the model makes itself, beside the weights.
+  virtual int64_t table_bytes() const { return 0; }
+
   // Blocks that predict the token after the next, each with a layer of the cache behind the model's
   // own.
   virtual int num_mtp_layers() const { return 0; }

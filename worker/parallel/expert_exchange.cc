@@ -133,6 +133,14 @@ ExpertExchange::ExpertExchange(const ParallelContext& context, const ExpertExcha
   std::iota(in_order_.begin(), in_order_.end(), 0);
 }
 
+int64_t ExpertExchange::num_bytes() const {
+  int64_t bytes = 0;
+  for (const Buffer* buffer : {&cast_, &send_, &recv_, &input_, &output_, &lists_, &row_of_}) {
+    bytes += buffer->num_bytes();
+  }
+  return bytes;
+}
+
 void ExpertExchange::BeginDispatch(const TensorView& ids, const TensorView& x) {
   dispatched_ = false;
   x_ = x;

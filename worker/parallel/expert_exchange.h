@@ -88,6 +88,9 @@ class ExpertExchange {
   // Sends batch.y back. REQUIRES: the last dispatch succeeded and has not been combined.
   absl::Status Combine(CombinedRows* combined);
 
+  // Device memory that Create took.
+  int64_t num_bytes() const;
+
   // Rows that each local expert had in the last dispatch.
   std::span<const int32_t> expert_rows() const { return expert_rows_; }
 

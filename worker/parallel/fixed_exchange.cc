@@ -107,6 +107,16 @@ FixedExchange::FixedExchange(const ParallelContext& context, const FixedExchange
       row_of_(ops.device().Allocate(max_places_ * options.experts_per_token * kInt)),
       expert_rows_(ops.device().Allocate(num_local_ * kInt)) {}
 
+int64_t FixedExchange::num_bytes() const {
+  int64_t bytes = 0;
+  for (const Buffer* buffer :
+       {&rank_of_expert_, &local_index_of_expert_, &places_, &input_, &output_, &spans_, &sources_,
+        &returned_, &sent_, &received_, &row_of_, &expert_rows_}) {
+    bytes += buffer->num_bytes();
+  }
+  return bytes;
+}
+
 bool FixedExchange::TakesStep() const {
   return alone() || (step_places_ >= 0 && step_places_ <= max_places_);
 }

@@ -81,6 +81,9 @@ class FixedExchange {
   // first BeginStep.
   bool TakesStep() const;
 
+  // Device memory that Create took.
+  int64_t num_bytes() const;
+
   // What sizes of this step depend on: the number that BeginStep was given; 0 for a rank alone.
   int64_t step_places() const { return alone() ? 0 : step_places_; }
 

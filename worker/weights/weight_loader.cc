@@ -213,7 +213,7 @@ void WeightLoader::Linear(const MatrixSlice& slice, std::unique_ptr<kernels::Pac
   auto task = std::make_unique<Task>();
   if (!AddMatrix(slice, task.get())) return;
   task->consume = [this, out](const std::vector<HostMatrix>& matrices) {
-    *out = ops_.Pack(matrices[0].Source(options_.compute));
+    *out = Pack(matrices[0].Source(options_.compute));
   };
   tasks_.push_back(std::move(task));
 }
@@ -225,6 +225,7 @@ void WeightLoader::GateUp(const MatrixSlice& gate, const MatrixSlice& up,
   task->consume = [this, out](const std::vector<HostMatrix>& matrices) {
     *out =
         ops_.PackGateUp(matrices[0].Source(options_.compute), matrices[1].Source(options_.compute));
+    packed_bytes_ += (*out)->num_bytes();
   };
   tasks_.push_back(std::move(task));
 }
@@ -245,6 +246,7 @@ void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor*
   task->consume = [this, out, size](const std::vector<HostMatrix>& matrices) {
     const std::vector<float> values = ToFloats(matrices[0].weight);
     *out = Upload(ops_.device(), TensorView(values.data(), DType::kF32, {size}));
+    packed_bytes_ += out->memory.num_bytes();
   };
   tasks_.push_back(std::move(task));
 }
@@ -257,6 +259,7 @@ void WeightLoader::Table(const MatrixSlice& slice, DeviceTensor* out) {
   }
   task->consume = [this, out](const std::vector<HostMatrix>& matrices) {
     *out = Upload(ops_.device(), matrices[0].weight);
+    packed_bytes_ += out->memory.num_bytes();
   };
   tasks_.push_back(std::move(task));
 }
@@ -273,6 +276,12 @@ void WeightLoader::Values(const MatrixSlice& slice, std::function<void(const flo
     consume(values.data());
   };
   tasks_.push_back(std::move(task));
+}
+
+std::unique_ptr<kernels::PackedLinear> WeightLoader::Pack(const kernels::LinearSource& source) {
+  std::unique_ptr<kernels::PackedLinear> packed = ops_.Pack(source);
+  packed_bytes_ += packed->num_bytes();
+  return packed;
 }
 
 absl::Status WeightLoader::Run() {

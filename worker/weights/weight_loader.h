@@ -72,14 +72,20 @@ class WeightLoader {
   void Vector(const std::string& tensor, int64_t size, DeviceTensor* out);
   // A matrix that ops index by row, in the type of the checkpoint (f32, f16 or bf16).
   void Table(const MatrixSlice& slice, DeviceTensor* out);
-  // A matrix as f32 in host memory [num_rows, num_cols], FP8 dequantised; valid during the call.
+  // A matrix as f32 in host memory [num_rows, num_cols], FP8 dequantised; valid during the call,
+  // which may Pack() what it makes of it.
   void Values(const MatrixSlice& slice, std::function<void(const float* values)> consume);
 
   // INVALID_ARGUMENT or NOT_FOUND: what was asked for is not in the checkpoint as asked; the
   // message has the first fault and the number of others. DATA_LOSS, UNAVAILABLE: reading failed.
   absl::Status Run();
 
+  // Ops::Pack, counted.
+  std::unique_ptr<kernels::PackedLinear> Pack(const kernels::LinearSource& source);
+
   int64_t bytes_read() const { return reader_bytes_; }
+  // Device memory of all that was packed or uploaded.
+  int64_t packed_bytes() const { return packed_bytes_; }
 
  private:
   struct HostMatrix;
@@ -101,6 +107,7 @@ class WeightLoader {
   std::vector<std::unique_ptr<Task>> tasks_;
   std::vector<absl::Status> faults_;
   int64_t reader_bytes_ = 0;
+  int64_t packed_bytes_ = 0;
 };
 
 }  // namespace switchyard::worker

@@ -220,7 +220,8 @@ MembershipActions Membership::OnReady(ConnectionId connection, const v1::WorkerR
   }
   member.ready = true;
   member.progress.set_phase(v1::LOAD_PHASE_READY);
-  for (const int64_t bytes : {ready.weight_bytes(), ready.kv_bytes(), ready.activation_bytes()}) {
+  for (const int64_t bytes :
+       {ready.weight_bytes(), ready.kv_bytes(), ready.activation_bytes(), ready.exchange_bytes()}) {
     member.memory_bytes += std::clamp<int64_t>(bytes, 0, kMaxBytes);
   }
   if (++num_ready_ < config_.world) return {};

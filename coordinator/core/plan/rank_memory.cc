@@ -1,0 +1,106 @@
+#include "coordinator/core/plan/rank_memory.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/units.h"
+#include "coordinator/core/plan/step_memory.h"
+#include "coordinator/core/plan/topology.h"
+#include "coordinator/core/plan/weight_memory.h"
+
+namespace switchyard::core {
+namespace {
+
+// Of the CUDA backend: pinned arrays on their way to the device take as much there.
+constexpr int64_t kStagingBytes = 32 * kMiB;
+constexpr int64_t kRecordingBytes = 16 * kMiB;
+constexpr int64_t kMostRecordings = 8;  // kept at once
+constexpr int64_t kExpandedTile = 256;  // tokens
+
+std::vector<int64_t> ExpertsOfRanks(const v1::ShardPlan& plan) {
+  std::vector<int64_t> experts(static_cast<size_t>(World(plan.layout())));
+  for (const int32_t rank : plan.placement().rank_of_expert()) {
+    ++experts[static_cast<size_t>(rank)];
+  }
+  return experts;
+}
+
+int64_t CachedLayers(const v1::ShardPlan& plan) {
+  return int64_t{plan.model().num_layers()} +
+         (plan.drafts().method() == v1::DRAFT_METHOD_MTP ? 1 : 0);
+}
+
+int64_t VocabularyRows(const v1::ShardPlan& plan, int32_t rank) {
+  const int64_t ranks = plan.layout().tensor_parallel(), index = rank % ranks;
+  const int64_t vocab = plan.model().vocab_size();
+  return vocab * (index + 1) / ranks - vocab * index / ranks;
+}
+
+RankShape ShapeOf(const v1::ShardPlan& plan, int32_t rank, const MemoryOptions& options) {
+  RankShape shape{.backend = options.backend, .vocab_rows = VocabularyRows(plan, rank)};
+  if (!plan.model().has_moe()) return shape;
+  const std::vector<int64_t> experts = ExpertsOfRanks(plan);
+  shape.local_experts = experts[static_cast<size_t>(rank)];
+  shape.most_local_experts = *std::max_element(experts.begin(), experts.end());
+  if (options.redundant_experts > 0) {
+    shape.local_experts = CeilDiv(
+        plan.model().moe().num_routed_experts() + options.redundant_experts, std::ssize(experts));
+    shape.most_local_experts = shape.local_experts;
+  }
+  return shape;
+}
+
+}  // namespace
+
+int64_t KvTokenBytes(const v1::ShardPlan& plan, BackendKind backend) {
+  const v1::MlaSpec& mla = plan.model().mla();
+  const int64_t width = int64_t{mla.kv_lora_rank()} + mla.qk_rope_head_dim();
+  return CachedLayers(plan) * width * CacheElementBytes(backend, plan.compute());
+}
+
+int64_t ExpandedTokenBytes(const v1::ShardPlan& plan, BackendKind backend) {
+  const v1::MlaSpec& mla = plan.model().mla();
+  const int64_t heads = plan.model().num_heads() / plan.layout().tensor_parallel();
+  const int64_t width =
+      heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim()) + mla.qk_rope_head_dim();
+  return CachedLayers(plan) * width * ActivationElementBytes(backend);
+}
+
+RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOptions& options) {
+  SY_CHECK(rank >= 0 && rank < World(plan.layout())) << rank;
+  const RankShape shape = ShapeOf(plan, rank, options);
+  RankMemory memory;
+  memory.weights = PackedWeightBytes(plan, rank, shape.local_experts, options.backend);
+  memory.rope_table = int64_t{plan.model().max_position_embeddings()} *
+                      plan.model().mla().qk_rope_head_dim() * int64_t{sizeof(float)};
+  memory.kv_blocks = int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() *
+                     KvTokenBytes(plan, options.backend);
+  memory.kv_expanded = plan.kv().expanded_tokens() / kExpandedTile * kExpandedTile *
+                       ExpandedTokenBytes(plan, options.backend);
+  memory.arena = ArenaBytes(plan, shape);
+  memory.gather = GatherBytes(plan);
+  memory.exchange = ExchangeBytes(plan, shape);
+  memory.working = WorkingBytes(plan, shape);
+  if (options.backend == BackendKind::kCpu) return memory;
+  memory.staging = kStagingBytes;
+  memory.graphs = kMostRecordings * kRecordingBytes;
+  memory.context = kAssumedCudaContextBytes;
+  // The world's and the group's.
+  memory.collectives = kAssumedNcclBytes * ((World(plan.layout()) > 1 ? 1 : 0) +
+                                            (plan.layout().tensor_parallel() > 1 ? 1 : 0));
+  return memory;
+}
+
+int32_t FullestRank(const v1::ShardPlan& plan) {
+  const std::vector<int64_t> experts = ExpertsOfRanks(plan);
+  int32_t fullest = 0;
+  for (int32_t rank = 1; rank < World(plan.layout()); ++rank) {
+    const auto size = [&](int32_t of) {
+      return std::pair(experts[static_cast<size_t>(of)], VocabularyRows(plan, of));
+    };
+    if (size(rank) > size(fullest)) fullest = rank;
+  }
+  return fullest;
+}
+
+}  // namespace switchyard::core
