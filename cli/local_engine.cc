@@ -10,7 +10,7 @@
 #include "base/units.h"
 #include "cli/progress_bar.h"
 #include "coordinator/core/plan/hf_config.h"
-#include "coordinator/core/plan/model_memory.h"
+#include "coordinator/core/plan/rank_memory.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "coordinator/fleet/step_collector.h"
 #include "worker/backend.h"
@@ -36,26 +36,23 @@ int ThreadsPerRank(const LocalEngineOptions& options, int world) {
 }
 
 // All ranks live in this process. What they need is known before any of it is asked for.
-absl::Status CheckMemory(const v1::ShardPlan& plan, bool all_logits) {
-  const v1::Layout& layout = plan.layout();
-  const int64_t rows =
-      all_logits ? plan.limits().max_batched_tokens() : plan.limits().max_running();
-  const int64_t cache_bytes =
-      int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() * core::KvBytesPerToken(plan) +
-      plan.kv().expanded_tokens() * core::ExpandedBytesPerToken(plan);
-  int64_t weights = 0, activations = 0, cache = 0;
-  for (int rank = 0; rank < layout.data_parallel() * layout.tensor_parallel(); ++rank) {
-    weights += core::RankWeightBytes(plan, rank).Total();
-    activations += core::ActivationBytes(plan, rank) +
-                   rows * plan.model().vocab_size() * int64_t{sizeof(float)};
-    cache += cache_bytes;
+absl::Status CheckMemory(const v1::ShardPlan& plan, core::BackendKind backend, bool all_logits) {
+  const int64_t rows = all_logits ? plan.limits().max_batched_tokens() : 0;
+  int64_t weights = 0, steps = 0, cache = 0;
+  for (int rank = 0; rank < plan.layout().data_parallel() * plan.layout().tensor_parallel();
+       ++rank) {
+    const core::RankMemory memory = core::MemoryOfRank(plan, rank, {.backend = backend});
+    weights += memory.weights.Total();
+    steps += memory.Fixed() - memory.weights.Total() +
+             3 * rows * plan.model().vocab_size() * int64_t{sizeof(float)};
+    cache += memory.Cache();
   }
   const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGE_SIZE)};
-  if (weights + activations + cache <= machine) return absl::OkStatus();
+  if (weights + steps + cache <= machine) return absl::OkStatus();
   return absl::ResourceExhaustedError(fmt::format(
-      "{} for weights, {} for activations and {} for the cache do not fit this machine's {}; "
-      "take a smaller --batch or --chunk, fewer ranks, or a larger machine",
-      FormatBytes(weights), FormatBytes(activations), FormatBytes(cache), FormatBytes(machine)));
+      "{} for weights, {} for activations and {} for the cache do not fit this machine's {}; take "
+      "a smaller --batch or --chunk, fewer ranks, or a larger machine",
+      FormatBytes(weights), FormatBytes(steps), FormatBytes(cache), FormatBytes(machine)));
 }
 
 }  // namespace
@@ -115,11 +112,13 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
     const LocalEngineOptions& options) {
   SY_ASSIGN_OR_RETURN(const v1::ModelSpec model, ReadModelSpec(options.model_path));
   std::unique_ptr<LocalEngine> engine(new LocalEngine());
+  const auto kind = options.backend == "cuda" ? core::BackendKind::kCuda : core::BackendKind::kCpu;
   SY_ASSIGN_OR_RETURN(
       engine->plan_,
       core::MakeShardPlan(model,
                           {.data_parallel = options.data_parallel,
                            .tensor_parallel = options.tensor_parallel,
+                           .backend = kind,
                            .compute = options.compute,
                            .max_batched_tokens = options.max_batched_tokens,
                            .max_running = std::min(options.max_running, options.max_batched_tokens),
@@ -127,7 +126,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                            .kv_block_tokens = options.kv_block_tokens,
                            .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks),
                            .expanded_bytes_per_rank = options.expanded_bytes}));
-  SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, static_cast<bool>(options.logits_sink)));
+  SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, kind, static_cast<bool>(options.logits_sink)));
   const int world = options.data_parallel * options.tensor_parallel;
   const std::string backend = world > 1 && options.backend == "auto" ? "cpu" : options.backend;
   const auto make_collectives =

@@ -322,6 +322,9 @@ void Coordinator::Assign(const core::AssignRanks& action) {
   if (request.kv_num_blocks == 0 && request.kv_bytes_per_rank == 0) {
     request.memory_bytes_per_rank = action.memory_bytes;
   }
+  const absl::StatusOr<core::BackendKind> backend = core::ParseBackendKind(membership_.backend());
+  if (!backend.ok()) return Fail(backend.status());
+  request.backend = *backend;
   absl::StatusOr<v1::ShardPlan> plan = core::MakeShardPlan(options_.model, request);
   if (!plan.ok()) return Fail(plan.status());
   plan_ = *std::move(plan);

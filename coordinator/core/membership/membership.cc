@@ -149,6 +149,7 @@ MembershipActions Membership::AssignAll(Instant now) {
   AssignRanks assign;
   const std::vector<const Member*> member_of_rank = TentativeRanks();
   assign.memory_bytes = member_of_rank[0]->hello.memory_bytes();
+  backend_ = member_of_rank[0]->hello.backend();
   for (int32_t rank = 0; rank < config_.world; ++rank) {
     Member& member = members_.at(member_of_rank[rank]->connection);
     member.rank = rank;

@@ -95,6 +95,9 @@ class Membership {
   // What ranks were told; right after AssignRanks.
   void SetPlan(uint64_t epoch, uint64_t plan_hash);
 
+  // Of all workers, as they call it; from AssignRanks on.
+  const std::string& backend() const { return backend_; }
+
   // The workers were told to leave: from now on they may.
   void ExpectLeaving() { leaving_ = true; }
 
@@ -136,6 +139,7 @@ class Membership {
   v1::ClusterState state_ = v1::CLUSTER_STATE_GATHERING;
   absl::Status failure_;
   bool leaving_ = false;
+  std::string backend_;
   uint64_t epoch_ = 0;
   uint64_t plan_hash_ = 0;
   uint64_t next_join_order_ = 0;

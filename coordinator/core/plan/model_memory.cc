@@ -10,14 +10,9 @@ namespace switchyard::core {
 namespace {
 
 constexpr int64_t kScaleBytes = 4;
-constexpr int64_t kWidestElement = 4;  // of those that any mode computes in
 
 int64_t DtypeBytes(const v1::ModelSpec& model) {
   return model.dtype() == v1::DATA_TYPE_F32 ? 4 : 2;
-}
-
-int64_t CacheElementBytes(v1::ComputeMode compute) {
-  return compute == v1::COMPUTE_MODE_BF16 ? 2 : 4;
 }
 
 bool DraftsByMtp(const v1::ShardPlan& plan) {
@@ -127,61 +122,23 @@ WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
   const int64_t blocks = int64_t{model.num_layers()} + model.num_mtp_layers();
   const int64_t kv_width =
       heads * (int64_t{model.mla().qk_nope_head_dim()} + model.mla().v_head_dim());
-  bytes.absorbed =
-      blocks * kv_width * model.mla().kv_lora_rank() * CacheElementBytes(plan.compute());
+  bytes.absorbed = blocks * kv_width * model.mla().kv_lora_rank() *
+                   CacheElementBytes(BackendKind::kCpu, plan.compute());
   return bytes;
 }
 
-int64_t KvBytesPerToken(const v1::ShardPlan& plan) {
+int64_t KvBytesPerToken(const v1::ShardPlan& plan, BackendKind backend) {
   const v1::MlaSpec& mla = plan.model().mla();
   const int64_t width = int64_t{mla.kv_lora_rank()} + mla.qk_rope_head_dim();
-  return CachedLayers(plan) * width * CacheElementBytes(plan.compute());
+  return CachedLayers(plan) * width * CacheElementBytes(backend, plan.compute());
 }
 
-int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan) {
+int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan, BackendKind backend) {
   const v1::MlaSpec& mla = plan.model().mla();
   const int64_t heads = plan.model().num_heads() / plan.layout().tensor_parallel();
   const int64_t width =
       heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim()) + mla.qk_rope_head_dim();
-  return CachedLayers(plan) * width * kWidestElement;
-}
-
-int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank) {
-  const v1::ModelSpec& model = plan.model();
-  const v1::MlaSpec& mla = model.mla();
-  const int64_t tokens = plan.limits().max_batched_tokens();
-  const int64_t tp = plan.layout().tensor_parallel();
-  const int64_t hidden = model.hidden_size();
-  const int64_t heads = model.num_heads() / tp;
-  const int64_t head_widths =
-      int64_t{mla.qk_nope_head_dim()} + mla.qk_rope_head_dim() + mla.v_head_dim() +
-      2 * int64_t{mla.kv_lora_rank()};  // query, output, and both absorbed forms
-  // Residual, normalised input, layer output and its parts before the canonical sum.
-  const int64_t residual = tokens * hidden * (3 + plan.layout().virtual_shards() / tp);
-  const int64_t attention = tokens * (heads * head_widths + mla.q_lora_rank() + mla.kv_lora_rank() +
-                                      mla.qk_rope_head_dim());
-  const int64_t dense = tokens * 3 * (model.intermediate_size() / tp);
-  int64_t experts = 0;
-  if (model.has_moe()) {
-    const v1::MoeSpec& moe = model.moe();
-    const int64_t slots = std::min<int64_t>(moe.experts_per_token(), LocalExperts(plan, rank));
-    const int64_t received = tokens * plan.layout().data_parallel() * slots;
-    experts = received * (2 * hidden + 3 * int64_t{moe.intermediate_size()}) +
-              tokens * (2 * moe.experts_per_token() * hidden + moe.num_routed_experts() +
-                        3 * int64_t{moe.num_shared_experts()} * moe.intermediate_size());
-  }
-  // Of each sequence a row to sample from, one of its prompt or a draft, and as many to work on as
-  // are sampled.
-  const bool drafts = plan.drafts().max_tokens() > 0 || plan.drafts().max_forced() > 0;
-  const int64_t rows = drafts ? 4 : 3;
-  const int64_t logits = rows * plan.limits().max_running() * CeilDiv(model.vocab_size(), tp);
-  // The model's state, what of it is followed, and that beside each next token.
-  const int64_t followed = DraftsByMtp(plan) ? 4 * tokens * hidden : 0;
-  // Rows in e4m3 with their scales, in floats.
-  const int64_t quantised =
-      plan.compute() == v1::COMPUTE_MODE_W8A8 ? CeilDiv(tokens * hidden, 3) : 0;
-  return kWidestElement *
-         (residual + std::max({attention, dense, experts}) + followed + quantised + logits);
+  return CachedLayers(plan) * width * ActivationElementBytes(backend);
 }
 
 }  // namespace switchyard::core

@@ -1,10 +1,11 @@
-// How many bytes of device memory a model takes: what the planner sizes the KV cache by, and what
-// `plan` shows a person.
+// How many bytes a model takes: its checkpoint, and its cache per token. What a rank holds in
+// device memory, all of it: rank_memory.h.
 #ifndef SWITCHYARD_COORDINATOR_CORE_PLAN_MODEL_MEMORY_H_
 #define SWITCHYARD_COORDINATOR_CORE_PLAN_MODEL_MEMORY_H_
 
 #include <cstdint>
 
+#include "coordinator/core/plan/packed_linear.h"
 #include "proto/cluster.pb.h"
 #include "proto/model.pb.h"
 
@@ -32,22 +33,18 @@ struct WeightBytes {
 // The checkpoint as published: one copy of everything.
 WeightBytes CheckpointBytes(const v1::ModelSpec& model);
 
-// What `rank` of the plan holds: its shards, its experts, all that is replicated. Weights stay in
-// their stored type; packing keeps sizes up to the padding of the last panel. REQUIRES: a plan that
+// `rank`'s part of it, in the stored types: its shards, its experts, all that is replicated, and
+// the absorbed form. What packing makes of it: weight_memory.h. REQUIRES: a plan that
 // CheckShardPlan accepts, up to `kv` and `hash`; rank in the world.
 WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank);
 
-// Cache of one token on every rank of its group: latent and rotary key of every layer, BF16, or F32
-// where compute is F32 or W8A8. An MTP block has a layer of its own where it drafts.
-int64_t KvBytesPerToken(const v1::ShardPlan& plan);
+// Cache of one token on every rank of its group: latent and rotary key of every layer. An MTP block
+// has a layer of its own where it drafts.
+int64_t KvBytesPerToken(const v1::ShardPlan& plan, BackendKind backend = BackendKind::kCpu);
 
 // What one token of a prompt in progress takes beside it while its keys and values are kept
-// expanded (KvPlan.expanded_tokens), in the widest type that a backend computes in.
-int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan);
-
-// Upper estimate of a step's intermediate tensors on `rank`, with StepLimits full and every token
-// of the cluster routed to the rank's experts.
-int64_t ActivationBytes(const v1::ShardPlan& plan, int32_t rank);
+// expanded (KvPlan.expanded_tokens).
+int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan, BackendKind backend = BackendKind::kCpu);
 
 }  // namespace switchyard::core
 

@@ -25,11 +25,6 @@ std::vector<int64_t> ExpertsOfRanks(const v1::ShardPlan& plan) {
   return experts;
 }
 
-int64_t CachedLayers(const v1::ShardPlan& plan) {
-  return int64_t{plan.model().num_layers()} +
-         (plan.drafts().method() == v1::DRAFT_METHOD_MTP ? 1 : 0);
-}
-
 int64_t VocabularyRows(const v1::ShardPlan& plan, int32_t rank) {
   const int64_t ranks = plan.layout().tensor_parallel(), index = rank % ranks;
   const int64_t vocab = plan.model().vocab_size();
@@ -52,20 +47,6 @@ RankShape ShapeOf(const v1::ShardPlan& plan, int32_t rank, const MemoryOptions& 
 
 }  // namespace
 
-int64_t KvTokenBytes(const v1::ShardPlan& plan, BackendKind backend) {
-  const v1::MlaSpec& mla = plan.model().mla();
-  const int64_t width = int64_t{mla.kv_lora_rank()} + mla.qk_rope_head_dim();
-  return CachedLayers(plan) * width * CacheElementBytes(backend, plan.compute());
-}
-
-int64_t ExpandedTokenBytes(const v1::ShardPlan& plan, BackendKind backend) {
-  const v1::MlaSpec& mla = plan.model().mla();
-  const int64_t heads = plan.model().num_heads() / plan.layout().tensor_parallel();
-  const int64_t width =
-      heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim()) + mla.qk_rope_head_dim();
-  return CachedLayers(plan) * width * ActivationElementBytes(backend);
-}
-
 RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOptions& options) {
   SY_CHECK(rank >= 0 && rank < World(plan.layout())) << rank;
   const RankShape shape = ShapeOf(plan, rank, options);
@@ -74,9 +55,9 @@ RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOpt
   memory.rope_table = int64_t{plan.model().max_position_embeddings()} *
                       plan.model().mla().qk_rope_head_dim() * int64_t{sizeof(float)};
   memory.kv_blocks = int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() *
-                     KvTokenBytes(plan, options.backend);
+                     KvBytesPerToken(plan, options.backend);
   memory.kv_expanded = plan.kv().expanded_tokens() / kExpandedTile * kExpandedTile *
-                       ExpandedTokenBytes(plan, options.backend);
+                       ExpandedBytesPerToken(plan, options.backend);
   memory.arena = ArenaBytes(plan, shape);
   memory.gather = GatherBytes(plan);
   memory.exchange = ExchangeBytes(plan, shape);

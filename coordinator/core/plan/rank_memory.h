@@ -34,20 +34,17 @@ struct RankMemory {
   int64_t staging = 0;   // of host arrays that ops read
   int64_t graphs = 0;    // of recorded steps
 
-  int64_t collectives = 0;  // assumed
-  int64_t context = 0;      // assumed
+  // Beside what the worker allocates; assumed.
+  int64_t collectives = 0;
+  int64_t context = 0;
 
   int64_t Cache() const { return kv_blocks + kv_expanded; }
-  // All but the cache.
+  // What the worker allocates beside its cache.
   int64_t Fixed() const {
-    return weights.Total() + rope_table + arena + gather + exchange + working + staging + graphs +
-           collectives + context;
+    return weights.Total() + rope_table + arena + gather + exchange + working + staging + graphs;
   }
-  // What the worker allocates itself before its first step.
-  int64_t Loaded() const {
-    return weights.Total() + rope_table + Cache() + arena + gather + exchange;
-  }
-  int64_t Total() const { return Fixed() + Cache(); }
+  int64_t Beside() const { return collectives + context; }
+  int64_t Total() const { return Fixed() + Cache() + Beside(); }
 };
 
 struct MemoryOptions {
@@ -62,11 +59,6 @@ RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOpt
 // The rank that needs most beside its cache. Ranks differ in their experts and by a row of the
 // vocabulary; the lowest of several.
 int32_t FullestRank(const v1::ShardPlan& plan);
-
-// Cache of one token on every rank of its group, and of one token of a prompt in progress beside
-// it.
-int64_t KvTokenBytes(const v1::ShardPlan& plan, BackendKind backend);
-int64_t ExpandedTokenBytes(const v1::ShardPlan& plan, BackendKind backend);
 
 }  // namespace switchyard::core
 

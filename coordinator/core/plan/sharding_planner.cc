@@ -6,44 +6,25 @@
 #include "base/units.h"
 #include "coordinator/core/plan/model_memory.h"
 #include "coordinator/core/plan/plan_check.h"
+#include "coordinator/core/plan/rank_memory.h"
 #include "coordinator/core/plan/topology.h"
 
 namespace switchyard::core {
 namespace {
 
-// The rank that needs most beside its cache, and what it needs.
-struct FullestRank {
-  int32_t rank = 0;
-  int64_t weight_bytes = 0;
-  int64_t activation_bytes = 0;
-
-  int64_t Total() const { return weight_bytes + activation_bytes; }
-};
-
-FullestRank FindFullestRank(const v1::ShardPlan& plan) {
-  FullestRank fullest;
-  for (int32_t rank = 0; rank < World(plan.layout()); ++rank) {
-    const FullestRank candidate{.rank = rank,
-                                .weight_bytes = RankWeightBytes(plan, rank).Total(),
-                                .activation_bytes = ActivationBytes(plan, rank)};
-    if (candidate.Total() > fullest.Total()) fullest = candidate;
-  }
-  return fullest;
-}
-
 // Blocks that `bytes` hold, at most what the limits can fill.
-int32_t BlocksIn(const v1::ShardPlan& plan, int64_t bytes) {
-  const int64_t block_bytes = plan.kv().block_tokens() * KvBytesPerToken(plan);
+int32_t BlocksIn(const v1::ShardPlan& plan, BackendKind backend, int64_t bytes) {
+  const int64_t block_bytes = plan.kv().block_tokens() * KvBytesPerToken(plan, backend);
   const int64_t longest = CeilDiv(plan.model().max_position_embeddings(), plan.kv().block_tokens());
   return static_cast<int32_t>(std::min(
       {bytes / block_bytes, longest * plan.limits().max_running(), int64_t{kMaxKvBlocks}}));
 }
 
 // Tokens whose keys and values `bytes` hold expanded.
-int32_t ExpandedIn(const v1::ShardPlan& plan, int64_t bytes) {
+int32_t ExpandedIn(const v1::ShardPlan& plan, BackendKind backend, int64_t bytes) {
   const int64_t longest = 2 * int64_t{plan.model().max_position_embeddings()};
-  return static_cast<int32_t>(
-      std::min({bytes / ExpandedBytesPerToken(plan), longest, int64_t{kMaxExpandedTokens}}));
+  return static_cast<int32_t>(std::min(
+      {bytes / ExpandedBytesPerToken(plan, backend), longest, int64_t{kMaxExpandedTokens}}));
 }
 
 // How bytes are shared between what the rank caches and what it keeps expanded.
@@ -53,44 +34,51 @@ struct CacheShare {
 };
 
 // `wanted` as PlanRequest has it. What the expanded part cannot use is the cache's.
-CacheShare ShareOf(const v1::ShardPlan& plan, int64_t bytes, int64_t wanted) {
+CacheShare ShareOf(const v1::ShardPlan& plan, BackendKind backend, int64_t bytes, int64_t wanted) {
   const int64_t share =
       wanted == PlanRequest::kSixteenth ? std::max<int64_t>(bytes, 0) / 16 : wanted;
-  const int64_t used = ExpandedIn(plan, share) * ExpandedBytesPerToken(plan);
+  const int64_t used = ExpandedIn(plan, backend, share) * ExpandedBytesPerToken(plan, backend);
   return {.cache = bytes - used, .expanded = used};
 }
 
 // REQUIRES: every other number of `plan` is checked.
 absl::Status SizeCache(const PlanRequest& request, v1::ShardPlan* plan) {
-  const int64_t block_bytes = plan->kv().block_tokens() * KvBytesPerToken(*plan);
+  const BackendKind backend = request.backend;
+  const int64_t block_bytes = plan->kv().block_tokens() * KvBytesPerToken(*plan, backend);
   const int64_t wanted = request.expanded_bytes_per_rank;
   const auto set = [&](int32_t num_blocks, const CacheShare& share) {
     plan->mutable_kv()->set_num_blocks(num_blocks);
-    plan->mutable_kv()->set_expanded_tokens(ExpandedIn(*plan, share.expanded));
+    plan->mutable_kv()->set_expanded_tokens(ExpandedIn(*plan, backend, share.expanded));
     return absl::OkStatus();
   };
   if (request.kv_num_blocks > 0) {
-    return set(request.kv_num_blocks, ShareOf(*plan, request.kv_num_blocks * block_bytes, wanted));
+    return set(request.kv_num_blocks,
+               ShareOf(*plan, backend, request.kv_num_blocks * block_bytes, wanted));
   }
   if (request.kv_bytes_per_rank > 0) {
-    const int32_t num_blocks = BlocksIn(*plan, request.kv_bytes_per_rank);
-    if (num_blocks > 0) return set(num_blocks, ShareOf(*plan, request.kv_bytes_per_rank, wanted));
+    const int32_t num_blocks = BlocksIn(*plan, backend, request.kv_bytes_per_rank);
+    if (num_blocks > 0)
+      return set(num_blocks, ShareOf(*plan, backend, request.kv_bytes_per_rank, wanted));
     return absl::ResourceExhaustedError(
         fmt::format("{} per rank for the KV cache do not hold one block of {} tokens ({})",
                     FormatBytes(request.kv_bytes_per_rank), plan->kv().block_tokens(),
                     FormatBytes(block_bytes)));
   }
-  const FullestRank fullest = FindFullestRank(*plan);
-  const CacheShare share = ShareOf(*plan, request.memory_bytes_per_rank - fullest.Total(), wanted);
-  const int32_t num_blocks = share.cache > 0 ? BlocksIn(*plan, share.cache) : 0;
+  const int32_t fullest = FullestRank(*plan);
+  const RankMemory memory = MemoryOfRank(
+      *plan, fullest, {.backend = backend, .redundant_experts = request.redundant_experts});
+  const CacheShare share =
+      ShareOf(*plan, backend, request.memory_bytes_per_rank - memory.Fixed(), wanted);
+  const int32_t num_blocks = share.cache > 0 ? BlocksIn(*plan, backend, share.cache) : 0;
   if (num_blocks > 0) return set(num_blocks, share);
-  return absl::ResourceExhaustedError(
-      fmt::format("{} of memory per rank are too little: rank {} needs {} for weights, {} for "
-                  "activations, {} for prompts in progress and {} for each block of the KV cache; "
-                  "use more ranks, a smaller max_batched_tokens, or more memory",
-                  FormatBytes(request.memory_bytes_per_rank), fullest.rank,
-                  FormatBytes(fullest.weight_bytes), FormatBytes(fullest.activation_bytes),
-                  FormatBytes(share.expanded), FormatBytes(block_bytes)));
+  const int64_t step_bytes = memory.Fixed() - memory.weights.Total() - memory.exchange;
+  return absl::ResourceExhaustedError(fmt::format(
+      "{} of memory per rank are too little: rank {} needs {} for weights, {} for activations, {} "
+      "for tokens on their way to experts, {} for prompts in progress and {} for each block of the "
+      "KV cache; use more ranks, a smaller max_batched_tokens, or more memory",
+      FormatBytes(request.memory_bytes_per_rank), fullest, FormatBytes(memory.weights.Total()),
+      FormatBytes(step_bytes), FormatBytes(memory.exchange), FormatBytes(share.expanded),
+      FormatBytes(block_bytes)));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/status.h"
+#include "coordinator/core/plan/packed_linear.h"
 #include "proto/cluster.pb.h"
 #include "proto/model.pb.h"
 
@@ -14,6 +15,8 @@ namespace switchyard::core {
 struct PlanRequest {
   int32_t data_parallel = 1;
   int32_t tensor_parallel = 1;
+  BackendKind backend = BackendKind::kCpu;  // of all ranks: what packs the weights
+  int64_t redundant_experts = 0;            // MemoryOptions has it
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
   int32_t max_batched_tokens = 2048;  // per group and step
   int32_t max_running = 256;          // per group and step; at most max_batched_tokens
@@ -22,8 +25,8 @@ struct PlanRequest {
   // Size of the cache, by the first of these three that is not 0. At least one must be.
   int32_t kv_num_blocks = 0;          // blocks per group, taken as it is
   int64_t kv_bytes_per_rank = 0;      // bytes for the cache alone
-  int64_t memory_bytes_per_rank = 0;  // bytes for everything: the cache gets what weights and
-                                      // activations leave on the fullest rank
+  int64_t memory_bytes_per_rank = 0;  // bytes that a worker may allocate: the cache gets what all
+                                      // else (RankMemory::Fixed) leaves on the fullest rank
   // Bytes of each rank for keys and values of prompts in progress (KvPlan.expanded_tokens);
   // kSixteenth: so much of what the cache gets, or would.
   static constexpr int64_t kSixteenth = -1;

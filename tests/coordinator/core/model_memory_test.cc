@@ -79,13 +79,5 @@ TEST(ModelMemory, CacheOfOneToken) {
   EXPECT_EQ(bytes_in(v1::COMPUTE_MODE_BF16), 62 * 1152);
 }
 
-TEST(ModelMemory, ActivationsGrowWithTheStepAndShrinkWithTheShard) {
-  const v1::ShardPlan plan = PlanOf(1, 8);
-  v1::ShardPlan larger_steps = plan;
-  larger_steps.mutable_limits()->set_max_batched_tokens(2 * plan.limits().max_batched_tokens());
-  EXPECT_GT(ActivationBytes(larger_steps, 0), ActivationBytes(plan, 0));
-  EXPECT_LT(ActivationBytes(plan, 0), ActivationBytes(PlanOf(1, 1), 0));
-}
-
 }  // namespace
 }  // namespace switchyard::core
