@@ -26,7 +26,7 @@ const std::vector<Row>& Table() {
       {"kernels/cuda/ptx", {}},
       {"coordinator/core", {"base", "proto"}},
       {"coordinator/core/kv", {"base", "proto"}},
-      {"coordinator/core/plan", {"base", "proto"}},
+      {"coordinator/core/plan", {"base", "proto", "kernels/op_cost.h"}},
       {"coordinator/core/membership", {"base", "proto"}},
       {"coordinator/core/sched", {"base", "proto", "coordinator/core/events.h", "coordinator/core/kv"}},
       {"coordinator/text", {"base"}},

@@ -35,11 +35,12 @@ double Measure(kernels::Device& device, const std::function<void()>& call,
 
 }  // namespace
 
-double BoundSeconds(const OpCase& op, const Gpu& peaks) {
-  const double memory = op.cost.bytes / peaks.memory_bytes_per_s;
+double BoundSeconds(const OpCase& op, const core::DeviceFigures& peaks) {
+  const double memory = op.cost.bytes / peaks.memory_bytes_per_s.value;
   if (op.arithmetic == Arithmetic::kNone) return memory;
-  const double flops = op.arithmetic == Arithmetic::kFp8 ? peaks.fp8_flops : peaks.bf16_flops;
-  return std::max(memory, op.cost.flops / flops);
+  const core::Figure& flops =
+      op.arithmetic == Arithmetic::kFp8 ? peaks.fp8_flops : peaks.bf16_flops;
+  return std::max(memory, op.cost.flops / flops.value);
 }
 
 int RunKernelBench(kernels::Ops& ops, const std::vector<OpCase>& cases, const std::string& filter,

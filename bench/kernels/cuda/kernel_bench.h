@@ -2,13 +2,13 @@
 #ifndef SWITCHYARD_BENCH_KERNELS_CUDA_KERNEL_BENCH_H_
 #define SWITCHYARD_BENCH_KERNELS_CUDA_KERNEL_BENCH_H_
 
-#include "bench/bounds/gpu.h"
 #include "bench/kernels/cuda/op_case.h"
+#include "coordinator/core/plan/device_figures.h"
 
 namespace switchyard::bench {
 
 struct KernelBenchOptions {
-  Gpu peaks = kH100;
+  core::DeviceFigures peaks = core::kH100;
   double seconds = 0.2;  // to spend on each case, beside its preparation
   bool once = false;     // no warm-up, no repetition
 };
@@ -18,7 +18,7 @@ int RunKernelBench(kernels::Ops& ops, const std::vector<OpCase>& cases, const st
                    const KernelBenchOptions& options);
 
 // Seconds that a GPU takes at the least: memory's or arithmetic's, whichever is more.
-double BoundSeconds(const OpCase& op, const Gpu& peaks);
+double BoundSeconds(const OpCase& op, const core::DeviceFigures& peaks);
 
 }  // namespace switchyard::bench
 

@@ -51,10 +51,10 @@ int Run(const Flags& flags) {
   const bool is_h200 =
       flags.gpu == "auto" ? name.find("H200") != std::string::npos : flags.gpu == "H200";
   const KernelBenchOptions options = {
-      .peaks = is_h200 ? kH200 : kH100, .seconds = flags.seconds, .once = emulated};
+      .peaks = is_h200 ? core::kH200 : core::kH100, .seconds = flags.seconds, .once = emulated};
   fmt::print("{}; bounds of an {}: {:.2f} TB/s, {:.0f} TFLOP/s BF16, {:.0f} FP8\n", name,
-             options.peaks.name, options.peaks.memory_bytes_per_s / 1e12,
-             options.peaks.bf16_flops / 1e12, options.peaks.fp8_flops / 1e12);
+             options.peaks.name, options.peaks.memory_bytes_per_s.value / 1e12,
+             options.peaks.bf16_flops.value / 1e12, options.peaks.fp8_flops.value / 1e12);
   if (emulated) {
     fmt::print(
         "An emulated device: its times and shares say nothing about a GPU. Brief shapes, "
