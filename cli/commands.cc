@@ -12,6 +12,7 @@
 #include "cli/convert_command.h"
 #include "cli/interrupts.h"
 #include "cli/logits_command.h"
+#include "cli/plan_command.h"
 #include "cli/serve_command.h"
 #include "cli/status_table.h"
 #include "cli/synth_command.h"
@@ -182,6 +183,43 @@ void AddStatus(CLI::App& app, RunCommand* run) {
   });
 }
 
+void AddPlan(CLI::App& app, RunCommand* run) {
+  std::shared_ptr<PlanOptions> options;
+  CLI::App* command = AddCommand(
+      app, "plan", "Say whether a model fits a cluster, and how fast it can be at most", &options);
+  const auto number = [&](const char* flag, int& value, int least, int most, const char* help) {
+    command->add_option(flag, value, help)->capture_default_str()->check(CLI::Range(least, most));
+  };
+  command->add_option("--model", options->model, "Folder of the checkpoint, or its config.json")
+      ->required();
+  number("--hosts", options->hosts, 1, 4096, "Hosts of the cluster");
+  number("--gpus", options->devices_per_host, 1, 64, "Devices of each host");
+  command->add_option("--gpu", options->device, "h100, h200, h800, b200, or cpu: workers on CPUs")
+      ->capture_default_str();
+  number("--dp", options->data_parallel, 0, 4096, "Attention groups; 0: any");
+  number("--tp", options->tensor_parallel, 0, 64, "Ranks of each group; 0: any");
+  number("--ep", options->expert_parallel, 0, 4096, "Ranks that experts are spread over; 0: any");
+  number("--redundant-experts", options->redundant_experts, 0, 4096,
+         "Copies of routed experts in each layer");
+  command->add_option("--context", options->context, "Tokens of each request")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 24));
+  command
+      ->add_option("--running", options->running,
+                   "Requests at a time in the whole cluster; 0: 128 for each device")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1 << 26));
+  number("--max-batched-tokens", options->max_batched_tokens, 1, 65536,
+         "Tokens that one group computes in one step");
+  command
+      ->add_option("--compute", options->compute,
+                   "bf16, f32, w8a8, or auto: w8a8 for FP8 weights on GPUs")
+      ->capture_default_str();
+  number("--top", options->top, 1, 1000, "Layouts to list where several are possible");
+  command->add_flag("--json", options->json, "Write JSON");
+  command->callback([=] { *run = [=] { return RunPlan(*options, std::cout); }; });
+}
+
 void AddTokenize(CLI::App& app, RunCommand* run) {
   std::shared_ptr<TokenizeOptions> options;
   CLI::App* command =
@@ -299,6 +337,8 @@ void AddServingCommands(CLI::App& app, RunCommand* run) {
   AddChat(app, run);
   AddStatus(app, run);
 }
+
+void AddPlanCommands(CLI::App& app, RunCommand* run) { AddPlan(app, run); }
 
 void AddModelCommands(CLI::App& app, RunCommand* run) {
   AddTokenize(app, run);

@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
       "stopped by Ctrl-C.");
   cli::RunCommand run;
   cli::AddServingCommands(app, &run);
+  cli::AddPlanCommands(app, &run);
   cli::AddModelCommands(app, &run);
   cli::AddCheckpointCommands(app, &run);
   try {

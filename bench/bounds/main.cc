@@ -7,6 +7,7 @@
 #include "base/exit_code.h"
 #include "base/file.h"
 #include "base/units.h"
+#include "bench/bounds/published.h"
 #include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/step_bound.h"
 
@@ -18,6 +19,7 @@ struct Flags {
   int batch = 128;     // requests of one GPU
   int context = 4096;  // tokens
   int prefill = 4096;  // tokens of one GPU in a step
+  bool published = false;
 };
 
 constexpr int64_t kMaxConfigBytes = 16 * kMiB;
@@ -52,6 +54,10 @@ absl::Status Run(const Flags& flags) {
   if (!model.has_moe() || !model.has_mla()) {
     return absl::InvalidArgumentError("the bound is of models with latent attention and experts");
   }
+  if (flags.published) {
+    fmt::print("{}", PublishedTable(model));
+    return absl::OkStatus();
+  }
   fmt::print("Bounds, computed from bytes, FLOPs and data sheets; nothing here is measured.\n");
   for (const int gpus : kGpuCounts) {
     PrintStep(model, {.rows = flags.batch, .context = flags.context, .gpus = gpus});
@@ -82,6 +88,8 @@ int main(int argc, char** argv) {
   app.add_option("--prefill", flags.prefill, "Prompt tokens that one GPU computes in a step")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  app.add_flag("--published", flags.published,
+               "Instead: bounds of what others have published, beside their results");
   CLI11_PARSE(app, argc, argv);
   return ReportAndExitCode("bench_bounds", bench::Run(flags));
 }

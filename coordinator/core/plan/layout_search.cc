@@ -39,11 +39,37 @@ absl::Status CheckRequest(const LayoutRequest& request) {
   return absl::OkStatus();
 }
 
+absl::Status CheckFilter(const LayoutRequest& request) {
+  const LayoutFilter& only = request.only;
+  const int64_t dp = only.data_parallel, tp = only.tensor_parallel, ep = only.expert_parallel;
+  const int64_t devices = request.cluster.num_devices();
+  if (dp == 0 || tp == 0) return absl::OkStatus();
+  SY_RETURN_IF_ERROR(CheckLayout(request.model, only.data_parallel, only.tensor_parallel));
+  if (dp * tp > devices) {
+    return absl::InvalidArgumentError(
+        fmt::format("layout {}x{} has {} ranks, the cluster {} devices; layouts that work: {}", dp,
+                    tp, dp * tp, devices, NearestLayouts(request.model, devices)));
+  }
+  if (ep > 0 && ep != dp * tp) {
+    return absl::InvalidArgumentError(fmt::format(
+        "ep = {}: experts are spread over all ranks of the layout {}x{}, so it must be {}", ep, dp,
+        tp, dp * tp));
+  }
+  return absl::OkStatus();
+}
+
+// How often a layout runs on the cluster: a copy takes whole hosts, or shares one.
+int64_t CopiesOf(const ClusterShape& cluster, int64_t ranks) {
+  const int64_t per_host = cluster.devices_per_host;
+  return ranks <= per_host ? cluster.hosts * (per_host / ranks)
+                           : cluster.hosts / CeilDiv(ranks, per_host);
+}
+
 class OneLayout {
  public:
   OneLayout(const LayoutRequest& request, int32_t dp, int32_t tp)
       : request_(request), backend_(request.cluster.device.backend) {
-    result_.copies = request.cluster.num_devices() / (int64_t{dp} * tp);
+    result_.copies = CopiesOf(request.cluster, int64_t{dp} * tp);
     plan_request_ = {.data_parallel = dp,
                      .tensor_parallel = tp,
                      .backend = backend_,
@@ -132,6 +158,12 @@ class OneLayout {
     return absl::OkStatus();
   }
 
+  // GPUs widen FP8 weights for products in BF16.
+  bool KeepsFp8() const {
+    if (!request_.model.has_fp8() || request_.compute == v1::COMPUTE_MODE_F32) return false;
+    return request_.compute == v1::COMPUTE_MODE_W8A8 || backend_ == BackendKind::kCpu;
+  }
+
   void Bound() {
     const v1::Layout& layout = result_.plan.layout();
     const int64_t ranks = result_.ranks();
@@ -146,17 +178,20 @@ class OneLayout {
                     .experts_per_gpu = CeilDiv(experts, ranks),
                     .gpus = ranks,
                     .gpus_per_node = request_.cluster.devices_per_host,
-                    .fp8 = request_.compute == v1::COMPUTE_MODE_W8A8,
+                    .fp8_weights = KeepsFp8(),
+                    .fp8_products = request_.compute == v1::COMPUTE_MODE_W8A8,
                     .cache_element_bytes = double(CacheElementBytes(backend_, request_.compute)),
                     .exchange = {.once = ExchangeForm::Once::kRank,
                                  .dispatch_element_bytes = wire,
                                  .combine_element_bytes = wire}};
     const double groups = double(result_.copies * layout.data_parallel());
     const DeviceFigures& device = request_.cluster.device;
+    result_.decode_shape = shape;
     result_.decode = SecondsOf(StepBound(request_.model, shape), device);
     result_.decode_tokens_per_s = groups * double(shape.rows) / result_.decode.total();
     shape.decode = false;
-    shape.rows = result_.prefill_tokens = result_.plan.limits().max_batched_tokens();
+    shape.rows = result_.plan.limits().max_batched_tokens();
+    result_.prefill_shape = shape;
     result_.prefill = SecondsOf(StepBound(request_.model, shape), device);
     result_.prefill_tokens_per_s = groups * double(shape.rows) / result_.prefill.total();
   }
@@ -173,30 +208,31 @@ std::string LayoutPlan::DecodeLimit() const {
   return fmt::format("{}{}", Name(decode.limit()), limited_by_cache ? ", KV" : "");
 }
 
-absl::StatusOr<LayoutPlan> PlanLayout(const LayoutRequest& request, int32_t dp, int32_t tp) {
-  SY_RETURN_IF_ERROR(CheckRequest(request));
-  SY_RETURN_IF_ERROR(CheckLayout(request.model, dp, tp));
-  if (int64_t{dp} * tp > request.cluster.num_devices()) {
-    return absl::InvalidArgumentError(
-        fmt::format("layout {}x{} has {} ranks: the cluster has {} devices; layouts that work: {}",
-                    dp, tp, int64_t{dp} * tp, request.cluster.num_devices(),
-                    NearestLayouts(request.model, request.cluster.num_devices())));
-  }
-  return OneLayout(request, dp, tp).Make();
-}
-
 absl::StatusOr<std::vector<LayoutPlan>> SearchLayouts(const LayoutRequest& request) {
   SY_RETURN_IF_ERROR(CheckRequest(request));
+  SY_RETURN_IF_ERROR(CheckFilter(request));
+  const LayoutFilter& only = request.only;
   const int64_t devices = request.cluster.num_devices();
   const int64_t most = std::min<int64_t>(devices, MaxWorld(request.model));
+  const bool any_size = only.data_parallel == 0 && only.expert_parallel == 0;
   std::vector<LayoutPlan> plans;
   for (int32_t tp = 1; tp <= std::min<int64_t>(VirtualShards(request.model), most); tp *= 2) {
+    if (only.tensor_parallel != 0 && only.tensor_parallel != tp) continue;
     for (int64_t dp = most / tp; dp >= 1; --dp) {
+      if (only.data_parallel != 0 && only.data_parallel != dp) continue;
+      if (only.expert_parallel != 0 && only.expert_parallel != dp * tp) continue;
       // Of layouts that run as often, the largest stands for all.
-      if (dp < most / tp && devices / ((dp + 1) * tp) == devices / (dp * tp)) continue;
+      const int64_t copies = CopiesOf(request.cluster, dp * tp);
+      const bool largest = dp == most / tp || CopiesOf(request.cluster, (dp + 1) * tp) < copies;
+      if (any_size && !largest) continue;
       SY_ASSIGN_OR_RETURN(LayoutPlan plan, OneLayout(request, static_cast<int32_t>(dp), tp).Make());
       plans.push_back(std::move(plan));
     }
+  }
+  if (plans.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("no layout of the model on {} devices is as asked; layouts that work: {}",
+                    devices, NearestLayouts(request.model, devices)));
   }
   std::stable_sort(plans.begin(), plans.end(), [](const LayoutPlan& a, const LayoutPlan& b) {
     return std::tuple(a.shortfall, -a.decode_tokens_per_s) <
@@ -205,15 +241,17 @@ absl::StatusOr<std::vector<LayoutPlan>> SearchLayouts(const LayoutRequest& reque
   return plans;
 }
 
-absl::StatusOr<HostsThatFit> FewestHosts(LayoutRequest request, int32_t most) {
-  for (int32_t hosts = 1; hosts <= most; ++hosts) {
-    request.cluster.hosts = hosts;
+absl::StatusOr<NearestFit> FindNearestFit(LayoutRequest request, int32_t most) {
+  request.only = {};
+  for (; request.cluster.hosts <= most; ++request.cluster.hosts) {
     SY_ASSIGN_OR_RETURN(std::vector<LayoutPlan> plans, SearchLayouts(request));
-    if (plans.front().fits()) {
-      return HostsThatFit{.hosts = hosts, .best = std::move(plans.front())};
-    }
+    const auto end = std::find_if(plans.begin(), plans.end(),
+                                  [](const LayoutPlan& plan) { return !plan.fits(); });
+    if (end == plans.begin()) continue;
+    plans.erase(end, plans.end());
+    return NearestFit{.hosts = request.cluster.hosts, .layouts = std::move(plans)};
   }
-  return absl::NotFoundError(fmt::format("no layout fits {} hosts or fewer", most));
+  return absl::NotFoundError(fmt::format("no layout fits {} hosts of that kind, or fewer", most));
 }
 
 }  // namespace switchyard::core

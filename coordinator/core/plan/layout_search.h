@@ -32,10 +32,18 @@ struct Load {
   int32_t max_batched_tokens = 512;  // of one group and step; more where more decode at a time
 };
 
+// What is known of the layout beforehand; 0: any.
+struct LayoutFilter {
+  int32_t data_parallel = 0;
+  int32_t tensor_parallel = 0;
+  int32_t expert_parallel = 0;  // ranks that experts are spread over: all of the layout
+};
+
 struct LayoutRequest {
   v1::ModelSpec model;
   ClusterShape cluster;
   Load load;
+  LayoutFilter only;
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
   int64_t redundant_experts = 0;
   int32_t kv_block_tokens = 16;
@@ -54,9 +62,10 @@ struct LayoutPlan {
   int64_t shortfall = 0;
   int64_t running = 0;  // requests of one group: what the load asks for, or what the cache holds
   bool limited_by_cache = false;
-  StepSeconds decode;          // of a step with `running` rows in each group
-  StepSeconds prefill;         // of a step with max_batched_tokens of prompts of the load's context
-  int64_t prefill_tokens = 0;  // of one group in it
+  StepShape decode_shape;   // a step with `running` rows in each group
+  StepShape prefill_shape;  // a step with max_batched_tokens of prompts of the load's context
+  StepSeconds decode;
+  StepSeconds prefill;
   double decode_tokens_per_s = 0;  // of the cluster
   double prefill_tokens_per_s = 0;
 
@@ -71,22 +80,19 @@ struct LayoutPlan {
   std::string DecodeLimit() const;
 };
 
-// dp x tp on the cluster. INVALID_ARGUMENT: a layout that the model cannot have, or more ranks than
-// devices; numbers out of range.
-absl::StatusOr<LayoutPlan> PlanLayout(const LayoutRequest& request, int32_t dp, int32_t tp);
-
-// Every layout that uses as many devices as whole copies of it can, best first: those that fit by
-// the bound on generated tokens per second, the others by what they lack. INVALID_ARGUMENT as
-// above.
+// Every layout that the filter lets through and that uses as many devices as whole copies of it
+// can, best first: those that fit by the bound on generated tokens per second, the others by what
+// they lack. INVALID_ARGUMENT: no layout of the model is left, naming the nearest; numbers out of
+// range.
 absl::StatusOr<std::vector<LayoutPlan>> SearchLayouts(const LayoutRequest& request);
 
-// The fewest hosts of that kind, up to `most`, on which some layout fits, with the best layout
-// there. NOT_FOUND if there are none.
-struct HostsThatFit {
+// The layouts that fit, best first, whatever the filter: on the cluster's hosts, or else on the
+// fewest of that kind, up to `most`. NOT_FOUND if there are none.
+struct NearestFit {
   int32_t hosts = 0;
-  LayoutPlan best;
+  std::vector<LayoutPlan> layouts;
 };
-absl::StatusOr<HostsThatFit> FewestHosts(LayoutRequest request, int32_t most);
+absl::StatusOr<NearestFit> FindNearestFit(LayoutRequest request, int32_t most);
 
 }  // namespace switchyard::core
 

@@ -110,6 +110,18 @@ WeightBytes CheckpointBytes(const v1::ModelSpec& model) {
                          .routed_experts = model.has_moe() ? model.moe().num_routed_experts() : 0});
 }
 
+int64_t NumParameters(v1::ModelSpec model) {
+  model.clear_fp8();
+  model.set_num_mtp_layers(0);
+  model.set_dtype(v1::DATA_TYPE_BF16);
+  int64_t biases = 0;  // of gates, which are F32
+  if (model.has_moe()) {
+    const v1::MoeSpec& moe = model.moe();
+    biases = (int64_t{model.num_layers()} - moe.first_moe_layer()) * moe.num_routed_experts();
+  }
+  return (CheckpointBytes(model).Total() - 4 * biases) / 2 + biases;
+}
+
 WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
   SY_CHECK(rank >= 0 && rank < World(plan.layout())) << rank;
   const v1::ModelSpec& model = plan.model();

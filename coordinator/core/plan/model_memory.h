@@ -33,6 +33,9 @@ struct WeightBytes {
 // The checkpoint as published: one copy of everything.
 WeightBytes CheckpointBytes(const v1::ModelSpec& model);
 
+// Weights of the model itself: without MTP blocks and block scales.
+int64_t NumParameters(v1::ModelSpec model);
+
 // `rank`'s part of it, in the stored types: its shards, its experts, all that is replicated, and
 // the absorbed form. What packing makes of it: weight_memory.h. REQUIRES: a plan that
 // CheckShardPlan accepts, up to `kv` and `hash`; rank in the world.

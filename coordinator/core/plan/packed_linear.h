@@ -1,6 +1,7 @@
 // Bytes of device memory that a weight takes as a backend packs it. A weight's shape decides, so a
 // planner knows them before there is a device. The backends pack (kernels/cpu/panel_matrix.h,
-// kernels/cuda/choose/gemm_layout.h); packed_linear_test holds both against this, to the byte.
+// kernels/cuda/choose/gemm_layout.h); rank_memory_test holds both against this, to
+// the byte.
 #ifndef SWITCHYARD_COORDINATOR_CORE_PLAN_PACKED_LINEAR_H_
 #define SWITCHYARD_COORDINATOR_CORE_PLAN_PACKED_LINEAR_H_
 

@@ -27,6 +27,10 @@ TEST(ModelMemory, CountsThePublishedCheckpointToTheByte) {
   EXPECT_EQ(bytes.absorbed, 0);
 }
 
+TEST(ModelMemory, CountsTheParametersOfThePublishedModel) {
+  EXPECT_EQ(NumParameters(DeepseekV3()), 671'026'419'200);
+}
+
 TEST(ModelMemory, UnquantisedWeightsTakeTwoBytesEach) {
   v1::ModelSpec model = DeepseekV3();
   model.clear_fp8();

@@ -2,6 +2,7 @@
 // to the byte, on the backend of this binary's name.
 #include "coordinator/core/plan/rank_memory.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include "cli/local_engine.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "tests/worker/weights/checkpoint_files.h"
+#include "worker/backend.h"
 
 namespace switchyard::worker {
 namespace {
@@ -58,6 +60,67 @@ TEST_P(RankMemoryTest, IsWhatTheRankHasAllocated) {
     EXPECT_EQ(planned.Cache(), held.kv_bytes()) << rank;
     EXPECT_EQ(planned.arena + planned.gather, held.activation_bytes()) << rank;
     EXPECT_EQ(planned.exchange, held.exchange_bytes()) << rank;
+  }
+}
+
+// Slices whose borders fall inside panels, tiles and scale blocks.
+TEST(PackedLinear, IsWhatTheBackendPacks) {
+  const bool cpu = Kind() == BackendKind::kCpu;
+  const auto backend = MakeBackend({.backend = cpu ? "cpu" : "cuda"});
+  ASSERT_TRUE(backend.ok()) << backend.status();
+  struct Shape {
+    int64_t rows, cols, row_begin, col_begin, k_shards;
+    bool gate_up = false;
+  };
+  const Shape shapes[] = {{1, 1, 0, 0, 1},          {17, 130, 0, 0, 1},
+                          {64, 128, 0, 0, 2},       {100, 192, 96, 64, 2},
+                          {33, 384, 0, 96, 4},      {200, 96, 40, 160, 2},
+                          {40, 256, 0, 0, 1, true}, {100, 72, 100, 0, 1, true}};
+  const std::vector<float> values(1 << 20, 1.0f);
+  for (const v1::DataType stored :
+       {v1::DATA_TYPE_F8_E4M3, v1::DATA_TYPE_BF16, v1::DATA_TYPE_F16, v1::DATA_TYPE_F32}) {
+    const kernels::DType dtype = stored == v1::DATA_TYPE_F8_E4M3 ? kernels::DType::kF8E4M3
+                                 : stored == v1::DATA_TYPE_BF16  ? kernels::DType::kBf16
+                                 : stored == v1::DATA_TYPE_F16   ? kernels::DType::kF16
+                                                                 : kernels::DType::kF32;
+    for (const auto& [mode, compute] :
+         {std::pair(v1::COMPUTE_MODE_BF16, kernels::Compute::kBf16),
+          std::pair(v1::COMPUTE_MODE_F32, kernels::Compute::kF32),
+          std::pair(v1::COMPUTE_MODE_W8A8, kernels::Compute::kW8A8)}) {
+      for (const Shape& shape : shapes) {
+        kernels::LinearSource source{
+            .name = "w",
+            .weight = kernels::TensorView(values.data(), dtype, {shape.rows, shape.cols}),
+            .row_offset = shape.row_begin,
+            .col_offset = shape.col_begin,
+            .k_shards = shape.k_shards,
+            .compute = compute};
+        if (dtype == kernels::DType::kF8E4M3) {
+          source.scales = kernels::TensorView(values.data(), kernels::DType::kF32,
+                                              {CeilDiv(shape.row_begin + shape.rows, 128),
+                                               CeilDiv(shape.col_begin + shape.cols, 128)});
+        }
+        kernels::Ops& ops = (*backend)->ops();
+        const auto packed = shape.gate_up ? ops.PackGateUp(source, source) : ops.Pack(source);
+        const int64_t planned = core::PackedBytes(Kind(), {.rows = shape.rows,
+                                                           .cols = shape.cols,
+                                                           .row_begin = shape.row_begin,
+                                                           .col_begin = shape.col_begin,
+                                                           .k_shards = shape.k_shards,
+                                                           .stored = stored,
+                                                           .compute = mode,
+                                                           .gate_up = shape.gate_up});
+        const std::string what = fmt::format("{} x {}, {}, mode {}", shape.rows, shape.cols,
+                                             kernels::Name(dtype), static_cast<int>(mode));
+        // CPUs pad columns to what their widest instructions take at once.
+        if (cpu && shape.cols % 4 != 0) {
+          EXPECT_GE(planned, packed->num_bytes()) << what;
+          EXPECT_LE(planned, 4 * packed->num_bytes()) << what;
+        } else {
+          EXPECT_EQ(planned, packed->num_bytes()) << what;
+        }
+      }
+    }
   }
 }
 

@@ -1,0 +1,107 @@
+// Bounds of time, against figures that were computed by hand for the published model.
+#include "coordinator/core/plan/step_bound.h"
+
+#include <gtest/gtest.h>
+
+#include "coordinator/core/plan/expert_spread.h"
+#include "coordinator/core/plan/hf_config.h"
+#include "tests/coordinator/core/deepseek_v3_config.h"
+
+namespace switchyard::core {
+namespace {
+
+v1::ModelSpec DeepseekV3() { return *ParseHfConfig(kDeepseekV3Config); }
+
+double TokensPerSecond(const StepShape& shape, const DeviceFigures& device) {
+  return double(shape.rows) / SecondsOf(StepBound(DeepseekV3(), shape), device).total();
+}
+
+double Total(const std::vector<OpBound>& ops, double kernels::OpCost::*part) {
+  double sum = 0;
+  for (const OpBound& op : ops) {
+    if (op.unit == Unit::kFp8 || op.unit == Unit::kBf16) sum += op.cost.*part;
+  }
+  return sum;
+}
+
+// Of 58 layers, 8 copies of a token take 7,392 bytes out and 14,336 back each, 50 GB/s: the share
+// that leaves a host of 8 decides.
+TEST(StepBound, DecodeIsBoundByTheNetworkFromSixtyFourGpusOn) {
+  const auto tokens_per_s = [](int64_t gpus) {
+    return TokensPerSecond({.rows = 128, .context = 2000, .experts_per_gpu = 2, .gpus = gpus},
+                           kH800);
+  };
+  const double copy_bytes = 58 * 8 * (7392 + 14336);
+  for (const int64_t gpus : {72, 128, 144}) {
+    EXPECT_NEAR(tokens_per_s(gpus), 50e9 / (copy_bytes * (1 - 8.0 / double(gpus))), 1) << gpus;
+  }
+  EXPECT_NEAR(tokens_per_s(144), 5251, 1);
+}
+
+// Two of eight groups lie on each of four hosts, and a token chooses four groups: it leaves its
+// host for 2.2 others.
+TEST(StepBound, PrefillThatEntersAHostOnceIsBoundByTheHostsThatATokenReaches) {
+  const StepShape shape{.rows = 16384,
+                        .context = 4096,
+                        .decode = false,
+                        .experts_per_gpu = 9,
+                        .gpus = 32,
+                        .exchange = {.once = ExchangeForm::Once::kHost}};
+  const double hosts = ExpectedParts(DeepseekV3().moe(), 4) * 3 / 4;
+  EXPECT_NEAR(hosts, 2.20, 0.005);
+  EXPECT_NEAR(TokensPerSecond(shape, kH800), 50e9 / (58 * hosts * (7392 + 14336)), 1);
+}
+
+// 73.25 GFLOP a token beside attention, of which 16.99 MFLOP for each cached token.
+TEST(StepBound, CountsTheArithmeticOfAToken) {
+  const auto flops = [](int64_t context) {
+    return Total(
+        StepBound(DeepseekV3(), {.rows = 1, .context = context, .experts_per_gpu = 8, .gpus = 8}),
+        &kernels::OpCost::flops);
+  };
+  EXPECT_NEAR(flops(4096) - flops(0), 4096 * 16.99e6, 1e7);
+  // The gate is counted three times, as it is computed.
+  EXPECT_NEAR(flops(0), 73.25e9 + 2 * 0.21e9, 0.05e9);
+}
+
+TEST(StepBound, RanksOfAGroupShareAttentionAndAddTheirSums) {
+  StepShape shape{.rows = 64, .context = 4096, .experts_per_gpu = 32, .gpus = 8};
+  const std::vector<OpBound> alone = StepBound(DeepseekV3(), shape);
+  shape.tensor_parallel = 8;
+  const std::vector<OpBound> shared = StepBound(DeepseekV3(), shape);
+  const auto cost = [](const std::vector<OpBound>& ops, std::string_view name) {
+    for (const OpBound& op : ops) {
+      if (op.name == name) return op.cost;
+    }
+    return kernels::OpCost{};
+  };
+  EXPECT_EQ(cost(alone, "sums of the group").bytes, 0);
+  // A rank of eight gets 7/8 of what it adds, and 7/8 of what the others added: 61 attentions, 3
+  // dense MLPs and the embedding in F32; and the rows of 58 layers that others routed, in BF16.
+  EXPECT_NEAR(cost(shared, "sums of the group").bytes, 7.0 / 8 * 64 * 7168 * (2 * 4 * 65 + 2 * 58),
+              1);
+  EXPECT_EQ(cost(shared, "attention, core").flops, cost(alone, "attention, core").flops / 8);
+  EXPECT_EQ(cost(shared, "attention, core").bytes, cost(alone, "attention, core").bytes)
+      << "every rank reads all latents";
+  // Groups over several hosts add over the network.
+  shape.gpus_per_node = 4;
+  for (const OpBound& op : StepBound(DeepseekV3(), shape)) {
+    if (op.name == "sums of the group") {
+      EXPECT_EQ(op.unit, Unit::kNetwork);
+    }
+  }
+}
+
+TEST(ExpertSpread, EveryPartOfWhatATokenCanReach) {
+  v1::MoeSpec moe = DeepseekV3().moe();
+  EXPECT_NEAR(ExpectedParts(moe, 1), 1, 1e-12);
+  EXPECT_NEAR(ExpectedParts(moe, 256), 8, 1e-9) << "each expert alone";
+  EXPECT_NEAR(ExpectedParts(moe, 8) * 7 / 8, 3.17, 0.01);
+  // Without groups: eight of 256 miss the 14.2 of one host of 18 by 0.6289.
+  moe.set_num_groups(1);
+  moe.set_top_groups(1);
+  EXPECT_NEAR(ExpectedParts(moe, 18), 18 * (1 - 0.6289), 0.01);
+}
+
+}  // namespace
+}  // namespace switchyard::core
