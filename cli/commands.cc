@@ -13,6 +13,7 @@
 #include "cli/interrupts.h"
 #include "cli/logits_command.h"
 #include "cli/plan_command.h"
+#include "cli/serve_cluster.h"
 #include "cli/serve_command.h"
 #include "cli/status_table.h"
 #include "cli/synth_command.h"
@@ -113,7 +114,10 @@ void AddServe(CLI::App& app, RunCommand* run) {
   std::shared_ptr<ServeOptions> options;
   CLI::App* command =
       AddCommand(app, "serve", "Serve a model with a whole cluster on this machine", &options);
-  command->add_option("--model", options->model_path, "Folder of the checkpoint")->required();
+  const auto cluster = std::make_shared<std::string>();
+  command->add_option("--cluster", *cluster,
+                      "Cluster file (docs/cluster-file.md); flags override it");
+  command->add_option("--model", options->model_path, "Folder of the checkpoint");
   command->add_option("--dp", options->data_parallel, "Attention groups")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
@@ -144,7 +148,21 @@ void AddServe(CLI::App& app, RunCommand* run) {
                    "Folder for the processes' logs (default: this terminal)")
       ->check(CLI::ExistingDirectory);
   AddCoordinatorFlags(command, options);
-  command->callback([=] { *run = [=] { return RunServe(*options, WatchInterrupts().count); }; });
+  command->callback([=] {
+    *run = [=]() -> absl::Status {
+      const auto is_given = [=](std::string_view flag) {
+        return command->count(std::string(flag)) > 0;
+      };
+      if (!cluster->empty()) {
+        SY_ASSIGN_OR_RETURN(const ClusterFile file, ReadClusterFile(*cluster));
+        SY_RETURN_IF_ERROR(ApplyClusterFile(file, is_given, options.get()));
+      }
+      if (options->model_path.empty()) {
+        return absl::InvalidArgumentError("nothing to serve: give --model or --cluster");
+      }
+      return RunServe(*options, WatchInterrupts().count);
+    };
+  });
 }
 
 void AddChat(CLI::App& app, RunCommand* run) {
@@ -188,34 +206,36 @@ void AddPlan(CLI::App& app, RunCommand* run) {
   CLI::App* command = AddCommand(
       app, "plan", "Say whether a model fits a cluster, and how fast it can be at most", &options);
   const auto number = [&](const char* flag, int& value, int least, int most, const char* help) {
-    command->add_option(flag, value, help)->capture_default_str()->check(CLI::Range(least, most));
+    command->add_option(flag, value, help)->check(CLI::Range(least, most));
   };
-  command->add_option("--model", options->model, "Folder of the checkpoint, or its config.json")
-      ->required();
-  number("--hosts", options->hosts, 1, 4096, "Hosts of the cluster");
-  number("--gpus", options->devices_per_host, 1, 64, "Devices of each host");
-  command->add_option("--gpu", options->device, "h100, h200, h800, b200, or cpu: workers on CPUs")
-      ->capture_default_str();
-  number("--dp", options->data_parallel, 0, 4096, "Attention groups; 0: any");
-  number("--tp", options->tensor_parallel, 0, 64, "Ranks of each group; 0: any");
-  number("--ep", options->expert_parallel, 0, 4096, "Ranks that experts are spread over; 0: any");
+  command->add_option("--cluster", options->cluster_file,
+                      "Cluster file (docs/cluster-file.md); flags override it");
+  command->add_option("--diff", options->changed_file,
+                      "Say what this cluster file would change in the one of --cluster");
+  command->add_option("--model", options->model, "Folder of the checkpoint, or its config.json");
+  number("--hosts", options->hosts, 1, 4096, "Hosts of the cluster (default 1)");
+  number("--gpus", options->devices_per_host, 1, 64, "Devices of each host (default 8)");
+  command->add_option("--gpu", options->device,
+                      "h100 (default), h200, h800, b200, or cpu: workers on CPUs");
+  number("--dp", options->data_parallel, 1, 4096, "Attention groups (default: the best)");
+  number("--tp", options->tensor_parallel, 1, 64, "Ranks of each group (default: the best)");
+  number("--ep", options->expert_parallel, 1, 4096,
+         "Ranks that experts are spread over: all of a layout");
   number("--redundant-experts", options->redundant_experts, 0, 4096,
          "Copies of routed experts in each layer");
-  command->add_option("--context", options->context, "Tokens of each request")
-      ->capture_default_str()
+  command->add_option("--context", options->context, "Tokens of each request (default 4096)")
       ->check(CLI::Range(1, 1 << 24));
   command
       ->add_option("--running", options->running,
-                   "Requests at a time in the whole cluster; 0: 128 for each device")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1 << 26));
+                   "Requests at a time in the whole cluster (default 128 for each device)")
+      ->check(CLI::Range(1, 1 << 26));
   number("--max-batched-tokens", options->max_batched_tokens, 1, 65536,
-         "Tokens that one group computes in one step");
-  command
-      ->add_option("--compute", options->compute,
-                   "bf16, f32, w8a8, or auto: w8a8 for FP8 weights on GPUs")
-      ->capture_default_str();
-  number("--top", options->top, 1, 1000, "Layouts to list where several are possible");
+         "Tokens that one group computes in one step (default 512)");
+  command->add_option("--compute", options->compute,
+                      "bf16, f32 or w8a8 (default: w8a8 for FP8 weights on GPUs)");
+  command->add_option("--drafts", options->drafts,
+                      "Who drafts, as memory counts it: auto (default), off, mtp or ngram");
+  number("--top", options->top, 1, 1000, "Layouts to list where several are possible (default 5)");
   command->add_flag("--json", options->json, "Write JSON");
   command->callback([=] { *run = [=] { return RunPlan(*options, std::cout); }; });
 }

@@ -10,9 +10,12 @@
 
 #include "base/file.h"
 #include "base/units.h"
+#include "cli/cluster_file.h"
+#include "cli/plan_diff.h"
 #include "cli/plan_report.h"
 #include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/layout_search.h"
+#include "coordinator/core/plan/sharding_planner.h"
 
 namespace switchyard::cli {
 namespace {
@@ -30,42 +33,83 @@ absl::StatusOr<core::DeviceFigures> FindDevice(const std::string& name) {
       fmt::format("--gpu \"{}\": must be one of {}", name, fmt::join(names, ", ")));
 }
 
-absl::StatusOr<v1::ComputeMode> ChooseCompute(const PlanOptions& options,
+absl::StatusOr<v1::ComputeMode> ChooseCompute(const std::string& name,
                                               const core::LayoutRequest& request) {
-  if (options.compute == "bf16") return v1::COMPUTE_MODE_BF16;
-  if (options.compute == "f32") return v1::COMPUTE_MODE_F32;
-  if (options.compute == "w8a8") return v1::COMPUTE_MODE_W8A8;
-  if (options.compute != "auto") {
+  if (name == "bf16") return v1::COMPUTE_MODE_BF16;
+  if (name == "f32") return v1::COMPUTE_MODE_F32;
+  if (name == "w8a8") return v1::COMPUTE_MODE_W8A8;
+  if (!name.empty()) {
     return absl::InvalidArgumentError(
-        fmt::format("--compute \"{}\": must be auto, bf16, f32 or w8a8", options.compute));
+        fmt::format("--compute \"{}\": must be bf16, f32 or w8a8", name));
   }
   const bool fp8 =
       request.model.has_fp8() && request.cluster.device.backend == core::BackendKind::kCuda;
   return fp8 ? v1::COMPUTE_MODE_W8A8 : v1::COMPUTE_MODE_BF16;
 }
 
-absl::StatusOr<core::LayoutRequest> MakeRequest(const PlanOptions& options) {
+absl::StatusOr<v1::ModelSpec> ReadModel(const std::string& model) {
   std::error_code ignored;
-  const bool folder = std::filesystem::is_directory(options.model, ignored);
-  const std::string path = folder ? options.model + "/config.json" : options.model;
-  core::LayoutRequest request;
+  const bool folder = std::filesystem::is_directory(model, ignored);
+  const std::string path = folder ? model + "/config.json" : model;
   SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
-  SY_ASSIGN_OR_RETURN(request.model, core::ParseHfConfig(text, path));
-  if (!request.model.has_mla()) {
-    return absl::UnimplementedError(
-        fmt::format("{}: plan knows models with latent attention only", path));
+  return core::ParseHfConfig(text, path);
+}
+
+// As the file has it, all that it leaves out by default.
+core::LayoutRequest RequestOf(const ClusterFile& file) {
+  core::LayoutRequest request;
+  request.model = file.model;
+  request.cluster = file.cluster;
+  request.only.data_parallel = static_cast<int32_t>(file.data_parallel.value_or(0));
+  request.only.tensor_parallel = static_cast<int32_t>(file.tensor_parallel.value_or(0));
+  request.redundant_experts = file.redundant_experts.value_or(0);
+  request.load.context = file.context.value_or(request.load.context);
+  request.load.running = file.running.value_or(request.load.running);
+  request.load.max_running = static_cast<int32_t>(file.max_running.value_or(0));
+  request.load.max_batched_tokens =
+      static_cast<int32_t>(file.max_batched_tokens.value_or(request.load.max_batched_tokens));
+  return request;
+}
+
+template <typename To, typename From>
+void OverrideBy(From given, To& value) {
+  if (given != From()) value = static_cast<To>(given);
+}
+
+absl::StatusOr<core::LayoutRequest> MakeRequest(const PlanOptions& options) {
+  core::LayoutRequest request;
+  int32_t draft_tokens = 1;
+  std::string compute = options.compute, drafts = options.drafts;
+  if (!options.cluster_file.empty()) {
+    SY_ASSIGN_OR_RETURN(const ClusterFile file, ReadClusterFile(options.cluster_file));
+    request = RequestOf(file);
+    if (compute.empty()) compute = file.compute.value_or("");
+    if (drafts.empty()) drafts = file.drafts.value_or("");
+    draft_tokens = static_cast<int32_t>(file.draft_tokens.value_or(draft_tokens));
+  } else if (options.model.empty()) {
+    return absl::InvalidArgumentError("nothing to plan: give --model or --cluster");
   }
-  SY_ASSIGN_OR_RETURN(request.cluster.device, FindDevice(options.device));
-  request.cluster.hosts = options.hosts;
-  request.cluster.devices_per_host = options.devices_per_host;
-  SY_ASSIGN_OR_RETURN(request.compute, ChooseCompute(options, request));
-  request.only = {.data_parallel = options.data_parallel,
-                  .tensor_parallel = options.tensor_parallel,
-                  .expert_parallel = options.expert_parallel};
-  request.load = {.context = options.context,
-                  .running = options.running,
-                  .max_batched_tokens = options.max_batched_tokens};
-  request.redundant_experts = options.redundant_experts;
+  if (!options.model.empty()) {
+    SY_ASSIGN_OR_RETURN(request.model, ReadModel(options.model));
+  }
+  if (!request.model.has_mla()) {
+    return absl::UnimplementedError("plan knows models with latent attention only");
+  }
+  if (!options.device.empty()) {
+    SY_ASSIGN_OR_RETURN(request.cluster.device, FindDevice(options.device));
+  }
+  OverrideBy(options.hosts, request.cluster.hosts);
+  OverrideBy(options.devices_per_host, request.cluster.devices_per_host);
+  SY_ASSIGN_OR_RETURN(request.compute, ChooseCompute(compute, request));
+  SY_ASSIGN_OR_RETURN(request.drafts, core::ParseDrafts(drafts.empty() ? "auto" : drafts,
+                                                        draft_tokens, request.model));
+  OverrideBy(options.data_parallel, request.only.data_parallel);
+  OverrideBy(options.tensor_parallel, request.only.tensor_parallel);
+  OverrideBy(options.expert_parallel, request.only.expert_parallel);
+  OverrideBy(options.context, request.load.context);
+  OverrideBy(options.running, request.load.running);
+  OverrideBy(options.max_batched_tokens, request.load.max_batched_tokens);
+  OverrideBy(options.redundant_experts, request.redundant_experts);
   return request;
 }
 
@@ -93,9 +137,30 @@ absl::Status Refusal(const core::LayoutRequest& request,
                                                   fit->hosts == 1 ? "" : "s"));
 }
 
+absl::StatusOr<PlannedCluster> PlanFile(PlanOptions options, const std::string& path) {
+  options.cluster_file = path;
+  PlannedCluster planned;
+  SY_ASSIGN_OR_RETURN(planned.file, ReadClusterFile(path));
+  SY_ASSIGN_OR_RETURN(planned.request, MakeRequest(options));
+  SY_ASSIGN_OR_RETURN(std::vector<core::LayoutPlan> layouts, core::SearchLayouts(planned.request));
+  planned.layout = std::move(layouts.front());
+  return planned;
+}
+
+absl::Status RunDiff(const PlanOptions& options, std::ostream& out) {
+  if (options.cluster_file.empty() || options.json) {
+    return absl::InvalidArgumentError("--diff needs --cluster OLD, and writes no JSON");
+  }
+  SY_ASSIGN_OR_RETURN(const PlannedCluster from, PlanFile(options, options.cluster_file));
+  SY_ASSIGN_OR_RETURN(const PlannedCluster to, PlanFile(options, options.changed_file));
+  out << DiffText(from, to);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status RunPlan(const PlanOptions& options, std::ostream& out) {
+  if (!options.changed_file.empty()) return RunDiff(options, out);
   SY_ASSIGN_OR_RETURN(const core::LayoutRequest request, MakeRequest(options));
   SY_ASSIGN_OR_RETURN(std::vector<core::LayoutPlan> layouts, core::SearchLayouts(request));
   const size_t found = layouts.size();

@@ -10,20 +10,25 @@
 
 namespace switchyard::cli {
 
+// What is 0 or empty is as the cluster file has it, or else by default.
 struct PlanOptions {
-  std::string model;  // folder of a checkpoint, or a config.json
-  int hosts = 1;
-  int devices_per_host = 8;
-  std::string device = "h100";  // one of core::kKnownDevices
-  int data_parallel = 0;        // 0: any
+  std::string cluster_file;  // see cluster_file.h; may be empty
+  std::string model;         // folder of a checkpoint, or a config.json
+  int hosts = 0;             // default 1
+  int devices_per_host = 0;  // default 8
+  std::string device;        // one of core::kKnownDevices; default h100
+  int data_parallel = 0;     // default any, and so the next two
   int tensor_parallel = 0;
   int expert_parallel = 0;
   int redundant_experts = 0;
-  int64_t context = 4096;
-  int64_t running = 0;  // of the whole cluster; 0: 128 for each device
-  int max_batched_tokens = 512;
-  // bf16, f32, w8a8, or auto: w8a8 for FP8 weights on GPUs, else bf16
-  std::string compute = "auto";
+  int64_t context = 0;         // default 4096
+  int64_t running = 0;         // of the whole cluster; default 128 for each device
+  int max_batched_tokens = 0;  // default 512
+  // bf16, f32 or w8a8; default w8a8 for FP8 weights on GPUs, else bf16
+  std::string compute;
+  std::string drafts;  // auto, off, mtp or ngram; default auto, as served
+  // Instead of a plan: what this cluster file would change in `cluster_file`.
+  std::string changed_file;
   int top = 5;  // layouts to list
   bool json = false;
 };

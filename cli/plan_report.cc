@@ -60,6 +60,28 @@ std::string Row(std::string_view name, int64_t bytes, std::string_view source) {
                      double(bytes) / double(kGiB), source);
 }
 
+std::string_view ComputeName(v1::ComputeMode compute) {
+  switch (compute) {
+    case v1::COMPUTE_MODE_W8A8:
+      return "w8a8";
+    case v1::COMPUTE_MODE_F32:
+      return "f32";
+    default:
+      return "bf16";
+  }
+}
+
+std::string_view DraftName(const v1::DraftPlan& drafts) {
+  switch (drafts.method()) {
+    case v1::DRAFT_METHOD_MTP:
+      return "mtp";
+    case v1::DRAFT_METHOD_NGRAM:
+      return "ngram";
+    default:
+      return drafts.max_forced() > 0 ? "auto" : "off";
+  }
+}
+
 std::string MemoryText(const LayoutRequest& request, const LayoutPlan& layout) {
   const core::RankMemory& memory = layout.memory;
   const auto device = static_cast<int64_t>(request.cluster.device.memory_bytes.value);
@@ -77,13 +99,19 @@ std::string MemoryText(const LayoutRequest& request, const LayoutPlan& layout) {
   text += Row("KV blocks", memory.kv_blocks, "computed");
   text += Row("prompts in progress", memory.kv_expanded, "computed");
   const int64_t token = core::KvBytesPerToken(layout.plan, request.cluster.device.backend);
+  text += fmt::format(
+      "\n  {} blocks of {} tokens, {} tokens of {} bytes: {} requests of {} tokens\n"
+      "  of each group, which is asked to run {}.\n",
+      Grouped(layout.plan.kv().num_blocks()), layout.plan.kv().block_tokens(),
+      Grouped(layout.kv_tokens()), Grouped(token),
+      Grouped(layout.kv_tokens() / request.load.context), Grouped(request.load.context),
+      Grouped(layout.running));
+  const v1::StepLimits& limits = layout.plan.limits();
   return text + fmt::format(
-                    "\n  {} blocks of {} tokens, {} tokens of {} bytes: {} requests of {} tokens\n"
-                    "  of each group, which is asked to run {}. Start workers with --memory {}.\n",
-                    Grouped(layout.plan.kv().num_blocks()), layout.plan.kv().block_tokens(),
-                    Grouped(layout.kv_tokens()), Grouped(token),
-                    Grouped(layout.kv_tokens() / request.load.context),
-                    Grouped(request.load.context), Grouped(layout.running),
+                    "  Start such a cluster with --compute {} --drafts {} --max-batched-tokens {} "
+                    "--max-running {},\n  each worker with --memory {}.\n",
+                    ComputeName(request.compute), DraftName(request.drafts),
+                    limits.max_batched_tokens(), limits.max_running(),
                     layout.memory_limit - memory.Beside());
 }
 
@@ -115,17 +143,6 @@ std::string StepText(const LayoutRequest& request, std::string_view name,
                     1e3 * seconds.computing(), 1e3 * seconds.link, 1e3 * seconds.network,
                     Grouped(static_cast<int64_t>(tokens_per_s)),
                     tokens_per_s / double(request.cluster.num_devices()), Name(seconds.limit()));
-}
-
-std::string_view ComputeName(v1::ComputeMode compute) {
-  switch (compute) {
-    case v1::COMPUTE_MODE_W8A8:
-      return "w8a8";
-    case v1::COMPUTE_MODE_F32:
-      return "f32";
-    default:
-      return "bf16";
-  }
 }
 
 Json StepJson(const LayoutRequest& request, const core::StepShape& shape,

@@ -28,7 +28,6 @@ using std::chrono::seconds;
 
 constexpr int kMinFiles = 256;
 constexpr int kSpareFiles = 96;  // of the process itself, and for HTTP clients that are turned away
-constexpr int kForcedTokens = 6;  // in one step, of text that a grammar leaves no choice about
 constexpr milliseconds kPollInterval(50);
 constexpr milliseconds kFrontGrace(
     2000);  // for answers (and errors) that are on their way out when the loop ends
@@ -39,21 +38,6 @@ absl::StatusOr<v1::ComputeMode> ParseCompute(const std::string& name) {
   if (name == "w8a8") return v1::COMPUTE_MODE_W8A8;
   return absl::InvalidArgumentError(
       fmt::format("--compute is \"{}\"; it must be bf16, f32 or w8a8", name));
-}
-
-absl::StatusOr<v1::DraftPlan> ParseDrafts(const ServerConfig& config, const v1::ModelSpec& model) {
-  v1::DraftPlan drafts;
-  if (config.drafts == "mtp" || (config.drafts == "auto" && model.num_mtp_layers() > 0)) {
-    drafts.set_method(v1::DRAFT_METHOD_MTP);
-  } else if (config.drafts == "ngram") {
-    drafts.set_method(v1::DRAFT_METHOD_NGRAM);
-  } else if (config.drafts != "off" && config.drafts != "auto") {
-    return absl::InvalidArgumentError(
-        fmt::format("--drafts is \"{}\"; it must be auto, off, mtp or ngram", config.drafts));
-  }
-  if (drafts.method() != v1::DRAFT_METHOD_NONE) drafts.set_max_tokens(config.draft_tokens);
-  if (config.drafts != "off") drafts.set_max_forced(kForcedTokens);
-  return drafts;
 }
 
 absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
@@ -71,7 +55,8 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
       .drain_deadline = seconds(config.drain_seconds),
       .step_deadline = seconds(config.step_seconds)};
   SY_ASSIGN_OR_RETURN(const v1::ComputeMode compute, ParseCompute(config.compute));
-  SY_ASSIGN_OR_RETURN(const v1::DraftPlan drafts, ParseDrafts(config, checkpoint.model));
+  SY_ASSIGN_OR_RETURN(const v1::DraftPlan drafts,
+                      core::ParseDrafts(config.drafts, config.draft_tokens, checkpoint.model));
   options.plan = {.data_parallel = config.data_parallel,
                   .tensor_parallel = config.tensor_parallel,
                   .compute = compute,

@@ -24,7 +24,7 @@ struct Answer {
 };
 
 Answer Plan(PlanOptions options) {
-  if (options.model.empty()) options.model = kConfig;
+  if (options.model.empty() && options.cluster_file.empty()) options.model = kConfig;
   std::ostringstream out;
   absl::Status status = RunPlan(options, out);
   return {.status = std::move(status), .text = out.str()};
@@ -44,8 +44,8 @@ TEST(PlanCommand, OneHostOfH100IsRefusedWithWhatIsMissing) {
   EXPECT_EQ(answer.text, Recorded("one_host_h100"));
   EXPECT_EQ(answer.status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(Message(answer.status),
-            "1x8 on 1 host with 8 x h100 does not fit: rank 0 needs 87.07 GiB beside its cache, "
-            "84.59 GiB of it weights, and 8.95 GiB more than it has for one request of 4096 "
+            "1x8 on 1 host with 8 x h100 does not fit: rank 0 needs 87.12 GiB beside its cache, "
+            "84.59 GiB of it weights, and 9.01 GiB more than it has for one request of 4096 "
             "tokens; the nearest that fit: 8x2, 16x1, 4x4 on 2 hosts");
 }
 
@@ -126,7 +126,7 @@ TEST(PlanCommand, FlagsAreRefusedByName) {
   EXPECT_THAT(std::string(Message(Plan({.device = "h900"}).status)),
               HasSubstr("--gpu \"h900\": must be one of h100, h200, h800, b200, cpu"));
   EXPECT_THAT(std::string(Message(Plan({.compute = "int4"}).status)),
-              HasSubstr("--compute \"int4\": must be auto, bf16, f32 or w8a8"));
+              HasSubstr("--compute \"int4\": must be bf16, f32 or w8a8"));
   EXPECT_EQ(Plan({.model = "no/such/folder"}).status.code(), absl::StatusCode::kNotFound);
 }
 

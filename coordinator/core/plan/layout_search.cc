@@ -31,6 +31,8 @@ absl::Status CheckRequest(const LayoutRequest& request) {
   const int64_t longest = request.model.max_position_embeddings();
   if (load.context < 1 || load.context > std::min(longest, kMaxContext))
     return fault("context", load.context, 1, std::min(longest, kMaxContext));
+  if (load.max_running < 0 || load.max_running > kMaxRunning)
+    return fault("max_running", load.max_running, 0, kMaxRunning);
   if (load.running < 0 || load.running > kMaxClusterRunning)
     return fault("running", load.running, 0, kMaxClusterRunning);
   const int64_t experts = request.model.has_moe() ? request.model.moe().num_routed_experts() : 0;
@@ -77,6 +79,7 @@ class OneLayout {
                      .compute = request.compute,
                      .max_batched_tokens = request.load.max_batched_tokens,
                      .max_running = 1,
+                     .drafts = request.drafts,
                      .kv_block_tokens = request.kv_block_tokens,
                      .kv_num_blocks = 1,
                      .expanded_bytes_per_rank = 0};
@@ -93,7 +96,8 @@ class OneLayout {
     const int64_t devices = request_.cluster.num_devices();
     const int64_t total =
         request_.load.running > 0 ? request_.load.running : kDefaultRunningOfDevice * devices;
-    const int64_t wanted = std::clamp<int64_t>(CeilDiv(total, groups), 1, kMaxRunning);
+    const int64_t most = request_.load.max_running > 0 ? request_.load.max_running : kMaxRunning;
+    const int64_t wanted = std::clamp<int64_t>(CeilDiv(total, groups), 1, most);
     if (!result_.fits()) {
       result_.memory = Memory();
       return std::move(result_);
@@ -113,9 +117,10 @@ class OneLayout {
 
   void SetLimits(int64_t running) {
     v1::StepLimits* limits = result_.plan.mutable_limits();
-    limits->set_max_running(static_cast<int32_t>(running));
+    const int64_t most = std::max<int64_t>(running, request_.load.max_running);
+    limits->set_max_running(static_cast<int32_t>(most));
     limits->set_max_batched_tokens(
-        static_cast<int32_t>(std::max<int64_t>(running, request_.load.max_batched_tokens)));
+        static_cast<int32_t>(std::max<int64_t>(most, request_.load.max_batched_tokens)));
     result_.plan.mutable_kv()->set_num_blocks(0);
     result_.plan.mutable_kv()->set_expanded_tokens(0);
   }

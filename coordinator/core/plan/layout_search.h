@@ -30,6 +30,7 @@ struct Load {
   int64_t context = 4096;  // tokens of each request that is being answered
   int64_t running = 0;     // requests at a time, of the whole cluster; 0: 128 for each device
   int32_t max_batched_tokens = 512;  // of one group and step; more where more decode at a time
+  int32_t max_running = 0;           // of one group; 0: as many as the load has
 };
 
 // What is known of the layout beforehand; 0: any.
@@ -45,6 +46,7 @@ struct LayoutRequest {
   Load load;
   LayoutFilter only;
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
+  v1::DraftPlan drafts;  // in memory; bounds of time are of steps without any
   int64_t redundant_experts = 0;
   int32_t kv_block_tokens = 16;
 };

@@ -45,7 +45,18 @@ RankShape ShapeOf(const v1::ShardPlan& plan, int32_t rank, const MemoryOptions& 
   return shape;
 }
 
+// The world's and the group's.
+int64_t CollectiveBytes(const v1::Layout& layout) {
+  return kAssumedNcclBytes * ((World(layout) > 1 ? 1 : 0) + (layout.tensor_parallel() > 1 ? 1 : 0));
+}
+
 }  // namespace
+
+int64_t WorkerMemory(double device_bytes, const v1::Layout& layout, BackendKind backend) {
+  const auto usable = static_cast<int64_t>(device_bytes * (1 - kAssumedReserve));
+  if (backend == BackendKind::kCpu) return usable;
+  return usable - kAssumedCudaContextBytes - CollectiveBytes(layout);
+}
 
 RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOptions& options) {
   SY_CHECK(rank >= 0 && rank < World(plan.layout())) << rank;
@@ -66,9 +77,7 @@ RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOpt
   memory.staging = kStagingBytes;
   memory.graphs = kMostRecordings * kRecordingBytes;
   memory.context = kAssumedCudaContextBytes;
-  // The world's and the group's.
-  memory.collectives = kAssumedNcclBytes * ((World(plan.layout()) > 1 ? 1 : 0) +
-                                            (plan.layout().tensor_parallel() > 1 ? 1 : 0));
+  memory.collectives = CollectiveBytes(plan.layout());
   return memory;
 }
 

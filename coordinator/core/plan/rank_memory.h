@@ -47,6 +47,9 @@ struct RankMemory {
   int64_t Total() const { return Fixed() + Cache() + Beside(); }
 };
 
+// Of a device's memory: what its worker may allocate, beside the reserve and what is assumed above.
+int64_t WorkerMemory(double device_bytes, const v1::Layout& layout, BackendKind backend);
+
 struct MemoryOptions {
   BackendKind backend = BackendKind::kCpu;
   // Copies of routed experts beside the placement's, of each layer, spread evenly over the ranks.

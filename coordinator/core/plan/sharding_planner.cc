@@ -12,6 +12,8 @@
 namespace switchyard::core {
 namespace {
 
+constexpr int kForcedTokens = 6;  // in one step, of text that a grammar leaves no choice about
+
 // Blocks that `bytes` hold, at most what the limits can fill.
 int32_t BlocksIn(const v1::ShardPlan& plan, BackendKind backend, int64_t bytes) {
   const int64_t block_bytes = plan.kv().block_tokens() * KvBytesPerToken(plan, backend);
@@ -82,6 +84,22 @@ absl::Status SizeCache(const PlanRequest& request, v1::ShardPlan* plan) {
 }
 
 }  // namespace
+
+absl::StatusOr<v1::DraftPlan> ParseDrafts(std::string_view name, int32_t tokens,
+                                          const v1::ModelSpec& model) {
+  v1::DraftPlan drafts;
+  if (name == "mtp" || (name == "auto" && model.num_mtp_layers() > 0)) {
+    drafts.set_method(v1::DRAFT_METHOD_MTP);
+  } else if (name == "ngram") {
+    drafts.set_method(v1::DRAFT_METHOD_NGRAM);
+  } else if (name != "off" && name != "auto") {
+    return absl::InvalidArgumentError(
+        fmt::format("--drafts is \"{}\"; it must be auto, off, mtp or ngram", name));
+  }
+  if (drafts.method() != v1::DRAFT_METHOD_NONE) drafts.set_max_tokens(tokens);
+  if (name != "off") drafts.set_max_forced(kForcedTokens);
+  return drafts;
+}
 
 absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model,
                                             const PlanRequest& request) {

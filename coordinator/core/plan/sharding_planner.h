@@ -4,6 +4,7 @@
 #define SWITCHYARD_COORDINATOR_CORE_PLAN_SHARDING_PLANNER_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "base/status.h"
 #include "coordinator/core/plan/packed_linear.h"
@@ -33,6 +34,12 @@ struct PlanRequest {
   int64_t expanded_bytes_per_rank = kSixteenth;
   uint64_t epoch = 1;
 };
+
+// Who drafts by `name`: auto (the model's own block where it has one), off, mtp or ngram, `tokens`
+// of one sequence in one step; but for off, what a grammar forces is drafted, too.
+// INVALID_ARGUMENT: another name.
+absl::StatusOr<v1::DraftPlan> ParseDrafts(std::string_view name, int32_t tokens,
+                                          const v1::ModelSpec& model);
 
 // The plan, whole and hashed. When bytes size the cache, it never gets more blocks than max_running
 // sequences of full length fill. No more of prompts is kept expanded than two of full length.

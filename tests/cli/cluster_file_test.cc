@@ -1,0 +1,217 @@
+// The cluster file: the one of the manual is whole, a faulty one is refused with all its faults,
+// and serve and plan take what it says unless a flag says otherwise.
+#include "cli/cluster_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/file.h"
+#include "cli/plan_command.h"
+#include "cli/serve_cluster.h"
+#include "cli/toml_table.h"
+
+namespace switchyard::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// The example of docs/cluster-file.md.
+std::string Example() {
+  const std::string page = *ReadFile("docs/cluster-file.md", 1 << 20);
+  const size_t begin = page.find("```toml\n") + 8;
+  return page.substr(begin, page.find("```", begin) - begin);
+}
+
+std::string With(std::string text, std::string_view from, std::string_view to) {
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+class ClusterFileTest : public testing::Test {
+ protected:
+  ClusterFileTest() { std::filesystem::create_directories(folder_); }
+  ~ClusterFileTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string Write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ + "/" + name) << text;
+    return folder_ + "/" + name;
+  }
+  // Of a file that is refused, without its path.
+  std::string FaultsOf(const std::string& text) const {
+    const auto file = ReadClusterFile(Write("faulty.toml", text));
+    EXPECT_FALSE(file.ok());
+    EXPECT_EQ(file.status().code(), absl::StatusCode::kInvalidArgument);
+    std::string faults(Message(file.status()));
+    const std::string path = folder_ + "/faulty.toml:";
+    for (size_t at = 0; (at = faults.find(path)) != std::string::npos;)
+      faults.erase(at, path.size());
+    return faults;
+  }
+
+ private:
+  const std::string folder_ = fmt::format("{}/cluster_file.{}", testing::TempDir(), getpid());
+};
+
+TEST_F(ClusterFileTest, TheExampleOfTheManualIsWhole) {
+  const auto file = ReadClusterFile(Write("cluster.toml", Example()));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->model_path, "models/tiny-r1");
+  EXPECT_EQ(file->model.num_heads(), 4);
+  EXPECT_THAT(file->hosts, ElementsAre("localhost"));
+  EXPECT_EQ(file->cluster.devices_per_host, 4);
+  EXPECT_EQ(file->cluster.device.memory_bytes.value, double(int64_t{8} << 30));
+  EXPECT_EQ(file->cluster.device.network_bytes_per_s.value, 25e9 / 8);
+  EXPECT_EQ(file->cluster.device.network_bytes_per_s.source, core::FigureSource::kAssumed);
+  EXPECT_EQ(file->data_parallel, 2);
+  EXPECT_EQ(file->max_running, 16);
+  EXPECT_EQ(file->grpc_port, 7070);
+}
+
+TEST_F(ClusterFileTest, WhatWasMeasuredStandsBeforeWhatWasTold) {
+  const auto file =
+      ReadClusterFile(Write("cluster.toml", Example() + "[measured]\nmemory_rate = \"17 GB/s\"\n"));
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(file->cluster.device.memory_bytes_per_s.value, 17e9);
+  EXPECT_EQ(file->cluster.device.memory_bytes_per_s.source, core::FigureSource::kMeasured);
+}
+
+TEST_F(ClusterFileTest, EveryFaultComesInOneAnswerWithLineAndRemedy) {
+  EXPECT_EQ(
+      FaultsOf(R"(colour = "red"
+[model]
+path = "models/tiny-r1"
+compute = "int4"
+[device]
+kind = "cpu"
+memory = 80
+memory_rate = "20 GB"
+[[host]]
+name = "a"
+devices = 4
+[[host]]
+name = "a"
+devices = 5
+gpus = 2
+[layout]
+dp = 4
+tp = 3
+[limits]
+context = 100000
+max_running = 0
+[security]
+metrics_need_key = true
+)"),
+      "1: the file has no key colour; it knows device, host, layout, limits, measured, model, "
+      "security, server; "
+      "4: [model] compute = \"int4\": must be bf16, f32 or w8a8; "
+      "7: [device] memory = 80: has no unit; write \"80 GiB\"; "
+      "8: [device] memory_rate = '20 GB': must be a number above 0 and one of TB/s, GB/s, MB/s, "
+      "Tb/s, Gb/s, Mb/s, such as \"50 GB/s\"; "
+      "13: [[host]] name = \"a\": stands in line 10 already; remove one of the two; "
+      "14: [[host]] devices = 5: the first host has 4; all must have as many; "
+      "15: [[host]] has no key gpus; it knows devices, name; "
+      "17: [layout] 4 x 3 has 12 ranks, the hosts have 8 devices; take a smaller layout or add "
+      "hosts; "
+      "18: [layout] layout 4x3: the tensor-parallel size must be one of 1, 2, 4 "
+      "(num_attention_heads = 4, intermediate_size = 640 in even shards); layouts that work: "
+      "12x1, 6x2, 3x4; "
+      "20: [limits] context = 100000: the model has 4096 at most; "
+      "21: [limits] max_running = 0: must be a whole number from 1 to 16384; "
+      "23: [security] metrics_need_key needs api_keys; add api_keys = \"FILE\"");
+}
+
+TEST_F(ClusterFileTest, WhatIsMissingIsNamed) {
+  const std::string faults = FaultsOf("[model]\n[device]\n[layout]\ndp = 2\n");
+  EXPECT_THAT(faults, HasSubstr("1: [model] has no path; add path = \"FOLDER\" of the checkpoint"));
+  EXPECT_THAT(faults, HasSubstr("2: [device] has no kind; add one of h100, h200, h800, b200, cpu"));
+  EXPECT_THAT(faults, HasSubstr("4: [layout] has one of dp and tp; give both, or none"));
+  EXPECT_THAT(faults, HasSubstr("the file has no [[host]]; add one for each host"));
+  EXPECT_THAT(FaultsOf(With(Example(), "models/tiny-r1", "no/such/model")),
+              HasSubstr("2: [model] path: no/such/model/config.json"));
+}
+
+TEST_F(ClusterFileTest, WhatIsNoTomlSaysWhere) {
+  EXPECT_THAT(FaultsOf("[model]\npath = \"x\"\n[device\n"), HasSubstr("3: "));
+  EXPECT_THAT(FaultsOf("[model]\npath = \"x\"\npath = \"y\"\n"), HasSubstr("3: "));
+  EXPECT_THAT(FaultsOf("model = 3\nhost = \"a\"\n"),
+              HasSubstr("2: host: must be tables, each begun by [[host]]"));
+  EXPECT_EQ(ReadClusterFile("/no/such.toml").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(TomlAmounts, HaveUnits) {
+  EXPECT_EQ(*ParseAmount("1.5 GiB", TomlUnit::kBytes), 1.5 * (1 << 30));
+  EXPECT_EQ(*ParseAmount("400Gb/s", TomlUnit::kBytesPerSecond), 50e9);
+  EXPECT_EQ(*ParseAmount("989 TFLOP/s", TomlUnit::kFlops), 989e12);
+  for (const char* text : {"", "GiB", "80", "-1 GiB", "0 GiB", "nan GiB", "inf GiB", "1 GiB/s",
+                           "1e999 GiB", "1 Gib", "0x10 GiB"}) {
+    EXPECT_FALSE(ParseAmount(text, TomlUnit::kBytes).ok()) << text;
+  }
+}
+
+TEST_F(ClusterFileTest, ServeTakesItAndFlagsStandBeforeIt) {
+  const auto file = ReadClusterFile(Write("cluster.toml", Example()));
+  ASSERT_TRUE(file.ok()) << file.status();
+  ServeOptions options;
+  options.port = 9;
+  const auto is_given = [](std::string_view flag) {
+    return flag == "--port" || flag == "--max-waiting";
+  };
+  ASSERT_TRUE(ApplyClusterFile(*file, is_given, &options).ok());
+  EXPECT_EQ(options.model_path, "models/tiny-r1");
+  EXPECT_EQ(options.data_parallel, 2);
+  EXPECT_EQ(options.tensor_parallel, 2);
+  EXPECT_EQ(options.backend, "cpu");
+  EXPECT_EQ(options.port, 9);
+  EXPECT_EQ(options.grpc_port, 7070);
+  EXPECT_EQ(options.memory_bytes,
+            4 * ((int64_t{8} << 30) / 100 * 98 + (int64_t{8} << 30) % 100 * 98 / 100));
+  EXPECT_THAT(options.coordinator_flags,
+              ElementsAre("--compute", "bf16", "--drafts", "auto", "--max-batched-tokens", "256",
+                          "--max-running", "16", "--step-seconds", "60", "--drain-seconds", "30"));
+
+  const auto two_hosts = ReadClusterFile(Write(
+      "two.toml", With(Example(), "[layout]", "[[host]]\nname = \"b\"\ndevices = 4\n[layout]")));
+  ASSERT_TRUE(two_hosts.ok()) << two_hosts.status();
+  EXPECT_THAT(std::string(Message(ApplyClusterFile(*two_hosts, is_given, &options))),
+              HasSubstr("the cluster file has 2 hosts"));
+}
+
+TEST_F(ClusterFileTest, PlanTakesItAndSaysWhatAChangeDoes) {
+  const std::string old_path = Write("old.toml", Example());
+  std::ostringstream plan;
+  ASSERT_TRUE(RunPlan({.cluster_file = old_path}, plan).ok());
+  EXPECT_THAT(plan.str(), HasSubstr("2x2 on 1 host with 4 x cpu: rank 0 of 4"));
+  EXPECT_THAT(plan.str(), HasSubstr("--max-batched-tokens 256 --max-running 16"));
+  std::ostringstream other;
+  ASSERT_TRUE(
+      RunPlan({.cluster_file = old_path, .data_parallel = 4, .tensor_parallel = 1}, other).ok());
+  EXPECT_THAT(other.str(), HasSubstr("4x1 on 1 host with 4 x cpu"));
+
+  const auto diff = [&](const std::string& text) {
+    std::ostringstream out;
+    const absl::Status status =
+        RunPlan({.cluster_file = old_path, .changed_file = Write("new.toml", text)}, out);
+    EXPECT_TRUE(status.ok()) << status;
+    return out.str();
+  };
+  EXPECT_EQ(diff(Example()), "nothing changes\n");
+  const std::string load = diff(With(Example(), "running = 8 ", "running = 4 "));
+  EXPECT_THAT(load, HasSubstr("[limits] running                  8 -> 4\n"));
+  EXPECT_THAT(load, HasSubstr("nothing: plans alone are held against what changes"));
+  const std::string layout = diff(With(Example(), "dp = 2\ntp = 2", "dp = 4\ntp = 1"));
+  EXPECT_THAT(layout, HasSubstr("the coordinator and all 4 ranks; they read "));
+  EXPECT_THAT(layout, HasSubstr("of it 0 B that their hosts have not read before"));
+  const std::string host = diff(With(Example(), "localhost", "elsewhere"));
+  EXPECT_THAT(host, HasSubstr("[[host]] name                     localhost -> elsewhere\n"));
+  EXPECT_THAT(host, testing::Not(HasSubstr("of it 0 B")));
+}
+
+}  // namespace
+}  // namespace switchyard::cli
