@@ -127,6 +127,8 @@ class Reader {
     Set(measured.Amount("link_rate", TomlUnit::kBytesPerSecond), source, figures.link_bytes_per_s);
     Set(measured.Amount("network_rate", TomlUnit::kBytesPerSecond), source,
         figures.network_bytes_per_s);
+    Set(measured.Amount("disk_rate", TomlUnit::kBytesPerSecond), source,
+        file_.cluster.disk_bytes_per_s);
     measured.Finish();
   }
 

@@ -13,6 +13,7 @@
 #include "cli/interrupts.h"
 #include "cli/logits_command.h"
 #include "cli/plan_command.h"
+#include "cli/probe_command.h"
 #include "cli/serve_cluster.h"
 #include "cli/serve_command.h"
 #include "cli/status_table.h"
@@ -240,6 +241,23 @@ void AddPlan(CLI::App& app, RunCommand* run) {
   command->callback([=] { *run = [=] { return RunPlan(*options, std::cout); }; });
 }
 
+void AddProbe(CLI::App& app, RunCommand* run) {
+  struct Options {
+    std::string cluster_file;
+    bool merge = false;
+  };
+  std::shared_ptr<Options> options;
+  CLI::App* command = AddCommand(
+      app, "probe", "Measure what this host reaches, and write it into the cluster file", &options);
+  command->add_option("--cluster", options->cluster_file, "Cluster file (docs/cluster-file.md)")
+      ->required();
+  command->add_flag("--merge", options->merge,
+                    "Keep the slower of what the file has and what is measured");
+  command->callback([=] {
+    *run = [=] { return RunProbe(options->cluster_file, options->merge, {}, std::cout); };
+  });
+}
+
 void AddTokenize(CLI::App& app, RunCommand* run) {
   std::shared_ptr<TokenizeOptions> options;
   CLI::App* command =
@@ -358,7 +376,10 @@ void AddServingCommands(CLI::App& app, RunCommand* run) {
   AddStatus(app, run);
 }
 
-void AddPlanCommands(CLI::App& app, RunCommand* run) { AddPlan(app, run); }
+void AddPlanCommands(CLI::App& app, RunCommand* run) {
+  AddPlan(app, run);
+  AddProbe(app, run);
+}
 
 void AddModelCommands(CLI::App& app, RunCommand* run) {
   AddTokenize(app, run);

@@ -203,6 +203,20 @@ Json FigureJson(const Figure& figure) {
   return {{"value", figure.value}, {"source", Name(figure.source)}};
 }
 
+// Bytes that the ranks of one host read to load, each its own.
+std::string LoadText(const LayoutRequest& request, const LayoutPlan& layout) {
+  const Figure& disk = request.cluster.disk_bytes_per_s;
+  if (disk.value <= 0) return "";
+  const core::WeightBytes bytes = core::RankWeightBytes(layout.plan, layout.rank);
+  const int64_t ranks =
+      std::min<int64_t>(request.cluster.devices_per_host, layout.ranks() * layout.copies);
+  const int64_t read = (bytes.Total() - bytes.absorbed) * ranks;
+  return fmt::format(
+      "\n  loading: the {} ranks of a host read {} bytes, in {:.1f} s at least at "
+      "{:.2f} GB/s ({})\n",
+      ranks, Grouped(read), double(read) / disk.value, disk.value / 1e9, Name(disk.source));
+}
+
 }  // namespace
 
 std::string LayoutName(const LayoutPlan& layout) {
@@ -269,6 +283,7 @@ std::string LayoutText(const LayoutRequest& request, const LayoutPlan& layout) {
                                  layout.rank, layout.ranks());
   text += MemoryText(request, layout);
   if (!layout.fits()) return text;
+  text += LoadText(request, layout);
   text +=
       StepText(request, "decode", layout.decode_shape, layout.decode, layout.decode_tokens_per_s);
   return text + StepText(request, "prefill", layout.prefill_shape, layout.prefill,

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "cli/plan_command.h"
+#include "cli/probe_command.h"
 #include "cli/serve_cluster.h"
 #include "cli/toml_table.h"
 
@@ -211,6 +212,37 @@ TEST_F(ClusterFileTest, PlanTakesItAndSaysWhatAChangeDoes) {
   const std::string host = diff(With(Example(), "localhost", "elsewhere"));
   EXPECT_THAT(host, HasSubstr("[[host]] name                     localhost -> elsewhere\n"));
   EXPECT_THAT(host, testing::Not(HasSubstr("of it 0 B")));
+}
+
+TEST_F(ClusterFileTest, WhatIsProbedIsWrittenAndReadAgain) {
+  const std::string path =
+      Write("cluster.toml", "# ours\n" + Example() + "[measured]\nbf16 = \"9 TFLOP/s\"\n");
+  ProbeOptions small{.weight_bytes = 1 << 20, .rows = 8, .exchanged_bytes = 1 << 16, .trials = 1};
+  std::ostringstream out;
+  const absl::Status status = RunProbe(path, /*merge=*/false, small, out);
+  ASSERT_TRUE(status.ok()) << status;
+  const auto file = ReadClusterFile(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const core::DeviceFigures& device = file->cluster.device;
+  for (const core::Figure& figure : {device.memory_bytes_per_s, device.bf16_flops, device.fp8_flops,
+                                     device.link_bytes_per_s, file->cluster.disk_bytes_per_s}) {
+    EXPECT_EQ(figure.source, core::FigureSource::kMeasured);
+    EXPECT_GT(figure.value, 0);
+  }
+  EXPECT_NE(device.bf16_flops.value, 9e12) << "what was there is replaced";
+  EXPECT_EQ(device.network_bytes_per_s.source, core::FigureSource::kAssumed);
+  EXPECT_TRUE(ReadFile(path, 1 << 20)->starts_with("# ours\n[model]"));
+}
+
+TEST(WithMeasured, ReplacesItsTableAlone) {
+  const ProbedRates rates{
+      .memory_bytes = 2e9, .bf16_flops = 3e12, .fp8_flops = 4e12, .disk_bytes = 1e9};
+  const std::string table =
+      "[measured]  # by switchyard probe\nmemory_rate = \"2.000 GB/s\"\nbf16 = \"3.0000 TFLOP/s\"\n"
+      "fp8 = \"4.0000 TFLOP/s\"\ndisk_rate = \"1.000 GB/s\"\n";
+  EXPECT_EQ(WithMeasured("[a]\nb = 1 # c\n", rates), "[a]\nb = 1 # c\n\n" + table);
+  EXPECT_EQ(WithMeasured("[a]\n[measured]\nbf16 = \"1 TFLOP/s\"\n\n[d]\ne = 2\n", rates),
+            "[a]\n[d]\ne = 2\n\n" + table);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ struct ClusterShape {
   int32_t hosts = 1;
   int32_t devices_per_host = 8;
   DeviceFigures device = kH100;
+  Figure disk_bytes_per_s;  // of a host, for loading; 0: not known
 
   int64_t num_devices() const { return int64_t{hosts} * devices_per_host; }
 };
