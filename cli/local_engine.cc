@@ -67,6 +67,8 @@ LocalEngine::~LocalEngine() = default;
 
 const worker::Executor& LocalEngine::executor(int rank) const { return *ranks_[rank]->executor; }
 
+int64_t LocalEngine::used_bytes(int rank) const { return ranks_[rank]->backend->used_bytes(); }
+
 absl::Status LocalEngine::Connect(int index, worker::RendezvousStore& store) {
   Rank& rank = *ranks_[index];
   const int tensor_ranks = plan_.layout().tensor_parallel();

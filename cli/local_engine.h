@@ -57,6 +57,8 @@ class LocalEngine {
   const v1::ShardPlan& plan() const { return plan_; }
   // What a rank can say of itself; not while a step runs.
   const worker::Executor& executor(int rank) const;
+  // Of its device, what is taken right now; 0 where that is the machine.
+  int64_t used_bytes(int rank) const;
 
   // Runs one step on every rank; the result has the samples of all groups. After an error the
   // engine is not to be used.

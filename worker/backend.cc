@@ -17,6 +17,7 @@ class CpuBackend final : public Backend {
   kernels::Ops& ops() override { return *ops_; }
   std::string Describe() const override { return ops_->device().isa(); }
   int64_t memory_bytes() const override { return 0; }
+  int64_t used_bytes() const override { return 0; }
   absl::StatusOr<std::unique_ptr<Collectives>> Connect(
       RendezvousStore& store, const CommunicatorOptions& options) override {
     if (gloo_ == nullptr) {

@@ -24,6 +24,8 @@ class Backend {
   virtual std::string Describe() const = 0;
   // Memory of the device; 0 where it is the machine's.
   virtual int64_t memory_bytes() const = 0;
+  // Of these, what is taken right now, by whomever; 0 where it is the machine's.
+  virtual int64_t used_bytes() const = 0;
   // Connects this rank with the others of a communicator. Errors: those of ConnectGloo.
   virtual absl::StatusOr<std::unique_ptr<Collectives>> Connect(
       RendezvousStore& store, const CommunicatorOptions& options) = 0;

@@ -218,6 +218,10 @@ class Session {
                  assignment.rank(), FormatBytes(executor_->weight_bytes()),
                  FormatBytes(executor_->kv_bytes()), FormatBytes(executor_->activation_bytes()),
                  FormatBytes(executor_->exchange_bytes()));
+    if (backend_.memory_bytes() > 0) {
+      spdlog::info("rank {}: {} of the device's {} are taken", assignment.rank(),
+                   FormatBytes(backend_.used_bytes()), FormatBytes(backend_.memory_bytes()));
+    }
     epoch_ = plan.epoch();
     return absl::OkStatus();
   }

@@ -23,6 +23,12 @@ class CudaBackend final : public Backend {
   kernels::Ops& ops() override { return *ops_; }
   std::string Describe() const override { return name_; }
   int64_t memory_bytes() const override { return memory_bytes_; }
+  int64_t used_bytes() const override {
+    size_t free = 0, total = 0;
+    device_->stream();  // makes the device that of this thread
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) return 0;
+    return static_cast<int64_t>(total - free);
+  }
   absl::StatusOr<std::unique_ptr<Collectives>> Connect(
       RendezvousStore& store, const CommunicatorOptions& options) override {
     return ConnectNccl(*ops_, device_->stream(), store, options);

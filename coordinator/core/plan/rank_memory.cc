@@ -13,8 +13,6 @@ namespace {
 
 // Of the CUDA backend: pinned arrays on their way to the device take as much there.
 constexpr int64_t kStagingBytes = 32 * kMiB;
-constexpr int64_t kRecordingBytes = 16 * kMiB;
-constexpr int64_t kMostRecordings = 8;  // kept at once
 constexpr int64_t kExpandedTile = 256;  // tokens
 
 std::vector<int64_t> ExpertsOfRanks(const v1::ShardPlan& plan) {

@@ -20,6 +20,11 @@ inline constexpr int64_t kAssumedNcclBytes = int64_t{512} << 20;
 // Left free of a device's memory: what an allocator cannot fill, and what others take.
 inline constexpr double kAssumedReserve = 0.02;
 
+// Of the CUDA backend: steps that are kept recorded (worker/exec/step_recorder), and what one
+// takes.
+inline constexpr int64_t kMostRecordings = 8;
+inline constexpr int64_t kRecordingBytes = int64_t{16} << 20;
+
 struct RankMemory {
   WeightBytes weights;     // as packed
   int64_t rope_table = 0;  // cosines and sines of all positions
