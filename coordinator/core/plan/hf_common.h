@@ -1,0 +1,35 @@
+// What the config.json of every family has alike: the sizes of a decoder, the rotary embedding,
+// quantisation and storage type. Used by the families (plan/families), which hf_config chooses
+// from.
+#ifndef SWITCHYARD_COORDINATOR_CORE_PLAN_HF_COMMON_H_
+#define SWITCHYARD_COORDINATOR_CORE_PLAN_HF_COMMON_H_
+
+#include <cstdint>
+
+#include "coordinator/core/plan/field_reader.h"
+#include "proto/model.pb.h"
+
+namespace switchyard::core {
+
+// Far above any published model, and low enough that products of two of these fit 63 bits.
+inline constexpr IntRange kVocabRange{1, 1 << 24};
+inline constexpr IntRange kHiddenRange{1, 1 << 20};
+inline constexpr IntRange kWidthRange{1, 1 << 22};
+inline constexpr IntRange kLayersRange{1, 4096};
+inline constexpr IntRange kHeadsRange{1, 65536};
+inline constexpr IntRange kHeadDimRange{1, 4096};
+inline constexpr IntRange kRankRange{1, 1 << 16};
+inline constexpr IntRange kExpertsRange{1, 16384};
+inline constexpr IntRange kContextRange{1, 1 << 24};
+
+// Vocabulary, widths, layers, heads, norms, context, tied embeddings, quantisation and storage type
+// (`torch_dtype`, or `dtype` in files of transformers 5).
+void ParseDecoder(FieldReader& config, v1::ModelSpec& spec);
+
+// `rope_theta` and `rope_scaling` as published; `rope_parameters`, which holds both, as
+// transformers 5 saves them. The kind of scaling is spelled `rope_type` or, in older files, `type`.
+v1::RopeSpec ParseRope(FieldReader& config, int32_t max_position_embeddings);
+
+}  // namespace switchyard::core
+
+#endif  // SWITCHYARD_COORDINATOR_CORE_PLAN_HF_COMMON_H_
