@@ -37,14 +37,16 @@ struct AddArgs {
   TensorView delta;  // act [T, H]; row stride 0: one row for every t
 };
 
-// Interleaved rotary embedding in place: pair i of each head is (x[2i], x[2i + 1])
-// (MODEL_SPECS 1.6).
+// Rotary embedding in place: pair i of each head is (x[2i], x[2i + 1]) (MODEL_SPECS 1.6) or, with
+// `halves`, (x[i], x[D/2 + i]) (MODEL_SPECS 5).
 struct RopeArgs {
   TensorView x;  // act [T, heads, D], row stride free
   int64_t head_stride =
       0;  // elements from head to head; 0: D. Lets x be the rope part of wider heads.
   std::span<const int32_t> positions;  // T
-  TensorView table;  // f32 [max_positions, D]: cos and sin of each pair side by side
+  // f32 [max_positions, D]: cos and sin of each pair, placed as the pair is.
+  TensorView table;
+  bool halves = false;
 };
 
 // y[i] = x[rows[i]].

@@ -33,6 +33,8 @@ struct RowKernels {
                    int64_t n);
   // Pairs (x[2i], x[2i + 1]) turned by (cos, sin) = (table[2i], table[2i + 1]).
   void (*rope)(float* x, const float* table, int64_t n);
+  // The same of pairs (x[i], x[n / 2 + i]), table alike.
+  void (*rope_halves)(float* x, const float* table, int64_t n);
   // y = balanced tree sum of num_parts rows, `stride` apart; num_parts is a power of two.
   void (*tree_sum)(const float* parts, int64_t num_parts, int64_t stride, float* y, int64_t n);
   void (*weighted_sum_f32)(const WeightedSum<float>& args);

@@ -89,6 +89,16 @@ struct RowKernelsImpl {
     });
   }
 
+  static void RopeHalves(float* x, const float* table, int64_t n) {
+    const int64_t half = n / 2;
+    Walk(half, [=](auto lanes, int64_t i) {
+      const F a = lanes.Load(x + i), b = lanes.Load(x + half + i);
+      const F cos = lanes.Load(table + i), sin = lanes.Load(table + half + i);
+      lanes.Store(x + i, V::Sub(V::Mul(a, cos), V::Mul(b, sin)));
+      lanes.Store(x + half + i, V::MulAdd(a, sin, V::Mul(b, cos)));
+    });
+  }
+
   // Adds leaves as a binary counter carries: after each leaf, finished subtrees of one size are
   // joined.
   static void TreeSum(const float* parts, int64_t num_parts, int64_t stride, float* y, int64_t n) {
@@ -123,6 +133,7 @@ struct RowKernelsImpl {
       .add = Add,
       .rms_norm = RmsNorm,
       .rope = Rope,
+      .rope_halves = RopeHalves,
       .tree_sum = TreeSum,
       .weighted_sum_f32 = Combine<float>,
       .weighted_sum_bf16 = Combine<Bf16>,

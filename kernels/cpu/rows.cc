@@ -78,6 +78,7 @@ void Rope(const CpuContext& cpu, const RopeArgs& args) {
   const RowKernels& kernels = RowKernelsOf(cpu.isa);
   const auto [tokens, heads, dim, unused] = args.x.dims;
   const int64_t head_stride = args.head_stride == 0 ? dim : args.head_stride;
+  const auto rotate = args.halves ? kernels.rope_halves : kernels.rope;
   const auto rotate_row = [&, heads = heads, dim = dim](int64_t t) {
     const int64_t position = args.positions[t];
     SY_CHECK(position >= 0 && position < args.table.rows())
@@ -85,7 +86,7 @@ void Rope(const CpuContext& cpu, const RopeArgs& args) {
         << position;
     const float* table = args.table.row<const float>(position);
     float* x = args.x.row<float>(t);
-    for (int64_t head = 0; head < heads; ++head) kernels.rope(x + head * head_stride, table, dim);
+    for (int64_t head = 0; head < heads; ++head) rotate(x + head * head_stride, table, dim);
   };
   ForRows(cpu, tokens, 2 * heads * dim * SizeOf(DType::kF32), rotate_row);
 }

@@ -77,9 +77,10 @@ void Rope(CudaContext& cuda, const RopeArgs& args) {
                   .dim = dim,
                   .row_stride = args.x.row_stride,
                   .head_stride = head_stride,
-                  .whole_pairs = at(args.x) % sizeof(__nv_bfloat162) == 0 &&
+                  .whole_pairs = !args.halves && at(args.x) % sizeof(__nv_bfloat162) == 0 &&
                                  at(args.table) % sizeof(float2) == 0 &&
-                                 args.x.row_stride % 2 == 0 && head_stride % 2 == 0},
+                                 args.x.row_stride % 2 == 0 && head_stride % 2 == 0,
+                  .halves = args.halves},
          positions, static_cast<const float*>(args.table.data));
 }
 

@@ -36,7 +36,8 @@ struct RopeRows {
   __nv_bfloat16* x;
   int64_t rows, heads, dim;
   int64_t row_stride, head_stride;
-  bool whole_pairs;  // pairs of x and of the table are aligned
+  bool whole_pairs;  // pairs of x and of the table stand together and are aligned
+  bool halves;       // the second of a pair stands in the second half
 };
 
 // Every step is rounded as it stands here: the assembler joins none, and all places get one result.
@@ -52,8 +53,9 @@ inline __global__ void RopeKernel(RopeRows x, const int32_t* positions, const fl
   for (int64_t item = FirstItem(); item < x.rows * x.heads * pairs; item += ItemStep()) {
     const int64_t pair = item % pairs, head = item / pairs % x.heads;
     const int64_t row = item / pairs / x.heads;
-    const float* const angle = table + positions[row] * x.dim + 2 * pair;
-    __nv_bfloat16* const at = x.x + row * x.row_stride + head * x.head_stride + 2 * pair;
+    const int64_t first = x.halves ? pair : 2 * pair, second = x.halves ? pairs : 1;
+    const float* const angle = table + positions[row] * x.dim + first;
+    __nv_bfloat16* const at = x.x + row * x.row_stride + head * x.head_stride + first;
     if (x.whole_pairs) {
       const uint32_t pair_bits = *reinterpret_cast<const uint32_t*>(at);  // one load
       *reinterpret_cast<__nv_bfloat162*>(at) =
@@ -61,9 +63,9 @@ inline __global__ void RopeKernel(RopeRows x, const int32_t* positions, const fl
                      *reinterpret_cast<const float2*>(angle));
       continue;
     }
-    const __nv_bfloat162 turned = RotatePair({at[0], at[1]}, {angle[0], angle[1]});
+    const __nv_bfloat162 turned = RotatePair({at[0], at[second]}, {angle[0], angle[second]});
     at[0] = turned.x;
-    at[1] = turned.y;
+    at[second] = turned.y;
   }
 }
 

@@ -111,40 +111,54 @@ TEST_P(RowsTest, AddTakesOneRowForAll) {
   }
 }
 
-TEST_P(RowsTest, RopeTurnsInterleavedPairsByTheFormula) {
+// The rope part of wider heads in wider rows; all around it must stay.
+void ExpectRope(Ops& ops, int64_t dim, bool halves) {
   constexpr double kBase = 10000;
-  for (int64_t dim : {2, 4, 6, 18, 32, 64}) {
-    Tensor<float> table({500, dim});
-    for (int64_t p = 0; p < 500; ++p) {
-      for (int64_t i = 0; i < dim; i += 2) {
-        const double angle = reference::RopeAngle(p, i / 2, dim, kBase);
-        table.values[p * dim + i] = static_cast<float>(std::cos(angle));
-        table.values[p * dim + i + 1] = static_cast<float>(std::sin(angle));
-      }
+  Tensor<float> table({500, dim});
+  for (int64_t p = 0; p < 500; ++p) {
+    for (int64_t pair = 0; pair < dim / 2; ++pair) {
+      const double angle = reference::RopeAngle(p, pair, dim, kBase);
+      const auto at = [&](int part) -> float& {
+        return table.values[p * dim + reference::RopePlace(pair, part, dim, halves)];
+      };
+      at(0) = static_cast<float>(std::cos(angle));
+      at(1) = static_cast<float>(std::sin(angle));
     }
-    // The rope part of wider heads in wider rows; all around it must stay.
-    constexpr int64_t kHeads = 3, kNope = 5, kRowGap = 7;
-    const int64_t head_stride = kNope + dim, row_stride = kHeads * head_stride + kRowGap;
-    const std::vector<int32_t> positions = {0, 1, 17, 499, 3};
-    const Tensor<float> before = Random({5, row_stride}, 1);
-    Tensor<float> x = before;
-    TensorView view(x.values.data() + kNope, DType::kF32, {5, kHeads, dim});
-    view.row_stride = row_stride;
-    ops_->Rope(
-        {.x = view, .head_stride = head_stride, .positions = positions, .table = table.view()});
-    for (int64_t t = 0; t < 5; ++t) {
-      auto rest = before.row(t), got = x.row(t);
-      for (int64_t head = 0; head < kHeads; ++head) {
-        const auto nope = static_cast<size_t>(head * head_stride), rope = nope + kNope;
-        EXPECT_TRUE(SameBits(got.subspan(nope, kNope), rest.subspan(nope, kNope), kNope));
-        const auto want = reference::Rope(rest.subspan(rope, dim), positions[t], kBase);
-        std::vector<double> magnitude;
-        for (int64_t i = 0; i < dim; ++i) magnitude.push_back(std::hypot(want[i], want[i ^ 1]));
-        EXPECT_TRUE(Close(
-            {.got = got.subspan(rope, dim), .want = want, .magnitude = magnitude, .columns = dim}));
+  }
+  constexpr int64_t kHeads = 3, kNope = 5, kRowGap = 7;
+  const int64_t head_stride = kNope + dim, row_stride = kHeads * head_stride + kRowGap;
+  const std::vector<int32_t> positions = {0, 1, 17, 499, 3};
+  const Tensor<float> before = Random({5, row_stride}, 1);
+  Tensor<float> x = before;
+  TensorView view(x.values.data() + kNope, DType::kF32, {5, kHeads, dim});
+  view.row_stride = row_stride;
+  ops.Rope({.x = view,
+            .head_stride = head_stride,
+            .positions = positions,
+            .table = table.view(),
+            .halves = halves});
+  for (int64_t t = 0; t < 5; ++t) {
+    auto rest = before.row(t), got = x.row(t);
+    for (int64_t head = 0; head < kHeads; ++head) {
+      const auto nope = static_cast<size_t>(head * head_stride), rope = nope + kNope;
+      EXPECT_TRUE(SameBits(got.subspan(nope, kNope), rest.subspan(nope, kNope), kNope));
+      const auto want = reference::Rope(rest.subspan(rope, dim), positions[t], kBase, halves);
+      std::vector<double> magnitude(dim);
+      for (int64_t pair = 0; pair < dim / 2; ++pair) {
+        const int64_t first = reference::RopePlace(pair, 0, dim, halves);
+        const int64_t second = reference::RopePlace(pair, 1, dim, halves);
+        magnitude[first] = magnitude[second] = std::hypot(want[first], want[second]);
       }
-      EXPECT_TRUE(SameBits(got.last(kRowGap), rest.last(kRowGap), kRowGap));
+      EXPECT_TRUE(Close(
+          {.got = got.subspan(rope, dim), .want = want, .magnitude = magnitude, .columns = dim}));
     }
+    EXPECT_TRUE(SameBits(got.last(kRowGap), rest.last(kRowGap), kRowGap));
+  }
+}
+
+TEST_P(RowsTest, RopeTurnsPairsByTheFormula) {
+  for (const bool halves : {false, true}) {
+    for (const int64_t dim : {2, 4, 6, 18, 32, 64, 128}) ExpectRope(*ops_, dim, halves);
   }
 }
 

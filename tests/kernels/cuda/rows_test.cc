@@ -135,39 +135,46 @@ TEST_F(CudaRowsTest, EmbeddingTakesRowsOfItsShardAndZerosOtherwise) {
 
 TEST_F(CudaRowsTest, RopeRotatesPairsOfStridedHeads) {
   constexpr int64_t kRows = 3, kHeads = 4, kWide = 40, kDim = 24, kMaxPositions = 300;
-  std::vector<float> table(kMaxPositions * kDim);
-  for (int64_t position = 0; position < kMaxPositions; ++position) {
-    for (int64_t pair = 0; pair < kDim / 2; ++pair) {
-      const double angle = reference::RopeAngle(position, pair, kDim, 10000);
-      table[position * kDim + 2 * pair] = static_cast<float>(std::cos(angle));
-      table[position * kDim + 2 * pair + 1] = static_cast<float>(std::sin(angle));
-    }
-  }
   const std::vector<int32_t> positions = {0, 17, 299};
-  const std::vector<float> before = RandomBf16(kRows * kHeads * kWide, 5);
-  const TensorView x = PutBf16({kRows, kHeads * kWide}, before);
-  TensorView part(x.Cols(kWide - kDim, kDim).data, DType::kBf16, {kRows, kHeads, kDim});
-  part.row_stride = kHeads * kWide;
-  cuda::Rope(cuda_, {.x = part,
-                     .head_stride = kWide,
-                     .positions = positions,
-                     .table = PutF32({kMaxPositions, kDim}, table)});
-  const std::vector<float> got = Get(x);
-  for (int64_t i = 0; i < kRows * kHeads; ++i) {
-    const auto was = Row(before, i, kWide), is = Row(got, i, kWide);
-    EXPECT_TRUE(SameBits(is.first(kWide - kDim), was.first(kWide - kDim), kWide));
-    const auto want = reference::Rope(was.last(kDim), positions[i / kHeads], 10000);
-    // Of a pair, the smaller part may come from larger terms.
-    std::vector<double> magnitude(kDim);
-    for (int64_t j = 0; j < kDim; ++j) {
-      magnitude[j] = std::abs(was[kWide - kDim + j]) + std::abs(was[kWide - kDim + (j ^ 1)]);
+  for (const bool halves : {false, true}) {
+    std::vector<float> table(kMaxPositions * kDim);
+    for (int64_t position = 0; position < kMaxPositions; ++position) {
+      for (int64_t pair = 0; pair < kDim / 2; ++pair) {
+        const double angle = reference::RopeAngle(position, pair, kDim, 10000);
+        float* const row = &table[position * kDim];
+        row[reference::RopePlace(pair, 0, kDim, halves)] = static_cast<float>(std::cos(angle));
+        row[reference::RopePlace(pair, 1, kDim, halves)] = static_cast<float>(std::sin(angle));
+      }
     }
-    EXPECT_TRUE(Close({.got = is.last(kDim),
-                       .want = want,
-                       .magnitude = magnitude,
-                       .columns = kDim,
-                       .epsilon = kOneBf16Rounding,
-                       .min_cosine = 1 - 1e-5}));
+    const std::vector<float> before = RandomBf16(kRows * kHeads * kWide, 5);
+    const TensorView x = PutBf16({kRows, kHeads * kWide}, before);
+    TensorView part(x.Cols(kWide - kDim, kDim).data, DType::kBf16, {kRows, kHeads, kDim});
+    part.row_stride = kHeads * kWide;
+    cuda::Rope(cuda_, {.x = part,
+                       .head_stride = kWide,
+                       .positions = positions,
+                       .table = PutF32({kMaxPositions, kDim}, table),
+                       .halves = halves});
+    const std::vector<float> got = Get(x);
+    for (int64_t i = 0; i < kRows * kHeads; ++i) {
+      const auto was = Row(before, i, kWide), is = Row(got, i, kWide);
+      EXPECT_TRUE(SameBits(is.first(kWide - kDim), was.first(kWide - kDim), kWide));
+      const auto head = was.last(kDim);
+      const auto want = reference::Rope(head, positions[i / kHeads], 10000, halves);
+      // Of a pair, the smaller part may come from larger terms.
+      std::vector<double> magnitude(kDim);
+      for (int64_t pair = 0; pair < kDim / 2; ++pair) {
+        const int64_t first = reference::RopePlace(pair, 0, kDim, halves);
+        const int64_t second = reference::RopePlace(pair, 1, kDim, halves);
+        magnitude[first] = magnitude[second] = std::abs(head[first]) + std::abs(head[second]);
+      }
+      EXPECT_TRUE(Close({.got = is.last(kDim),
+                         .want = want,
+                         .magnitude = magnitude,
+                         .columns = kDim,
+                         .epsilon = kOneBf16Rounding,
+                         .min_cosine = 1 - 1e-5}));
+    }
   }
 }
 

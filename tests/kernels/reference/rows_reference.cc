@@ -19,14 +19,19 @@ double RopeAngle(int64_t position, int64_t pair, int64_t dim, double base) {
          std::pow(base, -2.0 * static_cast<double>(pair) / static_cast<double>(dim));
 }
 
-std::vector<double> Rope(std::span<const float> head, int64_t position, double base) {
+int64_t RopePlace(int64_t pair, int part, int64_t dim, bool halves) {
+  return halves ? pair + part * (dim / 2) : 2 * pair + part;
+}
+
+std::vector<double> Rope(std::span<const float> head, int64_t position, double base, bool halves) {
   const auto dim = static_cast<int64_t>(head.size());
-  std::vector<double> y;
+  std::vector<double> y(head.size());
   for (int64_t pair = 0; pair < dim / 2; ++pair) {
-    const std::complex<double> x(head[2 * pair], head[2 * pair + 1]);
+    const int64_t first = RopePlace(pair, 0, dim, halves), second = RopePlace(pair, 1, dim, halves);
+    const std::complex<double> x(head[first], head[second]);
     const auto turned = x * std::polar(1.0, RopeAngle(position, pair, dim, base));
-    y.push_back(turned.real());
-    y.push_back(turned.imag());
+    y[first] = turned.real();
+    y[second] = turned.imag();
   }
   return y;
 }
