@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "base/json.h"
 
@@ -10,6 +12,7 @@ namespace switchyard::core {
 namespace {
 
 constexpr int kFp8Block = 128;
+constexpr RealRange kFactorRange{1, 1e6};  // of a context extension
 
 // The object under `name`, or nullptr if absent, null or (a fault) something else.
 const Json* FindObject(FieldReader& config, std::string_view name) {
@@ -21,7 +24,7 @@ const Json* FindObject(FieldReader& config, std::string_view name) {
 
 v1::YarnScaling ParseYarn(FieldReader& rope, int32_t max_position_embeddings) {
   v1::YarnScaling yarn;
-  yarn.set_factor(rope.Real("factor", {1, 1e6}));
+  yarn.set_factor(rope.Real("factor", kFactorRange));
   yarn.set_beta_fast(rope.Real("beta_fast", {0, 1e6, true}, 32));
   yarn.set_beta_slow(rope.Real("beta_slow", {0, 1e6, true}, 1));
   if (yarn.beta_fast() < yarn.beta_slow()) {
@@ -36,6 +39,51 @@ v1::YarnScaling ParseYarn(FieldReader& rope, int32_t max_position_embeddings) {
     yarn.set_attention_factor(rope.Real("attention_factor", {0, 1e3, true}));
   yarn.set_truncate(rope.Bool("truncate", true));
   return yarn;
+}
+
+v1::Llama3Scaling ParseLlama3(FieldReader& rope) {
+  v1::Llama3Scaling llama3;
+  llama3.set_factor(rope.Real("factor", kFactorRange));
+  llama3.set_low_freq_factor(rope.Real("low_freq_factor", {0, 1e6, true}));
+  llama3.set_high_freq_factor(rope.Real("high_freq_factor", {0, 1e6, true}));
+  if (llama3.low_freq_factor() >= llama3.high_freq_factor()) {
+    rope.faults().Invalid(fmt::format("{}: must be below high_freq_factor = {}",
+                                      rope.Describe("low_freq_factor"), llama3.high_freq_factor()));
+  }
+  llama3.set_original_max_position_embeddings(
+      rope.Int("original_max_position_embeddings", kContextRange));
+  return llama3;
+}
+
+// Beyond the context of the training its base grows with the sequence, so that what a key was
+// rotated by would depend on when it was cached. Up to there it changes nothing.
+void ParseDynamic(FieldReader& rope, v1::ModelSpec& spec) {
+  rope.Real("factor", kFactorRange);
+  const int32_t context = spec.max_position_embeddings();
+  const int32_t trained = rope.Int("original_max_position_embeddings", kContextRange, context);
+  spec.set_max_position_embeddings(std::min(context, trained));
+}
+
+// `kind_fallback`: what a missing kind means; empty: a fault.
+void ParseScaling(FieldReader& rope, std::string_view kind_fallback, v1::ModelSpec& spec) {
+  const char* kind_field = rope.Has("rope_type") ? "rope_type" : "type";
+  const std::string kind = rope.Text(kind_field, kind_fallback);
+  if (kind == "yarn") {
+    *spec.mutable_rope()->mutable_yarn() = ParseYarn(rope, spec.max_position_embeddings());
+  } else if (kind == "llama3") {
+    *spec.mutable_rope()->mutable_llama3() = ParseLlama3(rope);
+  } else if (kind == "linear") {
+    spec.mutable_rope()->set_linear_factor(rope.Real("factor", kFactorRange));
+  } else if (kind == "dynamic") {
+    ParseDynamic(rope, spec);
+  } else if (kind.empty()) {
+    rope.faults().Invalid("rope_scaling.rope_type is missing: must be the kind of scaling");
+  } else if (kind != "default") {
+    rope.faults().Unsupported(
+        fmt::format("{}: not supported, only \"default\", \"dynamic\", \"linear\", \"llama3\" "
+                    "and \"yarn\" are",
+                    rope.Describe(kind_field)));
+  }
 }
 
 v1::BlockQuantization ParseFp8(FieldReader& quantization) {
@@ -87,30 +135,67 @@ v1::DataType ParseDtype(FieldReader& config) {
 
 }  // namespace
 
-v1::RopeSpec ParseRope(FieldReader& config, int32_t max_position_embeddings) {
+void ParseRope(FieldReader& config, std::optional<double> default_theta, v1::ModelSpec& spec) {
   constexpr RealRange kThetaRange{1, 1e12, true};
-  v1::RopeSpec spec;
   const Json* parameters = FindObject(config, "rope_parameters");
   const Json* scaling = parameters != nullptr ? parameters : FindObject(config, "rope_scaling");
   const char* name = parameters != nullptr ? "rope_parameters." : "rope_scaling.";
   if (scaling == nullptr) {
-    spec.set_theta(config.Real("rope_theta", kThetaRange));
-    return spec;
+    spec.mutable_rope()->set_theta(config.Real("rope_theta", kThetaRange, default_theta));
+    return;
   }
   FieldReader rope(*scaling, name, config.faults());
-  spec.set_theta(rope.Has("rope_theta") ? rope.Real("rope_theta", kThetaRange)
-                                        : config.Real("rope_theta", kThetaRange));
-  const char* kind_field = rope.Has("rope_type") ? "rope_type" : "type";
-  const std::string kind = rope.Text(kind_field, parameters != nullptr ? "default" : "");
-  if (kind == "yarn") {
-    *spec.mutable_yarn() = ParseYarn(rope, max_position_embeddings);
-  } else if (kind.empty()) {
-    config.faults().Invalid("rope_scaling.rope_type is missing: must be \"yarn\" or \"default\"");
-  } else if (kind != "default") {
-    config.faults().Unsupported(fmt::format("{}: not supported, only \"yarn\" and \"default\" are",
-                                            rope.Describe(kind_field)));
+  spec.mutable_rope()->set_theta(rope.Has("rope_theta")
+                                     ? rope.Real("rope_theta", kThetaRange)
+                                     : config.Real("rope_theta", kThetaRange, default_theta));
+  ParseScaling(rope, parameters != nullptr ? "default" : "", spec);
+}
+
+v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec) {
+  const int32_t heads = spec.num_heads();
+  v1::GqaSpec gqa;
+  gqa.set_num_kv_heads(config.Int("num_key_value_heads", kHeadsRange, heads));
+  if (heads % gqa.num_kv_heads() != 0) {
+    config.faults().Invalid(fmt::format("{}: must divide num_attention_heads = {}",
+                                        config.Describe("num_key_value_heads"), heads));
   }
-  return spec;
+  if (!config.Has("head_dim") && spec.hidden_size() % heads != 0) {
+    config.faults().Invalid(
+        fmt::format("{}: must divide hidden_size = {} where there is no head_dim",
+                    config.Describe("num_attention_heads"), spec.hidden_size()));
+  }
+  gqa.set_head_dim(config.Int("head_dim", {2, kHeadDimRange.max}, spec.hidden_size() / heads));
+  if (gqa.head_dim() % 2 != 0 || gqa.head_dim() > kHeadDimRange.max) {
+    config.faults().Invalid(
+        fmt::format("head_dim = {}: must be even, for it is rotated in pairs, and at most {}",
+                    gqa.head_dim(), kHeadDimRange.max));
+  }
+  if (config.Real("partial_rotary_factor", {0, 1, true}, 1) != 1) {
+    config.faults().Unsupported(fmt::format("{}: not supported, only whole heads are rotated",
+                                            config.Describe("partial_rotary_factor")));
+  }
+  return gqa;
+}
+
+std::vector<bool> ParseLayerTypes(FieldReader& config, std::vector<bool> fallback) {
+  const Json* types = config.Find("layer_types");
+  if (types == nullptr) return fallback;
+  if (!types->is_array() || types->size() != fallback.size()) {
+    config.faults().Invalid(fmt::format("{}: must be a list of num_hidden_layers = {} texts",
+                                        config.Describe("layer_types"), fallback.size()));
+    return fallback;
+  }
+  std::vector<bool> windowed;
+  for (const Json& type : *types) {
+    windowed.push_back(type == "sliding_attention");
+    if (!windowed.back() && type != "full_attention") {
+      config.faults().Unsupported(
+          fmt::format("layer_types: {} is not supported, only \"full_attention\" and "
+                      "\"sliding_attention\" are",
+                      type.dump().substr(0, 60)));
+    }
+  }
+  return windowed;
 }
 
 void ParseDecoder(FieldReader& config, v1::ModelSpec& spec) {

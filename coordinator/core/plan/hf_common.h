@@ -5,6 +5,8 @@
 #define SWITCHYARD_COORDINATOR_CORE_PLAN_HF_COMMON_H_
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "coordinator/core/plan/field_reader.h"
 #include "proto/model.pb.h"
@@ -28,7 +30,16 @@ void ParseDecoder(FieldReader& config, v1::ModelSpec& spec);
 
 // `rope_theta` and `rope_scaling` as published; `rope_parameters`, which holds both, as
 // transformers 5 saves them. The kind of scaling is spelled `rope_type` or, in older files, `type`.
-v1::RopeSpec ParseRope(FieldReader& config, int32_t max_position_embeddings);
+// Fills spec.rope. The kind "dynamic" shortens the longest sequence to what it leaves unchanged.
+// REQUIRES: ParseDecoder went before.
+void ParseRope(FieldReader& config, std::optional<double> default_theta, v1::ModelSpec& spec);
+
+// Heads alone: biases and windows are each family's own. REQUIRES: ParseDecoder went before.
+v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec);
+
+// Which layers have a window: by `layer_types` where the config has it, else as `fallback`, which
+// has an entry for each layer.
+std::vector<bool> ParseLayerTypes(FieldReader& config, std::vector<bool> fallback);
 
 }  // namespace switchyard::core
 

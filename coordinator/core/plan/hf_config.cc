@@ -19,7 +19,7 @@ void CheckTotalSize(const v1::ModelSpec& spec, Faults& faults) {
   const double hidden = spec.hidden_size();
   const double layers = double(spec.num_layers()) + spec.num_mtp_layers();
   const double head_width = double(spec.mla().qk_nope_head_dim()) + spec.mla().qk_rope_head_dim() +
-                            spec.mla().v_head_dim();
+                            spec.mla().v_head_dim() + 4.0 * spec.gqa().head_dim();
   const double attention = double(spec.num_heads()) * head_width *
                            (hidden + spec.mla().q_lora_rank() + spec.mla().kv_lora_rank());
   double experts = 0;
@@ -41,7 +41,11 @@ struct ModelType {
   std::string_view name;
   v1::ModelSpec (*parse)(FieldReader& config);
 };
-constexpr ModelType kModelTypes[] = {{"deepseek_v3", ParseDeepseekV3}};
+constexpr ModelType kModelTypes[] = {
+    {"deepseek_v3", ParseDeepseekV3},
+    {"llama", ParseLlama},
+    {"qwen2", ParseQwen2},
+};
 
 }  // namespace
 

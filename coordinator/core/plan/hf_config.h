@@ -19,9 +19,9 @@ namespace switchyard::core {
 // computes. INVALID_ARGUMENT: malformed JSON, missing fields, wrong types, numbers out of range or
 // at odds with each other.
 //
-// Known model types: deepseek_v3. Fields of training and of the transformers library are ignored.
-// The storage type of a single tensor is read from the checkpoint, not from here (a config marks a
-// whole model as FP8; norms and heads are not).
+// Known model types: those of plan/families. Fields of training and of the transformers library are
+// ignored. The storage type of a single tensor is read from the checkpoint, not from here (a config
+// marks a whole model as FP8; norms and heads are not).
 absl::StatusOr<v1::ModelSpec> ParseHfConfig(std::string_view config_json,
                                             std::string_view file_name = "config.json");
 

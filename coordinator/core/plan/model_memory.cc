@@ -56,10 +56,27 @@ int64_t AttentionBytes(const v1::ModelSpec& model, int64_t heads) {
   return bytes;
 }
 
+// Query heads with their keys and values. REQUIRES: a model that has them.
+int64_t GqaBytes(const v1::ModelSpec& model, int64_t heads, int64_t kv_heads) {
+  const v1::GqaSpec& gqa = model.gqa();
+  const int64_t dim = gqa.head_dim();
+  const int64_t hidden = model.hidden_size();
+  const int64_t biases =
+      (gqa.qkv_bias() ? (heads + 2 * kv_heads) * dim : 0) + (gqa.output_bias() ? hidden : 0);
+  return LinearBytes(model, heads * dim, hidden) + 2 * LinearBytes(model, kv_heads * dim, hidden) +
+         LinearBytes(model, hidden, heads * dim) + biases * DtypeBytes(model);
+}
+
+// Key-value heads of a rank, which has whole ones, if only one that others have too.
+int64_t RankKvHeads(const v1::ShardPlan& plan) {
+  return CeilDiv(plan.model().gqa().num_kv_heads(), plan.layout().tensor_parallel());
+}
+
 // What one copy of the weights, or one rank's part of them, consists of.
 struct Share {
   int64_t vocab_rows = 0;
   int64_t heads = 0;
+  int64_t kv_heads = 0;  // 0 with latent attention
   int64_t dense_width = 0;
   int64_t routed_experts = 0;
 };
@@ -73,7 +90,8 @@ WeightBytes BytesOf(const v1::ModelSpec& model, const Share& share) {
   WeightBytes bytes;
   bytes.embedding = (1 + model.num_mtp_layers()) * share.vocab_rows * hidden * element;
   bytes.head = model.tie_word_embeddings() ? 0 : bytes.embedding;
-  bytes.attention = blocks * AttentionBytes(model, share.heads);
+  bytes.attention = blocks * (model.has_gqa() ? GqaBytes(model, share.heads, share.kv_heads)
+                                              : AttentionBytes(model, share.heads));
   bytes.dense_mlp = (blocks - moe_layers) * MlpBytes(model, share.dense_width);
   if (model.has_moe()) {
     const v1::MoeSpec& moe = model.moe();
@@ -106,6 +124,7 @@ int64_t WeightBytes::Total() const {
 WeightBytes CheckpointBytes(const v1::ModelSpec& model) {
   return BytesOf(model, {.vocab_rows = model.vocab_size(),
                          .heads = model.num_heads(),
+                         .kv_heads = model.gqa().num_kv_heads(),
                          .dense_width = model.intermediate_size(),
                          .routed_experts = model.has_moe() ? model.moe().num_routed_experts() : 0});
 }
@@ -129,8 +148,10 @@ WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
   const int64_t heads = model.num_heads() / tp;
   WeightBytes bytes = BytesOf(model, {.vocab_rows = CeilDiv(model.vocab_size(), tp),
                                       .heads = heads,
+                                      .kv_heads = RankKvHeads(plan),
                                       .dense_width = model.intermediate_size() / tp,
                                       .routed_experts = LocalExperts(plan, rank)});
+  if (model.tie_word_embeddings()) bytes.head = bytes.embedding;  // packed once more
   const int64_t blocks = int64_t{model.num_layers()} + model.num_mtp_layers();
   const int64_t kv_width =
       heads * (int64_t{model.mla().qk_nope_head_dim()} + model.mla().v_head_dim());
@@ -140,12 +161,17 @@ WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
 }
 
 int64_t KvBytesPerToken(const v1::ShardPlan& plan, BackendKind backend) {
+  if (plan.model().has_gqa()) {
+    return CachedLayers(plan) * 2 * RankKvHeads(plan) * plan.model().gqa().head_dim() *
+           CacheElementBytes(backend, plan.compute());
+  }
   const v1::MlaSpec& mla = plan.model().mla();
   const int64_t width = int64_t{mla.kv_lora_rank()} + mla.qk_rope_head_dim();
   return CachedLayers(plan) * width * CacheElementBytes(backend, plan.compute());
 }
 
 int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan, BackendKind backend) {
+  if (plan.model().has_gqa()) return 0;
   const v1::MlaSpec& mla = plan.model().mla();
   const int64_t heads = plan.model().num_heads() / plan.layout().tensor_parallel();
   const int64_t width =

@@ -16,7 +16,8 @@ namespace switchyard::core {
 // is F32. Norms within a kind's layer count under `norms`.
 struct WeightBytes {
   int64_t embedding = 0;  // embed_tokens, with its copies in MTP blocks
-  int64_t head = 0;       // lm_head, with its copies in MTP blocks; nothing if tied
+  int64_t head = 0;  // lm_head, with its copies in MTP blocks; tied: nothing in a checkpoint, on a
+                     // rank a packed copy of the embedding
   int64_t attention = 0;  // projections (and their biases)
   int64_t absorbed =
       0;  // kv_b_proj once more, dequantised per head for the absorbed form; not in checkpoints
@@ -41,12 +42,12 @@ int64_t NumParameters(v1::ModelSpec model);
 // CheckShardPlan accepts, up to `kv` and `hash`; rank in the world.
 WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank);
 
-// Cache of one token on every rank of its group: latent and rotary key of every layer. An MTP block
-// has a layer of its own where it drafts.
+// Cache of one token on every rank of its group: latent and rotary key of every layer, or keys and
+// values of the rank's heads. An MTP block has a layer of its own where it drafts.
 int64_t KvBytesPerToken(const v1::ShardPlan& plan, BackendKind backend = BackendKind::kCpu);
 
 // What one token of a prompt in progress takes beside it while its keys and values are kept
-// expanded (KvPlan.expanded_tokens).
+// expanded (KvPlan.expanded_tokens). 0 where nothing is expanded: a cache of keys and values.
 int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan, BackendKind backend = BackendKind::kCpu);
 
 }  // namespace switchyard::core

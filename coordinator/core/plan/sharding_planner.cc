@@ -24,6 +24,7 @@ int32_t BlocksIn(const v1::ShardPlan& plan, BackendKind backend, int64_t bytes) 
 
 // Tokens whose keys and values `bytes` hold expanded.
 int32_t ExpandedIn(const v1::ShardPlan& plan, BackendKind backend, int64_t bytes) {
+  if (ExpandedBytesPerToken(plan, backend) == 0) return 0;
   const int64_t longest = 2 * int64_t{plan.model().max_position_embeddings()};
   return static_cast<int32_t>(std::min(
       {bytes / ExpandedBytesPerToken(plan, backend), longest, int64_t{kMaxExpandedTokens}}));

@@ -12,9 +12,27 @@
 namespace switchyard::core {
 namespace {
 
+// Every rank has whole key-value heads for its query heads: some of them, or one that it shares
+// with other ranks.
+bool IsLegalTensorSize(const v1::ModelSpec& model, int32_t tp) {
+  if (!IsPowerOfTwo(tp) || tp > VirtualShards(model)) return false;
+  if (!model.has_gqa()) return true;
+  const int32_t kv_heads = model.gqa().num_kv_heads();
+  return kv_heads % tp == 0 || tp % kv_heads == 0;
+}
+
+// What the legal sizes come from.
+std::string HeadsOf(const v1::ModelSpec& model) {
+  return model.has_gqa() ? fmt::format("num_attention_heads = {}, num_key_value_heads = {}",
+                                       model.num_heads(), model.gqa().num_kv_heads())
+                         : fmt::format("num_attention_heads = {}", model.num_heads());
+}
+
 std::string LegalTensorSizes(const v1::ModelSpec& model) {
   std::vector<int32_t> sizes;
-  for (int32_t tp = 1; tp <= VirtualShards(model); tp *= 2) sizes.push_back(tp);
+  for (int32_t tp = 1; tp <= VirtualShards(model); tp *= 2) {
+    if (IsLegalTensorSize(model, tp)) sizes.push_back(tp);
+  }
   return fmt::format("{}", fmt::join(sizes, ", "));
 }
 
@@ -38,11 +56,10 @@ absl::Status CheckLayout(const v1::ModelSpec& model, int32_t dp, int32_t tp) {
   std::string fault;
   if (dp < 1 || tp < 1) {
     fault = "both sizes must be at least 1";
-  } else if (!IsPowerOfTwo(tp) || tp > VirtualShards(model)) {
+  } else if (!IsLegalTensorSize(model, tp)) {
     fault = fmt::format(
-        "the tensor-parallel size must be one of {} (num_attention_heads = {}, intermediate_size = "
-        "{} in even shards)",
-        LegalTensorSizes(model), model.num_heads(), model.intermediate_size());
+        "the tensor-parallel size must be one of {} ({}, intermediate_size = {} in even shards)",
+        LegalTensorSizes(model), HeadsOf(model), model.intermediate_size());
   } else if (world > MaxWorld(model)) {
     fault =
         fmt::format("{} are more ranks than the plan allows, at most {}{}", world, MaxWorld(model),
@@ -61,6 +78,7 @@ std::string NearestLayouts(const v1::ModelSpec& model, int64_t world) {
   };
   std::vector<Candidate> candidates;
   for (int64_t tp = 1; tp <= std::min(VirtualShards(model), MaxWorld(model)); tp *= 2) {
+    if (!IsLegalTensorSize(model, static_cast<int32_t>(tp))) continue;
     const int64_t dp = std::clamp<int64_t>(world / tp, 1, MaxWorld(model) / tp);
     candidates.push_back({.distance = std::abs(world - dp * tp), .dp = dp, .tp = tp});
   }

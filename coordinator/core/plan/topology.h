@@ -19,8 +19,7 @@ inline constexpr int32_t kMaxVirtualShards = 8;
 
 // Shards of every row-parallel sum: the largest power of two, at most kMaxVirtualShards, that
 // divides the heads and cuts the dense MLP into shards of an even number of columns. Depends on the
-// model alone, so that all its layouts sum in one order; it is also the largest tensor-parallel
-// size.
+// model alone, so that all its layouts sum in one order; no tensor-parallel size is larger.
 int32_t VirtualShards(const v1::ModelSpec& model);
 
 // The most ranks that a layout may have: each must hold a routed expert, if there are any.

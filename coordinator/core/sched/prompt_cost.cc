@@ -9,19 +9,26 @@ namespace {
 // A chunk lays out the keys that it reads for its products: as dear as some rows that read them.
 constexpr double kLayingOut = 8;
 
+// Multiplications of one token in the attention of one layer, but for those with keys.
+double AttentionPerToken(const v1::ModelSpec& model) {
+  const double hidden = model.hidden_size();
+  const double heads = model.num_heads();
+  if (model.has_gqa()) {
+    return hidden * 2 * (heads + model.gqa().num_kv_heads()) * model.gqa().head_dim();
+  }
+  const v1::MlaSpec& mla = model.mla();
+  const double query = heads * (mla.qk_nope_head_dim() + mla.qk_rope_head_dim());
+  const double query_latent = mla.q_lora_rank();
+  return (query_latent > 0 ? query_latent * (hidden + query) : hidden * query) +
+         hidden * (mla.kv_lora_rank() + mla.qk_rope_head_dim()) +
+         heads * (mla.qk_nope_head_dim() + mla.v_head_dim()) * mla.kv_lora_rank() +
+         hidden * heads * mla.v_head_dim();
+}
+
 // Multiplications of one token, but for those with keys. What is the same for all models within
 // some percent (norms, gates, the head of the last token alone) is left out.
 double MultipliesPerToken(const v1::ModelSpec& model) {
-  const v1::MlaSpec& mla = model.mla();
   const double hidden = model.hidden_size();
-  const double heads = model.num_heads();
-  const double query = heads * (mla.qk_nope_head_dim() + mla.qk_rope_head_dim());
-  const double query_latent = mla.q_lora_rank();
-  const double attention =
-      (query_latent > 0 ? query_latent * (hidden + query) : hidden * query) +
-      hidden * (mla.kv_lora_rank() + mla.qk_rope_head_dim()) +
-      heads * (mla.qk_nope_head_dim() + mla.v_head_dim()) * mla.kv_lora_rank() +
-      hidden * heads * mla.v_head_dim();
   const double dense = 3 * hidden * model.intermediate_size();
   const int32_t num_dense = model.has_moe()
                                 ? std::min(model.moe().first_moe_layer(), model.num_layers())
@@ -30,7 +37,7 @@ double MultipliesPerToken(const v1::ModelSpec& model) {
       model.has_moe() ? 3 * hidden * model.moe().intermediate_size() *
                             (model.moe().experts_per_token() + model.moe().num_shared_experts())
                       : 0;
-  return model.num_layers() * attention + num_dense * dense +
+  return model.num_layers() * AttentionPerToken(model) + num_dense * dense +
          (model.num_layers() - num_dense) * experts;
 }
 
@@ -41,8 +48,8 @@ PromptCost::PromptCost(const v1::ShardPlan& plan) : expanded_tokens_(plan.kv().e
   const v1::MlaSpec& mla = model.mla();
   const double per_token = MultipliesPerToken(model);
   if (per_token <= 0) return;
-  const double per_head_and_key =
-      mla.qk_nope_head_dim() + mla.qk_rope_head_dim() + mla.v_head_dim();
+  const double per_head_and_key = mla.qk_nope_head_dim() + mla.qk_rope_head_dim() +
+                                  mla.v_head_dim() + 2.0 * model.gqa().head_dim();
   const double heads_in_all = double(model.num_layers()) * model.num_heads();
   per_key_ = heads_in_all * per_head_and_key / per_token;
   per_key_expanded_ =

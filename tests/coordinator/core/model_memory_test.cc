@@ -66,6 +66,45 @@ TEST(ModelMemory, ExpertsSpreadOverAllRanksAndHeadsOverTheGroup) {
   EXPECT_GT(rank.attention, whole.attention / 8);
 }
 
+v1::ShardPlan DensePlan(int32_t tp, bool tied = false) {
+  v1::ModelSpec model;
+  model.set_vocab_size(100);
+  model.set_hidden_size(32);
+  model.set_num_layers(3);
+  model.set_num_heads(8);
+  model.set_intermediate_size(96);
+  model.set_max_position_embeddings(64);
+  model.set_dtype(v1::DATA_TYPE_BF16);
+  model.set_tie_word_embeddings(tied);
+  model.mutable_gqa()->set_num_kv_heads(2);
+  model.mutable_gqa()->set_head_dim(6);
+  model.mutable_gqa()->set_qkv_bias(true);
+  return *MakeShardPlan(model, {.tensor_parallel = tp, .kv_num_blocks = 1});
+}
+
+TEST(ModelMemory, GroupedQueryAttention) {
+  // Rows of q, k and v with a bias each, and o_proj.
+  const auto attention = [](int64_t q, int64_t kv) {
+    return 3 * 2 * ((q + 2 * kv) * (32 + 1) + 32 * q);
+  };
+  EXPECT_EQ(CheckpointBytes(DensePlan(1).model()).attention, attention(48, 12));
+  EXPECT_EQ(RankWeightBytes(DensePlan(2), 1).attention, attention(24, 6));
+  EXPECT_EQ(RankWeightBytes(DensePlan(8), 5).attention, attention(6, 6))
+      << "a shared head is whole";
+  EXPECT_EQ(CheckpointBytes(DensePlan(1).model()).norms, 2 * (3 * 2 * 32 + 32));
+  EXPECT_EQ(KvBytesPerToken(DensePlan(1)), 3 * 2 * 12 * 2);
+  EXPECT_EQ(KvBytesPerToken(DensePlan(2)), 3 * 2 * 6 * 2);
+  EXPECT_EQ(KvBytesPerToken(DensePlan(8)), 3 * 2 * 6 * 2);
+  EXPECT_EQ(ExpandedBytesPerToken(DensePlan(1)), 0);
+  EXPECT_EQ(RankWeightBytes(DensePlan(1), 0).absorbed, 0);
+}
+
+TEST(ModelMemory, ARankPacksATiedEmbeddingOnceMore) {
+  const v1::ShardPlan tied = DensePlan(1, /*tied=*/true);
+  EXPECT_EQ(CheckpointBytes(tied.model()).head, 0);
+  EXPECT_EQ(RankWeightBytes(tied, 0).head, 100 * 32 * 2);
+}
+
 // 576 values a layer, 1,152 bytes in BF16 (MODEL_SPECS 1.5); the MTP block has a layer where it
 // drafts.
 TEST(ModelMemory, CacheOfOneToken) {

@@ -38,6 +38,18 @@ TEST(PromptCost, GrowsWithTheKeysBefore) {
   EXPECT_EQ(PromptCost(Plan(1000)).Of(1000, 10), cost.Of(1000, 10));
 }
 
+// Keys and values are cached as they are read: nothing is expanded.
+TEST(PromptCost, OfGroupedQueries) {
+  v1::ShardPlan plan = Plan(0);
+  plan.mutable_model()->mutable_gqa()->set_num_kv_heads(2);
+  plan.mutable_model()->mutable_gqa()->set_head_dim(64);
+  const PromptCost cost(plan);
+  // A token: q and o of 4 heads, k and v of 2, and the MLP. A key: 4 heads twice.
+  const double per_token = 256 * 64 * (2 * 4 + 2 * 2) + 3 * 256 * 640;
+  const double per_key = 4 * 2 * 64 / per_token;
+  EXPECT_NEAR(cost.Of(1000, 1), 1 + (1000.5 + 8 * 1000) * per_key, 1e-9);
+}
+
 TEST(PromptCost, FitsAsMuchAsCostsNoMore) {
   for (const PromptCost& cost : {PromptCost(), PromptCost(Plan(4096)), PromptCost(Plan(500))}) {
     for (const int32_t begin : {0, 1, 300, 2000}) {

@@ -61,6 +61,51 @@ TEST(ShardingPlanner, VirtualShardsFollowHeadsAndEvenColumns) {
   EXPECT_EQ(VirtualShards(model), 1);
 }
 
+v1::ModelSpec Dense(int32_t heads, int32_t kv_heads) {
+  v1::ModelSpec model;
+  model.set_model_type("llama");
+  model.set_vocab_size(1000);
+  model.set_hidden_size(64 * heads);
+  model.set_num_layers(2);
+  model.set_num_heads(heads);
+  model.set_intermediate_size(1536);
+  model.set_max_position_embeddings(2048);
+  model.mutable_gqa()->set_num_kv_heads(kv_heads);
+  model.mutable_gqa()->set_head_dim(64);
+  return model;
+}
+
+// Key-value heads are split over the ranks, or each rank has one that it shares with others.
+TEST(ShardingPlanner, SplitsOrSharesKeyValueHeads) {
+  struct Case {
+    int32_t heads, kv_heads;
+    std::vector<int32_t> legal;
+  };
+  const Case cases[] = {{32, 8, {1, 2, 4, 8}}, {8, 2, {1, 2, 4, 8}}, {8, 1, {1, 2, 4, 8}},
+                        {24, 6, {1, 2}},       {24, 3, {1}},         {9, 3, {1}},
+                        {14, 2, {1, 2}},       {7, 7, {1}}};
+  for (const Case& c : cases) {
+    std::vector<int32_t> legal;
+    for (int32_t tp = 1; tp <= 16; ++tp) {
+      if (CheckLayout(Dense(c.heads, c.kv_heads), 1, tp).ok()) legal.push_back(tp);
+    }
+    EXPECT_EQ(legal, c.legal) << c.heads << " heads, " << c.kv_heads;
+  }
+  EXPECT_EQ(Message(CheckLayout(Dense(24, 6), 1, 4)),
+            "layout 1x4: the tensor-parallel size must be one of 1, 2 (num_attention_heads = 24, "
+            "num_key_value_heads = 6, intermediate_size = 1536 in even shards); layouts that work: "
+            "4x1, 2x2");
+}
+
+TEST(ShardingPlanner, PlansAModelThatExpandsNothing) {
+  const auto plan = MakeShardPlan(Dense(32, 8), {.tensor_parallel = 4, .kv_bytes_per_rank = kMiB});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->kv().expanded_tokens(), 0);
+  // 2 layers x (keys, values) x 2 heads of the rank x 64 x BF16, in blocks of 16 tokens.
+  EXPECT_EQ(plan->kv().num_blocks(), kMiB / (16 * 2 * 2 * 2 * 64 * 2));
+  EXPECT_EQ(plan->layout().virtual_shards(), 8);
+}
+
 TEST(ShardingPlanner, SpreadsExpertsContiguouslyAndEvenly) {
   for (const int world : {1, 3, 4, 5, 7, 32}) {
     const v1::ExpertPlacement placement = PlaceExperts(32, world);

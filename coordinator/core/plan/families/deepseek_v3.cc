@@ -81,7 +81,7 @@ v1::ModelSpec ParseDeepseekV3(FieldReader& config) {
   v1::ModelSpec spec;
   ParseDecoder(config, spec);
   spec.set_num_mtp_layers(config.Int("num_nextn_predict_layers", {0, 16}, 0));
-  *spec.mutable_rope() = ParseRope(config, spec.max_position_embeddings());
+  ParseRope(config, /*default_theta=*/{}, spec);
   *spec.mutable_mla() = ParseMla(config);
   // Null says that there are no experts; a missing field is more likely a broken file, and a fault
   // of ParseMoe.

@@ -10,6 +10,8 @@
 namespace switchyard::core {
 
 v1::ModelSpec ParseDeepseekV3(FieldReader& config);
+v1::ModelSpec ParseLlama(FieldReader& config);
+v1::ModelSpec ParseQwen2(FieldReader& config);
 
 }  // namespace switchyard::core
 

@@ -1,0 +1,223 @@
+// The dense families: what their published configs say, with and without the fields that may be
+// left out (MODEL_SPECS 5, 7 and 8d).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "coordinator/core/plan/hf_config.h"
+
+namespace switchyard::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// What QwQ-32B and Llama 3.1 8B publish.
+const Json kQwq = {{"model_type", "qwen2"},
+                   {"hidden_size", 5120},
+                   {"num_hidden_layers", 64},
+                   {"intermediate_size", 27648},
+                   {"num_attention_heads", 40},
+                   {"num_key_value_heads", 8},
+                   {"rms_norm_eps", 1e-5},
+                   {"rope_theta", 1e6},
+                   {"rope_scaling", nullptr},
+                   {"vocab_size", 152064},
+                   {"tie_word_embeddings", false},
+                   {"use_sliding_window", false},
+                   {"sliding_window", 32768},
+                   {"max_window_layers", 64},
+                   {"max_position_embeddings", 131072},
+                   {"hidden_act", "silu"},
+                   {"torch_dtype", "bfloat16"}};
+const Json kLlama3Scaling = {{"rope_type", "llama3"},
+                             {"factor", 8.0},
+                             {"low_freq_factor", 1.0},
+                             {"high_freq_factor", 4.0},
+                             {"original_max_position_embeddings", 8192}};
+const Json kLlama = {{"model_type", "llama"},
+                     {"hidden_size", 4096},
+                     {"num_hidden_layers", 32},
+                     {"intermediate_size", 14336},
+                     {"num_attention_heads", 32},
+                     {"num_key_value_heads", 8},
+                     {"rms_norm_eps", 1e-5},
+                     {"rope_theta", 500000.0},
+                     {"rope_scaling", kLlama3Scaling},
+                     {"vocab_size", 128256},
+                     {"max_position_embeddings", 131072},
+                     {"attention_bias", false},
+                     {"mlp_bias", false},
+                     {"pretraining_tp", 1}};
+
+Json With(Json config, const Json& changes) {
+  config.update(changes);
+  return config;
+}
+Json Without(Json config, const std::vector<std::string>& names) {
+  for (const std::string& name : names) config.erase(name);
+  return config;
+}
+
+v1::ModelSpec Spec(const Json& config) {
+  auto spec = ParseHfConfig(config.dump());
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return spec.value_or(v1::ModelSpec());
+}
+
+std::string Fault(const Json& config, absl::StatusCode code) {
+  const auto spec = ParseHfConfig(config.dump());
+  EXPECT_EQ(spec.status().code(), code) << spec.status();
+  return std::string(Message(spec.status()));
+}
+
+TEST(HfQwen2, ReadsThePublishedQwq) {
+  const v1::ModelSpec spec = Spec(kQwq);
+  EXPECT_EQ(spec.model_type(), "qwen2");
+  EXPECT_EQ(spec.num_heads(), 40);
+  EXPECT_EQ(spec.intermediate_size(), 27648);
+  EXPECT_EQ(spec.max_position_embeddings(), 131072);
+  EXPECT_EQ(spec.dtype(), v1::DATA_TYPE_BF16);
+  EXPECT_FALSE(spec.has_moe() || spec.has_mla() || spec.has_fp8());
+  ASSERT_TRUE(spec.has_gqa());
+  EXPECT_EQ(spec.gqa().num_kv_heads(), 8);
+  EXPECT_EQ(spec.gqa().head_dim(), 128) << "hidden over heads";
+  EXPECT_TRUE(spec.gqa().qkv_bias());
+  EXPECT_FALSE(spec.gqa().output_bias());
+  EXPECT_EQ(spec.gqa().windows_size(), 0) << "the window is named and switched off";
+  EXPECT_EQ(spec.rope().theta(), 1e6);
+  EXPECT_EQ(spec.rope().scaling_case(), v1::RopeSpec::SCALING_NOT_SET);
+}
+
+TEST(HfQwen2, WindowsWhereTheConfigSwitchesThemOn) {
+  const Json on = With(kQwq, {{"use_sliding_window", true},
+                              {"num_hidden_layers", 4},
+                              {"max_window_layers", 3},
+                              {"sliding_window", 100}});
+  EXPECT_THAT(Spec(on).gqa().windows(), ElementsAre(0, 0, 0, 100));
+  const char* const kFull = "full_attention";
+  const char* const kSliding = "sliding_attention";
+  const Json by_type = With(on, {{"layer_types", {kSliding, kFull, kSliding, kFull}}});
+  EXPECT_THAT(Spec(by_type).gqa().windows(), ElementsAre(100, 0, 100, 0));
+  EXPECT_EQ(Spec(With(by_type, {{"use_sliding_window", false}})).gqa().windows_size(), 0);
+  EXPECT_EQ(Spec(With(on, {{"sliding_window", nullptr}})).gqa().windows_size(), 0);
+  EXPECT_THAT(Fault(With(on, {{"layer_types", {kFull}}}), absl::StatusCode::kInvalidArgument),
+              HasSubstr("must be a list of num_hidden_layers = 4 texts"));
+  EXPECT_THAT(Fault(With(on, {{"layer_types", {kFull, kFull, kFull, "chunked_attention"}}}),
+                    absl::StatusCode::kUnimplemented),
+              HasSubstr("\"chunked_attention\" is not supported"));
+  EXPECT_THAT(Fault(With(on, {{"sliding_window", 0}}), absl::StatusCode::kInvalidArgument),
+              HasSubstr("sliding_window = 0"));
+}
+
+TEST(HfLlama, ReadsThePublishedLlama31) {
+  const v1::ModelSpec spec = Spec(kLlama);
+  EXPECT_EQ(spec.model_type(), "llama");
+  EXPECT_EQ(spec.gqa().num_kv_heads(), 8);
+  EXPECT_EQ(spec.gqa().head_dim(), 128);
+  EXPECT_FALSE(spec.gqa().qkv_bias() || spec.gqa().output_bias());
+  EXPECT_FALSE(spec.tie_word_embeddings());
+  const v1::Llama3Scaling& llama3 = spec.rope().llama3();
+  EXPECT_EQ(llama3.factor(), 8);
+  EXPECT_EQ(llama3.low_freq_factor(), 1);
+  EXPECT_EQ(llama3.high_freq_factor(), 4);
+  EXPECT_EQ(llama3.original_max_position_embeddings(), 8192);
+}
+
+TEST(HfLlama, WhatMayBeLeftOutOrSaidOtherwise) {
+  const v1::ModelSpec bare = Spec(
+      Without(kLlama, {"num_key_value_heads", "rope_theta", "rope_scaling", "attention_bias"}));
+  EXPECT_EQ(bare.gqa().num_kv_heads(), 32) << "every head its own";
+  EXPECT_EQ(bare.rope().theta(), 10000);
+  EXPECT_EQ(Spec(With(kLlama, {{"head_dim", 64}})).gqa().head_dim(), 64)
+      << "wins over the quotient";
+  EXPECT_EQ(Spec(With(kLlama, {{"head_dim", nullptr}})).gqa().head_dim(), 128);
+  EXPECT_EQ(Spec(With(kLlama, {{"hidden_size", 4100}, {"head_dim", 64}})).gqa().head_dim(), 64);
+  const v1::GqaSpec biased = Spec(With(kLlama, {{"attention_bias", true}})).gqa();
+  EXPECT_TRUE(biased.qkv_bias() && biased.output_bias());
+  EXPECT_TRUE(Spec(With(kLlama, {{"tie_word_embeddings", true}})).tie_word_embeddings());
+  EXPECT_EQ(Spec(With(kLlama, {{"partial_rotary_factor", 1.0}})).gqa().head_dim(), 128);
+}
+
+TEST(HfLlama, EveryKindOfRopeScaling) {
+  const auto scaled = [](const Json& scaling) {
+    return Spec(With(kLlama, {{"rope_scaling", scaling}}));
+  };
+  EXPECT_EQ(scaled({{"type", "linear"}, {"factor", 4}}).rope().linear_factor(), 4);
+  EXPECT_EQ(scaled({{"type", "yarn"}, {"factor", 4}}).rope().yarn().factor(), 4);
+  // A dynamic base changes nothing up to the context of the training; nothing longer is served.
+  const v1::ModelSpec dynamic = scaled({{"type", "dynamic"}, {"factor", 2}});
+  EXPECT_EQ(dynamic.rope().scaling_case(), v1::RopeSpec::SCALING_NOT_SET);
+  EXPECT_EQ(dynamic.max_position_embeddings(), 131072);
+  const Json trained = {
+      {"type", "dynamic"}, {"factor", 2}, {"original_max_position_embeddings", 4096}};
+  EXPECT_EQ(scaled(trained).max_position_embeddings(), 4096);
+  const Json parameters = With(kLlama3Scaling, {{"rope_theta", 3e5}});
+  const v1::RopeSpec rope =
+      Spec(With(Without(kLlama, {"rope_theta", "rope_scaling"}), {{"rope_parameters", parameters}}))
+          .rope();
+  EXPECT_EQ(rope.theta(), 3e5);
+  EXPECT_EQ(rope.llama3().factor(), 8);
+}
+
+struct Broken {
+  Json changes;
+  absl::StatusCode code;
+  const char* says;
+};
+
+TEST(HfLlama, SaysWhatIsWrong) {
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  constexpr auto kUnsupported = absl::StatusCode::kUnimplemented;
+  const Broken kBroken[] = {
+      {{{"num_key_value_heads", 5}}, kInvalid, "num_key_value_heads = 5: must divide"},
+      {{{"num_key_value_heads", 0}}, kInvalid, "num_key_value_heads = 0: must be an integer"},
+      {{{"hidden_size", 4100}},
+       kInvalid,
+       "num_attention_heads = 32: must divide hidden_size = 4100"},
+      {{{"head_dim", 63}}, kInvalid, "head_dim = 63: must be even"},
+      {{{"hidden_size", 1 << 20}}, kInvalid, "head_dim = 32768: must be even"},
+      {{{"head_dim", 1}}, kInvalid, "head_dim = 1: must be an integer from 2"},
+      {{{"mlp_bias", true}}, kUnsupported, "mlp_bias = true: not supported"},
+      {{{"partial_rotary_factor", 0.5}}, kUnsupported, "partial_rotary_factor = 0.5"},
+      {{{"hidden_act", "gelu"}}, kUnsupported, "hidden_act = \"gelu\""},
+      {{{"rope_scaling", {{"type", "linear"}}}}, kInvalid, "rope_scaling.factor is missing"},
+      {{{"rope_scaling", {{"type", "dynamic"}, {"factor", 0.5}}}}, kInvalid, "factor = 0.5"},
+      {{{"rope_scaling", With(kLlama3Scaling, {{"low_freq_factor", 4}})}},
+       kInvalid,
+       "low_freq_factor = 4: must be below high_freq_factor = 4"},
+      {{{"rope_scaling", Without(kLlama3Scaling, {"original_max_position_embeddings"})}},
+       kInvalid,
+       "rope_scaling.original_max_position_embeddings is missing"},
+      {{{"quantization_config", {{"quant_method", "gptq"}}}}, kUnsupported, "\"gptq\""},
+      {{{"num_hidden_layers", 4096},
+        {"hidden_size", 1 << 20},
+        {"head_dim", 4096},
+        {"num_attention_heads", 65536},
+        {"num_key_value_heads", 8}},
+       kInvalid,
+       "parameters, more than 1e+15"},
+  };
+  for (const Broken& broken : kBroken) {
+    SCOPED_TRACE(broken.changes.dump());
+    EXPECT_THAT(Fault(With(kLlama, broken.changes), broken.code), HasSubstr(broken.says));
+  }
+}
+
+TEST(HfFamilies, ReadTheBundledModels) {
+  for (const char* name : {"tiny-llama", "tiny-qwen2"}) {
+    const std::string path = fmt::format("{}/models/{}/config.json", SWITCHYARD_SOURCE_DIR, name);
+    const auto text = ReadFile(path, 1 << 20);
+    ASSERT_TRUE(text.ok()) << text.status();
+    const auto spec = ParseHfConfig(*text, path);
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    EXPECT_EQ(spec->gqa().num_kv_heads(), 2);
+  }
+}
+
+}  // namespace
+}  // namespace switchyard::core
