@@ -347,7 +347,7 @@ void AddSynth(CLI::App& app, RunCommand* run) {
   std::shared_ptr<SynthOptions> options;
   CLI::App* command =
       AddCommand(app, "synth", "Write a checkpoint with random weights, for benchmarks", &options);
-  command->add_option("--config", options->config_path, "A config.json of model_type deepseek_v3")
+  command->add_option("--config", options->config_path, "A config.json of a model that is served")
       ->required();
   command->add_option("--dtype", options->dtype, "bf16 or fp8")
       ->capture_default_str()

@@ -12,7 +12,7 @@
 #include "cli/progress_bar.h"
 #include "worker/weights/block_fp8.h"
 #include "worker/weights/checkpoint.h"
-#include "worker/weights/deepseek_v3_tensors.h"
+#include "worker/weights/decoder_tensors.h"
 #include "worker/weights/job_runner.h"
 
 namespace switchyard::cli {

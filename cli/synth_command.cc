@@ -12,7 +12,7 @@
 #include "cli/synth_values.h"
 #include "coordinator/core/plan/hf_config.h"
 #include "worker/weights/block_fp8.h"
-#include "worker/weights/deepseek_v3_tensors.h"
+#include "worker/weights/decoder_tensors.h"
 #include "worker/weights/job_runner.h"
 
 namespace switchyard::cli {
@@ -91,10 +91,6 @@ absl::StatusOr<Json> ReadConfig(const std::string& path, bool fp8) {
 
 absl::StatusOr<std::vector<ModelTensor>> ListTensors(const Json& config, const std::string& path) {
   SY_ASSIGN_OR_RETURN(const v1::ModelSpec model, core::ParseHfConfig(config.dump(), path));
-  if (model.model_type() != "deepseek_v3") {
-    return absl::UnimplementedError(fmt::format(
-        "{}: model_type {} cannot be made up, only deepseek_v3", path, model.model_type()));
-  }
   // Before the list is made: it must fit memory.
   const int64_t tensors_per_layer = 6 * (model.moe().num_routed_experts() + int64_t{5});
   const int64_t num_tensors =
@@ -103,7 +99,7 @@ absl::StatusOr<std::vector<ModelTensor>> ListTensors(const Json& config, const s
     return absl::InvalidArgumentError(
         fmt::format("{}: about {} tensors, the limit is {}", path, num_tensors, kMaxTensors));
   }
-  return worker::DeepseekV3Tensors(model);
+  return worker::DecoderTensors(model);
 }
 
 std::vector<Job> PlanJobs(std::span<const ModelTensor> tensors) {

@@ -13,7 +13,7 @@
 namespace switchyard::cli {
 
 struct SynthOptions {
-  std::string config_path;     // a config.json of model_type deepseek_v3
+  std::string config_path;     // a config.json of a model that is served
   std::string dtype = "bf16";  // or "fp8": linears in e4m3 with 128x128 scale blocks
   uint64_t seed = 0;
   std::string out_folder;        // must not exist, or be empty

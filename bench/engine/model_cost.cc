@@ -34,7 +34,7 @@ double DecodeWeightBytes(const v1::ShardPlan& plan, int64_t active_experts) {
     const core::WeightBytes held = core::RankWeightBytes(without_mtp, rank);
     bytes += double(held.Total() - held.routed_experts);
     bytes -= model.num_layers() * kv_up_bytes;
-    if (!model.tie_word_embeddings()) bytes -= double(held.embedding);  // a row per token is read
+    bytes -= double(held.embedding);  // a row per token is read
     routed_bytes += double(held.routed_experts);
   }
   if (model.has_moe()) {
@@ -59,7 +59,8 @@ double PrefillFlops(const v1::ModelSpec& model, int64_t num_tokens) {
   const double weights_per_token = active_bytes / 2;  // two bytes each
   const double head = double(model.vocab_size()) * model.hidden_size();
   const v1::MlaSpec& mla = model.mla();
-  const int64_t head_dims = mla.qk_nope_head_dim() + mla.qk_rope_head_dim() + mla.v_head_dim();
+  const int64_t head_dims = int64_t{mla.qk_nope_head_dim()} + mla.qk_rope_head_dim() +
+                            mla.v_head_dim() + 2 * model.gqa().head_dim();
   const double pairs = double(num_tokens) * double(num_tokens + 1) / 2;  // of query and key
   const double attention = model.num_layers() * NumHeadWeights(model, head_dims) * pairs;
   return 2 * (weights_per_token * double(num_tokens) + head + attention);

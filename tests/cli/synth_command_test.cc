@@ -11,7 +11,7 @@
 #include "coordinator/core/plan/hf_config.h"
 #include "kernels/dtype.h"
 #include "tests/cli/checkpoint_digest.h"
-#include "worker/weights/deepseek_v3_tensors.h"
+#include "worker/weights/decoder_tensors.h"
 
 namespace switchyard::cli {
 namespace {
@@ -163,7 +163,7 @@ TEST(RunSynth, RefusesWhatItCannotMakeAndLeavesNothing) {
   EXPECT_EQ(code(good, "int8"), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code("{", "bf16"), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code("[]", "bf16"), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(code(R"({"model_type":"llama"})", "bf16"), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(code(R"({"model_type":"gpt2"})", "bf16"), absl::StatusCode::kUnimplemented);
   Json many_layers = *ParseJson(good);
   many_layers["num_hidden_layers"] = 4096;
   many_layers["n_routed_experts"] = 16384;

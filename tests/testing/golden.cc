@@ -69,11 +69,14 @@ std::vector<GoldenCase> ReadGoldenCases(const std::string& model_folder) {
   std::vector<GoldenCase> cases;
   for (std::string line; std::getline(file, line);) {
     const Json json = Json::parse(line);
-    cases.push_back({.id = json["id"],
-                     .prompt_tokens = json["prompt_tokens"],
-                     .greedy_tokens = json["greedy_tokens"],
-                     .mtp_drafts = json["mtp_drafts"],
-                     .mtp_margins = json["mtp_margins"]});
+    GoldenCase& recorded =
+        cases.emplace_back(GoldenCase{.id = json.value("id", std::to_string(cases.size())),
+                                      .prompt_tokens = json["prompt_tokens"],
+                                      .greedy_tokens = json["greedy_tokens"],
+                                      .min_margin = json.value("min_margin", 0.0)});
+    if (!json.contains("mtp_drafts")) continue;
+    recorded.mtp_drafts = json["mtp_drafts"];
+    recorded.mtp_margins = json["mtp_margins"];
   }
   SY_CHECK(!cases.empty()) << path;
   return cases;

@@ -15,9 +15,10 @@
 namespace switchyard::testing {
 
 struct GoldenCase {
-  std::string id;
+  std::string id;  // the number of its line where the file gives none
   std::vector<int32_t> prompt_tokens;
-  std::vector<int32_t> greedy_tokens;                      // the end token included
+  std::vector<int32_t> greedy_tokens;  // the end token included
+  double min_margin = 0;  // of all steps: best logit less the second best; 0: not recorded
   std::map<std::string, std::vector<int32_t>> mtp_drafts;  // by reference
   std::map<std::string, std::vector<float>> mtp_margins;   // best logit less the second best
 };

@@ -1,6 +1,7 @@
 #include "worker/kv/kv_store.h"
 
 #include "base/check.h"
+#include "base/units.h"
 
 namespace switchyard::worker {
 
@@ -11,19 +12,27 @@ int64_t KvLayout::ExpandedBytesPerLayer() const {
 }
 
 KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, kernels::DType act) {
-  const v1::MlaSpec& mla = plan.model().mla();
-  const int64_t heads = plan.model().num_heads() / plan.layout().tensor_parallel();
-  return {
+  KvLayout layout{
       .num_layers = num_layers,
       .num_blocks = plan.kv().num_blocks(),
       .block_tokens = plan.kv().block_tokens(),
-      .width = mla.kv_lora_rank() + mla.qk_rope_head_dim(),
       .dtype = plan.compute() == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16 : act,
-      .num_tiles = plan.kv().expanded_tokens() / KvLayout::kTileTokens,
-      .expanded_width = heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim()),
-      .rope_width = mla.qk_rope_head_dim(),
       .expanded_dtype = act,
   };
+  const int64_t ranks = plan.layout().tensor_parallel();
+  if (plan.model().has_gqa()) {
+    const v1::GqaSpec& gqa = plan.model().gqa();
+    layout.kv_heads = CeilDiv(gqa.num_kv_heads(), ranks);
+    layout.width = 2 * layout.kv_heads * gqa.head_dim();
+    return layout;
+  }
+  const v1::MlaSpec& mla = plan.model().mla();
+  const int64_t heads = plan.model().num_heads() / ranks;
+  layout.width = mla.kv_lora_rank() + mla.qk_rope_head_dim();
+  layout.num_tiles = plan.kv().expanded_tokens() / KvLayout::kTileTokens;
+  layout.expanded_width = heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim());
+  layout.rope_width = mla.qk_rope_head_dim();
+  return layout;
 }
 
 KvStore::KvStore(kernels::Device& device, const KvLayout& layout)
@@ -34,13 +43,19 @@ KvStore::KvStore(kernels::Device& device, const KvLayout& layout)
 KvLayer KvStore::layer(int64_t index) const {
   SY_CHECK(index >= 0 && index < layout_.num_layers) << "layer " << index;
   const int64_t expanded_tokens = layout_.num_tiles * KvLayout::kTileTokens;
-  auto* const latents = static_cast<std::byte*>(memory_.data()) + index * layout_.BytesPerLayer();
+  auto* const memory = static_cast<std::byte*>(memory_.data()) + index * layout_.BytesPerLayer();
+  if (layout_.kv_heads > 0) {
+    const int64_t head_dim = layout_.width / (2 * layout_.kv_heads);
+    return {.keys_values = TensorView(
+                memory, layout_.dtype,
+                {layout_.num_blocks, layout_.kv_heads, 2 * layout_.block_tokens, head_dim})};
+  }
   auto* const expanded =
       static_cast<std::byte*>(expanded_.data()) + index * layout_.ExpandedBytesPerLayer();
   auto* const expanded_k_pe =
       expanded + expanded_tokens * layout_.expanded_width * kernels::SizeOf(layout_.expanded_dtype);
   return {
-      .latents = TensorView(latents, layout_.dtype,
+      .latents = TensorView(memory, layout_.dtype,
                             {layout_.num_blocks, layout_.block_tokens, layout_.width}),
       .expanded =
           TensorView(expanded, layout_.expanded_dtype, {expanded_tokens, layout_.expanded_width}),

@@ -1,7 +1,9 @@
-// The paged cache of one rank: for every layer, blocks of latents; and beside it tiles of keys and
-// values that were expanded from the latents of prompts in progress, so that the next chunk of such
-// a prompt need not expand them again. Which block belongs to whom is the coordinator's business
-// (coordinator/core/kv), which tile worker/exec's; this is only the memory.
+// The paged cache of one rank: for every layer, blocks of what attention reads again. With latent
+// attention that are latents, and beside them tiles of keys and values that were expanded from the
+// latents of prompts in progress, so that the next chunk of such a prompt need not expand them
+// again; with grouped-query attention the keys and values of this rank's heads. Which block belongs
+// to whom is the coordinator's business (coordinator/core/kv), which tile worker/exec's; this is
+// only the memory.
 #ifndef SWITCHYARD_WORKER_KV_KV_STORE_H_
 #define SWITCHYARD_WORKER_KV_KV_STORE_H_
 
@@ -20,8 +22,10 @@ struct KvLayout {
   int64_t num_layers = 0;
   int64_t num_blocks = 0;
   int64_t block_tokens = 0;
-  int64_t width = 0;  // values of one token in one layer: latent and rotated key
+  int64_t width =
+      0;  // values of one token in one layer: latent and rotated key, or keys and values
   kernels::DType dtype = kernels::DType::kBf16;
+  int64_t kv_heads = 0;  // of this rank, with keys and values; 0: latents
 
   int64_t num_tiles = 0;       // of kTileTokens tokens
   int64_t expanded_width = 0;  // values of one token in one layer: keys and values of all heads
@@ -41,7 +45,9 @@ KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, kernels::DT
 
 // One layer of it.
 struct KvLayer {
+  // One of the two, as the layout has it.
   kernels::TensorView latents;        // [num_blocks, block_tokens, width]
+  kernels::TensorView keys_values;    // [num_blocks, kv_heads, 2 block_tokens, head_dim]
   kernels::TensorView expanded;       // [num_tiles * kTileTokens, expanded_width]
   kernels::TensorView expanded_k_pe;  // [num_tiles * kTileTokens, rope_width]
 };

@@ -19,7 +19,7 @@ TensorView HeadPart(const TensorView& q, int64_t heads, int64_t begin, int64_t w
 }  // namespace
 
 void MlaAttention::Load(WeightLoader& loader, const LayerContext& context,
-                        const std::string& prefix, const v1::ModelSpec& model,
+                        const std::string& prefix, const v1::ModelSpec& model, int /*layer*/,
                         const RopeTable* rope) {
   const v1::MlaSpec& mla = model.mla();
   heads_ = model.num_heads() / context.parallel.tensor_parallel();
@@ -250,6 +250,26 @@ void MlaAttention::Decode(const LayerContext& context, const ForwardBatch& batch
        .out = z});
   context.ops.BatchedLinear(
       {.x = z, .weights = latent_to_value_views_, .y = out.Reshaped({rows, heads_, value_dim_})});
+}
+
+AttentionSize MlaAttention::SizeOf(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks,
+                                   bool quantises) {
+  const v1::MlaSpec& mla = model.mla();
+  const int64_t heads = model.num_heads() / tensor_ranks;
+  const int64_t head_dim = mla.qk_nope_head_dim() + mla.qk_rope_head_dim();
+  const int64_t latent_row = mla.kv_lora_rank() + mla.qk_rope_head_dim();
+  const int64_t key_value_row = heads * (mla.qk_nope_head_dim() + mla.v_head_dim());
+  // Parts that never stand together count once, by their maximum.
+  const int64_t prefill = kernels::kPrefillTileTokens * (latent_row + key_value_row) +
+                          tokens * heads * (mla.v_head_dim() + 2);
+  const int64_t decode = 2 * tokens * heads * mla.kv_lora_rank();
+  const int64_t quantised =
+      quantises ? kernels::QuantisedRows::MostFloats(tokens, mla.q_lora_rank()) : 0;
+  const int64_t projections = std::max<int64_t>(tokens * mla.q_lora_rank() + quantised,
+                                                tokens * (latent_row + mla.kv_lora_rank()));
+  return {.floats = tokens * heads * (head_dim + mla.v_head_dim()) +
+                    std::max({prefill, decode, projections}),
+          .output_columns = int64_t{model.num_heads()} * mla.v_head_dim()};
 }
 
 }  // namespace switchyard::worker

@@ -7,31 +7,24 @@
 #include <string>
 #include <vector>
 
-#include "proto/model.pb.h"
-#include "worker/kv/kv_store.h"
-#include "worker/layers/forward_batch.h"
-#include "worker/layers/linear.h"
-#include "worker/layers/rope_table.h"
+#include "worker/layers/attention.h"
 
 namespace switchyard::worker {
 
 // Latent norms use this eps whatever the config says (MODEL_SPECS 1.1).
 inline constexpr float kLatentNormEps = 1e-6f;
 
-class MlaAttention {
+class MlaAttention final : public Attention {
  public:
-  // `prefix` is up to and with "self_attn.". The rope table outlives the layer.
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
-            const v1::ModelSpec& model, const RopeTable* rope);
-
-  // Of Forward's x; known when weights are there.
-  InputForms input_forms() const;
-
-  // x: [T, H]; cache: of this layer; y: f32 [T, H], the same on every rank of the tensor group.
-  // `layer` names what is traced.
+            const v1::ModelSpec& model, int layer, const RopeTable* rope) override;
+  InputForms input_forms() const override;
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
                        const NormedRows& x, const KvLayer& cache,
-                       const kernels::TensorView& y) const;
+                       const kernels::TensorView& y) const override;
+
+  static AttentionSize SizeOf(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks,
+                              bool quantises);
 
  private:
   // Keys and values of some positions in the naive form.

@@ -17,15 +17,7 @@ double PairOfRotations(const v1::RopeSpec& spec, int64_t dim, double rotations) 
          (2 * std::log(spec.theta()));
 }
 
-}  // namespace
-
-std::vector<double> RopeFrequencies(const v1::RopeSpec& spec, int64_t dim) {
-  std::vector<double> frequencies(dim / 2);
-  for (int64_t i = 0; i < dim / 2; ++i) {
-    frequencies[i] = std::pow(spec.theta(), -2.0 * i / dim);
-  }
-  if (!spec.has_yarn()) return frequencies;
-
+void StretchByYarn(const v1::RopeSpec& spec, int64_t dim, std::vector<double>& frequencies) {
   const v1::YarnScaling& yarn = spec.yarn();
   double low = PairOfRotations(spec, dim, yarn.beta_fast());
   double high = PairOfRotations(spec, dim, yarn.beta_slow());
@@ -39,6 +31,38 @@ std::vector<double> RopeFrequencies(const v1::RopeSpec& spec, int64_t dim) {
   for (int64_t i = 0; i < dim / 2; ++i) {
     const double ramp = std::clamp((i - low) / (high - low), 0.0, 1.0);
     frequencies[i] = frequencies[i] / yarn.factor() * ramp + frequencies[i] * (1 - ramp);
+  }
+}
+
+void StretchAsLlama3(const v1::Llama3Scaling& llama3, std::vector<double>& frequencies) {
+  const double context = llama3.original_max_position_embeddings();
+  const double low = llama3.low_freq_factor(), high = llama3.high_freq_factor();
+  for (double& frequency : frequencies) {
+    const double turns = context * frequency / (2 * std::numbers::pi);  // over the original context
+    const double kept = std::clamp((turns - low) / (high - low), 0.0, 1.0);
+    frequency = (1 - kept) * frequency / llama3.factor() + kept * frequency;
+  }
+}
+
+}  // namespace
+
+std::vector<double> RopeFrequencies(const v1::RopeSpec& spec, int64_t dim) {
+  std::vector<double> frequencies(dim / 2);
+  for (int64_t i = 0; i < dim / 2; ++i) {
+    frequencies[i] = std::pow(spec.theta(), -2.0 * i / dim);
+  }
+  switch (spec.scaling_case()) {
+    case v1::RopeSpec::kYarn:
+      StretchByYarn(spec, dim, frequencies);
+      break;
+    case v1::RopeSpec::kLlama3:
+      StretchAsLlama3(spec.llama3(), frequencies);
+      break;
+    case v1::RopeSpec::kLinearFactor:
+      for (double& frequency : frequencies) frequency /= spec.linear_factor();
+      break;
+    case v1::RopeSpec::SCALING_NOT_SET:
+      break;
   }
   return frequencies;
 }
@@ -62,17 +86,20 @@ double AttentionScale(const v1::RopeSpec& spec, int64_t head_dim) {
 }
 
 RopeTable::RopeTable(kernels::Device& device, const v1::RopeSpec& spec, int64_t dim,
-                     int64_t max_positions)
-    : memory_(device.Allocate(max_positions * dim * sizeof(float))),
+                     int64_t max_positions, bool halves)
+    : halves_(halves),
+      memory_(device.Allocate(max_positions * dim * sizeof(float))),
       view_(memory_.data(), kernels::DType::kF32, {max_positions, dim}) {
   const std::vector<double> frequencies = RopeFrequencies(spec, dim);
   const double amplitude = RopeAmplitude(spec);
   std::vector<float> table(max_positions * dim);
+  const int64_t pair_step = halves ? 1 : 2, to_sine = halves ? dim / 2 : 1;
   for (int64_t position = 0; position < max_positions; ++position) {
     for (int64_t i = 0; i < dim / 2; ++i) {
       const double angle = position * frequencies[i];
-      table[position * dim + 2 * i] = static_cast<float>(amplitude * std::cos(angle));
-      table[position * dim + 2 * i + 1] = static_cast<float>(amplitude * std::sin(angle));
+      float* const cosine = &table[position * dim + i * pair_step];
+      *cosine = static_cast<float>(amplitude * std::cos(angle));
+      cosine[to_sine] = static_cast<float>(amplitude * std::sin(angle));
     }
   }
   device.CopyToDevice(memory_.data(), table.data(), memory_.num_bytes());

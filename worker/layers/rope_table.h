@@ -1,5 +1,5 @@
-// Rotary embedding frequencies, with YaRN and without (MODEL_SPECS 1.5, 1.6), and the table of
-// cosines and sines over positions.
+// Rotary embedding frequencies with every kind of context extension (MODEL_SPECS 1.5, 1.6, 7, 8d),
+// and the table of cosines and sines over positions.
 #ifndef SWITCHYARD_WORKER_LAYERS_ROPE_TABLE_H_
 #define SWITCHYARD_WORKER_LAYERS_ROPE_TABLE_H_
 
@@ -23,13 +23,17 @@ double AttentionScale(const v1::RopeSpec& spec, int64_t head_dim);
 
 class RopeTable {
  public:
-  RopeTable(kernels::Device& device, const v1::RopeSpec& spec, int64_t dim, int64_t max_positions);
+  // `halves` as RopeArgs has it.
+  RopeTable(kernels::Device& device, const v1::RopeSpec& spec, int64_t dim, int64_t max_positions,
+            bool halves);
 
-  // f32 [max_positions, dim]: cosine and sine of each pair side by side.
+  // f32 [max_positions, dim]: cosine and sine of each pair, placed as the pair is.
   const kernels::TensorView& view() const { return view_; }
+  bool halves() const { return halves_; }
   int64_t num_bytes() const { return memory_.num_bytes(); }
 
  private:
+  const bool halves_;
   kernels::Buffer memory_;
   kernels::TensorView view_;
 };

@@ -52,7 +52,7 @@ class Model {
                                   KvStore& kv, const kernels::TensorView& hidden,
                                   const kernels::TensorView& next_hidden,
                                   const kernels::TensorView& logits,
-                                  std::span<uint32_t> expert_rows) = 0;
+                                  std::span<uint32_t> expert_rows);
 };
 
 }  // namespace switchyard::worker

@@ -1,4 +1,5 @@
-// model_type -> Model. A new architecture is a file in this folder and a line in model_registry.cc.
+// model_type -> Model. A new architecture is a line in model_registry.cc, and a file in this folder
+// where Decoder is not all of it.
 #ifndef SWITCHYARD_WORKER_MODELS_MODEL_REGISTRY_H_
 #define SWITCHYARD_WORKER_MODELS_MODEL_REGISTRY_H_
 
@@ -9,6 +10,7 @@
 namespace switchyard::worker {
 
 // UNIMPLEMENTED for a type that is not in the registry; the message lists those that are.
+// INVALID_ARGUMENT where the ranks cannot share the model's heads.
 absl::StatusOr<std::unique_ptr<Model>> MakeModel(const v1::ShardPlan& plan,
                                                  const ParallelContext& parallel,
                                                  kernels::Device& device);

@@ -1,4 +1,4 @@
-#include "worker/weights/deepseek_v3_tensors.h"
+#include "worker/weights/decoder_tensors.h"
 
 #include <utility>
 
@@ -11,8 +11,7 @@ namespace {
 constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
 constexpr std::string_view kHead = "lm_head.weight";
 
-// Writes the list down, in the order of the forward pass (MODEL_SPECS: DeepSeek-V3, "Checkpoint
-// tensors").
+// Writes the list down, in the order of the forward pass (MODEL_SPECS 1.2, 5 and 7).
 class TensorLister {
  public:
   explicit TensorLister(const v1::ModelSpec& model) : model_(model), hidden_(model.hidden_size()) {}
@@ -43,7 +42,11 @@ class TensorLister {
   void AddBlock(int layer) {
     const std::string prefix = fmt::format("model.layers.{}.", layer);
     AddNorm(prefix + "input_layernorm", hidden_);
-    AddAttention(prefix + "self_attn.");
+    if (model_.has_gqa()) {
+      AddGqa(prefix + "self_attn.");
+    } else {
+      AddMla(prefix + "self_attn.");
+    }
     AddNorm(prefix + "post_attention_layernorm", hidden_);
     if (model_.has_moe() && layer >= model_.moe().first_moe_layer()) {
       AddMoe(prefix + "mlp.");
@@ -52,7 +55,17 @@ class TensorLister {
     }
   }
 
-  void AddAttention(const std::string& prefix) {
+  void AddGqa(const std::string& prefix) {
+    const v1::GqaSpec& gqa = model_.gqa();
+    const int64_t query_width = int64_t{model_.num_heads()} * gqa.head_dim();
+    const int64_t kv_width = int64_t{gqa.num_kv_heads()} * gqa.head_dim();
+    AddLinear(prefix + "q_proj", query_width, hidden_, gqa.qkv_bias());
+    AddLinear(prefix + "k_proj", kv_width, hidden_, gqa.qkv_bias());
+    AddLinear(prefix + "v_proj", kv_width, hidden_, gqa.qkv_bias());
+    AddLinear(prefix + "o_proj", hidden_, query_width, gqa.output_bias());
+  }
+
+  void AddMla(const std::string& prefix) {
     const v1::MlaSpec& mla = model_.mla();
     const int64_t heads = model_.num_heads();
     const int64_t query_width = heads * (mla.qk_nope_head_dim() + mla.qk_rope_head_dim());
@@ -115,7 +128,7 @@ class TensorLister {
 
 }  // namespace
 
-std::vector<ModelTensor> DeepseekV3Tensors(const v1::ModelSpec& model) {
+std::vector<ModelTensor> DecoderTensors(const v1::ModelSpec& model) {
   return TensorLister(model).List();
 }
 

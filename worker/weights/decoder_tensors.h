@@ -1,7 +1,7 @@
-// The tensors that a deepseek_v3 checkpoint consists of, from the model's numbers: for holding a
+// The tensors that a decoder's checkpoint consists of, from the model's numbers: for holding a
 // checkpoint against its config, for sizing, and for making random ones.
-#ifndef SWITCHYARD_WORKER_WEIGHTS_DEEPSEEK_V3_TENSORS_H_
-#define SWITCHYARD_WORKER_WEIGHTS_DEEPSEEK_V3_TENSORS_H_
+#ifndef SWITCHYARD_WORKER_WEIGHTS_DECODER_TENSORS_H_
+#define SWITCHYARD_WORKER_WEIGHTS_DECODER_TENSORS_H_
 
 #include <string>
 #include <string_view>
@@ -38,7 +38,7 @@ inline std::string ScaleName(std::string_view name) {
 
 // In the order of the forward pass: embedding, layers, final norm, head, then MTP blocks. With tied
 // embeddings there is no head, neither the model's nor an MTP block's.
-std::vector<ModelTensor> DeepseekV3Tensors(const v1::ModelSpec& model);
+std::vector<ModelTensor> DecoderTensors(const v1::ModelSpec& model);
 
 // How a checkpoint stores `tensor`: one entry, or the FP8 weight and its scales if `fp8` and the
 // kind allows it.
@@ -46,4 +46,4 @@ std::vector<TensorSpec> StoredAs(const ModelTensor& tensor, bool fp8);
 
 }  // namespace switchyard::worker
 
-#endif  // SWITCHYARD_WORKER_WEIGHTS_DEEPSEEK_V3_TENSORS_H_
+#endif  // SWITCHYARD_WORKER_WEIGHTS_DECODER_TENSORS_H_

@@ -61,6 +61,33 @@ TEST(RopeFrequencies, BoundsStayRealNumbersWithoutTruncation) {
   EXPECT_NEAR(f[11], plain / 40 * ramp + plain * (1 - ramp), 1e-8);
 }
 
+// MODEL_SPECS 7.
+TEST(RopeFrequencies, OfLlama31) {
+  v1::RopeSpec spec;
+  spec.set_theta(500000);
+  v1::Llama3Scaling& llama3 = *spec.mutable_llama3();
+  llama3.set_factor(8);
+  llama3.set_low_freq_factor(1);
+  llama3.set_high_freq_factor(4);
+  llama3.set_original_max_position_embeddings(8192);
+  const std::vector<double> f = RopeFrequencies(spec, 128);
+  EXPECT_NEAR(f[28], 3.211446e-3, 5e-10);  // unscaled
+  EXPECT_NEAR(f[29], 2.166571e-3, 5e-10);
+  EXPECT_NEAR(f[32], 5.248462e-4, 5e-11);
+  EXPECT_NEAR(f[35], 9.556212e-5, 5e-12);  // divided by 8
+  EXPECT_NEAR(f[63], 3.068926e-7, 5e-14);
+  EXPECT_EQ(RopeAmplitude(spec), 1);
+}
+
+TEST(RopeFrequencies, LinearScalingDividesAll) {
+  v1::RopeSpec spec;
+  spec.set_theta(10000);
+  spec.set_linear_factor(4);
+  const std::vector<double> f = RopeFrequencies(spec, 16);
+  for (int i = 0; i < 8; ++i) EXPECT_NEAR(f[i], std::pow(10.0, -0.5 * i) / 4, 1e-15);
+  EXPECT_EQ(RopeAmplitude(spec), 1);
+}
+
 TEST(AttentionScale, OfDeepSeekV3) {
   EXPECT_NEAR(AttentionScale(V3(), 192), 0.1352337789, 5e-11);
   v1::RopeSpec without = V3();
@@ -81,19 +108,22 @@ TEST(RopeAmplitude, IsTheRatioOfBothScalesOrWhatTheConfigSays) {
   EXPECT_DOUBLE_EQ(RopeAmplitude(v1::RopeSpec()), 1);
 }
 
-TEST(RopeTable, HasCosineAndSineOfEachPairSideBySide) {
+TEST(RopeTable, HasCosineAndSineOfEachPairWhereThePairStands) {
   const auto ops = kernels::MakeCpuBackend({.num_threads = 1});
   ASSERT_TRUE(ops.ok());
   v1::RopeSpec spec = V3();
   spec.mutable_yarn()->set_attention_factor(2);
-  const RopeTable table((*ops)->device(), spec, 64, 100);
   const std::vector<double> f = RopeFrequencies(spec, 64);
-  ASSERT_EQ(table.view().rows(), 100);
-  for (int64_t position : {0, 1, 99}) {
-    for (int64_t pair : {0, 11, 31}) {
-      const float* row = table.view().row<const float>(position);
-      EXPECT_FLOAT_EQ(row[2 * pair], 2 * std::cos(position * f[pair]));
-      EXPECT_FLOAT_EQ(row[2 * pair + 1], 2 * std::sin(position * f[pair]));
+  for (const bool halves : {false, true}) {
+    const RopeTable table((*ops)->device(), spec, 64, 100, halves);
+    ASSERT_EQ(table.view().rows(), 100);
+    EXPECT_EQ(table.halves(), halves);
+    for (int64_t position : {0, 1, 99}) {
+      for (int64_t pair : {0, 11, 31}) {
+        const float* row = table.view().row<const float>(position);
+        EXPECT_FLOAT_EQ(row[halves ? pair : 2 * pair], 2 * std::cos(position * f[pair]));
+        EXPECT_FLOAT_EQ(row[halves ? pair + 32 : 2 * pair + 1], 2 * std::sin(position * f[pair]));
+      }
     }
   }
 }

@@ -14,7 +14,7 @@
 #include "cli/local_engine.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "kernels/backend.h"
-#include "worker/models/deepseek_v3.h"
+#include "worker/models/model_registry.h"
 #include "worker/parallel/local_collectives.h"
 
 namespace switchyard::testing {
@@ -65,18 +65,20 @@ class EngineParts {
         *worker::ParallelContext::Create(plan_, /*rank=*/0));
     ops_ = *kernels::MakeCpuBackend({});
     collectives_ = std::move(worker::MakeLocalCollectives(1)[0]);
-    const kernels::DType wire =
-        mode == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16 : kernels::DType::kF32;
-    exchange_ =
-        *worker::ExpertExchange::Create(*parallel_,
-                                        {.hidden_size = spec_.hidden_size(),
-                                         .experts_per_token = spec_.moe().experts_per_token(),
-                                         .max_slice_tokens = kMaxTokens,
-                                         .dispatch_wire = wire,
-                                         .combine_wire = wire},
-                                        *ops_, *collectives_);
+    if (spec_.has_moe()) {
+      const kernels::DType wire =
+          mode == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16 : kernels::DType::kF32;
+      exchange_ =
+          *worker::ExpertExchange::Create(*parallel_,
+                                          {.hidden_size = spec_.hidden_size(),
+                                           .experts_per_token = spec_.moe().experts_per_token(),
+                                           .max_slice_tokens = kMaxTokens,
+                                           .dispatch_wire = wire,
+                                           .combine_wire = wire},
+                                          *ops_, *collectives_);
+    }
     arena_ = std::make_unique<worker::ActivationArena>(ops_->device(), 64 * kMiB);
-    model_ = std::make_unique<worker::DeepseekV3>(plan_, *parallel_, ops_->device());
+    model_ = *worker::MakeModel(plan_, *parallel_, ops_->device());
     kv_ = std::make_unique<worker::KvStore>(
         ops_->device(), worker::MakeKvLayout(plan_, spec_.num_layers() + spec_.num_mtp_layers(),
                                              ops_->activation_dtype()));
@@ -116,10 +118,9 @@ class EngineParts {
     const worker::ForwardBatch batch = PromptBatch(next);
     std::vector<float> logits(next.size() * spec_.vocab_size());
     std::vector<float> next_hidden(hidden.size());
-    const absl::Status status =
-        model_->ForwardMtp(*context_, batch, *kv_, View(hidden, spec_.hidden_size()),
-                           View(next_hidden, spec_.hidden_size()),
-                           View(logits, spec_.vocab_size()), expert_rows_);
+    const absl::Status status = model_->ForwardMtp(
+        *context_, batch, *kv_, View(hidden, spec_.hidden_size()),
+        View(next_hidden, spec_.hidden_size()), View(logits, spec_.vocab_size()), expert_rows_);
     SY_CHECK(status.ok()) << status.ToString();
     return logits;
   }
@@ -153,9 +154,9 @@ class EngineParts {
   std::unique_ptr<worker::ParallelContext> parallel_;
   std::unique_ptr<kernels::Ops> ops_;
   std::unique_ptr<worker::Collectives> collectives_;
-  std::unique_ptr<worker::ExpertExchange> exchange_;
+  std::unique_ptr<worker::ExpertExchange> exchange_;  // null for dense models
   std::unique_ptr<worker::ActivationArena> arena_;
-  std::unique_ptr<worker::DeepseekV3> model_;
+  std::unique_ptr<worker::Model> model_;
   std::unique_ptr<worker::KvStore> kv_;
   std::optional<worker::LayerContext> context_;
   std::vector<int32_t> table_;

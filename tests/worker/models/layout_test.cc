@@ -13,7 +13,7 @@
 namespace switchyard::testing {
 namespace {
 
-using worker::kTinyR1;
+constexpr char kTinyR1[] = "tiny-r1";
 
 struct Layout {
   int data_parallel;
@@ -24,17 +24,21 @@ std::string Name(const Layout& layout) {
 }
 
 struct Case {
+  const char* model;
   v1::ComputeMode compute;
   Layout layout;
 };
 
 std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
   const char* const modes[] = {"", "bf16", "f32", "w8a8"};
-  return fmt::format("{}_{}", modes[info.param.compute], Name(info.param.layout));
+  std::string name =
+      fmt::format("{}_{}_{}", info.param.model, modes[info.param.compute], Name(info.param.layout));
+  std::ranges::replace(name, '-', '_');
+  return name;
 }
 
 std::unique_ptr<PromptRunner> MakeRunner(const Case& param) {
-  auto runner = PromptRunner::Create({.model_path = kTinyR1,
+  auto runner = PromptRunner::Create({.model_path = worker::BundledModel(param.model),
                                       .data_parallel = param.layout.data_parallel,
                                       .tensor_parallel = param.layout.tensor_parallel,
                                       .compute = param.compute},
@@ -44,9 +48,9 @@ std::unique_ptr<PromptRunner> MakeRunner(const Case& param) {
 }
 
 // Every third of the recorded prompts, with the first tokens of their answers.
-std::vector<PromptJob> Jobs() {
+std::vector<PromptJob> Jobs(const std::string& model) {
   std::vector<PromptJob> jobs;
-  const std::vector<GoldenCase> cases = ReadGoldenCases(kTinyR1);
+  const std::vector<GoldenCase> cases = ReadGoldenCases(worker::BundledModel(model));
   for (size_t i = 0; i < cases.size(); i += 3) {
     if (cases[i].prompt_tokens.size() <= 150) jobs.push_back({cases[i].prompt_tokens, 6});
   }
@@ -54,12 +58,12 @@ std::vector<PromptJob> Jobs() {
 }
 
 // What one rank computes alone, all prompts in one batch.
-const std::vector<PromptAnswer>& Alone(v1::ComputeMode compute) {
-  static std::map<v1::ComputeMode, std::vector<PromptAnswer>> kept;
-  std::vector<PromptAnswer>& answers = kept[compute];
+const std::vector<PromptAnswer>& Alone(const char* model, v1::ComputeMode compute) {
+  static std::map<std::pair<std::string, v1::ComputeMode>, std::vector<PromptAnswer>> kept;
+  std::vector<PromptAnswer>& answers = kept[{model, compute}];
   if (answers.empty()) {
-    const auto runner = MakeRunner({compute, {1, 1}});
-    answers = *runner->Run(Jobs(), {.chunk = 512, .batch = 32});
+    const auto runner = MakeRunner({model, compute, {1, 1}});
+    answers = *runner->Run(Jobs(model), {.chunk = 512, .batch = 32});
   }
   return answers;
 }
@@ -84,8 +88,8 @@ class LayoutTest : public ::testing::TestWithParam<Case> {};
 TEST_P(LayoutTest, GivesTheBitsOfOneRankAlone) {
   const auto runner = MakeRunner(GetParam());
   ASSERT_NE(runner, nullptr);
-  const std::vector<PromptJob> jobs = Jobs();
-  const std::vector<PromptAnswer>& want = Alone(GetParam().compute);
+  const std::vector<PromptJob> jobs = Jobs(GetParam().model);
+  const std::vector<PromptAnswer>& want = Alone(GetParam().model, GetParam().compute);
   const Schedule schedules[] = {
       {.chunk = 16, .batch = 7},
       {.chunk = 0, .batch = 7, .seed = 1},  // chunks of 1, 7, 16 and 512
@@ -110,7 +114,15 @@ std::vector<Case> AllCases() {
        {v1::COMPUTE_MODE_F32, v1::COMPUTE_MODE_BF16, v1::COMPUTE_MODE_W8A8}) {
     for (const Layout& layout :
          {Layout{1, 1}, Layout{2, 1}, Layout{4, 1}, Layout{1, 2}, Layout{1, 4}, Layout{2, 2}}) {
-      cases.push_back({compute, layout});
+      cases.push_back({kTinyR1, compute, layout});
+    }
+  }
+  // With two key-value heads: split over two ranks, shared by four and eight.
+  for (const char* model : {"tiny-llama", "tiny-qwen2"}) {
+    for (v1::ComputeMode compute : {v1::COMPUTE_MODE_F32, v1::COMPUTE_MODE_BF16}) {
+      for (const Layout& layout : {Layout{2, 1}, {1, 2}, {1, 4}, {1, 8}, {2, 2}}) {
+        cases.push_back({model, compute, layout});
+      }
     }
   }
   return cases;
@@ -121,7 +133,7 @@ INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest, ::testing::ValuesIn(AllCases()), C
 TEST(LayoutOverGloo, GivesTheBitsOfOneRankAlone) {
   worker::LocalRendezvous store;
   const auto runner = PromptRunner::Create(
-      {.model_path = kTinyR1,
+      {.model_path = worker::BundledModel(kTinyR1),
        .data_parallel = 2,
        .tensor_parallel = 2,
        .compute = v1::COMPUTE_MODE_BF16,
@@ -129,9 +141,9 @@ TEST(LayoutOverGloo, GivesTheBitsOfOneRankAlone) {
                                int size) { return ConnectGlooRanks(store, name, size); }},
       {.batch = 32, .max_tokens = 600, .longest = 160});
   ASSERT_TRUE(runner.ok()) << runner.status();
-  const auto got = (*runner)->Run(Jobs(), {.chunk = 0, .batch = 32, .seed = 3});
+  const auto got = (*runner)->Run(Jobs(kTinyR1), {.chunk = 0, .batch = 32, .seed = 3});
   ASSERT_TRUE(got.ok()) << got.status();
-  ExpectSame(*got, Alone(v1::COMPUTE_MODE_BF16), "gloo");
+  ExpectSame(*got, Alone(kTinyR1, v1::COMPUTE_MODE_BF16), "gloo");
 }
 
 }  // namespace

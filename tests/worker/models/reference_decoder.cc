@@ -1,4 +1,4 @@
-#include "tests/worker/models/reference_deepseek_v3.h"
+#include "tests/worker/models/reference_decoder.h"
 
 #include <algorithm>
 #include <cmath>
@@ -44,6 +44,17 @@ double Element(const std::vector<std::byte>& bytes, FileDtype dtype, int64_t i) 
 // MODEL_SPECS 1.6: what one position turns pair `i` of `dim` / 2 by.
 double Angle(const v1::RopeSpec& rope, int64_t i, int64_t dim) {
   const double plain = 1 / std::pow(rope.theta(), double(2 * i) / dim);
+  if (rope.has_linear_factor()) return plain / rope.linear_factor();
+  if (rope.has_llama3()) {
+    const v1::Llama3Scaling& llama3 = rope.llama3();
+    const double wavelength = 2 * std::numbers::pi / plain;
+    const double context = llama3.original_max_position_embeddings();
+    const double low = llama3.low_freq_factor(), high = llama3.high_freq_factor();
+    if (wavelength < context / high) return plain;
+    if (wavelength > context / low) return plain / llama3.factor();
+    const double a = (context / wavelength - low) / (high - low);
+    return (1 - a) * plain / llama3.factor() + a * plain;
+  }
   if (!rope.has_yarn()) return plain;
   const v1::YarnScaling& yarn = rope.yarn();
   const auto pair_of = [&](double turns) {
@@ -59,11 +70,11 @@ double Angle(const v1::RopeSpec& rope, int64_t i, int64_t dim) {
 
 }  // namespace
 
-ReferenceDeepseekV3::ReferenceDeepseekV3(const std::string& model_folder)
+ReferenceDecoder::ReferenceDecoder(const std::string& model_folder)
     : model_(*cli::ReadModelSpec(model_folder)),
       checkpoint_(*worker::Checkpoint::Open(model_folder)) {}
 
-const std::vector<double>& ReferenceDeepseekV3::Weight(const std::string& name) {
+const std::vector<double>& ReferenceDecoder::Weight(const std::string& name) {
   std::vector<double>& values = weights_[name];
   if (!values.empty()) return values;
   const TensorInfo* tensor = checkpoint_.Find(name);
@@ -83,7 +94,7 @@ const std::vector<double>& ReferenceDeepseekV3::Weight(const std::string& name) 
   return values;
 }
 
-ReferenceDeepseekV3::Row ReferenceDeepseekV3::Linear(const Row& x, const std::string& name) {
+ReferenceDecoder::Row ReferenceDecoder::Linear(const Row& x, const std::string& name) {
   const std::vector<double>& weight = Weight(name + ".weight");
   Row y(weight.size() / x.size());
   if (checkpoint_.Find(name + ".bias") != nullptr) y = Weight(name + ".bias");
@@ -93,8 +104,7 @@ ReferenceDeepseekV3::Row ReferenceDeepseekV3::Linear(const Row& x, const std::st
   return y;
 }
 
-ReferenceDeepseekV3::Row ReferenceDeepseekV3::Norm(const Row& x, const std::string& name,
-                                                   double eps) {
+ReferenceDecoder::Row ReferenceDecoder::Norm(const Row& x, const std::string& name, double eps) {
   const std::vector<double>& weight = Weight(name + ".weight");
   const double square = std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size());
   Row y(x.size());
@@ -102,17 +112,21 @@ ReferenceDeepseekV3::Row ReferenceDeepseekV3::Norm(const Row& x, const std::stri
   return y;
 }
 
-void ReferenceDeepseekV3::Rotate(double* pairs, int64_t position) const {
-  const int64_t dim = model_.mla().qk_rope_head_dim();
+void ReferenceDecoder::Rotate(double* head, int64_t dim, int64_t step, int64_t position) const {
+  const v1::YarnScaling& yarn = model_.rope().yarn();
+  const bool larger = yarn.factor() > 1 && yarn.mscale_all_dim() == 0;
+  const double amplitude = larger ? 0.1 * std::log(yarn.factor()) + 1 : 1;
   for (int64_t i = 0; i < dim / 2; ++i) {
     const double angle = position * Angle(model_.rope(), i, dim);
-    const double a = pairs[2 * i], b = pairs[2 * i + 1];
-    pairs[2 * i] = a * std::cos(angle) - b * std::sin(angle);
-    pairs[2 * i + 1] = a * std::sin(angle) + b * std::cos(angle);
+    double& first = head[step == 1 ? 2 * i : i];
+    double& second = *(&first + step);
+    const double a = amplitude * first, b = amplitude * second;
+    first = a * std::cos(angle) - b * std::sin(angle);
+    second = a * std::sin(angle) + b * std::cos(angle);
   }
 }
 
-ReferenceDeepseekV3::Rows ReferenceDeepseekV3::Attention(const Rows& x, const std::string& prefix) {
+ReferenceDecoder::Rows ReferenceDecoder::Mla(const Rows& x, const std::string& prefix) {
   const v1::MlaSpec& mla = model_.mla();
   const int64_t nope = mla.qk_nope_head_dim(), rope = mla.qk_rope_head_dim();
   const int64_t width = mla.v_head_dim();
@@ -123,12 +137,12 @@ ReferenceDeepseekV3::Rows ReferenceDeepseekV3::Attention(const Rows& x, const st
                                                prefix + "q_b_proj")
                                       : Linear(x[t], prefix + "q_proj"));
     for (int64_t head = 0; head < model_.num_heads(); ++head) {
-      Rotate(q[t].data() + head * (nope + rope) + nope, int64_t(t));
+      Rotate(q[t].data() + head * (nope + rope) + nope, rope, 1, int64_t(t));
     }
     const Row latent = Linear(x[t], prefix + "kv_a_proj_with_mqa");
     const auto border = latent.begin() + mla.kv_lora_rank();
     k_pe.emplace_back(border, latent.end());
-    Rotate(k_pe.back().data(), int64_t(t));
+    Rotate(k_pe.back().data(), rope, 1, int64_t(t));
     expanded.push_back(Linear(Norm(Row(latent.begin(), border), prefix + "kv_a_layernorm", 1e-6),
                               prefix + "kv_b_proj"));
   }
@@ -144,7 +158,7 @@ ReferenceDeepseekV3::Rows ReferenceDeepseekV3::Attention(const Rows& x, const st
       values.emplace_back(key + nope, key + nope + width);
     }
     for (size_t t = 0; t < x.size(); ++t) {
-      const Row part = HeadOutput(queries, keys, values, t);
+      const Row part = HeadOutput(queries, keys, values, t, 0);
       out[t].insert(out[t].end(), part.begin(), part.end());
     }
   }
@@ -152,12 +166,48 @@ ReferenceDeepseekV3::Rows ReferenceDeepseekV3::Attention(const Rows& x, const st
   return out;
 }
 
-ReferenceDeepseekV3::Row ReferenceDeepseekV3::HeadOutput(const Rows& queries, const Rows& keys,
-                                                         const Rows& values,
-                                                         size_t position) const {
+ReferenceDecoder::Rows ReferenceDecoder::Gqa(const Rows& x, const std::string& prefix, int layer) {
+  const v1::GqaSpec& gqa = model_.gqa();
+  const int64_t dim = gqa.head_dim();
+  Rows q, k, v;
+  for (size_t t = 0; t < x.size(); ++t) {
+    q.push_back(Linear(x[t], prefix + "q_proj"));
+    k.push_back(Linear(x[t], prefix + "k_proj"));
+    v.push_back(Linear(x[t], prefix + "v_proj"));
+    for (Row* row : {&q[t], &k[t]}) {
+      for (size_t head = 0; head < row->size(); head += dim) {
+        Rotate(row->data() + head, dim, dim / 2, int64_t(t));
+      }
+    }
+  }
+  const auto heads_of = [&](const Rows& rows, int64_t head) {
+    Rows parts;
+    for (const Row& row : rows) {
+      parts.emplace_back(row.begin() + head * dim, row.begin() + (head + 1) * dim);
+    }
+    return parts;
+  };
+  const size_t window = gqa.windows_size() > 0 ? gqa.windows(layer) : 0;
+  Rows out(x.size());
+  for (int64_t head = 0; head < model_.num_heads(); ++head) {
+    const int64_t kv_head = head / (model_.num_heads() / gqa.num_kv_heads());
+    const Rows queries = heads_of(q, head), keys = heads_of(k, kv_head);
+    const Rows values = heads_of(v, kv_head);
+    for (size_t t = 0; t < x.size(); ++t) {
+      const Row part = HeadOutput(queries, keys, values, t, window);
+      out[t].insert(out[t].end(), part.begin(), part.end());
+    }
+  }
+  for (Row& row : out) row = Linear(row, prefix + "o_proj");
+  return out;
+}
+
+ReferenceDecoder::Row ReferenceDecoder::HeadOutput(const Rows& queries, const Rows& keys,
+                                                   const Rows& values, size_t position,
+                                                   size_t window) const {
   const Row& query = queries[position];
   double scale = 1 / std::sqrt(double(query.size()));
-  if (model_.rope().has_yarn()) {
+  if (model_.has_mla() && model_.rope().has_yarn()) {
     const v1::YarnScaling& yarn = model_.rope().yarn();
     const double m = 0.1 * yarn.mscale_all_dim() * std::log(yarn.factor()) + 1;
     scale *= m * m;
@@ -165,7 +215,8 @@ ReferenceDeepseekV3::Row ReferenceDeepseekV3::HeadOutput(const Rows& queries, co
   }
   Row output(values[0].size());
   double sum = 0;
-  for (size_t u = 0; u <= position; ++u) {
+  const size_t first = window > 0 && position + 1 > window ? position + 1 - window : 0;
+  for (size_t u = first; u <= position; ++u) {
     const double score = std::inner_product(query.begin(), query.end(), keys[u].begin(), 0.0);
     const double weight = std::exp(scale * score);
     sum += weight;
@@ -175,15 +226,15 @@ ReferenceDeepseekV3::Row ReferenceDeepseekV3::HeadOutput(const Rows& queries, co
   return output;
 }
 
-ReferenceDeepseekV3::Row ReferenceDeepseekV3::Mlp(const Row& x, const std::string& prefix) {
+ReferenceDecoder::Row ReferenceDecoder::Mlp(const Row& x, const std::string& prefix) {
   Row inner = Linear(x, prefix + "gate_proj");
   const Row up = Linear(x, prefix + "up_proj");
   for (size_t i = 0; i < inner.size(); ++i) inner[i] *= Sigmoid(inner[i]) * up[i];
   return Linear(inner, prefix + "down_proj");
 }
 
-std::vector<int> ReferenceDeepseekV3::ChooseExperts(const Row& scores,
-                                                    const std::vector<double>& bias) const {
+std::vector<int> ReferenceDecoder::ChooseExperts(const Row& scores,
+                                                 const std::vector<double>& bias) const {
   const v1::MoeSpec& moe = model_.moe();
   const int experts = moe.num_routed_experts();
   const int group_size = experts / moe.num_groups();
@@ -210,7 +261,7 @@ std::vector<int> ReferenceDeepseekV3::ChooseExperts(const Row& scores,
   return ids;
 }
 
-ReferenceDeepseekV3::Row ReferenceDeepseekV3::Moe(const Row& x, const std::string& prefix) {
+ReferenceDecoder::Row ReferenceDecoder::Moe(const Row& x, const std::string& prefix) {
   const v1::MoeSpec& moe = model_.moe();
   Row scores = Linear(x, prefix + "gate");
   for (double& score : scores) score = Sigmoid(score);
@@ -230,7 +281,7 @@ ReferenceDeepseekV3::Row ReferenceDeepseekV3::Moe(const Row& x, const std::strin
   return y;
 }
 
-std::vector<std::vector<double>> ReferenceDeepseekV3::Logits(const std::vector<int32_t>& tokens) {
+std::vector<std::vector<double>> ReferenceDecoder::Logits(const std::vector<int32_t>& tokens) {
   const int64_t hidden = model_.hidden_size();
   const double eps = model_.rms_norm_eps();
   Rows h;
@@ -245,7 +296,8 @@ std::vector<std::vector<double>> ReferenceDeepseekV3::Logits(const std::vector<i
     const std::string prefix = "model.layers." + std::to_string(layer) + ".";
     Rows normed;
     for (const Row& row : h) normed.push_back(Norm(row, prefix + "input_layernorm", eps));
-    const Rows attention = Attention(normed, prefix + "self_attn.");
+    const Rows attention = model_.has_gqa() ? Gqa(normed, prefix + "self_attn.", layer)
+                                            : Mla(normed, prefix + "self_attn.");
     for (size_t t = 0; t < h.size(); ++t) {
       add(h[t], attention[t]);
       const Row x = Norm(h[t], prefix + "post_attention_layernorm", eps);

@@ -1,8 +1,8 @@
-// DeepSeek-V3 as the text book has it (MODEL_SPECS 1), in double precision: every weight
-// dequantised, attention in its naive form, one prompt at a time, no cache. What the engine is held
-// against where there are no recorded goldens.
-#ifndef SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DEEPSEEK_V3_H_
-#define SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DEEPSEEK_V3_H_
+// Models as the text book has them (MODEL_SPECS 1, 5 and 7), in double precision: every weight
+// dequantised, latent attention in its naive form, one prompt at a time, no cache. What the engine
+// is held against where there are no recorded goldens.
+#ifndef SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DECODER_H_
+#define SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DECODER_H_
 
 #include <cstdint>
 #include <map>
@@ -14,10 +14,10 @@
 
 namespace switchyard::testing {
 
-class ReferenceDeepseekV3 {
+class ReferenceDecoder {
  public:
   // A checkpoint folder with its config.json. A fault in it ends the program.
-  explicit ReferenceDeepseekV3(const std::string& model_folder);
+  explicit ReferenceDecoder(const std::string& model_folder);
 
   // Logits of every position, [tokens][vocabulary].
   std::vector<std::vector<double>> Logits(const std::vector<int32_t>& tokens);
@@ -31,9 +31,13 @@ class ReferenceDeepseekV3 {
   // x W^T, with the bias of that name if the checkpoint has one.
   Row Linear(const Row& x, const std::string& name);
   Row Norm(const Row& x, const std::string& name, double eps);
-  void Rotate(double* pairs, int64_t position) const;
-  Rows Attention(const Rows& x, const std::string& prefix);
-  Row HeadOutput(const Rows& queries, const Rows& keys, const Rows& values, size_t position) const;
+  // `step`: from the first of a pair to the second: 1 or half of `dim`.
+  void Rotate(double* head, int64_t dim, int64_t step, int64_t position) const;
+  Rows Mla(const Rows& x, const std::string& prefix);
+  Rows Gqa(const Rows& x, const std::string& prefix, int layer);
+  // `window`: keys that a query sees; 0: all.
+  Row HeadOutput(const Rows& queries, const Rows& keys, const Rows& values, size_t position,
+                 size_t window) const;
   Row Mlp(const Row& x, const std::string& prefix);
   Row Moe(const Row& x, const std::string& prefix);
   // Experts of one token, by score plus bias (MODEL_SPECS 1.4).
@@ -46,4 +50,4 @@ class ReferenceDeepseekV3 {
 
 }  // namespace switchyard::testing
 
-#endif  // SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DEEPSEEK_V3_H_
+#endif  // SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DECODER_H_

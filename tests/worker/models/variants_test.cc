@@ -1,4 +1,4 @@
-// What a deepseek_v3 config may say differently, each in a small made-up model: against the text
+// What configs may say differently, each in a small made-up model: against the text
 // book in double precision, and the same bits on four ranks as on one.
 #include <gtest/gtest.h>
 
@@ -11,26 +11,34 @@
 #include "cli/synth_command.h"
 #include "tests/testing/compare.h"
 #include "tests/testing/prompt_runner.h"
-#include "tests/worker/models/reference_deepseek_v3.h"
+#include "tests/worker/models/reference_decoder.h"
 #include "tests/worker/weights/checkpoint_files.h"
 
 namespace switchyard::testing {
 namespace {
 
-using worker::kTinyR1;
 using worker::TempFolder;
 
 struct Variant {
   const char* name;
-  const char* dtype;  // of the checkpoint
-  Json changes;       // to the base config
+  const char* dtype;              // of the checkpoint
+  Json changes;                   // to the base config
+  const char* model = "tiny-r1";  // whose config it is
 };
 std::ostream& operator<<(std::ostream& out, const Variant& v) { return out << v.name; }
 
-// The bundled model's config, smaller.
-Json BaseConfig() {
-  std::ifstream file(kTinyR1 + "/config.json");
+// A bundled model's config, smaller.
+Json BaseConfig(const std::string& model) {
+  std::ifstream file(worker::BundledModel(model) + "/config.json");
   Json config = Json::parse(file);
+  if (model != "tiny-r1") {
+    config.update(Json{{"vocab_size", 301},
+                       {"max_position_embeddings", 64},
+                       {"hidden_size", 96},
+                       {"intermediate_size", 176},
+                       {"num_hidden_layers", 3}});
+    return config;
+  }
   config.update(Json{{"vocab_size", 301},
                      {"num_hidden_layers", 3},
                      {"num_nextn_predict_layers", 0},
@@ -72,12 +80,36 @@ const std::vector<Variant> kVariants = {
       {"moe_intermediate_size", 40}}},
     {"every_layer_moe", "bf16", {{"first_k_dense_replace", 0}}},
     {"dense", "fp8", {{"n_routed_experts", nullptr}}},
+    {"llama", "bf16", Json::object(), "tiny-llama"},
+    {"llama_fp8", "fp8", Json::object(), "tiny-llama"},
+    {"llama_biases", "bf16", {{"attention_bias", true}}, "tiny-llama"},
+    {"llama_tied", "bf16", {{"tie_word_embeddings", true}}, "tiny-llama"},
+    {"llama_plain_rope", "bf16", {{"rope_scaling", nullptr}}, "tiny-llama"},
+    {"llama_linear", "bf16", {{"rope_scaling", {{"type", "linear"}, {"factor", 4}}}}, "tiny-llama"},
+    {"llama_dynamic",
+     "bf16",
+     {{"rope_scaling", {{"type", "dynamic"}, {"factor", 4}}}},
+     "tiny-llama"},
+    {"llama_wide_heads", "fp8", {{"head_dim", 40}, {"num_key_value_heads", 4}}, "tiny-llama"},
+    {"llama_one_kv_head", "bf16", {{"num_key_value_heads", 1}}, "tiny-llama"},
+    {"llama_every_head_its_own", "bf16", {{"num_key_value_heads", nullptr}}, "tiny-llama"},
+    {"qwen2", "bf16", Json::object(), "tiny-qwen2"},
+    {"qwen2_tied_fp8", "fp8", {{"tie_word_embeddings", true}}, "tiny-qwen2"},
+    {"qwen2_yarn",
+     "bf16",
+     {{"rope_scaling",
+       {{"type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 16}}}},
+     "tiny-qwen2"},
+    {"qwen2_window",
+     "bf16",
+     {{"use_sliding_window", true}, {"sliding_window", 7}, {"max_window_layers", 1}},
+     "tiny-qwen2"},
 };
 
 class VariantsTest : public ::testing::TestWithParam<Variant> {
  protected:
   void SetUp() override {
-    Json config = BaseConfig();
+    Json config = BaseConfig(GetParam().model);
     config.update(GetParam().changes);
     worker::WriteText(folder_ / "config.json", config.dump());
     const absl::Status status = cli::RunSynth({.config_path = folder_ / "config.json",
@@ -118,7 +150,7 @@ TEST_P(VariantsTest, ComputesWhatTheTextBookSays) {
   const std::vector<PromptJob> jobs = Jobs();
   const auto answers = runner->Run(jobs, {.chunk = 16, .batch = 4, .end_token = -1});
   ASSERT_TRUE(answers.ok()) << answers.status();
-  ReferenceDeepseekV3 reference(model_);
+  ReferenceDecoder reference(model_);
   double worst = 0;
   for (size_t i = 0; i < jobs.size(); ++i) {
     // Prompt and answer as one prompt: the absorbed form of decoding must not show.

@@ -19,7 +19,10 @@
 
 namespace switchyard::worker {
 
-inline const std::string kTinyR1 = SWITCHYARD_SOURCE_DIR "/models/tiny-r1";
+inline std::string BundledModel(std::string_view name) {
+  return std::string(SWITCHYARD_SOURCE_DIR "/models/").append(name);
+}
+inline const std::string kTinyR1 = BundledModel("tiny-r1");
 
 // An empty folder that goes with the object.
 class TempFolder {

@@ -1,4 +1,4 @@
-#include "worker/weights/deepseek_v3_tensors.h"
+#include "worker/weights/decoder_tensors.h"
 
 #include <gtest/gtest.h>
 
@@ -58,7 +58,7 @@ v1::ModelSpec TinyR1() {
 
 std::vector<TensorSpec> AllStored(const v1::ModelSpec& model, bool fp8) {
   std::vector<TensorSpec> specs;
-  for (const ModelTensor& tensor : DeepseekV3Tensors(model)) {
+  for (const ModelTensor& tensor : DecoderTensors(model)) {
     for (TensorSpec& spec : StoredAs(tensor, fp8)) specs.push_back(std::move(spec));
   }
   return specs;
@@ -66,12 +66,12 @@ std::vector<TensorSpec> AllStored(const v1::ModelSpec& model, bool fp8) {
 
 std::map<std::string, ModelTensor> ByName(const v1::ModelSpec& model) {
   std::map<std::string, ModelTensor> tensors;
-  for (ModelTensor& tensor : DeepseekV3Tensors(model)) tensors.emplace(tensor.name, tensor);
+  for (ModelTensor& tensor : DecoderTensors(model)) tensors.emplace(tensor.name, tensor);
   return tensors;
 }
 
 // What a header-only inspection of the published checkpoint counts.
-TEST(DeepseekV3Tensors, CountAndBytesOfThePublishedCheckpoint) {
+TEST(DecoderTensors, CountAndBytesOfThePublishedCheckpoint) {
   const std::vector<TensorSpec> specs = AllStored(DeepseekV3(), true);
   EXPECT_EQ(specs.size(), 91'991u);
   int64_t num_bytes = 0;
@@ -84,20 +84,38 @@ TEST(DeepseekV3Tensors, CountAndBytesOfThePublishedCheckpoint) {
   EXPECT_EQ(names.size(), specs.size());
 }
 
-TEST(DeepseekV3Tensors, NamesTypesAndShapesOfTheBundledCheckpoint) {
-  auto checkpoint = Checkpoint::Open(kTinyR1);
-  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
-  const std::vector<TensorSpec> specs = AllStored(TinyR1(), true);
-  EXPECT_EQ(specs.size(), checkpoint->tensors().size());
-  for (const TensorSpec& spec : specs) {
-    const TensorInfo* stored = checkpoint->Find(spec.name);
-    ASSERT_NE(stored, nullptr) << spec.name;
-    EXPECT_EQ(FileDtypeName(spec.dtype), FileDtypeName(stored->dtype)) << spec.name;
-    EXPECT_EQ(spec.shape, stored->shape) << spec.name;
-  }
+v1::ModelSpec TinyDense(int32_t vocab, int32_t hidden, int32_t layers, int32_t width, bool bias) {
+  v1::ModelSpec model;
+  model.set_vocab_size(vocab);
+  model.set_hidden_size(hidden);
+  model.set_num_layers(layers);
+  model.set_num_heads(8);
+  model.set_intermediate_size(width);
+  model.mutable_gqa()->set_num_kv_heads(2);
+  model.mutable_gqa()->set_head_dim(hidden / 8);
+  model.mutable_gqa()->set_qkv_bias(bias);
+  return model;
 }
 
-TEST(DeepseekV3Tensors, ScalesCoverPartialBlocks) {
+TEST(DecoderTensors, NamesTypesAndShapesOfTheBundledCheckpoints) {
+  const auto expect = [](const std::string& folder, const std::vector<TensorSpec>& specs) {
+    SCOPED_TRACE(folder);
+    auto checkpoint = Checkpoint::Open(folder);
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    EXPECT_EQ(specs.size(), checkpoint->tensors().size());
+    for (const TensorSpec& spec : specs) {
+      const TensorInfo* stored = checkpoint->Find(spec.name);
+      ASSERT_NE(stored, nullptr) << spec.name;
+      EXPECT_EQ(FileDtypeName(spec.dtype), FileDtypeName(stored->dtype)) << spec.name;
+      EXPECT_EQ(spec.shape, stored->shape) << spec.name;
+    }
+  };
+  expect(kTinyR1, AllStored(TinyR1(), true));
+  expect(BundledModel("tiny-qwen2"), AllStored(TinyDense(640, 256, 2, 384, true), false));
+  expect(BundledModel("tiny-llama"), AllStored(TinyDense(1000, 128, 3, 352, false), false));
+}
+
+TEST(DecoderTensors, ScalesCoverPartialBlocks) {
   for (const TensorSpec& spec : AllStored(DeepseekV3(), true)) {
     if (spec.name == "model.layers.0.self_attn.kv_a_proj_with_mqa.weight_scale_inv") {
       EXPECT_EQ(spec.shape, (TensorShape{5, 56}));  // 576 rows
@@ -107,7 +125,7 @@ TEST(DeepseekV3Tensors, ScalesCoverPartialBlocks) {
   FAIL() << "no scales of kv_a_proj_with_mqa";
 }
 
-TEST(DeepseekV3Tensors, WithoutQueryLatentThereIsOneProjection) {
+TEST(DecoderTensors, WithoutQueryLatentThereIsOneProjection) {
   v1::ModelSpec model = TinyR1();
   model.mutable_mla()->set_q_lora_rank(0);
   const auto tensors = ByName(model);
@@ -117,7 +135,7 @@ TEST(DeepseekV3Tensors, WithoutQueryLatentThereIsOneProjection) {
   }
 }
 
-TEST(DeepseekV3Tensors, AttentionBiasIsOnThreeLinears) {
+TEST(DecoderTensors, AttentionBiasIsOnThreeLinears) {
   v1::ModelSpec model = TinyR1();
   model.mutable_mla()->set_attention_bias(true);
   std::set<std::string> biases;
@@ -130,7 +148,7 @@ TEST(DeepseekV3Tensors, AttentionBiasIsOnThreeLinears) {
   EXPECT_EQ(ByName(model).at("model.layers.2.self_attn.o_proj.bias").shape, TensorShape{256});
 }
 
-TEST(DeepseekV3Tensors, TiedEmbeddingsHaveNoHead) {
+TEST(DecoderTensors, TiedEmbeddingsHaveNoHead) {
   v1::ModelSpec model = TinyR1();
   model.set_tie_word_embeddings(true);
   const auto tensors = ByName(model);
@@ -139,7 +157,7 @@ TEST(DeepseekV3Tensors, TiedEmbeddingsHaveNoHead) {
   EXPECT_TRUE(tensors.contains("model.embed_tokens.weight"));
 }
 
-TEST(DeepseekV3Tensors, SharedExpertsAreOneMlpAndMayBeNone) {
+TEST(DecoderTensors, SharedExpertsAreOneMlpAndMayBeNone) {
   v1::ModelSpec model = TinyR1();
   model.mutable_moe()->set_num_shared_experts(2);
   EXPECT_EQ(ByName(model).at("model.layers.1.mlp.shared_experts.down_proj.weight").shape,
@@ -148,14 +166,14 @@ TEST(DeepseekV3Tensors, SharedExpertsAreOneMlpAndMayBeNone) {
   EXPECT_FALSE(ByName(model).contains("model.layers.1.mlp.shared_experts.down_proj.weight"));
 }
 
-TEST(DeepseekV3Tensors, WithoutMtpTheListEndsWithTheHead) {
+TEST(DecoderTensors, WithoutMtpTheListEndsWithTheHead) {
   v1::ModelSpec model = TinyR1();
   EXPECT_EQ(ByName(model).at("model.layers.4.shared_head.head.weight").copy_of, "lm_head.weight");
   model.set_num_mtp_layers(0);
-  EXPECT_EQ(DeepseekV3Tensors(model).back().name, "lm_head.weight");
+  EXPECT_EQ(DecoderTensors(model).back().name, "lm_head.weight");
 }
 
-TEST(DeepseekV3Tensors, WithoutExpertsEveryLayerIsDense) {
+TEST(DecoderTensors, WithoutExpertsEveryLayerIsDense) {
   v1::ModelSpec model = TinyR1();
   model.clear_moe();
   const auto tensors = ByName(model);

@@ -1,0 +1,122 @@
+#include "worker/layers/attention_gqa.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/units.h"
+
+namespace switchyard::worker {
+
+using kernels::TensorView;
+
+void GqaAttention::Load(WeightLoader& loader, const LayerContext& context,
+                        const std::string& prefix, const v1::ModelSpec& model, int layer,
+                        const RopeTable* rope) {
+  const v1::GqaSpec& gqa = model.gqa();
+  const int64_t ranks = context.parallel.tensor_parallel();
+  const int64_t rank = context.parallel.tensor_rank();
+  heads_ = model.num_heads() / ranks;
+  kv_heads_ = CeilDiv(gqa.num_kv_heads(), ranks);
+  dim_ = gqa.head_dim();
+  window_ = gqa.windows_size() > 0 ? gqa.windows(layer) : 0;
+  scale_ = 1.0f / std::sqrt(static_cast<float>(dim_));
+  rope_ = rope;
+
+  const auto load = [&](const std::string& name, int64_t all_heads, int64_t first, int64_t count,
+                        std::unique_ptr<kernels::PackedLinear>* out) {
+    loader.Linear({.tensor = prefix + name + ".weight",
+                   .rows = all_heads * dim_,
+                   .cols = model.hidden_size(),
+                   .row_begin = first * dim_,
+                   .row_end = (first + count) * dim_,
+                   .bias = gqa.qkv_bias() ? prefix + name + ".bias" : ""},
+                  out);
+  };
+  const int64_t first_kv_head = rank * gqa.num_kv_heads() / ranks;
+  load("q_proj", model.num_heads(), rank * heads_, heads_, &q_);
+  load("k_proj", gqa.num_kv_heads(), first_kv_head, kv_heads_, &k_);
+  load("v_proj", gqa.num_kv_heads(), first_kv_head, kv_heads_, &v_);
+  o_.Load(loader, context, prefix + "o_proj.weight", model.hidden_size(), model.num_heads() * dim_,
+          gqa.output_bias() ? prefix + "o_proj.bias" : "");
+}
+
+InputForms GqaAttention::input_forms() const {
+  const bool q = q_->takes_quantised(), k = k_->takes_quantised(), v = v_->takes_quantised();
+  return {.rows = !q || !k || !v, .quantised = q || k || v};
+}
+
+absl::Status GqaAttention::Forward(const LayerContext& context, const ForwardBatch& batch,
+                                   int layer, const NormedRows& x, const KvLayer& cache,
+                                   const TensorView& y) const {
+  ActivationArena::Scope scope(context.arena);
+  const TensorView q = Query(context, batch, x);
+  WriteKeysAndValues(context, batch, layer, x, cache.keys_values);
+  const TensorView out = context.Take({x.num_rows(), heads_ * dim_});
+  Attend(context, batch, q, cache.keys_values, out.Reshaped({x.num_rows(), heads_, dim_}));
+  return o_.Forward(context, out, y);
+}
+
+TensorView GqaAttention::Query(const LayerContext& context, const ForwardBatch& batch,
+                               const NormedRows& x) const {
+  const TensorView rows = context.Take({x.num_rows(), heads_ * dim_});
+  const TensorView q = rows.Reshaped({x.num_rows(), heads_, dim_});
+  ApplyLinear(context, *q_, x, rows);
+  context.ops.Rope(
+      {.x = q, .positions = batch.positions, .table = rope_->view(), .halves = rope_->halves()});
+  return q;
+}
+
+void GqaAttention::WriteKeysAndValues(const LayerContext& context, const ForwardBatch& batch,
+                                      int layer, const NormedRows& x,
+                                      const TensorView& cache) const {
+  ActivationArena::Scope scope(context.arena);
+  const TensorView k_rows = context.Take({x.num_rows(), kv_heads_ * dim_});
+  const TensorView v_rows = context.Take({x.num_rows(), kv_heads_ * dim_});
+  const TensorView k = k_rows.Reshaped({x.num_rows(), kv_heads_, dim_});
+  ApplyLinear(context, *k_, x, k_rows);
+  ApplyLinear(context, *v_, x, v_rows);
+  context.ops.Rope(
+      {.x = k, .positions = batch.positions, .table = rope_->view(), .halves = rope_->halves()});
+  context.Record("k", layer, k_rows);
+  context.Record("v", layer, v_rows);
+  context.ops.GqaWrite({.k = k,
+                        .v = v_rows.Reshaped({x.num_rows(), kv_heads_, dim_}),
+                        .slots = batch.slots,
+                        .cache = cache});
+}
+
+void GqaAttention::Attend(const LayerContext& context, const ForwardBatch& batch,
+                          const TensorView& q, const TensorView& cache,
+                          const TensorView& out) const {
+  for (const PrefillSpan& span : batch.prefill) {
+    context.ops.GqaPrefill(
+        {.q = q.Rows(span.row_begin, span.num_rows),
+         .positions = std::span(batch.positions).subspan(span.row_begin, span.num_rows),
+         .cache = cache,
+         .table = span.table,
+         .scale = scale_,
+         .window = window_,
+         .out = out.Rows(span.row_begin, span.num_rows)});
+  }
+  const int64_t first = batch.num_prefill_rows, count = q.rows() - first;
+  if (count == 0) return;
+  context.ops.GqaDecode({.q = q.Rows(first, count),
+                         .positions = std::span(batch.positions).subspan(first, count),
+                         .cache = cache,
+                         .tables = batch.decode_tables,
+                         .scale = scale_,
+                         .window = window_,
+                         .out = out.Rows(first, count)});
+}
+
+AttentionSize GqaAttention::SizeOf(const v1::ModelSpec& model, int64_t tokens,
+                                   int64_t tensor_ranks) {
+  const int64_t dim = model.gqa().head_dim();
+  const int64_t heads = model.num_heads() / tensor_ranks;
+  const int64_t kv_heads = CeilDiv(model.gqa().num_kv_heads(), tensor_ranks);
+  // Queries, and beside them first keys and values, then outputs.
+  return {.floats = tokens * dim * (heads + std::max(heads, 2 * kv_heads)),
+          .output_columns = model.num_heads() * dim};
+}
+
+}  // namespace switchyard::worker

@@ -1,0 +1,81 @@
+#include "worker/models/decoder_block.h"
+
+#include <fmt/format.h>
+
+#include <string>
+
+namespace switchyard::worker {
+
+using kernels::TensorView;
+
+Stream TakeStream(const LayerContext& context, const TensorView& normed) {
+  return {.h = context.Take({normed.rows(), normed.RowElements()}),
+          .delta = context.Take({normed.rows(), normed.RowElements()}),
+          .normed = normed};
+}
+
+NormedRows NormStream(const LayerContext& context, const Stream& stream, const StreamNorm& norm,
+                      const InputForms& forms) {
+  NormedRows normed;
+  if (forms.rows) normed.rows = stream.normed;
+  if (stream.h.rows() == 0) return normed;
+  if (forms.quantised) {
+    normed.quantised = context.TakeQuantised(stream.h.rows(), stream.h.RowElements());
+  }
+  context.ops.RmsNorm({.x = stream.h,
+                       .delta = norm.add_delta ? stream.delta : TensorView(),
+                       .weight = norm.weight.view,
+                       .eps = norm.eps,
+                       .y = normed.rows,
+                       .quantised = normed.quantised,
+                       .ue8m0_scales = context.ue8m0_scales});
+  return normed;
+}
+
+void DecoderBlock::Load(WeightLoader& loader, const LayerContext& context,
+                        const v1::ModelSpec& model, int layer, const RopeTable* rope) {
+  const std::string prefix = fmt::format("model.layers.{}.", layer);
+  const int64_t hidden = model.hidden_size();
+  layer_ = layer;
+  eps_ = static_cast<float>(model.rms_norm_eps());
+  loader.Vector(prefix + "input_layernorm.weight", hidden, &input_norm_);
+  attention_ = MakeAttention(model);
+  attention_->Load(loader, context, prefix + "self_attn.", model, layer, rope);
+  loader.Vector(prefix + "post_attention_layernorm.weight", hidden, &post_attention_norm_);
+  if (model.has_moe() && layer >= model.moe().first_moe_layer()) {
+    moe_ = std::make_unique<MoeBlock>();
+    moe_->Load(loader, context, prefix + "mlp.", model);
+  } else {
+    mlp_ = std::make_unique<DenseMlp>();
+    mlp_->Load(loader, context, prefix + "mlp.", hidden, model.intermediate_size());
+  }
+}
+
+absl::Status DecoderBlock::Forward(const LayerContext& context, const ForwardBatch& batch,
+                                   KvStore& kv, const Stream& stream, bool first,
+                                   std::span<uint32_t> expert_rows) const {
+  const bool empty =
+      stream.h.rows() == 0;  // all ranks of a group agree, so its collectives may be left out
+  {
+    ActivationArena::Scope scope(context.arena);
+    const NormedRows x =
+        NormStream(context, stream, {.weight = input_norm_, .eps = eps_, .add_delta = !first},
+                   attention_->input_forms());
+    context.Record("hidden", layer_, stream.h);
+    if (!empty) {
+      SY_RETURN_IF_ERROR(
+          attention_->Forward(context, batch, layer_, x, kv.layer(layer_), stream.delta));
+      context.Record("attn", layer_, stream.delta);
+    }
+  }
+  const StreamNorm norm{.weight = post_attention_norm_, .eps = eps_};
+  if (moe_ != nullptr) {
+    NormStream(context, stream, norm);
+    return moe_->Forward(context, layer_, stream.normed, stream.delta, expert_rows);
+  }
+  ActivationArena::Scope scope(context.arena);
+  const NormedRows x = NormStream(context, stream, norm, mlp_->input_forms());
+  return empty ? absl::OkStatus() : mlp_->Forward(context, x, stream.delta);
+}
+
+}  // namespace switchyard::worker

@@ -1,0 +1,58 @@
+// One layer of a decoder: norm, attention, norm, dense MLP or mixture of experts, with the residual
+// sum between them (MODEL_SPECS 1.3).
+#ifndef SWITCHYARD_WORKER_MODELS_DECODER_BLOCK_H_
+#define SWITCHYARD_WORKER_MODELS_DECODER_BLOCK_H_
+
+#include <memory>
+#include <span>
+
+#include "worker/layers/attention.h"
+#include "worker/layers/mlp.h"
+#include "worker/layers/moe.h"
+
+namespace switchyard::worker {
+
+// Rows that travel down the layers. After a block the residual sum is h + delta: the next norm
+// adds them.
+struct Stream {
+  kernels::TensorView h;       // act [T, H]
+  kernels::TensorView delta;   // act [T, H]; empty before the first block
+  kernels::TensorView normed;  // act [T, H]
+};
+
+// `normed` is the caller's, the rest the arena's.
+Stream TakeStream(const LayerContext& context, const kernels::TensorView& normed);
+
+struct StreamNorm {
+  const DeviceTensor& weight;
+  float eps = 0;
+  bool add_delta = true;
+};
+// In the forms that the next layer reads: rows in stream.normed, quantised rows in the arena.
+NormedRows NormStream(const LayerContext& context, const Stream& stream, const StreamNorm& norm,
+                      const InputForms& forms = {});
+
+class DecoderBlock {
+ public:
+  // Layer `layer` of the checkpoint and of the cache.
+  void Load(WeightLoader& loader, const LayerContext& context, const v1::ModelSpec& model,
+            int layer, const RopeTable* rope);
+
+  // `first`: the stream has no delta yet. Every rank of the world calls it in every step, with no
+  // rows if need be. Adds to `expert_rows` as MoeBlock does.
+  absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                       const Stream& stream, bool first, std::span<uint32_t> expert_rows) const;
+
+ private:
+  int layer_ = 0;
+  float eps_ = 0;
+  DeviceTensor input_norm_;
+  std::unique_ptr<Attention> attention_;
+  DeviceTensor post_attention_norm_;
+  std::unique_ptr<DenseMlp> mlp_;  // one of the two
+  std::unique_ptr<MoeBlock> moe_;
+};
+
+}  // namespace switchyard::worker
+
+#endif  // SWITCHYARD_WORKER_MODELS_DECODER_BLOCK_H_
