@@ -18,16 +18,17 @@ std::string WithoutSpecials(std::string text) {
 
 }  // namespace
 
-std::vector<GoldenPrompt> ReadGoldenPrompts() {
-  std::ifstream file(SWITCHYARD_SOURCE_DIR "/models/tiny-r1/goldens/prompts.jsonl");
+std::vector<GoldenPrompt> ReadGoldenPrompts(const std::string& model) {
+  std::ifstream file(SWITCHYARD_SOURCE_DIR "/models/" + model + "/goldens/prompts.jsonl");
   std::vector<GoldenPrompt> prompts;
   for (std::string line; std::getline(file, line);) {
     const Json json = Json::parse(line);
-    GoldenPrompt prompt{.id = json["id"],
+    GoldenPrompt prompt{.id = json.value("id", std::to_string(prompts.size())),
                         .prompt_tokens = json["prompt_tokens"],
                         .greedy_tokens = json["greedy_tokens"],
-                        .text = WithoutSpecials(json["text"]),
-                        .finish_reason = json["finish_reason"]};
+                        .ignores_end = !json.contains("finish_reason"),
+                        .text = WithoutSpecials(json.value("text", "")),
+                        .finish_reason = json.value("finish_reason", "")};
     // A request with tools or thinking needs more than its messages.
     if (json.contains("messages") && !json.contains("tools") && !json.contains("enable_thinking")) {
       prompt.messages = json["messages"];
@@ -49,7 +50,8 @@ std::vector<int32_t> GreedyTokens(v1::Inference::Stub& stub, const GoldenPrompt&
   request.mutable_tokens()->mutable_tokens()->Assign(prompt.prompt_tokens.begin(),
                                                      prompt.prompt_tokens.end());
   request.set_temperature(0);
-  request.set_max_tokens(64);
+  request.set_max_tokens(prompt.ignores_end ? int32_t(prompt.greedy_tokens.size()) : 64);
+  request.set_ignore_eos(prompt.ignores_end);
   if (!drafts) request.set_drafts(false);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + timeout);

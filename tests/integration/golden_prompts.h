@@ -1,4 +1,4 @@
-// The recorded prompts of the bundled model with the answers that every layout must give them.
+// The recorded prompts of the bundled models with the answers that every layout must give them.
 #ifndef SWITCHYARD_TESTS_INTEGRATION_GOLDEN_PROMPTS_H_
 #define SWITCHYARD_TESTS_INTEGRATION_GOLDEN_PROMPTS_H_
 
@@ -13,16 +13,17 @@
 namespace switchyard::testing {
 
 struct GoldenPrompt {
-  std::string id;
-  Json messages;  // an array; null for a raw prompt
+  std::string id;  // the number of its line where the file gives none
+  Json messages;   // an array; null for a raw prompt
   std::vector<int32_t> prompt_tokens;
   std::vector<int32_t> greedy_tokens;  // the end token included
+  bool ignores_end = false;            // recorded so: end tokens end nothing
   std::string text;                    // of the answer, without special tokens
   std::string finish_reason;
 };
 
-// In the file's order.
-std::vector<GoldenPrompt> ReadGoldenPrompts();
+// In the file's order; `model` is a folder of models/.
+std::vector<GoldenPrompt> ReadGoldenPrompts(const std::string& model = "tiny-r1");
 
 // The body of a /v1/completions request for the prompt's tokens; `more` overrides.
 std::string CompletionBody(const GoldenPrompt& prompt, const Json& more = Json::object());

@@ -39,6 +39,7 @@ std::vector<Ask> DealAsks(uint64_t seed, int number, int num_requests) {
 
 void DrawCluster(Draw& draw) {
   Dice& dice = draw.dice;
+  draw.model = &ModelOfDraw(draw.number);
   if (draw.number % kProcessesEvery == kProcessesEvery - 1) {
     draw.ranks = Ranks::kProcesses;
   } else {
@@ -60,6 +61,9 @@ void DrawCluster(Draw& draw) {
     draw.drafts = dice.Chance(70) ? v1::DRAFT_METHOD_MTP : v1::DRAFT_METHOD_NGRAM;
     draw.max_drafts = dice.Roll(1, 4);
   }
+  if (draw.model->has_mtp) return;
+  if (draw.compute == v1::COMPUTE_MODE_W8A8) draw.compute = v1::COMPUTE_MODE_F32;
+  if (draw.drafts == v1::DRAFT_METHOD_MTP) draw.drafts = v1::DRAFT_METHOD_NGRAM;
 }
 
 // As many blocks as the longest request needs, and sometimes hardly more.
@@ -97,23 +101,32 @@ void DrawEvents(Draw& draw) {
 std::string Draw::Describe() const {
   constexpr const char* kRanks[] = {"threads", "threads by Gloo", "processes"};
   return fmt::format(
-      "--seed {} --draw {} ({} {}x{} as {}, {} threads, {} tokens a step, {} running, chunk {}, {} "
+      "--seed {} --draw {} ({} {} {}x{} as {}, {} threads, {} tokens a step, {} running, chunk {}, "
+      "{} "
       "blocks of {}, {} expanded, cache {}, under way {}, drafts {} {}, arrival {}%, cancel {}%, "
       "{} tenants, "
       "intruders every {} tokens)",
-      seed, number, v1::ComputeMode_Name(compute), data_parallel, tensor_parallel,
+      seed, number, model->name, v1::ComputeMode_Name(compute), data_parallel, tensor_parallel,
       kRanks[static_cast<int>(ranks)], num_threads, max_batched_tokens, max_running,
       max_prompt_chunk, num_blocks, block_tokens, FormatBytes(expanded_bytes),
       prefix_cache ? "on" : "off", max_under_way, v1::DraftMethod_Name(drafts), max_drafts,
       arrival_percent, cancel_percent, num_tenants, tokens_between_intruders);
 }
 
+// In two of five draws a dense model.
+const SameBitsModel& ModelOfDraw(int number) {
+  constexpr int kModels[] = {0, 1, 0, 2, 0};
+  return kSameBitsModels[kModels[number % 5]];
+}
+
 Draw MakeDraw(uint64_t seed, int number, const SameBitsRequests& requests) {
   const uint64_t key = RandomBits(seed, static_cast<uint64_t>(number));
   Draw draw{.seed = seed, .number = number, .dice = Dice(key)};
   DrawCluster(draw);
-  draw.asks = DealAsks(seed, number, requests.size());
-  if (draw.ranks == Ranks::kProcesses) {
+  int turn = 0;  // among the draws of its model
+  for (int before = 0; before < number; ++before) turn += &ModelOfDraw(before) == draw.model;
+  draw.asks = DealAsks(seed, turn, requests.size());
+  if (draw.ranks == Ranks::kProcesses || !draw.model->thinks) {
     std::erase_if(draw.asks,
                   [](Ask ask) { return SameBitsRequests::WayOf(ask) == Way::kThinking; });
   }

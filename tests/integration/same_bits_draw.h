@@ -45,6 +45,7 @@ struct Draw {
   int number = 0;
 
   // The cluster.
+  const SameBitsModel* model = nullptr;
   Ranks ranks = Ranks::kThreads;
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
   int32_t data_parallel = 1;
@@ -74,7 +75,11 @@ struct Draw {
   std::string Describe() const;
 };
 
-// The same for the same arguments; draws of successive numbers ask for all requests in turn.
+// The model of a draw, by its number alone.
+const SameBitsModel& ModelOfDraw(int number);
+
+// The same for the same arguments; draws of one model ask for all its requests in turn. REQUIRES:
+// `requests` are of ModelOfDraw(number).
 Draw MakeDraw(uint64_t seed, int number, const SameBitsRequests& requests);
 
 }  // namespace switchyard::testing

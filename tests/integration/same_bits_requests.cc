@@ -22,15 +22,15 @@ T Checked(absl::StatusOr<T> value) {
 
 }  // namespace
 
-SameBitsRequests::SameBitsRequests() {
-  for (GoldenCase& recorded : ReadGoldenCases(worker::kTinyR1)) {
+SameBitsRequests::SameBitsRequests(const SameBitsModel& model) : model_(model) {
+  for (GoldenCase& recorded : ReadGoldenCases(folder())) {
     std::vector<int32_t> answer = std::move(recorded.greedy_tokens);
-    if (answer.back() == kEndToken) answer.pop_back();
+    if (IsEnd(answer.back())) answer.pop_back();
     prompts_.push_back({.id = std::move(recorded.id),
                         .tokens = std::move(recorded.prompt_tokens),
                         .answer = std::move(answer)});
   }
-  tokenizer_ = Checked(text::Tokenizer::FromFiles(worker::kTinyR1));
+  tokenizer_ = Checked(text::Tokenizer::FromFiles(folder()));
   tokens_ = text::grammar::MakeTokenTable(*tokenizer_);
   schema_ = {{"type", "object"},
              {"properties",
@@ -41,8 +41,15 @@ SameBitsRequests::SameBitsRequests() {
              {"additionalProperties", false}};
   grammar_ =
       std::make_shared<const v1::Grammar>(Checked(text::grammar::CompileJsonSchema(schema_)));
+  if (!model_.thinks) return;
   thoughts_begin_ = tokenizer_->TokenToId("<think>").value();
   thoughts_end_ = tokenizer_->TokenToId("</think>").value();
+}
+
+std::string SameBitsRequests::folder() const { return worker::BundledModel(model_.name); }
+
+bool SameBitsRequests::IsEnd(int32_t token) const {
+  return std::ranges::count(model_.end_tokens, token) > 0;
 }
 
 v1::SamplingParams SameBitsRequests::SamplingOf(Ask ask) const {
@@ -50,7 +57,7 @@ v1::SamplingParams SameBitsRequests::SamplingOf(Ask ask) const {
   v1::SamplingParams sampling;
   sampling.set_top_logprobs(kNumTop);
   sampling.set_seed(static_cast<uint64_t>(1000 + ask));
-  sampling.add_ending_tokens(kEndToken);
+  sampling.mutable_ending_tokens()->Assign(model_.end_tokens.begin(), model_.end_tokens.end());
   sampling.set_top_p(1);
   const Way way = WayOf(ask);
   if (way == Way::kGreedy || (way == Way::kContinued && bits % 2 == 0)) return sampling;
@@ -68,8 +75,9 @@ core::NewRequest SameBitsRequests::Make(Ask ask) const {
   const Prompt& prompt = prompts_[static_cast<size_t>(ask / kNumWays)];
   core::NewRequest request{.prompt_tokens = prompt.tokens, .max_tokens = kMaxTokens};
   request.sampling = SamplingOf(ask);
-  request.stop_token_ids = {kEndToken};
+  request.stop_token_ids = model_.end_tokens;
   const Way way = WayOf(ask);
+  SY_CHECK(model_.thinks || way != Way::kThinking);
   if (way == Way::kContinued) {
     const auto part = static_cast<std::ptrdiff_t>(prompt.answer.size() / 2);
     request.prompt_tokens.insert(request.prompt_tokens.end(), prompt.answer.begin(),
@@ -81,7 +89,8 @@ core::NewRequest SameBitsRequests::Make(Ask ask) const {
     request.grammar = grammar_;
   }
   // A form begins behind thoughts where the prompt has opened them; the API does that, too.
-  const bool thinks = std::count(prompt.tokens.begin(), prompt.tokens.end(), thoughts_begin_) > 0;
+  const bool thinks =
+      model_.thinks && std::count(prompt.tokens.begin(), prompt.tokens.end(), thoughts_begin_) > 0;
   if (way == Way::kThinking || (way == Way::kFormed && thinks)) {
     request.sampling.set_thoughts_end_token(thoughts_end_);
   }
@@ -116,14 +125,14 @@ std::string SameBitsRequests::MakeBody(Ask ask, const Json& more) const {
 
 std::string SameBitsRequests::Name(Ask ask) const {
   constexpr const char* kNames[] = {"greedy", "seeded", "continued", "formed", "thinking"};
-  return fmt::format("{} {}", prompts_[static_cast<size_t>(ask / kNumWays)].id,
+  return fmt::format("{} {} {}", model_.name, prompts_[static_cast<size_t>(ask / kNumWays)].id,
                      kNames[ask % kNumWays]);
 }
 
 const ScheduledAnswer& AnswersAlone::Get(v1::ComputeMode compute, Ask ask) {
   std::unique_ptr<ScheduleRunner>& runner = runners_[compute];
   if (runner == nullptr) {
-    runner = Checked(ScheduleRunner::Create({.model_path = worker::kTinyR1,
+    runner = Checked(ScheduleRunner::Create({.model_path = requests_.folder(),
                                              .compute = compute,
                                              .max_batched_tokens = 1024,
                                              .max_running = 1,

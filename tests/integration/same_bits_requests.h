@@ -1,5 +1,5 @@
-// What the test of same bits asks: every recorded prompt in five ways, and what each is answered
-// when nobody else is there.
+// What the test of same bits asks: every recorded prompt of a bundled model in five ways, and what
+// each is answered when nobody else is there.
 #ifndef SWITCHYARD_TESTS_INTEGRATION_SAME_BITS_REQUESTS_H_
 #define SWITCHYARD_TESTS_INTEGRATION_SAME_BITS_REQUESTS_H_
 
@@ -26,18 +26,33 @@ inline constexpr int kNumWays = 5;
 // The number of a request, from 0 to SameBitsRequests::size() - 1.
 using Ask = int;
 
+struct SameBitsModel {
+  const char* name;                 // folder of models/
+  std::vector<int32_t> end_tokens;  // of its generation_config.json
+  bool thinks = false;              // has tokens around thoughts
+  bool has_mtp = false;             // and FP8 weights
+};
+// The first is what tests of one model take.
+inline const SameBitsModel kSameBitsModels[] = {
+    {.name = "tiny-r1", .end_tokens = {1}, .thinks = true, .has_mtp = true},
+    {.name = "tiny-qwen2", .end_tokens = {612, 610}},
+    {.name = "tiny-llama", .end_tokens = {989, 996, 997}},
+};
+
 class SameBitsRequests {
  public:
   static constexpr int32_t kMaxTokens = 24;
   static constexpr int32_t kMaxFormTokens = 32;
-  static constexpr int32_t kEndToken = 1;
   static constexpr int32_t kNumTop = 2;
 
-  SameBitsRequests();
+  explicit SameBitsRequests(const SameBitsModel& model = kSameBitsModels[0]);
 
+  const SameBitsModel& model() const { return model_; }
+  std::string folder() const;
+  bool IsEnd(int32_t token) const;
   int size() const { return static_cast<int>(prompts_.size()) * kNumWays; }
   static Way WayOf(Ask ask) { return static_cast<Way>(ask % kNumWays); }
-  // Without id and tenant.
+  // Without id and tenant. REQUIRES: not kThinking where the model does not think.
   core::NewRequest Make(Ask ask) const;
   // The same as the body of /v1/completions; `more` overrides. REQUIRES: not kThinking, which
   // completions do not do.
@@ -56,6 +71,7 @@ class SameBitsRequests {
     std::vector<int32_t> answer;  // as recorded, without the end
   };
 
+  const SameBitsModel& model_;
   std::vector<Prompt> prompts_;
   std::unique_ptr<text::Tokenizer> tokenizer_;
   v1::TokenTable tokens_;

@@ -41,13 +41,17 @@ struct Totals {
   int64_t num_refused = 0;
 };
 
-const SameBitsRequests& Requests() {
-  static const SameBitsRequests* const requests = new SameBitsRequests();
+const SameBitsRequests& Requests(const SameBitsModel& model = kSameBitsModels[0]) {
+  static std::map<const SameBitsModel*, std::unique_ptr<SameBitsRequests>> kept;
+  std::unique_ptr<SameBitsRequests>& requests = kept[&model];
+  if (requests == nullptr) requests = std::make_unique<SameBitsRequests>(model);
   return *requests;
 }
 
-AnswersAlone& Alone() {
-  static AnswersAlone* const alone = new AnswersAlone(Requests());
+AnswersAlone& Alone(const SameBitsModel& model = kSameBitsModels[0]) {
+  static std::map<const SameBitsModel*, std::unique_ptr<AnswersAlone>> kept;
+  std::unique_ptr<AnswersAlone>& alone = kept[&model];
+  if (alone == nullptr) alone = std::make_unique<AnswersAlone>(Requests(model));
   return *alone;
 }
 
@@ -75,8 +79,9 @@ class ThreadsRun {
     for (size_t i = 0; i < draw_.asks.size(); ++i) {
       const Ask ask = draw_.asks[i];
       const ScheduledAnswer& got = runner_->answers().at(IdOf(i));
-      EXPECT_TRUE(got.is_finished || cancelled_.count(i) > 0) << Requests().Name(ask);
-      EXPECT_EQ(FirstDifference(got, Alone().Get(draw_.compute, ask)), "") << Requests().Name(ask);
+      EXPECT_TRUE(got.is_finished || cancelled_.count(i) > 0) << requests_.Name(ask);
+      EXPECT_EQ(FirstDifference(got, Alone(*draw_.model).Get(draw_.compute, ask)), "")
+          << requests_.Name(ask);
       ++(got.is_finished ? totals.num_answers : totals.num_cut);
       totals.num_cached_tokens += got.num_cached;
     }
@@ -92,7 +97,7 @@ class ThreadsRun {
   static core::RequestId IdOf(size_t place) { return place + 1; }
 
   absl::Status Start() {
-    cli::LocalEngineOptions options{.model_path = kTinyR1,
+    cli::LocalEngineOptions options{.model_path = requests_.folder(),
                                     .data_parallel = draw_.data_parallel,
                                     .tensor_parallel = draw_.tensor_parallel,
                                     .compute = draw_.compute,
@@ -101,7 +106,7 @@ class ThreadsRun {
                                     .num_kv_blocks = draw_.num_blocks,
                                     .kv_block_tokens = draw_.block_tokens,
                                     .expanded_bytes = draw_.expanded_bytes,
-                                    .tokens = Requests().tokens(),
+                                    .tokens = requests_.tokens(),
                                     .num_threads = draw_.num_threads,
                                     .backend = "cpu"};
     options.drafts.set_method(draw_.drafts);
@@ -120,7 +125,7 @@ class ThreadsRun {
   }
 
   absl::Status Admit(size_t place) {
-    core::NewRequest request = Requests().Make(draw_.asks[place]);
+    core::NewRequest request = requests_.Make(draw_.asks[place]);
     request.id = IdOf(place);
     request.tenant = std::string(1, static_cast<char>('a' + draw_.dice.Roll(1, draw_.num_tenants)));
     request.weight = draw_.dice.Roll(1, 3);
@@ -158,6 +163,7 @@ class ThreadsRun {
   }
 
   Draw draw_;
+  const SameBitsRequests& requests_ = Requests(*draw_.model);
   worker::LocalRendezvous store_;
   std::unique_ptr<ScheduleRunner> runner_;
   std::set<size_t> cancelled_;
@@ -169,7 +175,7 @@ class ThreadsRun {
 class SameBits : public ClusterTest {
  protected:
   void Run(int number, Totals& totals) {
-    const Draw draw = MakeDraw(flags.seed, number, Requests());
+    const Draw draw = MakeDraw(flags.seed, number, Requests(ModelOfDraw(number)));
     SCOPED_TRACE("same_bits_test " + draw.Describe());
     std::printf("%s\n", draw.Describe().c_str());
     std::fflush(stdout);
@@ -184,7 +190,8 @@ class SameBits : public ClusterTest {
   static ClusterOptions OptionsOf(const Draw& draw) {
     constexpr const char* kComputes[] = {"", "bf16", "f32", "w8a8"};
     constexpr const char* kDrafts[] = {"off", "mtp", "ngram"};
-    ClusterOptions options{.data_parallel = draw.data_parallel,
+    ClusterOptions options{.model_path = Requests(*draw.model).folder(),
+                           .data_parallel = draw.data_parallel,
                            .tensor_parallel = draw.tensor_parallel};
     const auto add = [&](const char* name, const auto& value) {
       options.more_flags.insert(options.more_flags.end(),
@@ -207,27 +214,30 @@ class SameBits : public ClusterTest {
   void RunInProcesses(const Draw& draw, Totals& totals) {
     Cluster& cluster = StartServing(OptionsOf(draw));
     StreamSet clients(cluster.http_port());
+    const SameBitsRequests& requests = Requests(*draw.model);
     for (const Ask ask : draw.asks) {
-      clients.Open(PostAndClose("/v1/completions", Requests().MakeBody(ask)));
+      clients.Open(PostAndClose("/v1/completions", requests.MakeBody(ask)));
     }
     ASSERT_TRUE(clients.ReadUntilAllEnd(std::chrono::seconds(100))) << cluster.Log();
     for (size_t i = 0; i < draw.asks.size(); ++i) {
       const ClientStream& answer = clients.streams()[i];
       ASSERT_EQ(answer.status(), 200) << answer.bytes;
       const Json body = Json::parse(answer.bytes.substr(answer.bytes.find("\r\n\r\n") + 4));
-      CheckLogprobs(body["choices"][0]["logprobs"], Alone().Get(draw.compute, draw.asks[i]),
-                    Requests().Name(draw.asks[i]));
+      CheckLogprobs(requests, body["choices"][0]["logprobs"],
+                    Alone(*draw.model).Get(draw.compute, draw.asks[i]),
+                    requests.Name(draw.asks[i]));
       ++totals.num_answers;
     }
   }
 
   // As FirstDifference has it, of what the HTTP API tells: texts of tokens, and no end token.
-  static void CheckLogprobs(const Json& got, const ScheduledAnswer& want, const std::string& name) {
-    const auto text_of = [](int32_t token) {
-      return Requests().tokenizer().Decode({&token, 1}, /*skip_special=*/false);
+  static void CheckLogprobs(const SameBitsRequests& requests, const Json& got,
+                            const ScheduledAnswer& want, const std::string& name) {
+    const auto text_of = [&](int32_t token) {
+      return requests.tokenizer().Decode({&token, 1}, /*skip_special=*/false);
     };
     const Json& texts = got["tokens"];
-    const bool is_ended = want.tokens.back().token == SameBitsRequests::kEndToken;
+    const bool is_ended = requests.IsEnd(want.tokens.back().token);
     ASSERT_EQ(texts.size(), want.tokens.size() - (is_ended ? 1 : 0)) << name << ": " << texts;
     for (size_t i = 0; i < texts.size(); ++i) {
       const core::TokenOutput& output = want.tokens[i];

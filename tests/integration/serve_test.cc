@@ -64,6 +64,73 @@ INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest,
                                   std::to_string(info.param.tensor_parallel);
                          });
 
+// Models of keys and values: split over the ranks, shared by them, and drafted for by what was
+// said.
+struct DenseCase {
+  const char* model;
+  int data_parallel;
+  int tensor_parallel;
+  const char* drafts;
+};
+
+class DenseTest : public ClusterTest, public ::testing::WithParamInterface<DenseCase> {};
+
+TEST_P(DenseTest, AnswersAsRecorded) {
+  const DenseCase& param = GetParam();
+  const Cluster& cluster = StartServing({.model_path = std::string("models/") + param.model,
+                                         .data_parallel = param.data_parallel,
+                                         .tensor_parallel = param.tensor_parallel,
+                                         .more_flags = {"--drafts", param.drafts}});
+  ASSERT_FALSE(HasFailure());
+  const auto stub = v1::Inference::NewStub(
+      grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
+  const std::vector<GoldenPrompt> prompts = ReadGoldenPrompts(param.model);
+  std::vector<std::vector<int32_t>> tokens(prompts.size());
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    clients.emplace_back([&, i] { tokens[i] = GreedyTokens(*stub, prompts[i], seconds(60)); });
+  }
+  for (std::thread& client : clients) client.join();
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(tokens[i], prompts[i].greedy_tokens) << prompts[i].id;
+  }
+}
+
+// The first recorded conversation that asks for an answer becomes the recorded prompt.
+TEST_P(DenseTest, ChatsWithItsTemplate) {
+  const std::string folder = std::string("models/") + GetParam().model;
+  std::ifstream file(folder + "/goldens/template_cases.jsonl");
+  Json golden = Json::object();
+  for (std::string line; !golden.value("add_generation_prompt", false);) {
+    ASSERT_TRUE(std::getline(file, line));
+    golden = Json::parse(line);
+  }
+  const Cluster& cluster = StartServing({.model_path = folder});
+  HttpClient client(cluster.http_port());
+  const Json body = {{"messages", golden["messages"]}, {"temperature", 0}, {"max_tokens", 8}};
+  client.Send(Post("/v1/chat/completions", body.dump()));
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  ASSERT_TRUE(answer.has_value());
+  ASSERT_EQ(answer->status, 200) << answer->body;
+  EXPECT_EQ(Json::parse(answer->body)["usage"]["prompt_tokens"], golden["ids"].size());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, DenseTest,
+    ::testing::Values(DenseCase{"tiny-qwen2", 1, 2, "off"}, DenseCase{"tiny-qwen2", 2, 2, "ngram"},
+                      DenseCase{"tiny-llama", 1, 4, "ngram"}, DenseCase{"tiny-llama", 2, 1, "off"}),
+    [](const auto& info) {
+      const DenseCase& param = info.param;
+      const bool llama = std::string_view(param.model) == "tiny-llama";
+      return fmt::format("{}Dp{}Tp{}{}", llama ? "Llama" : "Qwen2", param.data_parallel,
+                         param.tensor_parallel, param.drafts);
+    });
+
+TEST_F(ServeTest, OddHeadsAreRefusedWithTheSizesThatWork) {
+  ExpectRefused({.model_path = "models/tiny-llama", .tensor_parallel = 3}, 2,
+                "must be one of 1, 2, 4, 8");
+}
+
 TEST_F(ServeTest, ChatAnswersWholeAndInAStream) {
   const Cluster& cluster = StartServing();
   int num_asked = 0;
