@@ -4,11 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
+#include <span>
 
 #include "cli/logits_command.h"
 #include "tests/cli/recorded_logits.h"
+#include "tests/testing/golden.h"
 
 namespace switchyard::cli {
 namespace {
@@ -25,7 +28,7 @@ std::vector<Json> ShortPrompts(size_t count) {
   return prompts;
 }
 
-class CudaLogits : public testing::TestWithParam<const char*> {
+class CudaLogits : public ::testing::TestWithParam<const char*> {
  protected:
   CudaLogits() { std::filesystem::create_directories(folder_); }
   ~CudaLogits() override { std::filesystem::remove_all(folder_); }
@@ -48,7 +51,7 @@ class CudaLogits : public testing::TestWithParam<const char*> {
   }
 
  private:
-  const std::string folder_ = fmt::format("{}/cuda_logits.{}", testing::TempDir(), getpid());
+  const std::string folder_ = fmt::format("{}/cuda_logits.{}", ::testing::TempDir(), getpid());
 };
 
 // Activations are BF16 here: both modes are held to the rows of bf16 arithmetic in
@@ -81,7 +84,90 @@ TEST_P(CudaLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, CudaLogits, testing::Values("bf16", "w8a8"),
+struct DenseCase {
+  const char* model;
+  // Of models/NAME/goldens/README.md, BF16.
+  double largest, median;
+};
+std::ostream& operator<<(std::ostream& out, const DenseCase& c) { return out << c.model; }
+
+class CudaDenseLogits : public ::testing::TestWithParam<DenseCase> {
+ protected:
+  CudaDenseLogits() { std::filesystem::create_directories(folder_); }
+  ~CudaDenseLogits() override { std::filesystem::remove_all(folder_); }
+
+  // The recorded prompts of up to `longest` tokens.
+  Tensors Run(LogitsOptions options, size_t longest) {
+    std::ofstream file(folder_ + "/prompts.jsonl");
+    for (const testing::GoldenCase& golden : cases_) {
+      if (golden.prompt_tokens.size() > longest) continue;
+      file << Json{{"id", golden.id}, {"prompt_tokens", golden.prompt_tokens}}.dump() << "\n";
+    }
+    file.close();
+    options.model_path = model_;
+    options.prompts_path = folder_ + "/prompts.jsonl";
+    options.out_path = folder_ + "/out.safetensors";
+    options.backend = "cuda";
+    options.greedy = kGreedy;
+    const absl::Status status = RunLogits(options);
+    EXPECT_TRUE(status.ok()) << status;
+    return status.ok() ? ReadTensors(options.out_path) : Tensors();
+  }
+  template <typename T>
+  static std::span<const T> Values(const Tensors& tensors, const std::string& name) {
+    const std::vector<std::byte>& bytes = tensors.at(name);
+    return {reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)};
+  }
+
+  const std::string folder_ = fmt::format("{}/cuda_dense.{}", ::testing::TempDir(), getpid());
+  const std::string model_ = std::string(SWITCHYARD_SOURCE_DIR "/models/") + GetParam().model;
+  const std::vector<testing::GoldenCase> cases_ = testing::ReadGoldenCases(model_);
+};
+
+TEST_P(CudaDenseLogits, StaysWithinItsTolerancesAndGivesTheTokens) {
+  const Tensors got = Run({.chunk = 64, .batch = 8}, 130);
+  ASSERT_FALSE(got.empty());
+  const testing::GoldenFile file(model_ + "/goldens/logits.safetensors");
+  std::vector<double> errors;
+  for (const testing::GoldenCase& golden : cases_) {
+    if (golden.prompt_tokens.size() > 130) continue;
+    const testing::GoldenTensor want = file.Get("logits." + golden.id);
+    const auto logits = Values<float>(got, "logits." + golden.id).last(want.floats.size());
+    for (int64_t row = 0; row < want.shape[0]; ++row) {
+      const auto of_row = logits.subspan(row * want.columns(), want.columns());
+      errors.push_back(testing::CompareLogits(of_row, want.row(row)).max_abs);
+    }
+    const auto tokens = Values<int32_t>(got, "tokens." + golden.id);
+    EXPECT_TRUE(std::ranges::equal(tokens, std::span(golden.greedy_tokens).first(kGreedy)))
+        << golden.id;
+  }
+  EXPECT_GT(errors.size(), 100u);
+  EXPECT_LE(testing::Quantile(errors, 1), GetParam().largest);
+  EXPECT_LE(testing::Quantile(errors, 0.5), GetParam().median);
+}
+
+// Two key-value heads: split over two ranks, shared by two of four.
+TEST_P(CudaDenseLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
+  const Tensors expected = Run({.chunk = 64, .batch = 8}, 17);
+  ASSERT_FALSE(expected.empty());
+  for (const auto& [dp, tp, chunk, batch] :
+       {std::array{1, 1, 5, 1}, {2, 2, 16, 2}, {1, 4, 7, 3}, {4, 1, 64, 1}}) {
+    const Tensors got =
+        Run({.data_parallel = dp, .tensor_parallel = tp, .chunk = chunk, .batch = batch}, 17);
+    EXPECT_TRUE(got == expected) << dp << " x " << tp;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, CudaDenseLogits,
+                         ::testing::Values(DenseCase{"tiny-qwen2", 0.447, 0.187},
+                                           DenseCase{"tiny-llama", 0.683, 0.250}),
+                         [](const auto& info) {
+                           std::string name = info.param.model;
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
+
+INSTANTIATE_TEST_SUITE_P(Modes, CudaLogits, ::testing::Values("bf16", "w8a8"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <thread>
 
 #include "proto/inference.grpc.pb.h"
@@ -22,8 +23,8 @@ constexpr size_t kNumGoldens = 8;
 
 // The shortest recorded prompts with answers of some length: the emulator computes some thousand
 // times slower than a GPU.
-std::vector<GoldenPrompt> ShortPrompts() {
-  std::vector<GoldenPrompt> prompts = ReadGoldenPrompts();
+std::vector<GoldenPrompt> ShortPrompts(const std::string& model = "tiny-r1") {
+  std::vector<GoldenPrompt> prompts = ReadGoldenPrompts(model);
   std::erase_if(prompts,
                 [](const GoldenPrompt& prompt) { return prompt.greedy_tokens.size() < 4; });
   std::stable_sort(prompts.begin(), prompts.end(), [](const auto& a, const auto& b) {
@@ -50,18 +51,20 @@ struct CudaCase {
   int data_parallel;
   int tensor_parallel;
   const char* compute;
+  const char* model = "tiny-r1";
 };
 
 class CudaServeTest : public ClusterTest, public ::testing::WithParamInterface<CudaCase> {};
 
 TEST_P(CudaServeTest, GreedyTokensAreTheRecordedOnes) {
   const CudaCase& param = GetParam();
-  const Cluster& cluster =
-      StartServing(OnCuda(param.data_parallel, param.tensor_parallel, param.compute));
+  ClusterOptions options = OnCuda(param.data_parallel, param.tensor_parallel, param.compute);
+  options.model_path = std::string("models/") + param.model;
+  const Cluster& cluster = StartServing(options);
   ASSERT_FALSE(HasFailure());
   const auto stub = v1::Inference::NewStub(
       grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
-  const std::vector<GoldenPrompt> prompts = ShortPrompts();
+  const std::vector<GoldenPrompt> prompts = ShortPrompts(param.model);
   std::vector<std::vector<int32_t>> tokens(prompts.size());
   std::vector<std::thread> clients;
   for (size_t i = 0; i < prompts.size(); ++i) {
@@ -83,9 +86,12 @@ TEST_P(CudaServeTest, GreedyTokensAreTheRecordedOnes) {
 INSTANTIATE_TEST_SUITE_P(Layouts, CudaServeTest,
                          ::testing::Values(CudaCase{2, 2, "w8a8"}, CudaCase{2, 2, "bf16"},
                                            CudaCase{1, 4, "w8a8"}, CudaCase{1, 4, "bf16"},
-                                           CudaCase{1, 1, "w8a8"}),
+                                           CudaCase{1, 1, "w8a8"},
+                                           CudaCase{2, 2, "bf16", "tiny-qwen2"},
+                                           CudaCase{1, 4, "bf16", "tiny-llama"}),
                          [](const auto& info) {
-                           return "Dp" + std::to_string(info.param.data_parallel) + "Tp" +
+                           const std::string model(info.param.model + std::strlen("tiny-"));
+                           return model + "Dp" + std::to_string(info.param.data_parallel) + "Tp" +
                                   std::to_string(info.param.tensor_parallel) + info.param.compute;
                          });
 
