@@ -11,7 +11,11 @@ void Check(const GateArgs& args) {
   const int64_t tokens = args.logits.dims[0];
   const int64_t experts = args.logits.dims[1];
   TensorCheck(kOp, "logits", args.logits).Shape({tokens, experts});
-  TensorCheck(kOp, "bias", args.bias).Type(DType::kF32).Shape({experts});
+  if (args.softmax) {
+    SY_CHECK(args.bias.empty()) << kOp << ": bias: expected none with softmax";
+  } else {
+    TensorCheck(kOp, "bias", args.bias).Type(DType::kF32).Shape({experts});
+  }
 
   ExpectBetween(kOp, "logits: dimension 1", 1, kMaxExperts, experts);
   ExpectBetween(kOp, "num_groups", 1, std::min(kMaxExpertGroups, experts), args.num_groups);
@@ -19,7 +23,8 @@ void Check(const GateArgs& args) {
   ExpectBetween(kOp, "top_groups", 1, args.num_groups, args.top_groups);
   const int64_t group_size = experts / args.num_groups;
   // A group's score is the sum of its two largest.
-  if (args.num_groups > 1) ExpectBetween(kOp, "experts of a group", 2, experts, group_size);
+  if (args.num_groups > 1 && !args.softmax)
+    ExpectBetween(kOp, "experts of a group", 2, experts, group_size);
 
   TensorCheck(kOp, "ids", args.ids).Type(DType::kI32).Rank(2);
   const int64_t slots = args.ids.dims[1];

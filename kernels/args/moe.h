@@ -18,11 +18,13 @@ inline constexpr int64_t kMaxExperts = 1024;
 inline constexpr int64_t kMaxExpertsPerToken = 64;
 inline constexpr int64_t kMaxExpertGroups = 64;
 
-// The `noaux_tc` gate: sigmoid scores, bias for selection only, group mask by -inf, ties to the
-// lower id.
+// The `noaux_tc` gate: sigmoid scores, bias for selection only, a group's score the sum of its two
+// largest, group mask by -inf, ties to the lower id. With `softmax` scores are a softmax over all
+// experts, there is no bias, and a group's score is its largest (MODEL_SPECS 2, 6 and 7).
 struct GateArgs {
   TensorView logits;  // f32 [T, E]
-  TensorView bias;    // f32 [E]
+  TensorView bias;    // f32 [E]; empty with softmax
+  bool softmax = false;
   int64_t num_groups = 1;
   int64_t top_groups = 1;
   bool normalize = true;

@@ -72,7 +72,9 @@ void SelectExperts(const GateArgs& args, std::span<const float> keys, std::span<
   Largest groups(args.top_groups);
   for (int32_t g = 0; g < args.num_groups; ++g) {
     const bool choice = args.top_groups < args.num_groups;
-    groups.Offer(g, choice ? GroupKey(keys.subspan(g * group_size, group_size)) : 0.0f);
+    const std::span<const float> group = keys.subspan(g * group_size, group_size);
+    const auto key = [&] { return args.softmax ? std::ranges::max(group) : GroupKey(group); };
+    groups.Offer(g, choice ? key() : 0.0f);
   }
   Largest experts(static_cast<int64_t>(ids.size()));
   for (int32_t g : groups.SortById()) {
@@ -82,20 +84,33 @@ void SelectExperts(const GateArgs& args, std::span<const float> keys, std::span<
   std::ranges::copy(experts.SortById(), ids.begin());
 }
 
-void GateToken(const GateArgs& args, int64_t token) {
-  const int64_t num_experts = args.logits.dims[1];
-  const int64_t num_slots = args.ids.dims[1];
-  const float* logits = args.logits.row<const float>(token);
+// Scores of one token's experts, and what they are chosen by.
+void ScoreExperts(const GateArgs& args, std::span<const float> logits, std::span<float> scores,
+                  std::span<float> keys) {
+  if (args.softmax) {
+    const float top = std::ranges::max(logits);
+    float sum = 0;
+    for (size_t e = 0; e < logits.size(); ++e) sum += scores[e] = std::exp(logits[e] - top);
+    for (size_t e = 0; e < logits.size(); ++e) keys[e] = Comparable(scores[e] /= sum);
+    return;
+  }
   const auto* bias = static_cast<const float*>(args.bias.data);
-  std::array<float, kMaxExperts> scores;
-  std::array<float, kMaxExperts> keys;
-  for (int64_t e = 0; e < num_experts; ++e) {
+  for (size_t e = 0; e < logits.size(); ++e) {
     scores[e] = 1.0f / (1.0f + std::exp(-logits[e]));
     keys[e] = Comparable(scores[e] + bias[e]);
   }
+}
+
+void GateToken(const GateArgs& args, int64_t token) {
+  const int64_t num_experts = args.logits.dims[1];
+  const int64_t num_slots = args.ids.dims[1];
+  std::array<float, kMaxExperts> scores;
+  std::array<float, kMaxExperts> keys;
+  const auto count = static_cast<size_t>(num_experts);
+  ScoreExperts(args, {args.logits.row<const float>(token), count}, {scores.data(), count},
+               {keys.data(), count});
   auto* ids = args.ids.row<int32_t>(token);
-  SelectExperts(args, {keys.data(), static_cast<size_t>(num_experts)},
-                {ids, static_cast<size_t>(num_slots)});
+  SelectExperts(args, {keys.data(), count}, {ids, static_cast<size_t>(num_slots)});
 
   auto* weights = args.weights.row<float>(token);
   float sum = 0;

@@ -50,6 +50,7 @@ void Gate(CudaContext& cuda, const GateArgs& args) {
          GateRows{.logits = static_cast<const float*>(args.logits.data),
                   .logits_stride = args.logits.row_stride,
                   .bias = static_cast<const float*>(args.bias.data),
+                  .softmax = args.softmax,
                   .num_experts = experts,
                   .num_groups = static_cast<int>(args.num_groups),
                   .top_groups = static_cast<int>(args.top_groups),

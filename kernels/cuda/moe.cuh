@@ -15,7 +15,8 @@ namespace switchyard::kernels::cuda {
 struct GateRows {
   const float* logits;
   int64_t logits_stride;
-  const float* bias;
+  const float* bias;  // null with softmax
+  bool softmax;
   int num_experts, num_groups, top_groups, num_slots;
   bool normalize;
   float scale;
@@ -50,8 +51,9 @@ __device__ inline int RankOf(const uint32_t* keys, int num_keys, int id) {
   return rank;
 }
 
-// The sum of the two largest of a group's keys, on every lane of the warp that calls.
-__device__ inline float GroupKey(const float* keys, int group_size) {
+// The sum of the two largest of a group's keys, or the largest alone, on every lane of the warp
+// that calls.
+__device__ inline float GroupKey(const float* keys, int group_size, bool largest_alone) {
   float first = -INFINITY, second = -INFINITY;
   for (int i = static_cast<int>(threadIdx.x) % kWarpThreads; i < group_size; i += kWarpThreads) {
     second = fmaxf(second, fminf(first, keys[i]));
@@ -63,7 +65,7 @@ __device__ inline float GroupKey(const float* keys, int group_size) {
     second = fmaxf(fmaxf(second, other_second), fminf(first, other_first));
     first = fmaxf(first, other_first);
   }
-  return first + second;
+  return largest_alone ? first : first + second;
 }
 
 struct GateShared {
@@ -81,7 +83,7 @@ __device__ inline void ChooseGroups(const GateRows& rows, GateShared& shared) {
   const int group_size = rows.num_experts / rows.num_groups;
   if (rows.top_groups < rows.num_groups) {
     for (int g = thread / kWarpThreads; g < rows.num_groups; g += num_warps) {
-      const float key = GroupKey(shared.keys + g * group_size, group_size);
+      const float key = GroupKey(shared.keys + g * group_size, group_size, rows.softmax);
       if (thread % kWarpThreads == 0) shared.group_order[g] = OrderOf(key);
     }
   }
@@ -96,6 +98,23 @@ __device__ inline void ChooseGroups(const GateRows& rows, GateShared& shared) {
   __syncthreads();
 }
 
+// The expert's part of a softmax over all; all threads call, each with its logit, -inf where there
+// is no expert. Every thread adds the same terms in the same order.
+__device__ inline float SoftmaxScore(const GateRows& rows, float logit, GateShared& shared) {
+  shared.keys[threadIdx.x] = logit;
+  __syncthreads();
+  float top = -INFINITY;
+  for (int i = 0; i < rows.num_experts; ++i) top = fmaxf(top, shared.keys[i]);
+  __syncthreads();
+  const float own = expf(logit - top);
+  shared.keys[threadIdx.x] = own;
+  __syncthreads();
+  float sum = 0;
+  for (int i = 0; i < rows.num_experts; ++i) sum += shared.keys[i];
+  __syncthreads();
+  return own / sum;
+}
+
 // One thread per expert, filled up to whole warps. The chosen are those whose rank among the
 // experts of kept groups is below the number of slots.
 inline __global__ void __launch_bounds__(kMaxExperts) GateKernel(GateRows rows) {
@@ -105,8 +124,12 @@ inline __global__ void __launch_bounds__(kMaxExperts) GateKernel(GateRows rows) 
   const bool exists = expert < rows.num_experts;
   const int group = exists ? expert / (rows.num_experts / rows.num_groups) : 0;
   float score = 0, key = -INFINITY;
-  if (exists) {
-    score = 1.0f / (1.0f + expf(-rows.logits[token * rows.logits_stride + expert]));
+  const float logit = exists ? rows.logits[token * rows.logits_stride + expert] : -INFINITY;
+  if (rows.softmax) {
+    score = SoftmaxScore(rows, logit, shared);
+    if (exists && !isnan(score)) key = score;
+  } else if (exists) {
+    score = 1.0f / (1.0f + expf(-logit));
     key = score + rows.bias[expert];
     if (isnan(key)) key = -INFINITY;
   }

@@ -29,6 +29,7 @@ struct OneToken {
   int64_t slots = 2;
   bool normalize = false;
   float scale = 1;
+  bool softmax = false;
 };
 
 Choice Choose(const OneToken& token) {
@@ -39,7 +40,8 @@ Choice Choose(const OneToken& token) {
   if (!token.bias.empty()) bias.values = token.bias;
   MakeOps(cpu::BestIsa())
       ->Gate({.logits = logits.view(),
-              .bias = bias.view(),
+              .bias = token.softmax ? TensorView() : bias.view(),
+              .softmax = token.softmax,
               .num_groups = token.groups,
               .top_groups = token.top_groups,
               .normalize = token.normalize,
@@ -138,11 +140,27 @@ TEST(GateTest, WhateverTheLogitsAreIdsAreDistinctAndInRange) {
   EXPECT_EQ(Choose({.logits = {kNan, -5, kNan, -6}}).ids, (Ids{1, 3}));
 }
 
+TEST(GateTest, SoftmaxIsOverAllExpertsAndTakesNoBias) {
+  const Choice choice = Choose({.logits = {1, 3, -2, 2}, .softmax = true});
+  EXPECT_EQ(choice.ids, (Ids{1, 3}));
+  const float sum = std::exp(1.0f) + std::exp(3.0f) + std::exp(-2.0f) + std::exp(2.0f);
+  EXPECT_FLOAT_EQ(choice.weights[0], std::exp(3.0f) / sum);
+  EXPECT_FLOAT_EQ(choice.weights[1], std::exp(2.0f) / sum);
+  const Choice shifted =
+      Choose({.logits = {201, 203, 198, 202}, .normalize = true, .softmax = true});
+  EXPECT_FLOAT_EQ(shifted.weights[0], 1 / (1 + std::exp(-1.0f)));
+  // A group counts by its best expert alone.
+  EXPECT_EQ(Choose({.logits = {2, 2, 3, -9}, .groups = 2, .slots = 2, .softmax = true}).ids,
+            (Ids{2, 3}));
+  EXPECT_EQ(Choose({.logits = {kNan, 1, 2}, .slots = 2, .softmax = true}).ids, (Ids{0, 1}))
+      << "no score is a number";
+}
+
 TEST(GateTest, AgreesWithTheReferenceOnRandomTokens) {
   std::vector<cases::MoeCase> shapes(std::begin(cases::kServedMoe), std::end(cases::kServedMoe));
   shapes.insert(shapes.end(), std::begin(cases::kOddMoe), std::end(cases::kOddMoe));
   auto ops = MakeOps(cpu::BestIsa());
-  for (const auto& shape : shapes) {
+  const auto expect = [&](const cases::MoeCase& shape, bool softmax) {
     constexpr int64_t kTokens = 150;
     Tensor<float> logits = Random({kTokens, shape.experts}, 1);
     for (float& logit : logits.values) logit = std::round(logit * 8) / 8;  // many ties
@@ -151,7 +169,8 @@ TEST(GateTest, AgreesWithTheReferenceOnRandomTokens) {
     Tensor<int32_t> ids({kTokens, shape.slots});
     Tensor<float> weights({kTokens, shape.slots});
     ops->Gate({.logits = logits.view(),
-               .bias = bias.view(),
+               .bias = softmax ? TensorView() : bias.view(),
+               .softmax = softmax,
                .num_groups = shape.groups,
                .top_groups = shape.top_groups,
                .scale = 2.5f,
@@ -160,6 +179,7 @@ TEST(GateTest, AgreesWithTheReferenceOnRandomTokens) {
     for (int64_t t = 0; t < kTokens; ++t) {
       const auto want = reference::Gate({.logits = logits.row(t),
                                          .bias = bias.values,
+                                         .softmax = softmax,
                                          .num_groups = shape.groups,
                                          .top_groups = shape.top_groups,
                                          .slots = shape.slots,
@@ -168,8 +188,11 @@ TEST(GateTest, AgreesWithTheReferenceOnRandomTokens) {
       ASSERT_TRUE(Close({.got = weights.row(t),
                          .want = want.weights,
                          .columns = shape.slots,
-                         .num_terms = shape.slots}));
+                         .num_terms = shape.experts}));
     }
+  };
+  for (const auto& shape : shapes) {
+    for (const bool softmax : {false, true}) expect(shape, softmax);
   }
 }
 

@@ -34,6 +34,7 @@ struct Tokens {
   bool normalize = false;
   float scale = 1;
   int64_t count = 1;
+  bool softmax = false;
 };
 
 using Ids = std::vector<int32_t>;
@@ -55,7 +56,8 @@ class CudaGateTest : public CudaTest {
     const std::vector<float> bias =
         tokens.bias.empty() ? std::vector<float>(static_cast<size_t>(experts)) : tokens.bias;
     cuda::Gate(cuda_, {.logits = PutF32({tokens.count, experts}, tokens.logits),
-                       .bias = PutF32({experts}, bias),
+                       .bias = tokens.softmax ? TensorView() : PutF32({experts}, bias),
+                       .softmax = tokens.softmax,
                        .num_groups = tokens.groups,
                        .top_groups = tokens.top_groups,
                        .normalize = tokens.normalize,
@@ -140,7 +142,7 @@ TEST_F(CudaGateTest, WhateverTheLogitsAreIdsAreDistinctAndInRange) {
 
 TEST_F(CudaGateTest, AgreesWithTheReferenceOnRandomTokens) {
   const int64_t num_tokens = Brief() ? 4 : 25;
-  for (const auto& shape : Shapes()) {
+  const auto expect = [&](const cases::MoeCase& shape, bool softmax) {
     std::vector<float> logits = RandomValues(num_tokens * shape.experts, 1);
     for (float& logit : logits) logit = std::round(logit * 8) / 8;  // many ties
     std::vector<float> bias = RandomValues(shape.experts, 2);
@@ -152,11 +154,13 @@ TEST_F(CudaGateTest, AgreesWithTheReferenceOnRandomTokens) {
                                .slots = shape.slots,
                                .normalize = true,
                                .scale = 2.5f,
-                               .count = num_tokens});
+                               .count = num_tokens,
+                               .softmax = softmax});
     for (int64_t t = 0; t < num_tokens; ++t) {
       const auto want =
           reference::Gate({.logits = std::span(logits).subspan(t * shape.experts, shape.experts),
                            .bias = bias,
+                           .softmax = softmax,
                            .num_groups = shape.groups,
                            .top_groups = shape.top_groups,
                            .slots = shape.slots,
@@ -166,8 +170,11 @@ TEST_F(CudaGateTest, AgreesWithTheReferenceOnRandomTokens) {
       ASSERT_TRUE(Close({.got = std::span(got.weights).subspan(t * shape.slots, shape.slots),
                          .want = want.weights,
                          .columns = shape.slots,
-                         .num_terms = shape.slots}));
+                         .num_terms = shape.experts}));
     }
+  };
+  for (const auto& shape : Shapes()) {
+    for (const bool softmax : {false, true}) expect(shape, softmax);
   }
 }
 

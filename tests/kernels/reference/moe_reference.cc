@@ -23,9 +23,12 @@ std::vector<int32_t> Largest(const std::vector<float>& keys, int64_t count) {
 GateOutput Gate(const GateInput& input) {
   // Scores and keys are compared, so they are floats, as in every implementation.
   std::vector<float> scores, keys;
+  double sum_of_all = 0;
+  for (float logit : input.logits) sum_of_all += std::exp(double(logit));
   for (size_t e = 0; e < input.logits.size(); ++e) {
-    scores.push_back(1.0f / (1.0f + std::exp(-input.logits[e])));
-    keys.push_back(scores[e] + input.bias[e]);
+    scores.push_back(input.softmax ? float(std::exp(double(input.logits[e])) / sum_of_all)
+                                   : 1.0f / (1.0f + std::exp(-input.logits[e])));
+    keys.push_back(scores[e] + (input.softmax ? 0 : input.bias[e]));
   }
   if (input.num_groups > 1) {
     const size_t size = keys.size() / static_cast<size_t>(input.num_groups);
@@ -33,7 +36,7 @@ GateOutput Gate(const GateInput& input) {
     for (size_t g = 0; g * size < keys.size(); ++g) {
       std::vector<float> group(keys.begin() + g * size, keys.begin() + (g + 1) * size);
       std::ranges::sort(group, std::greater<>());
-      group_keys.push_back(group[0] + group[1]);
+      group_keys.push_back(input.softmax ? group[0] : group[0] + group[1]);
     }
     const std::vector<int32_t> kept = Largest(group_keys, input.top_groups);
     for (size_t e = 0; e < keys.size(); ++e) {

@@ -1,5 +1,5 @@
 // The gate and the combine, step by step as MODEL_SPECS 1.4 numbers them, in double precision: what
-// kernels/args/moe.h means.
+// kernels/args/moe.h means. With softmax as MODEL_SPECS 2, 6 and 7 have it.
 #ifndef SWITCHYARD_TESTS_KERNELS_REFERENCE_MOE_REFERENCE_H_
 #define SWITCHYARD_TESTS_KERNELS_REFERENCE_MOE_REFERENCE_H_
 
@@ -11,7 +11,8 @@ namespace switchyard::kernels::reference {
 
 struct GateInput {
   std::span<const float> logits;  // of one token
-  std::span<const float> bias;
+  std::span<const float> bias;    // empty with softmax
+  bool softmax = false;
   int64_t num_groups = 1;
   int64_t top_groups = 1;
   int64_t slots = 1;
