@@ -84,17 +84,17 @@ TEST_P(CudaLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
   }
 }
 
-struct DenseCase {
+struct FamilyCase {
   const char* model;
   // Of models/NAME/goldens/README.md, BF16.
   double largest, median;
 };
-std::ostream& operator<<(std::ostream& out, const DenseCase& c) { return out << c.model; }
+std::ostream& operator<<(std::ostream& out, const FamilyCase& c) { return out << c.model; }
 
-class CudaDenseLogits : public ::testing::TestWithParam<DenseCase> {
+class CudaFamilyLogits : public ::testing::TestWithParam<FamilyCase> {
  protected:
-  CudaDenseLogits() { std::filesystem::create_directories(folder_); }
-  ~CudaDenseLogits() override { std::filesystem::remove_all(folder_); }
+  CudaFamilyLogits() { std::filesystem::create_directories(folder_); }
+  ~CudaFamilyLogits() override { std::filesystem::remove_all(folder_); }
 
   // The recorded prompts of up to `longest` tokens.
   Tensors Run(LogitsOptions options, size_t longest) {
@@ -124,7 +124,7 @@ class CudaDenseLogits : public ::testing::TestWithParam<DenseCase> {
   const std::vector<testing::GoldenCase> cases_ = testing::ReadGoldenCases(model_);
 };
 
-TEST_P(CudaDenseLogits, StaysWithinItsTolerancesAndGivesTheTokens) {
+TEST_P(CudaFamilyLogits, StaysWithinItsTolerancesAndGivesTheTokens) {
   const Tensors got = Run({.chunk = 64, .batch = 8}, 130);
   ASSERT_FALSE(got.empty());
   const testing::GoldenFile file(model_ + "/goldens/logits.safetensors");
@@ -147,7 +147,7 @@ TEST_P(CudaDenseLogits, StaysWithinItsTolerancesAndGivesTheTokens) {
 }
 
 // Two key-value heads: split over two ranks, shared by two of four.
-TEST_P(CudaDenseLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
+TEST_P(CudaFamilyLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
   const Tensors expected = Run({.chunk = 64, .batch = 8}, 17);
   ASSERT_FALSE(expected.empty());
   for (const auto& [dp, tp, chunk, batch] :
@@ -158,9 +158,10 @@ TEST_P(CudaDenseLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, CudaDenseLogits,
-                         ::testing::Values(DenseCase{"tiny-qwen2", 0.447, 0.187},
-                                           DenseCase{"tiny-llama", 0.683, 0.250}),
+INSTANTIATE_TEST_SUITE_P(Models, CudaFamilyLogits,
+                         ::testing::Values(FamilyCase{"tiny-qwen2", 0.447, 0.187},
+                                           FamilyCase{"tiny-llama", 0.683, 0.250},
+                                           FamilyCase{"tiny-qwen3-moe", 1.326, 0.128}),
                          [](const auto& info) {
                            std::string name = info.param.model;
                            std::ranges::replace(name, '-', '_');

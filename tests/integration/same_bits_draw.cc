@@ -113,10 +113,10 @@ std::string Draw::Describe() const {
       arrival_percent, cancel_percent, num_tenants, tokens_between_intruders);
 }
 
-// In two of five draws a dense model.
+// In three of six draws one of the others.
 const SameBitsModel& ModelOfDraw(int number) {
-  constexpr int kModels[] = {0, 1, 0, 2, 0};
-  return kSameBitsModels[kModels[number % 5]];
+  constexpr int kModels[] = {0, 1, 0, 2, 0, 3};
+  return kSameBitsModels[kModels[number % 6]];
 }
 
 Draw MakeDraw(uint64_t seed, int number, const SameBitsRequests& requests) {

@@ -37,6 +37,7 @@ inline const SameBitsModel kSameBitsModels[] = {
     {.name = "tiny-r1", .end_tokens = {1}, .thinks = true, .has_mtp = true},
     {.name = "tiny-qwen2", .end_tokens = {612, 610}},
     {.name = "tiny-llama", .end_tokens = {989, 996, 997}},
+    {.name = "tiny-qwen3-moe", .end_tokens = {866, 864}},
 };
 
 class SameBitsRequests {

@@ -3,6 +3,7 @@
 #include <grpcpp/create_channel.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -66,17 +67,17 @@ INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest,
 
 // Models of keys and values: split over the ranks, shared by them, and drafted for by what was
 // said.
-struct DenseCase {
+struct FamilyCase {
   const char* model;
   int data_parallel;
   int tensor_parallel;
   const char* drafts;
 };
 
-class DenseTest : public ClusterTest, public ::testing::WithParamInterface<DenseCase> {};
+class FamilyTest : public ClusterTest, public ::testing::WithParamInterface<FamilyCase> {};
 
-TEST_P(DenseTest, AnswersAsRecorded) {
-  const DenseCase& param = GetParam();
+TEST_P(FamilyTest, AnswersAsRecorded) {
+  const FamilyCase& param = GetParam();
   const Cluster& cluster = StartServing({.model_path = std::string("models/") + param.model,
                                          .data_parallel = param.data_parallel,
                                          .tensor_parallel = param.tensor_parallel,
@@ -97,7 +98,7 @@ TEST_P(DenseTest, AnswersAsRecorded) {
 }
 
 // The first recorded conversation that asks for an answer becomes the recorded prompt.
-TEST_P(DenseTest, ChatsWithItsTemplate) {
+TEST_P(FamilyTest, ChatsWithItsTemplate) {
   const std::string folder = std::string("models/") + GetParam().model;
   std::ifstream file(folder + "/goldens/template_cases.jsonl");
   Json golden = Json::object();
@@ -115,16 +116,19 @@ TEST_P(DenseTest, ChatsWithItsTemplate) {
   EXPECT_EQ(Json::parse(answer->body)["usage"]["prompt_tokens"], golden["ids"].size());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Models, DenseTest,
-    ::testing::Values(DenseCase{"tiny-qwen2", 1, 2, "off"}, DenseCase{"tiny-qwen2", 2, 2, "ngram"},
-                      DenseCase{"tiny-llama", 1, 4, "ngram"}, DenseCase{"tiny-llama", 2, 1, "off"}),
-    [](const auto& info) {
-      const DenseCase& param = info.param;
-      const bool llama = std::string_view(param.model) == "tiny-llama";
-      return fmt::format("{}Dp{}Tp{}{}", llama ? "Llama" : "Qwen2", param.data_parallel,
-                         param.tensor_parallel, param.drafts);
-    });
+INSTANTIATE_TEST_SUITE_P(Models, FamilyTest,
+                         ::testing::Values(FamilyCase{"tiny-qwen2", 1, 2, "off"},
+                                           FamilyCase{"tiny-qwen2", 2, 2, "ngram"},
+                                           FamilyCase{"tiny-llama", 1, 4, "ngram"},
+                                           FamilyCase{"tiny-llama", 2, 1, "off"},
+                                           FamilyCase{"tiny-qwen3-moe", 2, 2, "ngram"}),
+                         [](const auto& info) {
+                           std::string name = fmt::format(
+                               "{}_Dp{}Tp{}{}", info.param.model, info.param.data_parallel,
+                               info.param.tensor_parallel, info.param.drafts);
+                           std::ranges::replace(name, '-', '_');
+                           return name;
+                         });
 
 TEST_F(ServeTest, OddHeadsAreRefusedWithTheSizesThatWork) {
   ExpectRefused({.model_path = "models/tiny-llama", .tensor_parallel = 3}, 2,

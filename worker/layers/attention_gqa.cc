@@ -20,7 +20,12 @@ void GqaAttention::Load(WeightLoader& loader, const LayerContext& context,
   dim_ = gqa.head_dim();
   window_ = gqa.windows_size() > 0 ? gqa.windows(layer) : 0;
   scale_ = 1.0f / std::sqrt(static_cast<float>(dim_));
+  eps_ = static_cast<float>(model.rms_norm_eps());
   rope_ = rope;
+  if (gqa.qk_norm()) {
+    loader.Vector(prefix + "q_norm.weight", dim_, &q_norm_);
+    loader.Vector(prefix + "k_norm.weight", dim_, &k_norm_);
+  }
 
   const auto load = [&](const std::string& name, int64_t all_heads, int64_t first, int64_t count,
                         std::unique_ptr<kernels::PackedLinear>* out) {
@@ -61,9 +66,20 @@ TensorView GqaAttention::Query(const LayerContext& context, const ForwardBatch& 
   const TensorView rows = context.Take({x.num_rows(), heads_ * dim_});
   const TensorView q = rows.Reshaped({x.num_rows(), heads_, dim_});
   ApplyLinear(context, *q_, x, rows);
-  context.ops.Rope(
-      {.x = q, .positions = batch.positions, .table = rope_->view(), .halves = rope_->halves()});
+  NormAndRotate(context, batch, q_norm_, q);
   return q;
+}
+
+void GqaAttention::NormAndRotate(const LayerContext& context, const ForwardBatch& batch,
+                                 const DeviceTensor& norm, const TensorView& heads) const {
+  if (!norm.view.empty()) {
+    const TensorView rows(heads.data, heads.dtype, {heads.rows() * heads.dims[1], dim_});
+    context.ops.RmsNorm({.x = rows, .weight = norm.view, .eps = eps_, .y = rows});
+  }
+  context.ops.Rope({.x = heads,
+                    .positions = batch.positions,
+                    .table = rope_->view(),
+                    .halves = rope_->halves()});
 }
 
 void GqaAttention::WriteKeysAndValues(const LayerContext& context, const ForwardBatch& batch,
@@ -75,8 +91,7 @@ void GqaAttention::WriteKeysAndValues(const LayerContext& context, const Forward
   const TensorView k = k_rows.Reshaped({x.num_rows(), kv_heads_, dim_});
   ApplyLinear(context, *k_, x, k_rows);
   ApplyLinear(context, *v_, x, v_rows);
-  context.ops.Rope(
-      {.x = k, .positions = batch.positions, .table = rope_->view(), .halves = rope_->halves()});
+  NormAndRotate(context, batch, k_norm_, k);
   context.Record("k", layer, k_rows);
   context.Record("v", layer, v_rows);
   context.ops.GqaWrite({.k = k,

@@ -25,6 +25,9 @@ class GqaAttention final : public Attention {
   static AttentionSize SizeOf(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks);
 
  private:
+  // Of heads [T, heads, D], in place: the norm where the model has one, then the rotation.
+  void NormAndRotate(const LayerContext& context, const ForwardBatch& batch,
+                     const DeviceTensor& norm, const kernels::TensorView& heads) const;
   // Rotated, [T, A, D].
   kernels::TensorView Query(const LayerContext& context, const ForwardBatch& batch,
                             const NormedRows& x) const;
@@ -38,8 +41,10 @@ class GqaAttention final : public Attention {
   int64_t dim_ = 0;       // D
   int64_t window_ = 0;    // 0: none
   float scale_ = 0;
+  float eps_ = 0;
   const RopeTable* rope_ = nullptr;
   std::unique_ptr<kernels::PackedLinear> q_, k_, v_;
+  DeviceTensor q_norm_, k_norm_;  // f32 [D]; empty where the model has none
   RowParallelLinear o_;
 };
 

@@ -20,12 +20,15 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
              .weight = TensorView(values, DType::kF32, {spec_.num_routed_experts(), hidden}),
              .compute = kernels::Compute::kF32});
       });
-  loader.Vector(prefix + "gate.e_score_correction_bias", spec_.num_routed_experts(),
-                &correction_bias_);
+  if (!spec_.softmax_scores()) {
+    loader.Vector(prefix + "gate.e_score_correction_bias", spec_.num_routed_experts(),
+                  &correction_bias_);
+  }
+  const ExpertNames names = ExpertNamesOf(model);
   const auto add = [&](const std::string& name, int64_t width) {
     mlps_.push_back(std::make_unique<kernels::MlpWeights>());
     mlp_views_.push_back(mlps_.back().get());
-    LoadMlp(loader, name, hidden, width, mlps_.back().get());
+    LoadMlp(loader, name, names, hidden, width, mlps_.back().get());
   };
   for (int32_t expert : context.parallel.local_experts()) {
     add(fmt::format("{}experts.{}.", prefix, expert), spec_.intermediate_size());
@@ -35,13 +38,14 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
   }
 }
 
-void MoeBlock::LoadMlp(WeightLoader& loader, const std::string& prefix, int64_t hidden_size,
-                       int64_t width, kernels::MlpWeights* mlp) {
-  loader.GateUp({.tensor = prefix + "gate_proj.weight", .rows = width, .cols = hidden_size},
-                {.tensor = prefix + "up_proj.weight", .rows = width, .cols = hidden_size},
-                &mlp->gate_up);
-  loader.Linear({.tensor = prefix + "down_proj.weight", .rows = hidden_size, .cols = width},
-                &mlp->down);
+void MoeBlock::LoadMlp(WeightLoader& loader, const std::string& prefix, const ExpertNames& names,
+                       int64_t hidden_size, int64_t width, kernels::MlpWeights* mlp) {
+  const auto weight = [&](std::string_view name) {
+    return fmt::format("{}{}.weight", prefix, name);
+  };
+  loader.GateUp({.tensor = weight(names.gate), .rows = width, .cols = hidden_size},
+                {.tensor = weight(names.up), .rows = width, .cols = hidden_size}, &mlp->gate_up);
+  loader.Linear({.tensor = weight(names.down), .rows = hidden_size, .cols = width}, &mlp->down);
 }
 
 absl::Status MoeBlock::Forward(const LayerContext& context, int layer, const TensorView& x,
@@ -72,8 +76,10 @@ MoeBlock::Routing MoeBlock::Route(const LayerContext& context, int layer,
                         .weights = context.arena.Take(DType::kF32, {tokens, slots})};
   if (tokens == 0) return routing;
   context.ops.Linear({.x = x, .weight = gate_.get(), .y = logits});
+  context.Record("router_logits", layer, logits);
   context.ops.Gate({.logits = logits,
                     .bias = correction_bias_.view,
+                    .softmax = spec_.softmax_scores(),
                     .num_groups = spec_.num_groups(),
                     .top_groups = spec_.top_groups(),
                     .normalize = spec_.normalize_weights(),

@@ -10,12 +10,13 @@
 
 #include "proto/model.pb.h"
 #include "worker/layers/linear.h"
+#include "worker/weights/expert_names.h"
 
 namespace switchyard::worker {
 
 class MoeBlock {
  public:
-  // `prefix` is up to and with "mlp.".
+  // `prefix` is up to and with ExpertNames::block.
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
             const v1::ModelSpec& model);
 
@@ -48,12 +49,12 @@ class MoeBlock {
   void Combine(const LayerContext& context, const kernels::TensorView& rows,
                const kernels::TensorView& row_of, const Routing& routing,
                const kernels::TensorView& base, const kernels::TensorView& y) const;
-  void LoadMlp(WeightLoader& loader, const std::string& prefix, int64_t hidden_size, int64_t width,
-               kernels::MlpWeights* mlp);
+  void LoadMlp(WeightLoader& loader, const std::string& prefix, const ExpertNames& names,
+               int64_t hidden_size, int64_t width, kernels::MlpWeights* mlp);
 
   v1::MoeSpec spec_;
   std::unique_ptr<kernels::PackedLinear> gate_;
-  DeviceTensor correction_bias_;
+  DeviceTensor correction_bias_;                            // empty with softmax scores
   std::vector<std::unique_ptr<kernels::MlpWeights>> mlps_;  // local experts, then the shared expert
   std::vector<const kernels::MlpWeights*> mlp_views_;
   // Of mlp_views_; made by the first step that needs it, for weights come after Load.

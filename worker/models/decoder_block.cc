@@ -44,7 +44,7 @@ void DecoderBlock::Load(WeightLoader& loader, const LayerContext& context,
   loader.Vector(prefix + "post_attention_layernorm.weight", hidden, &post_attention_norm_);
   if (model.has_moe() && layer >= model.moe().first_moe_layer()) {
     moe_ = std::make_unique<MoeBlock>();
-    moe_->Load(loader, context, prefix + "mlp.", model);
+    moe_->Load(loader, context, prefix + std::string(ExpertNamesOf(model).block), model);
   } else {
     mlp_ = std::make_unique<DenseMlp>();
     mlp_->Load(loader, context, prefix + "mlp.", hidden, model.intermediate_size());

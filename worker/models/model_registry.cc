@@ -20,9 +20,8 @@ constexpr struct {
   const char* model_type;
   Maker make;
 } kModels[] = {
-    {"deepseek_v3", Make<DeepseekV3>},
-    {"llama", Make<Decoder>},
-    {"qwen2", Make<Decoder>},
+    {"deepseek_v3", Make<DeepseekV3>}, {"llama", Make<Decoder>},     {"mixtral", Make<Decoder>},
+    {"qwen2", Make<Decoder>},          {"qwen3_moe", Make<Decoder>},
 };
 
 // Whether the tensor group can share the model's heads: the worker's half of a check in pairs
@@ -43,6 +42,12 @@ absl::Status CheckHeads(const v1::ModelSpec& model, int tensor_parallel) {
 }
 
 }  // namespace
+
+std::vector<std::string_view> ServedModelTypes() {
+  std::vector<std::string_view> types;
+  for (const auto& [model_type, make] : kModels) types.emplace_back(model_type);
+  return types;
+}
 
 absl::StatusOr<std::unique_ptr<Model>> MakeModel(const v1::ShardPlan& plan,
                                                  const ParallelContext& parallel,

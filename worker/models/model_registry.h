@@ -4,10 +4,15 @@
 #define SWITCHYARD_WORKER_MODELS_MODEL_REGISTRY_H_
 
 #include <memory>
+#include <string_view>
+#include <vector>
 
 #include "worker/models/model.h"
 
 namespace switchyard::worker {
+
+// Every model_type that MakeModel knows.
+std::vector<std::string_view> ServedModelTypes();
 
 // UNIMPLEMENTED for a type that is not in the registry; the message lists those that are.
 // INVALID_ARGUMENT where the ranks cannot share the model's heads.

@@ -4,6 +4,7 @@
 
 #include "base/units.h"
 #include "worker/weights/block_fp8.h"
+#include "worker/weights/expert_names.h"
 
 namespace switchyard::worker {
 namespace {
@@ -11,10 +12,11 @@ namespace {
 constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
 constexpr std::string_view kHead = "lm_head.weight";
 
-// Writes the list down, in the order of the forward pass (MODEL_SPECS 1.2, 5 and 7).
+// Writes the list down, in the order of the forward pass (MODEL_SPECS 1.2 and 5 to 7).
 class TensorLister {
  public:
-  explicit TensorLister(const v1::ModelSpec& model) : model_(model), hidden_(model.hidden_size()) {}
+  explicit TensorLister(const v1::ModelSpec& model)
+      : model_(model), names_(ExpertNamesOf(model)), hidden_(model.hidden_size()) {}
 
   std::vector<ModelTensor> List() {
     Add(std::string(kEmbedding), {model_.vocab_size(), hidden_}, TensorKind::kEmbedding);
@@ -49,7 +51,7 @@ class TensorLister {
     }
     AddNorm(prefix + "post_attention_layernorm", hidden_);
     if (model_.has_moe() && layer >= model_.moe().first_moe_layer()) {
-      AddMoe(prefix + "mlp.");
+      AddMoe(prefix + std::string(names_.block));
     } else {
       AddMlp(prefix + "mlp.", model_.intermediate_size());
     }
@@ -63,6 +65,9 @@ class TensorLister {
     AddLinear(prefix + "k_proj", kv_width, hidden_, gqa.qkv_bias());
     AddLinear(prefix + "v_proj", kv_width, hidden_, gqa.qkv_bias());
     AddLinear(prefix + "o_proj", hidden_, query_width, gqa.output_bias());
+    if (!gqa.qk_norm()) return;
+    AddNorm(prefix + "q_norm", gqa.head_dim());
+    AddNorm(prefix + "k_norm", gqa.head_dim());
   }
 
   void AddMla(const std::string& prefix) {
@@ -85,19 +90,21 @@ class TensorLister {
     AddLinear(prefix + "o_proj", hidden_, heads * mla.v_head_dim(), bias);
   }
 
-  void AddMlp(const std::string& prefix, int64_t width) {
-    AddLinear(prefix + "gate_proj", width, hidden_);
-    AddLinear(prefix + "up_proj", width, hidden_);
-    AddLinear(prefix + "down_proj", hidden_, width);
+  void AddMlp(const std::string& prefix, int64_t width, const ExpertNames& names = {}) {
+    AddLinear(prefix + std::string(names.gate), width, hidden_);
+    AddLinear(prefix + std::string(names.up), width, hidden_);
+    AddLinear(prefix + std::string(names.down), hidden_, width);
   }
 
   void AddMoe(const std::string& prefix) {
     const v1::MoeSpec& moe = model_.moe();
     const int64_t experts = moe.num_routed_experts();
     Add(prefix + "gate.weight", {experts, hidden_}, TensorKind::kPlainLinear);
-    Add(prefix + "gate.e_score_correction_bias", {experts}, TensorKind::kScoreBias);
+    if (!moe.softmax_scores()) {
+      Add(prefix + "gate.e_score_correction_bias", {experts}, TensorKind::kScoreBias);
+    }
     for (int64_t expert = 0; expert < experts; ++expert) {
-      AddMlp(fmt::format("{}experts.{}.", prefix, expert), moe.intermediate_size());
+      AddMlp(fmt::format("{}experts.{}.", prefix, expert), moe.intermediate_size(), names_);
     }
     // However many shared experts there are, they are stored as one MLP.
     if (moe.num_shared_experts() > 0) {
@@ -122,6 +129,7 @@ class TensorLister {
   }
 
   const v1::ModelSpec& model_;
+  const ExpertNames names_;
   const int64_t hidden_;
   std::vector<ModelTensor> tensors_;
 };

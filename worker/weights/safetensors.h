@@ -91,7 +91,8 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(const PosixFile& file);
 class SafetensorsWriter {
  public:
   // Reserves the whole file, so that a full disk is told here (RESOURCE_EXHAUSTED). ALREADY_EXISTS
-  // if PATH.partial does, INVALID_ARGUMENT if PATH is a folder. REQUIRES: distinct names, shapes within TensorInfo's bounds.
+  // if PATH.partial does, INVALID_ARGUMENT if PATH is a folder. REQUIRES: distinct names, shapes
+  // within TensorInfo's bounds.
   static absl::StatusOr<SafetensorsWriter> Create(std::string path,
                                                   std::vector<TensorSpec> tensors);
 

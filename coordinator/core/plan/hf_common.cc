@@ -177,6 +177,22 @@ v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec) {
   return gqa;
 }
 
+v1::MoeSpec ParseSoftmaxMoe(FieldReader& config, int32_t num_experts, bool normalize) {
+  v1::MoeSpec moe;
+  moe.set_num_routed_experts(num_experts);
+  moe.set_experts_per_token(config.Int("num_experts_per_tok", {1, 64}, 2));
+  if (moe.experts_per_token() > num_experts) {
+    config.faults().Invalid(fmt::format("{}: must be at most {}, the experts of a layer",
+                                        config.Describe("num_experts_per_tok"), num_experts));
+  }
+  moe.set_num_groups(1);
+  moe.set_top_groups(1);
+  moe.set_normalize_weights(normalize);
+  moe.set_routed_scaling_factor(1);
+  moe.set_softmax_scores(true);
+  return moe;
+}
+
 std::vector<bool> ParseLayerTypes(FieldReader& config, std::vector<bool> fallback) {
   const Json* types = config.Find("layer_types");
   if (types == nullptr) return fallback;

@@ -37,6 +37,10 @@ void ParseRope(FieldReader& config, std::optional<double> default_theta, v1::Mod
 // Heads alone: biases and windows are each family's own. REQUIRES: ParseDecoder went before.
 v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec);
 
+// Experts in every layer, chosen by a softmax over all of them, without shared ones. The width of
+// an expert is the family's.
+v1::MoeSpec ParseSoftmaxMoe(FieldReader& config, int32_t num_experts, bool normalize);
+
 // Which layers have a window: by `layer_types` where the config has it, else as `fallback`, which
 // has an entry for each layer.
 std::vector<bool> ParseLayerTypes(FieldReader& config, std::vector<bool> fallback);

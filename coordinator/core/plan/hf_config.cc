@@ -37,17 +37,23 @@ void CheckTotalSize(const v1::ModelSpec& spec, Faults& faults) {
   }
 }
 
-struct ModelType {
-  std::string_view name;
-  v1::ModelSpec (*parse)(FieldReader& config);
-};
-constexpr ModelType kModelTypes[] = {
-    {"deepseek_v3", ParseDeepseekV3},
-    {"llama", ParseLlama},
-    {"qwen2", ParseQwen2},
+constexpr ModelFamily kFamilies[] = {
+    {"deepseek_v3", "DeepSeek-V3, V3.1, R1", "latent; with and without q_lora_rank, biases, YaRN",
+     "dense, then experts by `noaux_tc` with shared ones; MTP block", ParseDeepseekV3},
+    {"llama", "Llama 3, R1-Distill-Llama",
+     "grouped-query; biases, head_dim, rope scaling llama3, linear, dynamic, yarn", "dense",
+     ParseLlama},
+    {"mixtral", "Mixtral (its tokenizer is not read yet)", "grouped-query; window",
+     "experts by softmax", ParseMixtral},
+    {"qwen2", "Qwen2, Qwen2.5, QwQ, R1-Distill-Qwen",
+     "grouped-query with q, k, v biases; window by layer, YaRN", "dense", ParseQwen2},
+    {"qwen3_moe", "Qwen3-30B-A3B, Qwen3-235B-A22B", "grouped-query with q and k norms; YaRN",
+     "experts by softmax", ParseQwen3Moe},
 };
 
 }  // namespace
+
+std::span<const ModelFamily> KnownFamilies() { return kFamilies; }
 
 absl::StatusOr<v1::ModelSpec> ParseHfConfig(std::string_view config_json,
                                             std::string_view file_name) {
@@ -64,10 +70,10 @@ absl::StatusOr<v1::ModelSpec> ParseHfConfig(std::string_view config_json,
     return faults.ToStatus(file_name);
   }
   std::vector<std::string_view> known;
-  for (const ModelType& type : kModelTypes) {
-    known.push_back(type.name);
-    if (type.name != type_name) continue;
-    v1::ModelSpec spec = type.parse(config);
+  for (const ModelFamily& family : kFamilies) {
+    known.push_back(family.model_type);
+    if (family.model_type != type_name) continue;
+    v1::ModelSpec spec = family.parse(config);
     spec.set_model_type(type_name);
     if (faults.empty()) CheckTotalSize(spec, faults);
     SY_RETURN_IF_ERROR(faults.ToStatus(file_name));

@@ -95,7 +95,8 @@ WeightBytes BytesOf(const v1::ModelSpec& model, const Share& share) {
   bytes.dense_mlp = (blocks - moe_layers) * MlpBytes(model, share.dense_width);
   if (model.has_moe()) {
     const v1::MoeSpec& moe = model.moe();
-    bytes.gate = moe_layers * moe.num_routed_experts() * (hidden * element + 4);
+    const int64_t bias_bytes = moe.softmax_scores() ? 0 : 4;
+    bytes.gate = moe_layers * moe.num_routed_experts() * (hidden * element + bias_bytes);
     if (moe.num_shared_experts() > 0) {
       bytes.shared_experts =
           moe_layers * MlpBytes(model, int64_t{moe.num_shared_experts()} * moe.intermediate_size());
@@ -104,7 +105,8 @@ WeightBytes BytesOf(const v1::ModelSpec& model, const Share& share) {
         moe_layers * share.routed_experts * MlpBytes(model, moe.intermediate_size());
   }
   bytes.mtp_projection = model.num_mtp_layers() * hidden * 2 * hidden * element;
-  const int64_t block_norms = 2 * hidden + mla.q_lora_rank() + mla.kv_lora_rank();
+  const int64_t head_norms = model.gqa().qk_norm() ? 2 * model.gqa().head_dim() : 0;
+  const int64_t block_norms = 2 * hidden + mla.q_lora_rank() + mla.kv_lora_rank() + head_norms;
   bytes.norms = (blocks * block_norms + hidden + model.num_mtp_layers() * 3 * hidden) * element;
   return bytes;
 }

@@ -1,5 +1,5 @@
-// The dense families: what their published configs say, with and without the fields that may be
-// left out (MODEL_SPECS 5, 7 and 8d).
+// Families beside deepseek_v3: what their published configs say, with and without the fields that
+// may be left out (MODEL_SPECS 5 to 7 and 8d).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -208,8 +208,77 @@ TEST(HfLlama, SaysWhatIsWrong) {
   }
 }
 
+// As Qwen3-30B-A3B and Mixtral 8x7B publish them.
+const Json kQwen3Moe =
+    With(Without(kQwq, {"max_window_layers"}), {{"model_type", "qwen3_moe"},
+                                                {"hidden_size", 2048},
+                                                {"num_hidden_layers", 48},
+                                                {"num_attention_heads", 32},
+                                                {"num_key_value_heads", 4},
+                                                {"head_dim", 128},
+                                                {"num_experts", 128},
+                                                {"num_experts_per_tok", 8},
+                                                {"moe_intermediate_size", 768},
+                                                {"norm_topk_prob", true},
+                                                {"decoder_sparse_step", 1},
+                                                {"mlp_only_layers", Json::array()},
+                                                {"sliding_window", nullptr}});
+const Json kMixtral = With(Without(kLlama, {"rope_scaling", "rope_theta", "attention_bias"}),
+                           {{"model_type", "mixtral"},
+                            {"num_local_experts", 8},
+                            {"num_experts_per_tok", 2},
+                            {"sliding_window", nullptr}});
+
+TEST(HfQwen3Moe, ReadsThePublished30B) {
+  const v1::ModelSpec spec = Spec(kQwen3Moe);
+  EXPECT_EQ(spec.gqa().head_dim(), 128) << "not hidden over heads";
+  EXPECT_TRUE(spec.gqa().qk_norm());
+  EXPECT_FALSE(spec.gqa().qkv_bias());
+  EXPECT_EQ(spec.gqa().windows_size(), 0);
+  EXPECT_EQ(spec.moe().num_routed_experts(), 128);
+  EXPECT_EQ(spec.moe().experts_per_token(), 8);
+  EXPECT_EQ(spec.moe().intermediate_size(), 768);
+  EXPECT_EQ(spec.moe().num_shared_experts(), 0);
+  EXPECT_EQ(spec.moe().first_moe_layer(), 0);
+  EXPECT_EQ(spec.moe().routed_scaling_factor(), 1);
+  EXPECT_TRUE(spec.moe().softmax_scores() && spec.moe().normalize_weights());
+  EXPECT_EQ(spec.moe().num_groups(), 1);
+}
+
+TEST(HfQwen3Moe, WhatMayBeSaidOtherwiseAndWhatIsRefused) {
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  constexpr auto kUnsupported = absl::StatusCode::kUnimplemented;
+  const Json renamed = With(Without(kQwen3Moe, {"num_experts"}), {{"num_local_experts", 64}});
+  EXPECT_EQ(Spec(renamed).moe().num_routed_experts(), 64) << "as transformers 5 saves it";
+  EXPECT_FALSE(Spec(Without(kQwen3Moe, {"norm_topk_prob"})).moe().normalize_weights());
+  const Broken kBroken[] = {
+      {{{"num_experts", nullptr}}, kInvalid, "num_experts = null: must be an integer"},
+      {{{"num_experts", 4}}, kInvalid, "num_experts_per_tok = 8: must be at most 4"},
+      {{{"decoder_sparse_step", 2}}, kUnsupported, "decoder_sparse_step = 2: not supported"},
+      {{{"mlp_only_layers", {3}}}, kUnsupported, "mlp_only_layers = [3]: not supported"},
+      {{{"use_sliding_window", true}}, kUnsupported, "use_sliding_window = true"},
+      {{{"moe_intermediate_size", 0}}, kInvalid, "moe_intermediate_size = 0"},
+  };
+  for (const Broken& broken : kBroken) {
+    SCOPED_TRACE(broken.changes.dump());
+    EXPECT_THAT(Fault(With(kQwen3Moe, broken.changes), broken.code), HasSubstr(broken.says));
+  }
+}
+
+TEST(HfMixtral, ReadsThePublished8x7B) {
+  const v1::ModelSpec spec = Spec(kMixtral);
+  EXPECT_EQ(spec.rope().theta(), 1e6);
+  EXPECT_EQ(spec.moe().num_routed_experts(), 8);
+  EXPECT_EQ(spec.moe().experts_per_token(), 2);
+  EXPECT_EQ(spec.moe().intermediate_size(), 14336) << "an expert's";
+  EXPECT_TRUE(spec.moe().softmax_scores() && spec.moe().normalize_weights());
+  EXPECT_EQ(spec.gqa().windows_size(), 0);
+  const Json windowed = With(kMixtral, {{"sliding_window", 4096}, {"num_hidden_layers", 2}});
+  EXPECT_THAT(Spec(windowed).gqa().windows(), ElementsAre(4096, 4096));
+}
+
 TEST(HfFamilies, ReadTheBundledModels) {
-  for (const char* name : {"tiny-llama", "tiny-qwen2"}) {
+  for (const char* name : {"tiny-llama", "tiny-qwen2", "tiny-qwen3-moe"}) {
     const std::string path = fmt::format("{}/models/{}/config.json", SWITCHYARD_SOURCE_DIR, name);
     const auto text = ReadFile(path, 1 << 20);
     ASSERT_TRUE(text.ok()) << text.status();

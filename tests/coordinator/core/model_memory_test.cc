@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include "base/file.h"
 #include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "tests/coordinator/core/deepseek_v3_config.h"
@@ -97,6 +101,24 @@ TEST(ModelMemory, GroupedQueryAttention) {
   EXPECT_EQ(KvBytesPerToken(DensePlan(8)), 3 * 2 * 6 * 2);
   EXPECT_EQ(ExpandedBytesPerToken(DensePlan(1)), 0);
   EXPECT_EQ(RankWeightBytes(DensePlan(1), 0).absorbed, 0);
+}
+
+// What files of weights hold behind their headers, to the byte.
+TEST(ModelMemory, CountsTheBundledCheckpoints) {
+  for (const char* name : {"tiny-llama", "tiny-qwen2", "tiny-qwen3-moe"}) {
+    const std::string folder = fmt::format("{}/models/{}", SWITCHYARD_SOURCE_DIR, name);
+    int64_t stored = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (entry.path().extension() != ".safetensors") continue;
+      std::ifstream file(entry.path(), std::ios::binary);
+      uint64_t header = 0;
+      ASSERT_TRUE(file.read(reinterpret_cast<char*>(&header), sizeof(header))) << name;
+      stored += int64_t(entry.file_size()) - int64_t(header) - 8;
+    }
+    const auto config = ReadFile(folder + "/config.json", 1 << 20);
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(CheckpointBytes(*ParseHfConfig(*config)).Total(), stored) << name;
+  }
 }
 
 TEST(ModelMemory, ARankPacksATiedEmbeddingOnceMore) {

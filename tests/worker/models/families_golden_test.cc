@@ -1,5 +1,5 @@
-// The bundled dense models against what transformers computed from them: logits, answers and the
-// tensors inside, within the tolerances of models/NAME/goldens/README.md.
+// The bundled models of other families against what transformers computed from them: logits,
+// answers and the tensors inside, within the tolerances of models/NAME/goldens/README.md.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -35,6 +35,8 @@ const Case kCases[] = {
     {"tiny-qwen2", v1::COMPUTE_MODE_BF16, {0.447, 0.291, 0.187, 0.084}},
     {"tiny-llama", v1::COMPUTE_MODE_F32, {.logits = 1.12e-3, .trace = 8.43e-5}},
     {"tiny-llama", v1::COMPUTE_MODE_BF16, {0.683, 0.454, 0.250, 0.111}},
+    {"tiny-qwen3-moe", v1::COMPUTE_MODE_F32, {.logits = 2.25e-4, .trace = 4.57e-5}},
+    {"tiny-qwen3-moe", v1::COMPUTE_MODE_BF16, {1.326, 0.548, 0.128, 0.080}},
 };
 
 double LargestDifference(std::span<const float> got, std::span<const float> want) {
@@ -48,7 +50,16 @@ double LargestDifference(std::span<const float> got, std::span<const float> want
   return largest;
 }
 
-class DenseGoldenTest : public ::testing::TestWithParam<Case> {
+// The reference lists a token's experts by score, the engine by id.
+std::vector<int32_t> AscendingRows(GoldenTensor ids) {
+  for (int64_t t = 0; t < ids.shape[0]; ++t) {
+    const auto row = ids.ints.begin() + t * ids.columns();
+    std::sort(row, row + ids.columns());
+  }
+  return ids.ints;
+}
+
+class FamiliesGoldenTest : public ::testing::TestWithParam<Case> {
  protected:
   bool IsF32() const { return GetParam().compute == v1::COMPUTE_MODE_F32; }
 
@@ -56,7 +67,7 @@ class DenseGoldenTest : public ::testing::TestWithParam<Case> {
   const std::vector<GoldenCase> cases_ = ReadGoldenCases(folder_);
 };
 
-TEST_P(DenseGoldenTest, LogitsAndAnswersAreThoseOfTheReference) {
+TEST_P(FamiliesGoldenTest, LogitsAndAnswersAreThoseOfTheReference) {
   const auto runner = PromptRunner::Create({.model_path = folder_, .compute = GetParam().compute},
                                            {.batch = 32, .max_tokens = 1024, .longest = 532});
   ASSERT_TRUE(runner.ok()) << runner.status();
@@ -88,7 +99,7 @@ TEST_P(DenseGoldenTest, LogitsAndAnswersAreThoseOfTheReference) {
                                        Quantile(errors, 1), Quantile(errors, 0.5), wrong));
 }
 
-TEST_P(DenseGoldenTest, EveryLayerComputesWhatTheReferenceDid) {
+TEST_P(FamiliesGoldenTest, EveryLayerComputesWhatTheReferenceDid) {
   const GoldenFile file(folder_ + "/goldens/trace.safetensors");
   EngineParts parts(folder_, GetParam().compute,
                     IsF32() ? kernels::Compute::kF32 : kernels::Compute::kBf16);
@@ -103,11 +114,14 @@ TEST_P(DenseGoldenTest, EveryLayerComputesWhatTheReferenceDid) {
     expect(fmt::format("attn.{}", layer), "attn", layer);
     // Recorded behind the layer; the engine shows what comes to the next.
     expect(fmt::format("hidden.{}", layer), "hidden", layer + 1);
+    if (!parts.spec().has_moe()) continue;
+    const auto& ids = parts.trace().at("router_ids", layer);
+    EXPECT_EQ(ids.ints, AscendingRows(file.Get(fmt::format("moe.{}.expert_ids", layer)))) << layer;
   }
   expect("final_norm", "final_norm", -1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, DenseGoldenTest, ::testing::ValuesIn(kCases),
+INSTANTIATE_TEST_SUITE_P(Models, FamiliesGoldenTest, ::testing::ValuesIn(kCases),
                          [](const auto& info) {
                            const bool f32 = info.param.compute == v1::COMPUTE_MODE_F32;
                            std::string name =

@@ -176,6 +176,12 @@ ReferenceDecoder::Rows ReferenceDecoder::Gqa(const Rows& x, const std::string& p
     v.push_back(Linear(x[t], prefix + "v_proj"));
     for (Row* row : {&q[t], &k[t]}) {
       for (size_t head = 0; head < row->size(); head += dim) {
+        if (gqa.qk_norm()) {
+          const Row normed =
+              Norm({row->begin() + head, row->begin() + head + dim},
+                   prefix + (row == &q[t] ? "q_norm" : "k_norm"), model_.rms_norm_eps());
+          std::ranges::copy(normed, row->begin() + head);
+        }
         Rotate(row->data() + head, dim, dim / 2, int64_t(t));
       }
     }
@@ -226,11 +232,12 @@ ReferenceDecoder::Row ReferenceDecoder::HeadOutput(const Rows& queries, const Ro
   return output;
 }
 
-ReferenceDecoder::Row ReferenceDecoder::Mlp(const Row& x, const std::string& prefix) {
-  Row inner = Linear(x, prefix + "gate_proj");
-  const Row up = Linear(x, prefix + "up_proj");
+ReferenceDecoder::Row ReferenceDecoder::Mlp(const Row& x, const std::string& prefix,
+                                            const std::array<const char*, 3>& names) {
+  Row inner = Linear(x, prefix + names[0]);
+  const Row up = Linear(x, prefix + names[1]);
   for (size_t i = 0; i < inner.size(); ++i) inner[i] *= Sigmoid(inner[i]) * up[i];
-  return Linear(inner, prefix + "down_proj");
+  return Linear(inner, prefix + names[2]);
 }
 
 std::vector<int> ReferenceDecoder::ChooseExperts(const Row& scores,
@@ -264,9 +271,16 @@ std::vector<int> ReferenceDecoder::ChooseExperts(const Row& scores,
 ReferenceDecoder::Row ReferenceDecoder::Moe(const Row& x, const std::string& prefix) {
   const v1::MoeSpec& moe = model_.moe();
   Row scores = Linear(x, prefix + "gate");
-  for (double& score : scores) score = Sigmoid(score);
+  if (moe.softmax_scores()) {
+    double all = 0;
+    for (double& score : scores) all += score = std::exp(score);
+    for (double& score : scores) score /= all;
+  } else {
+    for (double& score : scores) score = Sigmoid(score);
+  }
   const std::vector<int> ids =
-      ChooseExperts(scores, Weight(prefix + "gate.e_score_correction_bias"));
+      ChooseExperts(scores, moe.softmax_scores() ? std::vector<double>(scores.size())
+                                                 : Weight(prefix + "gate.e_score_correction_bias"));
   double sum = 1;
   if (moe.normalize_weights()) {
     sum = 1e-20;
@@ -274,7 +288,9 @@ ReferenceDecoder::Row ReferenceDecoder::Moe(const Row& x, const std::string& pre
   }
   Row y = moe.num_shared_experts() > 0 ? Mlp(x, prefix + "shared_experts.") : Row(x.size());
   for (int id : ids) {
-    const Row expert = Mlp(x, prefix + "experts." + std::to_string(id) + ".");
+    const std::string name = prefix + "experts." + std::to_string(id) + ".";
+    const Row expert =
+        model_.model_type() == "mixtral" ? Mlp(x, name, {"w1", "w3", "w2"}) : Mlp(x, name);
     const double weight = scores[id] / sum * moe.routed_scaling_factor();
     for (size_t i = 0; i < y.size(); ++i) y[i] += weight * expert[i];
   }
@@ -302,7 +318,9 @@ std::vector<std::vector<double>> ReferenceDecoder::Logits(const std::vector<int3
       add(h[t], attention[t]);
       const Row x = Norm(h[t], prefix + "post_attention_layernorm", eps);
       const bool dense = !model_.has_moe() || layer < model_.moe().first_moe_layer();
-      add(h[t], dense ? Mlp(x, prefix + "mlp.") : Moe(x, prefix + "mlp."));
+      const bool mixtral = model_.model_type() == "mixtral";
+      add(h[t], dense ? Mlp(x, prefix + "mlp.")
+                      : Moe(x, prefix + (mixtral ? "block_sparse_moe." : "mlp.")));
     }
   }
   for (Row& row : h) {

@@ -1,9 +1,10 @@
-// Models as the text book has them (MODEL_SPECS 1, 5 and 7), in double precision: every weight
+// Models as the text book has them (MODEL_SPECS 1 and 5 to 7), in double precision: every weight
 // dequantised, latent attention in its naive form, one prompt at a time, no cache. What the engine
 // is held against where there are no recorded goldens.
 #ifndef SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DECODER_H_
 #define SWITCHYARD_TESTS_WORKER_MODELS_REFERENCE_DECODER_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -38,7 +39,8 @@ class ReferenceDecoder {
   // `window`: keys that a query sees; 0: all.
   Row HeadOutput(const Rows& queries, const Rows& keys, const Rows& values, size_t position,
                  size_t window) const;
-  Row Mlp(const Row& x, const std::string& prefix);
+  Row Mlp(const Row& x, const std::string& prefix,
+          const std::array<const char*, 3>& names = {"gate_proj", "up_proj", "down_proj"});
   Row Moe(const Row& x, const std::string& prefix);
   // Experts of one token, by score plus bias (MODEL_SPECS 1.4).
   std::vector<int> ChooseExperts(const Row& scores, const std::vector<double>& bias) const;

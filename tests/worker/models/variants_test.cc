@@ -31,6 +31,13 @@ std::ostream& operator<<(std::ostream& out, const Variant& v) { return out << v.
 Json BaseConfig(const std::string& model) {
   std::ifstream file(worker::BundledModel(model) + "/config.json");
   Json config = Json::parse(file);
+  if (model == "tiny-qwen3-moe") {
+    config.update(Json{{"vocab_size", 301},
+                       {"max_position_embeddings", 64},
+                       {"num_experts", 6},
+                       {"num_experts_per_tok", 2}});
+    return config;
+  }
   if (model != "tiny-r1") {
     config.update(Json{{"vocab_size", 301},
                        {"max_position_embeddings", 64},
@@ -51,6 +58,16 @@ Json BaseConfig(const std::string& model) {
                      {"hidden_size", 128},
                      {"intermediate_size", 192},
                      {"moe_intermediate_size", 48}});
+  return config;
+}
+
+// What makes it of a llama.
+const Json kMixtral = {{"model_type", "mixtral"},
+                       {"num_local_experts", 4},
+                       {"num_experts_per_tok", 2},
+                       {"rope_scaling", nullptr}};
+Json WithWindow(Json config) {
+  config["sliding_window"] = 9;
   return config;
 }
 
@@ -104,6 +121,11 @@ const std::vector<Variant> kVariants = {
      "bf16",
      {{"use_sliding_window", true}, {"sliding_window", 7}, {"max_window_layers", 1}},
      "tiny-qwen2"},
+    {"qwen3_moe", "bf16", Json::object(), "tiny-qwen3-moe"},
+    {"qwen3_moe_fp8", "fp8", {{"tie_word_embeddings", true}}, "tiny-qwen3-moe"},
+    {"qwen3_moe_raw_weights", "bf16", {{"norm_topk_prob", false}}, "tiny-qwen3-moe"},
+    {"mixtral", "bf16", kMixtral, "tiny-llama"},
+    {"mixtral_window", "bf16", WithWindow(kMixtral), "tiny-llama"},
 };
 
 class VariantsTest : public ::testing::TestWithParam<Variant> {

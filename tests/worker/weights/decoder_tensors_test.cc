@@ -112,6 +112,14 @@ TEST(DecoderTensors, NamesTypesAndShapesOfTheBundledCheckpoints) {
   };
   expect(kTinyR1, AllStored(TinyR1(), true));
   expect(BundledModel("tiny-qwen2"), AllStored(TinyDense(640, 256, 2, 384, true), false));
+  v1::ModelSpec moe = TinyDense(896, 96, 3, 256, false);
+  moe.set_num_heads(4);
+  moe.mutable_gqa()->set_head_dim(32);
+  moe.mutable_gqa()->set_qk_norm(true);
+  moe.mutable_moe()->set_num_routed_experts(16);
+  moe.mutable_moe()->set_intermediate_size(64);
+  moe.mutable_moe()->set_softmax_scores(true);
+  expect(BundledModel("tiny-qwen3-moe"), AllStored(moe, false));
   expect(BundledModel("tiny-llama"), AllStored(TinyDense(1000, 128, 3, 352, false), false));
 }
 

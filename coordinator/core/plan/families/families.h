@@ -11,7 +11,9 @@ namespace switchyard::core {
 
 v1::ModelSpec ParseDeepseekV3(FieldReader& config);
 v1::ModelSpec ParseLlama(FieldReader& config);
+v1::ModelSpec ParseMixtral(FieldReader& config);
 v1::ModelSpec ParseQwen2(FieldReader& config);
+v1::ModelSpec ParseQwen3Moe(FieldReader& config);
 
 }  // namespace switchyard::core
 
