@@ -12,6 +12,7 @@
 #include "cli/convert_command.h"
 #include "cli/interrupts.h"
 #include "cli/logits_command.h"
+#include "cli/models_command.h"
 #include "cli/plan_command.h"
 #include "cli/probe_command.h"
 #include "cli/serve_cluster.h"
@@ -258,6 +259,13 @@ void AddProbe(CLI::App& app, RunCommand* run) {
   });
 }
 
+void AddModels(CLI::App& app, RunCommand* run) {
+  std::shared_ptr<ModelsOptions> options;
+  CLI::App* command = AddCommand(app, "models", "List the models that are served", &options);
+  command->add_flag("--markdown", options->markdown, "As the README has it");
+  command->callback([=] { *run = [=] { return RunModels(*options, std::cout); }; });
+}
+
 void AddTokenize(CLI::App& app, RunCommand* run) {
   std::shared_ptr<TokenizeOptions> options;
   CLI::App* command =
@@ -382,6 +390,7 @@ void AddPlanCommands(CLI::App& app, RunCommand* run) {
 }
 
 void AddModelCommands(CLI::App& app, RunCommand* run) {
+  AddModels(app, run);
   AddTokenize(app, run);
   AddTemplate(app, run);
   AddLogits(app, run);

@@ -15,7 +15,7 @@ using RunCommand = std::function<absl::Status()>;
 // `num_signals` counts SIGINT and SIGTERM.
 void AddServingCommands(CLI::App& app, RunCommand* run);     // serve, chat, status
 void AddPlanCommands(CLI::App& app, RunCommand* run);        // plan, probe
-void AddModelCommands(CLI::App& app, RunCommand* run);       // tokenize, template, logits
+void AddModelCommands(CLI::App& app, RunCommand* run);       // models, tokenize, template, logits
 void AddCheckpointCommands(CLI::App& app, RunCommand* run);  // convert, synth
 
 }  // namespace switchyard::cli
