@@ -67,11 +67,6 @@ int64_t GqaBytes(const v1::ModelSpec& model, int64_t heads, int64_t kv_heads) {
          LinearBytes(model, hidden, heads * dim) + biases * DtypeBytes(model);
 }
 
-// Key-value heads of a rank, which has whole ones, if only one that others have too.
-int64_t RankKvHeads(const v1::ShardPlan& plan) {
-  return CeilDiv(plan.model().gqa().num_kv_heads(), plan.layout().tensor_parallel());
-}
-
 // What one copy of the weights, or one rank's part of them, consists of.
 struct Share {
   int64_t vocab_rows = 0;
@@ -148,11 +143,12 @@ WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
   const v1::ModelSpec& model = plan.model();
   const int64_t tp = plan.layout().tensor_parallel();
   const int64_t heads = model.num_heads() / tp;
-  WeightBytes bytes = BytesOf(model, {.vocab_rows = CeilDiv(model.vocab_size(), tp),
-                                      .heads = heads,
-                                      .kv_heads = RankKvHeads(plan),
-                                      .dense_width = model.intermediate_size() / tp,
-                                      .routed_experts = LocalExperts(plan, rank)});
+  WeightBytes bytes =
+      BytesOf(model, {.vocab_rows = CeilDiv(model.vocab_size(), tp),
+                      .heads = heads,
+                      .kv_heads = RankKvHeads(plan.model(), plan.layout().tensor_parallel()),
+                      .dense_width = model.intermediate_size() / tp,
+                      .routed_experts = LocalExperts(plan, rank)});
   if (model.tie_word_embeddings()) bytes.head = bytes.embedding;  // packed once more
   const int64_t blocks = int64_t{model.num_layers()} + model.num_mtp_layers();
   const int64_t kv_width =
@@ -164,8 +160,8 @@ WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
 
 int64_t KvBytesPerToken(const v1::ShardPlan& plan, BackendKind backend) {
   if (plan.model().has_gqa()) {
-    return CachedLayers(plan) * 2 * RankKvHeads(plan) * plan.model().gqa().head_dim() *
-           CacheElementBytes(backend, plan.compute());
+    return CachedLayers(plan) * 2 * RankKvHeads(plan.model(), plan.layout().tensor_parallel()) *
+           plan.model().gqa().head_dim() * CacheElementBytes(backend, plan.compute());
   }
   const v1::MlaSpec& mla = plan.model().mla();
   const int64_t width = int64_t{mla.kv_lora_rank()} + mla.qk_rope_head_dim();

@@ -61,8 +61,10 @@ RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOpt
   const RankShape shape = ShapeOf(plan, rank, options);
   RankMemory memory;
   memory.weights = PackedWeightBytes(plan, rank, shape.local_experts, options.backend);
-  memory.rope_table = int64_t{plan.model().max_position_embeddings()} *
-                      plan.model().mla().qk_rope_head_dim() * int64_t{sizeof(float)};
+  const int64_t rotated = plan.model().has_gqa() ? plan.model().gqa().head_dim()
+                                                 : plan.model().mla().qk_rope_head_dim();
+  memory.rope_table =
+      int64_t{plan.model().max_position_embeddings()} * rotated * int64_t{sizeof(float)};
   memory.kv_blocks = int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() *
                      KvBytesPerToken(plan, options.backend);
   memory.kv_expanded = plan.kv().expanded_tokens() / kExpandedTile * kExpandedTile *

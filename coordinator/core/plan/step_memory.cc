@@ -40,9 +40,25 @@ int64_t QuantisedFloats(const v1::ShardPlan& plan, int64_t columns) {
   return rows * (CeilDiv(columns, kScaleColumns) * 129 + 32);
 }
 
-// Of latent attention, beside the stream.
+// Columns that come out of attention, of all heads.
+int64_t AttentionColumns(const v1::ModelSpec& model) {
+  return int64_t{model.num_heads()} *
+         (model.has_gqa() ? model.gqa().head_dim() : model.mla().v_head_dim());
+}
+
+// Of grouped-query attention, beside the stream: queries, and beside them first keys and values,
+// then what comes out.
+int64_t GqaFloats(const v1::ShardPlan& plan) {
+  const int64_t heads = plan.model().num_heads() / plan.layout().tensor_parallel();
+  const int64_t kv_heads = RankKvHeads(plan.model(), plan.layout().tensor_parallel());
+  return plan.limits().max_batched_tokens() * plan.model().gqa().head_dim() *
+         (heads + std::max(heads, 2 * kv_heads));
+}
+
+// Of attention, beside the stream.
 int64_t AttentionFloats(const v1::ShardPlan& plan) {
   const v1::ModelSpec& model = plan.model();
+  if (model.has_gqa()) return GqaFloats(plan);
   const v1::MlaSpec& mla = model.mla();
   const int64_t tokens = plan.limits().max_batched_tokens();
   const int64_t heads = model.num_heads() / plan.layout().tensor_parallel();
@@ -64,8 +80,7 @@ int64_t SumFloats(const v1::ShardPlan& plan) {
   if (ranks == 1) return 0;
   const v1::ModelSpec& model = plan.model();
   const int64_t tokens = plan.limits().max_batched_tokens();
-  const int64_t widest = std::max<int64_t>(model.intermediate_size(),
-                                           int64_t{model.num_heads()} * model.mla().v_head_dim());
+  const int64_t widest = std::max<int64_t>(model.intermediate_size(), AttentionColumns(model));
   const int64_t largest_values = tokens * CeilDiv(widest, kScaleColumns);
   return ReduceScratch(ranks, tokens * model.hidden_size()) + largest_values +
          ReduceScratch(ranks, largest_values);
@@ -192,7 +207,7 @@ int64_t WorkingBytes(const v1::ShardPlan& plan, const RankShape& rank) {
   const int64_t ranks = plan.layout().tensor_parallel();
   const int64_t tokens = plan.limits().max_batched_tokens();
   const int64_t hidden = model.hidden_size();
-  const int64_t out = int64_t{model.num_heads()} * model.mla().v_head_dim() / ranks;
+  const int64_t out = AttentionColumns(model) / ranks;
   const int64_t expert_width = model.has_moe() ? int64_t{model.moe().intermediate_size()} *
                                                      std::max(1, model.moe().num_shared_experts())
                                                : 0;

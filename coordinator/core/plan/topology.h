@@ -5,6 +5,7 @@
 #ifndef SWITCHYARD_COORDINATOR_CORE_PLAN_TOPOLOGY_H_
 #define SWITCHYARD_COORDINATOR_CORE_PLAN_TOPOLOGY_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -39,6 +40,12 @@ v1::ExpertPlacement PlaceExperts(int32_t num_experts, int32_t world);
 
 inline int32_t World(const v1::Layout& layout) {
   return layout.data_parallel() * layout.tensor_parallel();
+}
+
+// Key-value heads of a rank, which has whole ones, if only one that others have too. REQUIRES:
+// grouped-query attention.
+inline int32_t RankKvHeads(const v1::ModelSpec& model, int32_t tensor_parallel) {
+  return std::max(1, model.gqa().num_kv_heads() / tensor_parallel);
 }
 
 }  // namespace switchyard::core

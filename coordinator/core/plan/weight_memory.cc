@@ -1,5 +1,7 @@
 #include "coordinator/core/plan/weight_memory.h"
 
+#include "coordinator/core/plan/topology.h"
+
 namespace switchyard::core {
 namespace {
 
@@ -27,8 +29,8 @@ class PackedWeights {
     bytes.embedding = (1 + mtp) * vocab_rows * hidden * PlainElementBytes();
     // Tied, too, the head is packed by itself.
     bytes.head = (1 + mtp) * Packed({.rows = vocab_rows, .cols = hidden, .stored = Plain()});
-    bytes.attention = blocks * Attention();
-    bytes.absorbed = blocks * Absorbed();
+    bytes.attention = blocks * (model_.has_gqa() ? GroupedQueryAttention() : LatentAttention());
+    bytes.absorbed = model_.has_gqa() ? 0 : blocks * Absorbed();
     const int64_t width = model_.intermediate_size() / tensor_ranks_;
     bytes.dense_mlp =
         (blocks - moe_layers) *
@@ -37,8 +39,9 @@ class PackedWeights {
          RowParallel(hidden, model_.intermediate_size(), /*bias=*/false));
     if (model_.has_moe()) AddExperts(moe_layers, &bytes);
     bytes.mtp_projection = mtp * Packed({.rows = hidden, .cols = 2 * hidden, .stored = Plain()});
+    const int64_t head_norms = model_.gqa().qk_norm() ? 2 * model_.gqa().head_dim() : 0;
     const int64_t block_norms =
-        2 * hidden + model_.mla().q_lora_rank() + model_.mla().kv_lora_rank();
+        2 * hidden + model_.mla().q_lora_rank() + model_.mla().kv_lora_rank() + head_norms;
     bytes.norms = (blocks * block_norms + hidden + mtp * 3 * hidden) * kFloatBytes;
     return bytes;
   }
@@ -69,7 +72,7 @@ class PackedWeights {
            (bias ? rows * kFloatBytes : 0);
   }
 
-  int64_t Attention() const {
+  int64_t LatentAttention() const {
     const v1::MlaSpec& mla = model_.mla();
     const int64_t hidden = model_.hidden_size(), latent = mla.kv_lora_rank();
     const int64_t heads = model_.num_heads() / tensor_ranks_;
@@ -89,6 +92,20 @@ class PackedWeights {
                      .bias = bias});
     bytes += Linear({.rows = heads * kv_dim, .cols = latent, .row_begin = head_begin * kv_dim});
     return bytes + RowParallel(hidden, int64_t{model_.num_heads()} * mla.v_head_dim(), bias);
+  }
+
+  int64_t GroupedQueryAttention() const {
+    const v1::GqaSpec& gqa = model_.gqa();
+    const int64_t hidden = model_.hidden_size(), dim = gqa.head_dim();
+    const int64_t heads = model_.num_heads() / tensor_ranks_;
+    const int64_t kv_heads = RankKvHeads(model_, static_cast<int32_t>(tensor_ranks_));
+    const int64_t first_kv_head = tensor_rank_ * gqa.num_kv_heads() / tensor_ranks_;
+    const auto part = [&](int64_t count, int64_t first) {
+      return Linear(
+          {.rows = count * dim, .cols = hidden, .row_begin = first * dim, .bias = gqa.qkv_bias()});
+    };
+    return part(heads, heads * tensor_rank_) + 2 * part(kv_heads, first_kv_head) +
+           RowParallel(hidden, int64_t{model_.num_heads()} * dim, gqa.output_bias());
   }
 
   // kv_b_proj once more, dequantised, per head.
@@ -115,7 +132,7 @@ class PackedWeights {
                                         .cols = model_.hidden_size(),
                                         .stored = v1::DATA_TYPE_F32,
                                         .compute = v1::COMPUTE_MODE_F32}) +
-                                experts * kFloatBytes);
+                                (moe.softmax_scores() ? 0 : experts * kFloatBytes));
     if (moe.num_shared_experts() > 0) {
       bytes->shared_experts =
           moe_layers * Mlp(int64_t{moe.num_shared_experts()} * moe.intermediate_size());

@@ -32,6 +32,7 @@ struct Case {
   v1::DraftMethod drafts = v1::DRAFT_METHOD_NONE;
   int max_batched_tokens = 64;
   int max_running = 8;
+  const char* model = "tiny-r1";
 };
 std::ostream& operator<<(std::ostream& out, const Case& setup) { return out << setup.name; }
 
@@ -39,7 +40,7 @@ class RankMemoryTest : public testing::TestWithParam<Case> {};
 
 TEST_P(RankMemoryTest, IsWhatTheRankHasAllocated) {
   const Case& setup = GetParam();
-  cli::LocalEngineOptions options{.model_path = kTinyR1,
+  cli::LocalEngineOptions options{.model_path = BundledModel(setup.model),
                                   .data_parallel = setup.data_parallel,
                                   .tensor_parallel = setup.tensor_parallel,
                                   .compute = setup.compute,
@@ -53,7 +54,7 @@ TEST_P(RankMemoryTest, IsWhatTheRankHasAllocated) {
   const auto engine = LocalEngine::Create(options);
   ASSERT_TRUE(engine.ok()) << engine.status();
   const v1::ShardPlan& plan = (*engine)->plan();
-  EXPECT_GT(plan.kv().expanded_tokens(), 256);
+  EXPECT_EQ(plan.kv().expanded_tokens() > 256, plan.model().has_mla());
   for (int rank = 0; rank < setup.data_parallel * setup.tensor_parallel; ++rank) {
     const Executor& held = (*engine)->executor(rank);
     const core::RankMemory planned = core::MemoryOfRank(plan, rank, {.backend = Kind()});
@@ -190,7 +191,22 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"Bf16Tensor2Data2", 2, 2, v1::COMPUTE_MODE_BF16, v1::DRAFT_METHOD_NGRAM},
                     Case{"W8a8Data3", 3, 1, v1::COMPUTE_MODE_W8A8},
                     Case{"Bf16Data4Large", 4, 1, v1::COMPUTE_MODE_BF16, v1::DRAFT_METHOD_MTP, 1024,
-                         512}),
+                         512},
+                    Case{.name = "GroupedQueriesSplit",
+                         .data_parallel = 2,
+                         .tensor_parallel = 2,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-qwen2"},
+                    Case{.name = "GroupedQueriesShared",
+                         .data_parallel = 1,
+                         .tensor_parallel = 4,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-llama"},
+                    Case{.name = "GroupedQueriesWithExperts",
+                         .data_parallel = 2,
+                         .tensor_parallel = 1,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-qwen3-moe"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
