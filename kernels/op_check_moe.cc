@@ -62,6 +62,7 @@ void Check(const PlaceTokensArgs& args) {
   TensorCheck(kOp, "places_ids", args.places_ids).Shape({places, slots});
   TensorCheck(kOp, "x", args.x).Type(args.places_x.dtype).Shape({tokens, hidden});
   TensorCheck(kOp, "ids", args.ids).Type(DType::kI32).Shape({tokens, slots});
+  if (!args.slots.empty()) ExpectEqual(kOp, "slots", tokens, std::ssize(args.slots));
 }
 
 void Check(const RouteTokensArgs& args) {
@@ -81,6 +82,9 @@ void Check(const RouteTokensArgs& args) {
   ExpectEqual(kOp, "places modulo ranks", 0, places % args.num_ranks);
   const int64_t least = args.num_ranks == 1 ? places : 0;
   ExpectBetween(kOp, "own_tokens", least, places / args.num_ranks, args.own_tokens);
+  if (!args.slots.empty()) {
+    ExpectEqual(kOp, "slots", args.num_ranks == 1 ? args.own_tokens : 0, std::ssize(args.slots));
+  }
   TensorCheck(kOp, "expert_rows", args.expert_rows).Type(DType::kI32).Rank(1);
   const int64_t local = args.expert_rows.dims[0];
   TensorCheck(kOp, "expert_rows", args.expert_rows).Shape({local});

@@ -11,11 +11,12 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/args/padding.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
 
-// cache[slots[t]] = (c[t], k_pe[t]), rounded to the cache's type.
+// cache[slots[t]] = (c[t], k_pe[t]), rounded to the cache's type; nothing where that is kNoSlot.
 struct LatentWriteArgs {
   TensorView c;                    // act [T, R]
   TensorView k_pe;                 // act [T, D], rotated
@@ -53,7 +54,8 @@ struct PrefillAttentionArgs {
       false;  // round queries, keys, values and probabilities to BF16 before they are multiplied
 };
 
-// Absorbed form: one query token per row, each of its own sequence.
+// Absorbed form: one query token per row, each of its own sequence. A row whose table is null has
+// no keys, whatever its position: its output is zeros.
 struct DecodeAttentionArgs {
   TensorView qa;                       // act [T, A, R]: queries times the key expansion
   TensorView q_pe;                     // act [T, A, D], rotated; row stride and head_stride free

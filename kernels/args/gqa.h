@@ -20,11 +20,13 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/args/padding.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
 
-// Keys and values of token t go to slots[t], rounded to the cache's type.
+// Keys and values of token t go to slots[t], rounded to the cache's type; nowhere where that is
+// kNoSlot.
 struct GqaWriteArgs {
   TensorView k;                    // act [T, H, D], rotated
   TensorView v;                    // act [T, H, D]
@@ -44,7 +46,8 @@ struct GqaPrefillArgs {
   TensorView out;                      // act [T, A, D]
 };
 
-// One query for each of T sequences.
+// One query for each of T sequences. A row whose table is null has no keys, whatever its position:
+// its output is zeros.
 struct GqaDecodeArgs {
   TensorView q;                            // act [T, A, D], rotated
   std::span<const int32_t> positions;      // T

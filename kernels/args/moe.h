@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/args/padding.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
@@ -34,7 +35,8 @@ struct GateArgs {
 };
 
 // y[t] = base[t] + sum over slots j, in order, of weights[t, j] * rows[row_of[t, j]]; FP32 sums,
-// begun with slot 0, base added last.
+// begun with slot 0, base added last. A token whose row_of is -1 in slot 0 has no rows: y[t] is
+// base[t], or zeros.
 struct CombineRowsArgs {
   TensorView rows;     // f32 or bf16 [M, H]
   TensorView row_of;   // i32 [T, k]
@@ -44,12 +46,14 @@ struct CombineRowsArgs {
 };
 
 // A rank's tokens as all ranks get to see them: in its first T places, in order; the ids of the
-// other places are -1, and their rows keep what they hold.
+// other places are -1, and their rows keep what they hold. Tokens whose cache slot is kNoSlot have
+// ids -1, too.
 struct PlaceTokensArgs {
-  TensorView x;           // act [T, H]
-  TensorView ids;         // i32 [T, k]
-  TensorView places_x;    // act [S, H]
-  TensorView places_ids;  // i32 [S, k]
+  TensorView x;                    // act [T, H]
+  TensorView ids;                  // i32 [T, k]
+  TensorView places_x;             // act [S, H]
+  TensorView places_ids;           // i32 [S, k]
+  std::span<const int64_t> slots;  // T; empty: all are tokens
 };
 
 // Which experts of this rank compute which tokens, as rows of a batch: first this rank's own T
@@ -64,8 +68,11 @@ struct RouteTokensArgs {
   TensorView rank_of_expert;  // i32 [E]
   TensorView local_index_of_expert;  // i32 [E], among the experts of its rank
   int64_t rank = 0;
-  int64_t num_ranks = 1;       // W
-  int64_t own_tokens = 0;      // T, at most S; S where W is 1
+  int64_t num_ranks = 1;   // W
+  int64_t own_tokens = 0;  // T, at most S; S where W is 1
+  // T, only where W is 1: ids of a token whose cache slot is kNoSlot count as -1. Empty: there are
+  // none.
+  std::span<const int64_t> slots;
   int64_t returned_slots = 0;  // R
   TensorView spans;            // i32 [L + 1, 2]: first row and number of each expert's rows, and
                                // of the shared expert's; see RoutedMlpArgs
@@ -73,7 +80,8 @@ struct RouteTokensArgs {
                            // C is at least T + N * min(k, L)
   TensorView returned;     // i32 [N * R]: the row that is handed back there, or -1; empty where
                            // W is 1
-  TensorView row_of;       // i32 [T, k]: row of what was handed back; of the batch where W is 1
+  TensorView row_of;       // i32 [T, k]: row of what was handed back; of the batch where W is 1; -1
+                           // where the place has no token
   TensorView expert_rows;  // i32 [L]: each expert's rows are added
 };
 

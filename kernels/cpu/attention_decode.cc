@@ -53,9 +53,9 @@ class DecodeStep {
         value_dim_(inputs.value_dim),
         rope_dim_(inputs.q_pe.dims[2]) {
     int64_t num_runs = 0;
-    for (int32_t position : inputs.positions) {
-      SY_CHECK_GE(position, 0) << "attention: positions";
-      num_runs += NumRuns(position);
+    for (int64_t row = 0; row < num_rows_; ++row) {
+      SY_CHECK_GE(inputs.positions[row], 0) << "attention: positions";
+      num_runs += NumRunsOf(row);
     }
     group_heads_ = HeadsPerTask(sharing_heads_, num_runs * inputs.kv_heads, cpu.pool.num_threads());
     groups_per_kv_ = (sharing_heads_ + group_heads_ - 1) / group_heads_;
@@ -67,6 +67,10 @@ class DecodeStep {
   // Waves of tasks, so that unfinished softmaxes take a bounded amount of memory however long the
   // sequences are.
   void Run() {
+    for (int64_t row = 0; row < num_rows_; ++row) {
+      if (NumRunsOf(row) > 0) continue;
+      std::fill_n(inputs_.out.row<float>(row), num_heads_ * value_dim_, 0.0f);
+    }
     for (int64_t begin = 0; begin < num_tasks_; begin += num_slots_) {
       const int64_t end = std::min(begin + num_slots_, num_tasks_);
       ForTasks(cpu_, end - begin, group_heads_ * KeysPerTask() * (2 * value_dim_ + rope_dim_),
@@ -81,7 +85,10 @@ class DecodeStep {
     return std::max<int64_t>(position + 1 - inputs_.window, 0);
   }
   int64_t FirstRun(int64_t position) const { return FirstKey(position) / kDecodeRunTokens; }
-  int64_t NumRuns(int64_t position) const {
+  // None without keys.
+  int64_t NumRunsOf(int64_t row) const {
+    const int64_t position = inputs_.positions[row];
+    if (inputs_.tables[row] == nullptr) return 0;
     return position / kDecodeRunTokens + 1 - FirstRun(position);
   }
 
@@ -97,7 +104,7 @@ class DecodeStep {
     first_task_ = cpu_.scratch->attention_rows.Reserve(num_rows_ + 1);
     first_task_[0] = 0;
     for (int64_t row = 0; row < num_rows_; ++row) {
-      first_task_[row + 1] = first_task_[row] + NumRuns(inputs_.positions[row]) * num_groups_;
+      first_task_[row + 1] = first_task_[row] + NumRunsOf(row) * num_groups_;
     }
   }
 

@@ -22,6 +22,7 @@ void GqaWrite(const CpuContext& cpu, const GqaWriteArgs& args) {
     }
   };
   ForRows(cpu, args.k.rows(), heads * dim * 4 * SizeOf(DType::kF32), [&](int64_t t) {
+    if (args.slots[t] == kNoSlot) return;
     for (int64_t head = 0; head < heads; ++head) {
       std::byte* key = cache.AtSlot(args.slots[t], head);
       put(args.k.row<const float>(t) + head * dim, key);

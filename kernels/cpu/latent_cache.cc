@@ -17,6 +17,7 @@ void LatentWrite(const CpuContext& cpu, const LatentWriteArgs& args) {
   const int64_t rope_dim = args.k_pe.dims[1];
   const int64_t row_bytes = (latent_dim + rope_dim) * 2 * SizeOf(DType::kF32);
   ForRows(cpu, args.c.rows(), row_bytes, [&](int64_t t) {
+    if (args.slots[t] == kNoSlot) return;
     const auto* c = args.c.row<const float>(t);
     const auto* k_pe = args.k_pe.row<const float>(t);
     std::byte* entry = cache.AtSlot(args.slots[t]);

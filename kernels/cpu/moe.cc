@@ -145,6 +145,15 @@ void Combine(const CpuContext& cpu, const CombineRowsArgs& args,
   const int64_t num_slots = args.row_of.dims[1];
   const int64_t row_bytes = hidden * (num_slots * SizeOf(args.rows.dtype) + 8);
   ForRows(cpu, args.y.rows(), row_bytes, [&](int64_t t) {
+    const bool has_rows = *args.row_of.row<const int32_t>(t) != -1;
+    if (!has_rows && args.base.empty()) {
+      std::fill_n(args.y.row<float>(t), hidden, 0.0f);
+      return;
+    }
+    if (!has_rows) {
+      std::copy_n(args.base.row<const float>(t), hidden, args.y.row<float>(t));
+      return;
+    }
     const auto rows = ExpertRows<T>(args, t);
     weighted_sum({.rows = rows.data(),
                   .weights = args.weights.row<const float>(t),

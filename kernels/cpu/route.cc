@@ -21,7 +21,7 @@ void CopyRow(const TensorView& x, int64_t from, const TensorView& y, int64_t to)
 std::span<const int32_t> SlotsOf(const RouteTokensArgs& args, int64_t place) {
   const std::span<const int32_t> ids(args.ids.row<const int32_t>(place),
                                      static_cast<size_t>(args.ids.dims[1]));
-  if (ids[0] == -1) return {};
+  if (ids[0] == -1 || (!args.slots.empty() && args.slots[place] == kNoSlot)) return {};
   for (size_t j = 0; j < ids.size(); ++j) {
     SY_CHECK(ids[j] >= 0 && ids[j] < args.rank_of_expert.rows() && (j == 0 || ids[j - 1] < ids[j]))
         << "RouteTokens: ids[" << place << ", " << j << "]: " << ids[j];
@@ -58,6 +58,7 @@ void MakeRowOf(const RouteTokensArgs& args) {
   const int64_t places = args.ids.rows() / args.num_ranks;
   for (int64_t t = 0; t < args.own_tokens; ++t) {
     const std::span<const int32_t> ids = SlotsOf(args, args.rank * places + t);
+    if (ids.empty()) std::fill_n(args.row_of.row<int32_t>(t), args.row_of.dims[1], -1);
     for (size_t j = 0; j < ids.size(); ++j) {
       const int32_t rank = At(args.rank_of_expert, ids[j]);
       const auto index =
@@ -73,8 +74,9 @@ void MakeRowOf(const RouteTokensArgs& args) {
 
 void PlaceTokens(const CpuContext& /*cpu*/, const PlaceTokensArgs& args) {
   for (int64_t s = 0; s < args.places_x.rows(); ++s) {
-    if (s < args.x.rows()) {
-      CopyRow(args.x, s, args.places_x, s);
+    const bool has_row = s < args.x.rows();
+    if (has_row) CopyRow(args.x, s, args.places_x, s);
+    if (has_row && (args.slots.empty() || args.slots[s] != kNoSlot)) {
       CopyRow(args.ids, s, args.places_ids, s);
     } else {
       std::fill_n(args.places_ids.row<int32_t>(s), args.places_ids.dims[1], -1);
@@ -95,6 +97,9 @@ void RouteTokens(const CpuContext& /*cpu*/, const RouteTokensArgs& args) {
   for (size_t e = 0; e < next.size(); ++e) next[e] = args.spans.row<int32_t>(int64_t(e))[0];
   for (int64_t place = 0; place < args.ids.rows(); ++place) {
     const std::span<const int32_t> ids = SlotsOf(args, place);
+    if (alone && ids.empty()) {
+      std::fill_n(args.row_of.row<int32_t>(place), args.row_of.dims[1], -1);
+    }
     int64_t index = 0;
     for (size_t j = 0; j < ids.size(); ++j) {
       if (At(args.rank_of_expert, ids[j]) != args.rank) continue;

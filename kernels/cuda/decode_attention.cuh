@@ -21,6 +21,7 @@ class MmaDecodeBlock : public DecodeBlock<kHeadTiles, (kHeadTiles > 1 ? 2 : 1), 
   __device__ MmaDecodeBlock(const DecodeStep& step, uint8_t* memory) : Base(step, memory) {}
 
   __device__ void Run() {
+    if (this->NumTurns() == 0) return this->StoreZeros(first_column_, kDecodeColumns);
     this->Begin();
     Sums sums = {};
     const int turns = this->NumTurns();

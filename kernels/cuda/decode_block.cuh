@@ -42,6 +42,17 @@ class DecodeBlock {
     return (split_.end - split_.begin + kDecodeStepTokens - 1) / kDecodeStepTokens;
   }
 
+  // Of a split without keys: all that there is to do.
+  __device__ void StoreZeros(int first_column, int columns) {
+    if (split_.partial >= 0) return;
+    const int end = min(first_column + columns, step_.latent_dim);
+    for (int row = warp_; row < kHeads && first_head_ + row < step_.heads; row += kAttentionWarps) {
+      __nv_bfloat16* const out =
+          step_.out + split_.row * step_.out_stride + int64_t{first_head_ + row} * step_.latent_dim;
+      for (int i = first_column + lane_; i < end; i += kWarpThreads) out[i] = __nv_bfloat16{};
+    }
+  }
+
   // Before the first turn.
   __device__ void Begin() {
     FillQueries();

@@ -24,6 +24,16 @@ struct WaveRoom {
   }
 };
 
+bool HasKeys(const DecodeRows& rows, int64_t row) {
+  return rows.tables[static_cast<size_t>(row)] != nullptr;
+}
+
+// A row without keys has one split, which is empty.
+int64_t NumSplitsOf(const DecodeRows& rows, int64_t row) {
+  return HasKeys(rows, row) ? NumDecodeSplits(rows.positions[static_cast<size_t>(row)], rows.window)
+                            : 1;
+}
+
 // Blocks of a row's sequence: those that it sees.
 struct SeenBlocks {
   int64_t begin, end;
@@ -32,6 +42,7 @@ struct SeenBlocks {
 };
 SeenBlocks BlocksOf(const DecodeRows& rows, int64_t row) {
   const int32_t position = rows.positions[static_cast<size_t>(row)];
+  if (!HasKeys(rows, row)) return {0, 0};
   return {FirstDecodeKey(position, rows.window) / rows.block_tokens,
           position / rows.block_tokens + 1};
 }
@@ -53,8 +64,8 @@ bool FillWave(const DecodeRows& rows, const DecodeWave& wave, const WaveRoom& ro
   int32_t table = 0, partial = 0;
   for (int64_t row = wave.begin; row < wave.end; ++row) {
     const auto row_id = static_cast<int32_t>(row);
-    const int32_t position = rows.positions[static_cast<size_t>(row)];
-    const auto num_splits = static_cast<int32_t>(NumDecodeSplits(position, rows.window));
+    const int32_t position = HasKeys(rows, row) ? rows.positions[static_cast<size_t>(row)] : -1;
+    const auto num_splits = static_cast<int32_t>(NumSplitsOf(rows, row));
     const SeenBlocks blocks = BlocksOf(rows, row);
     if (num_splits > splits_end - split || table + blocks.count() > room.blocks) return false;
     if (num_splits > 1) {
@@ -78,10 +89,10 @@ bool FillWave(const DecodeRows& rows, const DecodeWave& wave, const WaveRoom& ro
       tables[table++] = block;
     }
   }
-  // What is left over: softmaxes of one key that nobody merges, and merges of nothing.
+  // What is left over: splits and merges of nothing.
   const auto first_row = static_cast<int32_t>(wave.begin);
   while (split != splits_end) {
-    *split++ = {.row = first_row, .begin = 0, .end = 1, .table = 0, .partial = partial++};
+    *split++ = {.row = first_row, .begin = 0, .end = 0, .table = 0, .partial = 0};
   }
   while (merge != merges_end) *merge++ = {first_row, 0, 0};
   return true;
@@ -110,8 +121,9 @@ void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom
                     const std::function<void(const DecodeWave&, const StagedWave&)>& launch) {
   // Of each row, and, where the op is recorded, of rows that are up to a split longer.
   std::vector<int64_t> splits, grown;
-  for (const int32_t position : rows.positions) {
-    splits.push_back(NumDecodeSplits(position, rows.window));
+  for (int64_t row = 0; row < std::ssize(rows.positions); ++row) {
+    const int32_t position = rows.positions[static_cast<size_t>(row)];
+    splits.push_back(NumSplitsOf(rows, row));
     grown.push_back(MostDecodeSplits(int64_t{position} + kDecodeSplitTokens, rows.window));
   }
   const std::vector<int64_t>& cut = cuda.staging.recording() ? grown : splits;

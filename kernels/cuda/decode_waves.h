@@ -19,7 +19,7 @@ namespace switchyard::kernels::cuda {
 // Work of a block.
 struct DecodeSplit {
   int32_t row;
-  int32_t begin, end;  // keys, by position
+  int32_t begin, end;  // keys, by position; none: its outputs are zeros, or nothing is done
   int32_t table;       // where the block of position 0 stands, or would stand, in the staged tables
   int32_t partial;     // where its softmax goes; below 0: it is the only split, and writes `out`
 };
@@ -31,7 +31,8 @@ struct DecodeMerge {
   int32_t num_partials;
 };
 
-// Arguments of the op that concern its keys. Recorded ops read the arrays anew at each replay.
+// Arguments of the op that concern its keys; a row whose table is null has none. Recorded ops read
+// the arrays anew at each replay.
 struct DecodeRows {
   std::span<const int32_t> positions;
   std::span<const int32_t* const> tables;  // blocks of each row's sequence

@@ -18,6 +18,7 @@ class WgmmaDecodeBlock : public DecodeBlock<kMaxDecodeHeadTiles, kMaxDecodeHeadT
       : DecodeBlock(step, memory) {}
 
   __device__ void Run() {
+    if (NumTurns() == 0) return StoreZeros(0, step_.latent_dim);
     Begin();
     float sums[kPieces][kPieceColumns / 2] = {};
     const int turns = NumTurns();

@@ -59,6 +59,7 @@ class GqaDecodeBlock {
   }
 
   __device__ void Run() {
+    if (split_.begin == split_.end) return StoreZeros();
     FillQueries();
 #pragma unroll
     for (int i = 0; i < kGqaDecodeStages; ++i) FillStep(i);
@@ -227,6 +228,13 @@ class GqaDecodeBlock {
             make_float2(sums_[j][2 * half], sums_[j][2 * half + 1]);
       }
     }
+  }
+
+  __device__ void StoreZeros() {  // of a split without keys: all that there is to do
+    if (split_.partial >= 0) return;
+    __nv_bfloat16* const out = step_.out + split_.row * step_.out_stride;
+    const int begin = first_head_ * step_.cache.dim, end = begin + num_heads_ * step_.cache.dim;
+    for (int i = begin + threadIdx.x; i < end; i += kGqaDecodeThreads) out[i] = __nv_bfloat16{};
   }
 
   // In the order of the warps, all relative to the highest maximum. A warp that had no key counts

@@ -3,6 +3,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/gqa_write.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/staged_slots.h"
 
 namespace switchyard::kernels::cuda {
 
@@ -10,10 +11,6 @@ void GqaWrite(CudaContext& cuda, const GqaWriteArgs& args) {
   constexpr int kThreads = 128;  // eight heads of 128 elements are as many words of 16 bytes
   const KvCache cache = KvCacheOf(args.cache);
   if (args.k.NumElements() == 0) return;
-  for (const int64_t slot : args.slots) {
-    SY_CHECK(slot >= 0) << "cache slot " << slot;
-    CheckBlock(cache, slot / cache.block_tokens);
-  }
   const bool aligned = AlignedTo16(cache.data, {cache.block_stride, cache.dim}) &&
                        AlignedTo16(args.k.data, {args.k.row_stride}) &&
                        AlignedTo16(args.v.data, {args.v.row_stride});
@@ -23,7 +20,7 @@ void GqaWrite(CudaContext& cuda, const GqaWriteArgs& args) {
                 .v = static_cast<const __nv_bfloat16*>(args.v.data),
                 .k_stride = args.k.row_stride,
                 .v_stride = args.v.row_stride},
-         cuda.staging.Upload(args.slots), cache);
+         StageSlots(cuda, args.slots, cache.num_blocks * cache.block_tokens), cache);
 }
 
 }  // namespace switchyard::kernels::cuda

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "kernels/args/padding.h"
 #include "kernels/cuda/kv_cache.h"
 
 namespace switchyard::kernels::cuda {
@@ -22,6 +23,7 @@ template <typename Word>
 __global__ void GqaWriteKernel(KvRows rows, const int64_t* slots, KvCache cache) {
   constexpr int kPerWord = sizeof(Word) / sizeof(__nv_bfloat16);
   const int64_t token = blockIdx.x, slot = slots[token];
+  if (slot == kNoSlot) return;
   const int words_of_head = cache.dim / kPerWord;
   const int words = cache.kv_heads * words_of_head;
   const auto* const k = reinterpret_cast<const Word*>(rows.k + token * rows.k_stride);

@@ -2,6 +2,7 @@
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/latent.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/staged_slots.h"
 
 namespace switchyard::kernels::cuda {
 namespace {
@@ -26,12 +27,8 @@ Grid OneBlockPerToken(int64_t tokens) {
 void LatentWrite(CudaContext& cuda, const LatentWriteArgs& args) {
   const LatentCache cache = LatentCacheOf(args.cache);
   if (args.slots.empty()) return;
-  for (const int64_t slot : args.slots) {
-    SY_CHECK(slot >= 0) << "cache slot " << slot;
-    CheckBlock(cache, slot / cache.block_tokens);
-  }
   Launch(cuda, LatentWriteKernel, OneBlockPerToken(args.c.rows()), RowsOf(args.c, args.k_pe),
-         cuda.staging.Upload(args.slots), cache);
+         StageSlots(cuda, args.slots, cache.num_blocks * cache.block_tokens), cache);
 }
 
 void LatentGather(CudaContext& cuda, const LatentGatherArgs& args) {

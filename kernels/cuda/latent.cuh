@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "kernels/args/padding.h"
 #include "kernels/cuda/latent_cache.h"
 
 namespace switchyard::kernels::cuda {
@@ -39,6 +40,7 @@ __device__ inline void CopyElements(const __nv_bfloat16* from, __nv_bfloat16* to
 
 inline __global__ void LatentWriteKernel(LatentRows rows, const int64_t* slots, LatentCache cache) {
   const int64_t token = blockIdx.x, slot = slots[token];
+  if (slot == kNoSlot) return;
   __nv_bfloat16* const entry = cache.Entry(slot / cache.block_tokens, slot % cache.block_tokens);
   CopyElements(rows.c + token * rows.c_stride, entry, rows.latent_dim);
   CopyElements(rows.k_pe + token * rows.k_pe_stride, entry + rows.latent_dim, rows.rope_dim);

@@ -190,9 +190,10 @@ __global__ void CombineRowsKernel(CombineParts<T> parts) {
   if (column >= parts.width) return;
   const int32_t* const row_of = parts.row_of + token * parts.row_of_stride;
   const float* const weights = parts.weights + token * parts.weights_stride;
-  float sums[kColumns];
+  float sums[kColumns] = {};
+  const int num_slots = row_of[0] == -1 ? 0 : parts.num_slots;
 #pragma unroll 4  // rows are on their way together
-  for (int j = 0; j < parts.num_slots; ++j) {
+  for (int j = 0; j < num_slots; ++j) {
     const int64_t row = row_of[j];
     if (row < 0 || row >= parts.num_rows) __trap();
     const auto values =

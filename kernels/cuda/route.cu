@@ -16,6 +16,10 @@ int ThreadsFor(int64_t items, int most) {
 // Of a row of `bytes`, 16 at once.
 int ThreadsForBytes(int64_t bytes) { return ThreadsFor((bytes + 15) / 16, 256); }
 
+const int64_t* Slots(CudaContext& cuda, std::span<const int64_t> slots) {
+  return slots.empty() ? nullptr : cuda.staging.Upload(slots);
+}
+
 int32_t* Ints(const TensorView& view) { return static_cast<int32_t*>(view.data); }
 
 }  // namespace
@@ -31,6 +35,7 @@ void PlaceTokens(CudaContext& cuda, const PlaceTokensArgs& args) {
                       .x_stride = args.x.row_stride * element,
                       .ids = Ints(args.ids),
                       .ids_stride = args.ids.row_stride,
+                      .cache_slots = Slots(cuda, args.slots),
                       .num_tokens = static_cast<int>(args.x.rows()),
                       .num_slots = static_cast<int>(args.places_ids.dims[1]),
                       .places_x = static_cast<uint8_t*>(args.places_x.data),
@@ -47,6 +52,7 @@ void RouteTokens(CudaContext& cuda, const RouteTokensArgs& args) {
           .threads = ThreadsFor(args.ids.NumElements(), kMostRouteThreads)},
          RouteParts{.ids = Ints(args.ids),
                     .ids_stride = args.ids.row_stride,
+                    .cache_slots = Slots(cuda, args.slots),
                     .num_places = static_cast<int>(args.ids.rows()),
                     .num_slots = static_cast<int>(args.ids.dims[1]),
                     .rank_of_expert = Ints(args.rank_of_expert),

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "kernels/args/padding.h"
 #include "kernels/cuda/block_scan.cuh"
 
 namespace switchyard::kernels::cuda {
@@ -17,6 +18,7 @@ struct PlacedTokens {
   int64_t x_stride;  // bytes
   const int32_t* ids;
   int64_t ids_stride;
+  const int64_t* cache_slots;  // null: all are tokens
   int num_tokens, num_slots;
   uint8_t* places_x;
   int64_t places_x_stride;  // bytes
@@ -28,12 +30,14 @@ struct PlacedTokens {
 // A block for each place.
 inline __global__ void PlaceTokensKernel(PlacedTokens tokens) {
   const int64_t place = blockIdx.x;
-  const bool has_token = place < tokens.num_tokens;
+  const bool has_row = place < tokens.num_tokens;
+  const bool has_token =
+      has_row && (tokens.cache_slots == nullptr || tokens.cache_slots[place] != kNoSlot);
   for (int j = static_cast<int>(threadIdx.x); j < tokens.num_slots; j += blockDim.x) {
     tokens.places_ids[place * tokens.places_ids_stride + j] =
         has_token ? tokens.ids[place * tokens.ids_stride + j] : -1;
   }
-  if (!has_token) return;
+  if (!has_row) return;
   CopyRow(tokens.x + place * tokens.x_stride, tokens.places_x + place * tokens.places_x_stride,
           tokens.row_bytes);
 }
@@ -41,6 +45,7 @@ inline __global__ void PlaceTokensKernel(PlacedTokens tokens) {
 struct RouteParts {
   const int32_t* ids;
   int64_t ids_stride;
+  const int64_t* cache_slots;  // of one rank's places; null: all are tokens
   int num_places, num_slots;
   const int32_t* rank_of_expert;
   const int32_t* local_index_of_expert;
@@ -55,6 +60,9 @@ struct RouteParts {
   int32_t* expert_rows;
 
   __device__ const int32_t* slots(int place) const { return ids + place * ids_stride; }
+  __device__ bool HasToken(int place) const {
+    return slots(place)[0] != -1 && (cache_slots == nullptr || cache_slots[place] != kNoSlot);
+  }
   // The local index of the expert, or -1: another rank has it.
   __device__ int LocalIndex(int32_t id) const {
     if (id < 0 || id >= num_experts) __trap();
@@ -70,6 +78,7 @@ struct PlacedSlot {
   __device__ PlacedSlot(const RouteParts& parts, int item)
       : place(item / parts.num_slots), slot(item % parts.num_slots), local(-1) {
     if (place >= parts.num_places) return;
+    if (parts.cache_slots != nullptr && parts.cache_slots[place] == kNoSlot) return;
     const int32_t* const ids = parts.slots(place);
     if (ids[slot] != -1 || ids[0] != -1) local = parts.LocalIndex(ids[slot]);
   }
@@ -124,9 +133,15 @@ __device__ inline void RouteToExpert(const RouteParts& parts, int expert, int be
   }
 }
 
+// A token that nothing is handed back for.
+__device__ inline void FindNothing(const RouteParts& parts, int token) {
+  for (int j = 0; j < parts.num_slots; ++j) parts.row_of[token * parts.row_of_stride + j] = -1;
+}
+
 // For one of this rank's own tokens: the places of its outputs in what all ranks hand back.
 __device__ inline void FindOutputs(const RouteParts& parts, int token) {
   const int places = parts.num_places / parts.num_ranks;
+  if (!parts.HasToken(parts.rank * places + token)) return FindNothing(parts, token);
   const int32_t* const ids = parts.slots(parts.rank * places + token);
   for (int j = 0; j < parts.num_slots; ++j) {
     const int rank = parts.rank_of_expert[ids[j]];
@@ -147,7 +162,12 @@ __device__ inline void RouteTheRest(const RouteParts& parts, int num_rows) {
   }
   for (int t = thread; t < parts.own_tokens; t += blockDim.x) parts.places[t] = first + t;
   for (int i = num_rows + thread; i < parts.num_rows; i += blockDim.x) parts.places[i] = -1;
-  if (parts.returned == nullptr) return;
+  if (parts.returned == nullptr) {
+    for (int t = thread; t < parts.own_tokens; t += blockDim.x) {
+      if (!parts.HasToken(t)) FindNothing(parts, t);
+    }
+    return;
+  }
   for (int t = thread; t < parts.own_tokens; t += blockDim.x) FindOutputs(parts, t);
   for (int place = thread; place < parts.num_places; place += blockDim.x) {
     const int32_t* const ids = parts.slots(place);

@@ -42,6 +42,9 @@ class Batch {
     return cache_type == DType::kBf16 ? RunIn<Bf16>(ops, seed) : RunIn<float>(ops, seed);
   }
 
+  // These rows have no keys from now on.
+  void TakeKeys(std::vector<size_t> rows) { without_keys_ = std::move(rows); }
+
   reference::AttentionOutput Reference(bool bf16) const {
     reference::AttentionOutput all;
     for (size_t row = 0; row < positions_.size(); ++row) {
@@ -88,6 +91,7 @@ class Batch {
     q_pe.row_stride = shape_.heads * (kNope + shape_.rope);
     std::vector<const int32_t*> table_pointers;
     for (const auto& table : tables) table_pointers.push_back(table.data());
+    for (const size_t row : without_keys_) table_pointers[row] = nullptr;
     Tensor<float> out({rows, shape_.heads, shape_.latent}, kNan);
     ops.DecodeAttention({.qa = qa.view(),
                          .q_pe = q_pe,
@@ -139,6 +143,7 @@ class Batch {
   const cases::AttentionCase shape_;
   const std::vector<int32_t> positions_;
   std::vector<Tensor<float>> qa_, q_pe_, latents_;
+  std::vector<size_t> without_keys_;
   mutable int64_t num_blocks_ = 0;
 };
 
@@ -195,6 +200,31 @@ TEST_P(DecodeAttentionTest, LongSequencesAreJoinedAcrossWaves) {
                      .magnitude = want.magnitude,
                      .columns = batch.out_width(),
                      .num_terms = batch.width()}));
+}
+
+TEST_P(DecodeAttentionTest, RowsWithoutKeysAreZerosAndDoNotShow) {
+  const auto ops = MakeOps(GetParam(), /*threads=*/3);
+  Batch batch(cases::kOddAttention[1], {600, 3, 70, 700});
+  std::vector<float> want = batch.Run(*ops, DType::kBf16).values;
+  batch.TakeKeys({0, 2});
+  for (const int64_t row : {0, 2}) {
+    std::fill_n(want.begin() + row * batch.out_width(), batch.out_width(), 0.0f);
+  }
+  EXPECT_TRUE(SameBits(batch.Run(*ops, DType::kBf16).values, want, batch.out_width()));
+  batch.TakeKeys({0, 1, 2, 3});
+  EXPECT_EQ(batch.Run(*ops, DType::kF32).values, std::vector<float>(want.size()));
+}
+
+TEST_P(DecodeAttentionTest, PaddingIsNotWritten) {
+  Tensor<float> cache({1, 2, 3}, 7), rows({2, 3});
+  rows.values = {1, 2, 3, 4, 5, 6};
+  const std::vector<int64_t> slots = {kNoSlot, 1};
+  MakeOps(GetParam())
+      ->LatentWrite({.c = rows.view().Cols(0, 2),
+                     .k_pe = rows.view().Cols(2, 1),
+                     .slots = slots,
+                     .cache = cache.view()});
+  EXPECT_EQ(cache.values, (std::vector<float>{7, 7, 7, 4, 5, 6}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, DecodeAttentionTest, ::testing::ValuesIn(IsasOfThisMachine()),

@@ -23,7 +23,7 @@ class Batch {
   int64_t out_width() const { return shape_.heads * shape_.dim; }
 
   // [rows, heads, dim]
-  std::vector<float> Run(Ops& ops, DType type, uint32_t seed = 7) const {
+  std::vector<float> Run(Ops& ops, DType type, uint32_t seed = 7, int without_keys = -1) const {
     const auto rows = static_cast<int64_t>(positions_.size());
     GqaBlocks blocks(tokens_, kGqaBlockTokens, seed);
     const GqaCache cache(type, blocks.num_blocks(), shape_);
@@ -36,10 +36,12 @@ class Batch {
     }
     const std::vector<float> sinks = GqaSequence::Sinks(shape_);
     std::vector<float> out(q.size(), kNan);
+    auto tables = blocks.tables();
+    if (without_keys >= 0) tables[static_cast<size_t>(without_keys)] = nullptr;
     ops.GqaDecode({.q = TensorView(q.data(), DType::kF32, {rows, shape_.heads, shape_.dim}),
                    .positions = positions_,
                    .cache = cache.view(),
-                   .tables = blocks.tables(),
+                   .tables = tables,
                    .scale = sequences_[0].scale(),
                    .window = shape_.window,
                    .sinks = GqaSinks(shape_, sinks),
@@ -129,6 +131,15 @@ TEST_P(GqaDecodeTest, KeysAndValuesLieWhereTheManualSays) {
     EXPECT_EQ(cache.values[static_cast<size_t>(i)], want) << i;
     EXPECT_EQ(ToFloat(narrow.values[static_cast<size_t>(i)]), ToFloat(ToBf16(want))) << i;
   }
+}
+
+TEST_P(GqaDecodeTest, RowsWithoutKeysAreZerosAndDoNotShow) {
+  const auto ops = MakeOps(GetParam());
+  const Batch batch(cases::kCheckedGqa[5], {20, 600, 70});
+  std::vector<float> want = batch.Run(*ops, DType::kBf16);
+  std::fill_n(want.begin() + batch.out_width(), batch.out_width(), 0.0f);
+  EXPECT_TRUE(SameBits(batch.Run(*ops, DType::kBf16, /*seed=*/7, /*without_keys=*/1), want,
+                       batch.out_width()));
 }
 
 TEST_P(GqaDecodeTest, NoRowsIsNoWork) {

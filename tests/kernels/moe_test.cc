@@ -272,6 +272,22 @@ TEST_P(CombineTest, OrderIsThatOfTheSlots) {
   EXPECT_EQ(y.values, (std::vector<float>{0, 1}));
 }
 
+TEST_P(CombineTest, ATokenWithoutRowsIsItsBase) {
+  Tensor<float> rows({1, 2}, 3.0f), weights({2, 2}, 1.0f), base({2, 2}, 5.0f), y({2, 2}, kNan);
+  Tensor<int32_t> row_of({2, 2});
+  row_of.values = {-1, -1, 0, 0};
+  const auto ops = MakeOps(GetParam());
+  ops->CombineRows(
+      {.rows = rows.view(), .row_of = row_of.view(), .weights = weights.view(), .y = y.view()});
+  EXPECT_EQ(y.values, (std::vector<float>{0, 0, 6, 6}));
+  ops->CombineRows({.rows = rows.view(),
+                    .row_of = row_of.view(),
+                    .weights = weights.view(),
+                    .base = base.view(),
+                    .y = y.view()});
+  EXPECT_EQ(y.values, (std::vector<float>{5, 5, 11, 11}));
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, CombineTest, ::testing::ValuesIn(IsasOfThisMachine()),
                          [](const auto& info) { return NameOf(info.param); });
 

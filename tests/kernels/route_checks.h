@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/args/padding.h"
+
 namespace switchyard::kernels {
 
 // All ranks' tokens, and one rank that looks at them.
@@ -19,10 +21,11 @@ struct RouteCase {
   int num_ranks = 1;
   int places_of_rank = 1;
   int rank = 0;
-  std::vector<int> tokens;        // [ranks]
-  std::vector<int32_t> rank_of;   // [experts]
-  std::vector<int32_t> local_of;  // [experts]
-  std::vector<int32_t> ids;       // [ranks * places, slots]
+  std::vector<int> tokens;           // [ranks]
+  std::vector<int32_t> rank_of;      // [experts]
+  std::vector<int32_t> local_of;     // [experts]
+  std::vector<int32_t> ids;          // [ranks * places, slots]
+  std::vector<int64_t> cache_slots;  // [own tokens], or empty
 
   int num_places() const { return num_ranks * places_of_rank; }
   int own_tokens() const { return tokens[static_cast<size_t>(rank)]; }
@@ -40,7 +43,8 @@ struct RouteCase {
   int max_rows() const { return own_tokens() + num_places() * std::min(num_slots, num_local()); }
   // The slots of a place; none without a token.
   std::vector<int32_t> SlotsOf(int place) const {
-    if (place % places_of_rank >= tokens[static_cast<size_t>(place / places_of_rank)]) return {};
+    if (ids[static_cast<size_t>(place * num_slots)] == -1) return {};
+    if (!cache_slots.empty() && cache_slots[static_cast<size_t>(place)] == kNoSlot) return {};
     return {ids.begin() + place * num_slots, ids.begin() + (place + 1) * num_slots};
   }
   std::string Name() const {
@@ -81,13 +85,35 @@ inline RouteCase RandomRoute(int num_experts, int num_slots, int num_ranks, int 
   return route;
 }
 
+// Some of this rank's tokens are padding, all of them where `every` is 1.
+inline RouteCase PaddedRoute(RouteCase route, int every) {
+  const int first = route.rank * route.places_of_rank;
+  for (int t = 0; t < route.own_tokens(); ++t) {
+    const bool is_padding = t % every == every - 1;
+    if (route.num_ranks == 1) route.cache_slots.push_back(is_padding ? kNoSlot : t);
+    if (route.num_ranks == 1 || !is_padding) continue;
+    std::fill_n(route.ids.begin() + (first + t) * route.num_slots, route.num_slots, -1);
+  }
+  return route;
+}
+
 // From one token to many of many ranks, whole walks of a block and more.
 inline std::vector<RouteCase> RouteCases() {
-  return {
-      RandomRoute(1, 1, 1, 1, 1),     RandomRoute(8, 3, 1, 5, 2),     RandomRoute(8, 8, 1, 33, 3),
-      RandomRoute(64, 8, 1, 0, 4),    RandomRoute(40, 4, 1, 1100, 5), RandomRoute(8, 3, 2, 4, 6),
-      RandomRoute(6, 6, 3, 7, 7),     RandomRoute(16, 4, 4, 16, 8),   RandomRoute(5, 2, 8, 3, 9),
-      RandomRoute(64, 8, 4, 300, 10), RandomRoute(12, 5, 2, 40, 11)};
+  return {RandomRoute(1, 1, 1, 1, 1),
+          RandomRoute(8, 3, 1, 5, 2),
+          RandomRoute(8, 8, 1, 33, 3),
+          RandomRoute(64, 8, 1, 0, 4),
+          RandomRoute(40, 4, 1, 1100, 5),
+          RandomRoute(8, 3, 2, 4, 6),
+          RandomRoute(6, 6, 3, 7, 7),
+          RandomRoute(16, 4, 4, 16, 8),
+          RandomRoute(5, 2, 8, 3, 9),
+          RandomRoute(64, 8, 4, 300, 10),
+          RandomRoute(12, 5, 2, 40, 11),
+          PaddedRoute(RandomRoute(8, 3, 1, 5, 12), 2),
+          PaddedRoute(RandomRoute(8, 3, 1, 16, 13), 1),
+          PaddedRoute(RandomRoute(64, 8, 1, 200, 14), 3),
+          PaddedRoute(RandomRoute(16, 4, 4, 16, 15), 2)};
 }
 
 struct Routes {
@@ -142,6 +168,9 @@ inline void ExpectRoutes(const RouteCase& route, const Routes& got, int32_t firs
   for (int t = 0; t < own; ++t) {
     const int place = route.rank * route.places_of_rank + t;
     const std::vector<int32_t> ids = route.SlotsOf(place);
+    for (int j = 0; ids.empty() && j < route.num_slots; ++j) {
+      EXPECT_EQ(got.row_of[static_cast<size_t>(t * route.num_slots + j)], -1) << t << ' ' << j;
+    }
     std::vector<int32_t> seen(static_cast<size_t>(route.num_ranks));
     for (size_t j = 0; j < ids.size(); ++j) {
       const int32_t row = got.row_of[static_cast<size_t>(t) * ids.size() + j];

@@ -30,6 +30,7 @@ Routes Route(Ops& ops, const RouteCase& route, int32_t first_rows) {
        .rank = route.rank,
        .num_ranks = route.num_ranks,
        .own_tokens = own,
+       .slots = route.cache_slots,
        .returned_slots = route.returned_slots(),
        .spans = Ints(routes.spans, {local + 1, 2}),
        .places = Ints(routes.places, {std::ssize(routes.places)}),
@@ -56,6 +57,22 @@ TEST(RouteTest, PlacesWithoutATokenSayItAndKeepTheirRows) {
                      .places_ids = places_ids.view()});
   EXPECT_EQ(places_x.values, (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 7, 7, 7, 7, 7}));
   EXPECT_EQ(places_ids.values, (std::vector<int32_t>{0, 4, 1, 2, -1, -1, -1, -1}));
+}
+
+TEST(RouteTest, PaddingHasNoExpert) {
+  Tensor<float> x({3, 1}), places_x({4, 1}, 7);
+  Tensor<int32_t> ids({3, 2}), places_ids({4, 2}, 9);
+  x.values = {1, 2, 3};
+  ids.values = {0, 4, 1, 2, 3, 5};
+  const std::vector<int64_t> slots = {0, kNoSlot, 12};
+  MakeOps(cpu::BestIsa())
+      ->PlaceTokens({.x = x.view(),
+                     .ids = ids.view(),
+                     .places_x = places_x.view(),
+                     .places_ids = places_ids.view(),
+                     .slots = slots});
+  EXPECT_EQ(places_x.values, (std::vector<float>{1, 2, 3, 7}));
+  EXPECT_EQ(places_ids.values, (std::vector<int32_t>{0, 4, -1, -1, 3, 5, -1, -1}));
 }
 
 TEST(RouteTest, RowsThatAreNotSelectedKeepWhatTheyHold) {

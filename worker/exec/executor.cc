@@ -98,7 +98,9 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
                                 .trace = options.trace,
                                 .fixed_exchange = fixed_exchange_.get()});
   if (options.record_steps && ops_.records() && !all_logits_ && options.trace == nullptr) {
-    recorder_.emplace(*model_, *context_, *kv_);
+    recorder_.emplace(
+        *model_, *context_, *kv_,
+        StepSize{.rows = plan_.limits().max_batched_tokens(), .output_rows = max_output_rows});
   }
   SY_RETURN_IF_ERROR(MakeDrafter());
 
@@ -213,7 +215,8 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
   result.set_rank(parallel_.rank());
   std::fill(expert_rows_.begin(), expert_rows_.end(), 0u);
   if (fixed_exchange_ != nullptr) {
-    fixed_exchange_->BeginStep(MostSliceTokens(plan, parallel_));
+    fixed_exchange_->BeginStep(MostSliceTokens(plan, parallel_),
+                               PaddedSliceTokens(plan, parallel_));
   }
   SY_RETURN_IF_ERROR(Compute(plan, &result));
   if (fixed_exchange_ != nullptr) {
@@ -233,10 +236,12 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
 absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result) {
   ActivationArena::Scope scope(*arena_);
   const int64_t num_outputs = std::ssize(outputs_);
-  const TensorView hidden = context_->Take({batch_.num_rows(), plan_.model().hidden_size()});
+  const StepSize size = recorder_ ? recorder_->PaddedSize(batch_)
+                                  : StepSize{.rows = batch_.num_rows(), .output_rows = num_outputs};
+  const TensorView hidden = context_->Take({size.rows, plan_.model().hidden_size()});
   const TensorView logits = arena_->Take(
-      DType::kF32, {num_outputs + MaxSampledRows(), parallel_.VocabularyRows().size()});
-  SY_RETURN_IF_ERROR(Forward(hidden, logits.Rows(0, num_outputs)));
+      DType::kF32, {size.output_rows + MaxSampledRows(), parallel_.VocabularyRows().size()});
+  SY_RETURN_IF_ERROR(Forward(hidden, logits.Rows(0, size.output_rows)));
   const Clock::time_point sampling = Clock::now();
   if (all_logits_) SY_RETURN_IF_ERROR(HandToSink(logits.Rows(0, num_outputs)));
   SY_RETURN_IF_ERROR(

@@ -39,7 +39,8 @@ struct ExecutorOptions {
   LogitsSink logits_sink;   // takes those logits; may be empty
   v1::TokenTable tokens;    // what grammars are held against; empty: no sequence has one
   Trace* trace = nullptr;   // sees inside every forward pass; outlives the executor
-  // Decode steps are recorded and replayed, where the backend can and nothing looks inside.
+  // Decode steps are recorded and replayed, where the backend can and nothing looks inside. The
+  // same on all ranks of a tensor group.
   bool record_steps = true;
 };
 

@@ -3,13 +3,16 @@
 // they are one launch.
 //
 // What is recorded: steps without prompt rows, of at most kMostRows rows, whose MoE layers go
-// through FixedExchange. A shape (rows, rows of logits, places of the exchange) is computed
+// through FixedExchange. They are padded to a size of a short list (PaddedRows) by rows that no
+// cache, expert or count sees (kernels/args/padding.h), so that few recordings serve all of them. A
+// shape (rows, rows of logits, places of the exchange) is computed
 // directly the first time, recorded the second, and replayed from then on. What changes from step
 // to step (tokens, positions, slots, block tables) is copied into arrays that stay where they are,
 // and read anew by each replay. A failure to record ends the program with a message; a recording
 // that no longer fits (sequences have grown, working memory has moved) is made anew.
 //
-// Ranks need not agree on who records when: a recorded step makes the same collective calls.
+// Ranks need not agree on who records when: a recorded step makes the same collective calls. But
+// all of a tensor group have a recorder, or none, for they have the same rows.
 //
 // Owner: the executor. Thread: that of the steps.
 #ifndef SWITCHYARD_WORKER_EXEC_STEP_RECORDER_H_
@@ -29,17 +32,27 @@
 
 namespace switchyard::worker {
 
+// Rows of a step, and those that give logits.
+struct StepSize {
+  int64_t rows = 0;
+  int64_t output_rows = 0;
+};
+
 class StepRecorder {
  public:
   static constexpr int64_t kMostRows = 256;
   // Kept at once; the one that was used longest ago goes.
-  static constexpr size_t kMostRecordings = 8;
+  static constexpr size_t kMostRecordings = 16;
 
-  // All outlive it. `context` has no trace.
-  StepRecorder(Model& model, const LayerContext& context, KvStore& kv)
-      : model_(model), context_(context), kv_(kv) {}
+  // No step, padded or not, is larger than `most`. All else outlives it. `context` has no trace.
+  StepRecorder(Model& model, const LayerContext& context, KvStore& kv, const StepSize& most)
+      : model_(model), context_(context), kv_(kv), most_(most) {}
 
-  // Model::Forward.
+  // The size that Forward computes a batch in.
+  StepSize PaddedSize(const ForwardBatch& batch) const;
+
+  // Model::Forward. `hidden` and `logits` have the rows of PaddedSize; those behind the batch's own
+  // hold nothing of use.
   absl::Status Forward(const ForwardBatch& batch, const kernels::TensorView& hidden,
                        const kernels::TensorView& logits, std::span<uint32_t> expert_rows);
 
@@ -66,16 +79,19 @@ class StepRecorder {
   };
 
   bool Records(const ForwardBatch& batch) const;
-  Shape ShapeOf(const ForwardBatch& batch, const kernels::TensorView& hidden,
+  Shape ShapeOf(const StepSize& size, const kernels::TensorView& hidden,
                 const kernels::TensorView& logits) const;
+  absl::Status ForwardEntry(Entry& entry, const kernels::TensorView& hidden,
+                            const kernels::TensorView& logits, std::span<uint32_t> expert_rows);
   Entry* Find(const Shape& shape);
-  void Add(const Shape& shape);
+  Entry* Add(const Shape& shape);
   absl::Status Record(const kernels::TensorView& hidden, const kernels::TensorView& logits,
                       std::span<uint32_t> expert_rows, Entry* entry);
 
   Model& model_;
   const LayerContext& context_;
   KvStore& kv_;
+  const StepSize most_;
   std::vector<std::unique_ptr<Entry>> entries_;
   uint64_t num_steps_ = 0;
   int64_t num_recordings_ = 0;

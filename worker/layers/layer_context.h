@@ -25,6 +25,9 @@ struct LayerContext {
   ActivationArena& arena;
   Trace* trace = nullptr;
   FixedExchange* fixed_exchange = nullptr;  // null: no step goes this way
+  // The cache slot of each row, where some may be kNoSlot: padding, which has no experts. Empty:
+  // all rows are tokens. Only of steps that go through `fixed_exchange`, or have no MoE layers.
+  std::span<const int64_t> slots;
 
   kernels::TensorView Take(std::initializer_list<int64_t> shape) const {
     return arena.Take(ops.activation_dtype(), shape);

@@ -56,7 +56,7 @@ absl::Status MoeBlock::Forward(const LayerContext& context, int layer, const Ten
   const TensorView own_y = y.Rows(slice.begin, slice.size());
   const Routing routing = Route(context, layer, own_x);
   const bool fixed = context.fixed_exchange != nullptr && context.fixed_exchange->TakesStep();
-  SY_RETURN_IF_ERROR(fixed ? ForwardFixed(context, routing, own_x, own_y)
+  SY_RETURN_IF_ERROR(fixed ? ForwardFixed(context, routing, slice, own_x, own_y)
                            : ForwardCounted(context, routing, own_x, own_y, expert_rows));
   if (context.parallel.tensor_parallel() == 1 || x.rows() == 0) return absl::OkStatus();
 
@@ -119,9 +119,14 @@ absl::Status MoeBlock::ForwardCounted(const LayerContext& context, const Routing
 }
 
 absl::Status MoeBlock::ForwardFixed(const LayerContext& context, const Routing& routing,
-                                    const TensorView& x, const TensorView& y) const {
+                                    const IndexRange& slice, const TensorView& x,
+                                    const TensorView& y) const {
   FixedExchange& exchange = *context.fixed_exchange;
-  SY_RETURN_IF_ERROR(exchange.BeginDispatch(routing.ids, x));
+  const auto slots = context.slots.empty()
+                         ? context.slots
+                         : context.slots.subspan(static_cast<size_t>(slice.begin),
+                                                 static_cast<size_t>(slice.size()));
+  SY_RETURN_IF_ERROR(exchange.BeginDispatch(routing.ids, x, slots));
   const bool apart = exchange.overlaps() && has_shared();
   if (apart) ComputeShared(context, x, y);
   FixedBatch batch;

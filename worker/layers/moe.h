@@ -39,8 +39,10 @@ class MoeBlock {
   absl::Status ForwardCounted(const LayerContext& context, const Routing& routing,
                               const kernels::TensorView& x, const kernels::TensorView& y,
                               std::span<uint32_t> expert_rows) const;
+  // x and y: this rank's slice of the rows.
   absl::Status ForwardFixed(const LayerContext& context, const Routing& routing,
-                            const kernels::TensorView& x, const kernels::TensorView& y) const;
+                            const IndexRange& slice, const kernels::TensorView& x,
+                            const kernels::TensorView& y) const;
   bool has_shared() const { return spec_.num_shared_experts() > 0; }
   // The shared expert of a step that computes it apart.
   void ComputeShared(const LayerContext& context, const kernels::TensorView& x,

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "worker/parallel/padded_rows.h"
 
 namespace switchyard::worker {
 
@@ -45,9 +46,8 @@ TensorView Ints(const Buffer& buffer, int64_t count) {
   return TensorView(buffer.data(), DType::kI32, {count});
 }
 
-}  // namespace
-
-int64_t MostSliceTokens(const v1::StepPlan& plan, const ParallelContext& context) {
+// Of a group.
+int64_t MostTokens(const v1::StepPlan& plan) {
   int64_t most = 0;
   for (const v1::GroupWork& group : plan.groups()) {
     int64_t tokens = 0;
@@ -57,7 +57,17 @@ int64_t MostSliceTokens(const v1::StepPlan& plan, const ParallelContext& context
     }
     most = std::max(most, tokens);
   }
-  return context.MaxTokenSlice(most);
+  return most;
+}
+
+}  // namespace
+
+int64_t MostSliceTokens(const v1::StepPlan& plan, const ParallelContext& context) {
+  return context.MaxTokenSlice(MostTokens(plan));
+}
+
+int64_t PaddedSliceTokens(const v1::StepPlan& plan, const ParallelContext& context) {
+  return context.MaxTokenSlice(PaddedRows(MostTokens(plan)));
 }
 
 absl::StatusOr<std::unique_ptr<FixedExchange>> FixedExchange::Create(
@@ -146,7 +156,8 @@ absl::Status FixedExchange::ShowTokens(const TensorView& ids, const TensorView& 
   ops_.PlaceTokens({.x = x,
                     .ids = ids,
                     .places_x = PlacesX(places).Rows(first, places),
-                    .places_ids = PlacesIds(places).Rows(first, places)});
+                    .places_ids = PlacesIds(places).Rows(first, places),
+                    .slots = slots_});
   const auto* const own = static_cast<const std::byte*>(places_.data()) + first * place_bytes_;
   world_.Fork();
   const absl::Status status = world_.AllGather(own, places_.data(), places * place_bytes_);
@@ -154,12 +165,14 @@ absl::Status FixedExchange::ShowTokens(const TensorView& ids, const TensorView& 
   return status;
 }
 
-absl::Status FixedExchange::BeginDispatch(const TensorView& ids, const TensorView& x) {
+absl::Status FixedExchange::BeginDispatch(const TensorView& ids, const TensorView& x,
+                                          std::span<const int64_t> slots) {
   SY_CHECK(TakesStep());
   SY_CHECK_LE(x.rows(), alone() ? max_places_ : step_places_);
   SY_CHECK_EQ(ids.rows(), x.rows());
   ids_ = ids;
   x_ = x;
+  slots_ = slots;
   return alone() ? absl::OkStatus() : ShowTokens(ids, x);
 }
 
@@ -174,6 +187,7 @@ void FixedExchange::EndDispatch(FixedBatch* batch) {
                     .rank = world_.rank(),
                     .num_ranks = world_.size(),
                     .own_tokens = num_tokens(),
+                    .slots = alone() ? slots_ : std::span<const int64_t>(),
                     .returned_slots = returned_slots_,
                     .spans = spans,
                     .places = Ints(sources_, max_rows),
@@ -181,7 +195,6 @@ void FixedExchange::EndDispatch(FixedBatch* batch) {
                                         : Ints(returned_, world_.size() * places * returned_slots_),
                     .row_of = TensorView(row_of_.data(), DType::kI32, {num_tokens(), k}),
                     .expert_rows = Ints(expert_rows_, num_local_)});
-  has_expert_rows_ = true;
   const int64_t hidden = options_.hidden_size;
   *batch = {.x = TensorView(input_.data(), act_, {max_rows, hidden}),
             .y = TensorView(output_.data(), act_, {max_rows, hidden}),

@@ -20,6 +20,7 @@
 #ifndef SWITCHYARD_WORKER_PARALLEL_FIXED_EXCHANGE_H_
 #define SWITCHYARD_WORKER_PARALLEL_FIXED_EXCHANGE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -60,6 +61,8 @@ struct FixedRows {
 // The most tokens that any rank's slice can have in the step: a sequence that goes on with what is
 // sampled has as many as the plan lets it draft, and one more.
 int64_t MostSliceTokens(const v1::StepPlan& plan, const ParallelContext& context);
+// The same where all groups pad their rows (PaddedRows).
+int64_t PaddedSliceTokens(const v1::StepPlan& plan, const ParallelContext& context);
 
 class FixedExchange {
  public:
@@ -75,8 +78,12 @@ class FixedExchange {
                                                                Collectives& world);
 
   // Before a step's first layer, on all ranks: no slice has more tokens than this
-  // (MostSliceTokens), nor has any pass of drafts behind it.
-  void BeginStep(int64_t most_slice_tokens) { step_places_ = most_slice_tokens; }
+  // (MostSliceTokens), nor has any pass of drafts behind it. Where there is room for `padded`
+  // tokens, slices may have as many.
+  void BeginStep(int64_t most_slice_tokens, int64_t padded = 0) {
+    step_places_ = padded <= max_places_ ? std::max(padded, most_slice_tokens) : most_slice_tokens;
+    has_expert_rows_ = has_expert_rows_ || TakesStep();  // a replayed step issues no ops
+  }
   // Whether the layers of this step are to go this way. Of several ranks, none does before the
   // first BeginStep.
   bool TakesStep() const;
@@ -84,7 +91,7 @@ class FixedExchange {
   // Device memory that Create took.
   int64_t num_bytes() const;
 
-  // What sizes of this step depend on: the number that BeginStep was given; 0 for a rank alone.
+  // What sizes of this step depend on: the tokens that a slice may have; 0 for a rank alone.
   int64_t step_places() const { return alone() ? 0 : step_places_; }
 
   // Whether rows travel beside ops that are issued between BeginDispatch and EndDispatch, such as
@@ -92,9 +99,11 @@ class FixedExchange {
   bool overlaps() const { return world_.overlaps(); }
 
   // ids: i32 [T, k], experts of each token, ascending; x: act [T, H]; both stay as they are until
-  // EndDispatch. T may be 0. REQUIRES: TakesStep(). Errors: those of Collectives. Ids that cannot
-  // be end the program.
-  absl::Status BeginDispatch(const kernels::TensorView& ids, const kernels::TensorView& x);
+  // EndDispatch. T may be 0. `slots`: T cache slots, of which kNoSlot means a row that is no token;
+  // empty: all are. REQUIRES: TakesStep(). Errors: those of Collectives. Ids that cannot be end the
+  // program.
+  absl::Status BeginDispatch(const kernels::TensorView& ids, const kernels::TensorView& x,
+                             std::span<const int64_t> slots = {});
 
   // Of the same tokens.
   void EndDispatch(FixedBatch* batch);
@@ -143,7 +152,8 @@ class FixedExchange {
 
   int64_t step_places_ = -1;     // S of the step; -1: none has begun
   kernels::TensorView ids_, x_;  // of the layer in progress
-  bool has_expert_rows_ = false;
+  std::span<const int64_t> slots_;
+  bool has_expert_rows_ = false;  // the device may have counted some
 };
 
 }  // namespace switchyard::worker

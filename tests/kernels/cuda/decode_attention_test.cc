@@ -75,7 +75,7 @@ class CudaDecodeAttentionTest : public CudaTest {
   // [rows, heads, latent]. Blocks are dealt out by `seed`; what no sequence wrote is NaN. The rope
   // part of queries lies in wider heads, as a projection leaves it.
   std::vector<float> Run(const Batch& batch, uint32_t seed = 7, int64_t nope = 8,
-                         int64_t max_partials = -1) {
+                         int64_t max_partials = -1, const std::vector<int64_t>& without_keys = {}) {
     const int64_t rows = batch.rows(), heads = batch.shape.heads, rope = batch.shape.rope;
     const auto tables = DealBlocks(batch, seed);
     std::vector<float> qa, q(rows * heads * (nope + rope), kNan);
@@ -88,6 +88,7 @@ class CudaDecodeAttentionTest : public CudaTest {
       }
       table_pointers.push_back(tables[row].data());
     }
+    for (const int64_t row : without_keys) table_pointers[static_cast<size_t>(row)] = nullptr;
     const TensorView wide = PutBf16({rows, heads * (nope + rope)}, q);
     TensorView q_pe(wide.Cols(nope, rope).data, DType::kBf16, {rows, heads, rope});
     q_pe.row_stride = wide.row_stride;
@@ -215,6 +216,29 @@ TEST_F(CudaDecodeAttentionTest, WavesDoNotShow) {
   for (const int64_t max_partials : {0, 2, 5}) {
     EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, /*nope=*/8, max_partials), all, batch.out_width()));
   }
+}
+
+TEST_F(CudaDecodeAttentionTest, RowsWithoutKeysAreZerosAndDoNotShow) {
+  const cases::AttentionCase shapes[] = {{"any", 3, 0, 8, 0, 24},  // also of a block of their own
+                                         {"columns", 2, 0, 8, 0, 600},
+                                         {"v3", 66, 128, 64, 128, 512}};
+  for (const auto& shape : shapes) {
+    if (Brief() && shape.latent == 600) continue;
+    const Batch batch(shape, {600, 3, 70, 700});
+    const std::vector<float> all = Run(batch);
+    for (const int64_t max_partials : {-1, 0}) {
+      std::vector<float> want = all;
+      for (const int64_t row : {1, 3}) {
+        std::fill_n(want.begin() + row * batch.out_width(), batch.out_width(), 0.0f);
+      }
+      EXPECT_TRUE(
+          SameBits(Run(batch, /*seed=*/7, /*nope=*/8, max_partials, /*without_keys=*/{1, 3}), want,
+                   batch.out_width()));
+    }
+  }
+  const Batch none(shapes[0], {0, 5});
+  EXPECT_EQ(Run(none, /*seed=*/7, /*nope=*/8, /*max_partials=*/-1, /*without_keys=*/{0, 1}),
+            std::vector<float>(static_cast<size_t>(2 * none.out_width())));
 }
 
 // What a row computes when its keys are far apart in size: weights of earlier turns and splits must

@@ -34,7 +34,8 @@ struct Batch {
 class CudaGqaDecodeTest : public CudaGqaTest {
  protected:
   // [rows, heads, dim]. Blocks are dealt out by `seed`, those behind windows are not there.
-  std::vector<float> Run(const Batch& batch, uint32_t seed = 7, int64_t max_partials = -1) {
+  std::vector<float> Run(const Batch& batch, uint32_t seed = 7, int64_t max_partials = -1,
+                         int64_t without_keys = -1) {
     const auto& shape = batch.shape;
     GqaBlocks blocks(batch.tokens, kBlockTokens, seed);
     const TensorView cache = MakeCache(blocks.num_blocks(), shape);
@@ -46,7 +47,8 @@ class CudaGqaDecodeTest : public CudaGqaTest {
       blocks.FreeBefore(row, sequence.FirstSeen(sequence.tokens - 1));
     }
     const TensorView out = Make(DType::kBf16, {batch.rows(), shape.heads, shape.dim});
-    const std::vector<const int32_t*> tables = blocks.tables();
+    std::vector<const int32_t*> tables = blocks.tables();
+    if (without_keys >= 0) tables[static_cast<size_t>(without_keys)] = nullptr;
     const GqaDecodeArgs args = {.q = PutHeads(batch.rows(), shape.heads, q),
                                 .positions = batch.positions,
                                 .cache = cache,
@@ -68,6 +70,16 @@ class CudaGqaDecodeTest : public CudaGqaTest {
     ExpectClose(got, want, batch.shape);
   }
 };
+
+TEST_F(CudaGqaDecodeTest, RowsWithoutKeysAreZerosAndDoNotShow) {
+  for (const auto& shape : {cases::kCheckedGqa[3], cases::kCheckedGqa[5]}) {
+    const Batch batch(shape, {20, 600, 70});
+    std::vector<float> want = Run(batch);
+    std::fill_n(want.begin() + batch.out_width(), batch.out_width(), 0.0f);
+    EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, /*max_partials=*/-1, /*without_keys=*/1), want,
+                         batch.out_width()));
+  }
+}
 
 TEST_F(CudaGqaDecodeTest, AgreesWithDoublePrecision) {
   const std::vector<int32_t> positions =

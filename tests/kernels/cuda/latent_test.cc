@@ -89,8 +89,8 @@ TEST_F(CudaLatentTest, WhatLiesOutsideTheCacheIsRefused) {
                               .slots = std::span(&slot, 1),
                               .cache = cache});
   };
-  EXPECT_DEATH(write(8), "cache block 2 of 2");
-  EXPECT_DEATH(write(-1), "cache slot -1");
+  EXPECT_DEATH(write(8), "cache slot 8 of 8");
+  EXPECT_DEATH(write(-2), "cache slot -2");
   const std::vector<int32_t> table = {1, 2};
   EXPECT_DEATH(cuda::LatentGather(cuda_, {.cache = cache,
                                           .table = table,
@@ -101,6 +101,15 @@ TEST_F(CudaLatentTest, WhatLiesOutsideTheCacheIsRefused) {
                "cache block 2 of 2");
   const TensorView wide = Make(DType::kF32, {2, 4, 8});
   EXPECT_DEATH(cuda::LatentWrite(cuda_, {.cache = wide}), "expected bf16");
+}
+
+TEST_F(CudaLatentTest, PaddingIsNotWritten) {
+  const TensorView cache = PutBf16({1, 2, 3}, {1, 2, 3, 4, 5, 6});
+  const TensorView rows = PutBf16({2, 3}, {10, 20, 30, 40, 50, 60});
+  const std::vector<int64_t> slots = {kNoSlot, 1};
+  cuda::LatentWrite(
+      cuda_, {.c = rows.Cols(0, 2), .k_pe = rows.Cols(2, 1), .slots = slots, .cache = cache});
+  EXPECT_EQ(Get(cache), (std::vector<float>{1, 2, 3, 40, 50, 60}));
 }
 
 TEST_F(CudaLatentTest, NoTokensIsNoWork) {

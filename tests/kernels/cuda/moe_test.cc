@@ -233,6 +233,20 @@ TEST_F(CudaCombineTest, OrderIsThatOfTheSlots) {
   EXPECT_EQ(Get(y), (std::vector<float>{0, 1}));
 }
 
+TEST_F(CudaCombineTest, ATokenWithoutRowsIsItsBase) {
+  const std::vector<int32_t> row_of = {-1, -1, 0, 0};
+  for (const bool with_base : {false, true}) {
+    const TensorView y = Make(DType::kBf16, {2, 2});
+    cuda::CombineRows(cuda_, {.rows = PutF32({1, 2}, {3, 3}),
+                              .row_of = Put(DType::kI32, {2, 2}, std::span<const int32_t>(row_of)),
+                              .weights = PutF32({2, 2}, {1, 1, 1, 1}),
+                              .base = with_base ? PutBf16({2, 2}, {5, 5, 5, 5}) : TensorView(),
+                              .y = y});
+    EXPECT_EQ(Get(y),
+              with_base ? (std::vector<float>{5, 5, 11, 11}) : (std::vector<float>{0, 0, 6, 6}));
+  }
+}
+
 TEST_F(CudaCombineTest, ARowThatDoesNotExistEndsTheProgram) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");  // a forked process has no device
   const std::vector<int32_t> row_of = {3};

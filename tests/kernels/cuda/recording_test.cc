@@ -85,6 +85,22 @@ TEST_F(CudaRecordedAttention, RowsGrowWhileTheyAreReplayed) {
   }
 }
 
+TEST_F(CudaRecordedAttention, RowsComeAndGoWhileTheyAreReplayed) {
+  views_[2] = nullptr;
+  const auto recording = Record([&] { Issue(); });
+  for (const int rows : {1, 3, 2, 0}) {
+    for (size_t row = 0; row < tables_.size(); ++row) {
+      const bool has_keys = static_cast<int>(row) < rows;
+      views_[row] = has_keys ? tables_[row].data() : nullptr;
+      positions_[row] = has_keys ? 300 : 0;
+    }
+    Issue();
+    const std::vector<float> want = Result();
+    ASSERT_TRUE(recording->Replay()) << rows;
+    EXPECT_TRUE(SameBits(Result(), want, kLatent)) << rows;
+  }
+}
+
 TEST_F(CudaRecordedAttention, RowsThatHaveNoRoomAreRefused) {
   const auto recording = Record([&] { Issue(); });
   positions_ = {2000, 2000, 2000};
@@ -118,10 +134,10 @@ TEST_F(CudaRecordingTest, IdsSlotsAndRowsAreReadAnew) {
   const auto recording = Record(issue);
   results();
   for (int32_t step = 1; step < 4; ++step) {
-    for (int32_t i = 0; i < kRows; ++i) {
+    for (int32_t i = 0; i < kRows; ++i) {  // fewer of them are tokens from step to step
       ids[static_cast<size_t>(i)] = (3 * i + step) % 9;
       positions[static_cast<size_t>(i)] = 7 * i + step;
-      slots[static_cast<size_t>(i)] = 9 * i + step;
+      slots[static_cast<size_t>(i)] = i + step <= kRows ? 9 * i + step : kNoSlot;
     }
     rows = {step, 0};
     issue();
@@ -152,6 +168,16 @@ TEST_F(CudaRecordingTest, ARecordingEndsWhenWorkingMemoryHasMoved) {
 }
 
 using CudaRecordingDeathTest = CudaRecordingTest;
+
+TEST_F(CudaRecordingDeathTest, SlotsAreCheckedAtEachReplay) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a forked process has no device
+  const TensorView x = Make(DType::kBf16, {1, 8}), cache = Make(DType::kBf16, {2, 4, 16});
+  std::vector<int64_t> slots = {7};
+  const auto recording =
+      Record([&] { ops_->LatentWrite({.c = x, .k_pe = x, .slots = slots, .cache = cache}); });
+  slots[0] = 8;
+  EXPECT_DEATH(recording->Replay(), "cache slot 8 of 8");
+}
 
 TEST_F(CudaRecordingDeathTest, WhatWaitsForTheDeviceCannotBeRecorded) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");  // a forked process has no device

@@ -41,6 +41,7 @@ class CudaRouteTest : public CudaTest {
                               .rank = route.rank,
                               .num_ranks = route.num_ranks,
                               .own_tokens = route.own_tokens(),
+                              .slots = route.cache_slots,
                               .returned_slots = route.returned_slots(),
                               .spans = spans,
                               .places = places,
@@ -82,6 +83,19 @@ TEST_F(CudaRouteTest, PlacesWithoutATokenSayItAndKeepTheirRows) {
       EXPECT_EQ(GetAs<int32_t>(places_ids), want_ids) << tokens;
     }
   }
+}
+
+TEST_F(CudaRouteTest, PaddingHasNoExpert) {
+  const TensorView places_x = PutBf16({4, 1}, {7, 7, 7, 7});
+  const TensorView places_ids = PutInts({4, 2}, std::vector<int32_t>(8, 9));
+  const std::vector<int64_t> slots = {0, kNoSlot, 12};
+  cuda::PlaceTokens(cuda_, {.x = PutBf16({3, 1}, {1, 2, 3}),
+                            .ids = PutInts({3, 2}, {0, 4, 1, 2, 3, 5}),
+                            .places_x = places_x,
+                            .places_ids = places_ids,
+                            .slots = slots});
+  EXPECT_EQ(Get(places_x), (std::vector<float>{1, 2, 3, 7}));
+  EXPECT_EQ(GetAs<int32_t>(places_ids), (std::vector<int32_t>{0, 4, -1, -1, 3, 5, -1, -1}));
 }
 
 TEST_F(CudaRouteTest, RowsThatAreNotSelectedKeepWhatTheyHold) {

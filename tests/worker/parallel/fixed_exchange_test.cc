@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 
 #include <bit>
+#include <limits>
 
 #include "kernels/backend.h"
 #include "tests/testing/ranks.h"
@@ -21,7 +22,8 @@ using switchyard::testing::AllOk;
 // One rank's part of one MoE layer, by either exchange; rows travel as f32.
 class Rank {
  public:
-  Rank(const Routing& routing, const Layout& layout, Collectives& world)
+  // `padding`: rows behind the tokens that are none.
+  Rank(const Routing& routing, const Layout& layout, Collectives& world, int64_t padding = 0)
       : routing_(routing),
         context_(ContextOf(routing, layout, world.rank())),
         ops_(*kernels::MakeCpuBackend({.num_threads = 1})),
@@ -29,10 +31,21 @@ class Rank {
         max_slice_(std::max<int64_t>(1, *std::ranges::max_element(layout.slices))),
         first_token_(std::accumulate(layout.slices.begin(), layout.slices.begin() + world.rank(),
                                      int64_t{0})),
-        num_tokens_(layout.slices[world.rank()]) {
+        num_tokens_(layout.slices[world.rank()]),
+        num_rows_(num_tokens_ + padding) {
     for (int64_t t = 0; t < num_tokens_; ++t) {
       for (int64_t h = 0; h < kHidden; ++h) x_.push_back(Input(first_token_ + t, h));
       for (int64_t j = 0; j < routing.k; ++j) weights_.push_back(Weight(first_token_ + t, j));
+    }
+    const auto first_id = routing.ids.begin() + first_token_ * routing.k;
+    ids_.assign(first_id, first_id + num_tokens_ * routing.k);
+    for (int64_t row = 0; row < num_rows_; ++row) {
+      slots_.push_back(row < num_tokens_ ? row : kernels::kNoSlot);
+    }
+    for (int64_t row = num_tokens_; row < num_rows_; ++row) {  // what no expert may see
+      x_.insert(x_.end(), kHidden, std::numeric_limits<float>::quiet_NaN());
+      weights_.insert(weights_.end(), static_cast<size_t>(routing.k), 1.0f);
+      for (int64_t j = 0; j < routing.k; ++j) ids_.push_back(static_cast<int32_t>(j));
     }
   }
 
@@ -47,7 +60,7 @@ class Rank {
     EXPECT_TRUE(exchange->TakesStep());
     for (int layer = 0; layer < layers; ++layer) {
       FixedBatch batch;
-      SY_RETURN_IF_ERROR(exchange->BeginDispatch(Ids(), X()));
+      SY_RETURN_IF_ERROR(exchange->BeginDispatch(Ids(), X(), slots_));
       exchange->EndDispatch(&batch);
       Compute(batch);
       FixedRows rows;
@@ -68,7 +81,7 @@ class Rank {
                                                 .combine_wire = DType::kF32},
                                                *ops_, world_));
     ExpertBatch batch;
-    exchange->BeginDispatch(Ids(), X());
+    exchange->BeginDispatch(Ids().Rows(0, num_tokens_), X().Rows(0, num_tokens_));
     SY_RETURN_IF_ERROR(exchange->EndDispatch(&batch));
     for (size_t i = 0; i + 2 < batch.offsets.size(); ++i) {
       ComputeRows(batch.x, batch.y, batch.offsets[i], batch.offsets[i + 1],
@@ -81,11 +94,8 @@ class Rank {
   }
 
  private:
-  TensorView Ids() const {
-    return {
-        routing_.ids.data() + first_token_ * routing_.k, DType::kI32, {num_tokens_, routing_.k}};
-  }
-  TensorView X() const { return {x_.data(), DType::kF32, {num_tokens_, kHidden}}; }
+  TensorView Ids() const { return {ids_.data(), DType::kI32, {num_rows_, routing_.k}}; }
+  TensorView X() const { return {x_.data(), DType::kF32, {num_rows_, kHidden}}; }
 
   static void ComputeRows(const TensorView& x, const TensorView& y, int64_t begin, int64_t end,
                           int expert) {
@@ -105,7 +115,7 @@ class Rank {
     }
     const auto* const shared = batch.spans.row<const int32_t>(std::ssize(experts));
     EXPECT_THAT(std::vector<int32_t>(shared, shared + 2),
-                ::testing::ElementsAre(0, static_cast<int32_t>(num_tokens_)));
+                ::testing::ElementsAre(0, static_cast<int32_t>(num_rows_)));
     for (int64_t t = 0; t < num_tokens_; ++t) {
       for (int64_t h = 0; h < kHidden; ++h) {
         EXPECT_EQ(batch.x.row<float>(t)[h], x_[t * kHidden + h]) << "the shared expert's rows";
@@ -115,12 +125,15 @@ class Rank {
 
   void Combine(const TensorView& rows, const TensorView& row_of,
                std::vector<float>* combined) const {
-    ops_->CombineRows(
-        {.rows = rows,
-         .row_of = row_of,
-         .weights = TensorView(weights_.data(), DType::kF32, {num_tokens_, routing_.k}),
-         .y = TensorView(combined->data() + first_token_ * kHidden, DType::kF32,
-                         {num_tokens_, kHidden})});
+    const int64_t num_rows = row_of.rows();
+    std::vector<float> y(static_cast<size_t>(num_rows * kHidden));
+    ops_->CombineRows({.rows = rows,
+                       .row_of = row_of,
+                       .weights = TensorView(weights_.data(), DType::kF32, {num_rows, routing_.k}),
+                       .y = TensorView(y.data(), DType::kF32, {num_rows, kHidden})});
+    const auto tokens_end = y.begin() + num_tokens_ * kHidden;
+    std::copy(y.begin(), tokens_end, combined->begin() + first_token_ * kHidden);
+    EXPECT_TRUE(std::all_of(tokens_end, y.end(), [](float value) { return value == 0; }));
   }
 
   void CheckExpertRows(FixedExchange& exchange, int layers) const {
@@ -138,16 +151,18 @@ class Rank {
   const ParallelContext context_;
   const std::unique_ptr<kernels::Ops> ops_;
   Collectives& world_;
-  const int64_t max_slice_, first_token_, num_tokens_;
+  const int64_t max_slice_, first_token_, num_tokens_, num_rows_;
   std::vector<float> x_, weights_;
+  std::vector<int32_t> ids_;
+  std::vector<int64_t> slots_;
 };
 
-// `spare`: places beyond the longest slice.
+// `spare`: places beyond the longest slice, of which some take padding.
 void ExpectTheBitsOfExpertExchange(const Routing& routing, const Layout& layout, int64_t spare) {
   std::vector<float> fixed(routing.num_tokens() * kHidden), counted(fixed.size());
   const int64_t most = std::max<int64_t>(1, *std::ranges::max_element(layout.slices));
   ASSERT_TRUE(AllOk(testing::RunLocalRanks(layout.world(), [&](Collectives& world) -> absl::Status {
-    Rank rank(routing, layout, world);
+    Rank rank(routing, layout, world, /*padding=*/(spare + 1) / 2);
     SY_RETURN_IF_ERROR(rank.RunFixed(most + spare, /*layers=*/2, &fixed));
     return rank.RunCounted(&counted);
   })));
@@ -213,6 +228,7 @@ TEST(FixedExchangeTest, TheBoundOfAStepIsThatOfTheBusiestRankOnAllRanks) {
               2);
     EXPECT_EQ(MostSliceTokens(PlanOf({{Decode(4)}, {Decode(0)}}), context), 3);
     EXPECT_EQ(MostSliceTokens(PlanOf({{Prompt(9), Decode(1)}, {}}), context), 6);
+    EXPECT_EQ(PaddedSliceTokens(PlanOf({{Decode(4)}, {Decode(0)}}), context), 4);
   }
 }
 
@@ -242,6 +258,19 @@ TEST(FixedExchangeTest, OnlySmallStepsGoThisWayUnlessARankIsAlone) {
       (*FixedExchange::Create(
            one, {.hidden_size = 8, .experts_per_token = 2, .max_slice_tokens = 4}, *ops, *alone[0]))
           ->TakesStep());
+}
+
+TEST(FixedExchangeTest, SlicesArePaddedWhereThereIsRoom) {
+  const auto ranks = MakeLocalCollectives(4);
+  const auto ops = *kernels::MakeCpuBackend({.num_threads = 1});
+  const ParallelContext context = TwoByTwo(0);
+  const auto exchange = *FixedExchange::Create(
+      context, {.hidden_size = 8, .experts_per_token = 2, .max_slice_tokens = 6}, *ops, *ranks[0]);
+  exchange->BeginStep(3, 4);
+  EXPECT_EQ(exchange->step_places(), 4);
+  exchange->BeginStep(5, 8);
+  EXPECT_EQ(exchange->step_places(), 5);
+  EXPECT_TRUE(exchange->TakesStep());
 }
 
 TEST(FixedExchangeTest, SizesThatCannotBeAreRefused) {

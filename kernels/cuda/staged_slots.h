@@ -1,0 +1,33 @@
+// Slots of the cache on their way to the device.
+#ifndef SWITCHYARD_KERNELS_CUDA_STAGED_SLOTS_H_
+#define SWITCHYARD_KERNELS_CUDA_STAGED_SLOTS_H_
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+#include "base/check.h"
+#include "kernels/args/padding.h"
+#include "kernels/cuda/cuda_context.h"
+
+namespace switchyard::kernels::cuda {
+
+// The device's copy of `slots`, each of which is below `num_slots` or kNoSlot: checked here, and
+// again whenever a recording reads them anew.
+inline const int64_t* StageSlots(CudaContext& cuda, std::span<const int64_t> slots,
+                                 int64_t num_slots) {
+  const auto fill = [slots, num_slots](std::byte* host) {
+    for (const int64_t slot : slots) {
+      SY_CHECK(slot == kNoSlot || (slot >= 0 && slot < num_slots))
+          << "cache slot " << slot << " of " << num_slots;
+    }
+    std::memcpy(host, slots.data(), slots.size_bytes());
+    return true;
+  };
+  return reinterpret_cast<const int64_t*>(
+      cuda.staging.Stage(static_cast<int64_t>(slots.size_bytes()), fill));
+}
+
+}  // namespace switchyard::kernels::cuda
+
+#endif  // SWITCHYARD_KERNELS_CUDA_STAGED_SLOTS_H_
