@@ -5,10 +5,10 @@
 // What is recorded: steps without prompt rows, of at most kMostRows rows, whose MoE layers go
 // through FixedExchange. They are padded to a size of a short list (PaddedRows) by rows that no
 // cache, expert or count sees (kernels/args/padding.h), so that few recordings serve all of them. A
-// shape (rows, rows of logits, places of the exchange) is computed
-// directly the first time, recorded the second, and replayed from then on. What changes from step
-// to step (tokens, positions, slots, block tables) is copied into arrays that stay where they are,
-// and read anew by each replay. A failure to record ends the program with a message; a recording
+// shape (rows, rows of logits, places of the exchange) is computed directly the first time,
+// recorded the second, and replayed from then on. What changes from step to step (tokens,
+// positions, slots, block tables) is copied into arrays that stay where they are, and read anew by
+// each replay. A failure to record ends the program with a message; a recording
 // that no longer fits (sequences have grown, working memory has moved) is made anew.
 //
 // Ranks need not agree on who records when: a recorded step makes the same collective calls. But

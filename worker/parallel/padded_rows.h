@@ -6,7 +6,7 @@
 
 namespace switchyard::worker {
 
-// Ascending. Padding is at most half of the rows, and a third from 16 rows on.
+// Ascending. Less than half of the rows are padding, from 17 on less than a third.
 inline constexpr int64_t kPaddedRows[] = {1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256};
 
 // The least of them that is no less than `rows`; `rows` itself where all are less, or it is 0.
