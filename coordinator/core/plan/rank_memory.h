@@ -22,7 +22,7 @@ inline constexpr double kAssumedReserve = 0.02;
 
 // Of the CUDA backend: steps that are kept recorded (worker/exec/step_recorder), and what one
 // takes.
-inline constexpr int64_t kMostRecordings = 8;
+inline constexpr int64_t kMostRecordings = 16;
 inline constexpr int64_t kRecordingBytes = int64_t{16} << 20;
 
 struct RankMemory {
