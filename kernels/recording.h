@@ -11,8 +11,9 @@ class Recording {
 
   // Issues the ops again, on the same device memory. Host arrays that the ops were given
   // (positions, tables, ids) are read anew, where they lay and as long as they were. False, and
-  // nothing is issued, where they hold something that the recorded launches have no room for, or
-  // where ops between have moved working memory; then the recording is of no use any more.
+  // nothing is issued, where they hold something that the recorded launches have no room for, where
+  // ops between have moved working memory, or where the arrays were more from the first than a
+  // recording keeps; then the recording is of no use any more.
   virtual bool Replay() = 0;
 };
 

@@ -21,7 +21,7 @@ void CudaRecording::End() {
   SY_CUDA_CHECK(cudaStreamEndCapture(cuda_.stream(), &graph));
   SY_CHECK_EQ(num_moves_, cuda_.device.num_moves())
       << "working memory moved while ops were recorded";
-  SY_CUDA_CHECK(cudaGraphInstantiate(&graph_, graph, 0));
+  if (inputs_.fits()) SY_CUDA_CHECK(cudaGraphInstantiate(&graph_, graph, 0));
   SY_CUDA_CHECK(cudaGraphDestroy(graph));
   inputs_.Finish();
 }

@@ -28,9 +28,13 @@ StagedInputs::~StagedInputs() {
   cudaFreeHost(host_);
 }
 
+bool StagedInputs::Fits(int64_t num_bytes) {
+  fits_ = fits_ && Aligned(num_bytes) <= once_begin_ - used_;
+  return fits_;
+}
+
 const std::byte* StagedInputs::Add(int64_t num_bytes, Fill fill) {
-  SY_CHECK(num_bytes >= 0 && Aligned(num_bytes) <= room())
-      << "recorded ops stage more than " << kBytes << " bytes";
+  if (!Fits(num_bytes)) return static_cast<const std::byte*>(memory_.data());
   arrays_.push_back({.offset = used_, .fill = std::move(fill)});
   used_ += Aligned(num_bytes);
   return static_cast<std::byte*>(memory_.data()) + arrays_.back().offset;
@@ -38,7 +42,7 @@ const std::byte* StagedInputs::Add(int64_t num_bytes, Fill fill) {
 
 const std::byte* StagedInputs::AddOnce(std::span<const std::byte> bytes) {
   const auto num_bytes = static_cast<int64_t>(bytes.size());
-  SY_CHECK_LE(Aligned(num_bytes), room()) << "recorded ops stage more than " << kBytes << " bytes";
+  if (!Fits(num_bytes)) return static_cast<const std::byte*>(memory_.data());
   once_begin_ -= Aligned(num_bytes);
   std::memcpy(host_ + once_begin_, bytes.data(), bytes.size());
   return static_cast<std::byte*>(memory_.data()) + once_begin_;
@@ -51,6 +55,7 @@ void StagedInputs::Finish() {
 }
 
 bool StagedInputs::Send() {
+  if (!fits_) return false;
   SY_CUDA_CHECK(cudaEventSynchronize(sent_));  // the last ones have left; at once the first time
   for (const Array& array : arrays_) {
     if (!array.fill(host_ + array.offset)) return false;

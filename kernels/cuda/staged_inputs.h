@@ -18,7 +18,7 @@ namespace switchyard::kernels::cuda {
 // Thread: the one that runs ops.
 class StagedInputs {
  public:
-  static constexpr int64_t kBytes = int64_t{16} << 20;  // of all arrays; more end the program
+  static constexpr int64_t kBytes = int64_t{16} << 20;  // of all arrays
 
   // Writes an array to host memory; false where it has no room for what must be written.
   using Fill = std::function<bool(std::byte* host)>;
@@ -28,6 +28,9 @@ class StagedInputs {
   StagedInputs(const StagedInputs&) = delete;
   StagedInputs& operator=(const StagedInputs&) = delete;
 
+  // All arrays so far have room. Those that have none get a place that nothing may be launched on.
+  bool fits() const { return fits_; }
+
   // Where the device finds an array that `fill` writes at each Send.
   const std::byte* Add(int64_t num_bytes, Fill fill);
   // Where it finds these bytes.
@@ -35,7 +38,7 @@ class StagedInputs {
 
   // After the last Add: what stays as it is goes to the device.
   void Finish();
-  // Before each replay. False, and nothing is sent, where an array does not fit.
+  // Before each replay. False, and nothing is sent, where something does not fit.
   bool Send();
 
  private:
@@ -43,13 +46,14 @@ class StagedInputs {
     int64_t offset;
     Fill fill;
   };
-  int64_t room() const { return once_begin_ - used_; }
+  bool Fits(int64_t num_bytes);
 
   CudaDevice& device_;
   std::byte* host_ = nullptr;  // pinned, kBytes
   Buffer memory_;              // the same size
   cudaEvent_t sent_ = nullptr;
   std::vector<Array> arrays_;
+  bool fits_ = true;
   int64_t used_ = 0;             // from the front, by arrays_
   int64_t once_begin_ = kBytes;  // from here to the back: what stays as it is
 };

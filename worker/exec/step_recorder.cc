@@ -94,7 +94,7 @@ absl::Status StepRecorder::Forward(const ForwardBatch& batch, const kernels::Ten
   entry->last_use = num_steps_;
   CopyPadded(batch, size, &entry->batch);
   // Computed directly, a step finds all the memory that its recording will need.
-  if (is_new) return ForwardEntry(*entry, hidden, logits, expert_rows);
+  if (is_new || entry->is_direct) return ForwardEntry(*entry, hidden, logits, expert_rows);
   if (entry->recording == nullptr) return Record(hidden, logits, expert_rows, entry);
   if (entry->recording->Replay()) {
     ++num_replays_;
@@ -122,7 +122,11 @@ absl::Status StepRecorder::Record(const kernels::TensorView& hidden,
     entry->recording = nullptr;
     return status;
   }
-  SY_CHECK(entry->recording->Replay()) << "a step that was just recorded does not fit";
+  if (!entry->recording->Replay()) {
+    entry->recording = nullptr;
+    entry->is_direct = true;
+    return ForwardEntry(*entry, hidden, logits, expert_rows);
+  }
   ++num_recordings_;
   ++num_replays_;
   return absl::OkStatus();

@@ -9,7 +9,8 @@
 // recorded the second, and replayed from then on. What changes from step to step (tokens,
 // positions, slots, block tables) is copied into arrays that stay where they are, and read anew by
 // each replay. A failure to record ends the program with a message; a recording
-// that no longer fits (sequences have grown, working memory has moved) is made anew.
+// that no longer fits (sequences have grown, working memory has moved) is made anew; one that never
+// did, for its block tables are too long, is not tried again.
 //
 // Ranks need not agree on who records when: a recorded step makes the same collective calls. But
 // all of a tensor group have a recorder, or none, for they have the same rows.
@@ -75,6 +76,7 @@ class StepRecorder {
     Shape shape;
     ForwardBatch batch;  // what the recording reads
     std::unique_ptr<kernels::Recording> recording;
+    bool is_direct = false;  // it cannot be recorded
     uint64_t last_use = 0;
   };
 
