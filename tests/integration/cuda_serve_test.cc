@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <thread>
 
 #include "proto/inference.grpc.pb.h"
 #include "tests/integration/cluster_fixture.h"
@@ -65,15 +64,7 @@ TEST_P(CudaServeTest, GreedyTokensAreTheRecordedOnes) {
   const auto stub = v1::Inference::NewStub(
       grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
   const std::vector<GoldenPrompt> prompts = ShortPrompts(param.model);
-  std::vector<std::vector<int32_t>> tokens(prompts.size());
-  std::vector<std::thread> clients;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    clients.emplace_back([&, i] { tokens[i] = GreedyTokens(*stub, prompts[i], seconds(240)); });
-  }
-  for (std::thread& client : clients) client.join();
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    EXPECT_EQ(tokens[i], prompts[i].greedy_tokens) << prompts[i].id;
-  }
+  ExpectGreedyTokens(*stub, prompts, seconds(240));
   // Alone and without drafts one step is like the other: from the third on they are replayed.
   const GoldenPrompt& longest = *std::max_element(
       prompts.begin(), prompts.end(), [](const GoldenPrompt& a, const GoldenPrompt& b) {

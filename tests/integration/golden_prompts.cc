@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <thread>
 
 namespace switchyard::testing {
 namespace {
@@ -63,6 +64,19 @@ std::vector<int32_t> GreedyTokens(v1::Inference::Stub& stub, const GoldenPrompt&
   const grpc::Status status = reader->Finish();
   EXPECT_TRUE(status.ok()) << status.error_message();
   return tokens;
+}
+
+void ExpectGreedyTokens(v1::Inference::Stub& stub, const std::vector<GoldenPrompt>& prompts,
+                        std::chrono::milliseconds timeout) {
+  std::vector<std::vector<int32_t>> tokens(prompts.size());
+  std::vector<std::thread> clients;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    clients.emplace_back([&, i] { tokens[i] = GreedyTokens(stub, prompts[i], timeout); });
+  }
+  for (std::thread& client : clients) client.join();
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    EXPECT_EQ(tokens[i], prompts[i].greedy_tokens) << prompts[i].id;
+  }
 }
 
 }  // namespace switchyard::testing

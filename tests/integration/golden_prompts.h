@@ -32,6 +32,10 @@ std::string CompletionBody(const GoldenPrompt& prompt, const Json& more = Json::
 std::vector<int32_t> GreedyTokens(v1::Inference::Stub& stub, const GoldenPrompt& prompt,
                                   std::chrono::milliseconds timeout, bool drafts = true);
 
+// All prompts at once, each with its recorded tokens.
+void ExpectGreedyTokens(v1::Inference::Stub& stub, const std::vector<GoldenPrompt>& prompts,
+                        std::chrono::milliseconds timeout);
+
 }  // namespace switchyard::testing
 
 #endif  // SWITCHYARD_TESTS_INTEGRATION_GOLDEN_PROMPTS_H_

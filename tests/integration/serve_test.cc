@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <thread>
 
 #include "proto/inference.grpc.pb.h"
 #include "tests/integration/cluster_fixture.h"
@@ -46,16 +45,10 @@ TEST_P(LayoutTest, GreedyTokensAreTheRecordedOnes) {
       {.data_parallel = GetParam().data_parallel, .tensor_parallel = GetParam().tensor_parallel});
   const auto stub = v1::Inference::NewStub(
       grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
-  const std::vector<GoldenPrompt> prompts = ReadGoldenPrompts();
-  std::vector<std::vector<int32_t>> tokens(kNumGoldens);
-  std::vector<std::thread> clients;
-  for (int i = 0; i < kNumGoldens; ++i) {
-    clients.emplace_back([&, i] { tokens[i] = GreedyTokens(*stub, prompts[5 * i], seconds(30)); });
-  }
-  for (std::thread& client : clients) client.join();
-  for (int i = 0; i < kNumGoldens; ++i) {
-    EXPECT_EQ(tokens[i], prompts[5 * i].greedy_tokens) << prompts[5 * i].id;
-  }
+  const std::vector<GoldenPrompt> all = ReadGoldenPrompts();
+  std::vector<GoldenPrompt> prompts;
+  for (size_t i = 0; i < kNumGoldens; ++i) prompts.push_back(all.at(5 * i));
+  ExpectGreedyTokens(*stub, prompts, seconds(30));
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest,
@@ -85,16 +78,7 @@ TEST_P(FamilyTest, AnswersAsRecorded) {
   ASSERT_FALSE(HasFailure());
   const auto stub = v1::Inference::NewStub(
       grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
-  const std::vector<GoldenPrompt> prompts = ReadGoldenPrompts(param.model);
-  std::vector<std::vector<int32_t>> tokens(prompts.size());
-  std::vector<std::thread> clients;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    clients.emplace_back([&, i] { tokens[i] = GreedyTokens(*stub, prompts[i], seconds(60)); });
-  }
-  for (std::thread& client : clients) client.join();
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    EXPECT_EQ(tokens[i], prompts[i].greedy_tokens) << prompts[i].id;
-  }
+  ExpectGreedyTokens(*stub, ReadGoldenPrompts(param.model), seconds(60));
 }
 
 // The first recorded conversation that asks for an answer becomes the recorded prompt.

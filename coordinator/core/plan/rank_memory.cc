@@ -13,7 +13,6 @@ namespace {
 
 // Of the CUDA backend: pinned arrays on their way to the device take as much there.
 constexpr int64_t kStagingBytes = 32 * kMiB;
-constexpr int64_t kExpandedTile = 256;  // tokens
 
 std::vector<int64_t> ExpertsOfRanks(const v1::ShardPlan& plan) {
   std::vector<int64_t> experts(static_cast<size_t>(World(plan.layout())));
@@ -67,7 +66,7 @@ RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOpt
       int64_t{plan.model().max_position_embeddings()} * rotated * int64_t{sizeof(float)};
   memory.kv_blocks = int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() *
                      KvBytesPerToken(plan, options.backend);
-  memory.kv_expanded = plan.kv().expanded_tokens() / kExpandedTile * kExpandedTile *
+  memory.kv_expanded = plan.kv().expanded_tokens() / kTileTokens * kTileTokens *
                        ExpandedBytesPerToken(plan, options.backend);
   memory.arena = ArenaBytes(plan, shape);
   memory.gather = GatherBytes(plan);

@@ -11,7 +11,6 @@ namespace {
 constexpr int64_t kInt = 4;
 constexpr int64_t kFloat = 4;
 constexpr int64_t kScaleColumns = 128;
-constexpr int64_t kTileTokens = 256;         // of a prompt's keys, expanded at once
 constexpr int64_t kGatherBytes = 64 * kKiB;  // reductions up to this gather and add
 
 int64_t MostDrafts(const v1::DraftPlan& drafts) {

@@ -10,6 +10,9 @@
 
 namespace switchyard::core {
 
+// Of a prompt's keys and values, expanded at once.
+inline constexpr int64_t kTileTokens = 256;
+
 // Of one rank.
 struct RankShape {
   BackendKind backend = BackendKind::kCpu;
