@@ -49,6 +49,8 @@ void Check(const GateArgs& args);
 void Check(const CombineRowsArgs& args);
 void Check(const PlaceTokensArgs& args);
 void Check(const RouteTokensArgs& args);
+void Check(const DispatchTokensArgs& args);
+void Check(const ReceiveTokensArgs& args);
 void Check(const SelectRowsArgs& args);
 
 // op_check_logits.cc

@@ -101,6 +101,48 @@ void Check(const RouteTokensArgs& args) {
   TensorCheck(kOp, "row_of", args.row_of).Type(DType::kI32).Shape({args.own_tokens, slots});
 }
 
+void Check(const DispatchTokensArgs& args) {
+  constexpr std::string_view kOp = "DispatchTokens";
+  TensorCheck(kOp, "ids", args.ids).Type(DType::kI32).Rank(2);
+  const int64_t tokens = args.ids.dims[0], slots = args.ids.dims[1];
+  TensorCheck(kOp, "ids", args.ids).Shape({tokens, slots});
+  ExpectBetween(kOp, "ids: dimension 1", 1, kMaxExpertsPerToken, slots);
+  const int64_t experts = args.rank_of_expert.rows();
+  ExpectBetween(kOp, "rank_of_expert", 1, kMaxExperts, experts);
+  TensorCheck(kOp, "rank_of_expert", args.rank_of_expert).Type(DType::kI32).Shape({experts});
+  TensorCheck(kOp, "local_index_of_expert", args.local_index_of_expert)
+      .Type(DType::kI32)
+      .Shape({experts});
+  const int64_t ranks = args.counts.rows();
+  ExpectBetween(kOp, "counts", 1, INT32_MAX, ranks);
+  TensorCheck(kOp, "counts", args.counts).Type(DType::kI32).Shape({ranks, 2}).Contiguous();
+  TensorCheck(kOp, "tokens", args.tokens).Type(DType::kI32).Rank(1);
+  const int64_t rows = args.tokens.dims[0];
+  ExpectBetween(kOp, "tokens", tokens * std::min(slots, ranks), INT32_MAX, rows);
+  TensorCheck(kOp, "experts", args.experts).Type(DType::kI32).Rank(2);
+  ExpectBetween(kOp, "experts: dimension 1", 1, slots, args.experts.dims[1]);
+  TensorCheck(kOp, "experts", args.experts).Shape({rows, args.experts.dims[1]});
+  TensorCheck(kOp, "row_of", args.row_of).Type(DType::kI32).Shape({tokens, slots});
+}
+
+void Check(const ReceiveTokensArgs& args) {
+  constexpr std::string_view kOp = "ReceiveTokens";
+  TensorCheck(kOp, "experts", args.experts).Type(DType::kI32).Rank(2);
+  TensorCheck(kOp, "experts", args.experts).Shape({args.experts.dims[0], args.experts.dims[1]});
+  ExpectBetween(kOp, "experts: dimension 1", 1, kMaxExpertsPerToken, args.experts.dims[1]);
+  TensorCheck(kOp, "expert_rows", args.expert_rows).Type(DType::kI32).Rank(1);
+  const int64_t local = args.expert_rows.dims[0];
+  ExpectBetween(kOp, "expert_rows", 0, kMaxExperts, local);
+  TensorCheck(kOp, "expert_rows", args.expert_rows).Shape({local});
+  TensorCheck(kOp, "spans", args.spans).Type(DType::kI32).Shape({local + 1, 2}).Contiguous();
+  TensorCheck(kOp, "sources", args.sources).Type(DType::kI32).Rank(1);
+  const int64_t rows = args.sources.dims[0];
+  ExpectBetween(kOp, "sources", 0, INT32_MAX, rows);
+  ExpectBetween(kOp, "own_tokens", 0, INT32_MAX - rows, args.own_tokens);
+  TensorCheck(kOp, "sources", args.sources).Shape({rows});
+  TensorCheck(kOp, "returned", args.returned).Type(DType::kI32).Shape({rows});
+}
+
 void Check(const SelectRowsArgs& args) {
   constexpr std::string_view kOp = "SelectRows";
   TensorCheck(kOp, "x", args.x).Rank(2);

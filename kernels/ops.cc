@@ -149,6 +149,16 @@ void Ops::RouteTokens(const RouteTokensArgs& args) {
   DoRouteTokens(args);
 }
 
+void Ops::DispatchTokens(const DispatchTokensArgs& args) {
+  Check(args);
+  DoDispatchTokens(args);
+}
+
+void Ops::ReceiveTokens(const ReceiveTokensArgs& args) {
+  Check(args);
+  DoReceiveTokens(args);
+}
+
 void Ops::SelectRows(const SelectRowsArgs& args) {
   Check(args);
   DoSelectRows(args);

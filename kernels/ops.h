@@ -76,6 +76,8 @@ class Ops {
   void CombineRows(const CombineRowsArgs& args);
   void PlaceTokens(const PlaceTokensArgs& args);
   void RouteTokens(const RouteTokensArgs& args);
+  void DispatchTokens(const DispatchTokensArgs& args);
+  void ReceiveTokens(const ReceiveTokensArgs& args);
   void SelectRows(const SelectRowsArgs& args);
 
   // These wait for their results, which are the host's.
@@ -117,6 +119,8 @@ class Ops {
   virtual void DoCombineRows(const CombineRowsArgs& args) = 0;
   virtual void DoPlaceTokens(const PlaceTokensArgs& args) = 0;
   virtual void DoRouteTokens(const RouteTokensArgs& args) = 0;
+  virtual void DoDispatchTokens(const DispatchTokensArgs& args) = 0;
+  virtual void DoReceiveTokens(const ReceiveTokensArgs& args) = 0;
   virtual void DoSelectRows(const SelectRowsArgs& args) = 0;
   virtual void DoEditLogits(const EditLogitsArgs& args) = 0;
   virtual void DoLogitMax(const LogitMaxArgs& args) = 0;

@@ -2,7 +2,8 @@
 //
 // Symbols: T tokens, E routed experts, k experts per token, H hidden size. act =
 // Ops::activation_dtype(). Of routing among ranks: W ranks with S places for tokens each, N = W *
-// S; L experts of this rank, R the most slots of a token that meet experts of one rank.
+// S; L experts of this rank, R the most slots of a token that meet experts of one rank. A token's
+// slots are its experts in ascending order.
 #ifndef SWITCHYARD_KERNELS_ARGS_MOE_H_
 #define SWITCHYARD_KERNELS_ARGS_MOE_H_
 
@@ -82,6 +83,36 @@ struct RouteTokensArgs {
                            // W is 1
   TensorView row_of;       // i32 [T, k]: row of what was handed back; of the batch where W is 1; -1
                            // where the place has no token
+  TensorView expert_rows;  // i32 [L]: each expert's rows are added
+};
+
+// The rows that a rank sends to the ranks of its tokens' experts: one for each rank that a token
+// has experts on, by rank, then token. With each go the local indices of those experts. What the
+// experts put out comes back for each slot: by rank, then token, then slot.
+//
+// An id that is no expert, or ids that do not ascend, end the program.
+struct DispatchTokensArgs {
+  TensorView ids;                    // i32 [T, k]
+  TensorView rank_of_expert;         // i32 [E]
+  TensorView local_index_of_expert;  // i32 [E], among the experts of its rank
+  TensorView counts;                 // i32 [W, 2]: rows for each rank, and slots
+  TensorView tokens;   // i32 [C]: of each row; -1 behind the last. C is at least T * min(k, W)
+  TensorView experts;  // i32 [C, R]: of each row, ascending, then -1; untouched behind the last
+  TensorView row_of;   // i32 [T, k]: which of the outputs that come back is the slot's
+};
+
+// What a rank does with N such rows: a batch of rows, first T of its own tokens for the shared
+// expert, then those of each local expert in order of what was received. Outputs go back in order
+// of what was received, then of its experts.
+//
+// Indices that are no local expert or do not ascend, and an M that they do not add up to, end the
+// program.
+struct ReceiveTokensArgs {
+  TensorView experts;      // i32 [N, R], as sent
+  int64_t own_tokens = 0;  // T
+  TensorView spans;        // i32 [L + 1, 2]: see RouteTokensArgs
+  TensorView sources;      // i32 [M]: the received row of each row of the batch behind the first T
+  TensorView returned;     // i32 [M]: which of those rows is each output that goes back
   TensorView expert_rows;  // i32 [L]: each expert's rows are added
 };
 

@@ -63,6 +63,10 @@ class CpuOps final : public Ops {
   void DoCombineRows(const CombineRowsArgs& args) override { cpu::CombineRows(cpu_, args); }
   void DoPlaceTokens(const PlaceTokensArgs& args) override { cpu::PlaceTokens(cpu_, args); }
   void DoRouteTokens(const RouteTokensArgs& args) override { cpu::RouteTokens(cpu_, args); }
+  void DoDispatchTokens(const DispatchTokensArgs& args) override {
+    cpu::DispatchTokens(cpu_, args);
+  }
+  void DoReceiveTokens(const ReceiveTokensArgs& args) override { cpu::ReceiveTokens(cpu_, args); }
   void DoSelectRows(const SelectRowsArgs& args) override { cpu::SelectRows(cpu_, args); }
   void DoEditLogits(const EditLogitsArgs& args) override { cpu::EditLogits(cpu_, args); }
   void DoLogitMax(const LogitMaxArgs& args) override { cpu::LogitMax(cpu_, args); }

@@ -11,6 +11,8 @@ void Gate(const CpuContext& cpu, const GateArgs& args);
 void CombineRows(const CpuContext& cpu, const CombineRowsArgs& args);
 void PlaceTokens(const CpuContext& cpu, const PlaceTokensArgs& args);
 void RouteTokens(const CpuContext& cpu, const RouteTokensArgs& args);
+void DispatchTokens(const CpuContext& cpu, const DispatchTokensArgs& args);
+void ReceiveTokens(const CpuContext& cpu, const ReceiveTokensArgs& args);
 void SelectRows(const CpuContext& cpu, const SelectRowsArgs& args);
 
 }  // namespace switchyard::kernels::cpu

@@ -1,6 +1,7 @@
 // Routing on a CPU: the obvious walks over places and slots.
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "base/check.h"
 #include "kernels/cpu/moe.h"
@@ -17,15 +18,19 @@ void CopyRow(const TensorView& x, int64_t from, const TensorView& y, int64_t to)
   std::memcpy(RowAt(y, to), RowAt(x, from), static_cast<size_t>(y.RowElements() * SizeOf(y.dtype)));
 }
 
+void CheckIds(const char* op, std::span<const int32_t> ids, int64_t token, int64_t num_experts) {
+  for (size_t j = 0; j < ids.size(); ++j) {
+    SY_CHECK(ids[j] >= 0 && ids[j] < num_experts && (j == 0 || ids[j - 1] < ids[j]))
+        << op << ": ids[" << token << ", " << j << "]: " << ids[j];
+  }
+}
+
 // The slots of one place; none where it has no token.
 std::span<const int32_t> SlotsOf(const RouteTokensArgs& args, int64_t place) {
   const std::span<const int32_t> ids(args.ids.row<const int32_t>(place),
                                      static_cast<size_t>(args.ids.dims[1]));
   if (ids[0] == -1 || (!args.slots.empty() && args.slots[place] == kNoSlot)) return {};
-  for (size_t j = 0; j < ids.size(); ++j) {
-    SY_CHECK(ids[j] >= 0 && ids[j] < args.rank_of_expert.rows() && (j == 0 || ids[j - 1] < ids[j]))
-        << "RouteTokens: ids[" << place << ", " << j << "]: " << ids[j];
-  }
+  CheckIds("RouteTokens", ids, place, args.rank_of_expert.rows());
   return ids;
 }
 
@@ -70,7 +75,103 @@ void MakeRowOf(const RouteTokensArgs& args) {
   }
 }
 
+// What goes to one rank: where it begins, and how far it has come.
+struct Parcel {
+  int32_t rows = 0, slots = 0;          // of all tokens
+  int32_t next_row = 0, next_slot = 0;  // of the next token
+  int32_t last_token = -1, listed = 0;  // of the newest row
+};
+
+std::vector<Parcel> CountParcels(const DispatchTokensArgs& args) {
+  std::vector<Parcel> parcels(static_cast<size_t>(args.counts.rows()));
+  for (int64_t t = 0; t < args.ids.rows(); ++t) {
+    const std::span<const int32_t> ids(args.ids.row<const int32_t>(t),
+                                       static_cast<size_t>(args.ids.dims[1]));
+    CheckIds("DispatchTokens", ids, t, args.rank_of_expert.rows());
+    for (const int32_t id : ids) {
+      Parcel& parcel = parcels[static_cast<size_t>(At(args.rank_of_expert, id))];
+      parcel.rows += parcel.last_token != t ? 1 : 0;
+      parcel.last_token = static_cast<int32_t>(t);
+      ++parcel.slots;
+    }
+  }
+  int32_t row = 0, slot = 0;
+  for (Parcel& parcel : parcels) {
+    parcel.next_row = row;
+    parcel.next_slot = slot;
+    parcel.last_token = -1;
+    row += parcel.rows;
+    slot += parcel.slots;
+  }
+  return parcels;
+}
+
+// The experts of one received row.
+std::span<const int32_t> ListOf(const ReceiveTokensArgs& args, int64_t row) {
+  const std::span<const int32_t> all(args.experts.row<const int32_t>(row),
+                                     static_cast<size_t>(args.experts.dims[1]));
+  const auto list = all.first(static_cast<size_t>(std::ranges::find(all, -1) - all.begin()));
+  CheckIds("ReceiveTokens", list, row, args.expert_rows.rows());
+  return list;
+}
+
 }  // namespace
+
+void DispatchTokens(const CpuContext& /*cpu*/, const DispatchTokensArgs& args) {
+  std::vector<Parcel> parcels = CountParcels(args);
+  auto* const tokens = static_cast<int32_t*>(args.tokens.data);
+  const int64_t width = args.experts.dims[1];
+  for (int64_t t = 0; t < args.ids.rows(); ++t) {
+    for (int64_t j = 0; j < args.ids.dims[1]; ++j) {
+      const int32_t id = args.ids.row<const int32_t>(t)[j];
+      Parcel& parcel = parcels[static_cast<size_t>(At(args.rank_of_expert, id))];
+      if (parcel.last_token != t) {
+        parcel.last_token = static_cast<int32_t>(t);
+        parcel.listed = 0;
+        std::fill_n(args.experts.row<int32_t>(parcel.next_row), width, -1);
+        tokens[parcel.next_row++] = static_cast<int32_t>(t);
+      }
+      SY_CHECK_LT(parcel.listed, width) << "DispatchTokens: experts of token " << t;
+      args.experts.row<int32_t>(parcel.next_row - 1)[parcel.listed++] =
+          At(args.local_index_of_expert, id);
+      args.row_of.row<int32_t>(t)[j] = parcel.next_slot++;
+    }
+  }
+  for (size_t r = 0; r < parcels.size(); ++r) {
+    auto* const count = args.counts.row<int32_t>(static_cast<int64_t>(r));
+    count[0] = parcels[r].rows;
+    count[1] = parcels[r].slots;
+  }
+  std::fill(tokens + parcels.back().next_row, tokens + args.tokens.rows(), -1);
+}
+
+void ReceiveTokens(const CpuContext& /*cpu*/, const ReceiveTokensArgs& args) {
+  const int64_t local = args.expert_rows.rows(), rows = args.sources.rows();
+  const auto own = static_cast<int32_t>(args.own_tokens);
+  std::vector<int32_t> next(static_cast<size_t>(local) + 1);
+  for (int64_t row = 0; row < args.experts.rows(); ++row) {
+    for (const int32_t expert : ListOf(args, row)) ++next[static_cast<size_t>(expert) + 1];
+  }
+  for (int64_t e = 0; e < local; ++e) {
+    auto* const span = args.spans.row<int32_t>(e);
+    const int32_t count = next[static_cast<size_t>(e) + 1];
+    next[static_cast<size_t>(e) + 1] += next[static_cast<size_t>(e)];
+    span[0] = own + next[static_cast<size_t>(e)];
+    span[1] = count;
+    static_cast<int32_t*>(args.expert_rows.data)[e] += count;
+  }
+  SY_CHECK_EQ(int64_t{next.back()}, rows) << "ReceiveTokens: sources";
+  args.spans.row<int32_t>(local)[0] = 0;
+  args.spans.row<int32_t>(local)[1] = own;
+  auto* returned = static_cast<int32_t*>(args.returned.data);
+  for (int64_t row = 0; row < args.experts.rows(); ++row) {
+    for (const int32_t expert : ListOf(args, row)) {
+      const int32_t at = next[static_cast<size_t>(expert)]++;
+      static_cast<int32_t*>(args.sources.data)[at] = static_cast<int32_t>(row);
+      *returned++ = at;
+    }
+  }
+}
 
 void PlaceTokens(const CpuContext& /*cpu*/, const PlaceTokensArgs& args) {
   for (int64_t s = 0; s < args.places_x.rows(); ++s) {

@@ -73,6 +73,10 @@ class CudaOps final : public Ops {
   void DoCombineRows(const CombineRowsArgs& args) override { cuda::CombineRows(cuda_, args); }
   void DoPlaceTokens(const PlaceTokensArgs& args) override { cuda::PlaceTokens(cuda_, args); }
   void DoRouteTokens(const RouteTokensArgs& args) override { cuda::RouteTokens(cuda_, args); }
+  void DoDispatchTokens(const DispatchTokensArgs& args) override {
+    cuda::DispatchTokens(cuda_, args);
+  }
+  void DoReceiveTokens(const ReceiveTokensArgs& args) override { cuda::ReceiveTokens(cuda_, args); }
   void DoSelectRows(const SelectRowsArgs& args) override { cuda::SelectRows(cuda_, args); }
   void DoEditLogits(const EditLogitsArgs& args) override { cuda::EditLogits(cuda_, args); }
   void DoLogitMax(const LogitMaxArgs& args) override { cuda::LogitMax(cuda_, args); }

@@ -11,6 +11,8 @@ void Gate(CudaContext& cuda, const GateArgs& args);
 void CombineRows(CudaContext& cuda, const CombineRowsArgs& args);
 void PlaceTokens(CudaContext& cuda, const PlaceTokensArgs& args);
 void RouteTokens(CudaContext& cuda, const RouteTokensArgs& args);
+void DispatchTokens(CudaContext& cuda, const DispatchTokensArgs& args);
+void ReceiveTokens(CudaContext& cuda, const ReceiveTokensArgs& args);
 void SelectRows(CudaContext& cuda, const SelectRowsArgs& args);
 
 }  // namespace switchyard::kernels::cuda

@@ -1,7 +1,9 @@
 // The gate, the combine, and the way of tokens to experts.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "bench/kernels/cuda/op_case.h"
 #include "bench/kernels/cuda/tensors.h"
@@ -54,6 +56,20 @@ OpCase CombineCase(const cases::MoeCase& shape, DType rows_type, int64_t tokens)
 // `tokens` of each of kRanks, which hold every kRanks-th expert; ids follow one another.
 constexpr int64_t kRanks = 8;
 
+struct SpreadExperts {
+  SpreadExperts(const cases::MoeCase& shape, int64_t tokens) {
+    for (int64_t i = 0; i < tokens * shape.slots; ++i) {
+      const int64_t first = i / shape.slots * 7 % (shape.experts - shape.slots);
+      ids.push_back(static_cast<int32_t>(first + i % shape.slots));
+    }
+    for (int64_t e = 0; e < shape.experts; ++e) {
+      rank_of.push_back(static_cast<int32_t>(e % kRanks));
+      local_of.push_back(static_cast<int32_t>(e / kRanks));
+    }
+  }
+  std::vector<int32_t> ids, rank_of, local_of;
+};
+
 OpCase RouteCase(const cases::MoeCase& shape, int64_t tokens) {
   const int64_t places = kRanks * tokens;
   return {.op = "RouteTokens",
@@ -62,19 +78,11 @@ OpCase RouteCase(const cases::MoeCase& shape, int64_t tokens) {
           .prepare = [=](Ops& ops) -> std::function<void()> {
             const auto tensors = std::make_shared<Tensors>(ops.device());
             const int64_t local = shape.experts / kRanks;
-            std::vector<int32_t> ids, rank_of, local_of;
-            for (int64_t i = 0; i < places * shape.slots; ++i) {
-              const int64_t first = i / shape.slots * 7 % (shape.experts - shape.slots);
-              ids.push_back(static_cast<int32_t>(first + i % shape.slots));
-            }
-            for (int64_t e = 0; e < shape.experts; ++e) {
-              rank_of.push_back(static_cast<int32_t>(e % kRanks));
-              local_of.push_back(static_cast<int32_t>(e / kRanks));
-            }
+            const SpreadExperts spread(shape, places);
             const RouteTokensArgs args = {
-                .ids = tensors->Ints({places, shape.slots}, ids),
-                .rank_of_expert = tensors->Ints({shape.experts}, rank_of),
-                .local_index_of_expert = tensors->Ints({shape.experts}, local_of),
+                .ids = tensors->Ints({places, shape.slots}, spread.ids),
+                .rank_of_expert = tensors->Ints({shape.experts}, spread.rank_of),
+                .local_index_of_expert = tensors->Ints({shape.experts}, spread.local_of),
                 .num_ranks = kRanks,
                 .own_tokens = tokens,
                 .returned_slots = shape.slots,
@@ -84,6 +92,52 @@ OpCase RouteCase(const cases::MoeCase& shape, int64_t tokens) {
                 .row_of = tensors->Zeros(DType::kI32, {tokens, shape.slots}),
                 .expert_rows = tensors->Zeros(DType::kI32, {local})};
             return [=, &ops] { ops.RouteTokens(args), (void)tensors; };
+          }};
+}
+
+// What one of the ranks sends, and what each of them then gets: as many rows.
+OpCase DispatchCase(const cases::MoeCase& shape, int64_t tokens) {
+  const int64_t rows = tokens * std::min(shape.slots, kRanks);
+  return {.op = "DispatchTokens",
+          .shape = fmt::format("{}, {} tokens to {} ranks", shape.name, tokens, kRanks),
+          .cost = {.bytes = static_cast<double>(tokens * shape.slots * 8 +
+                                                rows * 4 * (shape.slots + 1))},
+          .prepare = [=](Ops& ops) -> std::function<void()> {
+            const auto tensors = std::make_shared<Tensors>(ops.device());
+            const SpreadExperts spread(shape, tokens);
+            const DispatchTokensArgs args = {
+                .ids = tensors->Ints({tokens, shape.slots}, spread.ids),
+                .rank_of_expert = tensors->Ints({shape.experts}, spread.rank_of),
+                .local_index_of_expert = tensors->Ints({shape.experts}, spread.local_of),
+                .counts = tensors->Zeros(DType::kI32, {kRanks, 2}),
+                .tokens = tensors->Zeros(DType::kI32, {rows}),
+                .experts = tensors->Zeros(DType::kI32, {rows, shape.slots}),
+                .row_of = tensors->Zeros(DType::kI32, {tokens, shape.slots})};
+            return [=, &ops] { ops.DispatchTokens(args), (void)tensors; };
+          }};
+}
+
+// Rows with one expert each.
+OpCase ReceiveCase(const cases::MoeCase& shape, int64_t tokens) {
+  const int64_t rows = tokens * shape.slots;
+  return {.op = "ReceiveTokens",
+          .shape = fmt::format("{}, {} rows", shape.name, rows),
+          .cost = {.bytes = static_cast<double>(rows * 4 * (shape.slots + 2))},
+          .prepare = [=](Ops& ops) -> std::function<void()> {
+            const auto tensors = std::make_shared<Tensors>(ops.device());
+            const int64_t local = shape.experts / kRanks;
+            std::vector<int32_t> lists;
+            for (int64_t row = 0; row < rows; ++row) {
+              lists.push_back(static_cast<int32_t>(row * 7 % local));
+              lists.insert(lists.end(), static_cast<size_t>(shape.slots) - 1, -1);
+            }
+            const ReceiveTokensArgs args = {.experts = tensors->Ints({rows, shape.slots}, lists),
+                                            .own_tokens = tokens,
+                                            .spans = tensors->Zeros(DType::kI32, {local + 1, 2}),
+                                            .sources = tensors->Zeros(DType::kI32, {rows}),
+                                            .returned = tensors->Zeros(DType::kI32, {rows}),
+                                            .expert_rows = tensors->Zeros(DType::kI32, {local})};
+            return [=, &ops] { ops.ReceiveTokens(args), (void)tensors; };
           }};
 }
 
@@ -134,6 +188,8 @@ std::vector<OpCase> MoeCases(Extent extent) {
       all.push_back(CombineCase(shape, DType::kF32, tokens));
       all.push_back(PlaceCase(shape, tokens));
       all.push_back(RouteCase(shape, tokens));
+      all.push_back(DispatchCase(shape, tokens));
+      all.push_back(ReceiveCase(shape, tokens));
       all.push_back(SelectCase(shape, tokens));
     }
   }

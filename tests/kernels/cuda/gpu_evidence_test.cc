@@ -161,17 +161,18 @@ TEST_F(GpuEvidence, AccessesTakeNoMoreSectorsOrWavefrontsThanThePageSays) {
 TEST_F(GpuEvidence, TheBenchHasARowForEachOpAndSaysThatTheDeviceIsNoGpu) {
   EXPECT_EQ(bench_.exit_code, 0) << bench_.text;
   EXPECT_THAT(bench_.text, HasSubstr("say nothing about a GPU"));
-  for (const char* op : {"Linear",          "GroupAmax",    "BatchedLinear",
-                         "GateUp",          "GroupedMlp",   "Embedding",
-                         "RmsNorm",         "Add",          "Rope",
-                         "GatherRows",      "Cast",         "TreeSum",
-                         "LatentWrite",     "LatentGather", "PrefillAttention",
-                         "DecodeAttention", "Gate",         "CombineRows",
-                         "EditLogits",      "LogitMax",     "LogitHistogram",
-                         "LogitMassOf",     "LogitPick",    "LogitCollect",
-                         "LogitGather",     "RoutedMlp",    "PlaceTokens",
-                         "RouteTokens",     "SelectRows",   "LargestPart",
-                         "GqaWrite",        "GqaPrefill",   "GqaDecode"}) {
+  for (const char* op : {"Linear",          "GroupAmax",     "BatchedLinear",
+                         "GateUp",          "GroupedMlp",    "Embedding",
+                         "RmsNorm",         "Add",           "Rope",
+                         "GatherRows",      "Cast",          "TreeSum",
+                         "LatentWrite",     "LatentGather",  "PrefillAttention",
+                         "DecodeAttention", "Gate",          "CombineRows",
+                         "EditLogits",      "LogitMax",      "LogitHistogram",
+                         "LogitMassOf",     "LogitPick",     "LogitCollect",
+                         "LogitGather",     "RoutedMlp",     "PlaceTokens",
+                         "RouteTokens",     "SelectRows",    "LargestPart",
+                         "GqaWrite",        "GqaPrefill",    "GqaDecode",
+                         "ReceiveTokens",   "DispatchTokens"}) {
     EXPECT_THAT(bench_.text, HasSubstr("\n" + std::string(op) + " "));
   }
 }
