@@ -103,8 +103,16 @@ StagedWave StageWave(CudaContext& cuda, const DecodeRows& rows, const DecodeWave
   for (int64_t row = wave.begin; row < wave.end; ++row) {
     room.blocks += cuda.staging.recording() ? MostBlocksOf(rows, row) : BlocksOf(rows, row).count();
   }
+  const StagedInputs::Key key = {reinterpret_cast<intptr_t>(rows.positions.data()),
+                                 reinterpret_cast<intptr_t>(rows.tables.data()),
+                                 rows.window,
+                                 rows.block_tokens,
+                                 rows.num_blocks,
+                                 wave.begin,
+                                 wave.end,
+                                 room.num_bytes()};
   const std::byte* const staged = cuda.staging.Stage(
-      room.num_bytes(), [=](std::byte* host) { return FillWave(rows, wave, room, host); });
+      room.num_bytes(), key, [=](std::byte* host) { return FillWave(rows, wave, room, host); });
   return {reinterpret_cast<const DecodeSplit*>(staged),
           reinterpret_cast<const DecodeMerge*>(staged + room.split_bytes()),
           reinterpret_cast<const int32_t*>(staged + room.split_bytes() + room.merge_bytes()),

@@ -35,7 +35,7 @@ class HostStaging {
   template <typename T>
   const T* Upload(std::span<const T> values) {
     return reinterpret_cast<const T*>(
-        Stage(static_cast<int64_t>(values.size_bytes()), [values](std::byte* host) {
+        Stage(static_cast<int64_t>(values.size_bytes()), KeyOf(values), [values](std::byte* host) {
           std::memcpy(host, values.data(), values.size_bytes());
           return true;
         }));
@@ -46,9 +46,9 @@ class HostStaging {
     if (recorded_ == nullptr) return Upload(values);
     return reinterpret_cast<const T*>(recorded_->AddOnce(std::as_bytes(values)));
   }
-  // The same of an array that `fill` makes in place.
-  const std::byte* Stage(int64_t num_bytes, StagedInputs::Fill fill) {
-    if (recorded_ != nullptr) return recorded_->Add(num_bytes, std::move(fill));
+  // The same of an array that `fill` makes in place, of what `key` says.
+  const std::byte* Stage(int64_t num_bytes, const StagedInputs::Key& key, StagedInputs::Fill fill) {
+    if (recorded_ != nullptr) return recorded_->Add(num_bytes, key, std::move(fill));
     const Place place = Reserve(num_bytes);
     SY_CHECK(fill(place.host)) << "a staged array does not fit";
     Send(place);
@@ -60,6 +60,11 @@ class HostStaging {
   bool recording() const { return recorded_ != nullptr; }
 
  private:
+  template <typename T>
+  static StagedInputs::Key KeyOf(std::span<const T> values) {
+    return {reinterpret_cast<intptr_t>(values.data()), static_cast<int64_t>(values.size_bytes())};
+  }
+
   struct Place {
     std::byte* host;
     std::byte* device;

@@ -1,5 +1,6 @@
 #include "kernels/cuda/staged_inputs.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "kernels/cuda/cuda_check.h"
@@ -33,9 +34,12 @@ bool StagedInputs::Fits(int64_t num_bytes) {
   return fits_;
 }
 
-const std::byte* StagedInputs::Add(int64_t num_bytes, Fill fill) {
+const std::byte* StagedInputs::Add(int64_t num_bytes, const Key& key, Fill fill) {
+  const auto same = std::find_if(arrays_.begin(), arrays_.end(),
+                                 [&](const Array& array) { return array.key == key; });
+  if (same != arrays_.end()) return static_cast<std::byte*>(memory_.data()) + same->offset;
   if (!Fits(num_bytes)) return static_cast<const std::byte*>(memory_.data());
-  arrays_.push_back({.offset = used_, .fill = std::move(fill)});
+  arrays_.push_back({.key = key, .offset = used_, .fill = std::move(fill)});
   used_ += Aligned(num_bytes);
   return static_cast<std::byte*>(memory_.data()) + arrays_.back().offset;
 }

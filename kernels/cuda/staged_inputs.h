@@ -5,6 +5,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -18,10 +19,12 @@ namespace switchyard::kernels::cuda {
 // Thread: the one that runs ops.
 class StagedInputs {
  public:
-  static constexpr int64_t kBytes = int64_t{16} << 20;  // of all arrays
+  static constexpr int64_t kBytes = int64_t{8} << 20;  // of all arrays
 
   // Writes an array to host memory; false where it has no room for what must be written.
   using Fill = std::function<bool(std::byte* host)>;
+  // What an array is made of: addresses of host arrays, lengths, numbers.
+  using Key = std::array<int64_t, 8>;
 
   explicit StagedInputs(CudaDevice& device);
   ~StagedInputs();
@@ -31,8 +34,9 @@ class StagedInputs {
   // All arrays so far have room. Those that have none get a place that nothing may be launched on.
   bool fits() const { return fits_; }
 
-  // Where the device finds an array that `fill` writes at each Send.
-  const std::byte* Add(int64_t num_bytes, Fill fill);
+  // Where the device finds an array that `fill` writes at each Send. Arrays of one key are one:
+  // every layer of a model reads the same positions and block tables.
+  const std::byte* Add(int64_t num_bytes, const Key& key, Fill fill);
   // Where it finds these bytes.
   const std::byte* AddOnce(std::span<const std::byte> bytes);
 
@@ -43,6 +47,7 @@ class StagedInputs {
 
  private:
   struct Array {
+    Key key;
     int64_t offset;
     Fill fill;
   };

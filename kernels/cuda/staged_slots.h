@@ -24,8 +24,9 @@ inline const int64_t* StageSlots(CudaContext& cuda, std::span<const int64_t> slo
     std::memcpy(host, slots.data(), slots.size_bytes());
     return true;
   };
-  return reinterpret_cast<const int64_t*>(
-      cuda.staging.Stage(static_cast<int64_t>(slots.size_bytes()), fill));
+  const auto num_bytes = static_cast<int64_t>(slots.size_bytes());
+  return reinterpret_cast<const int64_t*>(cuda.staging.Stage(
+      num_bytes, {reinterpret_cast<intptr_t>(slots.data()), num_bytes, num_slots}, fill));
 }
 
 }  // namespace switchyard::kernels::cuda
