@@ -105,7 +105,8 @@ INSTANTIATE_TEST_SUITE_P(Models, FamilyTest,
                                            FamilyCase{"tiny-qwen2", 2, 2, "ngram"},
                                            FamilyCase{"tiny-llama", 1, 4, "ngram"},
                                            FamilyCase{"tiny-llama", 2, 1, "off"},
-                                           FamilyCase{"tiny-qwen3-moe", 2, 2, "ngram"}),
+                                           FamilyCase{"tiny-qwen3-moe", 2, 2, "ngram"},
+                                           FamilyCase{"tiny-deepseek-v2-lite", 2, 2, "off"}),
                          [](const auto& info) {
                            std::string name = fmt::format(
                                "{}_Dp{}Tp{}{}", info.param.model, info.param.data_parallel,

@@ -38,6 +38,9 @@ void CheckTotalSize(const v1::ModelSpec& spec, Faults& faults) {
 }
 
 constexpr ModelFamily kFamilies[] = {
+    {"deepseek_v2", "DeepSeek-V2, V2.5, V2-Lite", "latent; with and without q_lora_rank, YaRN",
+     "dense, then experts by softmax (`greedy`, `group_limited_greedy`) with shared ones",
+     ParseDeepseekV2},
     {"deepseek_v3", "DeepSeek-V3, V3.1, R1", "latent; with and without q_lora_rank, biases, YaRN",
      "dense, then experts by `noaux_tc` with shared ones; MTP block", ParseDeepseekV3},
     {"llama", "Llama 3, R1-Distill-Llama",

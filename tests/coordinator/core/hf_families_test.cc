@@ -277,14 +277,68 @@ TEST(HfMixtral, ReadsThePublished8x7B) {
   EXPECT_THAT(Spec(windowed).gqa().windows(), ElementsAre(4096, 4096));
 }
 
+// What DeepSeek-V2 publishes, as far as it is its own.
+const Json kV2 = {{"model_type", "deepseek_v2"},
+                  {"hidden_size", 5120},
+                  {"num_hidden_layers", 60},
+                  {"intermediate_size", 12288},
+                  {"num_attention_heads", 128},
+                  {"num_key_value_heads", 128},
+                  {"rms_norm_eps", 1e-6},
+                  {"rope_theta", 10000},
+                  {"vocab_size", 102400},
+                  {"max_position_embeddings", 163840},
+                  {"q_lora_rank", 1536},
+                  {"kv_lora_rank", 512},
+                  {"qk_nope_head_dim", 128},
+                  {"qk_rope_head_dim", 64},
+                  {"v_head_dim", 128},
+                  {"n_routed_experts", 160},
+                  {"n_shared_experts", 2},
+                  {"num_experts_per_tok", 6},
+                  {"moe_intermediate_size", 1536},
+                  {"first_k_dense_replace", 1},
+                  {"n_group", 8},
+                  {"topk_group", 3},
+                  {"topk_method", "group_limited_greedy"},
+                  {"scoring_func", "softmax"},
+                  {"norm_topk_prob", false},
+                  {"routed_scaling_factor", 16.0},
+                  {"torch_dtype", "bfloat16"}};
+
+TEST(HfFamilies, DeepseekV2ChoosesExpertsByASoftmax) {
+  const v1::ModelSpec spec = Spec(kV2);
+  EXPECT_EQ(spec.mla().q_lora_rank(), 1536);
+  EXPECT_TRUE(spec.moe().softmax_scores());
+  EXPECT_FALSE(spec.moe().normalize_weights());
+  EXPECT_EQ(spec.moe().routed_scaling_factor(), 16);
+  EXPECT_EQ(spec.moe().num_groups(), 8);
+  EXPECT_EQ(spec.moe().top_groups(), 3);
+  EXPECT_EQ(spec.num_mtp_layers(), 0);
+  const v1::ModelSpec lite = Spec(With(kV2, {{"topk_method", "greedy"}, {"q_lora_rank", nullptr}}));
+  EXPECT_EQ(lite.moe().num_groups(), 1) << "greedy looks at no groups";
+  EXPECT_EQ(lite.mla().q_lora_rank(), 0);
+}
+
+TEST(HfFamilies, DeepseekV2SaysWhatItDoesNotCompute) {
+  EXPECT_THAT(Fault(With(kV2, {{"norm_topk_prob", true}}), absl::StatusCode::kUnimplemented),
+              HasSubstr("norm_topk_prob = true"));
+  EXPECT_THAT(Fault(With(kV2, {{"topk_method", "noaux_tc"}}), absl::StatusCode::kUnimplemented),
+              HasSubstr("topk_method"));
+  EXPECT_THAT(Fault(With(kV2, {{"scoring_func", "sigmoid"}}), absl::StatusCode::kUnimplemented),
+              HasSubstr("scoring_func"));
+  EXPECT_THAT(Fault(With(kV2, {{"n_group", 7}}), absl::StatusCode::kInvalidArgument),
+              HasSubstr("n_group"));
+}
+
 TEST(HfFamilies, ReadTheBundledModels) {
-  for (const char* name : {"tiny-llama", "tiny-qwen2", "tiny-qwen3-moe"}) {
+  for (const char* name : {"tiny-llama", "tiny-qwen2", "tiny-qwen3-moe", "tiny-deepseek-v2-lite"}) {
     const std::string path = fmt::format("{}/models/{}/config.json", SWITCHYARD_SOURCE_DIR, name);
     const auto text = ReadFile(path, 1 << 20);
     ASSERT_TRUE(text.ok()) << text.status();
     const auto spec = ParseHfConfig(*text, path);
     ASSERT_TRUE(spec.ok()) << spec.status();
-    EXPECT_EQ(spec->gqa().num_kv_heads(), 2);
+    EXPECT_TRUE(spec->has_mla() || spec->gqa().num_kv_heads() == 2);
   }
 }
 

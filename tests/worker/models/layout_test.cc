@@ -126,6 +126,9 @@ std::vector<Case> AllCases() {
       }
     }
   }
+  for (const Layout& layout : {Layout{2, 1}, {1, 2}, {1, 4}, {2, 2}}) {
+    cases.push_back({"tiny-deepseek-v2-lite", v1::COMPUTE_MODE_BF16, layout});
+  }
   return cases;
 }
 INSTANTIATE_TEST_SUITE_P(Layouts, LayoutTest, ::testing::ValuesIn(AllCases()), CaseName);

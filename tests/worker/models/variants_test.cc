@@ -38,6 +38,10 @@ Json BaseConfig(const std::string& model) {
                        {"num_experts_per_tok", 2}});
     return config;
   }
+  if (model == "tiny-deepseek-v2-lite") {
+    config.update(Json{{"vocab_size", 301}, {"max_position_embeddings", 64}});
+    return config;
+  }
   if (model != "tiny-r1") {
     config.update(Json{{"vocab_size", 301},
                        {"max_position_embeddings", 64},
@@ -124,6 +128,15 @@ const std::vector<Variant> kVariants = {
     {"qwen3_moe", "bf16", Json::object(), "tiny-qwen3-moe"},
     {"qwen3_moe_fp8", "fp8", {{"tie_word_embeddings", true}}, "tiny-qwen3-moe"},
     {"qwen3_moe_raw_weights", "bf16", {{"norm_topk_prob", false}}, "tiny-qwen3-moe"},
+    {"deepseek_v2", "bf16", Json::object(), "tiny-deepseek-v2-lite"},
+    {"deepseek_v2_groups",
+     "fp8",
+     {{"topk_method", "group_limited_greedy"},
+      {"n_group", 4},
+      {"topk_group", 2},
+      {"q_lora_rank", 40},
+      {"routed_scaling_factor", 16.0}},
+     "tiny-deepseek-v2-lite"},
     {"mixtral", "bf16", kMixtral, "tiny-llama"},
     {"mixtral_window", "bf16", WithWindow(kMixtral), "tiny-llama"},
 };

@@ -9,6 +9,7 @@
 
 namespace switchyard::core {
 
+v1::ModelSpec ParseDeepseekV2(FieldReader& config);
 v1::ModelSpec ParseDeepseekV3(FieldReader& config);
 v1::ModelSpec ParseLlama(FieldReader& config);
 v1::ModelSpec ParseMixtral(FieldReader& config);
