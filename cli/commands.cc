@@ -61,6 +61,10 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--model-name", "What requests call the model (default: the folder's name)");
   forward("--compute", "Arithmetic of linears: bf16 (default), f32 or w8a8");
   forward("--max-batched-tokens", "Tokens that one group computes in one step (default 512)");
+  forward(
+      "--micro-batch-tokens",
+      "From so many tokens of a group on, a step is computed as two micro-batches, of which one "
+      "computes while the other's rows travel (default: 256 between GPUs, else never)");
   forward("--tool-parser", "Form of the model's tool calls (default: told from its template)");
   forward("--api-keys", "JSON file of the keys that clients must show (default: none asked for)");
   forward("--max-running", "Requests that one group computes at a time (default 64)");

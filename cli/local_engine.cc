@@ -84,21 +84,28 @@ absl::Status LocalEngine::Connect(int index, worker::RendezvousStore& store) {
   return absl::OkStatus();
 }
 
+// With communicators that stand: where a rank fails, the others wait for it in a collective, and
+// between GPUs each must be told.
+template <typename Run>
+absl::Status LocalEngine::Together(Run run) {
+  return OnEveryRank([&](int rank) -> absl::Status {
+    absl::Status status = run(rank);
+    for (const auto& waiting : ranks_) {
+      if (status.ok()) break;
+      waiting->world->Abort();
+      waiting->tensor_group->Abort();
+    }
+    return status;
+  });
+}
+
 template <typename Run>
 absl::Status LocalEngine::OnEveryRank(Run run) {
   if (ranks_.size() == 1) return run(0);  // no need of a thread
   std::vector<absl::Status> statuses(ranks_.size());
   std::vector<std::thread> threads;
   for (size_t rank = 0; rank < ranks_.size(); ++rank) {
-    threads.emplace_back([&, rank] {
-      statuses[rank] = run(static_cast<int>(rank));
-      if (!statuses[rank].ok()) {  // the others wait for this rank in a collective
-        for (worker::Collectives* const peers :
-             {ranks_[rank]->world.get(), ranks_[rank]->tensor_group.get()}) {
-          if (peers != nullptr) peers->Abort();
-        }
-      }
-    });
+    threads.emplace_back([&, rank] { statuses[rank] = run(static_cast<int>(rank)); });
   }
   for (std::thread& thread : threads) thread.join();
   // A rank that only missed an aborted peer says less than the peer itself.
@@ -117,17 +124,19 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
   const auto kind = options.backend == "cuda" ? core::BackendKind::kCuda : core::BackendKind::kCpu;
   SY_ASSIGN_OR_RETURN(
       engine->plan_,
-      core::MakeShardPlan(model,
-                          {.data_parallel = options.data_parallel,
-                           .tensor_parallel = options.tensor_parallel,
-                           .backend = kind,
-                           .compute = options.compute,
-                           .max_batched_tokens = options.max_batched_tokens,
-                           .max_running = std::min(options.max_running, options.max_batched_tokens),
-                           .drafts = options.drafts,
-                           .kv_block_tokens = options.kv_block_tokens,
-                           .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks),
-                           .expanded_bytes_per_rank = options.expanded_bytes}));
+      core::MakeShardPlan(
+          model, {.data_parallel = options.data_parallel,
+                  .tensor_parallel = options.tensor_parallel,
+                  .backend = kind,
+                  .compute = options.compute,
+                  .max_batched_tokens = options.max_batched_tokens,
+                  .max_running = std::min(options.max_running, options.max_batched_tokens),
+                  .micro_batch_tokens = options.trace == nullptr ? options.micro_batch_tokens
+                                                                 : std::optional<int32_t>(0),
+                  .drafts = options.drafts,
+                  .kv_block_tokens = options.kv_block_tokens,
+                  .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks),
+                  .expanded_bytes_per_rank = options.expanded_bytes}));
   SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, kind, static_cast<bool>(options.logits_sink)));
   const int world = options.data_parallel * options.tensor_parallel;
   const std::string backend = world > 1 && options.backend == "auto" ? "cpu" : options.backend;
@@ -181,13 +190,13 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                                  *rank.world, *rank.tensor_group, executor_options));
     return absl::OkStatus();
   };
-  SY_RETURN_IF_ERROR(engine->OnEveryRank(load));
+  SY_RETURN_IF_ERROR(engine->Together(load));
   return engine;
 }
 
 absl::StatusOr<v1::StepResult> LocalEngine::RunStep(const v1::StepPlan& plan) {
   std::vector<v1::StepResult> results(ranks_.size());
-  SY_RETURN_IF_ERROR(OnEveryRank([&](int rank) -> absl::Status {
+  SY_RETURN_IF_ERROR(Together([&](int rank) -> absl::Status {
     SY_ASSIGN_OR_RETURN(results[rank], ranks_[rank]->executor->RunStep(plan));
     return absl::OkStatus();
   }));

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,10 @@ struct LocalEngineOptions {
   int data_parallel = 1;
   int tensor_parallel = 1;
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
-  int max_batched_tokens = 512;  // of one group in one step
-  int max_running = 32;          // sequences of one group in one step
-  int64_t num_kv_blocks = 0;     // of one group
+  int max_batched_tokens = 512;               // of one group in one step
+  std::optional<int32_t> micro_batch_tokens;  // see core::PlanRequest; traced steps are not cut
+  int max_running = 32;                       // sequences of one group in one step
+  int64_t num_kv_blocks = 0;                  // of one group
   int kv_block_tokens = 16;
   int64_t expanded_bytes = core::PlanRequest::kSixteenth;  // of one rank
   v1::TokenTable tokens;  // what grammars are held against; empty: no sequence has one
@@ -72,6 +74,8 @@ class LocalEngine {
   // Calls run(rank) for every rank at once, each on its thread, and gives the first failure.
   template <typename Run>
   absl::Status OnEveryRank(Run run);
+  template <typename Run>
+  absl::Status Together(Run run);
 
   v1::ShardPlan plan_;
   std::vector<std::unique_ptr<Rank>> ranks_;

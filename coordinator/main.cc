@@ -71,6 +71,12 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
                  "Tokens that one group computes in one step")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 20));
+  app.add_option(
+         "--micro-batch-tokens", config.micro_batch_tokens,
+         "Steps of so many tokens of a group are computed as two micro-batches, so that the "
+         "rows for the experts of one travel while the other computes; 0: none (default: "
+         "256 between GPUs, 0 between CPUs)")
+      ->check(CLI::Range(0, 1 << 20));
   app.add_option("--max-running", config.max_running, "Requests that one group computes at a time")
       ->capture_default_str()
       ->check(CLI::Range(1, 1 << 16));

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,9 +28,10 @@ struct ServerConfig {
   int grpc_port = 7070;
   int data_parallel = 1;
   int tensor_parallel = 1;
-  std::string compute = "bf16";  // or f32, w8a8
-  int max_batched_tokens = 512;  // of one group in one step
-  int max_running = 64;          // requests of one group at a time
+  std::string compute = "bf16";               // or f32, w8a8
+  int max_batched_tokens = 512;               // of one group in one step
+  std::optional<int32_t> micro_batch_tokens;  // see PlanRequest
+  int max_running = 64;                       // requests of one group at a time
   int max_waiting = 1024;
   double max_stretch = 2;    // of a step in which requests write, by a prompt; 0: any
   int max_prompt_chunk = 0;  // of one prompt in a step that others need; 0: half of the step

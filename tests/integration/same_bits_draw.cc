@@ -51,6 +51,7 @@ void DrawCluster(Draw& draw) {
   draw.tensor_parallel = layout.tensor_parallel;
   draw.num_threads = dice.Pick(std::array{1, 1, 2, 4});
   draw.max_batched_tokens = dice.Pick(std::array{17, 40, 64, 200, 512});
+  draw.micro_batch_tokens = dice.Pick(std::array{0, 1, 9, 30});
   draw.max_running = std::min(draw.max_batched_tokens, dice.Pick(std::array{2, 3, 5, 8, 16, 32}));
   draw.max_prompt_chunk = dice.Chance(50) ? dice.Roll(5, draw.max_batched_tokens) : 0;
   draw.prefix_cache = dice.Chance(70);
@@ -101,14 +102,12 @@ void DrawEvents(Draw& draw) {
 std::string Draw::Describe() const {
   constexpr const char* kRanks[] = {"threads", "threads by Gloo", "processes"};
   return fmt::format(
-      "--seed {} --draw {} ({} {} {}x{} as {}, {} threads, {} tokens a step, {} running, chunk {}, "
-      "{} "
-      "blocks of {}, {} expanded, cache {}, under way {}, drafts {} {}, arrival {}%, cancel {}%, "
-      "{} tenants, "
-      "intruders every {} tokens)",
+      "--seed {} --draw {} ({} {} {}x{} as {}, {} threads, {} tokens a step, cut from {}, {} "
+      "running, chunk {}, {} blocks of {}, {} expanded, cache {}, under way {}, drafts {} {}, "
+      "arrival {}%, cancel {}%, {} tenants, intruders every {} tokens)",
       seed, number, model->name, v1::ComputeMode_Name(compute), data_parallel, tensor_parallel,
-      kRanks[static_cast<int>(ranks)], num_threads, max_batched_tokens, max_running,
-      max_prompt_chunk, num_blocks, block_tokens, FormatBytes(expanded_bytes),
+      kRanks[static_cast<int>(ranks)], num_threads, max_batched_tokens, micro_batch_tokens,
+      max_running, max_prompt_chunk, num_blocks, block_tokens, FormatBytes(expanded_bytes),
       prefix_cache ? "on" : "off", max_under_way, v1::DraftMethod_Name(drafts), max_drafts,
       arrival_percent, cancel_percent, num_tenants, tokens_between_intruders);
 }

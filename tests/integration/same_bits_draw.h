@@ -52,6 +52,7 @@ struct Draw {
   int32_t tensor_parallel = 1;
   int32_t num_threads = 1;
   int32_t max_batched_tokens = 512;
+  int32_t micro_batch_tokens = 0;  // from so many on a step is cut; 0: never
   int32_t max_running = 8;
   int32_t max_prompt_chunk = 0;
   int32_t block_tokens = 16;

@@ -102,6 +102,7 @@ class ThreadsRun {
                                     .tensor_parallel = draw_.tensor_parallel,
                                     .compute = draw_.compute,
                                     .max_batched_tokens = draw_.max_batched_tokens,
+                                    .micro_batch_tokens = draw_.micro_batch_tokens,
                                     .max_running = draw_.max_running,
                                     .num_kv_blocks = draw_.num_blocks,
                                     .kv_block_tokens = draw_.block_tokens,
@@ -200,6 +201,7 @@ class SameBits : public ClusterTest {
     add("threads", draw.num_threads);
     add("compute", kComputes[draw.compute]);
     add("max-batched-tokens", draw.max_batched_tokens);
+    add("micro-batch-tokens", draw.micro_batch_tokens);
     add("max-running", draw.max_running);
     if (draw.max_prompt_chunk > 0) add("max-prompt-chunk", draw.max_prompt_chunk);
     add("kv-blocks", draw.num_blocks);

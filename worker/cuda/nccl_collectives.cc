@@ -2,6 +2,7 @@
 
 #include <nccl.h>
 
+#include <algorithm>
 #include <mutex>
 #include <thread>
 
@@ -28,11 +29,14 @@ class NcclCollectives final : public Collectives {
         ops_stream_(stream),
         stream_(stream),
         timeout_(options.timeout),
-        counts_(ops.device().Allocate(2 * options.size * SizeOf(DType::kI32))) {
+        counts_(ops.device().Allocate(CountsBytes())) {
     if (!overlaps()) return;
     SY_CUDA_CHECK(cudaStreamCreateWithFlags(&own_stream_, cudaStreamNonBlocking));
     SY_CUDA_CHECK(cudaEventCreateWithFlags(&forked_, cudaEventDisableTiming));
-    SY_CUDA_CHECK(cudaEventCreateWithFlags(&joined_, cudaEventDisableTiming));
+    for (cudaEvent_t& point : points_) {
+      SY_CUDA_CHECK(cudaEventCreateWithFlags(&point, cudaEventDisableTiming));
+    }
+    SY_CUDA_CHECK(cudaMallocHost(&host_counts_, static_cast<size_t>(CountsBytes())));
   }
 
   ~NcclCollectives() override {
@@ -45,7 +49,8 @@ class NcclCollectives final : public Collectives {
     cudaStreamSynchronize(own_stream_);
     cudaStreamDestroy(own_stream_);
     cudaEventDestroy(forked_);
-    cudaEventDestroy(joined_);
+    for (const cudaEvent_t point : points_) cudaEventDestroy(point);
+    cudaFreeHost(host_counts_);
   }
 
   bool overlaps() const override { return size() > 1; }
@@ -58,12 +63,15 @@ class NcclCollectives final : public Collectives {
     stream_ = own_stream_;
   }
 
-  void Join() override {
+  void Mark(int point) override {
     if (!overlaps()) return;
-    SY_CHECK(stream_ == own_stream_) << "Join without a Fork";
-    SY_CUDA_CHECK(cudaEventRecord(joined_, own_stream_));
-    SY_CUDA_CHECK(cudaStreamWaitEvent(ops_stream_, joined_, 0));
+    SY_CHECK(stream_ == own_stream_) << "Mark without a Fork";
+    SY_CUDA_CHECK(cudaEventRecord(points_[point], own_stream_));
     stream_ = ops_stream_;
+  }
+
+  void Await(int point) override {
+    if (overlaps()) SY_CUDA_CHECK(cudaStreamWaitEvent(ops_stream_, points_[point], 0));
   }
 
   absl::Status Connect(const ncclUniqueId& id, Clock::time_point deadline) {
@@ -76,7 +84,7 @@ class NcclCollectives final : public Collectives {
       comm_ = comm;
     }
     if (result != ncclSuccess && result != ncclInProgress) return NcclError("connect", result);
-    return Await("connect", deadline);
+    return AwaitIssued("connect", deadline);
   }
 
   void Abort() override {
@@ -89,7 +97,7 @@ class NcclCollectives final : public Collectives {
  private:
   absl::Status DoExchange(std::string_view name, std::span<const Transfer> transfers) override {
     SY_RETURN_IF_ERROR(Enqueue(name, transfers));
-    return size() == 1 ? absl::OkStatus() : Await(name, Clock::now() + timeout_);
+    return size() == 1 ? absl::OkStatus() : AwaitIssued(name, Clock::now() + timeout_);
   }
 
   absl::Status Enqueue(std::string_view name, std::span<const Transfer> transfers) {
@@ -117,7 +125,7 @@ class NcclCollectives final : public Collectives {
   }
 
   // Until NCCL has taken what was asked of it (which is not the end of the transfers).
-  absl::Status Await(std::string_view name, Clock::time_point deadline) {
+  absl::Status AwaitIssued(std::string_view name, Clock::time_point deadline) {
     while (true) {
       ncclResult_t state = ncclSuccess;
       {
@@ -157,25 +165,53 @@ class NcclCollectives final : public Collectives {
     ops_.LargestPart({.parts = view, .y = y});
   }
 
-  absl::Status DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) override {
+  // Sent, then received.
+  int64_t CountsBytes() const { return 2 * size() * kMostCounts * SizeOf(DType::kI32); }
+
+  absl::Status DoBeginCounts(const int32_t* sent, int64_t n) override {
+    SY_CHECK_GT(size(), 1) << "counts of a rank alone";
+    const int64_t num_bytes = size() * n * SizeOf(DType::kI32);
+    auto* const received = static_cast<std::byte*>(counts_.data());
+    auto* const on_host = static_cast<std::byte*>(host_counts_);
+    SY_RETURN_IF_ERROR(AllToAll(sent, received, n * SizeOf(DType::kI32)));
+    Copy(on_host, sent, num_bytes, cudaMemcpyDeviceToHost);
+    Copy(on_host + num_bytes, received, num_bytes, cudaMemcpyDeviceToHost);
+    return absl::OkStatus();
+  }
+
+  absl::Status DoEndCounts(std::span<int32_t> sent, std::span<int32_t> received) override {
+    SY_RETURN_IF_ERROR(Settle());
+    const auto* const on_host = static_cast<const int32_t*>(host_counts_);
+    std::copy_n(on_host, sent.size(), sent.begin());
+    std::copy_n(on_host + sent.size(), received.size(), received.begin());
+    return absl::OkStatus();
+  }
+
+  // Waits for all calls so far.
+  absl::Status Settle() {
+    SY_CUDA_CHECK(cudaStreamSynchronize(stream_));
+    const std::lock_guard lock(mutex_);
+    return aborted_ ? absl::CancelledError("the communicator was aborted") : absl::OkStatus();
+  }
+
+  absl::Status AllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) override {
     const int64_t num_bytes = size() * SizeOf(DType::kI32);
     auto* const sent = static_cast<std::byte*>(counts_.data());
     Copy(sent, in.data(), num_bytes, cudaMemcpyHostToDevice);
     SY_RETURN_IF_ERROR(AllToAll(sent, sent + num_bytes, SizeOf(DType::kI32)));
     Copy(out.data(), sent + num_bytes, num_bytes, cudaMemcpyDeviceToHost);
-    SY_CUDA_CHECK(cudaStreamSynchronize(stream_));
-    const std::lock_guard lock(mutex_);
-    if (aborted_) return absl::CancelledError("the communicator was aborted");
-    return absl::OkStatus();
+    return Settle();
   }
 
   kernels::Ops& ops_;
   const cudaStream_t ops_stream_;
   cudaStream_t own_stream_ = nullptr;
   cudaStream_t stream_;  // of calls: ops_stream_, or between Fork and Join own_stream_
-  cudaEvent_t forked_ = nullptr, joined_ = nullptr;
+  cudaEvent_t forked_ = nullptr;
+  cudaEvent_t points_[kNumPoints] = {};
+  void* host_counts_ = nullptr;  // pinned, of CountsBytes
   const std::chrono::milliseconds timeout_;
-  const kernels::Buffer counts_;  // i32 [2, size]: sent, received
+  const kernels::Buffer counts_;  // of CountsBytes
   std::mutex mutex_;              // of all below, and of calls into the communicator
   ncclComm_t comm_ = nullptr;     // null for one rank
   bool aborted_ = false;

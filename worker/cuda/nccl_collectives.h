@@ -1,8 +1,8 @@
 // Collectives between GPUs by NCCL: grouped sends and receives in the stream of the rank's ops.
 //
 // A call returns when its work is enqueued; its outputs are there for what the stream does next.
-// Between Fork and Join the calls have a stream of their own, which the two tie to the ops' by
-// events: in a step that is recorded, too, where it becomes a branch of the graph.
+// Between Fork and Mark the calls have a stream of their own, which Fork and Await tie to the ops'
+// by events: in a step that is recorded, too, where it becomes a branch of the graph.
 //
 // A lost peer stops the stream: whoever learns of it (the coordinator tells) calls Abort, which
 // ends NCCL's kernels, and the next call or the next wait for the stream reports it.

@@ -27,10 +27,8 @@ class Drafter {
 
   // Replaces the drafts of every sequence that took a token in this step and wants them: up to
   // `num_drafts`. Every rank of the world calls it in every step with the same number, 0 too; all
-  // ranks of a group guess alike. Adds to `expert_rows` as Model does. Errors: those of
-  // Collectives.
-  virtual absl::Status Draft(const ComputedStep& step, int32_t num_drafts,
-                             std::span<uint32_t> expert_rows) = 0;
+  // ranks of a group guess alike. Errors: those of Collectives.
+  virtual absl::Status Draft(const ComputedStep& step, int32_t num_drafts) = 0;
 };
 
 // Whether the output is the newest token of its sequence, which goes on behind it.

@@ -67,7 +67,9 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   SY_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(model_path));
   SY_ASSIGN_OR_RETURN(model_, MakeModel(plan_, parallel_, ops_.device()));
 
-  if (spec.has_moe()) SY_RETURN_IF_ERROR(MakeExchanges(compute, world));
+  if (spec.has_moe()) {
+    SY_ASSIGN_OR_RETURN(exchanges_, ExchangeSet::Create(plan_, parallel_, ops_, world));
+  }
   const int64_t max_output_rows = all_logits_ ? plan_.limits().max_batched_tokens()
                                               : BatchBuilder::MaxOutputRows(plan_.limits());
   arena_ = std::make_unique<ActivationArena>(
@@ -93,15 +95,11 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
                                 .ue8m0_scales = spec.fp8().ue8m0_activation_scales(),
                                 .parallel = parallel_,
                                 .tensor_group = tensor_group,
-                                .exchange = exchange_.get(),
+                                .exchanges = exchanges_.get(),
                                 .arena = *arena_,
-                                .trace = options.trace,
-                                .fixed_exchange = fixed_exchange_.get()});
-  if (options.record_steps && ops_.records() && !all_logits_ && options.trace == nullptr) {
-    recorder_.emplace(
-        *model_, *context_, *kv_,
-        StepSize{.rows = plan_.limits().max_batched_tokens(), .output_rows = max_output_rows});
-  }
+                                .trace = options.trace});
+  recorder_.emplace(*model_, *context_, *kv_,
+                    options.record_steps && !all_logits_ && options.trace == nullptr);
   SY_RETURN_IF_ERROR(MakeDrafter());
 
   WeightLoader loader(checkpoint, ops_,
@@ -116,46 +114,14 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   return absl::OkStatus();
 }
 
-absl::Status Executor::MakeExchanges(kernels::Compute compute, Collectives& world) {
-  const v1::ModelSpec& spec = plan_.model();
-  const v1::StepLimits& limits = plan_.limits();
-  const DType act = ops_.activation_dtype();
-  // BF16 loses nothing on the way to products in BF16.
-  const DType wire = compute == kernels::Compute::kBf16 ? DType::kBf16 : act;
-  // Where the host's memory is the device's, counts cost no wait.
-  if (wire == act && !ops_.device().shares_host_memory()) {
-    const bool alone = world.size() == 1;
-    const int64_t decoded =
-        int64_t{limits.max_running()} * (1 + BatchBuilder::MaxDrafts(plan_.drafts()));
-    const int64_t most = std::min<int64_t>(limits.max_batched_tokens(), decoded);
-    SY_ASSIGN_OR_RETURN(fixed_exchange_,
-                        FixedExchange::Create(parallel_,
-                                              {.hidden_size = spec.hidden_size(),
-                                               .experts_per_token = spec.moe().experts_per_token(),
-                                               .max_slice_tokens = parallel_.MaxTokenSlice(
-                                                   alone ? limits.max_batched_tokens() : most)},
-                                              ops_, world));
-    if (alone) return absl::OkStatus();
-  }
-  SY_ASSIGN_OR_RETURN(exchange_,
-                      ExpertExchange::Create(
-                          parallel_,
-                          {.hidden_size = spec.hidden_size(),
-                           .experts_per_token = spec.moe().experts_per_token(),
-                           .max_slice_tokens = parallel_.MaxTokenSlice(limits.max_batched_tokens()),
-                           .dispatch_wire = wire,
-                           .combine_wire = wire},
-                          ops_, world));
-  return absl::OkStatus();
-}
-
 absl::Status Executor::MakeDrafter() {
   switch (plan_.drafts().method()) {
     case v1::DRAFT_METHOD_MTP:
       if (model_->num_mtp_layers() == 0) {
         return absl::InternalError("the plan has the model draft, and it has no block for it");
       }
-      drafter_ = std::make_unique<MtpDrafter>(*model_, *context_, *kv_, *row_sampler_);
+      drafter_ = std::make_unique<MtpDrafter>(*recorder_, *context_, kv_->layout().block_tokens,
+                                              plan_.limits(), *row_sampler_);
       break;
     case v1::DRAFT_METHOD_NGRAM:
       drafter_ = std::make_unique<NgramDrafter>();
@@ -186,11 +152,6 @@ int64_t Executor::LogitsBytes(int64_t max_output_rows) const {
 
 int64_t Executor::activation_bytes() const { return arena_->num_bytes() + gather_->num_bytes(); }
 
-int64_t Executor::exchange_bytes() const {
-  return (exchange_ ? exchange_->num_bytes() : 0) +
-         (fixed_exchange_ ? fixed_exchange_->num_bytes() : 0);
-}
-
 absl::Status Executor::CheckOrder(const v1::StepPlan& plan) const {
   if (plan.epoch() != plan_.epoch() || plan.step() != last_step_ + 1 ||
       plan.placement_version() != parallel_.placement_version()) {
@@ -214,15 +175,10 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
   result.set_step(plan.step());
   result.set_rank(parallel_.rank());
   std::fill(expert_rows_.begin(), expert_rows_.end(), 0u);
-  if (fixed_exchange_ != nullptr) {
-    fixed_exchange_->BeginStep(MostSliceTokens(plan, parallel_),
-                               PaddedSliceTokens(plan, parallel_));
-  }
+  if (exchanges_ != nullptr) exchanges_->BeginStep(plan);
   SY_RETURN_IF_ERROR(Compute(plan, &result));
-  if (fixed_exchange_ != nullptr) {
-    SY_RETURN_IF_ERROR(fixed_exchange_->TakeExpertRows(expert_rows_));
-  }
-  if (plan_.model().has_moe()) {
+  if (exchanges_ != nullptr) {
+    SY_RETURN_IF_ERROR(exchanges_->TakeExpertRows(expert_rows_));
     result.mutable_expert_rows()->Resize(plan_.model().moe().num_routed_experts(), 0);
     for (size_t i = 0; i < expert_rows_.size(); ++i) {
       result.set_expert_rows(parallel_.local_experts()[i], expert_rows_[i]);
@@ -236,12 +192,14 @@ absl::StatusOr<v1::StepResult> Executor::RunStep(const v1::StepPlan& plan) {
 absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result) {
   ActivationArena::Scope scope(*arena_);
   const int64_t num_outputs = std::ssize(outputs_);
-  const StepSize size = recorder_ ? recorder_->PaddedSize(batch_)
-                                  : StepSize{.rows = batch_.num_rows(), .output_rows = num_outputs};
+  const v1::StepLimits& limits = plan_.limits();
+  const PassSize size = recorder_->PaddedSize(
+      batch_,
+      {.rows = limits.max_batched_tokens(), .output_rows = BatchBuilder::MaxOutputRows(limits)});
   const TensorView hidden = context_->Take({size.rows, plan_.model().hidden_size()});
   const TensorView logits = arena_->Take(
       DType::kF32, {size.output_rows + MaxSampledRows(), parallel_.VocabularyRows().size()});
-  SY_RETURN_IF_ERROR(Forward(hidden, logits.Rows(0, size.output_rows)));
+  SY_RETURN_IF_ERROR(recorder_->Forward(batch_, hidden, logits.Rows(0, size.output_rows)));
   const Clock::time_point sampling = Clock::now();
   if (all_logits_) SY_RETURN_IF_ERROR(HandToSink(logits.Rows(0, num_outputs)));
   SY_RETURN_IF_ERROR(
@@ -249,13 +207,7 @@ absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result)
   result->mutable_timings()->set_sample_us(MicrosSince(sampling));
   if (drafter_ == nullptr) return absl::OkStatus();
   return drafter_->Draft({.batch = batch_, .outputs = outputs_, .hidden = hidden, .logits = logits},
-                         std::clamp(plan.num_drafts(), 0, plan_.drafts().max_tokens()),
-                         expert_rows_);
-}
-
-absl::Status Executor::Forward(const TensorView& hidden, const TensorView& logits) {
-  if (recorder_) return recorder_->Forward(batch_, hidden, logits, expert_rows_);
-  return model_->Forward(*context_, batch_, *kv_, hidden, logits, expert_rows_);
+                         std::clamp(plan.num_drafts(), 0, plan_.drafts().max_tokens()));
 }
 
 absl::Status Executor::HandToSink(const TensorView& logits) {

@@ -20,8 +20,7 @@
 #include "worker/kv/kv_store.h"
 #include "worker/models/model.h"
 #include "worker/parallel/collectives.h"
-#include "worker/parallel/expert_exchange.h"
-#include "worker/parallel/fixed_exchange.h"
+#include "worker/parallel/exchange_set.h"
 #include "worker/parallel/parallel_context.h"
 #include "worker/sample/sampler.h"
 #include "worker/weights/weight_loader.h"
@@ -48,7 +47,7 @@ class Executor {
  public:
   // Loads this rank's weights and allocates everything that a step needs. `ops` and the
   // communicators (the world's and that of this rank's tensor group) outlive the executor. Errors:
-  // those of Checkpoint, WeightLoader, MakeModel, ExpertExchange::Create.
+  // those of Checkpoint, WeightLoader, MakeModel, ExchangeSet::Create.
   static absl::StatusOr<std::unique_ptr<Executor>> Create(const v1::ShardPlan& plan, int rank,
                                                           const std::string& model_path,
                                                           kernels::Ops& ops, Collectives& world,
@@ -65,12 +64,12 @@ class Executor {
   int64_t weight_bytes() const { return weight_bytes_ + model_->table_bytes(); }
   int64_t kv_bytes() const { return kv_->num_bytes(); }
   int64_t activation_bytes() const;
-  int64_t exchange_bytes() const;
+  int64_t exchange_bytes() const { return exchanges_ ? exchanges_->num_bytes() : 0; }
   int64_t activation_high_water() const { return arena_->high_water(); }  // of all steps so far
   const ParallelContext& parallel() const { return parallel_; }
   // Decode steps that were recorded so far (StepRecorder), and steps that ran from a recording.
-  int64_t num_recordings() const { return recorder_ ? recorder_->num_recordings() : 0; }
-  int64_t num_replays() const { return recorder_ ? recorder_->num_replays() : 0; }
+  int64_t num_recordings() const { return recorder_->num_recordings(); }
+  int64_t num_replays() const { return recorder_->num_replays(); }
 
  private:
   Executor(const v1::ShardPlan& plan, ParallelContext parallel, kernels::Ops& ops,
@@ -78,13 +77,11 @@ class Executor {
   absl::Status Load(const std::string& model_path, Collectives& world, Collectives& tensor_group,
                     const ExecutorOptions& options);
   absl::Status MakeDrafter();
-  absl::Status MakeExchanges(kernels::Compute compute, Collectives& world);
   // Rows that the sampler may copy logits to.
   int64_t MaxSampledRows() const;
   int64_t LogitsBytes(int64_t max_output_rows) const;
   absl::Status CheckOrder(const v1::StepPlan& plan) const;
   absl::Status Compute(const v1::StepPlan& plan, v1::StepResult* result);
-  absl::Status Forward(const kernels::TensorView& hidden, const kernels::TensorView& logits);
   absl::Status HandToSink(const kernels::TensorView& logits);
 
   const v1::ShardPlan plan_;
@@ -96,16 +93,15 @@ class Executor {
   std::unique_ptr<Model> model_;
   std::unique_ptr<KvStore> kv_;
   std::unique_ptr<ActivationArena> arena_;
-  std::unique_ptr<ExpertExchange> exchange_;  // null for dense models, and see LayerContext
-  std::unique_ptr<FixedExchange> fixed_exchange_;
+  std::unique_ptr<ExchangeSet> exchanges_;  // null for dense models
   std::optional<LayerContext> context_;
   GrammarStore grammars_;
   BatchBuilder batch_builder_;
   std::unique_ptr<DeviceGather> gather_;
   std::optional<Sampler> sampler_;
   std::optional<RowSampler> row_sampler_;
-  std::optional<StepRecorder> recorder_;  // none: steps are not recorded
-  std::unique_ptr<Drafter> drafter_;      // null: the plan has no drafts
+  std::optional<StepRecorder> recorder_;
+  std::unique_ptr<Drafter> drafter_;  // null: the plan has no drafts
 
   ForwardBatch batch_;
   std::vector<OutputRow> outputs_;

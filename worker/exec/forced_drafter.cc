@@ -2,9 +2,8 @@
 
 namespace switchyard::worker {
 
-absl::Status ForcedDrafter::Draft(const ComputedStep& step, int32_t num_drafts,
-                                  std::span<uint32_t> expert_rows) {
-  if (other_ != nullptr) SY_RETURN_IF_ERROR(other_->Draft(step, num_drafts, expert_rows));
+absl::Status ForcedDrafter::Draft(const ComputedStep& step, int32_t num_drafts) {
+  if (other_ != nullptr) SY_RETURN_IF_ERROR(other_->Draft(step, num_drafts));
   for (size_t i = 0; i < step.outputs.size(); ++i) {
     if (!IsFrontier(step.outputs, i)) continue;
     SequenceState& sequence = *step.outputs[i].sequence;

@@ -17,8 +17,7 @@ class ForcedDrafter final : public Drafter {
   ForcedDrafter(int32_t max_tokens, std::unique_ptr<Drafter> other)
       : max_tokens_(max_tokens), other_(std::move(other)) {}
 
-  absl::Status Draft(const ComputedStep& step, int32_t num_drafts,
-                     std::span<uint32_t> expert_rows) override;
+  absl::Status Draft(const ComputedStep& step, int32_t num_drafts) override;
 
  private:
   const int32_t max_tokens_;

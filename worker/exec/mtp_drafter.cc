@@ -2,33 +2,40 @@
 
 #include <algorithm>
 
-#include "base/check.h"
+#include "worker/parallel/padded_rows.h"
 
 namespace switchyard::worker {
 
 using kernels::TensorView;
 
-absl::Status MtpDrafter::Draft(const ComputedStep& step, int32_t num_drafts,
-                               std::span<uint32_t> expert_rows) {
+absl::Status MtpDrafter::Draft(const ComputedStep& step, int32_t num_drafts) {
   Follow(step, /*guess=*/num_drafts > 0);
   ActivationArena::Scope scope(context_.arena);
   const int64_t width = step.hidden.RowElements();
-  const int64_t num_guesses = std::ssize(branches_);
-  const TensorView first = context_.Take({std::ssize(rows_), width});
-  const TensorView state = context_.Take({num_guesses, width});
-  const TensorView next_state = context_.Take({num_guesses, width});
+  // Of the first pass, and of those behind it, which have a row for each guess.
+  const int64_t most_guesses = num_drafts > 0 ? limits_.max_running() : 0;
+  PassSize size = passes_.PaddedSize(
+      batch_, {.rows = limits_.max_batched_tokens(), .output_rows = most_guesses});
+  const int64_t guess_rows =
+      std::max(size.output_rows, std::min(PaddedRows(size.output_rows), most_guesses));
+  const TensorView first = context_.Take({size.rows, width});
+  const TensorView state = context_.Take({guess_rows, width});
+  const TensorView next_state = context_.Take({guess_rows, width});
   const TensorView* from = &step.hidden;
   TensorView hidden = first;
-  for (int32_t pass = 0; pass < std::max(num_drafts, 1); ++pass) {
-    if (!rows_.empty()) context_.ops.GatherRows({.x = *from, .rows = rows_, .y = hidden});
-    const int64_t count = std::ssize(branches_);
-    const TensorView logits = step.logits.Rows(0, count);
-    SY_RETURN_IF_ERROR(model_.ForwardMtp(context_, batch_, kv_, hidden, next_state.Rows(0, count),
-                                         logits, expert_rows));
-    SY_RETURN_IF_ERROR(Guess(logits));
-    if (pass + 1 < num_drafts) GoOn();
+  for (int32_t pass = 0;; ++pass) {
+    SY_RETURN_IF_ERROR(passes_.ForwardMtp({.batch = batch_,
+                                           .from = rows_,
+                                           .states = *from,
+                                           .hidden = hidden,
+                                           .next_hidden = next_state.Rows(0, size.output_rows),
+                                           .logits = step.logits.Rows(0, size.output_rows)}));
+    SY_RETURN_IF_ERROR(Guess(step.logits.Rows(0, std::ssize(branches_))));
+    if (pass + 1 >= num_drafts) break;
+    GoOn();
+    size = passes_.PaddedSize(batch_, {.rows = most_guesses, .output_rows = most_guesses});
     from = &next_state;
-    hidden = state.Rows(0, std::ssize(rows_));
+    hidden = state.Rows(0, size.rows);
   }
   return absl::OkStatus();
 }
@@ -98,14 +105,13 @@ absl::Status MtpDrafter::Guess(const TensorView& logits) {
 // The guesses become the tokens behind the next positions, as far as the sequences have blocks for
 // these.
 void MtpDrafter::GoOn() {
-  const int64_t block_tokens = kv_.layout().block_tokens;
   std::vector<Branch> branches;
   std::vector<int32_t> positions;
   rows_.clear();
   for (size_t i = 0; i < branches_.size(); ++i) {
     Branch& branch = branches_[i];
     const int32_t position = batch_.positions[batch_.output_rows[i]] + 1;
-    const int64_t covered = std::ssize(branch.sequence->blocks) * block_tokens;
+    const int64_t covered = std::ssize(branch.sequence->blocks) * block_tokens_;
     if (branch.guess < 0 || position >= std::min<int64_t>(covered, branch.sequence->max_length)) {
       continue;
     }
@@ -120,8 +126,8 @@ void MtpDrafter::GoOn() {
     const int32_t position = positions[i];
     batch_.token_ids.push_back(branches_[i].guess);
     batch_.positions.push_back(position);
-    batch_.slots.push_back(sequence.blocks[position / block_tokens] * block_tokens +
-                           position % block_tokens);
+    batch_.slots.push_back(sequence.blocks[position / block_tokens_] * block_tokens_ +
+                           position % block_tokens_);
     batch_.decode_tables.push_back(sequence.blocks.data());
     batch_.output_rows.push_back(static_cast<int32_t>(i));
   }

@@ -12,18 +12,23 @@
 
 #include "worker/exec/drafter.h"
 #include "worker/exec/row_sampler.h"
-#include "worker/models/model.h"
+#include "worker/exec/step_recorder.h"
 
 namespace switchyard::worker {
 
 class MtpDrafter final : public Drafter {
  public:
-  // All outlive the drafter. REQUIRES: model.num_mtp_layers() > 0, and kv has a layer for it.
-  MtpDrafter(Model& model, const LayerContext& context, KvStore& kv, RowSampler& sampler)
-      : model_(model), context_(context), kv_(kv), sampler_(sampler) {}
+  // All outlive the drafter. REQUIRES: the recorder's model has a block that drafts, and its cache,
+  // of blocks of `block_tokens`, a layer for it.
+  MtpDrafter(StepRecorder& passes, const LayerContext& context, int64_t block_tokens,
+             const v1::StepLimits& limits, RowSampler& sampler)
+      : passes_(passes),
+        context_(context),
+        block_tokens_(block_tokens),
+        limits_(limits),
+        sampler_(sampler) {}
 
-  absl::Status Draft(const ComputedStep& step, int32_t num_drafts,
-                     std::span<uint32_t> expert_rows) override;
+  absl::Status Draft(const ComputedStep& step, int32_t num_drafts) override;
 
  private:
   // A sequence that is drafted for, and how it samples behind its drafts so far.
@@ -39,9 +44,10 @@ class MtpDrafter final : public Drafter {
   absl::Status Guess(const kernels::TensorView& logits);
   void GoOn();
 
-  Model& model_;
+  StepRecorder& passes_;
   const LayerContext& context_;
-  KvStore& kv_;
+  const int64_t block_tokens_;
+  const v1::StepLimits limits_;
   RowSampler& sampler_;
   ForwardBatch batch_;
   std::vector<int32_t> rows_;     // which states batch_ follows: of the step's, then of its own

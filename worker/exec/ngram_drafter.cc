@@ -2,8 +2,7 @@
 
 namespace switchyard::worker {
 
-absl::Status NgramDrafter::Draft(const ComputedStep& step, int32_t num_drafts,
-                                 std::span<uint32_t> /*expert_rows*/) {
+absl::Status NgramDrafter::Draft(const ComputedStep& step, int32_t num_drafts) {
   for (size_t i = 0; i < step.outputs.size(); ++i) {
     if (!IsFrontier(step.outputs, i)) continue;
     SequenceState& sequence = *step.outputs[i].sequence;

@@ -8,8 +8,7 @@ namespace switchyard::worker {
 
 class NgramDrafter final : public Drafter {
  public:
-  absl::Status Draft(const ComputedStep& step, int32_t num_drafts,
-                     std::span<uint32_t> expert_rows) override;
+  absl::Status Draft(const ComputedStep& step, int32_t num_drafts) override;
 };
 
 }  // namespace switchyard::worker

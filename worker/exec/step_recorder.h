@@ -1,25 +1,27 @@
-// The model's forward pass of a step, recorded where that pays: a decode step is some thousand
-// small launches, which a GPU finishes faster than a host issues them one by one. As a CUDA graph
-// they are one launch.
+// The passes of a step (the model's, and those of its block that drafts), recorded where that pays:
+// in a decode step they are some thousand small launches, which a GPU finishes faster than a host
+// issues them one by one. As a CUDA graph they are one launch each.
 //
-// What is recorded: steps without prompt rows, of at most kMostRows rows, whose MoE layers go
-// through FixedExchange. They are padded to a size of a short list (PaddedRows) by rows that no
-// cache, expert or count sees (kernels/args/padding.h), so that few recordings serve all of them. A
+// What is recorded: passes without prompt rows, of at most kMostRows rows, in steps whose MoE
+// layers go through FixedExchange. They are padded to a size of a short list (PaddedRows) by rows
+// that no cache, expert or count sees (kernels/args/padding.h), so that few recordings serve all. A
 // shape (rows, rows of logits, places of the exchange) is computed directly the first time,
 // recorded the second, and replayed from then on. What changes from step to step (tokens,
 // positions, slots, block tables) is copied into arrays that stay where they are, and read anew by
 // each replay. A failure to record ends the program with a message; a recording
 // that no longer fits (sequences have grown, working memory has moved) is made anew; one that never
-// did, for its block tables are too long, is not tried again.
+// did, for its block tables are longer than 8 MiB, is not tried again.
 //
 // Ranks need not agree on who records when: a recorded step makes the same collective calls. But
-// all of a tensor group have a recorder, or none, for they have the same rows.
+// all of a tensor group record, or none does, for they have the same rows.
 //
 // Owner: the executor. Thread: that of the steps.
 #ifndef SWITCHYARD_WORKER_EXEC_STEP_RECORDER_H_
 #define SWITCHYARD_WORKER_EXEC_STEP_RECORDER_H_
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -33,69 +35,85 @@
 
 namespace switchyard::worker {
 
-// Rows of a step, and those that give logits.
-struct StepSize {
+// Rows of a pass, and those that give logits.
+struct PassSize {
   int64_t rows = 0;
   int64_t output_rows = 0;
+  friend bool operator==(const PassSize&, const PassSize&) = default;
+};
+
+// A pass of the block that drafts (Model::ForwardMtp). Tensors have the rows of PaddedSize.
+struct MtpPass {
+  const ForwardBatch& batch;
+  std::span<const int32_t> from;     // which of `states` each row of the batch follows
+  const kernels::TensorView states;  // act [*, H]
+  const kernels::TensorView hidden;  // act [T, H]: states[from], made here
+  const kernels::TensorView next_hidden;
+  const kernels::TensorView logits;
 };
 
 class StepRecorder {
  public:
   static constexpr int64_t kMostRows = 256;
   // Kept at once; the one that was used longest ago goes.
-  static constexpr size_t kMostRecordings = 16;
+  static constexpr size_t kMostRecordings = 32;
 
-  // No step, padded or not, is larger than `most`. All else outlives it. `context` has no trace.
-  StepRecorder(Model& model, const LayerContext& context, KvStore& kv, const StepSize& most)
-      : model_(model), context_(context), kv_(kv), most_(most) {}
+  // All outlive it. `enabled`: where the ops can record; then `context` has no trace.
+  StepRecorder(Model& model, const LayerContext& context, KvStore& kv, bool enabled)
+      : model_(model), context_(context), kv_(kv), enabled_(enabled && context.ops.records()) {}
 
-  // The size that Forward computes a batch in.
-  StepSize PaddedSize(const ForwardBatch& batch) const;
+  // The size that a pass computes a batch in, which is padded to no more than `most`.
+  PassSize PaddedSize(const ForwardBatch& batch, const PassSize& most) const;
 
   // Model::Forward. `hidden` and `logits` have the rows of PaddedSize; those behind the batch's own
   // hold nothing of use.
   absl::Status Forward(const ForwardBatch& batch, const kernels::TensorView& hidden,
-                       const kernels::TensorView& logits, std::span<uint32_t> expert_rows);
+                       const kernels::TensorView& logits);
+  absl::Status ForwardMtp(const MtpPass& pass);
 
-  // Steps that were recorded, and all that ran as a graph; for logs.
+  // Passes that were recorded, and all that ran as a graph; for logs.
   int64_t num_recordings() const { return num_recordings_; }
   int64_t num_replays() const { return num_replays_; }
 
  private:
-  // What the launches of a step depend on, besides the contents of arrays.
+  // What the launches of a pass depend on, besides the contents of arrays.
   struct Shape {
-    int64_t rows = 0;
-    int64_t output_rows = 0;
+    PassSize size;
     int64_t places = 0;  // of the exchange; 0 without one
-    // Where the results go: working memory has one order, so these are the same each time.
-    const void* hidden = nullptr;
-    const void* logits = nullptr;
+    // The memory it works on: working memory has one order, so this is the same each time.
+    std::array<const void*, 4> memory{};
     friend bool operator==(const Shape&, const Shape&) = default;
+  };
+  // What a pass reads of the host.
+  struct Inputs {
+    ForwardBatch batch;
+    std::vector<int32_t> from;
   };
   struct Entry {
     Shape shape;
-    ForwardBatch batch;  // what the recording reads
+    Inputs inputs;  // what the recording reads
     std::unique_ptr<kernels::Recording> recording;
     bool is_direct = false;  // it cannot be recorded
     uint64_t last_use = 0;
   };
+  using Compute = std::function<absl::Status(const LayerContext& context, const ForwardBatch& batch,
+                                             std::span<const int32_t> from)>;
 
   bool Records(const ForwardBatch& batch) const;
-  Shape ShapeOf(const StepSize& size, const kernels::TensorView& hidden,
-                const kernels::TensorView& logits) const;
-  absl::Status ForwardEntry(Entry& entry, const kernels::TensorView& hidden,
-                            const kernels::TensorView& logits, std::span<uint32_t> expert_rows);
+  int64_t StepPlaces() const;  // of the exchange; 0 without one
+  absl::Status Run(const ForwardBatch& batch, std::span<const int32_t> from, const Shape& shape,
+                   const Compute& compute);
+  absl::Status Direct(const Entry& entry, const Compute& compute) const;
+  absl::Status Record(const Compute& compute, Entry* entry);
   Entry* Find(const Shape& shape);
   Entry* Add(const Shape& shape);
-  absl::Status Record(const kernels::TensorView& hidden, const kernels::TensorView& logits,
-                      std::span<uint32_t> expert_rows, Entry* entry);
 
   Model& model_;
   const LayerContext& context_;
   KvStore& kv_;
-  const StepSize most_;
+  const bool enabled_;
   std::vector<std::unique_ptr<Entry>> entries_;
-  uint64_t num_steps_ = 0;
+  uint64_t num_passes_ = 0;
   int64_t num_recordings_ = 0;
   int64_t num_replays_ = 0;
 };

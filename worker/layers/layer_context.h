@@ -9,8 +9,7 @@
 #include "worker/layers/activation_arena.h"
 #include "worker/layers/trace.h"
 #include "worker/parallel/collectives.h"
-#include "worker/parallel/expert_exchange.h"
-#include "worker/parallel/fixed_exchange.h"
+#include "worker/parallel/exchange_set.h"
 #include "worker/parallel/parallel_context.h"
 
 namespace switchyard::worker {
@@ -21,12 +20,11 @@ struct LayerContext {
   bool ue8m0_scales;  // W8A8: activation scales are powers of two
   const ParallelContext& parallel;
   Collectives& tensor_group;  // the ranks of this attention group
-  ExpertExchange* exchange;   // null for dense models, and where all steps go the other way
+  ExchangeSet* exchanges;     // null for dense models
   ActivationArena& arena;
-  Trace* trace = nullptr;
-  FixedExchange* fixed_exchange = nullptr;  // null: no step goes this way
+  Trace* trace = nullptr;  // of steps that are not cut into micro-batches
   // The cache slot of each row, where some may be kNoSlot: padding, which has no experts. Empty:
-  // all rows are tokens. Only of steps that go through `fixed_exchange`, or have no MoE layers.
+  // all rows are tokens. Only of steps whose exchange is fixed, or without MoE layers.
   std::span<const int64_t> slots;
 
   kernels::TensorView Take(std::initializer_list<int64_t> shape) const {

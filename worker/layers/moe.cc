@@ -48,33 +48,29 @@ void MoeBlock::LoadMlp(WeightLoader& loader, const std::string& prefix, const Ex
   loader.Linear({.tensor = weight(names.down), .rows = hidden_size, .cols = width}, &mlp->down);
 }
 
-absl::Status MoeBlock::Forward(const LayerContext& context, int layer, const TensorView& x,
-                               const TensorView& y, std::span<uint32_t> expert_rows) const {
-  ActivationArena::Scope scope(context.arena);
-  const IndexRange slice = context.parallel.TokenSlice(x.rows());
-  const TensorView own_x = x.Rows(slice.begin, slice.size());
-  const TensorView own_y = y.Rows(slice.begin, slice.size());
-  const Routing routing = Route(context, layer, own_x);
-  const bool fixed = context.fixed_exchange != nullptr && context.fixed_exchange->TakesStep();
-  SY_RETURN_IF_ERROR(fixed ? ForwardFixed(context, routing, slice, own_x, own_y)
-                           : ForwardCounted(context, routing, own_x, own_y, expert_rows));
-  if (context.parallel.tensor_parallel() == 1 || x.rows() == 0) return absl::OkStatus();
-
-  const int64_t row_bytes = y.RowElements() * SizeOf(y.dtype);
-  std::vector<int64_t> slice_bytes(context.parallel.tensor_parallel());
-  for (size_t rank = 0; rank < slice_bytes.size(); ++rank) {
-    slice_bytes[rank] = context.parallel.TokenSliceOf(x.rows(), int(rank)).size() * row_bytes;
-  }
-  return context.tensor_group.AllGatherV(own_y.data, y.data, slice_bytes);
+Routing MoeBlock::TakeRouting(const LayerContext& context, const v1::MoeSpec& spec,
+                              int64_t tokens) {
+  const int64_t slice = context.parallel.TokenSlice(tokens).size();
+  return {.ids = context.arena.Take(DType::kI32, {slice, spec.experts_per_token()}),
+          .weights = context.arena.Take(DType::kF32, {slice, spec.experts_per_token()})};
 }
 
-MoeBlock::Routing MoeBlock::Route(const LayerContext& context, int layer,
-                                  const TensorView& x) const {
-  const int64_t tokens = x.rows(), slots = spec_.experts_per_token();
-  const TensorView logits = context.arena.Take(DType::kF32, {tokens, gate_->n()});
-  const Routing routing{.ids = context.arena.Take(DType::kI32, {tokens, slots}),
-                        .weights = context.arena.Take(DType::kF32, {tokens, slots})};
-  if (tokens == 0) return routing;
+absl::Status MoeBlock::Begin(const LayerContext& context, int layer, const MoePass& pass) const {
+  const IndexRange slice = context.parallel.TokenSlice(pass.x.rows());
+  const TensorView x = pass.x.Rows(slice.begin, slice.size());
+  if (x.rows() > 0) Route(context, layer, x, pass.routing);
+  const auto slots = pass.slots.empty() ? pass.slots
+                                        : pass.slots.subspan(static_cast<size_t>(slice.begin),
+                                                             static_cast<size_t>(slice.size()));
+  SY_RETURN_IF_ERROR(pass.exchange->BeginDispatch(pass.routing.ids, x, slots));
+  if (IsApart(pass)) ComputeShared(context, x, pass.y.Rows(slice.begin, slice.size()));
+  return absl::OkStatus();
+}
+
+void MoeBlock::Route(const LayerContext& context, int layer, const TensorView& x,
+                     const Routing& routing) const {
+  ActivationArena::Scope scope(context.arena);
+  const TensorView logits = context.arena.Take(DType::kF32, {x.rows(), gate_->n()});
   context.ops.Linear({.x = x, .weight = gate_.get(), .y = logits});
   context.Record("router_logits", layer, logits);
   context.ops.Gate({.logits = logits,
@@ -88,67 +84,6 @@ MoeBlock::Routing MoeBlock::Route(const LayerContext& context, int layer,
                     .weights = routing.weights});
   context.Record("router_ids", layer, routing.ids);
   context.Record("router_weights", layer, routing.weights);
-  return routing;
-}
-
-absl::Status MoeBlock::ForwardCounted(const LayerContext& context, const Routing& routing,
-                                      const TensorView& x, const TensorView& y,
-                                      std::span<uint32_t> expert_rows) const {
-  ExpertExchange& exchange = *context.exchange;
-  exchange.BeginDispatch(routing.ids, x);
-  const bool apart = exchange.overlaps() && has_shared();
-  if (apart) ComputeShared(context, x, y);
-  ExpertBatch batch;
-  SY_RETURN_IF_ERROR(exchange.EndDispatch(&batch));
-  for (size_t i = 0; i < expert_rows.size(); ++i) expert_rows[i] += exchange.expert_rows()[i];
-  const int64_t num_mlps = std::ssize(mlp_views_) - (apart ? 1 : 0);
-  const int64_t num_rows =
-      batch.offsets[num_mlps];  // without the shared rows where no shared expert takes them
-  if (num_rows > 0) {
-    context.ops.GroupedMlp({.x = batch.x.Rows(0, num_rows),
-                            .offsets = batch.offsets.first(num_mlps + 1),
-                            .mlps = std::span(mlp_views_).first(num_mlps),
-                            .y = batch.y.Rows(0, num_rows),
-                            .ue8m0_scales = context.ue8m0_scales});
-  }
-  CombinedRows combined;
-  SY_RETURN_IF_ERROR(exchange.Combine(&combined));
-  Combine(context, combined.rows, combined.row_of, routing,
-          apart ? y : batch.y.Rows(batch.num_routed_rows, x.rows()), y);
-  return absl::OkStatus();
-}
-
-absl::Status MoeBlock::ForwardFixed(const LayerContext& context, const Routing& routing,
-                                    const IndexRange& slice, const TensorView& x,
-                                    const TensorView& y) const {
-  FixedExchange& exchange = *context.fixed_exchange;
-  const auto slots = context.slots.empty()
-                         ? context.slots
-                         : context.slots.subspan(static_cast<size_t>(slice.begin),
-                                                 static_cast<size_t>(slice.size()));
-  SY_RETURN_IF_ERROR(exchange.BeginDispatch(routing.ids, x, slots));
-  const bool apart = exchange.overlaps() && has_shared();
-  if (apart) ComputeShared(context, x, y);
-  FixedBatch batch;
-  exchange.EndDispatch(&batch);
-  const int64_t num_mlps = std::ssize(mlp_views_) - (apart ? 1 : 0);
-  if (num_mlps > 0 && batch.x.rows() > 0) {
-    if (mlp_table_ == nullptr) {
-      mlp_table_ = context.ops.MakeMlpTable(std::span(mlp_views_).first(num_mlps));
-    }
-    context.ops.RoutedMlp({.x = batch.x,
-                           .spans = batch.spans.Rows(0, num_mlps),
-                           .table = mlp_table_.get(),
-                           .y = batch.y,
-                           .max_rows = batch.x.rows(),
-                           .likely_rows = batch.likely_rows,
-                           .ue8m0_scales = context.ue8m0_scales});
-  }
-  FixedRows combined;
-  SY_RETURN_IF_ERROR(exchange.Combine(&combined));
-  Combine(context, combined.rows, combined.row_of, routing, apart ? y : batch.y.Rows(0, x.rows()),
-          y);
-  return absl::OkStatus();
 }
 
 void MoeBlock::ComputeShared(const LayerContext& context, const TensorView& x,
@@ -162,15 +97,47 @@ void MoeBlock::ComputeShared(const LayerContext& context, const TensorView& x,
                           .ue8m0_scales = context.ue8m0_scales});
 }
 
-void MoeBlock::Combine(const LayerContext& context, const TensorView& rows,
-                       const TensorView& row_of, const Routing& routing, const TensorView& base,
-                       const TensorView& y) const {
-  if (y.rows() == 0) return;
-  context.ops.CombineRows({.rows = rows,
-                           .row_of = row_of,
-                           .weights = routing.weights,
-                           .base = has_shared() ? base : TensorView(),
-                           .y = y});
+absl::Status MoeBlock::Compute(const LayerContext& context, const MoePass& pass) const {
+  ExpertBatch batch;
+  SY_RETURN_IF_ERROR(pass.exchange->EndDispatch(&batch));
+  const bool apart = IsApart(pass);
+  const int64_t num_mlps = std::ssize(mlp_views_) - (apart ? 1 : 0);
+  if (num_mlps > 0 && batch.x.rows() > 0) {
+    if (mlp_table_ == nullptr) {
+      mlp_table_ = context.ops.MakeMlpTable(std::span(mlp_views_).first(num_mlps));
+    }
+    context.ops.RoutedMlp({.x = batch.x,
+                           .spans = batch.spans.Rows(0, num_mlps),
+                           .table = mlp_table_.get(),
+                           .y = batch.y,
+                           .max_rows = batch.x.rows(),
+                           .likely_rows = batch.likely_rows,
+                           .ue8m0_scales = context.ue8m0_scales});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MoeBlock::Finish(const LayerContext& context, const MoePass& pass) const {
+  const IndexRange slice = context.parallel.TokenSlice(pass.x.rows());
+  const TensorView y = pass.y.Rows(slice.begin, slice.size());
+  CombinedRows combined;
+  SY_RETURN_IF_ERROR(pass.exchange->EndCombine(&combined));
+  if (y.rows() > 0) {
+    context.ops.CombineRows(
+        {.rows = combined.rows,
+         .row_of = combined.row_of,
+         .weights = pass.routing.weights,
+         .base = has_shared() ? (IsApart(pass) ? y : combined.shared) : TensorView(),
+         .y = y});
+  }
+  const int ranks = context.parallel.tensor_parallel();
+  if (ranks == 1 || pass.x.rows() == 0) return absl::OkStatus();
+  const int64_t row_bytes = pass.y.RowElements() * SizeOf(pass.y.dtype);
+  std::vector<int64_t> slice_bytes(ranks);
+  for (int rank = 0; rank < ranks; ++rank) {
+    slice_bytes[rank] = context.parallel.TokenSliceOf(pass.x.rows(), rank).size() * row_bytes;
+  }
+  return context.tensor_group.AllGatherV(y.data, pass.y.data, slice_bytes);
 }
 
 }  // namespace switchyard::worker

@@ -1,5 +1,6 @@
 // The mixture-of-experts block: gate on this rank's slice of its group's tokens, dispatch, experts,
-// combine in slot order, and the slices gathered again (ARCHITECTURE 4). The shared expert is one
+// combine in slot order, and the slices gathered again (ARCHITECTURE 4). It comes in steps, between
+// which other work may be issued, such as those of another micro-batch. The shared expert is one
 // more group of rows; where an exchange overlaps ops, it computes while rows are dispatched.
 #ifndef SWITCHYARD_WORKER_LAYERS_MOE_H_
 #define SWITCHYARD_WORKER_LAYERS_MOE_H_
@@ -14,43 +15,47 @@
 
 namespace switchyard::worker {
 
+// The experts of some tokens.
+struct Routing {
+  kernels::TensorView ids;      // i32 [T, k]
+  kernels::TensorView weights;  // f32 [T, k]
+};
+
+// One micro-batch on its way through a block.
+struct MoePass {
+  ExpertExchange* exchange = nullptr;
+  kernels::TensorView x;  // act [T, H], the same on every rank of the group; stays until Finish
+  kernels::TensorView y;  // act [T, H], likewise, apart from x; there after Finish
+  std::span<const int64_t> slots;  // of LayerContext, T or none
+  Routing routing;                 // of this rank's slice: memory from TakeRouting
+};
+
 class MoeBlock {
  public:
   // `prefix` is up to and with ExpertNames::block.
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
             const v1::ModelSpec& model);
 
-  // x: act [T, H], the same on every rank of the group; y: act [T, H], likewise, apart from x. T
-  // may be 0: the rank still takes part in the exchange. `layer` names what is traced. Adds the
-  // rows of this call to `expert_rows` [local experts], unless the step goes through
-  // context.fixed_exchange, which counts them itself.
-  absl::Status Forward(const LayerContext& context, int layer, const kernels::TensorView& x,
-                       const kernels::TensorView& y, std::span<uint32_t> expert_rows) const;
+  // For a micro-batch of `tokens`, for all layers.
+  static Routing TakeRouting(const LayerContext& context, const v1::MoeSpec& spec, int64_t tokens);
+
+  // In this order, each once; T may be 0: the rank still takes part in the exchange. Of two
+  // micro-batches Begin of the second comes after Send of the first, and its Send before SendBack
+  // of the first. `layer` names what is traced.
+  absl::Status Begin(const LayerContext& context, int layer, const MoePass& pass) const;
+  absl::Status Send(const MoePass& pass) const { return pass.exchange->Send(); }
+  absl::Status Compute(const LayerContext& context, const MoePass& pass) const;
+  absl::Status SendBack(const MoePass& pass) const { return pass.exchange->BeginCombine(); }
+  absl::Status Finish(const LayerContext& context, const MoePass& pass) const;
 
  private:
-  // The experts of some tokens.
-  struct Routing {
-    kernels::TensorView ids;      // i32 [T, k]
-    kernels::TensorView weights;  // f32 [T, k]
-  };
-
-  Routing Route(const LayerContext& context, int layer, const kernels::TensorView& x) const;
-  // y of this rank's slice, by context.exchange or by context.fixed_exchange.
-  absl::Status ForwardCounted(const LayerContext& context, const Routing& routing,
-                              const kernels::TensorView& x, const kernels::TensorView& y,
-                              std::span<uint32_t> expert_rows) const;
-  // x and y: this rank's slice of the rows.
-  absl::Status ForwardFixed(const LayerContext& context, const Routing& routing,
-                            const IndexRange& slice, const kernels::TensorView& x,
-                            const kernels::TensorView& y) const;
+  void Route(const LayerContext& context, int layer, const kernels::TensorView& x,
+             const Routing& routing) const;
   bool has_shared() const { return spec_.num_shared_experts() > 0; }
-  // The shared expert of a step that computes it apart.
+  // Whether the shared expert computes by itself, while rows travel.
+  bool IsApart(const MoePass& pass) const { return pass.exchange->overlaps() && has_shared(); }
   void ComputeShared(const LayerContext& context, const kernels::TensorView& x,
                      const kernels::TensorView& y) const;
-  // The shared expert's output follows as `base` where there is one.
-  void Combine(const LayerContext& context, const kernels::TensorView& rows,
-               const kernels::TensorView& row_of, const Routing& routing,
-               const kernels::TensorView& base, const kernels::TensorView& y) const;
   void LoadMlp(WeightLoader& loader, const std::string& prefix, const ExpertNames& names,
                int64_t hidden_size, int64_t width, kernels::MlpWeights* mlp);
 

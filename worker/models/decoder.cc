@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "worker/models/block_run.h"
 
 namespace switchyard::worker {
 
@@ -30,17 +31,13 @@ void Decoder::Load(WeightLoader& loader, const LayerContext& context) {
 }
 
 absl::Status Decoder::Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
-                              const TensorView& hidden, const TensorView& logits,
-                              std::span<uint32_t> expert_rows) {
+                              const TensorView& hidden, const TensorView& logits) {
   ActivationArena::Scope scope(context.arena);
   const Stream stream = TakeStream(context, hidden);
   if (batch.num_rows() > 0) {
     SY_RETURN_IF_ERROR(embedding_.Forward(context, batch.token_ids, stream.h));
   }
-  for (size_t layer = 0; layer < blocks_.size(); ++layer) {
-    SY_RETURN_IF_ERROR(
-        blocks_[layer].Forward(context, batch, kv, stream, /*first=*/layer == 0, expert_rows));
-  }
+  SY_RETURN_IF_ERROR(RunBlocks(context, model_, blocks_, batch, kv, stream));
   NormStream(context, stream, NormBy(final_norm_));
   context.Record("hidden", model_.num_layers(), stream.h);
   context.Record("final_norm", -1, stream.normed);
@@ -75,14 +72,12 @@ int64_t Decoder::ArenaBytes(const v1::StepLimits& limits, int64_t max_output_row
   // Norms write rows for quantised products beside the others.
   const int64_t quantised = quantises_ ? kernels::QuantisedRows::MostFloats(tokens, hidden) : 0;
   const int64_t dense = tokens * (model_.intermediate_size() / ranks);
-  const int64_t router =
-      model_.has_moe()
-          ? tokens * (model_.moe().num_routed_experts() + 2 * model_.moe().experts_per_token())
-          : 0;
+  const int64_t router = model_.has_moe() ? tokens * model_.moe().num_routed_experts() : 0;
+  const int64_t routing = model_.has_moe() ? 2 * tokens * model_.moe().experts_per_token() : 0;
   const int64_t output = max_output_rows * 2 * hidden;
   const int64_t widest = std::max({attention.floats, dense, router, output}) + sum_scratch;
   constexpr int64_t kRoundingSlack = 64 * kKiB;  // every Take rounds up to a cache line
-  return (StreamRows(limits) * hidden + quantised + widest) * int64_t{sizeof(float)} +
+  return (StreamRows(limits) * hidden + routing + quantised + widest) * int64_t{sizeof(float)} +
          kRoundingSlack;
 }
 

@@ -19,8 +19,8 @@ class Decoder : public Model {
 
   void Load(WeightLoader& loader, const LayerContext& context) override;
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
-                       const kernels::TensorView& hidden, const kernels::TensorView& logits,
-                       std::span<uint32_t> expert_rows) override;
+                       const kernels::TensorView& hidden,
+                       const kernels::TensorView& logits) override;
   int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const override;
   int64_t table_bytes() const override { return rope_.num_bytes(); }
 

@@ -51,9 +51,8 @@ void DecoderBlock::Load(WeightLoader& loader, const LayerContext& context,
   }
 }
 
-absl::Status DecoderBlock::Forward(const LayerContext& context, const ForwardBatch& batch,
-                                   KvStore& kv, const Stream& stream, bool first,
-                                   std::span<uint32_t> expert_rows) const {
+absl::Status DecoderBlock::Attend(const LayerContext& context, const ForwardBatch& batch,
+                                  KvStore& kv, const Stream& stream, bool first) const {
   const bool empty =
       stream.h.rows() == 0;  // all ranks of a group agree, so its collectives may be left out
   {
@@ -71,7 +70,7 @@ absl::Status DecoderBlock::Forward(const LayerContext& context, const ForwardBat
   const StreamNorm norm{.weight = post_attention_norm_, .eps = eps_};
   if (moe_ != nullptr) {
     NormStream(context, stream, norm);
-    return moe_->Forward(context, layer_, stream.normed, stream.delta, expert_rows);
+    return absl::OkStatus();
   }
   ActivationArena::Scope scope(context.arena);
   const NormedRows x = NormStream(context, stream, norm, mlp_->input_forms());

@@ -1,10 +1,9 @@
 // One layer of a decoder: norm, attention, norm, dense MLP or mixture of experts, with the residual
-// sum between them (MODEL_SPECS 1.3).
+// sum between them (MODEL_SPECS 1.3). RunBlocks (block_run.h) puts the parts together.
 #ifndef SWITCHYARD_WORKER_MODELS_DECODER_BLOCK_H_
 #define SWITCHYARD_WORKER_MODELS_DECODER_BLOCK_H_
 
 #include <memory>
-#include <span>
 
 #include "worker/layers/attention.h"
 #include "worker/layers/mlp.h"
@@ -38,10 +37,12 @@ class DecoderBlock {
   void Load(WeightLoader& loader, const LayerContext& context, const v1::ModelSpec& model,
             int layer, const RopeTable* rope);
 
-  // `first`: the stream has no delta yet. Every rank of the world calls it in every step, with no
-  // rows if need be. Adds to `expert_rows` as MoeBlock does.
-  absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
-                       const Stream& stream, bool first, std::span<uint32_t> expert_rows) const;
+  // All up to the experts, which take stream.normed and put out stream.delta; or all, where there
+  // are none. `first`: the stream has no delta yet.
+  absl::Status Attend(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                      const Stream& stream, bool first) const;
+  const MoeBlock* moe() const { return moe_.get(); }  // null: a dense block
+  int layer() const { return layer_; }
 
  private:
   int layer_ = 0;

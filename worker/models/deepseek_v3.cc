@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <span>
 #include <string>
+
+#include "worker/models/block_run.h"
 
 namespace switchyard::worker {
 
@@ -56,14 +59,13 @@ absl::Status DeepseekV3::JoinTokens(const LayerContext& context, const ForwardBa
 
 absl::Status DeepseekV3::ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
                                     KvStore& kv, const TensorView& hidden,
-                                    const TensorView& next_hidden, const TensorView& logits,
-                                    std::span<uint32_t> expert_rows) {
+                                    const TensorView& next_hidden, const TensorView& logits) {
   ActivationArena::Scope scope(context.arena);
   const Stream stream =
       TakeStream(context, context.Take({batch.num_rows(), model().hidden_size()}));
   SY_RETURN_IF_ERROR(JoinTokens(context, batch, hidden, stream));
   context.Record("mtp.input", -1, stream.h);
-  SY_RETURN_IF_ERROR(mtp_->block.Forward(context, batch, kv, stream, /*first=*/true, expert_rows));
+  SY_RETURN_IF_ERROR(RunBlocks(context, model(), std::span(&mtp_->block, 1), batch, kv, stream));
   NormStream(context, stream, NormBy(mtp_->head_norm));
   context.Record("mtp.hidden", -1, stream.h);
   context.Record("mtp.norm", -1, stream.normed);

@@ -19,8 +19,7 @@ class DeepseekV3 final : public Decoder {
   // MODEL_SPECS 1.8.
   absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
                           const kernels::TensorView& hidden, const kernels::TensorView& next_hidden,
-                          const kernels::TensorView& logits,
-                          std::span<uint32_t> expert_rows) override;
+                          const kernels::TensorView& logits) override;
 
  protected:
   int64_t StreamRows(const v1::StepLimits& limits) const override;

@@ -4,7 +4,7 @@ namespace switchyard::worker {
 
 absl::Status Model::ForwardMtp(const LayerContext&, const ForwardBatch&, KvStore&,
                                const kernels::TensorView&, const kernels::TensorView&,
-                               const kernels::TensorView&, std::span<uint32_t>) {
+                               const kernels::TensorView&) {
   return absl::InternalError("the model has no block that drafts");
 }
 

@@ -24,12 +24,11 @@ class Model {
 
   // Caches the batch's tokens. Computes `hidden`, act [T, H]: every row behind the last norm; and
   // from it logits f32 [output_rows, this rank's part of the vocabulary] for the batch's output
-  // rows. Every rank of the world calls it in every step, with an empty batch if need be. Adds the
-  // rows that each local expert computed to `expert_rows` [local experts]. Errors: those of
-  // Collectives.
+  // rows. Every rank of the world calls it in every step, with an empty batch if need be. Errors:
+  // those of Collectives.
   virtual absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
-                               const kernels::TensorView& hidden, const kernels::TensorView& logits,
-                               std::span<uint32_t> expert_rows) = 0;
+                               const kernels::TensorView& hidden,
+                               const kernels::TensorView& logits) = 0;
 
   // Upper bound of the arena that Forward, `hidden` and, where the plan has it, ForwardMtp need in
   // a step of at most `limits`, with logits of `max_output_rows` rows; the logits themselves are
@@ -51,8 +50,7 @@ class Model {
   virtual absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch,
                                   KvStore& kv, const kernels::TensorView& hidden,
                                   const kernels::TensorView& next_hidden,
-                                  const kernels::TensorView& logits,
-                                  std::span<uint32_t> expert_rows);
+                                  const kernels::TensorView& logits);
 };
 
 }  // namespace switchyard::worker

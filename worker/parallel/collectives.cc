@@ -33,7 +33,12 @@ void Max(const float* a, const float* b, float* out, int64_t n) {
 }  // namespace
 
 Collectives::Collectives(int rank, int size)
-    : rank_(rank), size_(size), transfers_(size), slice_bytes_(size), barrier_counts_(2 * size) {
+    : rank_(rank),
+      size_(size),
+      transfers_(size),
+      slice_bytes_(size),
+      barrier_counts_(2 * size),
+      counts_(2 * size * kMostCounts) {
   SY_CHECK(size >= 1 && rank >= 0 && rank < size) << "rank " << rank << " of " << size;
 }
 
@@ -120,17 +125,38 @@ absl::Status Collectives::AllToAllV(const void* in, std::span<const int64_t> sen
 }
 
 absl::Status Collectives::AllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) {
-  SY_CHECK_EQ(std::ssize(in), size_);
-  SY_CHECK_EQ(std::ssize(out), size_);
+  return AllToAll(in.data(), out.data(), sizeof(int32_t));
+}
+
+absl::Status Collectives::BeginCounts(const int32_t* sent, int64_t n) {
+  SY_CHECK(n >= 1 && n <= kMostCounts) << n << " counts of a rank";
+  SY_CHECK_EQ(num_counts_, 0) << "BeginCounts twice";
+  num_counts_ = n;
+  return DoBeginCounts(sent, n);
+}
+
+absl::Status Collectives::EndCounts(std::span<int32_t> sent, std::span<int32_t> received) {
+  SY_CHECK(num_counts_ > 0) << "EndCounts without BeginCounts";
+  SY_CHECK_EQ(std::ssize(sent), size_ * num_counts_);
+  SY_CHECK_EQ(std::ssize(received), size_ * num_counts_);
+  num_counts_ = 0;
+  SY_RETURN_IF_ERROR(failure_);
   const auto begin = std::chrono::steady_clock::now();
-  const std::chrono::nanoseconds before = time_in_calls_;
-  absl::Status status = DoAllToAllCounts(in, out);
-  time_in_calls_ = before + (std::chrono::steady_clock::now() - begin);
+  absl::Status status = DoEndCounts(sent, received);
+  time_in_calls_ += std::chrono::steady_clock::now() - begin;
   return status;
 }
 
-absl::Status Collectives::DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out) {
-  return AllToAll(in.data(), out.data(), sizeof(int32_t));
+absl::Status Collectives::DoBeginCounts(const int32_t* sent, int64_t n) {
+  const int64_t all = size_ * n;
+  std::copy_n(sent, all, counts_.begin());
+  return AllToAll(counts_.data(), counts_.data() + all, n * int64_t{sizeof(int32_t)});
+}
+
+absl::Status Collectives::DoEndCounts(std::span<int32_t> sent, std::span<int32_t> received) {
+  std::ranges::copy(std::span(counts_).first(sent.size()), sent.begin());
+  std::ranges::copy(std::span(counts_).subspan(sent.size(), sent.size()), received.begin());
+  return absl::OkStatus();
 }
 
 absl::Status Collectives::Broadcast(void* data, int64_t num_bytes, int root) {
@@ -148,7 +174,11 @@ absl::Status Collectives::Broadcast(void* data, int64_t num_bytes, int root) {
 absl::Status Collectives::Barrier() {
   // Something each way: an exchange of nothing would wait for nobody.
   const std::span<int32_t> counts(barrier_counts_);
-  return AllToAllCounts(counts.first(size_), counts.last(size_));
+  const auto begin = std::chrono::steady_clock::now();
+  const std::chrono::nanoseconds before = time_in_calls_;
+  const absl::Status status = AllToAllCounts(counts.first(size_), counts.last(size_));
+  time_in_calls_ = before + (std::chrono::steady_clock::now() - begin);
+  return status;
 }
 
 bool Collectives::ReducesByGather(int64_t n) const {

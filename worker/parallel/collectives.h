@@ -59,8 +59,13 @@ class Collectives {
   // another. What rank a sends to rank b is what rank b receives from rank a.
   absl::Status AllToAllV(const void* in, std::span<const int64_t> send_bytes, void* out,
                          std::span<const int64_t> recv_bytes);
-  // out[r] = the number that rank r has for this rank. Host memory with every backend.
-  absl::Status AllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out);
+  // Numbers of every rank for every other one, which the hosts need: `sent`, i32 [size, n] in the
+  // backend's memory, stays as it is until EndCounts; that hands it to the host, with what came
+  // from each rank, [size, n] likewise. On a GPU it waits for these numbers, and for no op that was
+  // issued behind a Fork before BeginCounts. REQUIRES: n <= kMostCounts; the two in pairs.
+  static constexpr int64_t kMostCounts = 2;
+  absl::Status BeginCounts(const int32_t* sent, int64_t n);
+  absl::Status EndCounts(std::span<int32_t> sent, std::span<int32_t> received);
   // `data` of rank `root` to all.
   absl::Status Broadcast(void* data, int64_t num_bytes, int root);
   // Returns on no rank before all have called.
@@ -79,11 +84,14 @@ class Collectives {
 
   // Whether calls can run beside ops: on a GPU, in a stream of their own.
   virtual bool overlaps() const { return false; }
-  // Calls between Fork and Join need nothing that ops issued after Fork write, and write nothing
-  // that these use; what they bring is there for ops issued after Join. Where nothing overlaps, all
-  // stays as it is without. No reductions between them. Fork and Join come in pairs.
+  // Calls between Fork and Mark need nothing that ops issued after Fork write, and write nothing
+  // that these use; what they bring is there for ops issued after Await of the same point. Where
+  // nothing overlaps, all stays as it is without. No reductions between them. Fork and Mark come in
+  // pairs; a point may be marked anew.
+  static constexpr int kNumPoints = 5;
   virtual void Fork() {}
-  virtual void Join() {}
+  virtual void Mark(int /*point*/) {}
+  virtual void Await(int /*point*/) {}
 
   // Makes a pending call and all later ones fail; peers fail as they come to miss this rank.
   virtual void Abort() = 0;
@@ -125,7 +133,10 @@ class Collectives {
   virtual absl::Status DoExchange(std::string_view name, std::span<const Transfer> transfers) = 0;
   // Within the backend's memory; here, on the host.
   virtual void CopyOwn(void* to, const void* from, int64_t num_bytes);
-  virtual absl::Status DoAllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out);
+  // out[r] = the number that rank r has for this rank. Host memory with every backend.
+  virtual absl::Status AllToAllCounts(std::span<const int32_t> in, std::span<int32_t> out);
+  virtual absl::Status DoBeginCounts(const int32_t* sent, int64_t n);
+  virtual absl::Status DoEndCounts(std::span<int32_t> sent, std::span<int32_t> received);
 
   absl::Status Exchange(std::string_view name);
   absl::Status AllReduce(Reduction reduction, float* data, int64_t n, std::span<float> scratch);
@@ -137,6 +148,8 @@ class Collectives {
   std::vector<Transfer> transfers_;      // [size], of the call in progress
   std::vector<int64_t> slice_bytes_;     // [size], of a reduction
   std::vector<int32_t> barrier_counts_;  // [2, size]: sent, received
+  std::vector<int32_t> counts_;          // [2, size, kMostCounts]: the same of BeginCounts
+  int64_t num_counts_ = 0;               // n of it; 0: none is under way
   std::chrono::nanoseconds time_in_calls_{0};
   std::atomic<uint64_t> started_{0};
   std::atomic<uint64_t> finished_{0};

@@ -4,7 +4,6 @@
 #include <limits>
 
 #include "base/check.h"
-#include "worker/parallel/padded_rows.h"
 
 namespace switchyard::worker {
 
@@ -17,6 +16,7 @@ namespace {
 
 constexpr int64_t kInt = SizeOf(DType::kI32);
 constexpr int64_t kRowAlignment = 16;  // of what kernels copy at once
+constexpr int kPoint = 0;              // of the world: where all have shown their tokens
 
 // Alike on all ranks: by what the largest hands back.
 int64_t MaxPlaces(const ParallelContext& context, const FixedExchangeOptions& options, DType act) {
@@ -27,52 +27,15 @@ int64_t MaxPlaces(const ParallelContext& context, const FixedExchangeOptions& op
   return std::min(options.max_slice_tokens, FixedExchange::kMostReturnedBytes / bytes_of_place);
 }
 
-Buffer PutInts(kernels::Device& device, std::span<const int32_t> values) {
-  Buffer buffer = device.Allocate(static_cast<int64_t>(values.size_bytes()));
-  device.CopyToDevice(buffer.data(), values.data(), static_cast<int64_t>(values.size_bytes()));
-  return buffer;
-}
-
-std::vector<int32_t> OfExperts(const ParallelContext& context,
-                               int (ParallelContext::*of)(int) const) {
-  std::vector<int32_t> values;
-  for (int expert = 0; expert < context.num_experts(); ++expert) {
-    values.push_back((context.*of)(expert));
-  }
-  return values;
-}
-
 TensorView Ints(const Buffer& buffer, int64_t count) {
   return TensorView(buffer.data(), DType::kI32, {count});
 }
 
-// Of a group.
-int64_t MostTokens(const v1::StepPlan& plan) {
-  int64_t most = 0;
-  for (const v1::GroupWork& group : plan.groups()) {
-    int64_t tokens = 0;
-    for (const v1::SequenceWork& work : group.sequences()) {
-      tokens += work.use_last_sampled() ? 1 + int64_t{std::max(work.max_drafts(), 0)}
-                                        : int64_t{work.tokens_size()};
-    }
-    most = std::max(most, tokens);
-  }
-  return most;
-}
-
 }  // namespace
 
-int64_t MostSliceTokens(const v1::StepPlan& plan, const ParallelContext& context) {
-  return context.MaxTokenSlice(MostTokens(plan));
-}
-
-int64_t PaddedSliceTokens(const v1::StepPlan& plan, const ParallelContext& context) {
-  return context.MaxTokenSlice(PaddedRows(MostTokens(plan)));
-}
-
 absl::StatusOr<std::unique_ptr<FixedExchange>> FixedExchange::Create(
-    const ParallelContext& context, const FixedExchangeOptions& options, kernels::Ops& ops,
-    Collectives& world) {
+    const ParallelContext& context, const FixedExchangeOptions& options, const ExpertTables& tables,
+    kernels::Ops& ops, Collectives& world) {
   SY_CHECK_EQ(world.size(), context.world());
   SY_CHECK_EQ(world.rank(), context.rank());
   constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
@@ -84,13 +47,14 @@ absl::StatusOr<std::unique_ptr<FixedExchange>> FixedExchange::Create(
                     "{}, over {} ranks: a size is out of range",
                     slice, k, context.num_experts(), options.hidden_size, context.world()));
   }
-  return std::unique_ptr<FixedExchange>(new FixedExchange(context, options, ops, world));
+  return std::unique_ptr<FixedExchange>(new FixedExchange(context, options, tables, ops, world));
 }
 
 FixedExchange::FixedExchange(const ParallelContext& context, const FixedExchangeOptions& options,
-                             kernels::Ops& ops, Collectives& world)
+                             const ExpertTables& tables, kernels::Ops& ops, Collectives& world)
     : context_(context),
       options_(options),
+      tables_(tables),
       ops_(ops),
       world_(world),
       act_(ops.activation_dtype()),
@@ -100,9 +64,6 @@ FixedExchange::FixedExchange(const ParallelContext& context, const FixedExchange
       place_bytes_(RoundUp(
           RoundUp(options.hidden_size * SizeOf(act_), kInt) + options.experts_per_token * kInt,
           kRowAlignment)),
-      rank_of_expert_(PutInts(ops.device(), OfExperts(context, &ParallelContext::RankOfExpert))),
-      local_index_of_expert_(
-          PutInts(ops.device(), OfExperts(context, &ParallelContext::LocalIndexOfExpert))),
       places_(ops.device().Allocate(alone() ? 0 : world.size() * max_places_ * place_bytes_)),
       input_(ops.device().Allocate(MaxRows(max_places_, max_places_) * options.hidden_size *
                                    SizeOf(act_))),
@@ -114,14 +75,12 @@ FixedExchange::FixedExchange(const ParallelContext& context, const FixedExchange
       sent_(
           ops.device().Allocate(returned_.num_bytes() / kInt * options.hidden_size * SizeOf(act_))),
       received_(ops.device().Allocate(sent_.num_bytes())),
-      row_of_(ops.device().Allocate(max_places_ * options.experts_per_token * kInt)),
-      expert_rows_(ops.device().Allocate(num_local_ * kInt)) {}
+      row_of_(ops.device().Allocate(max_places_ * options.experts_per_token * kInt)) {}
 
 int64_t FixedExchange::num_bytes() const {
   int64_t bytes = 0;
-  for (const Buffer* buffer :
-       {&rank_of_expert_, &local_index_of_expert_, &places_, &input_, &output_, &spans_, &sources_,
-        &returned_, &sent_, &received_, &row_of_, &expert_rows_}) {
+  for (const Buffer* buffer : {&places_, &input_, &output_, &spans_, &sources_, &returned_, &sent_,
+                               &received_, &row_of_}) {
     bytes += buffer->num_bytes();
   }
   return bytes;
@@ -161,7 +120,7 @@ absl::Status FixedExchange::ShowTokens(const TensorView& ids, const TensorView& 
   const auto* const own = static_cast<const std::byte*>(places_.data()) + first * place_bytes_;
   world_.Fork();
   const absl::Status status = world_.AllGather(own, places_.data(), places * place_bytes_);
-  if (!status.ok()) world_.Join();
+  world_.Mark(kPoint);
   return status;
 }
 
@@ -176,14 +135,14 @@ absl::Status FixedExchange::BeginDispatch(const TensorView& ids, const TensorVie
   return alone() ? absl::OkStatus() : ShowTokens(ids, x);
 }
 
-void FixedExchange::EndDispatch(FixedBatch* batch) {
-  if (!alone()) world_.Join();
+absl::Status FixedExchange::EndDispatch(ExpertBatch* batch) {
+  if (!alone()) world_.Await(kPoint);
   const int64_t k = options_.experts_per_token, places = NumPlaces();
   const int64_t max_rows = MaxRows(num_tokens(), places);
   const TensorView spans(spans_.data(), DType::kI32, {num_local_ + 1, 2});
   ops_.RouteTokens({.ids = alone() ? ids_ : PlacesIds(places),
-                    .rank_of_expert = Ints(rank_of_expert_, context_.num_experts()),
-                    .local_index_of_expert = Ints(local_index_of_expert_, context_.num_experts()),
+                    .rank_of_expert = tables_.rank_of_expert(),
+                    .local_index_of_expert = tables_.local_index_of_expert(),
                     .rank = world_.rank(),
                     .num_ranks = world_.size(),
                     .own_tokens = num_tokens(),
@@ -194,7 +153,7 @@ void FixedExchange::EndDispatch(FixedBatch* batch) {
                     .returned = alone() ? TensorView()
                                         : Ints(returned_, world_.size() * places * returned_slots_),
                     .row_of = TensorView(row_of_.data(), DType::kI32, {num_tokens(), k}),
-                    .expert_rows = Ints(expert_rows_, num_local_)});
+                    .expert_rows = tables_.expert_rows()});
   const int64_t hidden = options_.hidden_size;
   *batch = {.x = TensorView(input_.data(), act_, {max_rows, hidden}),
             .y = TensorView(output_.data(), act_, {max_rows, hidden}),
@@ -202,33 +161,30 @@ void FixedExchange::EndDispatch(FixedBatch* batch) {
             .likely_rows = std::min(max_rows, num_tokens() + places * k)};
   ops_.SelectRows(
       {.x = alone() ? x_ : PlacesX(places), .rows = Ints(sources_, max_rows), .y = batch->x});
+  return absl::OkStatus();
 }
 
-absl::Status FixedExchange::Combine(FixedRows* rows) {
-  const int64_t places = NumPlaces(), hidden = options_.hidden_size;
-  rows->row_of =
-      TensorView(row_of_.data(), DType::kI32, {num_tokens(), options_.experts_per_token});
-  rows->rows = TensorView(output_.data(), act_, {MaxRows(num_tokens(), places), hidden});
+absl::Status FixedExchange::BeginCombine() {
   if (alone()) return absl::OkStatus();
-  const int64_t returned = places * returned_slots_;  // of one rank
-  const int64_t all = world_.size() * returned;
-  ops_.SelectRows({.x = rows->rows,
-                   .rows = Ints(returned_, all),
-                   .y = TensorView(sent_.data(), act_, {all, hidden})});
-  rows->rows = TensorView(received_.data(), act_, {all, hidden});
+  const int64_t hidden = options_.hidden_size, returned = step_places_ * returned_slots_;
+  const int64_t all = world_.size() * returned;  // `returned` are one rank's
+  ops_.SelectRows(
+      {.x = TensorView(output_.data(), act_, {MaxRows(num_tokens(), step_places_), hidden}),
+       .rows = Ints(returned_, all),
+       .y = TensorView(sent_.data(), act_, {all, hidden})});
   return world_.AllToAll(sent_.data(), received_.data(), returned * hidden * SizeOf(act_));
 }
 
-absl::Status FixedExchange::TakeExpertRows(std::span<uint32_t> expert_rows) {
-  SY_CHECK_EQ(std::ssize(expert_rows), num_local_);
-  if (!has_expert_rows_) return absl::OkStatus();
-  has_expert_rows_ = false;
-  std::vector<uint32_t> rows(expert_rows.size());
-  ops_.device().CopyToHost(rows.data(), expert_rows_.data(), num_local_ * kInt);
-  ops_.device().Zero(expert_rows_.data(), num_local_ * kInt);
-  for (size_t i = 0; i < rows.size(); ++i) expert_rows[i] += rows[i];
-  // The wait ends, too, when somebody aborts: an exchange of nothing tells.
-  return world_.AllGather(places_.data(), places_.data(), 0);
+// Where the rank is alone, outputs stay where they are.
+absl::Status FixedExchange::EndCombine(CombinedRows* combined) {
+  const int64_t rows = alone() ? MaxRows(num_tokens(), num_tokens())
+                               : world_.size() * step_places_ * returned_slots_;
+  const Buffer& buffer = alone() ? output_ : received_;
+  *combined = {
+      .rows = TensorView(buffer.data(), act_, {rows, options_.hidden_size}),
+      .row_of = TensorView(row_of_.data(), DType::kI32, {num_tokens(), options_.experts_per_token}),
+      .shared = TensorView(output_.data(), act_, {num_tokens(), options_.hidden_size})};
+  return absl::OkStatus();
 }
 
 }  // namespace switchyard::worker

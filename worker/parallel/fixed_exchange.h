@@ -1,6 +1,5 @@
-// The MoE exchange of steps whose sizes are known beforehand: what ExpertExchange does, with
-// the same bits, and without a number that the host must wait for. Which rows travel and which
-// experts compute them stays on the device.
+// The exchange of steps whose sizes are known beforehand: what CountedExchange does, with the same
+// bits, and without a number that the host must wait for.
 //
 // Why it is there: on a GPU a host that waits for counts lets the device run dry in every layer,
 // and a step with such a wait cannot be captured as a CUDA graph.
@@ -9,14 +8,11 @@
 // every rank takes the rows of its own experts (Ops::RouteTokens), and hands R output rows for each
 // place back to every rank. S is at least the tokens of any rank's slice, R the most slots of a
 // token that one rank can have. So W * S * R rows travel where about S * k would do: this pays for
-// small steps only, and longer ones go through ExpertExchange. A rank that is alone shows and hands
-// back nothing; then every step goes this way.
-//
-// All ranks must choose alike. They do, because the choice is a function of the step plan, which
-// all have (MostSliceTokens), of the shard plan, and of the constants here.
+// small steps only, and longer ones go through CountedExchange. A rank that is alone shows and
+// hands back nothing; then every step goes this way.
 //
 // Rows travel as they are: only where activations have the wire's type. Symbols as in
-// kernels/args/moe.h. Owner: the executor. Thread: one caller. Create allocates; a step does not.
+// kernels/args/moe.h. Owner: the ExchangeSet.
 #ifndef SWITCHYARD_WORKER_PARALLEL_FIXED_EXCHANGE_H_
 #define SWITCHYARD_WORKER_PARALLEL_FIXED_EXCHANGE_H_
 
@@ -29,8 +25,9 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "kernels/ops.h"
-#include "proto/step.pb.h"
 #include "worker/parallel/collectives.h"
+#include "worker/parallel/expert_exchange.h"
+#include "worker/parallel/expert_tables.h"
 #include "worker/parallel/parallel_context.h"
 
 namespace switchyard::worker {
@@ -43,37 +40,17 @@ struct FixedExchangeOptions {
   int64_t max_slice_tokens = 0;
 };
 
-// Valid until the next BeginDispatch. Rows: this rank's own tokens, for the shared expert, then
-// those of the local experts; behind them, rows that nothing has written.
-struct FixedBatch {
-  kernels::TensorView x;      // act [C, H]
-  kernels::TensorView y;      // act [C, H]; for the caller to fill
-  kernels::TensorView spans;  // i32 [L + 1, 2]: of the local experts, then of the shared one
-  int64_t likely_rows = 0;    // see kernels::RoutedMlpArgs
-};
-
-// Valid until the next BeginDispatch.
-struct FixedRows {
-  kernels::TensorView rows;    // act [*, H]
-  kernels::TensorView row_of;  // i32 [T, k], of the rows
-};
-
-// The most tokens that any rank's slice can have in the step: a sequence that goes on with what is
-// sampled has as many as the plan lets it draft, and one more.
-int64_t MostSliceTokens(const v1::StepPlan& plan, const ParallelContext& context);
-// The same where all groups pad their rows (PaddedRows).
-int64_t PaddedSliceTokens(const v1::StepPlan& plan, const ParallelContext& context);
-
-class FixedExchange {
+class FixedExchange final : public ExpertExchange {
  public:
   // Bound of what a rank hands back to all others together: about what NVLink carries while a host
   // that waits, and the device that waits for it, lose as much. Not measured on a GPU.
   static constexpr int64_t kMostReturnedBytes = 16 * kMiB;
 
-  // `context`, `ops` and `world` outlive it. INVALID_ARGUMENT for sizes that are not positive, lead
+  // All outlive it. INVALID_ARGUMENT for sizes that are not positive, lead
   // to 2^31 rows, or more experts per token than there are.
   static absl::StatusOr<std::unique_ptr<FixedExchange>> Create(const ParallelContext& context,
                                                                const FixedExchangeOptions& options,
+                                                               const ExpertTables& tables,
                                                                kernels::Ops& ops,
                                                                Collectives& world);
 
@@ -82,7 +59,6 @@ class FixedExchange {
   // tokens, slices may have as many.
   void BeginStep(int64_t most_slice_tokens, int64_t padded = 0) {
     step_places_ = padded <= max_places_ ? std::max(padded, most_slice_tokens) : most_slice_tokens;
-    has_expert_rows_ = has_expert_rows_ || TakesStep();  // a replayed step issues no ops
   }
   // Whether the layers of this step are to go this way. Of several ranks, none does before the
   // first BeginStep.
@@ -94,31 +70,18 @@ class FixedExchange {
   // What sizes of this step depend on: the tokens that a slice may have; 0 for a rank alone.
   int64_t step_places() const { return alone() ? 0 : step_places_; }
 
-  // Whether rows travel beside ops that are issued between BeginDispatch and EndDispatch, such as
-  // the shared expert's.
-  bool overlaps() const { return world_.overlaps(); }
-
-  // ids: i32 [T, k], experts of each token, ascending; x: act [T, H]; both stay as they are until
-  // EndDispatch. T may be 0. `slots`: T cache slots, of which kNoSlot means a row that is no token;
-  // empty: all are. REQUIRES: TakesStep(). Errors: those of Collectives. Ids that cannot be end the
-  // program.
+  // REQUIRES of all of these: TakesStep().
+  bool overlaps() const override { return world_.overlaps(); }
   absl::Status BeginDispatch(const kernels::TensorView& ids, const kernels::TensorView& x,
-                             std::span<const int64_t> slots = {});
-
-  // Of the same tokens.
-  void EndDispatch(FixedBatch* batch);
-
-  // Hands batch.y back.
-  absl::Status Combine(FixedRows* rows);
-
-  // After a step, whichever way its layers went: waits for the device, and adds the rows that each
-  // local expert computed since the last call. Errors: those of Collectives, for this is where a
-  // step that was aborted under way comes to light.
-  absl::Status TakeExpertRows(std::span<uint32_t> expert_rows);
+                             std::span<const int64_t> slots) override;
+  absl::Status Send() override { return absl::OkStatus(); }  // rows are on their way
+  absl::Status EndDispatch(ExpertBatch* batch) override;
+  absl::Status BeginCombine() override;
+  absl::Status EndCombine(CombinedRows* combined) override;
 
  private:
   FixedExchange(const ParallelContext& context, const FixedExchangeOptions& options,
-                kernels::Ops& ops, Collectives& world);
+                const ExpertTables& tables, kernels::Ops& ops, Collectives& world);
 
   bool alone() const { return world_.size() == 1; }
   int64_t num_tokens() const { return x_.rows(); }
@@ -130,6 +93,7 @@ class FixedExchange {
 
   const ParallelContext& context_;
   const FixedExchangeOptions options_;
+  const ExpertTables& tables_;
   kernels::Ops& ops_;
   Collectives& world_;
   const kernels::DType act_;
@@ -138,22 +102,19 @@ class FixedExchange {
   const int64_t max_places_;      // S, at most
   const int64_t place_bytes_;     // a row and its ids
 
-  const kernels::Buffer rank_of_expert_, local_index_of_expert_;  // i32 [E]
-  const kernels::Buffer places_;       // [W * S] of place_bytes_: every rank's tokens
-  const kernels::Buffer input_;        // FixedBatch::x
-  const kernels::Buffer output_;       // FixedBatch::y
-  const kernels::Buffer spans_;        // FixedBatch::spans
-  const kernels::Buffer sources_;      // i32 [C]: the place of each row of the batch
-  const kernels::Buffer returned_;     // i32 [W * S * R]: the batch row that goes back there
-  const kernels::Buffer sent_;         // act [W * S * R, H]
-  const kernels::Buffer received_;     // the same, as other ranks sent it
-  const kernels::Buffer row_of_;       // i32 [T, k]
-  const kernels::Buffer expert_rows_;  // i32 [L], since the last TakeExpertRows
+  const kernels::Buffer places_;    // [W * S] of place_bytes_: every rank's tokens
+  const kernels::Buffer input_;     // ExpertBatch::x
+  const kernels::Buffer output_;    // ExpertBatch::y
+  const kernels::Buffer spans_;     // ExpertBatch::spans
+  const kernels::Buffer sources_;   // i32 [C]: the place of each row of the batch
+  const kernels::Buffer returned_;  // i32 [W * S * R]: the batch row that goes back there
+  const kernels::Buffer sent_;      // act [W * S * R, H]
+  const kernels::Buffer received_;  // the same, as other ranks sent it
+  const kernels::Buffer row_of_;    // i32 [T, k]
 
   int64_t step_places_ = -1;     // S of the step; -1: none has begun
   kernels::TensorView ids_, x_;  // of the layer in progress
   std::span<const int64_t> slots_;
-  bool has_expert_rows_ = false;  // the device may have counted some
 };
 
 }  // namespace switchyard::worker

@@ -92,6 +92,10 @@ absl::Status CheckShardPlan(const v1::ShardPlan& plan) {
                     "running sequence a token",
                     plan.limits().max_running(), plan.limits().max_batched_tokens()));
   }
+  if (plan.limits().micro_batch_tokens() < 0) {
+    faults.push_back(fmt::format("micro_batch_tokens = {}: must be at least 0",
+                                 plan.limits().micro_batch_tokens()));
+  }
   CheckDrafts(plan, faults);
   CheckRange("block_tokens", plan.kv().block_tokens(), kMaxBlockTokens, faults);
   CheckRange("num_blocks", plan.kv().num_blocks(), kMaxKvBlocks, faults);

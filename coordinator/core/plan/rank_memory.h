@@ -20,10 +20,10 @@ inline constexpr int64_t kAssumedNcclBytes = int64_t{512} << 20;
 // Left free of a device's memory: what an allocator cannot fill, and what others take.
 inline constexpr double kAssumedReserve = 0.02;
 
-// Of the CUDA backend: steps that are kept recorded (worker/exec/step_recorder), and what one
+// Of the CUDA backend: passes that are kept recorded (worker/exec/step_recorder), and what one
 // takes.
-inline constexpr int64_t kMostRecordings = 16;
-inline constexpr int64_t kRecordingBytes = int64_t{16} << 20;
+inline constexpr int64_t kMostRecordings = 32;
+inline constexpr int64_t kRecordingBytes = int64_t{8} << 20;
 
 struct RankMemory {
   WeightBytes weights;     // as packed

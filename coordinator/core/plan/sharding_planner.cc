@@ -129,6 +129,12 @@ absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model,
         PlaceExperts(model.moe().num_routed_experts(), World(plan.layout()));
   plan.mutable_limits()->set_max_batched_tokens(request.max_batched_tokens);
   plan.mutable_limits()->set_max_running(request.max_running);
+  // Two halves take the memory of one whole, if no step that is whole is longer than they are.
+  const bool overlaps = request.backend == BackendKind::kCuda && model.has_moe() &&
+                        World(plan.layout()) > 1 &&
+                        request.max_batched_tokens >= 2 * kMicroBatchTokens;
+  plan.mutable_limits()->set_micro_batch_tokens(
+      request.micro_batch_tokens.value_or(overlaps ? kMicroBatchTokens : 0));
   *plan.mutable_drafts() = request.drafts;
   plan.mutable_kv()->set_block_tokens(request.kv_block_tokens);
   // Every number is checked before it sizes the cache; 1 stands for the number that is still to be

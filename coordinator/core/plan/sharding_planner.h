@@ -4,6 +4,7 @@
 #define SWITCHYARD_COORDINATOR_CORE_PLAN_SHARDING_PLANNER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "base/status.h"
@@ -13,6 +14,11 @@
 
 namespace switchyard::core {
 
+// From so many tokens of a group on, a step pays for being cut: what halves of it lose by reading
+// the experts' weights twice is about what their rows' way takes over NVLink, and less than that
+// over a network. A bound from EP_AND_KERNELS' figures, not measured on a GPU.
+inline constexpr int32_t kMicroBatchTokens = 256;
+
 struct PlanRequest {
   int32_t data_parallel = 1;
   int32_t tensor_parallel = 1;
@@ -21,7 +27,10 @@ struct PlanRequest {
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
   int32_t max_batched_tokens = 2048;  // per group and step
   int32_t max_running = 256;          // per group and step; at most max_batched_tokens
-  v1::DraftPlan drafts;               // see plan_check.h
+  // StepLimits has it; none: kMicroBatchTokens where ranks exchange rows between GPUs and steps
+  // have twice as many tokens, else 0.
+  std::optional<int32_t> micro_batch_tokens;
+  v1::DraftPlan drafts;  // see plan_check.h
   int32_t kv_block_tokens = 16;
   // Size of the cache, by the first of these three that is not 0. At least one must be.
   int32_t kv_num_blocks = 0;          // blocks per group, taken as it is

@@ -94,13 +94,13 @@ int64_t ModelArenaBytes(const v1::ShardPlan& plan) {
   const int64_t stream =
       followed ? (7 * tokens + 2 * plan.limits().max_running()) * hidden : 3 * tokens * hidden;
   const int64_t dense = tokens * (model.intermediate_size() / plan.layout().tensor_parallel());
-  const int64_t router = model.has_moe() ? tokens * (int64_t{model.moe().num_routed_experts()} +
-                                                     2 * model.moe().experts_per_token())
-                                         : 0;
+  const int64_t router = model.has_moe() ? tokens * int64_t{model.moe().num_routed_experts()} : 0;
+  const int64_t routing =
+      model.has_moe() ? 2 * tokens * int64_t{model.moe().experts_per_token()} : 0;
   const int64_t output = MostOutputRows(plan.limits()) * 2 * hidden;
   const int64_t widest = std::max({AttentionFloats(plan), dense, router, output});
   constexpr int64_t kRoundingSlack = 64 * kKiB;
-  return (stream + QuantisedFloats(plan, hidden) + widest + SumFloats(plan)) * kFloat +
+  return (stream + routing + QuantisedFloats(plan, hidden) + widest + SumFloats(plan)) * kFloat +
          kRoundingSlack;
 }
 
@@ -109,7 +109,19 @@ int64_t MostSlice(const v1::ShardPlan& plan, int64_t tokens) {
   return CeilDiv(tokens, plan.layout().tensor_parallel());
 }
 
-// Rows of the counted exchange in the worst case.
+bool CutsSteps(const v1::StepLimits& limits) {
+  return limits.micro_batch_tokens() > 0 &&
+         limits.micro_batch_tokens() <= limits.max_batched_tokens();
+}
+
+// Of a group, in a step that is not cut into micro-batches or in half of one that is.
+int64_t MostMicroBatchTokens(const v1::StepLimits& limits) {
+  const int64_t all = limits.max_batched_tokens();
+  if (!CutsSteps(limits)) return all;
+  return std::max<int64_t>(CeilDiv(all, 2), limits.micro_batch_tokens() - 1);
+}
+
+// Rows of a counted exchange in the worst case.
 struct CountedRows {
   int64_t slice = 0, sent = 0, received = 0, routed = 0;
 };
@@ -117,7 +129,7 @@ struct CountedRows {
 CountedRows RowsOf(const v1::ShardPlan& plan, const RankShape& rank) {
   const int64_t k = plan.model().moe().experts_per_token();
   const int64_t world = World(plan.layout());
-  CountedRows rows{.slice = MostSlice(plan, plan.limits().max_batched_tokens())};
+  CountedRows rows{.slice = MostSlice(plan, MostMicroBatchTokens(plan.limits()))};
   rows.sent = rows.slice * std::min(k, world);
   rows.received = rank.local_experts == 0 ? 0 : rows.slice * world;
   rows.routed = rows.received * std::min(k, rank.local_experts);
@@ -136,8 +148,10 @@ int64_t CountedExchangeBytes(const v1::ShardPlan& plan, const RankShape& rank) {
   const int64_t send = std::max(rows.sent * row_bytes, rows.routed * hidden * wire);
   const int64_t receive = std::max(rows.received * row_bytes, rows.slice * k * hidden * wire);
   const int64_t batch = (rows.routed + rows.slice) * hidden * act;
-  return cast + send + receive + 2 * batch + std::max(rows.sent, rows.received) * listed * kInt +
-         rows.slice * k * kInt;
+  const int64_t ints = 2 * World(plan.layout()) + rows.sent + 2 * (rank.local_experts + 1) +
+                       2 * rows.routed + rows.slice * k;
+  const int64_t exchanges = CutsSteps(plan.limits()) ? 2 : 1;
+  return exchanges * (cast + send + receive + 2 * batch + ints * kInt);
 }
 
 // Of steps that pass no counts through the host.
@@ -145,7 +159,6 @@ int64_t FixedExchangeBytes(const v1::ShardPlan& plan, const RankShape& rank) {
   constexpr int64_t kMostReturnedBytes = 16 * kMiB;
   const v1::StepLimits& limits = plan.limits();
   const int64_t hidden = plan.model().hidden_size();
-  const int64_t experts = plan.model().moe().num_routed_experts();
   const int64_t k = plan.model().moe().experts_per_token();
   const int64_t act = ActivationElementBytes(rank.backend);
   const int64_t world = World(plan.layout());
@@ -160,9 +173,14 @@ int64_t FixedExchangeBytes(const v1::ShardPlan& plan, const RankShape& rank) {
   const int64_t rows = places + world * places * std::min(k, rank.local_experts);
   const int64_t shown = RoundUp(RoundUp(hidden * act, kInt) + k * kInt, 16);
   const int64_t returned = alone ? 0 : world * places * returned_slots;
-  return 2 * experts * kInt + (alone ? 0 : world * places * shown) + 2 * rows * hidden * act +
+  return (alone ? 0 : world * places * shown) + 2 * rows * hidden * act +
          (rank.local_experts + 1) * 2 * kInt + rows * kInt + returned * kInt +
-         2 * returned * hidden * act + places * k * kInt + rank.local_experts * kInt;
+         2 * returned * hidden * act + places * k * kInt;
+}
+
+// Where experts are, and what they computed.
+int64_t ExpertTableBytes(const v1::ShardPlan& plan, const RankShape& rank) {
+  return (2 * int64_t{plan.model().moe().num_routed_experts()} + rank.local_experts) * kInt;
 }
 
 // Whether decode steps pass no counts through the host: rows travel as they are computed.
@@ -197,8 +215,9 @@ int64_t GatherBytes(const v1::ShardPlan& plan) {
 int64_t ExchangeBytes(const v1::ShardPlan& plan, const RankShape& rank) {
   if (!plan.model().has_moe()) return 0;
   const bool alone = World(plan.layout()) == 1;
-  if (!HasFixedExchange(rank)) return CountedExchangeBytes(plan, rank);
-  return FixedExchangeBytes(plan, rank) + (alone ? 0 : CountedExchangeBytes(plan, rank));
+  const int64_t tables = ExpertTableBytes(plan, rank);
+  if (!HasFixedExchange(rank)) return tables + CountedExchangeBytes(plan, rank);
+  return tables + FixedExchangeBytes(plan, rank) + (alone ? 0 : CountedExchangeBytes(plan, rank));
 }
 
 int64_t WorkingBytes(const v1::ShardPlan& plan, const RankShape& rank) {

@@ -27,7 +27,7 @@ int64_t ArenaBytes(const v1::ShardPlan& plan, const RankShape& rank);
 // DeviceGather.
 int64_t GatherBytes(const v1::ShardPlan& plan);
 
-// ExpertExchange and FixedExchange, where the model has experts.
+// CountedExchange and FixedExchange, where the model has experts.
 int64_t ExchangeBytes(const v1::ShardPlan& plan, const RankShape& rank);
 
 // Working memory of ops (CpuScratch, CudaScratch), if all tokens of all ranks come to this rank's

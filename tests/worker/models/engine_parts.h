@@ -66,16 +66,7 @@ class EngineParts {
     ops_ = *kernels::MakeCpuBackend({});
     collectives_ = std::move(worker::MakeLocalCollectives(1)[0]);
     if (spec_.has_moe()) {
-      const kernels::DType wire =
-          mode == v1::COMPUTE_MODE_BF16 ? kernels::DType::kBf16 : kernels::DType::kF32;
-      exchange_ =
-          *worker::ExpertExchange::Create(*parallel_,
-                                          {.hidden_size = spec_.hidden_size(),
-                                           .experts_per_token = spec_.moe().experts_per_token(),
-                                           .max_slice_tokens = kMaxTokens,
-                                           .dispatch_wire = wire,
-                                           .combine_wire = wire},
-                                          *ops_, *collectives_);
+      exchanges_ = *worker::ExchangeSet::Create(plan_, *parallel_, *ops_, *collectives_);
     }
     arena_ = std::make_unique<worker::ActivationArena>(ops_->device(), 64 * kMiB);
     model_ = *worker::MakeModel(plan_, *parallel_, ops_->device());
@@ -87,7 +78,7 @@ class EngineParts {
                                           .ue8m0_scales = false,
                                           .parallel = *parallel_,
                                           .tensor_group = *collectives_,
-                                          .exchange = exchange_.get(),
+                                          .exchanges = exchanges_.get(),
                                           .arena = *arena_,
                                           .trace = &trace_});
     const auto checkpoint = *worker::Checkpoint::Open(model_path);
@@ -97,7 +88,6 @@ class EngineParts {
     SY_CHECK(status.ok()) << status.ToString();
     table_.resize(plan_.kv().num_blocks());
     std::iota(table_.begin(), table_.end(), 0);
-    expert_rows_.resize(spec_.moe().num_routed_experts());
   }
 
   // Logits of every position of a prompt, [tokens, vocabulary].
@@ -107,7 +97,7 @@ class EngineParts {
     std::vector<float> hidden(tokens.size() * spec_.hidden_size());
     const absl::Status status =
         model_->Forward(*context_, batch, *kv_, View(hidden, spec_.hidden_size()),
-                        View(logits, spec_.vocab_size()), expert_rows_);
+                        View(logits, spec_.vocab_size()));
     SY_CHECK(status.ok()) << status.ToString();
     return logits;
   }
@@ -120,7 +110,7 @@ class EngineParts {
     std::vector<float> next_hidden(hidden.size());
     const absl::Status status = model_->ForwardMtp(
         *context_, batch, *kv_, View(hidden, spec_.hidden_size()),
-        View(next_hidden, spec_.hidden_size()), View(logits, spec_.vocab_size()), expert_rows_);
+        View(next_hidden, spec_.hidden_size()), View(logits, spec_.vocab_size()));
     SY_CHECK(status.ok()) << status.ToString();
     return logits;
   }
@@ -154,13 +144,12 @@ class EngineParts {
   std::unique_ptr<worker::ParallelContext> parallel_;
   std::unique_ptr<kernels::Ops> ops_;
   std::unique_ptr<worker::Collectives> collectives_;
-  std::unique_ptr<worker::ExpertExchange> exchange_;  // null for dense models
+  std::unique_ptr<worker::ExchangeSet> exchanges_;  // null for dense models
   std::unique_ptr<worker::ActivationArena> arena_;
   std::unique_ptr<worker::Model> model_;
   std::unique_ptr<worker::KvStore> kv_;
   std::optional<worker::LayerContext> context_;
   std::vector<int32_t> table_;
-  std::vector<uint32_t> expert_rows_;
 };
 
 }  // namespace switchyard::testing

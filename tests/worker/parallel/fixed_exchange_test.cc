@@ -1,5 +1,5 @@
-// The exchange of fixed sizes against ExpertExchange: the same bits come out, whoever holds the
-// experts and however many tokens a rank has; and against the plan: all ranks choose alike.
+// The exchange of fixed sizes against CountedExchange: the same bits come out, whoever holds the
+// experts and however many tokens a rank has.
 #include "worker/parallel/fixed_exchange.h"
 
 #include <gmock/gmock.h>
@@ -10,7 +10,7 @@
 #include "kernels/backend.h"
 #include "tests/testing/ranks.h"
 #include "tests/worker/parallel/moe_layer.h"
-#include "worker/parallel/expert_exchange.h"
+#include "worker/parallel/counted_exchange.h"
 
 namespace switchyard::worker {
 namespace {
@@ -27,6 +27,7 @@ class Rank {
       : routing_(routing),
         context_(ContextOf(routing, layout, world.rank())),
         ops_(*kernels::MakeCpuBackend({.num_threads = 1})),
+        tables_(context_, ops_->device()),
         world_(world),
         max_slice_(std::max<int64_t>(1, *std::ranges::max_element(layout.slices))),
         first_token_(std::accumulate(layout.slices.begin(), layout.slices.begin() + world.rank(),
@@ -55,42 +56,26 @@ class Rank {
                                               {.hidden_size = kHidden,
                                                .experts_per_token = routing_.k,
                                                .max_slice_tokens = step_tokens},
-                                              *ops_, world_));
+                                              tables_, *ops_, world_));
     exchange->BeginStep(step_tokens);
     EXPECT_TRUE(exchange->TakesStep());
     for (int layer = 0; layer < layers; ++layer) {
-      FixedBatch batch;
-      SY_RETURN_IF_ERROR(exchange->BeginDispatch(Ids(), X(), slots_));
-      exchange->EndDispatch(&batch);
-      Compute(batch);
-      FixedRows rows;
-      SY_RETURN_IF_ERROR(exchange->Combine(&rows));
-      Combine(rows.rows, rows.row_of, combined);
+      SY_RETURN_IF_ERROR(RunLayer(*exchange, num_rows_, combined));
     }
-    CheckExpertRows(*exchange, layers);
+    CheckExpertRows(layers);
     return absl::OkStatus();
   }
 
   absl::Status RunCounted(std::vector<float>* combined) {
     SY_ASSIGN_OR_RETURN(const auto exchange,
-                        ExpertExchange::Create(context_,
-                                               {.hidden_size = kHidden,
-                                                .experts_per_token = routing_.k,
-                                                .max_slice_tokens = max_slice_,
-                                                .dispatch_wire = DType::kF32,
-                                                .combine_wire = DType::kF32},
-                                               *ops_, world_));
-    ExpertBatch batch;
-    exchange->BeginDispatch(Ids().Rows(0, num_tokens_), X().Rows(0, num_tokens_));
-    SY_RETURN_IF_ERROR(exchange->EndDispatch(&batch));
-    for (size_t i = 0; i + 2 < batch.offsets.size(); ++i) {
-      ComputeRows(batch.x, batch.y, batch.offsets[i], batch.offsets[i + 1],
-                  context_.local_experts()[i]);
-    }
-    CombinedRows rows;
-    SY_RETURN_IF_ERROR(exchange->Combine(&rows));
-    Combine(rows.rows, rows.row_of, combined);
-    return absl::OkStatus();
+                        CountedExchange::Create(context_,
+                                                {.hidden_size = kHidden,
+                                                 .experts_per_token = routing_.k,
+                                                 .max_slice_tokens = max_slice_,
+                                                 .dispatch_wire = DType::kF32,
+                                                 .combine_wire = DType::kF32},
+                                                tables_, *ops_, world_));
+    return RunLayer(*exchange, num_tokens_, combined);
   }
 
  private:
@@ -106,7 +91,24 @@ class Rank {
     }
   }
 
-  void Compute(const FixedBatch& batch) const {
+  // With the first `num_rows` of the rows.
+  absl::Status RunLayer(ExpertExchange& exchange, int64_t num_rows, std::vector<float>* combined) {
+    const auto slots =
+        num_rows > num_tokens_ ? std::span<const int64_t>(slots_) : std::span<const int64_t>();
+    SY_RETURN_IF_ERROR(
+        exchange.BeginDispatch(Ids().Rows(0, num_rows), X().Rows(0, num_rows), slots));
+    SY_RETURN_IF_ERROR(exchange.Send());
+    ExpertBatch batch;
+    SY_RETURN_IF_ERROR(exchange.EndDispatch(&batch));
+    Compute(batch, num_rows);
+    SY_RETURN_IF_ERROR(exchange.BeginCombine());
+    CombinedRows rows;
+    SY_RETURN_IF_ERROR(exchange.EndCombine(&rows));
+    Combine(rows.rows, rows.row_of, combined);
+    return absl::OkStatus();
+  }
+
+  void Compute(const ExpertBatch& batch, int64_t num_rows) const {
     const auto experts = context_.local_experts();
     for (size_t i = 0; i < experts.size(); ++i) {
       const auto* const span = batch.spans.row<const int32_t>(static_cast<int64_t>(i));
@@ -115,7 +117,7 @@ class Rank {
     }
     const auto* const shared = batch.spans.row<const int32_t>(std::ssize(experts));
     EXPECT_THAT(std::vector<int32_t>(shared, shared + 2),
-                ::testing::ElementsAre(0, static_cast<int32_t>(num_rows_)));
+                ::testing::ElementsAre(0, static_cast<int32_t>(num_rows)));
     for (int64_t t = 0; t < num_tokens_; ++t) {
       for (int64_t h = 0; h < kHidden; ++h) {
         EXPECT_EQ(batch.x.row<float>(t)[h], x_[t * kHidden + h]) << "the shared expert's rows";
@@ -136,12 +138,10 @@ class Rank {
     EXPECT_TRUE(std::all_of(tokens_end, y.end(), [](float value) { return value == 0; }));
   }
 
-  void CheckExpertRows(FixedExchange& exchange, int layers) const {
+  void CheckExpertRows(int layers) {
     const auto experts = context_.local_experts();
     std::vector<uint32_t> rows(experts.size(), 3);
-    for (int i = 0; i < 2; ++i) {  // the second adds nothing
-      EXPECT_TRUE(exchange.TakeExpertRows(rows).ok());
-    }
+    for (int i = 0; i < 2; ++i) tables_.Take(rows);  // the second adds nothing
     for (size_t i = 0; i < experts.size(); ++i) {
       EXPECT_EQ(rows[i], 3 + layers * std::ranges::count(routing_.ids, experts[i]));
     }
@@ -150,6 +150,7 @@ class Rank {
   const Routing& routing_;
   const ParallelContext context_;
   const std::unique_ptr<kernels::Ops> ops_;
+  ExpertTables tables_;
   Collectives& world_;
   const int64_t max_slice_, first_token_, num_tokens_, num_rows_;
   std::vector<float> x_, weights_;
@@ -158,7 +159,7 @@ class Rank {
 };
 
 // `spare`: places beyond the longest slice, of which some take padding.
-void ExpectTheBitsOfExpertExchange(const Routing& routing, const Layout& layout, int64_t spare) {
+void ExpectTheBitsOfCountedExchange(const Routing& routing, const Layout& layout, int64_t spare) {
   std::vector<float> fixed(routing.num_tokens() * kHidden), counted(fixed.size());
   const int64_t most = std::max<int64_t>(1, *std::ranges::max_element(layout.slices));
   ASSERT_TRUE(AllOk(testing::RunLocalRanks(layout.world(), [&](Collectives& world) -> absl::Status {
@@ -172,41 +173,19 @@ void ExpectTheBitsOfExpertExchange(const Routing& routing, const Layout& layout,
   }
 }
 
-TEST(FixedExchangeTest, TheBitsAreThoseOfExpertExchangeUnderAnyRoutingAndPlacement) {
+TEST(FixedExchangeTest, TheBitsAreThoseOfCountedExchangeUnderAnyRoutingAndPlacement) {
   for (uint64_t seed = 0; seed < 40; ++seed) {
     const DrawnLayer layer = DrawLayer(seed);
     SCOPED_TRACE(Describe(seed, layer));
     const auto spare_places = static_cast<int64_t>(RandomBits(seed, 3) % 4);
-    ExpectTheBitsOfExpertExchange(layer.routing, layer.layout, spare_places);
+    ExpectTheBitsOfCountedExchange(layer.routing, layer.layout, spare_places);
   }
 }
 
 TEST(FixedExchangeTest, AllTokensOfAllRanksMayChooseTheSameRank) {
   Routing routing{.num_experts = 4, .k = 2, .ids = {}};
   for (int t = 0; t < 12; ++t) routing.ids.insert(routing.ids.end(), {1, 2});
-  ExpectTheBitsOfExpertExchange(routing, {.rank_of_expert = {0, 2, 2, 1}, .slices = {4, 4, 4}}, 0);
-}
-
-v1::StepPlan PlanOf(const std::vector<std::vector<v1::SequenceWork>>& groups) {
-  v1::StepPlan plan;
-  for (const auto& group : groups) {
-    v1::GroupWork& work = *plan.add_groups();
-    for (const v1::SequenceWork& sequence : group) *work.add_sequences() = sequence;
-  }
-  return plan;
-}
-
-v1::SequenceWork Prompt(int tokens) {
-  v1::SequenceWork work;
-  for (int i = 0; i < tokens; ++i) work.add_tokens(i);
-  return work;
-}
-
-v1::SequenceWork Decode(int drafts) {
-  v1::SequenceWork work;
-  work.set_use_last_sampled(true);
-  work.set_max_drafts(drafts);
-  return work;
+  ExpectTheBitsOfCountedExchange(routing, {.rank_of_expert = {0, 2, 2, 1}, .slices = {4, 4, 4}}, 0);
 }
 
 ParallelContext TwoByTwo(int rank, int64_t num_experts = 8) {
@@ -220,26 +199,15 @@ ParallelContext TwoByTwo(int rank, int64_t num_experts = 8) {
   return *ParallelContext::Create(plan, rank);
 }
 
-TEST(FixedExchangeTest, TheBoundOfAStepIsThatOfTheBusiestRankOnAllRanks) {
-  for (int rank = 0; rank < 4; ++rank) {
-    const ParallelContext context = TwoByTwo(rank);
-    EXPECT_EQ(MostSliceTokens(PlanOf({{}, {}}), context), 0);
-    EXPECT_EQ(MostSliceTokens(PlanOf({{Decode(0)}, {Decode(0), Decode(0), Decode(0)}}), context),
-              2);
-    EXPECT_EQ(MostSliceTokens(PlanOf({{Decode(4)}, {Decode(0)}}), context), 3);
-    EXPECT_EQ(MostSliceTokens(PlanOf({{Prompt(9), Decode(1)}, {}}), context), 6);
-    EXPECT_EQ(PaddedSliceTokens(PlanOf({{Decode(4)}, {Decode(0)}}), context), 4);
-  }
-}
-
 TEST(FixedExchangeTest, OnlySmallStepsGoThisWayUnlessARankIsAlone) {
   const auto ranks = MakeLocalCollectives(4);
   const auto ops = *kernels::MakeCpuBackend({.num_threads = 1});
   const ParallelContext context = TwoByTwo(0);
+  const ExpertTables tables(context, ops->device());
   const auto longest = [&](int64_t hidden, int64_t limit) {
     const auto exchange = *FixedExchange::Create(
-        context, {.hidden_size = hidden, .experts_per_token = 2, .max_slice_tokens = limit}, *ops,
-        *ranks[0]);
+        context, {.hidden_size = hidden, .experts_per_token = 2, .max_slice_tokens = limit}, tables,
+        *ops, *ranks[0]);
     EXPECT_FALSE(exchange->TakesStep()) << "no step has begun";
     int64_t tokens = 0;
     for (;; ++tokens) {
@@ -254,18 +222,21 @@ TEST(FixedExchangeTest, OnlySmallStepsGoThisWayUnlessARankIsAlone) {
   const ParallelContext one =
       ContextOf(routing, {.rank_of_expert = {0, 0, 0, 0}, .slices = {0}}, 0);
   const auto alone = MakeLocalCollectives(1);
-  EXPECT_TRUE(
-      (*FixedExchange::Create(
-           one, {.hidden_size = 8, .experts_per_token = 2, .max_slice_tokens = 4}, *ops, *alone[0]))
-          ->TakesStep());
+  const ExpertTables tables_of_one(one, ops->device());
+  EXPECT_TRUE((*FixedExchange::Create(
+                   one, {.hidden_size = 8, .experts_per_token = 2, .max_slice_tokens = 4},
+                   tables_of_one, *ops, *alone[0]))
+                  ->TakesStep());
 }
 
 TEST(FixedExchangeTest, SlicesArePaddedWhereThereIsRoom) {
   const auto ranks = MakeLocalCollectives(4);
   const auto ops = *kernels::MakeCpuBackend({.num_threads = 1});
   const ParallelContext context = TwoByTwo(0);
+  const ExpertTables tables(context, ops->device());
   const auto exchange = *FixedExchange::Create(
-      context, {.hidden_size = 8, .experts_per_token = 2, .max_slice_tokens = 6}, *ops, *ranks[0]);
+      context, {.hidden_size = 8, .experts_per_token = 2, .max_slice_tokens = 6}, tables, *ops,
+      *ranks[0]);
   exchange->BeginStep(3, 4);
   EXPECT_EQ(exchange->step_places(), 4);
   exchange->BeginStep(5, 8);
@@ -277,8 +248,9 @@ TEST(FixedExchangeTest, SizesThatCannotBeAreRefused) {
   const auto ranks = MakeLocalCollectives(4);
   const auto ops = *kernels::MakeCpuBackend({.num_threads = 1});
   const ParallelContext context = TwoByTwo(0);
+  const ExpertTables tables(context, ops->device());
   const auto code = [&](const FixedExchangeOptions& options) {
-    return FixedExchange::Create(context, options, *ops, *ranks[0]).status().code();
+    return FixedExchange::Create(context, options, tables, *ops, *ranks[0]).status().code();
   };
   EXPECT_EQ(code({.hidden_size = 0, .experts_per_token = 2, .max_slice_tokens = 4}),
             absl::StatusCode::kInvalidArgument);
