@@ -253,7 +253,7 @@ std::vector<int> ReferenceDecoder::ChooseExperts(const Row& scores,
       std::vector<double> best(choice.begin() + g * group_size,
                                choice.begin() + (g + 1) * group_size);
       std::ranges::sort(best, std::greater());
-      groups.emplace_back(best[0] + best[1], g);
+      groups.emplace_back(moe.softmax_scores() ? best[0] : best[0] + best[1], g);
     }
     std::ranges::sort(groups, std::greater());
     for (int g = moe.top_groups(); g < moe.num_groups(); ++g) {
