@@ -92,9 +92,11 @@ absl::Status CheckDiskSpace(const std::string& folder, int64_t num_bytes) {
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(std::string out_folder, std::vector<TensorSpec> tensors)
+CheckpointWriter::CheckpointWriter(std::string out_folder, worker::DiskSpace space,
+                                   std::vector<TensorSpec> tensors)
     : out_folder_(std::move(out_folder)),
       partial_folder_(out_folder_ + ".partial"),
+      space_(space),
       tensors_(std::move(tensors)) {
   for (const TensorSpec& tensor : tensors_) num_bytes_ += NumBytes(tensor);
 }
@@ -108,10 +110,13 @@ absl::StatusOr<std::unique_ptr<CheckpointWriter>> CheckpointWriter::Create(
   const std::string out_folder = WithoutTrailingSlash(options.out_folder);
   SY_RETURN_IF_ERROR(CheckOutFolder(out_folder));
   // The constructor is private, so std::make_unique cannot call it.
-  std::unique_ptr<CheckpointWriter> writer(new CheckpointWriter(out_folder, std::move(tensors)));
+  std::unique_ptr<CheckpointWriter> writer(
+      new CheckpointWriter(out_folder, options.space, std::move(tensors)));
   SY_RETURN_IF_ERROR(MakePartialFolder(writer->partial_folder_));
   writer->owns_partial_folder_ = true;
-  SY_RETURN_IF_ERROR(CheckDiskSpace(writer->partial_folder_, writer->num_bytes_));
+  if (options.space == worker::DiskSpace::kReserved) {
+    SY_RETURN_IF_ERROR(CheckDiskSpace(writer->partial_folder_, writer->num_bytes_));
+  }
   writer->PlanShards(options.shard_bytes);
   return writer;
 }
@@ -148,7 +153,8 @@ absl::StatusOr<std::shared_ptr<SafetensorsWriter>> CheckpointWriter::OpenShard(S
     SY_ASSIGN_OR_RETURN(SafetensorsWriter writer,
                         SafetensorsWriter::Create(fs::path(partial_folder_) / shard.file_name,
                                                   {tensors_.begin() + shard.first_tensor,
-                                                   tensors_.begin() + shard.last_tensor + 1}));
+                                                   tensors_.begin() + shard.last_tensor + 1},
+                                                  space_));
     shard.writer = std::make_shared<SafetensorsWriter>(std::move(writer));
   }
   return shard.writer;
@@ -161,7 +167,20 @@ absl::Status CheckpointWriter::Write(size_t tensor, int64_t offset,
   Shard& shard = shards_[shard_of_tensor_[tensor]];
   SY_ASSIGN_OR_RETURN(const std::shared_ptr<SafetensorsWriter> writer, OpenShard(shard));
   SY_RETURN_IF_ERROR(writer->Write(tensor - shard.first_tensor, offset, bytes));
-  if (!writer->complete()) return absl::OkStatus();
+  return FinishIfComplete(shard, *writer);
+}
+
+absl::Status CheckpointWriter::LeaveZeros(size_t tensor) {
+  SY_CHECK_LT(tensor, tensors_.size());
+  if (NumBytes(tensors_[tensor]) == 0) return absl::OkStatus();
+  Shard& shard = shards_[shard_of_tensor_[tensor]];
+  SY_ASSIGN_OR_RETURN(const std::shared_ptr<SafetensorsWriter> writer, OpenShard(shard));
+  writer->LeaveZeros(tensor - shard.first_tensor, NumBytes(tensors_[tensor]));
+  return FinishIfComplete(shard, *writer);
+}
+
+absl::Status CheckpointWriter::FinishIfComplete(Shard& shard, const SafetensorsWriter& writer) {
+  if (!writer.complete()) return absl::OkStatus();
   std::lock_guard lock(mutex_);
   return FinishShard(shard);
 }

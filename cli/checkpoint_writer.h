@@ -19,19 +19,23 @@
 
 namespace switchyard::cli {
 
-inline constexpr int64_t kDefaultShardBytes = 5'000'000'000;
+// DeepSeek-V3's 688.6 GB become 163 files, as published.
+inline constexpr int64_t kDefaultShardBytes = 4'250'000'000;
 
 struct CheckpointWriterOptions {
   std::string out_folder;
   // A file takes tensors in their order until the next would make it larger than this; each has one
   // at least.
   int64_t shard_bytes = kDefaultShardBytes;
+  // kSparse: files take no more disk than what is written to them.
+  worker::DiskSpace space = worker::DiskSpace::kReserved;
 };
 
 class CheckpointWriter {
  public:
   // ALREADY_EXISTS: OUT is there and not an empty folder, or OUT.partial is there.
-  // RESOURCE_EXHAUSTED: the disk has no room for `tensors`. INVALID_ARGUMENT: shard_bytes < 1.
+  // RESOURCE_EXHAUSTED: the disk has no room for `tensors`, unless sparse. INVALID_ARGUMENT:
+  // shard_bytes < 1.
   static absl::StatusOr<std::unique_ptr<CheckpointWriter>> Create(
       const CheckpointWriterOptions& options, std::vector<worker::TensorSpec> tensors);
   // Removes OUT.partial unless Finish() succeeded.
@@ -46,12 +50,18 @@ class CheckpointWriter {
   // keep few open.
   absl::Status Write(size_t tensor, int64_t offset, std::span<const std::byte> bytes);
 
+  // Counts tensor number `tensor` as written: all of it is zeros. As Write otherwise.
+  absl::Status LeaveZeros(size_t tensor);
+
   // A small file beside the weights.
   absl::Status AddFile(std::string_view name, std::string_view contents);
   // Copies tokenizer, chat template and generation settings, as far as `folder` has them.
   absl::Status CopyTokenizerFiles(const std::string& folder);
 
-  // REQUIRES: every byte has been written. Writes the index and gives the folder its name.
+  // Files of tensors.
+  size_t num_files() const { return shards_.size(); }
+
+  // REQUIRES: every byte has been written or left. Writes the index and gives the folder its name.
   absl::Status Finish();
 
  private:
@@ -64,14 +74,17 @@ class CheckpointWriter {
     bool finished = false;
   };
 
-  CheckpointWriter(std::string out_folder, std::vector<worker::TensorSpec> tensors);
+  CheckpointWriter(std::string out_folder, worker::DiskSpace space,
+                   std::vector<worker::TensorSpec> tensors);
   void PlanShards(int64_t shard_bytes);
   absl::StatusOr<std::shared_ptr<worker::SafetensorsWriter>> OpenShard(Shard& shard);
+  absl::Status FinishIfComplete(Shard& shard, const worker::SafetensorsWriter& writer);
   absl::Status FinishShard(Shard& shard);  // REQUIRES: mutex_ held
   std::string IndexJson() const;
 
   const std::string out_folder_;
   const std::string partial_folder_;
+  const worker::DiskSpace space_;
   const std::vector<worker::TensorSpec> tensors_;
   int64_t num_bytes_ = 0;
   std::vector<size_t> shard_of_tensor_;

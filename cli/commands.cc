@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -7,6 +8,7 @@
 #include <memory>
 
 #include "base/exit_code.h"
+#include "base/units.h"
 #include "cli/admin_client.h"
 #include "cli/chat_command.h"
 #include "cli/convert_command.h"
@@ -368,14 +370,28 @@ void AddSynth(CLI::App& app, RunCommand* run) {
   command->add_option("--out", options->out_folder, "Folder to make")->required();
   command->add_option("--tokenizer", options->tokenizer_folder,
                       "Folder whose tokenizer files are copied");
+  command->add_flag(
+      "--sparse", options->sparse,
+      "True headers, scales, norms and gates; FP8 weights and other large tensors are "
+      "holes that read as zeros");
+  command
+      ->add_option("--fill", options->fill,
+                   "With --sparse: names of tensors to write in full, such as "
+                   "'model.layers.3.*'; may be repeated")
+      ->allow_extra_args(false);
   command->add_option("--shard-size", options->shard_bytes, "Largest file, such as 5GB")
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   command->add_option("--threads", options->num_threads, "0: one per core")->capture_default_str();
   command->callback([=] {
-    *run = [=] {
+    *run = [=]() -> absl::Status {
       options->cancel = &WatchInterrupts().any;
-      return RunSynth(*options);
+      SynthReport report;
+      SY_RETURN_IF_ERROR(RunSynth(*options, &report));
+      fmt::print("{}: {} tensors, {} in {} files, {} of disk\n", options->out_folder,
+                 report.num_tensors, FormatBytes(report.num_bytes), report.num_files,
+                 FormatBytes(report.disk_bytes));
+      return absl::OkStatus();
     };
   });
 }

@@ -1,7 +1,11 @@
 #include "cli/synth_command.h"
 
+#include <fnmatch.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <utility>
 #include <vector>
 
@@ -28,6 +32,7 @@ using worker::TensorKind;
 
 constexpr int64_t kMaxConfigBytes = 16 * kMiB;
 constexpr int64_t kMaxTensors = 1'000'000;    // ten times those of DeepSeek-V3
+constexpr float kMostDeviations = 3.5f;       // of NormalValues
 constexpr int64_t kJobElements = 256 * kKiB;  // with its results it fits a core's cache
 
 // Rows of one tensor; of an FP8 weight whole blocks of rows.
@@ -35,6 +40,7 @@ struct Job {
   size_t tensor;
   int64_t row_begin;
   int64_t row_end;
+  bool hole;  // all rows: zeros, without disk
 };
 
 int64_t NumCols(const ModelTensor& tensor) {
@@ -102,22 +108,16 @@ absl::StatusOr<std::vector<ModelTensor>> ListTensors(const Json& config, const s
   return worker::DecoderTensors(model);
 }
 
-std::vector<Job> PlanJobs(std::span<const ModelTensor> tensors) {
-  std::vector<Job> jobs;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const int64_t num_rows = tensors[i].shape[0];
-    const int64_t step = RoundUp(CeilDiv(kJobElements, NumCols(tensors[i])), kFp8BlockSize);
-    for (int64_t row = 0; row < num_rows; row += step) {
-      jobs.push_back({i, row, std::min(row + step, num_rows)});
-    }
-  }
-  return jobs;
+bool MatchesAny(const std::string& name, const std::vector<std::string>& patterns) {
+  return std::ranges::any_of(patterns, [&](const std::string& pattern) {
+    return fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+  });
 }
 
 class Synthesizer {
  public:
-  Synthesizer(std::vector<ModelTensor> tensors, uint64_t seed, bool fp8)
-      : tensors_(std::move(tensors)), seed_(seed), fp8_(fp8) {
+  Synthesizer(std::vector<ModelTensor> tensors, const SynthOptions& options)
+      : tensors_(std::move(tensors)), options_(options), fp8_(options.dtype == "fp8") {
     for (const ModelTensor& tensor : tensors_) {
       first_spec_.push_back(specs_.size());
       for (worker::TensorSpec& spec : StoredAs(tensor, fp8_)) specs_.push_back(std::move(spec));
@@ -125,14 +125,30 @@ class Synthesizer {
   }
 
   const std::vector<worker::TensorSpec>& specs() const { return specs_; }
-  std::vector<Job> Jobs() const { return PlanJobs(tensors_); }
 
-  // Any thread, each with its own scratch. Returns the bytes written.
+  std::vector<Job> Jobs() const {
+    std::vector<Job> jobs;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      const int64_t num_rows = tensors_[i].shape[0];
+      if (IsHole(i)) {
+        jobs.push_back({i, 0, num_rows, true});
+        continue;
+      }
+      const int64_t step = RoundUp(CeilDiv(kJobElements, NumCols(tensors_[i])), kFp8BlockSize);
+      for (int64_t row = 0; row < num_rows; row += step) {
+        jobs.push_back({i, row, std::min(row + step, num_rows), false});
+      }
+    }
+    return jobs;
+  }
+
+  // Any thread, each with its own scratch. Returns the bytes that are done with it.
   absl::StatusOr<int64_t> Run(const Job& job, Scratch& scratch, CheckpointWriter& writer) const {
     const ModelTensor& tensor = tensors_[job.tensor];
+    if (job.hole) return LeaveHole(job.tensor, writer);
     const int64_t first_element = job.row_begin * NumCols(tensor);
     scratch.values.resize((job.row_end - job.row_begin) * NumCols(tensor));
-    ValuesOf(tensor, seed_).Fill(first_element, scratch.values);
+    ValuesOf(tensor, options_.seed).Fill(first_element, scratch.values);
     const size_t spec = first_spec_[job.tensor];
     switch (specs_[spec].dtype) {
       case worker::FileDtype::kF8E4m3:
@@ -147,6 +163,25 @@ class Synthesizer {
   }
 
  private:
+  bool IsHole(size_t tensor) const {
+    if (!options_.sparse || MatchesAny(tensors_[tensor].name, options_.fill)) return false;
+    const worker::TensorSpec& spec = specs_[first_spec_[tensor]];
+    return spec.dtype == worker::FileDtype::kF8E4m3 || NumBytes(spec) > kMostSparseBytes;
+  }
+
+  // Zeros of FP8 have scales like any other numbers.
+  absl::StatusOr<int64_t> LeaveHole(size_t tensor, CheckpointWriter& writer) const {
+    const size_t spec = first_spec_[tensor];
+    SY_RETURN_IF_ERROR(writer.LeaveZeros(spec));
+    const int64_t weight_bytes = NumBytes(specs_[spec]);
+    if (specs_[spec].dtype != worker::FileDtype::kF8E4m3) return weight_bytes;
+    const float largest = kMostDeviations * ValuesOf(tensors_[tensor], options_.seed).deviation;
+    const std::vector<float> scales(NumBytes(specs_[spec + 1]) / int64_t{sizeof(float)},
+                                    largest / worker::kFp8Max);
+    SY_ASSIGN_OR_RETURN(const int64_t scale_bytes, WriteElements(spec + 1, 0, scales, writer));
+    return weight_bytes + scale_bytes;
+  }
+
   template <typename T>
   static absl::StatusOr<int64_t> WriteElements(size_t spec, int64_t first,
                                                const std::vector<T>& elements,
@@ -175,27 +210,44 @@ class Synthesizer {
   }
 
   const std::vector<ModelTensor> tensors_;
-  const uint64_t seed_;
+  const SynthOptions& options_;
   const bool fp8_;
   std::vector<worker::TensorSpec> specs_;  // what is stored
   std::vector<size_t> first_spec_;         // of each tensor; an FP8 weight's scales follow it
 };
 
+int64_t DiskBytes(const std::string& folder) {
+  int64_t sum = 0;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    struct stat info;
+    constexpr int64_t kStatBlockBytes = 512;
+    if (stat(entry.path().c_str(), &info) == 0) sum += int64_t{info.st_blocks} * kStatBlockBytes;
+  }
+  return sum;
+}
+
 }  // namespace
 
-absl::Status RunSynth(const SynthOptions& options) {
+absl::Status RunSynth(const SynthOptions& options, SynthReport* report) {
   const bool fp8 = options.dtype == "fp8";
   if (!fp8 && options.dtype != "bf16") {
     return absl::InvalidArgumentError(
         fmt::format("--dtype {}: must be bf16 or fp8", options.dtype));
   }
+  if (!options.sparse && !options.fill.empty()) {
+    return absl::InvalidArgumentError("--fill says what --sparse is to write in full: give both");
+  }
   SY_ASSIGN_OR_RETURN(const Json config, ReadConfig(options.config_path, fp8));
   SY_ASSIGN_OR_RETURN(std::vector<ModelTensor> tensors, ListTensors(config, options.config_path));
-  const Synthesizer synthesizer(std::move(tensors), options.seed, fp8);
-  SY_ASSIGN_OR_RETURN(const auto writer,
-                      CheckpointWriter::Create(
-                          {.out_folder = options.out_folder, .shard_bytes = options.shard_bytes},
-                          synthesizer.specs()));
+  const Synthesizer synthesizer(std::move(tensors), options);
+  SY_ASSIGN_OR_RETURN(
+      const auto writer,
+      CheckpointWriter::Create(
+          {.out_folder = options.out_folder,
+           .shard_bytes = options.shard_bytes,
+           .space = options.sparse ? worker::DiskSpace::kSparse : worker::DiskSpace::kReserved},
+          synthesizer.specs()));
   const std::vector<Job> jobs = synthesizer.Jobs();
   const int num_threads = NumThreads(options.num_threads);
   std::vector<Scratch> scratch(num_threads);
@@ -212,7 +264,14 @@ absl::Status RunSynth(const SynthOptions& options) {
   if (!options.tokenizer_folder.empty()) {
     SY_RETURN_IF_ERROR(writer->CopyTokenizerFiles(options.tokenizer_folder));
   }
-  return writer->Finish();
+  SY_RETURN_IF_ERROR(writer->Finish());
+  if (report != nullptr) {
+    *report = {.num_tensors = std::ssize(synthesizer.specs()),
+               .num_bytes = writer->num_bytes(),
+               .num_files = static_cast<int64_t>(writer->num_files()),
+               .disk_bytes = DiskBytes(options.out_folder)};
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace switchyard::cli

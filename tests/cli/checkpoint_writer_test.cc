@@ -80,6 +80,39 @@ TEST(CheckpointWriter, AnEmptyFolderMayBeThere) {
   EXPECT_TRUE(worker::Checkpoint::Open(folder / "out").ok());
 }
 
+TEST(CheckpointWriter, WhatIsLeftIsZeros) {
+  TempFolder folder;
+  auto writer = CheckpointWriter::Create(
+      {.out_folder = folder / "out", .shard_bytes = 120, .space = worker::DiskSpace::kSparse},
+      kSpecs);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  for (const size_t hole : {4, 1, 3}) ASSERT_TRUE((*writer)->LeaveZeros(hole).ok());
+  for (const size_t written : {0, 2}) {
+    const std::vector<std::byte> bytes(NumBytes(kSpecs[written]), std::byte{7});
+    ASSERT_TRUE((*writer)->Write(written, 0, bytes).ok());
+  }
+  ASSERT_TRUE((*writer)->Finish().ok());
+  const auto checkpoint = worker::Checkpoint::Open(folder / "out");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(TensorBytes(*checkpoint, "a"), std::string(60, '\7'));
+  EXPECT_EQ(TensorBytes(*checkpoint, "b"), std::string(50, '\0'));
+  EXPECT_EQ(TensorBytes(*checkpoint, "d"), std::string(300, '\0'));
+}
+
+TEST(CheckpointWriter, SparseFilesMayBeLargerThanTheDisk) {
+  TempFolder folder;
+  const std::vector<TensorSpec> specs = {{"huge", FileDtype::kU8, {int64_t{3} << 40}}};
+  const auto writer = CheckpointWriter::Create({.out_folder = folder / "out",
+                                                .shard_bytes = int64_t{4} << 40,
+                                                .space = worker::DiskSpace::kSparse},
+                                               specs);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE((*writer)->LeaveZeros(0).ok() && (*writer)->Finish().ok());
+  const auto checkpoint = worker::Checkpoint::Open(folder / "out");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(checkpoint->num_bytes(), int64_t{3} << 40);
+}
+
 TEST(CheckpointWriter, RefusesWhatIsThere) {
   TempFolder folder;
   fs::create_directory(folder / "full");

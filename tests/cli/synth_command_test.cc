@@ -127,6 +127,83 @@ TEST(RunSynth, TheMtpBlockRepeatsEmbeddingAndHead) {
             TensorBytes(made, "model.layers.2.mlp.gate.weight"));
 }
 
+TEST(RunSynth, TheSparseFormHasTheHeadersOfTheFullForm) {
+  for (const char* dtype : {"bf16", "fp8"}) {
+    TempFolder full_folder, sparse_folder;
+    const Checkpoint full = Synth(full_folder, {.dtype = dtype, .shard_bytes = 3'000'000});
+    const Checkpoint sparse =
+        Synth(sparse_folder, {.dtype = dtype, .shard_bytes = 3'000'000, .sparse = true});
+    EXPECT_GT(full.files().size(), 5u);
+    ASSERT_EQ(sparse.files().size(), full.files().size());
+    for (size_t i = 0; i < full.files().size(); ++i) {
+      EXPECT_EQ(fs::path(sparse.files()[i]).filename(), fs::path(full.files()[i]).filename());
+      EXPECT_EQ(fs::file_size(sparse.files()[i]), fs::file_size(full.files()[i]));
+    }
+    ASSERT_EQ(sparse.tensors().size(), full.tensors().size());
+    for (size_t i = 0; i < full.tensors().size(); ++i) {
+      const worker::TensorInfo &a = sparse.tensors()[i], &b = full.tensors()[i];
+      EXPECT_EQ(a.name, b.name);
+      EXPECT_EQ(a.dtype, b.dtype) << a.name;
+      EXPECT_EQ(a.shape, b.shape) << a.name;
+      EXPECT_EQ(a.file, b.file) << a.name;
+      EXPECT_EQ(a.offset, b.offset) << a.name;
+    }
+    EXPECT_EQ(ReadFile(sparse_folder / "out/config.json", 100'000).value(),
+              ReadFile(full_folder / "out/config.json", 100'000).value());
+  }
+}
+
+TEST(RunSynth, TheSparseFormHasWhatIsSmallAndScalesThatHoldEveryWeight) {
+  TempFolder full_folder, sparse_folder, filled_folder;
+  const Checkpoint full = Synth(full_folder, {.dtype = "fp8", .seed = 3});
+  const Checkpoint sparse = Synth(sparse_folder, {.dtype = "fp8", .seed = 3, .sparse = true});
+  const Checkpoint filled = Synth(
+      filled_folder,
+      {.dtype = "fp8", .seed = 3, .sparse = true, .fill = {"*.layers.1.*", "*.9.up_proj.weight"}});
+  for (const worker::TensorInfo& tensor : full.tensors()) {
+    const std::string real = TensorBytes(full, tensor.name);
+    const std::string bytes = TensorBytes(sparse, tensor.name);
+    const bool asked = tensor.name.find(".layers.1.") != std::string::npos ||
+                       tensor.name.find(".9.up_proj.weight") != std::string::npos;
+    EXPECT_EQ(TensorBytes(filled, tensor.name), asked ? real : bytes) << tensor.name;
+    if (tensor.dtype == FileDtype::kF8E4m3) {
+      EXPECT_EQ(bytes, std::string(bytes.size(), '\0')) << tensor.name;
+    } else if (tensor.name.ends_with(worker::kScaleSuffix)) {
+      const auto* real_scales = reinterpret_cast<const float*>(real.data());
+      const auto* scales = reinterpret_cast<const float*>(bytes.data());
+      for (size_t i = 0; i < bytes.size() / sizeof(float); ++i) {
+        ASSERT_GE(scales[i], real_scales[i]) << tensor.name;
+        ASSERT_LE(scales[i], 2 * real_scales[i]) << tensor.name;
+      }
+    } else {
+      EXPECT_EQ(bytes, real) << tensor.name;
+    }
+  }
+}
+
+// MODEL_SPECS 1.2: what the headers of the public checkpoint say.
+TEST(RunSynth, TheLargestModelIsLaidOutAsPublishedOnASmallDisk) {
+  TempFolder folder;
+  SynthReport report;
+  const absl::Status status =
+      RunSynth({.config_path = SWITCHYARD_SOURCE_DIR "/bench/shapes/v3-671b.json",
+                .dtype = "fp8",
+                .out_folder = folder / "out",
+                .sparse = true},
+               &report);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(report.num_tensors, 91'991);
+  EXPECT_EQ(report.num_bytes, 688'574'839'360);
+  EXPECT_EQ(report.num_files, 163);
+  EXPECT_LT(report.disk_bytes, 600'000'000);
+  const auto checkpoint = Checkpoint::Open(folder / "out");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  EXPECT_EQ(std::ssize(checkpoint->tensors()), report.num_tensors);
+  EXPECT_EQ(checkpoint->num_bytes(), report.num_bytes);
+  EXPECT_EQ(std::ssize(checkpoint->files()), report.num_files);
+  EXPECT_TRUE(checkpoint->files().back().ends_with("/model-00163-of-000163.safetensors"));
+}
+
 TEST(RunSynth, TheConfigSaysWhatTheTensorsAre) {
   for (const char* dtype : {"bf16", "fp8"}) {
     TempFolder folder;
@@ -160,6 +237,8 @@ TEST(RunSynth, RefusesWhatItCannotMakeAndLeavesNothing) {
         .code();
   };
   const std::string good = *ReadFile(kConfig, 100'000);
+  EXPECT_EQ(RunSynth({.config_path = kConfig, .out_folder = folder / "out", .fill = {"*"}}).code(),
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code(good, "int8"), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code("{", "bf16"), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(code("[]", "bf16"), absl::StatusCode::kInvalidArgument);

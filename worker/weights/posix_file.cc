@@ -103,6 +103,11 @@ absl::Status PosixFile::Reserve(int64_t num_bytes) const {
   return ErrnoStatus(path_, fmt::format("reserve {} bytes", num_bytes));
 }
 
+absl::Status PosixFile::Resize(int64_t num_bytes) const {
+  if (ftruncate(fd_, num_bytes) == 0) return absl::OkStatus();
+  return ErrnoStatus(path_, fmt::format("resize to {} bytes", num_bytes));
+}
+
 absl::Status PosixFile::Close() {
   if (close(std::exchange(fd_, -1)) != 0) return ErrnoStatus(path_, "close");
   return absl::OkStatus();

@@ -42,6 +42,9 @@ class PosixFile {
   // Claims the disk space of the first `num_bytes` where the file system can, so that a full disk
   // shows before the work.
   absl::Status Reserve(int64_t num_bytes) const;
+  // Makes the file `num_bytes` long without claiming disk space: what is not written reads as
+  // zeros.
+  absl::Status Resize(int64_t num_bytes) const;
   // Closes and reports what the file system had not told before. The file is not used after it.
   absl::Status Close();
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <limits>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -199,11 +200,24 @@ absl::StatusOr<SafetensorsHeader> ParseHeader(std::string_view json, int64_t fil
   return header;
 }
 
+// The numbers of `tensors` in the order in which they lie in a file.
+std::vector<size_t> FileOrder(std::span<const TensorSpec> tensors) {
+  std::vector<size_t> order(tensors.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    const int64_t bytes_a = FileDtypeBytes(tensors[a].dtype);
+    const int64_t bytes_b = FileDtypeBytes(tensors[b].dtype);
+    return bytes_a != bytes_b ? bytes_a > bytes_b : tensors[a].name < tensors[b].name;
+  });
+  return order;
+}
+
 // Length, JSON and padding, so that the data begins at a multiple of 8.
-std::string HeaderBytes(std::span<const TensorSpec> tensors) {
+std::string HeaderBytes(std::span<const TensorSpec> tensors, std::span<const size_t> order) {
   std::string json = R"({"__metadata__":{"format":"pt"})";
   int64_t offset = 0;
-  for (const TensorSpec& tensor : tensors) {
+  for (const size_t i : order) {
+    const TensorSpec& tensor = tensors[i];
     const int64_t end = offset + NumBytes(tensor);
     json += fmt::format(R"(,{}:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})",
                         Json(tensor.name).dump(), FileDtypeName(tensor.dtype),
@@ -278,8 +292,10 @@ absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(const PosixFile& file) {
 }
 
 absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(std::string path,
-                                                            std::vector<TensorSpec> tensors) {
-  const std::string header = HeaderBytes(tensors);
+                                                            std::vector<TensorSpec> tensors,
+                                                            DiskSpace space) {
+  const std::vector<size_t> order = FileOrder(tensors);
+  const std::string header = HeaderBytes(tensors, order);
   if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
     return absl::InvalidArgumentError(fmt::format("{}: is a folder, not a file to write", path));
   }
@@ -291,16 +307,17 @@ absl::StatusOr<SafetensorsWriter> SafetensorsWriter::Create(std::string path,
         path));
   }
   SY_ASSIGN_OR_RETURN(PosixFile file, std::move(created));
-  std::vector<Place> places;
+  std::vector<Place> places(tensors.size());
   int64_t end = int64_t(header.size());
-  for (const TensorSpec& tensor : tensors) {
-    places.push_back({end, end + NumBytes(tensor)});
-    end = places.back().end;
+  for (const size_t i : order) {
+    places[i] = {end, end + NumBytes(tensors[i])};
+    end = places[i].end;
   }
   // From here on the writer's destructor removes the file.
   SafetensorsWriter writer(std::move(path), std::move(file), std::move(places));
   writer.num_bytes_left_ = end - int64_t(header.size());
-  SY_RETURN_IF_ERROR(writer.file_->Reserve(end));
+  SY_RETURN_IF_ERROR(space == DiskSpace::kSparse ? writer.file_->Resize(end)
+                                                 : writer.file_->Reserve(end));
   SY_RETURN_IF_ERROR(writer.file_->WriteAt(0, std::as_bytes(std::span(header))));
   return writer;
 }
@@ -329,6 +346,12 @@ absl::Status SafetensorsWriter::Write(size_t tensor, int64_t offset,
   SY_RETURN_IF_ERROR(file_->WriteAt(place.begin + offset, bytes));
   num_bytes_left_.fetch_sub(int64_t(bytes.size()));
   return absl::OkStatus();
+}
+
+void SafetensorsWriter::LeaveZeros(size_t tensor, int64_t num_bytes) {
+  SY_CHECK_LT(tensor, places_.size());
+  SY_CHECK(num_bytes >= 0 && num_bytes <= places_[tensor].end - places_[tensor].begin) << path_;
+  num_bytes_left_.fetch_sub(num_bytes);
 }
 
 absl::Status SafetensorsWriter::Finish() {

@@ -86,15 +86,20 @@ absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(std::string_view path,
 // Both of the above on an open file.
 absl::StatusOr<SafetensorsHeader> ReadSafetensorsHeader(const PosixFile& file);
 
-// Writes one file whose tensors are known beforehand. The bytes go to PATH.partial, which Finish()
-// renames to PATH; a writer that goes without Finish() removes it.
+// What a file that is being written takes of the disk: all of it from the beginning, or no more
+// than what is written of it.
+enum class DiskSpace { kReserved, kSparse };
+
+// Writes one file whose tensors are known beforehand. They lie in it as in published files: those
+// of wide elements first, so that all are aligned, then by name. The bytes go to PATH.partial,
+// which Finish() renames to PATH; a writer that goes without Finish() removes it.
 class SafetensorsWriter {
  public:
-  // Reserves the whole file, so that a full disk is told here (RESOURCE_EXHAUSTED). ALREADY_EXISTS
-  // if PATH.partial does, INVALID_ARGUMENT if PATH is a folder. REQUIRES: distinct names, shapes
-  // within TensorInfo's bounds.
-  static absl::StatusOr<SafetensorsWriter> Create(std::string path,
-                                                  std::vector<TensorSpec> tensors);
+  // kReserved: a full disk is told here (RESOURCE_EXHAUSTED). ALREADY_EXISTS if PATH.partial does,
+  // INVALID_ARGUMENT if PATH is a folder. REQUIRES: distinct names, shapes within TensorInfo's
+  // bounds.
+  static absl::StatusOr<SafetensorsWriter> Create(std::string path, std::vector<TensorSpec> tensors,
+                                                  DiskSpace space = DiskSpace::kReserved);
 
   SafetensorsWriter(SafetensorsWriter&& other) noexcept;
   SafetensorsWriter& operator=(SafetensorsWriter&&) = delete;
@@ -103,7 +108,10 @@ class SafetensorsWriter {
   // Writes bytes of tensor number `tensor` from byte `offset` of it. Any thread, any order, each
   // byte once.
   absl::Status Write(size_t tensor, int64_t offset, std::span<const std::byte> bytes);
-  // Every byte of every tensor has been written.
+  // Counts `num_bytes` of tensor number `tensor` as written; they are zeros, and where the file is
+  // sparse they take no disk.
+  void LeaveZeros(size_t tensor, int64_t num_bytes);
+  // Every byte of every tensor has been written or left.
   bool complete() const { return num_bytes_left_.load() == 0; }
   // REQUIRES: complete(). Flushes, renames.
   absl::Status Finish();

@@ -107,7 +107,7 @@ const BadFolder kBadFolders[] = {
      [](const TempFolder& folder) {
        fs::resize_file(folder / "m1.safetensors", fs::file_size(folder / "m1.safetensors") - 1);
      },
-     absl::StatusCode::kInvalidArgument, "m1.safetensors: tensor \"b\""},
+     absl::StatusCode::kInvalidArgument, "m1.safetensors: tensor \"a\""},
     {"file longer", std::string(kGoodIndex),
      [](const TempFolder& folder) {
        fs::resize_file(folder / "m1.safetensors", fs::file_size(folder / "m1.safetensors") + 1);

@@ -197,6 +197,19 @@ TEST(SafetensorsWriter, DataBeginsAtAMultipleOfEight) {
   }
 }
 
+TEST(SafetensorsWriter, WideElementsComeFirstThenNames) {
+  TempFolder folder;
+  WriteTensors(
+      folder / "f",
+      {CountingTensor("b", FileDtype::kF8E4m3, {3}), CountingTensor("a", FileDtype::kF8E4m3, {5}),
+       CountingTensor("d", FileDtype::kF32, {1}), CountingTensor("c", FileDtype::kBf16, {2})});
+  const auto header = ReadSafetensorsHeader(*PosixFile::OpenForRead(folder / "f"));
+  ASSERT_TRUE(header.ok()) << header.status();
+  std::string names;
+  for (const TensorInfo& tensor : header->tensors) names += tensor.name;
+  EXPECT_EQ(names, "dcab");
+}
+
 TEST(SafetensorsWriter, UnfinishedLeavesNothing) {
   TempFolder folder;
   {
