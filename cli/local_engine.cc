@@ -36,8 +36,11 @@ int ThreadsPerRank(const LocalEngineOptions& options, int world) {
 }
 
 // All ranks live in this process. What they need is known before any of it is asked for.
-absl::Status CheckMemory(const v1::ShardPlan& plan, core::BackendKind backend, bool all_logits) {
-  const int64_t rows = all_logits ? plan.limits().max_batched_tokens() : 0;
+absl::Status CheckMemory(const v1::ShardPlan& plan, core::BackendKind backend,
+                         worker::SinkPositions sink) {
+  const int64_t rows = sink == worker::SinkPositions::kEvery ? plan.limits().max_batched_tokens()
+                       : sink == worker::SinkPositions::kSampled ? 2 * plan.limits().max_running()
+                                                                 : 0;
   int64_t weights = 0, steps = 0, cache = 0;
   for (int rank = 0; rank < plan.layout().data_parallel() * plan.layout().tensor_parallel();
        ++rank) {
@@ -137,7 +140,9 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                   .kv_block_tokens = options.kv_block_tokens,
                   .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks),
                   .expanded_bytes_per_rank = options.expanded_bytes}));
-  SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, kind, static_cast<bool>(options.logits_sink)));
+  const worker::SinkPositions sink_positions =
+      options.logits_sink ? options.sink_positions : worker::SinkPositions::kNone;
+  SY_RETURN_IF_ERROR(CheckMemory(engine->plan_, kind, sink_positions));
   const int world = options.data_parallel * options.tensor_parallel;
   const std::string backend = world > 1 && options.backend == "auto" ? "cpu" : options.backend;
   const auto make_collectives =
@@ -180,7 +185,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
     worker::ExecutorOptions executor_options;
     if (options.load_progress && index == 0) executor_options.load_progress = progress;
     if (index % options.tensor_parallel == 0) executor_options.logits_sink = options.logits_sink;
-    executor_options.all_logits = static_cast<bool>(options.logits_sink);
+    executor_options.sink_positions = sink_positions;
     executor_options.tokens = options.tokens;
     executor_options.trace = options.trace;
     executor_options.cancel = options.cancel;

@@ -40,8 +40,10 @@ struct LocalEngineOptions {
   std::string backend = "auto";
   bool load_progress = false;                 // draw a bar on a terminal
   const std::atomic<bool>* cancel = nullptr;  // ends loading; may be null
-  // Called by tensor rank 0 of each group, each on a thread of its own.
+  // Called by tensor rank 0 of each group, each on a thread of its own, with logits of every
+  // position or of those that are sampled from.
   worker::LogitsSink logits_sink;
+  worker::SinkPositions sink_positions = worker::SinkPositions::kEvery;
   worker::Trace* trace = nullptr;  // of all ranks, each on its thread; outlives the engine
   // Makes the communicator `name` of `size` ranks, element r for rank r; empty: shared memory.
   std::function<absl::StatusOr<std::vector<std::unique_ptr<worker::Collectives>>>(

@@ -52,12 +52,12 @@ Executor::Executor(const v1::ShardPlan& plan, ParallelContext parallel, kernels:
     : plan_(plan),
       parallel_(std::move(parallel)),
       ops_(ops),
-      all_logits_(options.all_logits),
+      sink_positions_(options.sink_positions),
       logits_sink_(options.logits_sink),
       grammars_(std::move(grammars)),
-      batch_builder_(
-          plan_,
-          {.group = parallel_.group(), .all_outputs = options.all_logits, .grammars = &grammars_}),
+      batch_builder_(plan_, {.group = parallel_.group(),
+                             .all_outputs = options.sink_positions == SinkPositions::kEvery,
+                             .grammars = &grammars_}),
       expert_rows_(parallel_.local_experts().size()) {}
 
 absl::Status Executor::Load(const std::string& model_path, Collectives& world,
@@ -70,8 +70,9 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   if (spec.has_moe()) {
     SY_ASSIGN_OR_RETURN(exchanges_, ExchangeSet::Create(plan_, parallel_, ops_, world));
   }
-  const int64_t max_output_rows = all_logits_ ? plan_.limits().max_batched_tokens()
-                                              : BatchBuilder::MaxOutputRows(plan_.limits());
+  const int64_t max_output_rows = sink_positions_ == SinkPositions::kEvery
+                                      ? plan_.limits().max_batched_tokens()
+                                      : BatchBuilder::MaxOutputRows(plan_.limits());
   arena_ = std::make_unique<ActivationArena>(
       ops_.device(),
       model_->ArenaBytes(plan_.limits(), max_output_rows) + LogitsBytes(max_output_rows));
@@ -98,8 +99,9 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
                                 .exchanges = exchanges_.get(),
                                 .arena = *arena_,
                                 .trace = options.trace});
-  recorder_.emplace(*model_, *context_, *kv_,
-                    options.record_steps && !all_logits_ && options.trace == nullptr);
+  recorder_.emplace(
+      *model_, *context_, *kv_,
+      options.record_steps && sink_positions_ == SinkPositions::kNone && options.trace == nullptr);
   SY_RETURN_IF_ERROR(MakeDrafter());
 
   WeightLoader loader(checkpoint, ops_,
@@ -145,7 +147,9 @@ int64_t Executor::MaxSampledRows() const {
 int64_t Executor::LogitsBytes(int64_t max_output_rows) const {
   const int64_t columns = parallel_.VocabularyRows().size();
   const int64_t rows = max_output_rows + MaxSampledRows();
-  const int64_t whole = all_logits_ ? 2 * max_output_rows * plan_.model().vocab_size() : 0;
+  const int64_t whole = sink_positions_ != SinkPositions::kNone
+                            ? 2 * max_output_rows * plan_.model().vocab_size()
+                            : 0;
   return ActivationArena::BytesFor(DType::kF32, rows * columns) +
          ActivationArena::BytesFor(DType::kF32, whole);
 }
@@ -201,7 +205,8 @@ absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result)
       DType::kF32, {size.output_rows + MaxSampledRows(), parallel_.VocabularyRows().size()});
   SY_RETURN_IF_ERROR(recorder_->Forward(batch_, hidden, logits.Rows(0, size.output_rows)));
   const Clock::time_point sampling = Clock::now();
-  if (all_logits_) SY_RETURN_IF_ERROR(HandToSink(logits.Rows(0, num_outputs)));
+  if (sink_positions_ != SinkPositions::kNone)
+    SY_RETURN_IF_ERROR(HandToSink(logits.Rows(0, num_outputs)));
   SY_RETURN_IF_ERROR(
       row_sampler_->Run(logits, outputs_, parallel_.tensor_rank() == 0 ? result : nullptr));
   result->mutable_timings()->set_sample_us(MicrosSince(sampling));

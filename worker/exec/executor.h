@@ -27,17 +27,20 @@
 
 namespace switchyard::worker {
 
-// Logits as they are computed, for tools: every position's row, f32 [vocabulary].
+// Logits as they are computed, for tools: one position's row, f32 [vocabulary].
 using LogitsSink = std::function<void(uint64_t sequence_id, int32_t position, const float* logits)>;
+
+// Of which positions the sink gets logits: none, those that are sampled from, or every one.
+enum class SinkPositions { kNone, kSampled, kEvery };
 
 struct ExecutorOptions {
   int load_threads = 4;
   std::function<void(int64_t bytes_done, int64_t bytes_total)> load_progress;
-  const std::atomic<bool>* cancel = nullptr;  // ends loading
-  bool all_logits = false;  // compute logits of every position; the same on all ranks
-  LogitsSink logits_sink;   // takes those logits; may be empty
-  v1::TokenTable tokens;    // what grammars are held against; empty: no sequence has one
-  Trace* trace = nullptr;   // sees inside every forward pass; outlives the executor
+  const std::atomic<bool>* cancel = nullptr;            // ends loading
+  SinkPositions sink_positions = SinkPositions::kNone;  // the same on all ranks
+  LogitsSink logits_sink;                               // takes those logits; may be empty
+  v1::TokenTable tokens;   // what grammars are held against; empty: no sequence has one
+  Trace* trace = nullptr;  // sees inside every forward pass; outlives the executor
   // Decode steps are recorded and replayed, where the backend can and nothing looks inside. The
   // same on all ranks of a tensor group.
   bool record_steps = true;
@@ -87,7 +90,7 @@ class Executor {
   const v1::ShardPlan plan_;
   const ParallelContext parallel_;
   kernels::Ops& ops_;
-  const bool all_logits_;
+  const SinkPositions sink_positions_;
   const LogitsSink logits_sink_;
 
   std::unique_ptr<Model> model_;

@@ -26,7 +26,7 @@ struct Setup {
   int data_parallel;
   int tensor_parallel;
   v1::ComputeMode compute;
-  bool all_logits = false;
+  SinkPositions sink = SinkPositions::kNone;
   int max_running = 128;  // = kMaxTokens: all may decode at once
   int max_drafts = 0;     // by the model itself
 };
@@ -44,7 +44,10 @@ std::unique_ptr<LocalEngine> MakeEngine(const Setup& setup) {
                                   .num_kv_blocks = kMaxTokens};
   if (setup.max_drafts > 0) options.drafts.set_method(v1::DRAFT_METHOD_MTP);
   options.drafts.set_max_tokens(setup.max_drafts);
-  if (setup.all_logits) options.logits_sink = [](uint64_t, int32_t, const float*) {};
+  if (setup.sink != SinkPositions::kNone) {
+    options.logits_sink = [](uint64_t, int32_t, const float*) {};
+    options.sink_positions = setup.sink;
+  }
   auto engine = LocalEngine::Create(options);
   EXPECT_TRUE(engine.ok()) << engine.status();
   return engine.ok() ? *std::move(engine) : nullptr;
@@ -321,26 +324,52 @@ TEST_P(ArenaTest, TheBoundHoldsAndIsNotFarOff) {
 
 constexpr Setup kSetups[] = {
     {"bf16_1x1", 1, 1, v1::COMPUTE_MODE_BF16},
-    {"bf16_1x1_all_logits", 1, 1, v1::COMPUTE_MODE_BF16, true},
+    {"bf16_1x1_all_logits", 1, 1, v1::COMPUTE_MODE_BF16, SinkPositions::kEvery},
     {"bf16_1x4", 1, 4, v1::COMPUTE_MODE_BF16},
     {"bf16_2x2", 2, 2, v1::COMPUTE_MODE_BF16},
     {"w8a8_1x1", 1, 1, v1::COMPUTE_MODE_W8A8},
     {"w8a8_1x4", 1, 4, v1::COMPUTE_MODE_W8A8},
-    {"w8a8_1x4_all_logits", 1, 4, v1::COMPUTE_MODE_W8A8, true},
+    {"w8a8_1x4_all_logits", 1, 4, v1::COMPUTE_MODE_W8A8, SinkPositions::kEvery},
+    {"bf16_1x4_sampled_logits", 1, 4, v1::COMPUTE_MODE_BF16, SinkPositions::kSampled},
     {"w8a8_2x2", 2, 2, v1::COMPUTE_MODE_W8A8},
     // Few outputs: the layers are widest, not the head.
-    {"bf16_1x1_layers", 1, 1, v1::COMPUTE_MODE_BF16, false, 2},
-    {"bf16_1x4_layers", 1, 4, v1::COMPUTE_MODE_BF16, false, 2},
-    {"w8a8_1x1_layers", 1, 1, v1::COMPUTE_MODE_W8A8, false, 2},
-    {"w8a8_1x4_layers", 1, 4, v1::COMPUTE_MODE_W8A8, false, 2},
-    {"w8a8_2x2_layers", 2, 2, v1::COMPUTE_MODE_W8A8, false, 2},
-    {"bf16_1x1_drafts", 1, 1, v1::COMPUTE_MODE_BF16, false, 64, 1},
-    {"bf16_1x4_drafts", 1, 4, v1::COMPUTE_MODE_BF16, false, 64, 1},
-    {"w8a8_2x2_drafts", 2, 2, v1::COMPUTE_MODE_W8A8, false, 64, 1},
-    {"bf16_1x1_drafts_layers", 1, 1, v1::COMPUTE_MODE_BF16, false, 2, 1},
+    {"bf16_1x1_layers", 1, 1, v1::COMPUTE_MODE_BF16, SinkPositions::kNone, 2},
+    {"bf16_1x4_layers", 1, 4, v1::COMPUTE_MODE_BF16, SinkPositions::kNone, 2},
+    {"w8a8_1x1_layers", 1, 1, v1::COMPUTE_MODE_W8A8, SinkPositions::kNone, 2},
+    {"w8a8_1x4_layers", 1, 4, v1::COMPUTE_MODE_W8A8, SinkPositions::kNone, 2},
+    {"w8a8_2x2_layers", 2, 2, v1::COMPUTE_MODE_W8A8, SinkPositions::kNone, 2},
+    {"bf16_1x1_drafts", 1, 1, v1::COMPUTE_MODE_BF16, SinkPositions::kNone, 64, 1},
+    {"bf16_1x4_drafts", 1, 4, v1::COMPUTE_MODE_BF16, SinkPositions::kNone, 64, 1},
+    {"w8a8_2x2_drafts", 2, 2, v1::COMPUTE_MODE_W8A8, SinkPositions::kNone, 64, 1},
+    {"bf16_1x1_drafts_layers", 1, 1, v1::COMPUTE_MODE_BF16, SinkPositions::kNone, 2, 1},
 };
 INSTANTIATE_TEST_SUITE_P(Setups, ArenaTest, ::testing::ValuesIn(kSetups),
                          [](const auto& info) { return std::string(info.param.name); });
+
+// The same numbers as with every position's, and no others.
+TEST(LogitsSink, TakesSampledPositionsAlone) {
+  std::map<int32_t, std::vector<float>> every, sampled;  // by position
+  for (auto* const rows : {&every, &sampled}) {
+    cli::LocalEngineOptions options{.model_path = kTinyR1,
+                                    .tensor_parallel = 2,
+                                    .max_batched_tokens = kMaxTokens,
+                                    .max_running = 2,
+                                    .num_kv_blocks = kMaxTokens};
+    const int64_t vocab = cli::ReadModelSpec(kTinyR1)->vocab_size();
+    options.logits_sink = [&](uint64_t, int32_t position, const float* logits) {
+      (*rows)[position].assign(logits, logits + vocab);
+    };
+    options.sink_positions = rows == &every ? SinkPositions::kEvery : SinkPositions::kSampled;
+    const auto engine = LocalEngine::Create(options);
+    ASSERT_TRUE(engine.ok()) << engine.status();
+    v1::StepPlan step = NewStep(**engine, 1);
+    AddPrompt(&step, /*id=*/7, /*group=*/0, /*length=*/40, /*first_block=*/0);
+    ASSERT_TRUE((*engine)->RunStep(step).ok());
+  }
+  EXPECT_EQ(every.size(), 40u);
+  ASSERT_EQ(sampled.size(), 1u);
+  EXPECT_EQ(sampled.at(39), every.at(39));
+}
 
 // How a tensor is cut over ranks (ARCHITECTURE 4).
 int64_t ShardBytes(const TensorInfo& tensor, int rank, int world, int tensor_parallel) {
