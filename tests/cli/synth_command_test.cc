@@ -9,6 +9,8 @@
 #include "base/json.h"
 #include "cli/convert_command.h"
 #include "coordinator/core/plan/hf_config.h"
+#include "coordinator/core/plan/rank_memory.h"
+#include "coordinator/core/plan/sharding_planner.h"
 #include "kernels/dtype.h"
 #include "tests/cli/checkpoint_digest.h"
 #include "worker/weights/decoder_tensors.h"
@@ -202,6 +204,50 @@ TEST(RunSynth, TheLargestModelIsLaidOutAsPublishedOnASmallDisk) {
   EXPECT_EQ(checkpoint->num_bytes(), report.num_bytes);
   EXPECT_EQ(std::ssize(checkpoint->files()), report.num_files);
   EXPECT_TRUE(checkpoint->files().back().ends_with("/model-00163-of-000163.safetensors"));
+}
+
+// Matrices of 16 GiB in one file of over 1 TiB: as large on paper, in the header and in the plan.
+TEST(RunSynth, TensorsOver4GiBAndFilesOver1TiBAreLaidOutAndPlanned) {
+  TempFolder folder;
+  Json config = *ParseJson(*ReadFile(SWITCHYARD_SOURCE_DIR "/bench/shapes/v3-671b.json", 100'000));
+  config["hidden_size"] = 16384;
+  config["moe_intermediate_size"] = 524'288;
+  config["n_routed_experts"] = 8;
+  config["n_group"] = 1;
+  config["topk_group"] = 1;
+  config["num_hidden_layers"] = 6;
+  config["num_nextn_predict_layers"] = 0;
+  worker::WriteText(folder / "config.json", config.dump());
+  SynthReport report;
+  const absl::Status status = RunSynth({.config_path = folder / "config.json",
+                                        .out_folder = folder / "out",
+                                        .shard_bytes = int64_t{4} << 40,
+                                        .sparse = true},
+                                       &report);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(report.num_files, 1);
+  EXPECT_LT(report.disk_bytes, 10'000'000);
+
+  const auto checkpoint = Checkpoint::Open(folder / "out");
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+  const int64_t matrix = int64_t{2} * 16384 * 524'288;
+  const worker::TensorInfo* expert =
+      checkpoint->Find("model.layers.5.mlp.experts.7.down_proj.weight");
+  ASSERT_NE(expert, nullptr);
+  EXPECT_EQ(expert->num_bytes, matrix);
+  EXPECT_GT(checkpoint->num_bytes(), int64_t{1} << 40);
+
+  const auto model = core::ParseHfConfig(*ReadFile(folder / "out/config.json", 100'000));
+  ASSERT_TRUE(model.ok()) << model.status();
+  const core::WeightBytes whole = core::CheckpointBytes(*model);
+  EXPECT_EQ(whole.Total(), checkpoint->num_bytes());
+  EXPECT_EQ(whole.routed_experts, 3 * 8 * 3 * matrix);
+  const auto plan = core::MakeShardPlan(*model, {.data_parallel = 8, .kv_num_blocks = 1024});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const core::RankMemory rank = core::MemoryOfRank(*plan, 7, {});
+  EXPECT_EQ(rank.weights.routed_experts, 3 * 3 * matrix);
+  EXPECT_EQ(rank.weights.shared_experts, 3 * 3 * matrix);
+  EXPECT_EQ(rank.weights.embedding, 129'280 * int64_t{16384} * 2);
 }
 
 TEST(RunSynth, TheConfigSaysWhatTheTensorsAre) {
