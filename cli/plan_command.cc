@@ -92,9 +92,6 @@ absl::StatusOr<core::LayoutRequest> MakeRequest(const PlanOptions& options) {
   if (!options.model.empty()) {
     SY_ASSIGN_OR_RETURN(request.model, ReadModel(options.model));
   }
-  if (!request.model.has_mla()) {
-    return absl::UnimplementedError("plan knows models with latent attention only");
-  }
   if (!options.device.empty()) {
     SY_ASSIGN_OR_RETURN(request.cluster.device, FindDevice(options.device));
   }

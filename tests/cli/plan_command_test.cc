@@ -122,6 +122,20 @@ TEST(PlanCommand, TheBundledModelFitsCpus) {
   EXPECT_THAT(answer.text, HasSubstr("computed in bf16"));
 }
 
+TEST(PlanCommand, ModelsWithGroupedQueriesHaveBoundsOfTime) {
+  for (const char* model : {"models/tiny-llama", "models/tiny-qwen2", "models/tiny-qwen3-moe"}) {
+    const Answer answer = Plan(
+        {.model = model, .devices_per_host = 2, .device = "h100", .context = 200, .json = true});
+    ASSERT_TRUE(answer.status.ok()) << answer.status;
+    const auto json = ParseJson(answer.text);
+    ASSERT_TRUE(json.ok()) << json.status();
+    const Json& best = (*json)["layouts"][0];
+    EXPECT_GT(best["decode"]["tokens_per_second"], 0) << model;
+    EXPECT_GT(best["prefill"]["tokens_per_second"], 0) << model;
+    EXPECT_EQ(best["memory"]["absorbed"]["bytes"], 0) << model;
+  }
+}
+
 TEST(PlanCommand, FlagsAreRefusedByName) {
   EXPECT_THAT(std::string(Message(Plan({.device = "h900"}).status)),
               HasSubstr("--gpu \"h900\": must be one of h100, h200, h800, b200, cpu"));

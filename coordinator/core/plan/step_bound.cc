@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "coordinator/core/plan/expert_spread.h"
+#include "coordinator/core/plan/topology.h"
 
 namespace switchyard::core {
 namespace {
@@ -30,7 +31,7 @@ class StepCosts {
         linear_unit_(shape.fp8_products ? Unit::kFp8 : Unit::kBf16) {}
 
   std::vector<OpBound> All() {
-    Attention();
+    model_.has_gqa() ? GroupedQueryAttention() : LatentAttention();
     Mlps();
     if (model_.has_moe()) {
       Experts();
@@ -56,7 +57,37 @@ class StepCosts {
   }
   OpCost Linear(int64_t rows, int64_t n, int64_t k) const { return Linear(rows, n, k, weight_); }
 
-  void Attention() {
+  // Keys that the queries of a layer see, all together: of `context` cached ones each, or in a
+  // prompt of that length on average.
+  double Pairs(int64_t window) const {
+    const double rows = double(shape_.rows), context = double(shape_.context);
+    const double seen = window == 0 ? context : std::min(context, double(window));
+    return rows * (shape_.decode ? seen : seen - seen * seen / (2 * context));
+  }
+
+  // A rank has whole key-value heads, and reads all keys of those.
+  void GroupedQueryAttention() {
+    const v1::GqaSpec& gqa = model_.gqa();
+    const int64_t rows = shape_.rows, dim = gqa.head_dim(), hidden = model_.hidden_size();
+    const int64_t heads = model_.num_heads() / ranks_;
+    const int64_t kv_heads = RankKvHeads(model_, static_cast<int32_t>(ranks_));
+    Add("attention, projections in",
+        Times(Linear(rows, (heads + 2 * kv_heads) * dim, hidden), layers_), linear_unit_);
+    OpCost core;
+    for (int layer = 0; layer < model_.num_layers(); ++layer) {
+      const double pairs = Pairs(gqa.windows_size() > 0 ? gqa.windows(layer) : 0);
+      // Keys with their values: what each generated token sees, or each token of a prompt once.
+      const double keys = shape_.decode ? pairs : double(rows);
+      core += {.bytes = keys * double(2 * kv_heads * dim) * shape_.cache_element_bytes +
+                        double(rows) * double(2 * heads * dim) * kBf16Bytes,
+               .flops = 4 * pairs * double(heads * dim)};
+    }
+    Add("attention, core", core, Unit::kBf16);
+    Add("attention, projection out", Times(Linear(rows, hidden, heads * dim), layers_),
+        linear_unit_);
+  }
+
+  void LatentAttention() {
     const v1::MlaSpec& mla = model_.mla();
     const int64_t rows = shape_.rows, heads = model_.num_heads() / ranks_;
     const int64_t latent = mla.kv_lora_rank(), rope = mla.qk_rope_head_dim();
@@ -101,6 +132,7 @@ class StepCosts {
   }
 
   void Mlps() {
+    if (layers_ == moe_layers_) return;
     Add("dense MLPs",
         Times(Mlp(shape_.rows, 1, model_.intermediate_size() / ranks_), layers_ - moe_layers_),
         linear_unit_);
@@ -115,10 +147,12 @@ class StepCosts {
     const OpCost gate =
         Linear(Slice(), 3 * moe.num_routed_experts(), model_.hidden_size(), DType::kBf16);
     Add("gates", Times(gate, moe_layers_), Unit::kBf16);
-    Add("shared experts",
-        Times(Mlp(Slice(), 1, int64_t{moe.num_shared_experts()} * moe.intermediate_size()),
-              moe_layers_),
-        linear_unit_);
+    if (moe.num_shared_experts() > 0) {
+      Add("shared experts",
+          Times(Mlp(Slice(), 1, int64_t{moe.num_shared_experts()} * moe.intermediate_size()),
+                moe_layers_),
+          linear_unit_);
+    }
     // Every GPU sends as many rows as it gets; with few rows some experts have none.
     const int64_t rows = Slice() * moe.experts_per_token();
     Add("routed experts",

@@ -27,7 +27,7 @@ struct ExchangeForm {
 struct StepShape {
   int64_t rows = 0;             // tokens that one attention group computes
   int64_t context = 0;          // decode: keys of each; prefill: tokens of one prompt
-  bool decode = true;           // absorbed attention over cached latents, else naive and causal
+  bool decode = true;           // over what is cached (latents: absorbed), else causal
   int64_t tensor_parallel = 1;  // ranks of the group
   int64_t experts_per_gpu = 0;  // routed
   int64_t gpus = 0;             // over which experts are spread
@@ -51,7 +51,7 @@ struct OpBound {
   bool LimitedByMemory(const DeviceFigures& device) const;
 };
 
-// REQUIRES: latent attention. Head and attention's core in BF16.
+// Head and attention's core in BF16. REQUIRES: tensor_parallel is one that the model can have.
 std::vector<OpBound> StepBound(const v1::ModelSpec& model, const StepShape& shape);
 
 enum class Limit { kMemory, kFlops, kLink, kNetwork };

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "coordinator/core/plan/expert_spread.h"
 #include "coordinator/core/plan/hf_config.h"
 #include "tests/coordinator/core/deepseek_v3_config.h"
@@ -14,6 +16,25 @@ v1::ModelSpec DeepseekV3() { return *ParseHfConfig(kDeepseekV3Config); }
 
 double TokensPerSecond(const StepShape& shape, const DeviceFigures& device) {
   return double(shape.rows) / SecondsOf(StepBound(DeepseekV3(), shape), device).total();
+}
+
+// What QwQ-32B publishes, and Mixtral 8x7B with the window of its first version.
+v1::ModelSpec Qwq() {
+  return *ParseHfConfig(R"({"model_type": "qwen2", "hidden_size": 5120, "num_hidden_layers": 64,
+      "intermediate_size": 27648, "num_attention_heads": 40, "num_key_value_heads": 8,
+      "rms_norm_eps": 1e-5, "rope_theta": 1e6, "vocab_size": 152064, "tie_word_embeddings": false,
+      "use_sliding_window": false, "max_position_embeddings": 131072, "hidden_act": "silu",
+      "torch_dtype": "bfloat16"})");
+}
+
+v1::ModelSpec Mixtral(int window) {
+  std::string config = R"({"model_type": "mixtral", "hidden_size": 4096, "num_hidden_layers": 32,
+      "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8,
+      "num_local_experts": 8, "num_experts_per_tok": 2, "rms_norm_eps": 1e-5, "rope_theta": 1e6,
+      "vocab_size": 32000, "tie_word_embeddings": false, "max_position_embeddings": 32768,
+      "hidden_act": "silu", "torch_dtype": "bfloat16")";
+  if (window > 0) config += ", \"sliding_window\": " + std::to_string(window);
+  return *ParseHfConfig(config + "}");
 }
 
 double Total(const std::vector<OpBound>& ops, double kernels::OpCost::*part) {
@@ -62,6 +83,70 @@ TEST(StepBound, CountsTheArithmeticOfAToken) {
   EXPECT_NEAR(flops(4096) - flops(0), 4096 * 16.99e6, 1e7);
   // The gate is counted three times, as it is computed.
   EXPECT_NEAR(flops(0), 73.25e9 + 2 * 0.21e9, 0.05e9);
+}
+
+kernels::OpCost CostOf(const std::vector<OpBound>& ops, std::string_view name) {
+  for (const OpBound& op : ops) {
+    if (op.name == name) return op.cost;
+  }
+  return {};
+}
+
+// 32.76 billion weights, of which the embedding's 0.78 are not multiplied: one token reads the
+// others, and 64 layers x 2 x 8 heads x 128 numbers of each token before it.
+TEST(StepBound, GroupedQueriesReadEveryWeightAndTheKeysAndValues) {
+  const auto bytes = [](int64_t context) {
+    return Total(StepBound(Qwq(), {.rows = 1, .context = context, .gpus = 1, .fp8_weights = false}),
+                 &kernels::OpCost::bytes);
+  };
+  EXPECT_NEAR(bytes(0), 2 * (32.76e9 - 0.78e9), 0.02e9);
+  EXPECT_EQ(bytes(1000) - bytes(0), 1000.0 * 64 * 2 * 8 * 128 * 2);
+  const auto flops = [](int64_t context) {
+    return Total(StepBound(Qwq(), {.rows = 1, .context = context, .gpus = 1, .fp8_weights = false}),
+                 &kernels::OpCost::flops);
+  };
+  EXPECT_NEAR(flops(0), 2 * (32.76e9 - 0.78e9), 0.02e9);
+  EXPECT_EQ(flops(1000) - flops(0), 1000.0 * 64 * 4 * 40 * 128);
+}
+
+TEST(StepBound, RanksHaveTheirHeadsAndWholeKeyValueHeads) {
+  StepShape shape{.rows = 16, .context = 2000, .gpus = 1, .fp8_weights = false};
+  const std::vector<OpBound> alone = StepBound(Qwq(), shape);
+  shape.tensor_parallel = 4;
+  shape.gpus = 4;
+  const std::vector<OpBound> shared = StepBound(Qwq(), shape);
+  const kernels::OpCost one = CostOf(alone, "attention, core");
+  EXPECT_EQ(CostOf(shared, "attention, core").bytes, one.bytes / 4);
+  EXPECT_EQ(CostOf(shared, "attention, core").flops, one.flops / 4);
+  EXPECT_EQ(CostOf(shared, "dense MLPs").flops, CostOf(alone, "dense MLPs").flops / 4);
+  // 64 attentions, 64 MLPs and the embedding.
+  EXPECT_NEAR(CostOf(shared, "sums of the group").bytes, 3.0 / 4 * 16 * 5120 * 2 * 4 * 129, 1);
+}
+
+// A token of a prompt sees half of it on average; with a window, what the window holds.
+TEST(StepBound, PromptsAreCausalAndWindowsBoundWhatIsSeen) {
+  const StepShape prompt{
+      .rows = 8192, .context = 8192, .decode = false, .gpus = 1, .fp8_weights = false};
+  const double all = CostOf(StepBound(Mixtral(0), prompt), "attention, core").flops;
+  EXPECT_EQ(all, 32 * 4 * (8192.0 * 8192 / 2) * 32 * 128);
+  const double windowed = CostOf(StepBound(Mixtral(4096), prompt), "attention, core").flops;
+  EXPECT_EQ(windowed, 32 * 4 * (4096.0 * 4096 / 2 + 4096.0 * 4096) * 32 * 128);
+  StepShape decode{.rows = 3, .context = 8192, .gpus = 1, .fp8_weights = false};
+  const double far = CostOf(StepBound(Mixtral(4096), decode), "attention, core").flops;
+  decode.context = 4096;
+  EXPECT_EQ(far, CostOf(StepBound(Mixtral(0), decode), "attention, core").flops);
+}
+
+TEST(StepBound, MixturesWithoutSharedExpertsOrDenseLayersHaveNoneInTheTable) {
+  const StepShape shape{
+      .rows = 4, .context = 100, .experts_per_gpu = 8, .gpus = 1, .fp8_weights = false};
+  const std::vector<OpBound> ops = StepBound(Mixtral(0), shape);
+  for (const OpBound& op : ops) {
+    EXPECT_NE(op.name, "shared experts");
+    EXPECT_NE(op.name, "dense MLPs");
+  }
+  // Two of eight experts for each of four tokens: all eight are read.
+  EXPECT_NEAR(CostOf(ops, "routed experts").bytes, 32 * 8 * 3 * 4096.0 * 14336 * 2, 1e8);
 }
 
 TEST(StepBound, RanksOfAGroupShareAttentionAndAddTheirSums) {
