@@ -120,11 +120,15 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
 
 void AddServe(CLI::App& app, RunCommand* run) {
   std::shared_ptr<ServeOptions> options;
-  CLI::App* command =
-      AddCommand(app, "serve", "Serve a model with a whole cluster on this machine", &options);
+  CLI::App* command = AddCommand(
+      app, "serve", "Serve a model with a cluster on this machine, or on several", &options);
   const auto cluster = std::make_shared<std::string>();
   command->add_option("--cluster", *cluster,
                       "Cluster file (docs/cluster-file.md); flags override it");
+  const auto this_host = std::make_shared<std::string>();
+  command->add_option("--this-host", *this_host,
+                      "Which host of the cluster file this is, where it has several: each is "
+                      "started by itself, the first with the coordinator");
   command->add_option("--model", options->model_path, "Folder of the checkpoint");
   command->add_option("--dp", options->data_parallel, "Attention groups")
       ->capture_default_str()
@@ -141,13 +145,13 @@ void AddServe(CLI::App& app, RunCommand* run) {
       ->check(CLI::Range(0, 65535));
   command
       ->add_option("--threads", options->num_threads,
-                   "Threads of all workers together; 0: one per core")
+                   "Threads of this host's workers together; 0: one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   command
-      ->add_option(
-          "--memory", options->memory_bytes,
-          "Memory of all workers together, such as 16GiB; 0: three quarters of the machine's")
+      ->add_option("--memory", options->memory_bytes,
+                   "Memory of this host's workers together, such as 16GiB; 0: three quarters of "
+                   "the machine's")
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   AddDeviceFlags(command, options.get());
@@ -163,7 +167,7 @@ void AddServe(CLI::App& app, RunCommand* run) {
       };
       if (!cluster->empty()) {
         SY_ASSIGN_OR_RETURN(const ClusterFile file, ReadClusterFile(*cluster));
-        SY_RETURN_IF_ERROR(ApplyClusterFile(file, is_given, options.get()));
+        SY_RETURN_IF_ERROR(ApplyClusterFile(file, *this_host, is_given, options.get()));
       }
       if (options->model_path.empty()) {
         return absl::InvalidArgumentError("nothing to serve: give --model or --cluster");
@@ -249,20 +253,19 @@ void AddPlan(CLI::App& app, RunCommand* run) {
 }
 
 void AddProbe(CLI::App& app, RunCommand* run) {
-  struct Options {
-    std::string cluster_file;
-    bool merge = false;
-  };
-  std::shared_ptr<Options> options;
+  std::shared_ptr<ProbeCommandOptions> options;
   CLI::App* command = AddCommand(
       app, "probe", "Measure what this host reaches, and write it into the cluster file", &options);
-  command->add_option("--cluster", options->cluster_file, "Cluster file (docs/cluster-file.md)")
-      ->required();
+  command->add_option("--cluster", options->cluster_file, "Cluster file (docs/cluster-file.md)");
   command->add_flag("--merge", options->merge,
                     "Keep the slower of what the file has and what is measured");
-  command->callback([=] {
-    *run = [=] { return RunProbe(options->cluster_file, options->merge, {}, std::cout); };
-  });
+  CLI::Option* const peer = command->add_option(
+      "--peer", options->peer, "HOST:PORT where another host listens: measure the network, too");
+  command
+      ->add_option("--listen", options->listen,
+                   "HOST:PORT of this host, such as 0.0.0.0:7071: be the other host, once")
+      ->excludes(peer);
+  command->callback([=] { *run = [=] { return RunProbe(*options, std::cout); }; });
 }
 
 void AddModels(CLI::App& app, RunCommand* run) {

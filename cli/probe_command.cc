@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <ostream>
 #include <sstream>
 
@@ -26,6 +27,9 @@ std::string Table(const ProbedRates& rates) {
   text += fmt::format("bf16 = {}\n", Teraflops(rates.bf16_flops));
   text += fmt::format("fp8 = {}\n", Teraflops(rates.fp8_flops));
   if (rates.link_bytes) text += fmt::format("link_rate = {}\n", Gigabytes(*rates.link_bytes));
+  if (rates.network_bytes) {
+    text += fmt::format("network_rate = {}\n", Gigabytes(*rates.network_bytes));
+  }
   if (rates.disk_bytes) text += fmt::format("disk_rate = {}\n", Gigabytes(*rates.disk_bytes));
   return text;
 }
@@ -42,6 +46,7 @@ void KeepSlower(const ClusterFile& file, ProbedRates& rates) {
   KeepSlower(device.bf16_flops, rates.bf16_flops);
   KeepSlower(device.fp8_flops, rates.fp8_flops);
   if (rates.link_bytes) KeepSlower(device.link_bytes_per_s, *rates.link_bytes);
+  if (rates.network_bytes) KeepSlower(device.network_bytes_per_s, *rates.network_bytes);
   if (rates.disk_bytes) KeepSlower(file.cluster.disk_bytes_per_s, *rates.disk_bytes);
 }
 
@@ -65,6 +70,18 @@ absl::Status Replace(const std::string& path, const std::string& text) {
       fmt::format("{}: cannot be replaced: {}", path, error.message()));
 }
 
+absl::Status Listen(const ProbeCommandOptions& options, std::ostream& out) {
+  SY_ASSIGN_OR_RETURN(const NetworkProbeListener listener,
+                      NetworkProbeListener::Open(options.listen));
+  out << fmt::format("waiting on port {} for switchyard probe --peer THIS_HOST:{}\n",
+                     listener.port(), listener.port())
+      << std::flush;
+  SY_ASSIGN_OR_RETURN(const double rate,
+                      listener.Answer(options.patience, options.network.timeout));
+  out << fmt::format("network of this host, each way: {}\n", Gigabytes(rate));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::string WithMeasured(const std::string& text, const ProbedRates& rates) {
@@ -82,20 +99,32 @@ std::string WithMeasured(const std::string& text, const ProbedRates& rates) {
   return kept + "\n" + Table(rates);
 }
 
-absl::Status RunProbe(const std::string& cluster_file, bool merge, ProbeOptions sizes,
-                      std::ostream& out) {
-  SY_ASSIGN_OR_RETURN(const ClusterFile file, ReadClusterFile(cluster_file));
-  SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(cluster_file, kMaxFileBytes));
+absl::Status RunProbe(const ProbeCommandOptions& options, std::ostream& out) {
+  if (!options.listen.empty()) return Listen(options, out);
+  if (options.cluster_file.empty()) {
+    return absl::InvalidArgumentError("nothing to probe: give --cluster or --listen");
+  }
+  SY_ASSIGN_OR_RETURN(const ClusterFile file, ReadClusterFile(options.cluster_file));
+  SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(options.cluster_file, kMaxFileBytes));
   const bool cuda = file.cluster.device.backend == core::BackendKind::kCuda;
+  std::optional<double> network;
+  if (!options.peer.empty()) {  // before minutes of measuring: somebody waits for us
+    SY_ASSIGN_OR_RETURN(network, ProbeNetwork(options.peer, options.network));
+    *network /= file.cluster.devices_per_host;
+  }
+  ProbeOptions sizes = options.sizes;
   sizes.backend = cuda ? "cuda" : "cpu";
   sizes.num_devices = file.cluster.devices_per_host;
   sizes.folder = file.model_path;
   SY_ASSIGN_OR_RETURN(ProbedRates rates, Probe(sizes));
-  if (merge) KeepSlower(file, rates);
-  SY_RETURN_IF_ERROR(Replace(cluster_file, WithMeasured(text, rates)));
+  rates.network_bytes = network;
+  const core::Figure& known = file.cluster.device.network_bytes_per_s;
+  if (!network && known.source == core::FigureSource::kMeasured) rates.network_bytes = known.value;
+  if (options.merge) KeepSlower(file, rates);
+  SY_RETURN_IF_ERROR(Replace(options.cluster_file, WithMeasured(text, rates)));
   out << Table(rates);
-  if (file.hosts.size() > 1) {
-    out << "# the network between hosts is not measured: network_rate of [device] holds\n";
+  if (file.hosts.size() > 1 && !rates.network_bytes) {
+    out << "# the network between hosts is not measured (--peer): network_rate of [device] holds\n";
   }
   return absl::OkStatus();
 }

@@ -11,13 +11,15 @@
 
 namespace switchyard::cli {
 
-// Per second. Of the slowest device; `disk` of the host.
+// Per second. Of the slowest device; `disk` of the host; `network` of a device, whose host's
+// network is divided evenly (Probe leaves it out: probe_network.h).
 struct ProbedRates {
-  double memory_bytes = 0;           // a product with one row, whose weight is read once
-  double bf16_flops = 0;             // a product with many rows
-  double fp8_flops = 0;              // the same of FP8 weights and quantised rows
-  std::optional<double> link_bytes;  // one way, of each device; none with one device
-  std::optional<double> disk_bytes;  // of the model's files; none without a folder
+  double memory_bytes = 0;              // a product with one row, whose weight is read once
+  double bf16_flops = 0;                // a product with many rows
+  double fp8_flops = 0;                 // the same of FP8 weights and quantised rows
+  std::optional<double> link_bytes;     // one way, of each device; none with one device
+  std::optional<double> network_bytes;  // one way
+  std::optional<double> disk_bytes;     // of the model's files; none without a folder
 };
 
 struct ProbeOptions {

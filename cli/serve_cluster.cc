@@ -1,20 +1,59 @@
 #include "cli/serve_cluster.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <string>
 
-namespace switchyard::cli {
+#include "base/host_port.h"
+#include "cli/local_workers.h"
 
-absl::Status ApplyClusterFile(const ClusterFile& file,
+namespace switchyard::cli {
+namespace {
+
+constexpr int kConnectSeconds = 600;  // for hosts that start before the coordinator's
+
+// The ranks of `this_host`, and where the coordinator is: on the first host of the file.
+absl::Status ApplyHost(const ClusterFile& file, const std::string& this_host,
+                       ServeOptions* options) {
+  const auto own = std::find(file.hosts.begin(), file.hosts.end(), this_host);
+  if (own == file.hosts.end() && (file.hosts.size() > 1 || !this_host.empty())) {
+    return absl::InvalidArgumentError(
+        fmt::format("the cluster file has {} host{}: say which one this is, by --this-host {}",
+                    file.hosts.size(), file.hosts.size() == 1 ? "" : "s",
+                    fmt::join(file.hosts, " or --this-host ")));
+  }
+  if (file.hosts.size() == 1) return absl::OkStatus();
+  const auto index = static_cast<int>(own - file.hosts.begin());
+  const int world = options->data_parallel * options->tensor_parallel;
+  options->first_rank = index * file.cluster.devices_per_host;
+  options->num_ranks = std::min(file.cluster.devices_per_host, world - options->first_rank);
+  if (options->num_ranks <= 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("the {} ranks of the layout are on the hosts before {}: start nothing here",
+                    world, this_host));
+  }
+  options->worker_flags.insert(options->worker_flags.end(), {"--host", this_host});
+  if (index == 0) {
+    options->coordinator_flags.insert(options->coordinator_flags.end(), {"--grpc-host", this_host});
+    return absl::OkStatus();
+  }
+  if (options->grpc_port == 0) {
+    return absl::InvalidArgumentError(
+        "several hosts must know the coordinator's port: give [server] grpc_port, other than 0");
+  }
+  options->coordinator = JoinHostPort(file.hosts.front(), options->grpc_port);
+  options->worker_flags.insert(options->worker_flags.end(),
+                               {"--connect-seconds", fmt::format("{}", kConnectSeconds)});
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ApplyClusterFile(const ClusterFile& file, const std::string& this_host,
                               const std::function<bool(std::string_view flag)>& is_given,
                               ServeOptions* options) {
-  if (file.hosts.size() > 1) {
-    return absl::InvalidArgumentError(fmt::format(
-        "the cluster file has {} hosts: serve starts a cluster on this machine alone; on several "
-        "start switchyard-coordinator and switchyard-worker",
-        file.hosts.size()));
-  }
   const bool sized = file.data_parallel.has_value() || (is_given("--dp") && is_given("--tp"));
   if (!sized) {
     return absl::InvalidArgumentError(
@@ -34,6 +73,8 @@ absl::Status ApplyClusterFile(const ClusterFile& file,
     set("--dp", *file.data_parallel, options->data_parallel);
     set("--tp", *file.tensor_parallel, options->tensor_parallel);
   }
+  if (file.grpc_port.has_value()) set("--grpc-port", *file.grpc_port, options->grpc_port);
+  SY_RETURN_IF_ERROR(ApplyHost(file, this_host, options));
   const bool cuda = file.cluster.device.backend == core::BackendKind::kCuda;
   set("--backend", std::string(cuda ? "cuda" : "cpu"), options->backend);
   if (file.cluster.device.memory_bytes.source != core::FigureSource::kAssumed ||
@@ -43,12 +84,10 @@ absl::Status ApplyClusterFile(const ClusterFile& file,
     layout.set_tensor_parallel(options->tensor_parallel);
     const int64_t of_worker = core::WorkerMemory(file.cluster.device.memory_bytes.value, layout,
                                                  file.cluster.device.backend);
-    set("--memory", of_worker * options->data_parallel * options->tensor_parallel,
-        options->memory_bytes);
+    set("--memory", of_worker * NumLocalRanks(*options), options->memory_bytes);
   }
   if (file.http_host.has_value()) set("--host", *file.http_host, options->host);
   if (file.http_port.has_value()) set("--port", *file.http_port, options->port);
-  if (file.grpc_port.has_value()) set("--grpc-port", *file.grpc_port, options->grpc_port);
   forward("--compute", file.compute);
   forward("--drafts", file.drafts);
   forward("--draft-tokens", file.draft_tokens);

@@ -8,15 +8,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "base/exit_code.h"
 #include "base/json.h"
 #include "cli/admin_client.h"
 #include "cli/child_process.h"
+#include "cli/local_workers.h"
 #include "cli/status_table.h"
 
 namespace switchyard::cli {
@@ -63,19 +64,6 @@ class LoadingView {
   std::vector<v1::LoadPhase> phases_;  // last shown, by line
 };
 
-// Of a log, which may be long.
-std::string LastLine(const std::string& path) {
-  constexpr std::streamoff kMaxShown = 2000;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file.tellg();
-  file.seekg(std::max<std::streamoff>(size - kMaxShown, 0));
-  std::string line, last;
-  while (std::getline(file, line)) {
-    if (!line.empty()) last = line;
-  }
-  return last;
-}
-
 class LocalCluster {
  public:
   LocalCluster(const ServeOptions& options, const std::atomic<int>& num_signals)
@@ -90,18 +78,8 @@ class LocalCluster {
   }
 
  private:
-  std::string LogPath(const std::string& name) const {
-    return options_.log_folder.empty() ? "" : options_.log_folder + "/" + name + ".log";
-  }
-
-  // A process ended that should not have, with `code`. It has told why on its stderr, which is this
-  // terminal or the log `log_name`.
   absl::Status Fault(int code, std::string what, const std::string& log_name) const {
-    if (code > 128) what += fmt::format(" (killed by signal {})", code - 128);
-    if (const std::string path = LogPath(log_name); !path.empty()) {
-      what += fmt::format("; {} ends with: {}", path, LastLine(path));
-    }
-    return StatusOfExitCode(code == kExitOk ? kExitLost : code, what);
+    return ProcessFault(options_, code, std::move(what), log_name);
   }
 
   absl::Status StartAll() {
@@ -124,7 +102,7 @@ class LocalCluster {
                                      fmt::format("{}", fds[1])};
     argv.insert(argv.end(), options_.coordinator_flags.begin(), options_.coordinator_flags.end());
     absl::StatusOr<ChildProcess> coordinator =
-        ChildProcess::Start(argv, fds[1], LogPath("coordinator"));
+        ChildProcess::Start(argv, fds[1], LogPath(options_, "coordinator"));
     close(fds[1]);
     if (!coordinator.ok()) {
       close(fds[0]);
@@ -136,7 +114,8 @@ class LocalCluster {
     if (!addresses.ok()) return addresses.status();
     addresses_ = *std::move(addresses);
     admin_ = std::make_unique<AdminClient>(addresses_.grpc);
-    return StartWorkers();
+    SY_ASSIGN_OR_RETURN(workers_, StartLocalWorkers(options_, addresses_.grpc));
+    return absl::OkStatus();
   }
 
   // The coordinator's one line; an end of file before it means that the coordinator refused.
@@ -170,38 +149,6 @@ class LocalCluster {
     return absl::UnavailableError("the coordinator does not say where it listens");
   }
 
-  absl::Status StartWorkers() {
-    const int world = options_.data_parallel * options_.tensor_parallel;
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    const int threads =
-        std::max(1, (options_.num_threads > 0 ? options_.num_threads : cores) / world);
-    const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGE_SIZE)};
-    const int64_t memory =
-        (options_.memory_bytes > 0 ? options_.memory_bytes : machine / 4 * 3) / world;
-    for (int rank = 0; rank < world; ++rank) {
-      std::vector<std::string> argv = {ProgramFolder() + "/switchyard-worker",
-                                       "--coordinator",
-                                       addresses_.grpc,
-                                       "--rank",
-                                       fmt::format("{}", rank),
-                                       "--threads",
-                                       fmt::format("{}", threads),
-                                       "--memory",
-                                       fmt::format("{}", memory),
-                                       "--isa",
-                                       options_.isa,
-                                       "--backend",
-                                       options_.backend,
-                                       "--device",
-                                       fmt::format("{}", rank)};
-      argv.insert(argv.end(), options_.worker_flags.begin(), options_.worker_flags.end());
-      SY_ASSIGN_OR_RETURN(ChildProcess worker,
-                          ChildProcess::Start(argv, -1, LogPath(fmt::format("worker-{}", rank))));
-      workers_.push_back(std::move(worker));
-    }
-    return absl::OkStatus();
-  }
-
   // Until a signal, or until the coordinator ends. A lost worker makes the coordinator end: it
   // knows best why.
   absl::Status Watch() {
@@ -231,10 +178,11 @@ class LocalCluster {
 
   // Before it has joined, the coordinator cannot miss a worker; we can.
   absl::Status CheckWorkersRun() {
-    for (size_t rank = 0; rank < workers_.size(); ++rank) {
-      const std::optional<int> code = workers_[rank].Poll();
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      const std::optional<int> code = workers_[i].Poll();
       if (!code.has_value() || coordinator_->Poll().has_value()) continue;
       lost_ = true;
+      const size_t rank = options_.first_rank + i;
       return Fault(*code, fmt::format("worker {} ended while the cluster started", rank),
                    fmt::format("worker-{}", rank));
     }
@@ -243,14 +191,15 @@ class LocalCluster {
 
   // While it serves, the coordinator tells why a worker was lost, unless it hangs itself.
   absl::Status CheckCoordinatorSees() {
-    for (size_t rank = 0; rank < workers_.size(); ++rank) {
-      const std::optional<int> code = workers_[rank].Poll();
+    for (size_t i = 0; i < workers_.size(); ++i) {
+      const std::optional<int> code = workers_[i].Poll();
       if (!code.has_value()) continue;
       if (!lost_since_.has_value()) lost_since_ = Clock::now();
       if (Clock::now() < *lost_since_ + kLeaveDeadline) return absl::OkStatus();
       lost_ = true;
       return absl::UnavailableError(
-          fmt::format("worker {} ended, and the coordinator does not react", rank));
+          fmt::format("worker {} ended, and the coordinator does not react",
+                      options_.first_rank + static_cast<int>(i)));
     }
     return absl::OkStatus();
   }
@@ -304,7 +253,8 @@ class LocalCluster {
 }  // namespace
 
 absl::Status RunServe(const ServeOptions& options, const std::atomic<int>& num_signals) {
-  return LocalCluster(options, num_signals).Run();
+  return options.coordinator.empty() ? LocalCluster(options, num_signals).Run()
+                                     : RunLocalWorkers(options, num_signals);
 }
 
 }  // namespace switchyard::cli

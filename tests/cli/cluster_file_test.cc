@@ -4,11 +4,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 #include "base/file.h"
 #include "cli/plan_command.h"
@@ -164,7 +167,7 @@ TEST_F(ClusterFileTest, ServeTakesItAndFlagsStandBeforeIt) {
   const auto is_given = [](std::string_view flag) {
     return flag == "--port" || flag == "--max-waiting";
   };
-  ASSERT_TRUE(ApplyClusterFile(*file, is_given, &options).ok());
+  ASSERT_TRUE(ApplyClusterFile(*file, "", is_given, &options).ok());
   EXPECT_EQ(options.model_path, "models/tiny-r1");
   EXPECT_EQ(options.data_parallel, 2);
   EXPECT_EQ(options.tensor_parallel, 2);
@@ -177,11 +180,39 @@ TEST_F(ClusterFileTest, ServeTakesItAndFlagsStandBeforeIt) {
               ElementsAre("--compute", "bf16", "--drafts", "auto", "--max-batched-tokens", "256",
                           "--max-running", "16", "--step-seconds", "60", "--drain-seconds", "30"));
 
-  const auto two_hosts = ReadClusterFile(Write(
-      "two.toml", With(Example(), "[layout]", "[[host]]\nname = \"b\"\ndevices = 4\n[layout]")));
-  ASSERT_TRUE(two_hosts.ok()) << two_hosts.status();
-  EXPECT_THAT(std::string(Message(ApplyClusterFile(*two_hosts, is_given, &options))),
-              HasSubstr("the cluster file has 2 hosts"));
+  EXPECT_THAT(std::string(Message(ApplyClusterFile(*file, "elsewhere", is_given, &options))),
+              HasSubstr("the cluster file has 1 host: say which one this is, by --this-host "
+                        "localhost"));
+}
+
+// Of 3 x 2 ranks the first host has four and the coordinator, the second two, the third none.
+TEST_F(ClusterFileTest, EachOfSeveralHostsServesItsRanks) {
+  const auto host = [](const char* name) {
+    return fmt::format("[[host]]\nname = \"{}\"\ndevices = 4\n", name);
+  };
+  const auto file = ReadClusterFile(Write(
+      "three.toml",
+      With(With(Example(), "[layout]", host("b") + host("c") + "[layout]"), "dp = 2", "dp = 3")));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto none = [](std::string_view) { return false; };
+  ServeOptions first, second, third;
+  ASSERT_TRUE(ApplyClusterFile(*file, "localhost", none, &first).ok());
+  EXPECT_EQ(first.coordinator, "");
+  EXPECT_EQ(first.first_rank, 0);
+  EXPECT_EQ(first.num_ranks, 4);
+  EXPECT_THAT(first.worker_flags, ElementsAre("--host", "localhost"));
+  EXPECT_THAT(first.coordinator_flags, testing::IsSupersetOf({"--grpc-host", "localhost"}));
+  ASSERT_TRUE(ApplyClusterFile(*file, "b", none, &second).ok());
+  EXPECT_EQ(second.coordinator, "localhost:7070");
+  EXPECT_EQ(second.first_rank, 4);
+  EXPECT_EQ(second.num_ranks, 2);
+  EXPECT_THAT(second.worker_flags, ElementsAre("--host", "b", "--connect-seconds", "600"));
+  EXPECT_EQ(second.memory_bytes, first.memory_bytes / 2);
+  EXPECT_THAT(std::string(Message(ApplyClusterFile(*file, "c", none, &third))),
+              HasSubstr("the 6 ranks of the layout are on the hosts before c"));
+  EXPECT_THAT(std::string(Message(ApplyClusterFile(*file, "", none, &third))),
+              HasSubstr("the cluster file has 3 hosts: say which one this is, by --this-host "
+                        "localhost or --this-host b or --this-host c"));
 }
 
 TEST_F(ClusterFileTest, PlanTakesItAndSaysWhatAChangeDoes) {
@@ -219,7 +250,7 @@ TEST_F(ClusterFileTest, WhatIsProbedIsWrittenAndReadAgain) {
       Write("cluster.toml", "# ours\n" + Example() + "[measured]\nbf16 = \"9 TFLOP/s\"\n");
   ProbeOptions small{.weight_bytes = 1 << 20, .rows = 8, .exchanged_bytes = 1 << 16, .trials = 1};
   std::ostringstream out;
-  const absl::Status status = RunProbe(path, /*merge=*/false, small, out);
+  const absl::Status status = RunProbe({.cluster_file = path, .sizes = small}, out);
   ASSERT_TRUE(status.ok()) << status;
   const auto file = ReadClusterFile(path);
   ASSERT_TRUE(file.ok()) << file.status();
@@ -232,6 +263,64 @@ TEST_F(ClusterFileTest, WhatIsProbedIsWrittenAndReadAgain) {
   EXPECT_NE(device.bf16_flops.value, 9e12) << "what was there is replaced";
   EXPECT_EQ(device.network_bytes_per_s.source, core::FigureSource::kAssumed);
   EXPECT_TRUE(ReadFile(path, 1 << 20)->starts_with("# ours\n[model]"));
+}
+
+// Two hosts on one machine: a device gets its part of what its host's network carries, and keeps
+// that figure when only the rest is measured again.
+TEST_F(ClusterFileTest, TheNetworkIsProbedByTwo) {
+  const std::string path = Write("cluster.toml", Example());
+  auto listener = NetworkProbeListener::Open("127.0.0.1:0");
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  absl::StatusOr<double> answered = 0.0;
+  std::thread other(
+      [&] { answered = listener->Answer(std::chrono::seconds(60), std::chrono::seconds(60)); });
+  ProbeCommandOptions options{
+      .cluster_file = path,
+      .peer = fmt::format("localhost:{}", listener->port()),
+      .sizes = {.weight_bytes = 1 << 20, .rows = 8, .exchanged_bytes = 1 << 16, .trials = 1},
+      .network = {.streams = 3, .bytes_per_stream = 3 << 20}};
+  std::ostringstream out;
+  const absl::Status status = RunProbe(options, out);
+  other.join();
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_TRUE(answered.ok()) << answered.status();
+  EXPECT_GT(*answered, 0);
+  const auto first = ReadClusterFile(path);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const core::Figure measured = first->cluster.device.network_bytes_per_s;
+  EXPECT_EQ(measured.source, core::FigureSource::kMeasured);
+  EXPECT_GT(measured.value, 0);
+  options.peer.clear();
+  ASSERT_TRUE(RunProbe(options, out).ok());
+  EXPECT_EQ(ReadClusterFile(path)->cluster.device.network_bytes_per_s.value, measured.value);
+}
+
+TEST(ProbeNetwork, SaysWhatIsWrongOnBothSides) {
+  EXPECT_EQ(ProbeNetwork("nowhere", {}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ProbeNetwork("localhost:70000", {}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ProbeNetwork("localhost:1", {.streams = 65}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  auto listener = NetworkProbeListener::Open("127.0.0.1:0");
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const int port = listener->port();
+  EXPECT_EQ(NetworkProbeListener::Open(fmt::format("127.0.0.1:{}", port)).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(listener->Answer(std::chrono::seconds(0), std::chrono::seconds(1)).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  // Somebody who is no probe.
+  const int stranger = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{.sin_family = AF_INET, .sin_port = htons(static_cast<uint16_t>(port))};
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(stranger, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
+  const std::string request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  ASSERT_EQ(send(stranger, request.data(), request.size(), 0), ssize_t(request.size()));
+  EXPECT_EQ(listener->Answer(std::chrono::seconds(60), std::chrono::seconds(60)).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  close(stranger);
+  { const auto gone = std::move(*listener); }
+  EXPECT_EQ(ProbeNetwork(fmt::format("127.0.0.1:{}", port), {}).status().code(),
+            absl::StatusCode::kUnavailable);
 }
 
 TEST(WithMeasured, ReplacesItsTableAlone) {

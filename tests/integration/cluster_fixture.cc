@@ -49,7 +49,7 @@ std::vector<std::string> CommandLine(const ClusterOptions& options) {
   for (const std::string& word :
        {std::string(SWITCHYARD_BIN_DIR "/switchyard"), std::string("serve"), std::string("--model"),
         options.model_path, std::string("--port"), fmt::format("{}", options.port),
-        std::string("--grpc-port"), std::string("0"), std::string("--dp"),
+        std::string("--grpc-port"), fmt::format("{}", options.grpc_port), std::string("--dp"),
         fmt::format("{}", options.data_parallel), std::string("--tp"),
         fmt::format("{}", options.tensor_parallel)}) {
     argv.push_back(word);
@@ -73,6 +73,18 @@ bool CanListen(int port) {
 }
 
 }  // namespace
+
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
+                     getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  close(fd);
+  return bound ? ntohs(address.sin_port) : 0;
+}
 
 bool WaitUntil(milliseconds timeout, const std::function<bool()>& done) {
   const Clock::time_point deadline = Clock::now() + timeout;

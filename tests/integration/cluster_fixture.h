@@ -28,10 +28,14 @@ struct ClusterOptions {
   int data_parallel = 1;
   int tensor_parallel = 1;
   int port = 0;  // of HTTP; 0: any
+  int grpc_port = 0;
   std::vector<std::string> more_flags;
   std::vector<std::string> launcher;  // a command that starts `serve`, given as its arguments
   std::chrono::milliseconds start_deadline = std::chrono::seconds(30);
 };
+
+// A port that nobody listens on right now.
+int FreePort();
 
 // One `switchyard serve`. Kills what it started when it goes. One thread.
 class Cluster {

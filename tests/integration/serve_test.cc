@@ -214,6 +214,37 @@ TEST_F(ServeTest, AProxyForTheWebIsNotForTheCluster) {
   EXPECT_TRUE(cluster.WaitUntilServing()) << cluster.Log();
 }
 
+// Both on this machine, which has two names. The second starts before the coordinator is there,
+// and ends when the cluster does.
+TEST_F(ServeTest, TheHostsOfAClusterFileServeOneModelTogether) {
+  std::string folder = std::filesystem::temp_directory_path() / "switchyard-hosts-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const std::string path = folder + "/cluster.toml";
+  std::ofstream(path) << "[model]\npath = \"models/tiny-r1\"\n[device]\nkind = \"cpu\"\n"
+                         "memory = \"256 MiB\"\n"
+                         "[[host]]\nname = \"127.0.0.1\"\ndevices = 1\n"
+                         "[[host]]\nname = \"localhost\"\ndevices = 1\n";
+  ClusterOptions options{.tensor_parallel = 2, .grpc_port = FreePort()};
+  options.more_flags = {"--cluster", path, "--this-host", "localhost"};
+  Cluster& second = Start(options);
+  options.more_flags.back() = "127.0.0.1";
+  Cluster& first = StartServing(options);
+  const auto status = first.Status();
+  ASSERT_TRUE(status.has_value());
+  EXPECT_EQ(status->workers_size(), 2);
+  EXPECT_NE(first.WorkerPid(0), 0);
+  EXPECT_EQ(first.WorkerPid(1), 0);
+  EXPECT_NE(second.WorkerPid(1), 0);
+  EXPECT_EQ(second.CoordinatorPid(), 0);
+  const auto stub = v1::Inference::NewStub(
+      grpc::CreateChannel(first.grpc_address(), grpc::InsecureChannelCredentials()));
+  ExpectGreedyTokens(*stub, {ReadGoldenPrompts().front()}, seconds(30));
+  first.Signal(SIGINT);
+  EXPECT_EQ(first.WaitForExit(), 0) << first.Log();
+  EXPECT_EQ(second.WaitForExit(), 0) << second.Log();
+  std::filesystem::remove_all(folder);
+}
+
 TEST_F(ServeTest, TooManyRanksAreRefusedAtOnce) {
   ExpectRefused({.data_parallel = 64}, 2, "64");
   ExpectRefused({.tensor_parallel = 64}, 2, "64");
