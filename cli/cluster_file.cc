@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
 #include "base/file.h"
@@ -218,6 +219,14 @@ class Reader {
     file_.http_host = server.Text("host");
     file_.http_port = server.Int("port", 0, 65535);
     file_.grpc_port = server.Int("grpc_port", 0, 65535);
+    file_.coordinator = server.Text("coordinator");
+    const auto& hosts = file_.hosts;
+    if (file_.coordinator.has_value() &&
+        std::find(hosts.begin(), hosts.end(), *file_.coordinator) != hosts.end()) {
+      server.Fault("coordinator", fmt::format("[server] coordinator = \"{}\": is one of [[host]]; "
+                                              "leave it out to have it on the first of them",
+                                              *file_.coordinator));
+    }
     server.Finish();
   }
 

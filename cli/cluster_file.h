@@ -34,6 +34,8 @@ struct ClusterFile {
 
   std::optional<std::string> http_host;
   std::optional<int64_t> http_port, grpc_port;
+  // Where the coordinator is alone, on all addresses of that machine; else on the first host.
+  std::optional<std::string> coordinator;
   std::optional<std::string> api_keys;
   std::vector<std::string> cors_origins;
   bool metrics_need_key = false;

@@ -39,7 +39,7 @@ std::string LastLine(const std::string& path) {
 
 int NumLocalRanks(const ServeOptions& options) {
   const int world = options.data_parallel * options.tensor_parallel;
-  return options.num_ranks > 0 ? options.num_ranks : world;
+  return options.num_ranks >= 0 ? options.num_ranks : world;
 }
 
 std::string LogPath(const ServeOptions& options, const std::string& name) {
@@ -57,13 +57,14 @@ absl::Status ProcessFault(const ServeOptions& options, int code, std::string wha
 
 absl::StatusOr<std::vector<ChildProcess>> StartLocalWorkers(const ServeOptions& options,
                                                             const std::string& grpc) {
+  std::vector<ChildProcess> workers;
   const int ranks = NumLocalRanks(options);
+  if (ranks == 0) return workers;
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   const int threads = std::max(1, (options.num_threads > 0 ? options.num_threads : cores) / ranks);
   const int64_t machine = int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGE_SIZE)};
   const int64_t memory =
       (options.memory_bytes > 0 ? options.memory_bytes : machine / 4 * 3) / ranks;
-  std::vector<ChildProcess> workers;
   for (int i = 0; i < ranks; ++i) {
     const int rank = options.first_rank + i;
     std::vector<std::string> argv = {ProgramFolder() + "/switchyard-worker",

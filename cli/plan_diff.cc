@@ -60,6 +60,7 @@ std::vector<Setting> SettingsOf(const ClusterFile& file) {
       {"[server] host", Show(file.http_host), true},
       {"[server] port", Show(file.http_port), true},
       {"[server] grpc_port", Show(file.grpc_port), true},
+      {"[server] coordinator", Show(file.coordinator), true},
       {"[security] api_keys", Show(file.api_keys), true},
       {"[security] cors_origins", fmt::format("{}", fmt::join(file.cors_origins, ", ")), true},
       {"[security] metrics_need_key", file.metrics_need_key ? "true" : "false", true},

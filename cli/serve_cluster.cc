@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "base/host_port.h"
 #include "cli/local_workers.h"
@@ -12,19 +13,28 @@
 namespace switchyard::cli {
 namespace {
 
+constexpr char kAnyHost[] = "0.0.0.0";
 constexpr int kConnectSeconds = 600;  // for hosts that start before the coordinator's
 
-// The ranks of `this_host`, and where the coordinator is: on the first host of the file.
+// The ranks of `this_host`, and where the coordinator is: on the first host of the file, or where
+// the file has it alone.
 absl::Status ApplyHost(const ClusterFile& file, const std::string& this_host,
                        ServeOptions* options) {
-  const auto own = std::find(file.hosts.begin(), file.hosts.end(), this_host);
-  if (own == file.hosts.end() && (file.hosts.size() > 1 || !this_host.empty())) {
-    return absl::InvalidArgumentError(
-        fmt::format("the cluster file has {} host{}: say which one this is, by --this-host {}",
-                    file.hosts.size(), file.hosts.size() == 1 ? "" : "s",
-                    fmt::join(file.hosts, " or --this-host ")));
+  const bool apart = file.coordinator.has_value();
+  if (apart && this_host == *file.coordinator) {
+    options->num_ranks = 0;
+    options->coordinator_flags.insert(options->coordinator_flags.end(), {"--grpc-host", kAnyHost});
+    return absl::OkStatus();
   }
-  if (file.hosts.size() == 1) return absl::OkStatus();
+  const auto own = std::find(file.hosts.begin(), file.hosts.end(), this_host);
+  if (own == file.hosts.end() && (file.hosts.size() > 1 || apart || !this_host.empty())) {
+    std::vector<std::string> names = file.hosts;
+    if (apart) names.push_back(*file.coordinator);
+    return absl::InvalidArgumentError(fmt::format(
+        "the cluster file has {} host{}: say which one this is, by --this-host {}", names.size(),
+        names.size() == 1 ? "" : "s", fmt::join(names, " or --this-host ")));
+  }
+  if (file.hosts.size() == 1 && !apart) return absl::OkStatus();
   const auto index = static_cast<int>(own - file.hosts.begin());
   const int world = options->data_parallel * options->tensor_parallel;
   options->first_rank = index * file.cluster.devices_per_host;
@@ -35,7 +45,7 @@ absl::Status ApplyHost(const ClusterFile& file, const std::string& this_host,
                     world, this_host));
   }
   options->worker_flags.insert(options->worker_flags.end(), {"--host", this_host});
-  if (index == 0) {
+  if (index == 0 && !apart) {
     options->coordinator_flags.insert(options->coordinator_flags.end(), {"--grpc-host", this_host});
     return absl::OkStatus();
   }
@@ -43,7 +53,8 @@ absl::Status ApplyHost(const ClusterFile& file, const std::string& this_host,
     return absl::InvalidArgumentError(
         "several hosts must know the coordinator's port: give [server] grpc_port, other than 0");
   }
-  options->coordinator = JoinHostPort(file.hosts.front(), options->grpc_port);
+  options->coordinator =
+      JoinHostPort(apart ? *file.coordinator : file.hosts.front(), options->grpc_port);
   options->worker_flags.insert(options->worker_flags.end(),
                                {"--connect-seconds", fmt::format("{}", kConnectSeconds)});
   return absl::OkStatus();

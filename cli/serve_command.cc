@@ -223,7 +223,8 @@ class LocalCluster {
       const bool coordinator_ended = coordinator_->Poll().has_value();
       const bool workers_ended = WorkersEnded();
       if (coordinator_ended && workers_ended) return absl::OkStatus();
-      const bool near = coordinator_ended || workers_ended || lost_ || forwarded > 1;
+      const bool near =
+          coordinator_ended || (workers_ended && !workers_.empty()) || lost_ || forwarded > 1;
       if (near && !deadline.has_value()) {
         deadline = Clock::now() + (lost_ ? kLostDeadline : kLeaveDeadline);
         if (lost_) {

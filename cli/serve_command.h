@@ -23,9 +23,9 @@ struct ServeOptions {
   int64_t memory_bytes = 0;  // of this host's workers together; 0: three quarters of the machine's
   std::string isa = "auto";
   std::string backend = "auto";  // of all workers; with cuda, a host's i-th takes GPU i
-  // This host's ranks: from first_rank on, num_ranks of them (0: all that there are).
+  // This host's ranks: from first_rank on, num_ranks of them (-1: all that there are).
   int first_rank = 0;
-  int num_ranks = 0;
+  int num_ranks = -1;
   // "HOST:PORT" of a coordinator on another host, which the workers join; empty: it runs here.
   std::string coordinator;
   std::string log_folder;  // of the processes' logs; empty: they write to stderr

@@ -215,6 +215,25 @@ TEST_F(ClusterFileTest, EachOfSeveralHostsServesItsRanks) {
                         "localhost or --this-host b or --this-host c"));
 }
 
+TEST_F(ClusterFileTest, TheCoordinatorMayHaveAMachineOfItsOwn) {
+  const std::string text = With(Example(), "port = 8000", "coordinator = \"front\"\nport = 8000");
+  const auto file = ReadClusterFile(Write("apart.toml", text));
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto none = [](std::string_view) { return false; };
+  ServeOptions front, back, nowhere;
+  ASSERT_TRUE(ApplyClusterFile(*file, "front", none, &front).ok());
+  EXPECT_EQ(front.coordinator, "");
+  EXPECT_EQ(front.num_ranks, 0);
+  EXPECT_THAT(front.coordinator_flags, testing::IsSupersetOf({"--grpc-host", "0.0.0.0"}));
+  ASSERT_TRUE(ApplyClusterFile(*file, "localhost", none, &back).ok());
+  EXPECT_EQ(back.coordinator, "front:7070");
+  EXPECT_EQ(back.num_ranks, 4);
+  EXPECT_THAT(std::string(Message(ApplyClusterFile(*file, "", none, &nowhere))),
+              HasSubstr("by --this-host localhost or --this-host front"));
+  EXPECT_THAT(FaultsOf(With(text, "\"front\"", "\"localhost\"")),
+              HasSubstr("[server] coordinator = \"localhost\": is one of [[host]]; leave it out"));
+}
+
 TEST_F(ClusterFileTest, PlanTakesItAndSaysWhatAChangeDoes) {
   const std::string old_path = Write("old.toml", Example());
   std::ostringstream plan;

@@ -245,6 +245,27 @@ TEST_F(ServeTest, TheHostsOfAClusterFileServeOneModelTogether) {
   std::filesystem::remove_all(folder);
 }
 
+// As in Kubernetes: the coordinator on a machine of its own, which ends all when it is told to.
+TEST_F(ServeTest, ACoordinatorAloneServesByTheWorkersOfItsHosts) {
+  std::string folder = std::filesystem::temp_directory_path() / "switchyard-hosts-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const std::string path = folder + "/cluster.toml";
+  std::ofstream(path) << "[model]\npath = \"models/tiny-r1\"\n[device]\nkind = \"cpu\"\n"
+                         "memory = \"256 MiB\"\n[[host]]\nname = \"127.0.0.1\"\ndevices = 2\n"
+                         "[server]\ncoordinator = \"localhost\"\n";
+  ClusterOptions options{.tensor_parallel = 2, .grpc_port = FreePort()};
+  options.more_flags = {"--cluster", path, "--this-host", "127.0.0.1"};
+  Cluster& workers = Start(options);
+  options.more_flags.back() = "localhost";
+  Cluster& coordinator = StartServing(options);
+  EXPECT_EQ(coordinator.WorkerPid(0), 0);
+  EXPECT_EQ(workers.CoordinatorPid(), 0);
+  coordinator.Signal(SIGINT);
+  EXPECT_EQ(coordinator.WaitForExit(), 0) << coordinator.Log();
+  EXPECT_EQ(workers.WaitForExit(), 0) << workers.Log();
+  std::filesystem::remove_all(folder);
+}
+
 TEST_F(ServeTest, TooManyRanksAreRefusedAtOnce) {
   ExpectRefused({.data_parallel = 64}, 2, "64");
   ExpectRefused({.tensor_parallel = 64}, 2, "64");
