@@ -48,6 +48,7 @@ v1::WorkerHello MakeHello(const WorkerConfig& config, Backend& backend) {
   hello.set_isa(device.isa());
   hello.set_memory_bytes(config.memory_bytes > 0 ? config.memory_bytes : memory / 4 * 3);
   hello.set_version(kVersion);
+  hello.set_records_steps(config.cuda_graphs && backend.ops().records());
   return hello;
 }
 

@@ -21,6 +21,10 @@ std::string Seconds(std::chrono::milliseconds duration) {
   return fmt::format("{:.1f} s", static_cast<double>(duration.count()) / 1000);
 }
 
+std::string_view WithOrWithout(const v1::WorkerHello& hello) {
+  return hello.records_steps() ? "with" : "without";
+}
+
 std::string Where(const v1::WorkerHello& hello) {
   return fmt::format("host {}, pid {}", hello.host(), hello.pid());
 }
@@ -108,6 +112,12 @@ absl::Status Membership::CheckHello(const v1::WorkerHello& hello) const {
           "the worker computes with {}/{}, the one at {} with {}/{}: all ranks must compute "
           "alike, or sums would differ",
           hello.backend(), hello.isa(), Where(other), other.backend(), other.isa()));
+    }
+    if (hello.records_steps() != other.records_steps()) {
+      return refuse(fmt::format(
+          "the worker runs {} CUDA graphs, the one at {} {}: say --cuda-graphs alike to "
+          "all ranks, or their rows would differ",
+          WithOrWithout(hello), Where(other), WithOrWithout(other)));
     }
   }
   return absl::OkStatus();

@@ -44,6 +44,7 @@ v1::WorkerHello HelloOf(const TranscriptCommand& command) {
   hello.set_wanted_rank(int32_t(command.Int("rank", -1)));
   hello.set_backend(command.Text("backend", "cpu"));
   hello.set_isa(command.Text("isa", "avx2"));
+  hello.set_records_steps(command.Text("graphs", "off") == "on");
   hello.set_version(command.Text("version", "0.1.0"));
   hello.set_memory_bytes(command.Int("memory", 1000));
   return hello;
