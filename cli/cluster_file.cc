@@ -203,6 +203,7 @@ class Reader {
     file_.context = limits.Int("context", 1, 1 << 24);
     file_.running = limits.Int("running", 0, 1 << 26);
     file_.max_batched_tokens = limits.Int("max_batched_tokens", 1, core::kMaxBatchedTokens);
+    file_.micro_batch_tokens = limits.Int("micro_batch_tokens", 0, core::kMaxBatchedTokens);
     file_.max_running = limits.Int("max_running", 1, core::kMaxRunning);
     file_.max_waiting = limits.Int("max_waiting", 1, 1 << 20);
     file_.step_seconds = limits.Int("step_seconds", 1, kMaxSeconds);

@@ -29,7 +29,7 @@ struct ClusterFile {
   std::optional<int64_t> redundant_experts;
 
   std::optional<int64_t> context, running;  // what plans are held against
-  std::optional<int64_t> max_batched_tokens, max_running, max_waiting;
+  std::optional<int64_t> max_batched_tokens, micro_batch_tokens, max_running, max_waiting;
   std::optional<int64_t> step_seconds, drain_seconds;
 
   std::optional<std::string> http_host;

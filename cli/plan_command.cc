@@ -68,6 +68,9 @@ core::LayoutRequest RequestOf(const ClusterFile& file) {
   request.load.max_running = static_cast<int32_t>(file.max_running.value_or(0));
   request.load.max_batched_tokens =
       static_cast<int32_t>(file.max_batched_tokens.value_or(request.load.max_batched_tokens));
+  if (file.micro_batch_tokens) {
+    request.load.micro_batch_tokens = static_cast<int32_t>(*file.micro_batch_tokens);
+  }
   return request;
 }
 

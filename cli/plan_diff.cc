@@ -53,6 +53,7 @@ std::vector<Setting> SettingsOf(const ClusterFile& file) {
       {"[limits] context", Show(file.context), false},
       {"[limits] running", Show(file.running), false},
       {"[limits] max_batched_tokens", Show(file.max_batched_tokens), true},
+      {"[limits] micro_batch_tokens", Show(file.micro_batch_tokens), true},
       {"[limits] max_running", Show(file.max_running), true},
       {"[limits] max_waiting", Show(file.max_waiting), true},
       {"[limits] step_seconds", Show(file.step_seconds), true},

@@ -103,6 +103,7 @@ absl::Status ApplyClusterFile(const ClusterFile& file, const std::string& this_h
   forward("--drafts", file.drafts);
   forward("--draft-tokens", file.draft_tokens);
   forward("--max-batched-tokens", file.max_batched_tokens);
+  forward("--micro-batch-tokens", file.micro_batch_tokens);
   forward("--max-running", file.max_running);
   forward("--max-waiting", file.max_waiting);
   forward("--step-seconds", file.step_seconds);

@@ -79,6 +79,7 @@ class OneLayout {
                      .compute = request.compute,
                      .max_batched_tokens = request.load.max_batched_tokens,
                      .max_running = 1,
+                     .micro_batch_tokens = request.load.micro_batch_tokens,
                      .drafts = request.drafts,
                      .kv_block_tokens = request.kv_block_tokens,
                      .kv_num_blocks = 1,

@@ -3,6 +3,7 @@
 #define SWITCHYARD_COORDINATOR_CORE_PLAN_LAYOUT_SEARCH_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,8 @@ struct Load {
   int64_t context = 4096;  // tokens of each request that is being answered
   int64_t running = 0;     // requests at a time, of the whole cluster; 0: 128 for each device
   int32_t max_batched_tokens = 512;  // of one group and step; more where more decode at a time
-  int32_t max_running = 0;           // of one group; 0: as many as the load has
+  std::optional<int32_t> micro_batch_tokens;  // see PlanRequest
+  int32_t max_running = 0;                    // of one group; 0: as many as the load has
 };
 
 // What is known of the layout beforehand; 0: any.
