@@ -15,6 +15,9 @@ namespace switchyard::kernels {
 // op_check_linear.cc
 void CheckSource(const LinearSource& source);
 void CheckGateUpSources(const LinearSource& gate, const LinearSource& up);
+// Rows [row_begin, ...) of a weight of `n` outputs that is packed by pieces of `step`.
+void CheckPiece(const LinearSource& rows, const LinearSource* up, int64_t row_begin, int64_t n,
+                int64_t step);
 void Check(const LinearArgs& args);
 void Check(const GroupAmaxArgs& args);
 void Check(const BatchedLinearArgs& args);

@@ -94,6 +94,21 @@ void CheckGateUpSources(const LinearSource& gate, const LinearSource& up) {
   SY_CHECK(gate.bias.empty() && up.bias.empty()) << op << ": bias: expected none";
 }
 
+void CheckPiece(const LinearSource& rows, const LinearSource* up, int64_t row_begin, int64_t n,
+                int64_t step) {
+  if (up != nullptr) {
+    CheckGateUpSources(rows, *up);
+  } else {
+    CheckSource(rows);
+  }
+  const std::string op = "PackRows " + std::string(rows.name);
+  SY_CHECK(step > 0) << op << ": this backend packs whole weights only";
+  SY_CHECK(row_begin >= 0 && row_begin % step == 0)
+      << op << ": row_begin: expected a multiple of " << step << ", got " << row_begin;
+  SY_CHECK(row_begin + rows.weight.dims[0] <= n)
+      << op << ": expected rows up to " << n << ", got " << row_begin + rows.weight.dims[0];
+}
+
 void Check(const LinearArgs& args) {
   CheckProduct("Linear", args);
   if (args.x_amax.empty()) return;

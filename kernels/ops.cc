@@ -19,6 +19,23 @@ std::unique_ptr<PackedLinear> Ops::PackGateUp(const LinearSource& gate, const Li
   return DoPackGateUp(gate, up);
 }
 
+std::unique_ptr<PackedLinear> Ops::StartPack(const LinearSource& rows, const LinearSource* up,
+                                             int64_t n) {
+  CheckPiece(rows, up, 0, n, pack_row_step());
+  return DoStartPack(rows, up, n);
+}
+
+void Ops::PackRows(const LinearSource& rows, const LinearSource* up, int64_t row_begin,
+                   PackedLinear* packed) {
+  CheckPiece(rows, up, row_begin, packed->n(), pack_row_step());
+  DoPackRows(rows, up, row_begin, packed);
+}
+
+std::unique_ptr<PackedLinear> Ops::DoStartPack(const LinearSource&, const LinearSource*, int64_t) {
+  return nullptr;
+}
+void Ops::DoPackRows(const LinearSource&, const LinearSource*, int64_t, PackedLinear*) {}
+
 std::unique_ptr<MlpTable> Ops::MakeMlpTable(std::span<const MlpWeights* const> mlps) {
   CheckMlps(mlps);
   return DoMakeMlpTable(mlps);

@@ -44,6 +44,17 @@ class Ops {
   // Gate and up projections of one SwiGLU block, of one shape.
   std::unique_ptr<PackedLinear> PackGateUp(const LinearSource& gate, const LinearSource& up);
 
+  // A large weight, piece by piece. StartPack makes a weight of `n` outputs like `rows`, whose rows
+  // are some of its; PackRows fills `rows` of it from `row_begin` on, a multiple of
+  // pack_row_step(). Every row is filled once, in any order of pieces. `up` is null unless it is a
+  // gate-up weight. The packed form is that of Pack or PackGateUp. pack_row_step() 0: the backend
+  // cannot.
+  virtual int64_t pack_row_step() const { return 0; }
+  std::unique_ptr<PackedLinear> StartPack(const LinearSource& rows, const LinearSource* up,
+                                          int64_t n);
+  void PackRows(const LinearSource& rows, const LinearSource* up, int64_t row_begin,
+                PackedLinear* packed);
+
   // For RoutedMlp, of blocks of one hidden size.
   std::unique_ptr<MlpTable> MakeMlpTable(std::span<const MlpWeights* const> mlps);
 
@@ -93,6 +104,10 @@ class Ops {
   virtual std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) = 0;
   virtual std::unique_ptr<PackedLinear> DoPackGateUp(const LinearSource& gate,
                                                      const LinearSource& up) = 0;
+  virtual std::unique_ptr<PackedLinear> DoStartPack(const LinearSource& rows,
+                                                    const LinearSource* up, int64_t n);
+  virtual void DoPackRows(const LinearSource& rows, const LinearSource* up, int64_t row_begin,
+                          PackedLinear* packed);
   virtual std::unique_ptr<MlpTable> DoMakeMlpTable(std::span<const MlpWeights* const> mlps) = 0;
   virtual void DoLinear(const LinearArgs& args) = 0;
   virtual void DoGroupAmax(const GroupAmaxArgs& args) = 0;

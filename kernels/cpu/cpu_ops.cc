@@ -19,6 +19,7 @@ class CpuOps final : public Ops {
 
   DType activation_dtype() const override { return DType::kF32; }
   Device& device() override { return device_; }
+  int64_t pack_row_step() const override { return kPackRowStep; }
   int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
     return cpu::QuantisedBytes(KernelsFor(cpu_.isa), rows, columns);
   }
@@ -30,6 +31,14 @@ class CpuOps final : public Ops {
   std::unique_ptr<PackedLinear> DoPackGateUp(const LinearSource& gate,
                                              const LinearSource& up) override {
     return cpu::PackGateUp(cpu_, device_, gate, up);
+  }
+  std::unique_ptr<PackedLinear> DoStartPack(const LinearSource& rows, const LinearSource* up,
+                                            int64_t n) override {
+    return cpu::StartPack(cpu_, device_, rows, up, n);
+  }
+  void DoPackRows(const LinearSource& rows, const LinearSource* up, int64_t row_begin,
+                  PackedLinear* packed) override {
+    cpu::PackRows(cpu_, rows, up, row_begin, packed);
   }
   std::unique_ptr<MlpTable> DoMakeMlpTable(std::span<const MlpWeights* const> mlps) override {
     return std::make_unique<MlpTable>(mlps);

@@ -7,6 +7,7 @@
 
 #include "kernels/args/linear.h"
 #include "kernels/cpu/cpu_context.h"
+#include "kernels/cpu/panel_kernels.h"
 #include "kernels/device.h"
 
 namespace switchyard::kernels::cpu {
@@ -15,6 +16,14 @@ std::unique_ptr<PackedLinear> Pack(const CpuContext& cpu, Device& device,
                                    const LinearSource& source);
 std::unique_ptr<PackedLinear> PackGateUp(const CpuContext& cpu, Device& device,
                                          const LinearSource& gate, const LinearSource& up);
+
+// See Ops::StartPack.
+inline constexpr int64_t kPackRowStep = int64_t{kGroupPanels} * kPanelRows;
+std::unique_ptr<PackedLinear> StartPack(const CpuContext& cpu, Device& device,
+                                        const LinearSource& rows, const LinearSource* up,
+                                        int64_t n);
+void PackRows(const CpuContext& cpu, const LinearSource& rows, const LinearSource* up,
+              int64_t row_begin, PackedLinear* packed);
 
 void Linear(const CpuContext& cpu, const LinearArgs& args);
 void GroupAmax(const CpuContext& cpu, const GroupAmaxArgs& args);

@@ -1,12 +1,14 @@
 // Turns checkpoint weights into panels.
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "base/check.h"
+#include "base/units.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/panel_matrix.h"
-#include "kernels/tensor_element.h"
 
 namespace switchyard::kernels::cpu {
 namespace {
@@ -18,11 +20,59 @@ float ScaleAt(const LinearSource& source, int64_t row, int64_t column) {
       source.block_rows)[(column + source.col_offset) / source.block_cols];
 }
 
+// Every e4m3 code as a float.
+const std::array<float, 256>& F8Values() {
+  static const std::array<float, 256> values = [] {
+    std::array<float, 256> all{};
+    for (size_t i = 0; i < all.size(); ++i) all[i] = ToFloat(static_cast<F8E4M3>(i));
+    return all;
+  }();
+  return values;
+}
+
+void Put(float value, float* out) { *out = value; }
+void Put(float value, Bf16* out) { *out = ToBf16(value); }
+
+template <typename From, typename To>
+void Convert(const From* from, int64_t count, To* out) {
+  for (int64_t i = 0; i < count; ++i) Put(ToFloat(from[i]), out + i);
+}
+template <typename To>
+void Convert(const float* from, int64_t count, To* out) {
+  for (int64_t i = 0; i < count; ++i) Put(from[i], out + i);
+}
+
+// Values times their scales: a scale holds for a run of columns.
+void Dequantise(const LinearSource& source, int64_t row, int64_t begin, int64_t count, float* out) {
+  const std::array<float, 256>& values = F8Values();
+  const uint8_t* const codes = source.weight.row<uint8_t>(row);
+  for (int64_t column = begin; column < begin + count;) {
+    const int64_t block = (column + source.col_offset) / source.block_cols;
+    const int64_t end =
+        std::min(begin + count, (block + 1) * source.block_cols - source.col_offset);
+    const float scale = ScaleAt(source, row, column);
+    for (; column < end; ++column) *out++ = values[codes[column]] * scale;
+  }
+}
+
+template <typename To>
+void ConvertRow(const TensorView& weight, int64_t row, int64_t begin, int64_t count, To* out) {
+  switch (weight.dtype) {
+    case DType::kF32:
+      return Convert(weight.row<float>(row) + begin, count, out);
+    case DType::kF16:
+      return Convert(weight.row<F16>(row) + begin, count, out);
+    case DType::kBf16:
+      return Convert(weight.row<Bf16>(row) + begin, count, out);
+    default:
+      return Convert(weight.row<F8E4M3>(row) + begin, count, out);
+  }
+}
+
 // Columns [begin, begin + count) of a row in the panel's element type, written to `out`.
 void ReadRow(const LinearSource& source, PanelFormat format, int64_t row, int64_t begin,
              int64_t count, void* out) {
   const TensorView& weight = source.weight;
-  const bool f8 = weight.dtype == DType::kF8E4M3;
   switch (format) {
     case PanelFormat::kF8:
       memcpy(out, weight.row<uint8_t>(row) + begin, static_cast<size_t>(count));
@@ -32,89 +82,168 @@ void ReadRow(const LinearSource& source, PanelFormat format, int64_t row, int64_
         memcpy(out, weight.row<Bf16>(row) + begin, static_cast<size_t>(count) * sizeof(Bf16));
         return;
       }
-      for (int64_t i = 0; i < count; ++i) {
-        static_cast<Bf16*>(out)[i] = ToBf16(ElementAsFloat(weight, row, begin + i));
-      }
-      return;
+      return ConvertRow(weight, row, begin, count, static_cast<Bf16*>(out));
     case PanelFormat::kF32:
-      for (int64_t i = 0; i < count; ++i) {
-        const float value = ElementAsFloat(weight, row, begin + i);
-        static_cast<float*>(out)[i] = f8 ? value * ScaleAt(source, row, begin + i) : value;
+      if (weight.dtype == DType::kF8E4M3) {
+        return Dequantise(source, row, begin, count, static_cast<float*>(out));
       }
-      return;
+      return ConvertRow(weight, row, begin, count, static_cast<float*>(out));
   }
 }
 
-// Spreads one row's elements over the steps of a panel; `steps` points to the panel's place in the
-// first step.
+// Columns that are laid out at once: a multiple of every step's, and with all rows of a panel they
+// fit the nearest cache.
+constexpr int64_t kTileColumns = 256;
+constexpr int64_t kTileRowBytes = kTileColumns * int64_t{sizeof(float)};  // the widest element's
+
+// Vectors of 16 bytes.
 template <typename T>
-void Interleave(const PanelOrder& order, const T* row, int64_t count, int lane, int64_t step_stride,
-                std::byte* steps) {
-  T* out = reinterpret_cast<T*>(steps);
-  const int64_t stride = step_stride / static_cast<int64_t>(sizeof(T));
-  const int columns = order.step_columns;
-  int64_t place[4];  // of a step's columns
-  for (int j = 0; j < columns; ++j) {
-    place[j] = order.quad ? lane / 4 * 16 + j / 2 * 8 + lane % 4 * 2 + j % 2 : lane * columns + j;
+struct VectorOf;
+template <>
+struct VectorOf<uint8_t> {
+  typedef uint8_t Type __attribute__((vector_size(16)));
+};
+template <>
+struct VectorOf<uint16_t> {
+  typedef uint16_t Type __attribute__((vector_size(16)));
+};
+template <>
+struct VectorOf<uint32_t> {
+  typedef uint32_t Type __attribute__((vector_size(16)));
+};
+
+// Of two vectors, element by element: their first halves (kHalf 0), or their second ones.
+template <int kHalf, typename T, size_t... kIndex>
+typename VectorOf<T>::Type Interleaved(const typename VectorOf<T>::Type& a,
+                                       const typename VectorOf<T>::Type& b,
+                                       std::index_sequence<kIndex...>) {
+  constexpr int kCount = sizeof...(kIndex);
+  return __builtin_shufflevector(
+      a, b, (kHalf * kCount / 2 + static_cast<int>(kIndex) / 2 + (kIndex % 2 ? kCount : 0))...);
+}
+
+// Writes a tile of kPanelRows rows, kTileRowBytes apart, `count` columns of it, column by column;
+// `to` points to the panel's place in the first. With rows and columns as bits of an element's
+// place, interleaving the upper half of the rows with the lower one moves one bit of the row behind
+// those of the column: four times, and the tile is turned.
+template <typename T>
+void LayOutColumns(const std::byte* tile, int64_t count, int64_t stride, std::byte* to) {
+  using V = typename VectorOf<T>::Type;
+  constexpr int kColumns = 16 / sizeof(T);
+  constexpr auto kAll = std::make_index_sequence<kColumns>();
+  for (int64_t i = 0; i < count; i += kColumns) {
+    V rows[kPanelRows], turned[kPanelRows];
+    for (int lane = 0; lane < kPanelRows; ++lane) {
+      memcpy(&rows[lane], tile + lane * kTileRowBytes + i * int64_t{sizeof(T)}, sizeof(V));
+    }
+    for (int round = 0; round < 4; ++round) {
+      for (int lane = 0; lane < kPanelRows / 2; ++lane) {
+        turned[2 * lane] = Interleaved<0, T>(rows[lane], rows[lane + kPanelRows / 2], kAll);
+        turned[2 * lane + 1] = Interleaved<1, T>(rows[lane], rows[lane + kPanelRows / 2], kAll);
+      }
+      std::copy(std::begin(turned), std::end(turned), std::begin(rows));
+    }
+    const int64_t columns = std::min<int64_t>(kColumns, count - i);
+    for (int64_t column = 0; column < columns; ++column, to += stride) {
+      memcpy(to, &rows[static_cast<size_t>(column) * sizeof(T)], kPanelRows * sizeof(T));
+    }
   }
-  int64_t i = 0;
-  for (; i + columns <= count; i += columns, out += stride) {
-    for (int j = 0; j < columns; ++j) out[place[j]] = row[i + j];
+}
+
+// Steps of four columns in the order `quad`.
+void LayOutQuads(const std::byte* tile, int64_t count, int64_t stride, std::byte* to) {
+  for (int64_t i = 0; i < count; i += 4, to += stride) {
+    for (int lane = 0; lane < kPanelRows; ++lane) {
+      const std::byte* const from = tile + lane * kTileRowBytes + i;
+      std::byte* const place = to + lane / 4 * 16 + lane % 4 * 2;
+      memcpy(place, from, 2);
+      memcpy(place + 8, from + 2, 2);
+    }
   }
-  for (int j = 0; i < count; ++i, ++j) out[place[j]] = row[i];
 }
 
 // Fills groups of one matrix from one source, or from the gate and the up source of a gate-up
-// matrix.
+// matrix; the sources have its rows from `row_begin` on.
 class Packer {
  public:
-  Packer(const PanelMatrix& matrix, const LinearSource& source, const LinearSource* up)
-      : matrix_(matrix), layout_(matrix.layout()), source_(source), up_(up) {
-    for (const Segment& segment : layout_.segments) longest_ = std::max(longest_, segment.columns);
-  }
+  Packer(const PanelMatrix& matrix, const LinearSource& source, const LinearSource* up,
+         int64_t row_begin)
+      : matrix_(matrix),
+        layout_(matrix.layout()),
+        source_(source),
+        up_(up),
+        row_begin_(row_begin) {}
 
   void PackGroup(int64_t group) const {
-    std::vector<float> row(static_cast<size_t>(longest_));  // of the widest element type
     const int panels = matrix_.PanelsOf(group);
     for (int panel = 0; panel < panels; ++panel) {
       const int64_t index = group * kGroupPanels + panel;
       const bool second = up_ != nullptr && index % 2 == 1;
       const LinearSource& source = second ? *up_ : source_;
-      const int64_t first_row = (up_ != nullptr ? index / 2 : index) * kPanelRows;
-      const int64_t rows = std::min<int64_t>(kPanelRows, source.weight.rows() - first_row);
-      for (int lane = 0; lane < rows; ++lane) {
-        PackRow(source, first_row + lane, lane, matrix_.DataOf(group), panels, panel, row.data());
-      }
+      PackPanel(source, (up_ != nullptr ? index / 2 : index) * kPanelRows - row_begin_,
+                {.group = matrix_.DataOf(group), .panels = panels, .panel = panel});
     }
   }
 
  private:
-  void PackRow(const LinearSource& source, int64_t row_index, int lane, std::byte* group,
-               int panels, int panel, float* row) const {
+  struct Place {
+    std::byte* group;
+    int panels;
+    int panel;
+  };
+
+  void PackPanel(const LinearSource& source, int64_t first_row, const Place& place) const {
+    const auto rows =
+        static_cast<int>(std::min<int64_t>(kPanelRows, source.weight.rows() - first_row));
+    // What no row or column of the source fills stays zero.
+    alignas(64) std::array<std::byte, kPanelRows * kTileRowBytes> tile{};
     const int64_t step_bytes = kPanelRows * layout_.order.step_columns * layout_.element_bytes;
     for (const Segment& segment : layout_.segments) {
-      std::byte* data = group + segment.byte_begin * panels;
+      std::byte* data = place.group + segment.byte_begin * place.panels;
       if (layout_.scaled()) {
-        reinterpret_cast<float*>(data)[panel * kPanelRows + lane] =
-            ScaleAt(source, row_index, segment.column_begin);
-        data += layout_.ScaleBytes() * panels;
+        auto* const scales = reinterpret_cast<float*>(data) + place.panel * kPanelRows;
+        for (int lane = 0; lane < rows; ++lane) {
+          scales[lane] = ScaleAt(source, first_row + lane, segment.column_begin);
+        }
+        data += layout_.ScaleBytes() * place.panels;
       }
-      ReadRow(source, layout_.format, row_index, segment.column_begin, segment.columns, row);
-      data += panel * step_bytes;
-      InterleaveRow(row, segment.columns, lane, step_bytes * panels, data);
+      data += place.panel * step_bytes;
+      for (int64_t begin = 0; begin < segment.columns; begin += kTileColumns) {
+        const int64_t count = std::min(kTileColumns, segment.columns - begin);
+        ReadTile(source, first_row, rows, segment.column_begin + begin, count, tile.data());
+        WriteTile(tile.data(), count, step_bytes * place.panels,
+                  data + begin / layout_.order.step_columns * step_bytes * place.panels);
+      }
     }
   }
 
-  void InterleaveRow(const void* row, int64_t count, int lane, int64_t stride,
-                     std::byte* to) const {
+  void ReadTile(const LinearSource& source, int64_t first_row, int rows, int64_t begin,
+                int64_t count, std::byte* tile) const {
+    const int64_t last_step = RoundUp(count, int64_t{layout_.order.step_columns});
+    for (int lane = 0; lane < rows; ++lane) {
+      std::byte* const to = tile + lane * kTileRowBytes;
+      ReadRow(source, layout_.format, first_row + lane, begin, count, to);
+      memset(to + count * layout_.element_bytes, 0,
+             static_cast<size_t>((last_step - count) * layout_.element_bytes));
+    }
+  }
+
+  // A step's columns of one row are written as one element.
+  void WriteTile(const std::byte* tile, int64_t count, int64_t stride, std::byte* to) const {
     const PanelOrder& order = layout_.order;
-    switch (layout_.format) {
-      case PanelFormat::kF8:
-        return Interleave(order, static_cast<const uint8_t*>(row), count, lane, stride, to);
-      case PanelFormat::kBf16:
-        return Interleave(order, static_cast<const uint16_t*>(row), count, lane, stride, to);
-      case PanelFormat::kF32:
-        return Interleave(order, static_cast<const float*>(row), count, lane, stride, to);
+    if (order.quad) {
+      SY_CHECK(order.step_columns == 4 && layout_.format == PanelFormat::kF8);
+      return LayOutQuads(tile, count, stride, to);
+    }
+    const int64_t steps = CeilDiv(count, int64_t{order.step_columns});
+    switch (order.step_columns * layout_.element_bytes) {
+      case 1:
+        return LayOutColumns<uint8_t>(tile, steps, stride, to);
+      case 2:
+        return LayOutColumns<uint16_t>(tile, steps, stride, to);
+      default:
+        SY_CHECK_EQ(order.step_columns * layout_.element_bytes, 4);
+        return LayOutColumns<uint32_t>(tile, steps, stride, to);
     }
   }
 
@@ -122,30 +251,46 @@ class Packer {
   const PanelLayout& layout_;
   const LinearSource& source_;
   const LinearSource* const up_;
-  int64_t longest_ = 0;
+  const int64_t row_begin_;
 };
 
 std::unique_ptr<PackedLinear> PackMatrix(const CpuContext& cpu, Device& device,
                                          const LinearSource& source, const LinearSource* up) {
-  const PanelKernels& kernels = KernelsFor(cpu.isa);
-  PanelLayout layout = MakeLayout(kernels, source);
-  PanelMatrix::Shape shape{.n = source.weight.dims[0], .k = source.weight.dims[1]};
-  shape.gate_up = up != nullptr;
-  shape.panels = (shape.n + kPanelRows - 1) / kPanelRows * (shape.gate_up ? 2 : 1);
-  std::vector<float> bias;
-  if (!source.bias.empty()) {
-    const float* values = source.bias.row<float>(0);
-    bias.assign(values, values + shape.n);
-  }
-  Buffer memory = device.Allocate(shape.panels * layout.panel_bytes);
-  auto matrix = std::make_unique<PanelMatrix>(kernels, std::move(layout), shape, std::move(memory),
-                                              std::move(bias));
-  const Packer packer(*matrix, source, up);
-  cpu.pool.ForEach(matrix->num_groups(), 1, [&](int64_t group) { packer.PackGroup(group); });
-  return matrix;
+  std::unique_ptr<PackedLinear> packed = StartPack(cpu, device, source, up, source.weight.dims[0]);
+  PackRows(cpu, source, up, 0, packed.get());
+  return packed;
 }
 
 }  // namespace
+
+std::unique_ptr<PackedLinear> StartPack(const CpuContext& cpu, Device& device,
+                                        const LinearSource& rows, const LinearSource* up,
+                                        int64_t n) {
+  const PanelKernels& kernels = KernelsFor(cpu.isa);
+  PanelLayout layout = MakeLayout(kernels, rows);
+  PanelMatrix::Shape shape{.n = n, .k = rows.weight.dims[1]};
+  shape.gate_up = up != nullptr;
+  shape.panels = CeilDiv(n, kPanelRows) * (shape.gate_up ? 2 : 1);
+  std::vector<float> bias(static_cast<size_t>(rows.bias.empty() ? 0 : n));
+  Buffer memory = device.Allocate(shape.panels * layout.panel_bytes);
+  return std::make_unique<PanelMatrix>(kernels, std::move(layout), shape, std::move(memory),
+                                       std::move(bias));
+}
+
+void PackRows(const CpuContext& cpu, const LinearSource& rows, const LinearSource* up,
+              int64_t row_begin, PackedLinear* packed) {
+  auto& matrix = static_cast<PanelMatrix&>(*packed);
+  const int64_t count = rows.weight.dims[0];
+  if (!rows.bias.empty()) {
+    const float* const bias = rows.bias.row<float>(0);
+    std::copy(bias, bias + count, matrix.mutable_bias().begin() + row_begin);
+  }
+  const int64_t group_rows = kPackRowStep / (up != nullptr ? 2 : 1);
+  const int64_t first_group = row_begin / group_rows;
+  const Packer packer(matrix, rows, up, row_begin);
+  cpu.pool.ForEach(CeilDiv(count, group_rows), 1,
+                   [&](int64_t group) { packer.PackGroup(first_group + group); });
+}
 
 std::unique_ptr<PackedLinear> Pack(const CpuContext& cpu, Device& device,
                                    const LinearSource& source) {

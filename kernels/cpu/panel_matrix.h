@@ -80,6 +80,7 @@ class PanelMatrix final : public PackedLinear {
   const PanelLayout& layout() const { return layout_; }
   const Shape& shape() const { return shape_; }
   const std::vector<float>& bias() const { return bias_; }  // [n], or empty
+  std::vector<float>& mutable_bias() { return bias_; }
 
   int64_t num_groups() const { return (shape_.panels + kGroupPanels - 1) / kGroupPanels; }
   // Panels of a group.
@@ -95,7 +96,7 @@ class PanelMatrix final : public PackedLinear {
   const PanelLayout layout_;
   const Shape shape_;
   const Buffer memory_;
-  const std::vector<float> bias_;
+  std::vector<float> bias_;
 };
 
 }  // namespace switchyard::kernels::cpu

@@ -70,6 +70,24 @@ TEST_P(LinearTest, AddsTheBiasToTheFinishedSum) {
   EXPECT_TRUE(Agrees(source, RandomRows(9 * 192, 7)));
 }
 
+TEST_P(LinearTest, AWeightPackedInPiecesGivesTheSameBits) {
+  constexpr int64_t kN = 237, kK = 330;
+  const TestWeight weight(dtype(), kN, kK, 20);
+  const std::vector<float> bias = RandomRows(kN, 21), x = RandomRows(5 * kK, 22);
+  const auto piece = [&](int64_t begin, int64_t rows) {
+    LinearSource source = weight.Slice(compute(), begin, rows, 0, kK);
+    source.bias = TensorView(bias.data() + begin, DType::kF32, {rows});
+    return source;
+  };
+  const auto whole = cpu_.Pack(piece(0, kN));
+  const auto packed = cpu::StartPack(cpu_.context, cpu_.device, piece(64, 32), nullptr, kN);
+  EXPECT_EQ(packed->num_bytes(), whole->num_bytes());
+  for (const auto& [begin, rows] : {std::pair{192, 45}, {0, 64}, {96, 96}, {64, 32}}) {
+    cpu::PackRows(cpu_.context, piece(begin, rows), nullptr, begin, packed.get());
+  }
+  EXPECT_TRUE(SameBits(cpu_.Linear(*packed, x), cpu_.Linear(*whole, x), kN));
+}
+
 TEST_P(LinearTest, SumsVirtualShardsOfAnyNumber) {
   const TestWeight weight(dtype(), 50, 8 * 77, 8);
   for (const int64_t shards : {1, 2, 4, 8}) {

@@ -45,6 +45,22 @@ class MlpTest : public ::testing::TestWithParam<std::tuple<Isa, Mode>> {
   TestCpu cpu_;
 };
 
+TEST_P(MlpTest, GateUpPackedInPiecesGivesTheSameBits) {
+  constexpr int64_t kN = 150, kK = 130;
+  const TestWeight gate(dtype(), kN, kK, 31), up(dtype(), kN, kK, 32);
+  const std::vector<float> x = RandomRows(3 * kK, 33);
+  const auto whole =
+      cpu::PackGateUp(cpu_.context, cpu_.device, gate.Whole(compute()), up.Whole(compute()));
+  std::unique_ptr<PackedLinear> packed;
+  for (const auto& [begin, rows] : {std::pair{96, 54}, {0, 96}}) {
+    const LinearSource first = gate.Slice(compute(), begin, rows, 0, kK);
+    const LinearSource second = up.Slice(compute(), begin, rows, 0, kK);
+    if (packed == nullptr) packed = cpu::StartPack(cpu_.context, cpu_.device, first, &second, kN);
+    cpu::PackRows(cpu_.context, first, &second, begin, packed.get());
+  }
+  EXPECT_EQ(GateUp(*packed, x), GateUp(*whole, x));
+}
+
 TEST_P(MlpTest, GateUpAgreesWithDoublePrecision) {
   for (const auto& [n, k] : {std::pair{1, 5}, {17, 130}, {96, 256}, {250, 64}}) {
     const TestWeight gate(dtype(), n, k, 1), up(dtype(), n, k, 2);
