@@ -189,6 +189,8 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
     executor_options.tokens = options.tokens;
     executor_options.trace = options.trace;
     executor_options.cancel = options.cancel;
+    executor_options.direct_reads = options.direct_reads;
+    executor_options.verify = options.verify;
     SY_ASSIGN_OR_RETURN(
         rank.executor,
         worker::Executor::Create(engine->plan_, index, options.model_path, rank.backend->ops(),

@@ -24,7 +24,7 @@ build_packages=(
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   # The rest of what CMake finds (cmake/SwitchyardLibraries.cmake).
   libabsl-dev libboost-dev libcli11-dev libfmt-dev libgloo-dev libpcre2-dev libspdlog-dev libssl-dev libutf8proc-dev
-  libtomlplusplus-dev nlohmann-json3-dev prometheus-cpp-dev
+  libisal-dev liburing-dev libtomlplusplus-dev nlohmann-json3-dev prometheus-cpp-dev
   # The emulator, where the CUDA toolkit is.
   libzstd-dev
   # Tests and benchmarks.

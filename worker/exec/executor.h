@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 #define SWITCHYARD_WORKER_EXEC_EXECUTOR_H_
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,8 +34,18 @@ using LogitsSink = std::function<void(uint64_t sequence_id, int32_t position, co
 // Of which positions the sink gets logits: none, those that are sampled from, or every one.
 enum class SinkPositions { kNone, kSampled, kEvery };
 
+// What loading weights took.
+struct LoadFigures {
+  double seconds = 0;  // reading and packing
+  ReadCounters read;
+  int64_t staging_bytes = 0;  // the most memory between files and packed weights
+};
+
 struct ExecutorOptions {
   int load_threads = 4;
+  bool verify = false;        // hold what is read against the checkpoint's manifest
+  bool direct_reads = false;  // see WeightLoader::Options
+  std::chrono::milliseconds max_load_silence{30'000};  // a disk that says nothing for so long
   std::function<void(int64_t bytes_done, int64_t bytes_total)> load_progress;
   const std::atomic<bool>* cancel = nullptr;            // ends loading
   SinkPositions sink_positions = SinkPositions::kNone;  // the same on all ranks
@@ -63,6 +74,7 @@ class Executor {
 
   uint64_t last_step() const { return last_step_; }
   int64_t weight_bytes_read() const { return weight_bytes_read_; }
+  const LoadFigures& load_figures() const { return load_figures_; }
   // Device memory: weights as packed with the model's tables, cache, activations, exchange.
   int64_t weight_bytes() const { return weight_bytes_ + model_->table_bytes(); }
   int64_t kv_bytes() const { return kv_->num_bytes(); }
@@ -112,6 +124,7 @@ class Executor {
   std::vector<uint32_t> expert_rows_;  // [local experts], of the step
   uint64_t last_step_ = 0;
   int64_t weight_bytes_read_ = 0;
+  LoadFigures load_figures_;
   int64_t weight_bytes_ = 0;  // packed
 };
 

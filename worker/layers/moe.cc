@@ -25,27 +25,32 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
                   &correction_bias_);
   }
   const ExpertNames names = ExpertNamesOf(model);
-  const auto add = [&](const std::string& name, int64_t width) {
+  const auto add = [&](const std::string& name, int64_t width, bool one_rank) {
     mlps_.push_back(std::make_unique<kernels::MlpWeights>());
     mlp_views_.push_back(mlps_.back().get());
-    LoadMlp(loader, name, names, hidden, width, mlps_.back().get());
+    LoadMlp(loader, names,
+            {.prefix = name, .hidden_size = hidden, .width = width, .one_rank = one_rank},
+            mlps_.back().get());
   };
   for (int32_t expert : context.parallel.local_experts()) {
-    add(fmt::format("{}experts.{}.", prefix, expert), spec_.intermediate_size());
+    add(fmt::format("{}experts.{}.", prefix, expert), spec_.intermediate_size(), true);
   }
   if (has_shared()) {
-    add(prefix + "shared_experts.", spec_.num_shared_experts() * spec_.intermediate_size());
+    add(prefix + "shared_experts.", spec_.num_shared_experts() * spec_.intermediate_size(), false);
   }
 }
 
-void MoeBlock::LoadMlp(WeightLoader& loader, const std::string& prefix, const ExpertNames& names,
-                       int64_t hidden_size, int64_t width, kernels::MlpWeights* mlp) {
-  const auto weight = [&](std::string_view name) {
-    return fmt::format("{}{}.weight", prefix, name);
+void MoeBlock::LoadMlp(WeightLoader& loader, const ExpertNames& names, const MlpPart& part,
+                       kernels::MlpWeights* mlp) {
+  const auto weight = [&](std::string_view name, int64_t rows, int64_t cols) {
+    return MatrixSlice{.tensor = fmt::format("{}{}.weight", part.prefix, name),
+                       .rows = rows,
+                       .cols = cols,
+                       .one_rank = part.one_rank};
   };
-  loader.GateUp({.tensor = weight(names.gate), .rows = width, .cols = hidden_size},
-                {.tensor = weight(names.up), .rows = width, .cols = hidden_size}, &mlp->gate_up);
-  loader.Linear({.tensor = weight(names.down), .rows = hidden_size, .cols = width}, &mlp->down);
+  loader.GateUp(weight(names.gate, part.width, part.hidden_size),
+                weight(names.up, part.width, part.hidden_size), &mlp->gate_up);
+  loader.Linear(weight(names.down, part.hidden_size, part.width), &mlp->down);
 }
 
 Routing MoeBlock::TakeRouting(const LayerContext& context, const v1::MoeSpec& spec,

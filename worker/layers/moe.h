@@ -56,8 +56,14 @@ class MoeBlock {
   bool IsApart(const MoePass& pass) const { return pass.exchange->overlaps() && has_shared(); }
   void ComputeShared(const LayerContext& context, const kernels::TensorView& x,
                      const kernels::TensorView& y) const;
-  void LoadMlp(WeightLoader& loader, const std::string& prefix, const ExpertNames& names,
-               int64_t hidden_size, int64_t width, kernels::MlpWeights* mlp);
+  struct MlpPart {
+    std::string prefix;
+    int64_t hidden_size;
+    int64_t width;
+    bool one_rank;  // see MatrixSlice
+  };
+  void LoadMlp(WeightLoader& loader, const ExpertNames& names, const MlpPart& part,
+               kernels::MlpWeights* mlp);
 
   v1::MoeSpec spec_;
   std::unique_ptr<kernels::PackedLinear> gate_;

@@ -1,11 +1,14 @@
 #include "worker/weights/posix_file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 
@@ -15,6 +18,10 @@ namespace {
 absl::Status CutStatus(const std::string& path, int64_t offset) {
   return absl::DataLossError(
       fmt::format("{}: ends at byte {}, it was cut while it was read", path, offset));
+}
+
+int64_t ChangedNs(const struct stat& info) {
+  return int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
 }
 
 // Takes the first `num_bytes` off `parts`.
@@ -32,9 +39,15 @@ std::span<iovec> Advance(std::span<iovec> parts, size_t num_bytes) {
 
 }  // namespace
 
-absl::StatusOr<PosixFile> PosixFile::OpenForRead(const std::string& path) {
+absl::StatusOr<PosixFile> PosixFile::OpenForRead(const std::string& path) { return Open(path, 0); }
+
+absl::StatusOr<PosixFile> PosixFile::OpenDirect(const std::string& path) {
+  return Open(path, O_DIRECT);
+}
+
+absl::StatusOr<PosixFile> PosixFile::Open(const std::string& path, int flags) {
   // O_NONBLOCK: opening a pipe by mistake must not wait for its writer.
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags);
   if (fd < 0) return ErrnoStatus(path, "open");
   PosixFile file(path, fd, 0);
   struct stat info;
@@ -43,6 +56,7 @@ absl::StatusOr<PosixFile> PosixFile::OpenForRead(const std::string& path) {
     return absl::InvalidArgumentError(fmt::format("{}: not a regular file", path));
   }
   file.num_bytes_ = info.st_size;
+  file.changed_ns_ = ChangedNs(info);
   return file;
 }
 
@@ -55,17 +69,50 @@ absl::StatusOr<PosixFile> PosixFile::Create(const std::string& path) {
 PosixFile::PosixFile(PosixFile&& other) noexcept
     : path_(std::move(other.path_)),
       fd_(std::exchange(other.fd_, -1)),
-      num_bytes_(other.num_bytes_) {}
+      num_bytes_(other.num_bytes_),
+      changed_ns_(other.changed_ns_) {}
 
 PosixFile& PosixFile::operator=(PosixFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(fd_, other.fd_);
   std::swap(num_bytes_, other.num_bytes_);
+  std::swap(changed_ns_, other.changed_ns_);
   return *this;
 }
 
 PosixFile::~PosixFile() {
   if (fd_ >= 0) close(fd_);
+}
+
+int64_t PosixFile::CurrentBytes() const {
+  struct stat info;
+  return fstat(fd_, &info) == 0 ? int64_t{info.st_size} : -1;
+}
+
+absl::Status PosixFile::CheckUnchanged() const {
+  struct stat info;
+  if (fstat(fd_, &info) != 0) return ErrnoStatus(path_, "stat");
+  if (info.st_size == num_bytes_ && ChangedNs(info) == changed_ns_) return absl::OkStatus();
+  return absl::DataLossError(
+      fmt::format("{}: was changed while it was read: it had {} bytes and has {}", path_,
+                  num_bytes_, int64_t{info.st_size}));
+}
+
+bool PosixFile::IsCached(int64_t offset, int64_t num_bytes) const {
+  // To those who may not change a file the kernel says that all of it is cached.
+  struct stat info;
+  if (fstat(fd_, &info) != 0) return false;
+  if (info.st_uid != geteuid() && access(path_.c_str(), W_OK) != 0) return false;
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  const int64_t begin = offset / page * page;
+  const auto length = static_cast<size_t>(std::min(offset + num_bytes, num_bytes_) - begin);
+  void* const view = mmap(nullptr, length, PROT_READ, MAP_SHARED, fd_, begin);
+  if (view == MAP_FAILED) return false;
+  std::vector<unsigned char> pages((length + size_t(page) - 1) / size_t(page));
+  const bool known = mincore(view, length, pages.data()) == 0;
+  munmap(view, length);
+  const auto cached = std::ranges::count_if(pages, [](unsigned char flags) { return flags & 1; });
+  return known && 2 * cached > std::ssize(pages);
 }
 
 absl::Status PosixFile::ReadAt(int64_t offset, std::span<std::byte> out) const {

@@ -19,6 +19,9 @@ class PosixFile {
   // NOT_FOUND if missing, INVALID_ARGUMENT if it is not a regular file. Symbolic links are
   // followed.
   static absl::StatusOr<PosixFile> OpenForRead(const std::string& path);
+  // The same file, past the page cache: offsets, lengths and memory of reads are multiples of
+  // kDirectBlock (read_plan.h). INVALID_ARGUMENT where its file system cannot.
+  static absl::StatusOr<PosixFile> OpenDirect(const std::string& path);
   // ALREADY_EXISTS if there is something at `path`.
   static absl::StatusOr<PosixFile> Create(const std::string& path);
 
@@ -29,6 +32,14 @@ class PosixFile {
   const std::string& path() const { return path_; }
   // Size when it was opened.
   int64_t num_bytes() const { return num_bytes_; }
+  int fd() const { return fd_; }
+  // Its size now; -1 if the system does not tell.
+  int64_t CurrentBytes() const;
+
+  // DATA_LOSS if its size or its time of change is not what it was when it was opened.
+  absl::Status CheckUnchanged() const;
+  // Most of these bytes are in the page cache. False where the system does not tell this process.
+  bool IsCached(int64_t offset, int64_t num_bytes) const;
 
   // Reads until `out` is full. DATA_LOSS if the file ends before that: it was cut after it was
   // opened.
@@ -49,12 +60,14 @@ class PosixFile {
   absl::Status Close();
 
  private:
+  static absl::StatusOr<PosixFile> Open(const std::string& path, int flags);
   PosixFile(std::string path, int fd, int64_t num_bytes)
       : path_(std::move(path)), fd_(fd), num_bytes_(num_bytes) {}
 
   std::string path_;
   int fd_ = -1;
   int64_t num_bytes_ = 0;
+  int64_t changed_ns_ = 0;  // time of its last change
 };
 
 }  // namespace switchyard::worker

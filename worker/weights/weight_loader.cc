@@ -1,7 +1,13 @@
 #include "worker/weights/weight_loader.h"
 
+#include <algorithm>
+#include <condition_variable>
 #include <cstring>
+#include <deque>
+#include <mutex>
 #include <optional>
+#include <thread>
+#include <utility>
 
 #include "worker/weights/block_fp8.h"
 
@@ -11,37 +17,7 @@ namespace {
 using kernels::DType;
 using kernels::TensorView;
 
-std::optional<DType> WeightDType(FileDtype dtype) {
-  switch (dtype) {
-    case FileDtype::kF32:
-      return DType::kF32;
-    case FileDtype::kF16:
-      return DType::kF16;
-    case FileDtype::kBf16:
-      return DType::kBf16;
-    case FileDtype::kF8E4m3:
-      return DType::kF8E4M3;
-    default:
-      return std::nullopt;
-  }
-}
-
-float Element(const TensorView& view, int64_t i) {
-  switch (view.dtype) {
-    case DType::kF32:
-      return static_cast<const float*>(view.data)[i];
-    case DType::kF16:
-      return ToFloat(static_cast<const kernels::F16*>(view.data)[i]);
-    default:
-      return ToFloat(static_cast<const kernels::Bf16*>(view.data)[i]);
-  }
-}
-
-std::vector<float> ToFloats(const TensorView& view) {
-  std::vector<float> values(view.NumElements());
-  for (size_t i = 0; i < values.size(); ++i) values[i] = Element(view, i);
-  return values;
-}
+constexpr int kStagingSlots = 4;  // batches that are read, wait or are packed
 
 DeviceTensor Upload(kernels::Device& device, const TensorView& host) {
   DeviceTensor tensor{.memory = device.Allocate(host.NumElements() * SizeOf(host.dtype)),
@@ -53,68 +29,56 @@ DeviceTensor Upload(kernels::Device& device, const TensorView& host) {
 
 }  // namespace
 
-// A slice in staging memory, with what belongs to it.
-struct WeightLoader::HostMatrix {
-  MatrixSlice slice;
-  BlockSlice blocks;                       // FP8: the slice in its tensor
-  TensorView weight;                       // [num_rows, num_cols]
-  const TensorInfo* scale_info = nullptr;  // null unless FP8
-  std::vector<std::byte> raw_scales;       // as stored
-  std::vector<float> scales;  // [block rows, block cols] that the slice touches; empty unless FP8
-  std::vector<std::byte> raw_bias;
-  DType bias_dtype = DType::kF32;
-  std::vector<float> bias;
-
-  absl::Status Decode(const Checkpoint& checkpoint) {
-    if (!raw_scales.empty()) {
-      const int64_t count = blocks.num_block_rows() * blocks.num_block_cols();
-      scales.resize(count);
-      if (scale_info->dtype == FileDtype::kF32) {
-        std::memcpy(scales.data(), raw_scales.data(), raw_scales.size());
-      } else {
-        for (int64_t i = 0; i < count; ++i)
-          scales[i] = E8m0ToFloat(static_cast<uint8_t>(raw_scales[i]));
-      }
-      SY_RETURN_IF_ERROR(Annotate(CheckScales(scale_info->name, blocks, scales),
-                                  checkpoint.files()[scale_info->file]));
-    }
-    if (!raw_bias.empty())
-      bias = ToFloats(TensorView(raw_bias.data(), bias_dtype, {slice.num_rows()}));
-    return absl::OkStatus();
-  }
-
-  kernels::LinearSource Source(kernels::Compute mode) const {
-    const bool widened = slice.precise && mode == kernels::Compute::kBf16;
-    kernels::LinearSource source{.name = slice.tensor,
-                                 .weight = weight,
-                                 .block_rows = kFp8BlockSize,
-                                 .block_cols = kFp8BlockSize,
-                                 .k_shards = slice.k_shards,
-                                 .compute = widened ? kernels::Compute::kF32 : mode};
-    // Only the touched scales were read, so offsets count from the first of them.
-    source.row_offset = slice.row_begin - blocks.first_block_row() * kFp8BlockSize;
-    source.col_offset = slice.col_begin - blocks.first_block_col() * kFp8BlockSize;
-    if (!scales.empty()) {
-      source.scales = TensorView(scales.data(), DType::kF32,
-                                 {blocks.num_block_rows(), blocks.num_block_cols()});
-    }
-    if (!bias.empty()) source.bias = TensorView(bias.data(), DType::kF32, {slice.num_rows()});
-    return source;
-  }
-};
-
-struct WeightLoader::Read {
-  TensorRange range;
-  size_t matrix;  // whose weight it is
-};
-
 struct WeightLoader::Task {
   std::vector<HostMatrix> matrices;
-  std::vector<Read>
-      reads;  // weights, into staging memory; scales and biases are read into their matrices
-  std::vector<ReadRequest> small_reads;
+  std::vector<WantedRange> ranges;  // of all matrices, the first one's weight first
   std::function<void(const std::vector<HostMatrix>&)> consume;
-  int64_t num_bytes = 0;
+
+  int64_t MaxStagingBytes() const {
+    int64_t sum = 0;
+    for (const WantedRange& wanted : ranges) sum += worker::MaxStagingBytes(wanted.range);
+    return sum;
+  }
+};
+
+// Tasks whose ranges are read together.
+struct WeightLoader::Batch {
+  std::vector<Task*> tasks;
+  ReadBatch read;  // their ranges, task by task
+};
+
+// Batches on their way from the thread that reads to the one that packs.
+class WeightLoader::ReadyBatches {
+ public:
+  void Push(const ReadBatch& batch) {
+    {
+      std::lock_guard lock(mutex_);
+      ready_.push_back(&batch);
+    }
+    changed_.notify_one();
+  }
+  void Close() {
+    {
+      std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    changed_.notify_one();
+  }
+  // Null when there will be no more.
+  const ReadBatch* Pop() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return closed_ || !ready_.empty(); });
+    if (ready_.empty()) return nullptr;
+    const ReadBatch* const batch = ready_.front();
+    ready_.pop_front();
+    return batch;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<const ReadBatch*> ready_;  // no more than staging memory has room for
+  bool closed_ = false;
 };
 
 WeightLoader::WeightLoader(const Checkpoint& checkpoint, kernels::Ops& ops, Options options)
@@ -148,6 +112,18 @@ const TensorInfo* WeightLoader::Expect(const std::string& tensor, const TensorSh
   return *info;
 }
 
+HostRange WeightLoader::AddRange(const TensorRange& range, bool shared, Task* task) {
+  const TensorRange read = options_.manifest != nullptr ? WidenToBands(range) : range;
+  task->ranges.push_back({.range = read, .shared = shared});
+  return {.wanted = range, .read = read, .index = task->ranges.size() - 1};
+}
+
+bool WeightLoader::IsShared(const MatrixSlice& slice) const {
+  if (slice.one_rank) return false;
+  const bool whole = slice.num_rows() == slice.rows && slice.num_cols() == slice.cols;
+  return (whole ? options_.num_ranks : options_.num_groups) > 1;
+}
+
 bool WeightLoader::AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
   const BlockSlice& blocks = matrix->blocks;
   const TensorInfo* info =
@@ -163,9 +139,7 @@ bool WeightLoader::AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task*
                           .row_end = blocks.first_block_row() + blocks.num_block_rows(),
                           .col_begin = blocks.first_block_col(),
                           .col_end = blocks.first_block_col() + blocks.num_block_cols()};
-  matrix->scale_info = info;
-  matrix->raw_scales.resize(range.num_bytes());
-  task->small_reads.push_back({.range = range, .out = matrix->raw_scales});
+  matrix->scale_range = AddRange(range, IsShared(slice), task);
   return true;
 }
 
@@ -184,6 +158,12 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, Task* task) {
                    .num_rows = slice.num_rows(),
                    .num_cols = slice.num_cols()};
   matrix.weight = TensorView(nullptr, *dtype, {slice.num_rows(), slice.num_cols()});
+  matrix.weight_range = AddRange({.tensor = info,
+                                  .row_begin = slice.row_begin,
+                                  .row_end = slice.row_begin + slice.num_rows(),
+                                  .col_begin = slice.col_begin,
+                                  .col_end = slice.col_begin + slice.num_cols()},
+                                 IsShared(slice), task);
   if (*dtype == DType::kF8E4M3 && !AddScales(slice, &matrix, task)) return false;
   if (!slice.bias.empty()) {
     const TensorInfo* bias = Expect(slice.bias, {slice.rows});
@@ -196,38 +176,61 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, Task* task) {
     const TensorRange range =
         TensorRange::Rows(*bias, slice.row_begin, slice.row_begin + slice.num_rows());
     matrix.bias_dtype = *bias_dtype;
-    matrix.raw_bias.resize(range.num_bytes());
-    task->small_reads.push_back({.range = range, .out = matrix.raw_bias});
+    matrix.bias_range = AddRange(range, IsShared(slice), task);
   }
-  const TensorRange range{.tensor = info,
-                          .row_begin = slice.row_begin,
-                          .row_end = slice.row_begin + slice.num_rows(),
-                          .col_begin = slice.col_begin,
-                          .col_end = slice.col_begin + slice.num_cols()};
-  task->reads.push_back({.range = range, .matrix = task->matrices.size() - 1});
-  task->num_bytes += range.num_bytes();
   return true;
 }
 
 void WeightLoader::Linear(const MatrixSlice& slice, std::unique_ptr<kernels::PackedLinear>* out) {
-  auto task = std::make_unique<Task>();
-  if (!AddMatrix(slice, task.get())) return;
-  task->consume = [this, out](const std::vector<HostMatrix>& matrices) {
-    *out = Pack(matrices[0].Source(options_.compute));
-  };
-  tasks_.push_back(std::move(task));
+  AddPacked(slice, nullptr, out);
 }
 
 void WeightLoader::GateUp(const MatrixSlice& gate, const MatrixSlice& up,
                           std::unique_ptr<kernels::PackedLinear>* out) {
-  auto task = std::make_unique<Task>();
-  if (!AddMatrix(gate, task.get()) || !AddMatrix(up, task.get())) return;
-  task->consume = [this, out](const std::vector<HostMatrix>& matrices) {
-    *out =
-        ops_.PackGateUp(matrices[0].Source(options_.compute), matrices[1].Source(options_.compute));
-    packed_bytes_ += (*out)->num_bytes();
-  };
-  tasks_.push_back(std::move(task));
+  AddPacked(gate, &up, out);
+}
+
+int64_t WeightLoader::SlotBytes() const {
+  return std::max<int64_t>(1, options_.staging_bytes / kStagingSlots);
+}
+
+int64_t WeightLoader::RowsAtOnce(const MatrixSlice& slice, int64_t num_matrices,
+                                 int64_t step) const {
+  const TensorInfo* const info = checkpoint_.Find(slice.tensor);
+  const int64_t rows = std::max<int64_t>(1, slice.num_rows());
+  if (info == nullptr || step == 0) return rows;
+  // What is verified comes in whole rows.
+  const int64_t cols = options_.manifest != nullptr ? slice.cols : slice.num_cols();
+  const int64_t row_bytes = std::max<int64_t>(1, cols * FileDtypeBytes(info->dtype) * num_matrices);
+  const int64_t most = SlotBytes() / 2;
+  return rows <= most / row_bytes ? rows : std::max(step, most / row_bytes / step * step);
+}
+
+void WeightLoader::AddPacked(const MatrixSlice& slice, const MatrixSlice* up,
+                             std::unique_ptr<kernels::PackedLinear>* out) {
+  const int64_t rows = slice.num_rows();
+  const int64_t at_once = RowsAtOnce(slice, up != nullptr ? 2 : 1, ops_.pack_row_step());
+  out->reset();
+  for (int64_t begin = 0; begin < rows; begin += at_once) {
+    const int64_t end = std::min(begin + at_once, rows);
+    auto task = std::make_unique<Task>();
+    if (!AddMatrix(slice.Rows(begin, end), task.get())) return;
+    if (up != nullptr && !AddMatrix(up->Rows(begin, end), task.get())) return;
+    task->consume = [this, out, begin, rows](const std::vector<HostMatrix>& matrices) {
+      const kernels::LinearSource source = matrices[0].Source(options_.compute);
+      std::optional<kernels::LinearSource> other;
+      if (matrices.size() > 1) other = matrices[1].Source(options_.compute);
+      const kernels::LinearSource* const second = other ? &*other : nullptr;
+      const bool whole = source.weight.rows() == rows;
+      if (*out == nullptr) {  // the first piece
+        if (!whole) *out = ops_.StartPack(source, second, rows);
+        if (whole) *out = other ? ops_.PackGateUp(source, *other) : ops_.Pack(source);
+        packed_bytes_ += (*out)->num_bytes();
+      }
+      if (!whole) ops_.PackRows(source, second, begin, out->get());
+    };
+    tasks_.push_back(std::move(task));
+  }
 }
 
 void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor* out) {
@@ -240,9 +243,7 @@ void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor*
   auto task = std::make_unique<Task>();
   HostMatrix& matrix = task->matrices.emplace_back();
   matrix.weight = TensorView(nullptr, *dtype, {size});
-  const TensorRange range = TensorRange::Whole(*info);
-  task->reads.push_back({.range = range, .matrix = 0});
-  task->num_bytes = range.num_bytes();
+  matrix.weight_range = AddRange(TensorRange::Whole(*info), options_.num_ranks > 1, task.get());
   task->consume = [this, out, size](const std::vector<HostMatrix>& matrices) {
     const std::vector<float> values = ToFloats(matrices[0].weight);
     *out = Upload(ops_.device(), TensorView(values.data(), DType::kF32, {size}));
@@ -252,16 +253,28 @@ void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor*
 }
 
 void WeightLoader::Table(const MatrixSlice& slice, DeviceTensor* out) {
-  auto task = std::make_unique<Task>();
-  if (!AddMatrix(slice, task.get())) return;
-  if (task->matrices[0].weight.dtype == DType::kF8E4M3) {
-    return RememberType(*checkpoint_.Find(slice.tensor), "tables are F32, F16 or BF16");
+  const int64_t rows = slice.num_rows();
+  const int64_t at_once = RowsAtOnce(slice, 1, 1);
+  *out = {};
+  for (int64_t begin = 0; begin < rows; begin += at_once) {
+    auto task = std::make_unique<Task>();
+    if (!AddMatrix(slice.Rows(begin, std::min(begin + at_once, rows)), task.get())) return;
+    if (task->matrices[0].weight.dtype == DType::kF8E4M3) {
+      return RememberType(*checkpoint_.Find(slice.tensor), "tables are F32, F16 or BF16");
+    }
+    task->consume = [this, out, begin, rows](const std::vector<HostMatrix>& matrices) {
+      const TensorView& part = matrices[0].weight;
+      const int64_t row_bytes = part.RowElements() * SizeOf(part.dtype);
+      if (out->view.empty()) {
+        out->memory = ops_.device().Allocate(rows * row_bytes);
+        out->view = TensorView(out->memory.data(), part.dtype, {rows, part.RowElements()});
+        packed_bytes_ += out->memory.num_bytes();
+      }
+      ops_.device().CopyToDevice(static_cast<std::byte*>(out->memory.data()) + begin * row_bytes,
+                                 part.data, part.rows() * row_bytes);
+    };
+    tasks_.push_back(std::move(task));
   }
-  task->consume = [this, out](const std::vector<HostMatrix>& matrices) {
-    *out = Upload(ops_.device(), matrices[0].weight);
-    packed_bytes_ += out->memory.num_bytes();
-  };
-  tasks_.push_back(std::move(task));
 }
 
 void WeightLoader::Values(const MatrixSlice& slice, std::function<void(const float*)> consume) {
@@ -284,69 +297,113 @@ std::unique_ptr<kernels::PackedLinear> WeightLoader::Pack(const kernels::LinearS
   return packed;
 }
 
-absl::Status WeightLoader::Run() {
-  if (!faults_.empty()) {
-    if (faults_.size() == 1) return faults_.front();
-    return absl::Status(
-        faults_.front().code(),
-        fmt::format("{} (and {} more such faults)", Message(faults_.front()), faults_.size() - 1));
-  }
-  int64_t bytes_total = 0;
-  for (const auto& task : tasks_) bytes_total += task->num_bytes;
-  int64_t bytes_done = 0;
-  for (size_t i = 0; i < tasks_.size();) {
-    std::vector<Task*> batch;
-    int64_t batch_bytes = 0;
-    while (i < tasks_.size() &&
-           (batch.empty() || batch_bytes + tasks_[i]->num_bytes <= options_.staging_bytes)) {
-      batch_bytes += tasks_[i]->num_bytes;
-      batch.push_back(tasks_[i++].get());
+absl::Status WeightLoader::CheckFaults() const {
+  if (faults_.empty()) return absl::OkStatus();
+  if (faults_.size() == 1) return faults_.front();
+  return absl::Status(
+      faults_.front().code(),
+      fmt::format("{} (and {} more such faults)", Message(faults_.front()), faults_.size() - 1));
+}
+
+// In the order of the disk, by the first range of each task.
+std::vector<WeightLoader::Batch> WeightLoader::MakeBatches() {
+  std::ranges::stable_sort(tasks_, {}, [](const std::unique_ptr<Task>& task) {
+    const TensorRange& first = task->ranges.front().range;
+    return std::pair(first.tensor->file, first.file_offset());
+  });
+  const int64_t most = SlotBytes();
+  std::vector<Batch> batches;
+  int64_t bytes = 0;
+  for (const std::unique_ptr<Task>& task : tasks_) {
+    const int64_t more = task->MaxStagingBytes();
+    if (batches.empty() || bytes + more > most) {
+      batches.emplace_back();
+      bytes = 0;
     }
-    SY_RETURN_IF_ERROR(RunBatch(std::move(batch), bytes_done, bytes_total));
-    bytes_done += batch_bytes;
+    bytes += more;
+    Batch& batch = batches.back();
+    batch.tasks.push_back(task.get());
+    batch.read.ranges.insert(batch.read.ranges.end(), task->ranges.begin(), task->ranges.end());
   }
+  return batches;
+}
+
+absl::Status WeightLoader::Run() {
+  SY_RETURN_IF_ERROR(CheckFaults());
+  std::vector<Batch> batches = MakeBatches();
+  SY_RETURN_IF_ERROR(ReadAndPack(batches));
   tasks_.clear();
-  if (options_.progress) options_.progress(bytes_total, bytes_total);
   return absl::OkStatus();
 }
 
-absl::Status WeightLoader::RunBatch(std::vector<Task*> batch, int64_t bytes_before,
-                                    int64_t bytes_total) {
-  int64_t staging_bytes = 0;
-  for (const Task* task : batch)
-    staging_bytes += task->num_bytes + 64 * int64_t(task->reads.size());
-  const auto staging = std::make_unique_for_overwrite<std::byte[]>(staging_bytes);
-  int64_t used = 0;
-  std::vector<ReadRequest> requests;
-  for (Task* task : batch) {
-    requests.insert(requests.end(), task->small_reads.begin(), task->small_reads.end());
-    for (const Read& read : task->reads) {
-      std::byte* const out = staging.get() + used;
-      task->matrices[read.matrix].weight.data = out;
-      requests.push_back({.range = read.range, .out = {out, size_t(read.range.num_bytes())}});
-      used += RoundUp(read.range.num_bytes(), 64);
-    }
-  }
+absl::Status WeightLoader::ReadAndPack(std::vector<Batch>& batches) {
+  std::atomic<bool> failed = false;  // packing
+  const auto cancelled = [&] { return failed || (options_.cancel != nullptr && *options_.cancel); };
+  int64_t total = 0;
   ShardReader reader(&checkpoint_, {.num_threads = options_.num_threads,
+                                    .plan = {.direct = options_.direct},
                                     .progress =
-                                        [&](int64_t done, int64_t) {
-                                          // Scales and biases are read beside the counted bytes:
-                                          // the bar never passes its end.
+                                        [&](const ReadProgress& progress) {
+                                          total = progress.bytes_total;
                                           if (options_.progress) {
-                                            options_.progress(
-                                                std::min(bytes_before + done, bytes_total),
-                                                bytes_total);
+                                            options_.progress(progress.bytes_done, total);
                                           }
                                         },
-                                    .cancel = options_.cancel});
-  SY_RETURN_IF_ERROR(reader.Read(requests));
+                                    .cancelled = cancelled,
+                                    .max_silence = options_.max_silence});
+  std::vector<ReadBatch> reads;
+  for (Batch& batch : batches) reads.push_back(std::move(batch.read));
+  StagingPool pool(kStagingSlots, SlotBytes());
+  ReadyBatches ready;
+  absl::Status read_status, pack_status;
+  std::thread thread([&] {
+    // Held against the manifest here: this thread has time, the one that packs has not.
+    read_status = reader.Run(reads, pool, [&](ReadBatch& batch) {
+      const absl::Status verified = Verify(batch);
+      if (verified.ok()) ready.Push(batch);
+      return verified;
+    });
+    ready.Close();
+  });
+  while (const ReadBatch* const read = ready.Pop()) {
+    const auto index = static_cast<size_t>(read - reads.data());
+    batches[index].read = std::move(reads[index]);
+    if (pack_status.ok() && !cancelled()) pack_status = PackBatch(batches[index]);
+    batches[index] = {};
+    if (!pack_status.ok()) failed = true;
+  }
+  thread.join();
   reader_bytes_ += reader.bytes_read();
-  for (Task* task : batch) {
-    if (options_.cancel != nullptr && *options_.cancel)
-      return absl::CancelledError("loading was cancelled");
-    for (HostMatrix& matrix : task->matrices) SY_RETURN_IF_ERROR(matrix.Decode(checkpoint_));
+  counters_ = reader.counters();
+  staging_high_water_ = pool.high_water();
+  SY_RETURN_IF_ERROR(pack_status);
+  SY_RETURN_IF_ERROR(read_status);
+  if (cancelled()) return absl::CancelledError("loading was cancelled");
+  if (options_.progress) options_.progress(total, total);
+  return absl::OkStatus();
+}
+
+absl::Status WeightLoader::Verify(const ReadBatch& batch) const {
+  if (options_.manifest == nullptr) return absl::OkStatus();
+  for (size_t i = 0; i < batch.ranges.size(); ++i) {
+    const TensorRange& range = batch.ranges[i].range;
+    SY_RETURN_IF_ERROR(Annotate(options_.manifest->Verify(range, batch.data(i)),
+                                checkpoint_.files()[range.tensor->file]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WeightLoader::PackBatch(Batch& batch) {
+  size_t first_range = 0;
+  for (Task* task : batch.tasks) {
+    const auto data = [&](size_t range) { return batch.read.data(first_range + range); };
+    for (HostMatrix& matrix : task->matrices) {
+      const TensorInfo& tensor = *matrix.weight_range.wanted.tensor;
+      SY_RETURN_IF_ERROR(Annotate(matrix.Decode(data), checkpoint_.files()[tensor.file]));
+    }
     task->consume(task->matrices);
     task->matrices.clear();
+    first_range += task->ranges.size();
   }
   return absl::OkStatus();
 }

@@ -1,5 +1,6 @@
 // From a checkpoint to packed weights: models say which slices they want and where the packed form
-// goes; Run reads exactly those bytes, a bounded amount at a time, and packs them for the backend.
+// goes; Run reads exactly those bytes in the order of the disk, a bounded amount ahead, and packs
+// them for the backend while the next are read.
 //
 // A request for a tensor that is missing, of another shape than the model's config gives, or of a
 // type that the loader does not know is remembered; Run reports it before anything is read.
@@ -7,6 +8,7 @@
 #define SWITCHYARD_WORKER_WEIGHTS_WEIGHT_LOADER_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -17,27 +19,12 @@
 #include "base/status.h"
 #include "base/units.h"
 #include "kernels/ops.h"
+#include "worker/weights/host_matrix.h"
+#include "worker/weights/manifest.h"
+#include "worker/weights/matrix_slice.h"
 #include "worker/weights/shard_reader.h"
 
 namespace switchyard::worker {
-
-// A slice of a 2-D weight. `rows` and `cols` are what the whole tensor must have.
-struct MatrixSlice {
-  std::string tensor;
-  int64_t rows = 0;
-  int64_t cols = 0;
-  int64_t row_begin = 0;
-  int64_t row_end = -1;  // -1: rows
-  int64_t col_begin = 0;
-  int64_t col_end = -1;  // -1: cols
-  std::string bias;      // name of its bias [rows], or empty
-  int64_t k_shards = 1;  // see kernels::LinearSource
-  // Where the mode is kBf16: inputs are not rounded to BF16 (kernels::Compute::kF32 instead).
-  bool precise = false;
-
-  int64_t num_rows() const { return (row_end < 0 ? rows : row_end) - row_begin; }
-  int64_t num_cols() const { return (col_end < 0 ? cols : col_end) - col_begin; }
-};
 
 // A small weight that ops read as it is.
 struct DeviceTensor {
@@ -45,12 +32,24 @@ struct DeviceTensor {
   kernels::TensorView view;
 };
 
+// Memory between files and packed weights.
+inline constexpr int64_t kStagingBytes = 256 * kMiB;
+
 class WeightLoader {
  public:
   struct Options {
     kernels::Compute compute = kernels::Compute::kBf16;
-    int num_threads = 4;                 // readers
-    int64_t staging_bytes = 256 * kMiB;  // read ahead of packing; one tensor may need more
+    int num_threads = 4;  // readers of what goes through the page cache
+    // No more than so much is read ahead of packing. Large slices come in pieces of rows, where the
+    // backend packs such; elsewhere one that is larger is read when nothing else is.
+    int64_t staging_bytes = kStagingBytes;
+    bool direct = false;  // read past the page cache what no other rank reads
+    // What is read is held against it: each rank reads whole bands then. Null: not.
+    const Manifest* manifest = nullptr;
+    // Of the layout: says what is read by several ranks.
+    int num_ranks = 1;
+    int num_groups = 1;
+    std::chrono::milliseconds max_silence{30'000};  // see ShardReaderOptions
     // Called with the bytes read so far and the total, from any thread, one call at a time. May be
     // empty.
     std::function<void(int64_t bytes_done, int64_t bytes_total)> progress;
@@ -77,26 +76,42 @@ class WeightLoader {
   void Values(const MatrixSlice& slice, std::function<void(const float* values)> consume);
 
   // INVALID_ARGUMENT or NOT_FOUND: what was asked for is not in the checkpoint as asked; the
-  // message has the first fault and the number of others. DATA_LOSS, UNAVAILABLE: reading failed.
+  // message has the first fault and the number of others. DATA_LOSS, UNAVAILABLE,
+  // DEADLINE_EXCEEDED: see ShardReader::Run.
   absl::Status Run();
 
   // Ops::Pack, counted.
   std::unique_ptr<kernels::PackedLinear> Pack(const kernels::LinearSource& source);
 
   int64_t bytes_read() const { return reader_bytes_; }
+  // How they were read, and the most staging memory that was in use.
+  const ReadCounters& counters() const { return counters_; }
+  int64_t staging_high_water() const { return staging_high_water_; }
   // Device memory of all that was packed or uploaded.
   int64_t packed_bytes() const { return packed_bytes_; }
 
  private:
-  struct HostMatrix;
-  struct Read;
   struct Task;
+  struct Batch;
+  class ReadyBatches;
 
   // The whole tensor's info, or null after remembering why not.
   const TensorInfo* Expect(const std::string& tensor, const TensorShape& shape);
   bool AddMatrix(const MatrixSlice& slice, Task* task);
+  void AddPacked(const MatrixSlice& slice, const MatrixSlice* up,
+                 std::unique_ptr<kernels::PackedLinear>* out);
+  // How many rows of a slice are read and packed at once: all, or a multiple of `step` (0: all).
+  int64_t RowsAtOnce(const MatrixSlice& slice, int64_t num_matrices, int64_t step) const;
+  int64_t SlotBytes() const;
   bool AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
-  absl::Status RunBatch(std::vector<Task*> batch, int64_t bytes_before, int64_t bytes_total);
+  // A range that the task's matrix reads.
+  HostRange AddRange(const TensorRange& range, bool shared, Task* task);
+  bool IsShared(const MatrixSlice& slice) const;
+  absl::Status CheckFaults() const;
+  std::vector<Batch> MakeBatches();
+  absl::Status ReadAndPack(std::vector<Batch>& batches);
+  absl::Status Verify(const ReadBatch& batch) const;
+  absl::Status PackBatch(Batch& batch);
   void Remember(absl::Status fault);
   // `tensor` is of a type that `rule` does not have.
   void RememberType(const TensorInfo& tensor, std::string_view rule);
@@ -107,6 +122,8 @@ class WeightLoader {
   std::vector<std::unique_ptr<Task>> tasks_;
   std::vector<absl::Status> faults_;
   int64_t reader_bytes_ = 0;
+  ReadCounters counters_;
+  int64_t staging_high_water_ = 0;
   int64_t packed_bytes_ = 0;
 };
 

@@ -21,12 +21,11 @@ namespace {
 double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 std::vector<std::byte> ReadTensor(const worker::Checkpoint& checkpoint, const TensorInfo& tensor) {
-  std::vector<std::byte> bytes(tensor.num_bytes);
-  worker::ShardReader reader(&checkpoint);
-  const worker::ReadRequest request{worker::TensorRange::Whole(tensor), bytes};
-  const absl::Status status = reader.Read({&request, 1});
+  worker::ReadBatch batch{
+      .ranges = {{worker::TensorRange::Whole(tensor)}}, .plan = {}, .memory = nullptr};
+  const absl::Status status = worker::ShardReader(&checkpoint).Read(batch);
   SY_CHECK(status.ok()) << status.ToString();
-  return bytes;
+  return std::vector<std::byte>(batch.data(0), batch.data(0) + tensor.num_bytes);
 }
 
 double Element(const std::vector<std::byte>& bytes, FileDtype dtype, int64_t i) {

@@ -93,11 +93,11 @@ inline std::string TensorBytes(const Checkpoint& checkpoint, std::string_view na
   const TensorInfo* tensor = checkpoint.Find(name);
   EXPECT_NE(tensor, nullptr) << name;
   if (tensor == nullptr) return "";
-  std::string bytes(tensor->num_bytes, '\0');
-  ShardReader reader(&checkpoint);
-  const ReadRequest request{TensorRange::Whole(*tensor), std::as_writable_bytes(std::span(bytes))};
-  EXPECT_TRUE(reader.Read({&request, 1}).ok()) << name;
-  return bytes;
+  ReadBatch batch{.ranges = {{TensorRange::Whole(*tensor)}}, .plan = {}, .memory = nullptr};
+  const absl::Status status = ShardReader(&checkpoint).Read(batch);
+  EXPECT_TRUE(status.ok()) << name << ": " << status;
+  if (!status.ok()) return "";
+  return std::string(reinterpret_cast<const char*>(batch.data(0)), size_t(tensor->num_bytes));
 }
 
 }  // namespace switchyard::worker

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "kernels/backend.h"
 #include "tests/worker/weights/checkpoint_files.h"
@@ -238,6 +239,106 @@ TEST_F(WeightLoaderTest, ScalesMustBePositiveNumbers) {
                 HasSubstr((folder / kSingleFileName) +
                           ": tensor \"w_scale_inv\": the scale of block [0, 1] is"));
     EXPECT_EQ(packed_, nullptr);
+  }
+}
+
+// What is loaded with a manifest: the same values, and every damaged byte that a rank reads.
+TEST_F(WeightLoaderTest, AVerifiedSliceHasTheSameValuesAndNamesADamagedTensor) {
+  const std::vector<TestTensor> tensors = {Fp8("w", 300, 300),
+                                           F32("w_scale_inv", {3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9})};
+  const MatrixSlice slice{.tensor = "w",
+                          .rows = 300,
+                          .cols = 300,
+                          .row_begin = 190,
+                          .row_end = 260,
+                          .col_begin = 121,
+                          .col_end = 270};
+  const std::vector<float> plain = ValuesOf(Open(tensors), slice);
+  const auto manifest = Manifest::Compute(checkpoint_, {});
+  ASSERT_TRUE(manifest.ok());
+  loader_ = std::make_unique<WeightLoader>(checkpoint_, *ops_,
+                                           WeightLoader::Options{.manifest = &*manifest});
+  EXPECT_EQ(ValuesOf(*loader_, slice), plain);
+  const std::vector<TensorInfo> hits(checkpoint_.tensors().begin(), checkpoint_.tensors().end());
+  for (const TensorInfo& tensor : hits) {
+    std::fstream file(folder_ / kSingleFileName, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(tensor.offset + 7);
+    file.put('\x11');
+    file.close();
+    loader_ = std::make_unique<WeightLoader>(checkpoint_, *ops_,
+                                             WeightLoader::Options{.manifest = &*manifest});
+    loader_->Linear(slice, &packed_);
+    const absl::Status status = loader_->Run();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_THAT(
+        std::string(Message(status)),
+        HasSubstr(fmt::format("{}: tensor {}, rows", folder_ / kSingleFileName, tensor.name)));
+    EXPECT_EQ(packed_, nullptr);
+    Open(tensors);
+  }
+}
+
+TEST_F(WeightLoaderTest, LargeSlicesComeInPiecesAndAreTheSame) {
+  constexpr int64_t kRows = 2005, kCols = 130;
+  std::mt19937 random(5);
+  std::vector<uint16_t> halves(kRows * kCols), bias(kRows);
+  for (uint16_t& half : halves) half = uint16_t(0x3f00 + random() % 256);
+  for (uint16_t& half : bias) half = uint16_t(0x3f00 + random() % 256);
+  const std::vector<TestTensor> tensors = {
+      TensorOf<uint16_t>("w", FileDtype::kBf16, {kRows, kCols}, halves),
+      TensorOf<uint16_t>("b", FileDtype::kBf16, {kRows}, bias),
+      Fp8("f", kRows, kCols),
+      F32("f_scale_inv", {16, 2}, std::vector<float>(32, 0.5f)),
+  };
+  const std::vector<float> x(kCols, 0.25f);
+  // What the three forms of `w` and `f` give with so much staging memory.
+  const auto load = [&](int64_t staging_bytes) {
+    WeightLoader& loader = Open(tensors, {.staging_bytes = staging_bytes});
+    std::unique_ptr<kernels::PackedLinear> plain, gate_up, scaled;
+    DeviceTensor table;
+    const MatrixSlice w{.tensor = "w", .rows = kRows, .cols = kCols, .row_begin = 3};
+    MatrixSlice with_bias = w;
+    with_bias.bias = "b";
+    loader.Linear(with_bias, &plain);
+    loader.Linear({.tensor = "f", .rows = kRows, .cols = kCols, .row_begin = 3}, &scaled);
+    loader.GateUp(w, w, &gate_up);
+    loader.Table(w, &table);
+    const absl::Status status = loader.Run();
+    EXPECT_TRUE(status.ok()) << status;
+    EXPECT_LE(loader.staging_high_water(), staging_bytes);
+    std::vector<float> y(4 * (kRows - 3));
+    const kernels::TensorView in(x.data(), kernels::DType::kF32, {1, kCols});
+    const auto out = [&](int64_t i) {
+      return kernels::TensorView(y.data() + i * (kRows - 3), kernels::DType::kF32, {1, kRows - 3});
+    };
+    ops_->Linear({.x = in, .weight = plain.get(), .y = out(0)});
+    ops_->Linear({.x = in, .weight = scaled.get(), .y = out(1)});
+    ops_->GateUp({.x = in, .weight = gate_up.get(), .y = out(2)});
+    for (int64_t i = 0; i < kRows - 3; ++i) {
+      y[3 * (kRows - 3) + i] = kernels::ToFloat(table.view.row<kernels::Bf16>(i)[i % kCols]);
+    }
+    EXPECT_EQ(loader.packed_bytes(), plain->num_bytes() + scaled->num_bytes() +
+                                         gate_up->num_bytes() + table.memory.num_bytes());
+    return y;
+  };
+  EXPECT_EQ(load(512 * kKiB), load(64 * kMiB));
+}
+
+TEST_F(WeightLoaderTest, StagingMemoryStaysWithinItsBound) {
+  std::vector<TestTensor> tensors;
+  for (int i = 0; i < 40; ++i) {
+    tensors.push_back(CountingTensor(fmt::format("w{}", i), FileDtype::kBf16, {100, 1000}));
+  }
+  for (const bool direct : {false, true}) {
+    WeightLoader& loader = Open(tensors, {.staging_bytes = 2 * kMiB, .direct = direct});
+    std::vector<std::unique_ptr<kernels::PackedLinear>> packed(40);
+    for (int i = 0; i < 40; ++i) {
+      loader.Linear({.tensor = fmt::format("w{}", i), .rows = 100, .cols = 1000}, &packed[i]);
+    }
+    ASSERT_TRUE(loader.Run().ok());
+    EXPECT_EQ(loader.bytes_read(), 40 * 200'000);
+    EXPECT_GT(loader.staging_high_water(), 0);
+    EXPECT_LE(loader.staging_high_water(), 2 * kMiB);
   }
 }
 
