@@ -39,6 +39,7 @@ void Check(const LargestPartArgs& args);
 // op_check_attention.cc
 void Check(const LatentWriteArgs& args);
 void Check(const LatentGatherArgs& args);
+void Check(const LayOutKeysArgs& args);
 void Check(const PrefillAttentionArgs& args);
 void Check(const DecodeAttentionArgs& args);
 

@@ -9,6 +9,10 @@ void Ops::BeginRecording() { SY_CHECK(records()) << "this backend records no ops
 
 std::unique_ptr<Recording> Ops::EndRecording() { return nullptr; }
 
+void Ops::DoLayOutKeys(const LayOutKeysArgs&) {
+  SY_CHECK(false) << "LayOutKeys: this backend reads keys as rows";
+}
+
 std::unique_ptr<PackedLinear> Ops::Pack(const LinearSource& source) {
   CheckSource(source);
   return DoPack(source);
@@ -121,8 +125,18 @@ void Ops::LatentGather(const LatentGatherArgs& args) {
   DoLatentGather(args);
 }
 
+void Ops::LayOutKeys(const LayOutKeysArgs& args) {
+  Check(args);
+  if (args.kv.rows() > 0) DoLayOutKeys(args);
+}
+
 void Ops::PrefillAttention(const PrefillAttentionArgs& args) {
   Check(args);
+  SY_CHECK(args.tiles.empty() || KeyTileBytes({.heads = args.q.dims[1],
+                                               .key_dim = args.q.dims[2],
+                                               .value_dim = args.out.dims[2],
+                                               .bf16 = args.bf16}) > 0)
+      << "PrefillAttention: tiles: this backend reads keys as rows";
   DoPrefillAttention(args);
 }
 

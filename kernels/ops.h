@@ -32,6 +32,10 @@ class Ops {
   // Of device memory, for QuantisedRows.
   virtual int64_t QuantisedBytes(int64_t rows, int64_t columns) const = 0;
 
+  // Of device memory, for a tile of keys and values that LayOutKeys fills. 0: this backend reads
+  // them as rows and lays out nothing.
+  virtual int64_t KeyTileBytes(const KeyTileShape& /*shape*/) const { return 0; }
+
   // Whether ops can be recorded. Between BeginRecording and EndRecording nothing runs: ops become
   // part of the recording, which must not outlive this object. What would wait for the device in
   // there ends the program. REQUIRES: the same ops have run before, with the same shapes.
@@ -76,6 +80,7 @@ class Ops {
 
   void LatentWrite(const LatentWriteArgs& args);
   void LatentGather(const LatentGatherArgs& args);
+  void LayOutKeys(const LayOutKeysArgs& args);
   void PrefillAttention(const PrefillAttentionArgs& args);
   void DecodeAttention(const DecodeAttentionArgs& args);
 
@@ -125,6 +130,7 @@ class Ops {
   virtual void DoLargestPart(const LargestPartArgs& args) = 0;
   virtual void DoLatentWrite(const LatentWriteArgs& args) = 0;
   virtual void DoLatentGather(const LatentGatherArgs& args) = 0;
+  virtual void DoLayOutKeys(const LayOutKeysArgs& args);
   virtual void DoPrefillAttention(const PrefillAttentionArgs& args) = 0;
   virtual void DoDecodeAttention(const DecodeAttentionArgs& args) = 0;
   virtual void DoGqaWrite(const GqaWriteArgs& args) = 0;

@@ -34,21 +34,44 @@ struct LatentGatherArgs {
   TensorView k_pe;  // act [count, D]
 };
 
-// Naive form: one tile of keys for some queries of one sequence. Calls walk the tiles in order of
-// position; `state` carries the online softmax from tile to tile, the last call writes `out`.
-// Causal: query t sees keys at positions <= positions[t]. Tiles begin at multiples of
-// kPrefillTileTokens and all but the last are full.
+// Keys are walked in tiles of so many, which begin at multiples of it; all but the last are full.
 inline constexpr int64_t kPrefillTileTokens = 256;
+
+// One tile of keys and values as the backend's products read them (Ops::KeyTileBytes).
+struct KeyTileShape {
+  int64_t heads = 0;
+  int64_t key_dim = 0;    // P + D
+  int64_t value_dim = 0;  // W
+  bool bf16 = false;      // as in PrefillAttentionArgs
+};
+
+// Puts keys and values of `count` positions into a tile, behind those that are there already.
+struct LayOutKeysArgs {
+  TensorView kv;          // act [count, A, P + W]: keys without rope, then values, of each head
+  TensorView k_pe;        // act [count, D]
+  int64_t value_dim = 0;  // W
+  int64_t begin = 0;      // where in the tile the first of them goes
+  void* tile = nullptr;   // KeyTileBytes() of the device's memory, aligned to 64
+  bool bf16 = false;      // as in PrefillAttentionArgs
+};
+
+// Naive form: keys and values of one sequence for some of its queries, as the rows of one tile or
+// as tiles that were laid out; the bits are the same. Calls walk the keys in order of position;
+// `state` carries the online softmax from call to call, the last one writes `out`. Causal: query t
+// sees keys at positions <= positions[t].
 struct PrefillAttentionArgs {
   TensorView q;                        // act [T, A, P + D]; the last D rotated
   std::span<const int32_t> positions;  // T, ascending by one
-  TensorView kv;           // act [count, A, P + W]: keys without rope, then values, of each head
-  TensorView k_pe;         // act [count, D]
-  int64_t tile_begin = 0;  // position of kv[0]
-  float scale = 0;         // softmax scale
+  TensorView
+      kv;  // act [count, A, P + W]: keys without rope, then values, of each head; null: tiles
+  TensorView k_pe;               // act [count, D]; null: tiles
+  std::span<void* const> tiles;  // from position 0 on, laid out with the same `bf16`; or empty
+  int64_t num_keys = 0;          // in `tiles`
+  int64_t tile_begin = 0;        // position of kv[0]
+  float scale = 0;               // softmax scale
   TensorView state;   // f32 [T, A, W + 2]: weighted values, running maximum, running sum; set up by
                       // the first tile
-  bool last = false;  // this tile reaches the last query's position
+  bool last = false;  // these keys reach the last query's position
   TensorView out;     // act [T, A, W]; written when last
   bool bf16 =
       false;  // round queries, keys, values and probabilities to BF16 before they are multiplied

@@ -11,6 +11,8 @@ namespace switchyard::kernels::cpu {
 
 void LatentWrite(const CpuContext& cpu, const LatentWriteArgs& args);
 void LatentGather(const CpuContext& cpu, const LatentGatherArgs& args);
+int64_t KeyTileBytes(const KeyTileShape& shape);
+void LayOutKeys(const CpuContext& cpu, const LayOutKeysArgs& args);
 void PrefillAttention(const CpuContext& cpu, const PrefillAttentionArgs& args);
 void DecodeAttention(const CpuContext& cpu, const DecodeAttentionArgs& args);
 

@@ -1,5 +1,6 @@
 #include "kernels/cpu/attention_decode_impl.h"
 #include "kernels/cpu/attention_dot.h"
+#include "kernels/cpu/attention_pairs.h"
 #include "kernels/cpu/attention_prefill_impl.h"
 #include "kernels/cpu/gqa_prefill_impl.h"
 #include "kernels/cpu/vec_avx512.h"
@@ -8,7 +9,9 @@ namespace switchyard::kernels::cpu {
 
 const AttentionKernels kAttentionKernelsAvx512 = {
     .prefill_f32 = PrefillHead<DotFloat<VecAvx512, float>>::Run,
-    .prefill_bf16 = PrefillHead<DotFloat<VecAvx512, Bf16>>::Run,
+    .prefill_bf16 = PrefillHead<DotPairs<VecAvx512>>::Run,
+    .lay_out_f32 = LayOutHead<DotFloat<VecAvx512, float>>,
+    .lay_out_bf16 = LayOutHead<DotPairs<VecAvx512>>,
     .gqa_prefill_f32 = GqaPrefillGroup<DotFloat<VecAvx512, float>>::Run,
     .gqa_prefill_bf16 = GqaPrefillGroup<DotFloat<VecAvx512, Bf16>>::Run,
     .decode_f32 = DecodeRun<DotFloat<VecAvx512, float>>::Run,

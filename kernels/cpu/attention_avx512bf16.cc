@@ -16,6 +16,7 @@ struct DotBf16 {
   using F = V::F;
   using Key = Bf16;
   static constexpr int kDepth = 2;
+  static constexpr int kParts = 1;
 
   static F Step(F sum, F a, F b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
 
@@ -31,6 +32,12 @@ struct DotBf16 {
     const F high = _mm512_maskz_loadu_ps(static_cast<__mmask16>(present >> 16), x + i + 16);
     _mm512_mask_storeu_epi32(units + i / 2, FirstUnits((n - i + 1) / 2),
                              (__m512i)_mm512_cvtne2ps_pbh(high, low));
+  }
+
+  static void PackUnits(float* units, const float* x, int64_t n) { PackRow(units, x, n); }
+  template <int kPart>
+  static F Part(F units) {
+    return units;
   }
 
   static void PackColumns(float* units, const float* const* rows, int64_t n) {
@@ -89,6 +96,8 @@ struct DotBf16 {
 const AttentionKernels kAttentionKernelsAvx512Bf16 = {
     .prefill_f32 = PrefillHead<DotFloat<VecAvx512, float>>::Run,
     .prefill_bf16 = PrefillHead<DotBf16>::Run,
+    .lay_out_f32 = LayOutHead<DotFloat<VecAvx512, float>>,
+    .lay_out_bf16 = LayOutHead<DotBf16>,
     .gqa_prefill_f32 = GqaPrefillGroup<DotFloat<VecAvx512, float>>::Run,
     .gqa_prefill_bf16 = GqaPrefillGroup<DotBf16>::Run,
     .decode_f32 = DecodeRun<DotFloat<VecAvx512, float>>::Run,

@@ -19,6 +19,7 @@ struct DotFloat {
   using F = typename V::F;
   using Key = CacheEntry;
   static constexpr int kDepth = 1;  // elements of the summed dimension in a unit
+  static constexpr int kParts = 1;  // floats that a query's or a weight's unit is
   static constexpr bool kRound = std::is_same_v<CacheEntry, Bf16>;
 
   static F Step(F sum, F a, F b) { return V::MulAdd(a, b, sum); }
@@ -28,6 +29,13 @@ struct DotFloat {
     int64_t i = 0;
     for (; i + V::kLanes <= n; i += V::kLanes) V::Store(units + i, Round(V::Load(x + i)));
     if (i < n) V::StorePart(units + i, Round(V::LoadPart(x + i, n - i)), n - i);
+  }
+  // The same for a key, whose units lie beside those of others.
+  static void PackUnits(float* units, const float* x, int64_t n) { PackRow(units, x, n); }
+  // What of a vector of such units is multiplied with a query's part kPart.
+  template <int kPart>
+  static F Part(F units) {
+    return units;
   }
   // Units that hold rows[0 .. kDepth) of each of n columns. A row may be null: zeros.
   static void PackColumns(float* units, const float* const* rows, int64_t n) {

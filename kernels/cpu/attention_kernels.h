@@ -37,18 +37,26 @@ struct HeadDims {
   int64_t value = 0;
 };
 
-// Query rows of one head against one tile of keys. Pointers are at row 0 of this head; strides are
-// elements from row to row.
+// Keys and values of one head as rows. Pointers are at the first of them; strides are elements from
+// row to row.
+struct HeadRows {
+  const float* kv = nullptr;
+  int64_t kv_stride = 0;
+  const float* k_pe = nullptr;
+  int64_t k_pe_stride = 0;
+};
+
+// Query rows of one head against keys from tile_begin on: rows of one tile, or tiles that are laid
+// out. Pointers are at row 0 of this head; strides are elements from row to row.
 struct PrefillTask {
   HeadDims dims;
   const float* q = nullptr;
   int64_t q_stride = 0;
   int64_t num_rows = 0;
   int64_t first_position = 0;  // of row 0; each row is one further
-  const float* kv = nullptr;
-  int64_t kv_stride = 0;
-  const float* k_pe = nullptr;
-  int64_t k_pe_stride = 0;
+  HeadRows rows;
+  void* const* tiles = nullptr;  // null: rows
+  int64_t head_offset = 0;       // of this head in each tile, in floats
   int64_t num_keys = 0;
   int64_t tile_begin = 0;
   float scale = 0;
@@ -62,6 +70,26 @@ struct PrefillTask {
 constexpr int64_t RoundUp(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
+
+// Of one head in a tile, laid out with units of `depth` elements. The same for all instruction
+// sets: the coordinator counts it, too (coordinator/core/plan/model_memory.cc).
+constexpr int64_t HeadTileFloats(const HeadDims& dims, int64_t depth) {
+  return kPrefillTileTokens * ((dims.nope + dims.rope + depth - 1) / depth) +
+         kPrefillTileTokens / depth * RoundUp(dims.value, kMaxTileColumns);
+}
+
+// How many BF16 a unit of a tile has.
+inline constexpr int64_t kTileDepthBf16 = 2;
+
+// Keys and values of one head, to be laid out as a tile has them.
+struct LayOutTask {
+  HeadDims dims;
+  HeadRows rows;
+  int64_t begin = 0;      // of the tile's keys, those that are laid out
+  int64_t count = 0;      // and how many
+  float* tile = nullptr;  // this head's part of it
+  float* work = nullptr;  // PrefillWorkSize() floats, aligned to 64 bytes
+};
 
 constexpr int64_t PrefillWorkSize(const HeadDims& dims) {
   const int64_t key = RoundUp(dims.nope + dims.rope, kMaxTileColumns);
@@ -135,6 +163,8 @@ struct PartialSoftmax {
 struct AttentionKernels {
   void (*prefill_f32)(const PrefillTask& task);
   void (*prefill_bf16)(const PrefillTask& task);
+  void (*lay_out_f32)(const LayOutTask& task);
+  void (*lay_out_bf16)(const LayOutTask& task);
   void (*gqa_prefill_f32)(const GqaPrefillTask& task);   // f32 cache
   void (*gqa_prefill_bf16)(const GqaPrefillTask& task);  // bf16 cache
   void (*decode_f32)(const DecodeTask& task);            // f32 cache

@@ -1,5 +1,5 @@
-// Prefill attention: cuts a tile's work into (head, query rows) and sets up and finishes the online
-// softmax's state.
+// Prefill attention: lays out keys and values, cuts the work over them into (head, query rows), and
+// sets up the online softmax's state.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -23,12 +23,25 @@ int64_t RowsPerTask(int64_t num_rows, int64_t num_heads, int num_threads) {
   return std::max(kLeastRows, RoundUp((num_rows + pieces - 1) / pieces, kMaxTileRows));
 }
 
+int64_t DepthOf(bool bf16) { return bf16 ? kTileDepthBf16 : 1; }
+
+// Both null where keys are laid out.
+HeadRows RowsOfHead(const TensorView& kv, const TensorView& k_pe, const HeadDims& dims,
+                    int64_t head) {
+  if (kv.empty()) return {};
+  return {.kv = kv.row<const float>(0) + head * (dims.nope + dims.value),
+          .kv_stride = kv.row_stride,
+          .k_pe = k_pe.row<const float>(0),
+          .k_pe_stride = k_pe.row_stride};
+}
+
 struct PrefillCut {
   explicit PrefillCut(const CpuContext& cpu, const PrefillAttentionArgs& prefill)
       : args(prefill),
         dims{.nope = args.q.dims[2] - args.k_pe.dims[1],
              .rope = args.k_pe.dims[1],
              .value = args.out.dims[2]},
+        num_keys(args.tiles.empty() ? args.kv.rows() : args.num_keys),
         num_rows(args.q.rows()),
         num_heads(args.q.dims[1]),
         rows_per_task(RowsPerTask(num_rows, num_heads, cpu.pool.num_threads())),
@@ -45,11 +58,10 @@ struct PrefillCut {
             .q_stride = args.q.row_stride,
             .num_rows = std::min(rows_per_task, num_rows - row),
             .first_position = args.positions[row],
-            .kv = args.kv.row<const float>(0) + head * (dims.nope + dims.value),
-            .kv_stride = args.kv.row_stride,
-            .k_pe = args.k_pe.row<const float>(0),
-            .k_pe_stride = args.k_pe.row_stride,
-            .num_keys = args.kv.rows(),
+            .rows = RowsOfHead(args.kv, args.k_pe, dims, head),
+            .tiles = args.tiles.empty() ? nullptr : args.tiles.data(),
+            .head_offset = head * HeadTileFloats(dims, DepthOf(args.bf16)),
+            .num_keys = num_keys,
             .tile_begin = args.tile_begin,
             .scale = args.scale,
             .state = args.state.row<float>(row) + head * state_width,
@@ -62,12 +74,13 @@ struct PrefillCut {
   int64_t MultipliesPerTask() const {
     constexpr int64_t kPackingRows =
         8;  // packing the keys and values costs about as much as this many rows
-    return (std::min(rows_per_task, num_rows) + kPackingRows) * args.kv.rows() *
+    return (std::min(rows_per_task, num_rows) + kPackingRows) * num_keys *
            (dims.nope + dims.rope + dims.value);
   }
 
   const PrefillAttentionArgs& args;
   const HeadDims dims;
+  const int64_t num_keys;
   const int64_t num_rows;
   const int64_t num_heads;
   const int64_t rows_per_task;
@@ -84,6 +97,33 @@ void ClearState(const PrefillTask& task) {
 }
 
 }  // namespace
+
+int64_t KeyTileBytes(const KeyTileShape& shape) {
+  const HeadDims dims = {.nope = shape.key_dim, .value = shape.value_dim};
+  return shape.heads * HeadTileFloats(dims, DepthOf(shape.bf16)) * SizeOf(DType::kF32);
+}
+
+void LayOutKeys(const CpuContext& cpu, const LayOutKeysArgs& args) {
+  CheckF32("LayOutKeys", {&args.kv, &args.k_pe});
+  const AttentionKernels& kernels = AttentionKernelsOf(cpu.isa);
+  const auto kernel = args.bf16 ? kernels.lay_out_bf16 : kernels.lay_out_f32;
+  const int64_t rope = args.k_pe.dims[1];
+  const HeadDims dims = {
+      .nope = args.kv.dims[2] - args.value_dim, .rope = rope, .value = args.value_dim};
+  const int64_t work_size = RoundUp(PrefillWorkSize(dims), kMaxLanes);
+  float* work = cpu.scratch->attention.Reserve(cpu.pool.num_threads() * work_size);
+  constexpr int64_t kMultipliesPerFloat = 8;  // about what moving one costs
+  const int64_t multiplies = args.kv.rows() * (dims.nope + rope + dims.value) * kMultipliesPerFloat;
+  ForTasks(cpu, args.kv.dims[1], multiplies, [&](int64_t head, int thread) {
+    kernel(
+        {.dims = dims,
+         .rows = RowsOfHead(args.kv, args.k_pe, dims, head),
+         .begin = args.begin,
+         .count = args.kv.rows(),
+         .tile = static_cast<float*>(args.tile) + head * HeadTileFloats(dims, DepthOf(args.bf16)),
+         .work = work + thread * work_size});
+  });
+}
 
 void PrefillAttention(const CpuContext& cpu, const PrefillAttentionArgs& args) {
   CheckF32("PrefillAttention", {&args.q});

@@ -14,8 +14,8 @@ template <class Dot>
 inline constexpr int64_t kPanelColumns = Dot::V::kTileVecs* Dot::V::kLanes;
 
 struct PanelProductArgs {
-  const float* a;  // units [rows, num_units]
-  int64_t a_stride = 0;
+  const float* a;        // units [rows, num_units], of Dot::kParts floats each
+  int64_t a_stride = 0;  // floats
   const float* panel;
   int64_t num_units;
   float* c;  // [rows, kColumns]
@@ -57,17 +57,27 @@ class PanelProduct {
     }
     const float* panel = args.panel;
     for (int64_t unit = 0; unit < args.num_units; ++unit, panel += kPanelColumns<Dot>) {
-      F columns[kVecs];
-      for (int v = 0; v < kVecs; ++v) columns[v] = V::Load(panel + v * kLanes);
-      for (int r = 0; r < kNumRows; ++r) {
-        const F row = V::Set(args.a[r * args.a_stride + unit]);
-        for (int v = 0; v < kVecs; ++v) sums[r][v] = Dot::Step(sums[r][v], columns[v], row);
-      }
+      const float* a = args.a + unit * Dot::kParts;
+      Step<kNumRows, 0>(a, args.a_stride, panel, sums);
+      if constexpr (Dot::kParts == 2) Step<kNumRows, 1>(a + 1, args.a_stride, panel, sums);
     }
     for (int r = 0; r < kNumRows; ++r) {
       for (int v = 0; v < kVecs; ++v) {
         V::Store(args.c + r * args.c_stride + v * kLanes, sums[r][v]);
       }
+    }
+  }
+
+  template <int kNumRows, int kPart>
+  static void Step(const float* a, int64_t a_stride, const float* panel,
+                   F (&sums)[kNumRows][kVecs]) {
+    F columns[kVecs];
+    for (int v = 0; v < kVecs; ++v) {
+      columns[v] = Dot::template Part<kPart>(V::Load(panel + v * kLanes));
+    }
+    for (int r = 0; r < kNumRows; ++r) {
+      const F row = V::Set(a[r * a_stride]);
+      for (int v = 0; v < kVecs; ++v) sums[r][v] = Dot::Step(sums[r][v], columns[v], row);
     }
   }
 

@@ -1,5 +1,5 @@
 // Query rows of one head against packed keys and values, as a template over a Dot type
-// (attention_dot.h). Included by attention_{portable,avx2,avx512}.cc alone.
+// (attention_dot.h). Included by attention_{portable,avx2,avx512,avx512bf16}.cc alone.
 //
 // Each block of keys: scores [rows, 64] = q k^T, one online-softmax step, then sums [rows, value] =
 // sums * decay + p v. Keys that a row does not see are left out of its sums, not multiplied by
@@ -35,13 +35,14 @@ class AttentionRows {
       : key_units_(key_units),
         value_columns_(value_columns),
         scale_(scale),
-        q_(work.Take(kRows * key_units)),
+        query_size_(key_units * Dot::kParts),
+        q_(work.Take(kRows * query_size_)),
         sums_(work.Take(kRows * value_columns)),
         scores_(work.Take(kRows * kBlock)),
-        p_(work.Take(kRows * kBlockUnits)) {}
+        p_(work.Take(kRows * kWeightsSize)) {}
 
   // Of row r: units of its query, sums so far (all value columns), and what these are relative to.
-  float* query(int64_t r) const { return q_ + r * key_units_; }
+  float* query(int64_t r) const { return q_ + r * query_size_; }
   float* sums(int64_t r) const { return sums_ + r * value_columns_; }
   float& max(int64_t r) { return max_[r]; }
   float& total(int64_t r) { return total_[r]; }
@@ -51,7 +52,7 @@ class AttentionRows {
   void RunBlock(const Tile& tile, int64_t block, int64_t first, int64_t num_rows, SeenKeys seen) {
     for (int64_t key = 0; key < kBlock; key += kColumns) {
       Product::Begin(num_rows, {.a = query(first),
-                                .a_stride = key_units_,
+                                .a_stride = query_size_,
                                 .panel = tile.KeyPanel(block, key),
                                 .num_units = key_units_,
                                 .c = scores_ + first * kBlock + key,
@@ -71,8 +72,8 @@ class AttentionRows {
       decay[r] = 1;
     }
     for (int64_t column = 0; column < value_columns_; column += kColumns) {
-      Product::Add(num_rows, {.a = p_ + first * kBlockUnits + begin,
-                              .a_stride = kBlockUnits,
+      Product::Add(num_rows, {.a = p_ + first * kWeightsSize + begin * Dot::kParts,
+                              .a_stride = kWeightsSize,
                               .panel = tile.ValuePanel(block, column) + begin * kColumns,
                               .num_units = end - begin,
                               .c = sums(first) + column,
@@ -93,7 +94,7 @@ class AttentionRows {
   static constexpr int64_t kDepth = Dot::kDepth;
   static constexpr int64_t kColumns = kPanelColumns<Dot>;
   static constexpr int64_t kBlock = kPrefillBlockTokens;
-  static constexpr int64_t kBlockUnits = kBlock / kDepth;
+  static constexpr int64_t kWeightsSize = kBlock / kDepth * Dot::kParts;
 
   static SeenKeys SeenBy(int64_t r, SeenKeys seen) {
     return {std::clamp<int64_t>(seen.begin + r, 0, kBlock), std::min(seen.end + r, kBlock)};
@@ -123,7 +124,7 @@ class AttentionRows {
       V::Store(scores + i * kLanes, p);
       sum = V::Add(sum, p);
     }
-    Dot::PackRow(p_ + r * kBlockUnits, scores, kBlock);
+    Dot::PackRow(p_ + r * kWeightsSize, scores, kBlock);
     const float decay = V::FirstLane(V::Exp(V::Set(max_[r] - max)));
     total_[r] = total_[r] * decay + V::Sum(sum);
     max_[r] = max;
@@ -134,7 +135,7 @@ class AttentionRows {
   // some keys.
   template <class Tile>
   void AddKeys(const Tile& tile, int64_t block, int64_t r, SeenKeys keys, float decay) {
-    const float* p = p_ + r * kBlockUnits;
+    const float* p = p_ + r * kWeightsSize;
     const int64_t begin = (keys.begin + kDepth - 1) / kDepth, end = keys.end / kDepth;
     for (int64_t column = 0; column < value_columns_; column += kColumns) {
       const float* panel = tile.ValuePanel(block, column);
@@ -145,7 +146,7 @@ class AttentionRows {
         shrink = 1;
       }
       const int64_t num_units = std::max<int64_t>(end - begin, 0);
-      Product::Add(1, {.a = p + begin,
+      Product::Add(1, {.a = p + begin * Dot::kParts,
                        .panel = panel + begin * kColumns,
                        .num_units = num_units,
                        .c = sums,
@@ -163,17 +164,23 @@ class AttentionRows {
     for (int64_t i = 0; i < kColumns; i += kLanes) {
       const F values = part(V::Load(panel + unit * kColumns + i));
       const F old = V::Mul(V::Load(sums + i), V::Set(decay));
-      V::Store(sums + i, Dot::Step(old, values, V::Set(p[unit])));
+      const float* weights = p + unit * Dot::kParts;
+      F sum = Dot::Step(old, Dot::template Part<0>(values), V::Set(weights[0]));
+      if constexpr (Dot::kParts == 2) {
+        sum = Dot::Step(sum, Dot::template Part<1>(values), V::Set(weights[1]));
+      }
+      V::Store(sums + i, sum);
     }
   }
 
   const int64_t key_units_;
   const int64_t value_columns_;
   const float scale_;
-  float* const q_;       // [kRows, key_units]
-  float* const sums_;    // [kRows, value_columns]
-  float* const scores_;  // [kRows, kBlock]
-  float* const p_;       // [kRows, kBlockUnits]
+  const int64_t query_size_;  // floats
+  float* const q_;            // [kRows, query_size]
+  float* const sums_;         // [kRows, value_columns]
+  float* const scores_;       // [kRows, kBlock]
+  float* const p_;            // [kRows, kWeightsSize]
   float max_[kRows];
   float total_[kRows];
 };

@@ -1,4 +1,4 @@
-// One head's keys and values of a prefill tile, packed for products, as a template over a Dot type
+// One head's keys and values of a prefill tile, laid out for products, as templates over a Dot type
 // (attention_dot.h).
 #ifndef SWITCHYARD_KERNELS_CPU_ATTENTION_TILE_H_
 #define SWITCHYARD_KERNELS_CPU_ATTENTION_TILE_H_
@@ -25,41 +25,30 @@ class WorkPieces {
   float* next_;
 };
 
-// Keys of a block as panels [key_units, kColumns], lanes being keys; values as panels [kBlockUnits,
-// kColumns], lanes being value columns. Blocks are filled up with zeros, so that whole blocks can
-// be multiplied.
+// One head's part of a tile: keys of a block as panels [key_units, kColumns], lanes being keys;
+// values as panels [kBlockUnits, kColumns], lanes being value columns. Whole blocks are multiplied,
+// whatever lies where a block has no key yet: no row sees it.
 template <class Dot>
-class AttentionTile {
+class TilePanels {
  public:
   static constexpr int64_t kColumns = kPanelColumns<Dot>;
   static constexpr int64_t kBlock = kPrefillBlockTokens;
   static constexpr int64_t kBlockUnits = kBlock / Dot::kDepth;
   static_assert(kBlock % kColumns == 0);
 
-  AttentionTile(const PrefillTask& task, WorkPieces& work)
-      : task_(task),
-        key_dim_(task.dims.nope + task.dims.rope),
-        key_units_((key_dim_ + kDepth - 1) / kDepth),
-        value_columns_(RoundUp(task.dims.value, kColumns)),
-        keys_(work.Take(kPrefillTileTokens * key_units_)),
-        values_(work.Take(kPrefillTileTokens / kDepth * value_columns_)),
-        row_(work.Take(key_dim_)),
-        rows_(work.Take(kLanes * key_units_)) {}
+  // `memory`: HeadTileFloats() of them.
+  TilePanels(float* memory, const HeadDims& dims)
+      : key_units_(KeyUnits(dims)),
+        value_columns_(RoundUp(dims.value, kColumns)),
+        keys_(memory),
+        values_(memory + kPrefillTileTokens * key_units_) {}
 
-  // The tile as far as the newest row sees it.
-  void Pack() {
-    const int64_t newest = task_.first_position + task_.num_rows - 1;
-    const int64_t seen = newest - task_.tile_begin + 1;
-    num_keys_ = seen < task_.num_keys ? seen : task_.num_keys;
-    for (int64_t key = 0; key < num_blocks() * kBlock; key += kLanes) PackKeys(key);
-    for (int64_t key = 0; key < num_blocks() * kBlock; key += kDepth) PackValues(key);
+  static int64_t KeyUnits(const HeadDims& dims) {
+    return (dims.nope + dims.rope + Dot::kDepth - 1) / Dot::kDepth;
   }
 
-  int64_t key_dim() const { return key_dim_; }
   int64_t key_units() const { return key_units_; }
   int64_t value_columns() const { return value_columns_; }  // whole panels
-  // That any row sees.
-  int64_t num_blocks() const { return num_keys_ > 0 ? (num_keys_ + kBlock - 1) / kBlock : 0; }
 
   float* KeyPanel(int64_t block, int64_t key) const {
     return keys_ + (block * kBlock + key) * key_units_;
@@ -69,54 +58,111 @@ class AttentionTile {
   }
 
  private:
+  const int64_t key_units_;
+  const int64_t value_columns_;
+  float* const keys_;
+  float* const values_;
+};
+
+// Lays out rows of keys and values as panels.
+template <class Dot>
+class TilePacker {
+ public:
+  TilePacker(const HeadDims& dims, WorkPieces& work)
+      : dims_(dims),
+        key_units_(TilePanels<Dot>::KeyUnits(dims)),
+        row_(work.Take(dims.nope + dims.rope)),
+        rows_(work.Take(kLanes * key_units_)) {}
+
+  // Keys [begin, end) of the tile, whose rows begin at `rows`. What lies before them stays.
+  void Pack(const TilePanels<Dot>& panels, const HeadRows& rows, int64_t begin, int64_t end) {
+    for (int64_t key = begin; key < end;) {
+      const bool whole = key % kLanes == 0 && key + kLanes <= end;
+      if (whole) {
+        PackKeys(panels, rows, key, key - begin);
+      } else {
+        PackKey(panels, rows, key, key - begin);
+      }
+      key += whole ? kLanes : 1;
+    }
+    for (int64_t key = begin - begin % kDepth; key < end; key += kDepth) {
+      PackValues(panels, rows, key, begin, end);
+    }
+  }
+
+ private:
   using V = typename Dot::V;
   static constexpr int64_t kLanes = V::kLanes;
   static constexpr int64_t kDepth = Dot::kDepth;
+  static constexpr int64_t kColumns = kPanelColumns<Dot>;
+  static constexpr int64_t kBlock = kPrefillBlockTokens;
+  static_assert(kDepth == 1 || kDepth == 2);
+
+  static float* KeyColumn(const TilePanels<Dot>& panels, int64_t key) {
+    return panels.KeyPanel(key / kBlock, key % kBlock / kColumns * kColumns) + key % kColumns;
+  }
 
   // kLanes keys: their rows of units, transposed.
-  void PackKeys(int64_t first) {
+  void PackKeys(const TilePanels<Dot>& panels, const HeadRows& rows, int64_t key, int64_t row) {
     for (int64_t lane = 0; lane < kLanes; ++lane) {
-      float* units = rows_ + lane * key_units_;
-      const int64_t key = first + lane;
-      if (key < num_keys_) {
-        PackKey(task_.kv + key * task_.kv_stride, task_.k_pe + key * task_.k_pe_stride, units);
-      } else {
-        std::memset(units, 0, static_cast<size_t>(key_units_) * sizeof(float));
-      }
+      MakeUnits(rows, row + lane, rows_ + lane * key_units_);
     }
-    float* panel = KeyPanel(first / kBlock, first % kBlock / kColumns * kColumns);
-    V::Transpose(rows_, key_units_, key_units_, panel + first % kColumns, kColumns);
+    V::Transpose(rows_, key_units_, key_units_, KeyColumn(panels, key), kColumns);
+  }
+
+  void PackKey(const TilePanels<Dot>& panels, const HeadRows& rows, int64_t key, int64_t row) {
+    MakeUnits(rows, row, rows_);
+    float* column = KeyColumn(panels, key);
+    for (int64_t i = 0; i < key_units_; ++i) {
+      std::memcpy(column + i * kColumns, rows_ + i, sizeof(float));
+    }
   }
 
   // A key lies in two parts.
-  void PackKey(const float* nope, const float* rope, float* units) {
-    std::memcpy(row_, nope, static_cast<size_t>(task_.dims.nope) * sizeof(float));
-    std::memcpy(row_ + task_.dims.nope, rope, static_cast<size_t>(task_.dims.rope) * sizeof(float));
-    Dot::PackRow(units, row_, key_dim_);
+  void MakeUnits(const HeadRows& rows, int64_t row, float* units) {
+    std::memcpy(row_, rows.kv + row * rows.kv_stride,
+                static_cast<size_t>(dims_.nope) * sizeof(float));
+    std::memcpy(row_ + dims_.nope, rows.k_pe + row * rows.k_pe_stride,
+                static_cast<size_t>(dims_.rope) * sizeof(float));
+    Dot::PackUnits(units, row_, dims_.nope + dims_.rope);
   }
 
-  // kDepth keys.
-  void PackValues(int64_t first) {
-    const float* rows[kDepth];
-    for (int64_t column = 0; column < value_columns_; column += kColumns) {
+  // The values of one unit: of keys from `key` on, those that lie in [begin, end).
+  void PackValues(const TilePanels<Dot>& panels, const HeadRows& rows, int64_t key, int64_t begin,
+                  int64_t end) {
+    for (int64_t column = 0; column < dims_.value; column += kColumns) {
+      const float* values[kDepth];
       for (int64_t i = 0; i < kDepth; ++i) {
-        const float* kv = task_.kv + (first + i) * task_.kv_stride + task_.dims.nope + column;
-        rows[i] = first + i < num_keys_ ? kv : nullptr;
+        const bool there = key + i >= begin && key + i < end;
+        values[i] =
+            there ? rows.kv + (key + i - begin) * rows.kv_stride + dims_.nope + column : nullptr;
       }
-      float* units = ValuePanel(first / kBlock, column) + first % kBlock / kDepth * kColumns;
-      const int64_t left = task_.dims.value - column;
-      Dot::PackColumns(units, rows, left < kColumns ? left : kColumns);
+      float* units = panels.ValuePanel(key / kBlock, column) + key % kBlock / kDepth * kColumns;
+      const int64_t left = dims_.value - column, count = left < kColumns ? left : kColumns;
+      if (values[0] != nullptr) {
+        Dot::PackColumns(units, values, count);
+      } else {
+        AddSecondRow(units, values, count);
+      }
       for (int64_t i = left; i < kColumns; ++i) units[i] = 0;
     }
   }
 
-  const PrefillTask& task_;
-  const int64_t key_dim_;
+  // The second halves of units whose first halves are there.
+  static void AddSecondRow(float* units, const float* const* values, int64_t count) {
+    float seconds[kColumns];
+    Dot::PackColumns(seconds, values, count);
+    for (int64_t i = 0; i < count; ++i) {
+      uint32_t unit, second;
+      std::memcpy(&unit, units + i, sizeof(unit));
+      std::memcpy(&second, seconds + i, sizeof(second));
+      unit = (unit & 0xffffu) | second;
+      std::memcpy(units + i, &unit, sizeof(unit));
+    }
+  }
+
+  const HeadDims dims_;
   const int64_t key_units_;
-  const int64_t value_columns_;
-  int64_t num_keys_ = 0;  // that any row sees
-  float* const keys_;
-  float* const values_;
   float* const row_;   // one key, whole
   float* const rows_;  // [kLanes, key_units]
 };

@@ -23,6 +23,9 @@ class CpuOps final : public Ops {
   int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
     return cpu::QuantisedBytes(KernelsFor(cpu_.isa), rows, columns);
   }
+  int64_t KeyTileBytes(const KeyTileShape& shape) const override {
+    return cpu::KeyTileBytes(shape);
+  }
 
  private:
   std::unique_ptr<PackedLinear> DoPack(const LinearSource& source) override {
@@ -59,6 +62,7 @@ class CpuOps final : public Ops {
   void DoLargestPart(const LargestPartArgs& args) override { cpu::LargestPart(cpu_, args); }
   void DoLatentWrite(const LatentWriteArgs& args) override { cpu::LatentWrite(cpu_, args); }
   void DoLatentGather(const LatentGatherArgs& args) override { cpu::LatentGather(cpu_, args); }
+  void DoLayOutKeys(const LayOutKeysArgs& args) override { cpu::LayOutKeys(cpu_, args); }
   void DoPrefillAttention(const PrefillAttentionArgs& args) override {
     cpu::PrefillAttention(cpu_, args);
   }

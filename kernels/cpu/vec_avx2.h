@@ -44,6 +44,17 @@ struct VecAvx2 {
     return _mm256_blendv_ps(other, x, _mm256_castsi256_ps(First(n)));
   }
   static F RoundBf16(F x) { return Widen(Narrow(x)); }
+  static F Pairs(F first, F second) {
+    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(first), 16),
+                                               _mm256_castps_si256(second)));
+  }
+  static F FirstOfPairs(F pairs) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16));
+  }
+  static F SecondOfPairs(F pairs) {
+    return _mm256_castsi256_ps(
+        _mm256_and_si256(_mm256_castps_si256(pairs), _mm256_set1_epi32(~0xffff)));
+  }
 
   static F RotatePairs(F x, F table) {
     const F cos = _mm256_moveldup_ps(table);

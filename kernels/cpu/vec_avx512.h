@@ -44,6 +44,17 @@ struct VecAvx512 {
   static F MulAdd(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
   static F KeepFirst(F x, int64_t n, F other) { return _mm512_mask_mov_ps(other, First(n), x); }
   static F RoundBf16(F x) { return Widen(Narrow(x)); }
+  static F Pairs(F first, F second) {
+    return _mm512_castsi512_ps(_mm512_or_si512(_mm512_srli_epi32(_mm512_castps_si512(first), 16),
+                                               _mm512_castps_si512(second)));
+  }
+  static F FirstOfPairs(F pairs) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(pairs), 16));
+  }
+  static F SecondOfPairs(F pairs) {
+    return _mm512_castsi512_ps(
+        _mm512_and_si512(_mm512_castps_si512(pairs), _mm512_set1_epi32(~0xffff)));
+  }
 
   static F RotatePairs(F x, F table) {
     const F cos = _mm512_moveldup_ps(table);

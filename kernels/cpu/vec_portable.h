@@ -66,6 +66,10 @@ struct VecPortable {
     for (int i = 0; i < kLanes; ++i) x[i] = ToFloat(ToBf16(x[i]));
     return x;
   }
+  // Two BF16 in one lane, `first` in the lower half; both are rounded. Then each of them, widened.
+  static F Pairs(F first, F second) { return (F)((((I)first >> 16) & 0xffff) | (I)second); }
+  static F FirstOfPairs(F pairs) { return (F)((I)pairs << 16); }
+  static F SecondOfPairs(F pairs) { return (F)((I)pairs & ~0xffff); }
   // Turns each pair (x0, x1) by its (cos, sin): (x0 cos - x1 sin, x1 cos + x0 sin).
   static F RotatePairs(F x, F table) {
     return F{x[0] * table[0] - x[1] * table[1], x[1] * table[0] + x[0] * table[1],

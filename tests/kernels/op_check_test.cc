@@ -104,6 +104,36 @@ TEST_F(OpCheckDeathTest, PrefillTilesAreFullAndAligned) {
   EXPECT_DEATH(run(4, true), "tile_begin modulo the tile: expected 0, got 4");
 }
 
+TEST_F(OpCheckDeathTest, TilesThatAreLaidOutHoldTheirKeys) {
+  Tensor<float> q({2, 1, 8}), state({2, 1, 6}), out({2, 1, 4}), kv({10, 1, 10}), k_pe({10, 2});
+  const std::vector<int32_t> positions = {8, 9};
+  const Buffer tile = ops_->device().Allocate(
+      ops_->KeyTileBytes({.heads = 1, .key_dim = 8, .value_dim = 4, .bf16 = false}));
+  const std::vector<void*> tiles = {tile.data()};
+  const auto lay_out = [&](int64_t begin) {
+    ops_->LayOutKeys({.kv = kv.view(),
+                      .k_pe = k_pe.view(),
+                      .value_dim = 4,
+                      .begin = begin,
+                      .tile = tile.data()});
+  };
+  const auto run = [&](int64_t num_keys) {
+    ops_->PrefillAttention({.q = q.view(),
+                            .positions = positions,
+                            .tiles = tiles,
+                            .num_keys = num_keys,
+                            .scale = 1,
+                            .state = state.view(),
+                            .last = true,
+                            .out = out.view()});
+  };
+  lay_out(0);
+  run(10);
+  EXPECT_DEATH(lay_out(250), "LayOutKeys: begin . count: expected 0 to 256, got 260");
+  EXPECT_DEATH(run(257), "num_keys: expected 1 to 256, got 257");
+  EXPECT_DEATH(run(9), "keys of the last tile: expected 10");
+}
+
 TEST_F(OpCheckDeathTest, ABlockOutsideTheCacheIsRefused) {
   Tensor<float> qa({1, 1, 4}), q_pe({1, 1, 2}), cache({3, 2, 6}), out({1, 1, 4});
   const std::vector<int32_t> positions = {3}, table = {1, 3};

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/cases/attention.h"
 #include "tests/kernels/reference/attention_reference.h"
@@ -40,39 +41,98 @@ struct Cut {
   std::vector<int64_t> chunks;  // query tokens per call, the last one repeated
   int64_t spare_keys = 0;       // keys after the newest query that the last tile holds too
   bool bf16 = false;
+  int64_t num_tiles = 0;  // so many of the first tiles are laid out, each key once
+};
+
+// Tiles that are laid out, filled chunk by chunk.
+class LaidOut {
+ public:
+  LaidOut(Ops& ops, const Prompt& prompt, const Cut& cut)
+      : ops_(ops), prompt_(prompt), cut_(cut), tile_bytes_(TileBytes()) {
+    memory_ = ops.device().Allocate(std::max<int64_t>(1, cut.num_tiles * tile_bytes_));
+    std::memset(memory_.data(), 0xff, static_cast<size_t>(memory_.num_bytes()));  // NaN
+  }
+
+  // The tiles, with keys before `num_keys`.
+  std::vector<void*> Until(int64_t num_keys) {
+    std::vector<void*> tiles;
+    const int64_t end = std::min(num_keys, cut_.num_tiles * kPrefillTileTokens);
+    while (num_done_ < end) {
+      const int64_t tile = num_done_ / kPrefillTileTokens;
+      const int64_t count = std::min((tile + 1) * kPrefillTileTokens, end) - num_done_;
+      ops_.LayOutKeys({.kv = prompt_.kv.view().Rows(num_done_, count),
+                       .k_pe = prompt_.k_pe.view().Rows(num_done_, count),
+                       .value_dim = prompt_.shape.value,
+                       .begin = num_done_ % kPrefillTileTokens,
+                       .tile = At(tile),
+                       .bf16 = cut_.bf16});
+      num_done_ += count;
+    }
+    for (int64_t tile = 0; tile * kPrefillTileTokens < end; ++tile) tiles.push_back(At(tile));
+    return tiles;
+  }
+
+ private:
+  int64_t TileBytes() const {
+    return ops_.KeyTileBytes({.heads = prompt_.shape.heads,
+                              .key_dim = prompt_.shape.nope + prompt_.shape.rope,
+                              .value_dim = prompt_.shape.value,
+                              .bf16 = cut_.bf16});
+  }
+  void* At(int64_t tile) const {
+    return static_cast<std::byte*>(memory_.data()) + tile * tile_bytes_;
+  }
+
+  Ops& ops_;
+  const Prompt& prompt_;
+  const Cut& cut_;
+  const int64_t tile_bytes_;
+  Buffer memory_;
+  int64_t num_done_ = 0;
 };
 
 // Rows [begin, end) as an op sees them in one chunk.
 void AttendChunk(Ops& ops, const Prompt& prompt, int64_t begin, int64_t end, const Cut& cut,
-                 Tensor<float>& out) {
+                 LaidOut& laid_out, Tensor<float>& out) {
   const auto& shape = prompt.shape;
   std::vector<int32_t> positions;
   for (int64_t t = begin; t < end; ++t) positions.push_back(static_cast<int32_t>(t));
   Tensor<float> state({end - begin, shape.heads, shape.value + 2}, kNan);  // garbage
   const int64_t num_keys = std::min(end + cut.spare_keys, prompt.tokens);
-  for (int64_t tile = 0; tile < end; tile += kPrefillTileTokens) {
-    const bool last = tile + kPrefillTileTokens >= end;
-    const int64_t count = last ? std::min(num_keys - tile, kPrefillTileTokens) : kPrefillTileTokens;
-    ops.PrefillAttention({.q = prompt.q.view().Rows(begin, end - begin),
-                          .positions = positions,
-                          .kv = prompt.kv.view().Rows(tile, count),
-                          .k_pe = prompt.k_pe.view().Rows(tile, count),
-                          .tile_begin = tile,
-                          .scale = prompt.scale,
-                          .state = state.view(),
-                          .last = last,
-                          .out = out.view().Rows(begin, end - begin),
-                          .bf16 = cut.bf16});
+  PrefillAttentionArgs args = {.q = prompt.q.view().Rows(begin, end - begin),
+                               .positions = positions,
+                               .scale = prompt.scale,
+                               .state = state.view(),
+                               .out = out.view().Rows(begin, end - begin),
+                               .bf16 = cut.bf16};
+  const std::vector<void*> tiles = laid_out.Until(num_keys);
+  const int64_t kept = std::min(std::ssize(tiles) * kPrefillTileTokens, num_keys);
+  if (kept > 0) {
+    args.tiles = tiles;
+    args.num_keys = kept;
+    args.last = kept >= end;
+    ops.PrefillAttention(args);
+    args.tiles = {};
+  }
+  for (int64_t tile = kept; tile < end; tile += kPrefillTileTokens) {
+    args.last = tile + kPrefillTileTokens >= end;
+    const int64_t count =
+        args.last ? std::min(num_keys - tile, kPrefillTileTokens) : kPrefillTileTokens;
+    args.kv = prompt.kv.view().Rows(tile, count);
+    args.k_pe = prompt.k_pe.view().Rows(tile, count);
+    args.tile_begin = tile;
+    ops.PrefillAttention(args);
   }
 }
 
 Tensor<float> Attend(Ops& ops, const Prompt& prompt, const Cut& cut) {
   Tensor<float> out({prompt.tokens, prompt.shape.heads, prompt.shape.value}, kNan);
+  LaidOut laid_out(ops, prompt, cut);
   size_t chunk = 0;
   for (int64_t begin = 0; begin < prompt.tokens;) {
     const int64_t size = cut.chunks[std::min(chunk++, cut.chunks.size() - 1)];
     const int64_t end = std::min(begin + size, prompt.tokens);
-    AttendChunk(ops, prompt, begin, end, cut, out);
+    AttendChunk(ops, prompt, begin, end, cut, laid_out, out);
     begin = end;
   }
   return out;
@@ -165,14 +225,31 @@ TEST_P(PrefillAttentionTest, ChunksOfAnySizeGiveTheSameBits) {
   }
 }
 
+TEST_P(PrefillAttentionTest, TilesThatAreLaidOutGiveTheBitsOfRows) {
+  for (const auto& shape : cases::kOddAttention) {
+    SCOPED_TRACE(shape.name);
+    const Prompt prompt(shape, 300);
+    for (bool bf16 : {false, true}) {
+      const Cut whole = {.chunks = {300}, .bf16 = bf16};
+      ExpectSame(prompt, whole, {.chunks = {300}, .bf16 = bf16, .num_tiles = 2});
+      ExpectSame(prompt, whole, {.chunks = {1}, .bf16 = bf16, .num_tiles = 2});
+      ExpectSame(prompt, whole, {.chunks = {255, 1, 7, 64}, .bf16 = bf16, .num_tiles = 2});
+      ExpectSame(prompt, whole, {.chunks = {16, 100, 3}, .bf16 = bf16, .num_tiles = 1});
+      ExpectSame(prompt, whole, {.chunks = {5}, .bf16 = bf16, .num_tiles = 1});
+    }
+  }
+}
+
 TEST_P(PrefillAttentionTest, ThreadsDoNotShow) {
   const Prompt prompt(cases::kOddAttention[1], 400);
   for (bool bf16 : {false, true}) {
     const auto one = Attend(*MakeOps(GetParam(), 1), prompt, {.chunks = {400}, .bf16 = bf16});
     for (int threads : {2, 5}) {
-      const auto many =
-          Attend(*MakeOps(GetParam(), threads), prompt, {.chunks = {400}, .bf16 = bf16});
-      EXPECT_TRUE(SameBits(many.values, one.values, prompt.out_width()));
+      for (int64_t num_tiles : {0, 2}) {
+        const auto many = Attend(*MakeOps(GetParam(), threads), prompt,
+                                 {.chunks = {400}, .bf16 = bf16, .num_tiles = num_tiles});
+        EXPECT_TRUE(SameBits(many.values, one.values, prompt.out_width()));
+      }
     }
   }
 }
@@ -192,8 +269,10 @@ TEST_P(PrefillAttentionTest, KeysAfterTheQueryDoNotExistForIt) {
       const int64_t width = static_cast<int64_t>(tensor->values.size()) / prompt.tokens;
       std::fill(tensor->values.begin() + kBad * width, tensor->values.end(), kNan);
     }
-    for (const Cut& cut : {Cut{.chunks = {200}, .bf16 = bf16},
-                           Cut{.chunks = {kBad}, .spare_keys = 79, .bf16 = bf16}}) {
+    for (const Cut& cut :
+         {Cut{.chunks = {200}, .bf16 = bf16}, Cut{.chunks = {kBad}, .spare_keys = 79, .bf16 = bf16},
+          Cut{.chunks = {200}, .bf16 = bf16, .num_tiles = 1},
+          Cut{.chunks = {kBad}, .spare_keys = 79, .bf16 = bf16, .num_tiles = 1}}) {
       const auto got = Attend(*ops, prompt, cut);
       const size_t good = static_cast<size_t>(kBad * prompt.out_width());
       EXPECT_TRUE(SameBits(std::span(got.values).first(good), std::span(clean.values).first(good),

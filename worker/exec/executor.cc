@@ -89,8 +89,7 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   row_sampler_.emplace(*sampler_, TokenRange{.first = columns.begin, .count = columns.size()});
   const bool caches_mtp = plan_.drafts().method() == v1::DRAFT_METHOD_MTP;
   kv_ = std::make_unique<KvStore>(
-      ops_.device(),
-      MakeKvLayout(plan_, spec.num_layers() + (caches_mtp ? 1 : 0), ops_.activation_dtype()));
+      ops_.device(), MakeKvLayout(plan_, spec.num_layers() + (caches_mtp ? 1 : 0), ops_));
   context_.emplace(LayerContext{.ops = ops_,
                                 .compute = compute,
                                 .ue8m0_scales = spec.fp8().ue8m0_activation_scales(),

@@ -8,10 +8,12 @@ namespace switchyard::worker {
 using kernels::TensorView;
 
 int64_t KvLayout::ExpandedBytesPerLayer() const {
+  if (tile_bytes > 0) return num_tiles * tile_bytes;
   return num_tiles * kTileTokens * (expanded_width + rope_width) * kernels::SizeOf(expanded_dtype);
 }
 
-KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, kernels::DType act) {
+KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, const kernels::Ops& ops) {
+  const kernels::DType act = ops.activation_dtype();
   KvLayout layout{
       .num_layers = num_layers,
       .num_blocks = plan.kv().num_blocks(),
@@ -32,6 +34,11 @@ KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, kernels::DT
   layout.num_tiles = plan.kv().expanded_tokens() / KvLayout::kTileTokens;
   layout.expanded_width = heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim());
   layout.rope_width = mla.qk_rope_head_dim();
+  layout.tile_bytes =
+      ops.KeyTileBytes({.heads = heads,
+                        .key_dim = int64_t{mla.qk_nope_head_dim()} + mla.qk_rope_head_dim(),
+                        .value_dim = mla.v_head_dim(),
+                        .bf16 = plan.compute() == v1::COMPUTE_MODE_BF16});
   return layout;
 }
 
@@ -42,7 +49,6 @@ KvStore::KvStore(kernels::Device& device, const KvLayout& layout)
 
 KvLayer KvStore::layer(int64_t index) const {
   SY_CHECK(index >= 0 && index < layout_.num_layers) << "layer " << index;
-  const int64_t expanded_tokens = layout_.num_tiles * KvLayout::kTileTokens;
   auto* const memory = static_cast<std::byte*>(memory_.data()) + index * layout_.BytesPerLayer();
   if (layout_.kv_heads > 0) {
     const int64_t head_dim = layout_.width / (2 * layout_.kv_heads);
@@ -52,16 +58,21 @@ KvLayer KvStore::layer(int64_t index) const {
   }
   auto* const expanded =
       static_cast<std::byte*>(expanded_.data()) + index * layout_.ExpandedBytesPerLayer();
-  auto* const expanded_k_pe =
-      expanded + expanded_tokens * layout_.expanded_width * kernels::SizeOf(layout_.expanded_dtype);
-  return {
-      .latents = TensorView(memory, layout_.dtype,
-                            {layout_.num_blocks, layout_.block_tokens, layout_.width}),
-      .expanded =
-          TensorView(expanded, layout_.expanded_dtype, {expanded_tokens, layout_.expanded_width}),
-      .expanded_k_pe =
-          TensorView(expanded_k_pe, layout_.expanded_dtype, {expanded_tokens, layout_.rope_width}),
-  };
+  KvLayer layer = {.latents =
+                       TensorView(memory, layout_.dtype,
+                                  {layout_.num_blocks, layout_.block_tokens, layout_.width})};
+  if (layout_.tile_bytes > 0) {
+    layer.tiles = expanded;
+    layer.tile_bytes = layout_.tile_bytes;
+    return layer;
+  }
+  const kernels::DType dtype = layout_.expanded_dtype;
+  const int64_t tokens = layout_.num_tiles * KvLayout::kTileTokens;
+  layer.expanded = TensorView(expanded, dtype, {tokens, layout_.expanded_width});
+  layer.expanded_k_pe =
+      TensorView(expanded + tokens * layout_.expanded_width * kernels::SizeOf(dtype), dtype,
+                 {tokens, layout_.rope_width});
+  return layer;
 }
 
 }  // namespace switchyard::worker

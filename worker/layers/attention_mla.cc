@@ -180,41 +180,74 @@ void MlaAttention::Prefill(const LayerContext& context, const ForwardBatch& batc
   ActivationArena::Scope scope(context.arena);
   const int64_t num_keys = span.begin_position + span.num_rows;
   const int64_t tile_tokens = std::min(num_keys, kPrefillTileTokens);
-  const ExpandedTile scratch{
+  const ExpandedRows scratch{
       .kv = context.Take({tile_tokens, heads_ * (nope_dim_ + value_dim_)}),
       .k_pe = context.Take({tile_tokens, rope_dim_}),
   };
-  const TensorView state =
-      context.arena.Take(kernels::DType::kF32, {span.num_rows, heads_, value_dim_ + 2});
-  for (int64_t begin = 0; begin < num_keys; begin += kPrefillTileTokens) {
+  kernels::PrefillAttentionArgs args = {
+      .q = q.Reshaped({span.num_rows, heads_, nope_dim_ + rope_dim_}),
+      .positions = std::span(batch.positions).subspan(span.row_begin, span.num_rows),
+      .scale = scale_,
+      .state = context.arena.Take(kernels::DType::kF32, {span.num_rows, heads_, value_dim_ + 2}),
+      .out = out.Reshaped({span.num_rows, heads_, value_dim_}),
+      .bf16 = context.compute == kernels::Compute::kBf16};
+  int64_t begin = 0;
+  if (cache.tile_bytes > 0 && !span.tiles.empty()) {
+    std::vector<void*> tiles;
+    for (const int32_t tile : span.tiles) tiles.push_back(cache.tiles + tile * cache.tile_bytes);
+    LayOutTiles(context, span, cache, scratch, tiles);
+    begin = std::min(std::ssize(tiles) * kPrefillTileTokens, num_keys);
+    args.tiles = tiles;
+    args.num_keys = begin;
+    args.last = begin == num_keys;
+    context.ops.PrefillAttention(args);
+    args.tiles = {};
+  }
+  for (; begin < num_keys; begin += kPrefillTileTokens) {
     const int64_t count = std::min(kPrefillTileTokens, num_keys - begin);
     const int64_t index = begin / kPrefillTileTokens;
-    ExpandedTile tile{.kv = scratch.kv.Rows(0, count), .k_pe = scratch.k_pe.Rows(0, count)};
+    ExpandedTile tile{{.kv = scratch.kv.Rows(0, count), .k_pe = scratch.k_pe.Rows(0, count)}};
     if (index < std::ssize(span.tiles)) {
       const int64_t row = span.tiles[static_cast<size_t>(index)] * kPrefillTileTokens;
-      tile = {.kv = cache.expanded.Rows(row, count),
-              .k_pe = cache.expanded_k_pe.Rows(row, count),
+      tile = {.rows = {.kv = cache.expanded.Rows(row, count),
+                       .k_pe = cache.expanded_k_pe.Rows(row, count)},
               .num_done = std::clamp<int64_t>(span.num_expanded - begin, 0, count)};
     }
     ExpandTile(context, span, cache, begin, tile);
-    context.ops.PrefillAttention(
-        {.q = q.Reshaped({span.num_rows, heads_, nope_dim_ + rope_dim_}),
-         .positions = std::span(batch.positions).subspan(span.row_begin, span.num_rows),
-         .kv = tile.kv.Reshaped({count, heads_, nope_dim_ + value_dim_}),
-         .k_pe = tile.k_pe,
-         .tile_begin = begin,
-         .scale = scale_,
-         .state = state,
-         .last = begin + count == num_keys,
-         .out = out.Reshaped({span.num_rows, heads_, value_dim_}),
-         .bf16 = context.compute == kernels::Compute::kBf16});
+    args.kv = tile.rows.kv.Reshaped({count, heads_, nope_dim_ + value_dim_});
+    args.k_pe = tile.rows.k_pe;
+    args.tile_begin = begin;
+    args.last = begin + count == num_keys;
+    context.ops.PrefillAttention(args);
+  }
+}
+
+// What is missing of the tiles that are laid out.
+void MlaAttention::LayOutTiles(const LayerContext& context, const PrefillSpan& span,
+                               const KvLayer& cache, const ExpandedRows& scratch,
+                               std::span<void* const> tiles) const {
+  using kernels::kPrefillTileTokens;
+  const int64_t num_keys =
+      std::min(span.begin_position + span.num_rows, std::ssize(tiles) * kPrefillTileTokens);
+  for (int64_t begin = span.num_expanded; begin < num_keys;) {
+    const int64_t index = begin / kPrefillTileTokens;
+    const int64_t count = std::min((index + 1) * kPrefillTileTokens, num_keys) - begin;
+    const ExpandedRows rows{.kv = scratch.kv.Rows(0, count), .k_pe = scratch.k_pe.Rows(0, count)};
+    ExpandTile(context, span, cache, begin, {.rows = rows});
+    context.ops.LayOutKeys({.kv = rows.kv.Reshaped({count, heads_, nope_dim_ + value_dim_}),
+                            .k_pe = rows.k_pe,
+                            .value_dim = value_dim_,
+                            .begin = begin % kPrefillTileTokens,
+                            .tile = tiles[static_cast<size_t>(index)],
+                            .bf16 = context.compute == kernels::Compute::kBf16});
+    begin += count;
   }
 }
 
 // What is missing of the tile that begins at position `begin`.
 void MlaAttention::ExpandTile(const LayerContext& context, const PrefillSpan& span,
                               const KvLayer& cache, int64_t begin, const ExpandedTile& tile) const {
-  const int64_t count = tile.kv.rows() - tile.num_done;
+  const int64_t count = tile.rows.kv.rows() - tile.num_done;
   if (count == 0) return;
   ActivationArena::Scope scope(context.arena);
   const TensorView c = context.Take({count, latent_});
@@ -223,8 +256,8 @@ void MlaAttention::ExpandTile(const LayerContext& context, const PrefillSpan& sp
                             .begin = begin + tile.num_done,
                             .count = count,
                             .c = c,
-                            .k_pe = tile.k_pe.Rows(tile.num_done, count)});
-  ApplyLinear(context, *kv_b_, c, tile.kv.Rows(tile.num_done, count));
+                            .k_pe = tile.rows.k_pe.Rows(tile.num_done, count)});
+  ApplyLinear(context, *kv_b_, c, tile.rows.kv.Rows(tile.num_done, count));
 }
 
 void MlaAttention::Decode(const LayerContext& context, const ForwardBatch& batch,

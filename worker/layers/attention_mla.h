@@ -28,10 +28,14 @@ class MlaAttention final : public Attention {
 
  private:
   // Keys and values of some positions in the naive form.
-  struct ExpandedTile {
+  struct ExpandedRows {
     kernels::TensorView kv;    // act [count, heads * (P + W)]
     kernels::TensorView k_pe;  // act [count, D]
-    int64_t num_done = 0;      // of them, the first, are there already
+  };
+  // One tile of them.
+  struct ExpandedTile {
+    ExpandedRows rows;
+    int64_t num_done = 0;  // of them, the first, are there already
   };
 
   void LoadQuery(WeightLoader& loader, const std::string& prefix, const v1::ModelSpec& model);
@@ -44,6 +48,8 @@ class MlaAttention final : public Attention {
   void Prefill(const LayerContext& context, const ForwardBatch& batch, const PrefillSpan& span,
                const kernels::TensorView& q, const KvLayer& cache,
                const kernels::TensorView& out) const;
+  void LayOutTiles(const LayerContext& context, const PrefillSpan& span, const KvLayer& cache,
+                   const ExpandedRows& scratch, std::span<void* const> tiles) const;
   void ExpandTile(const LayerContext& context, const PrefillSpan& span, const KvLayer& cache,
                   int64_t begin, const ExpandedTile& tile) const;
   void Decode(const LayerContext& context, const ForwardBatch& batch, const kernels::TensorView& q,

@@ -172,9 +172,18 @@ int64_t ExpandedBytesPerToken(const v1::ShardPlan& plan, BackendKind backend) {
   if (plan.model().has_gqa()) return 0;
   const v1::MlaSpec& mla = plan.model().mla();
   const int64_t heads = plan.model().num_heads() / plan.layout().tensor_parallel();
-  const int64_t width =
-      heads * (int64_t{mla.qk_nope_head_dim()} + mla.v_head_dim()) + mla.qk_rope_head_dim();
-  return CachedLayers(plan) * width * ActivationElementBytes(backend);
+  const int64_t query = int64_t{mla.qk_nope_head_dim()} + mla.qk_rope_head_dim();
+  const int64_t value = mla.v_head_dim();
+  if (backend == BackendKind::kCuda) {
+    const int64_t width = heads * (mla.qk_nope_head_dim() + value) + mla.qk_rope_head_dim();
+    return CachedLayers(plan) * width * ActivationElementBytes(backend);
+  }
+  // As its products read them: the rotated key with each head, values in whole panels, BF16 in
+  // pairs.
+  constexpr int64_t kPanelColumns = 64;
+  const bool bf16 = plan.compute() == v1::COMPUTE_MODE_BF16;
+  const int64_t width = heads * (RoundUp(query, bf16 ? 2 : 1) + RoundUp(value, kPanelColumns));
+  return CachedLayers(plan) * width * (bf16 ? 2 : 4);
 }
 
 }  // namespace switchyard::core

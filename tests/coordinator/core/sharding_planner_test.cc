@@ -211,7 +211,11 @@ TEST(ShardingPlanner, KeepsASixteenthForPromptsInProgress) {
   const auto one = MakeShardPlan(TinyR1(), {.kv_num_blocks = 1});
   ASSERT_TRUE(one.ok()) << one.status();
   const int64_t token_bytes = ExpandedBytesPerToken(*one);
-  EXPECT_EQ(token_bytes, 4 * (4 * (64 + 64) + 32) * 4) << "layers, heads, F32";
+  // As each backend's products read them: rows that share the rotated key, or panels of each head.
+  EXPECT_EQ(token_bytes, 4 * 4 * (64 + 32 + 64) * 2) << "layers, heads, BF16";
+  EXPECT_EQ(ExpandedBytesPerToken(*one, BackendKind::kCuda), 4 * (4 * (64 + 64) + 32) * 2);
+  const auto f32 = MakeShardPlan(TinyR1(), {.compute = v1::COMPUTE_MODE_F32, .kv_num_blocks = 1});
+  EXPECT_EQ(ExpandedBytesPerToken(*f32), 2 * token_bytes);
   const auto expanded = [&](const PlanRequest& request) {
     const auto plan = MakeShardPlan(TinyR1(), request);
     EXPECT_TRUE(plan.ok()) << plan.status();

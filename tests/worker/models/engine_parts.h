@@ -71,8 +71,8 @@ class EngineParts {
     arena_ = std::make_unique<worker::ActivationArena>(ops_->device(), 64 * kMiB);
     model_ = *worker::MakeModel(plan_, *parallel_, ops_->device());
     kv_ = std::make_unique<worker::KvStore>(
-        ops_->device(), worker::MakeKvLayout(plan_, spec_.num_layers() + spec_.num_mtp_layers(),
-                                             ops_->activation_dtype()));
+        ops_->device(),
+        worker::MakeKvLayout(plan_, spec_.num_layers() + spec_.num_mtp_layers(), *ops_));
     context_.emplace(worker::LayerContext{.ops = *ops_,
                                           .compute = compute,
                                           .ue8m0_scales = false,
