@@ -226,6 +226,45 @@ absl::Status TimeDrafts(const Flags& flags) {
   return absl::OkStatus();
 }
 
+// Milliseconds of one setting, each the median of its turns.
+struct GapFigures {
+  double quiet_p50 = 0, quiet_p99 = 0, busy_p50 = 0, busy_p99 = 0;
+  double over_median = 0;  // busy p99 over the turn's own quiet median
+  double over_quiet_p99 =
+      0;  // and over its quiet p99: what is left of it without the machine's part
+  double num_prompts = 0, first_token = 0;
+};
+
+// Quiet and busy in turns: a machine that is shared has a p99 that moves from second to second.
+absl::StatusOr<GapFigures> GapsOf(const OwnServer& server, const Flags& flags, uint64_t seed) {
+  constexpr int kTurns = 3;
+  std::vector<GapFigures> turns;
+  for (uint64_t turn = 0; turn < kTurns; ++turn, seed += 100'000) {
+    SY_ASSIGN_OR_RETURN(const Distribution quiet, Gaps(server, flags.running, seed + 2));
+    Arrivals arrivals;
+    SY_ASSIGN_OR_RETURN(const Distribution busy,
+                        GapsAmongArrivals(server, flags, seed + 3, &arrivals));
+    turns.push_back({.quiet_p50 = quiet.p50,
+                     .quiet_p99 = quiet.p99,
+                     .busy_p50 = busy.p50,
+                     .busy_p99 = busy.p99,
+                     .over_median = busy.p99 / quiet.p50,
+                     .over_quiet_p99 = busy.p99 / quiet.p99,
+                     .num_prompts = double(arrivals.num_prompts),
+                     .first_token = arrivals.first_token.p50});
+  }
+  GapFigures figures;
+  for (double GapFigures::*figure :
+       {&GapFigures::quiet_p50, &GapFigures::quiet_p99, &GapFigures::busy_p50,
+        &GapFigures::busy_p99, &GapFigures::over_median, &GapFigures::over_quiet_p99,
+        &GapFigures::num_prompts, &GapFigures::first_token}) {
+    std::vector<double> values;
+    for (const GapFigures& turn : turns) values.push_back(turn.*figure);
+    figures.*figure = Median(std::move(values));
+  }
+  return figures;
+}
+
 absl::Status TimeGaps(const Flags& flags) {
   const Setting settings[] = {
       {"as it comes", {}},
@@ -235,28 +274,26 @@ absl::Status TimeGaps(const Flags& flags) {
       {"and of 16", {"--max-stretch", "0", "--max-prompt-chunk", "16"}},
   };
   fmt::print(
-      "\nmilliseconds between tokens of {} running requests, quiet and while prompts of {} "
-      "tokens come one by one\n\n",
+      "\nmilliseconds between tokens of {} running requests, quiet and while prompts of {} tokens "
+      "come one by one; medians of 3 turns\nstalls: how often a second the machine alone takes a "
+      "core away for over 0.5 ms and over 2 ms\n\n",
       flags.running, flags.arriving_tokens);
-  const MachineStalls stalls = MeasureStalls();
-  fmt::print(
-      "the machine alone takes a core away {:.1f} times a second for over 0.5 ms, {:.1f} for "
-      "over 2 ms\n\n",
-      stalls.over_half_ms, stalls.over_2_ms);
-  fmt::print("{:<24}{:>10}{:>10}{:>10}{:>10}{:>14}{:>12}{:>14}\n", "serve", "quiet p50",
-             "quiet p99", "busy p50", "busy p99", "p99/quiet p50", "prompts", "their first");
+  fmt::print("{:<25}{:>11}{:>15}{:>14}{:>12}{:>12}{:>9}{:>8}{:>8}\n", "serve", "stalls",
+             "quiet p50 p99", "busy p50 p99", "p99/q. p50", "p99/q. p99", "p50/p50", "prompts",
+             "first");
   for (int round = 0; round < flags.rounds; ++round) {
     for (const Setting& setting : settings) {
       SY_ASSIGN_OR_RETURN(const auto server, StartServer(flags, setting));
       const auto seed = static_cast<uint64_t>(round) * 1'000'000;
       SY_RETURN_IF_ERROR(Gaps(*server, 1, seed + 1).status());  // warm
-      SY_ASSIGN_OR_RETURN(const Distribution quiet, Gaps(*server, flags.running, seed + 2));
-      Arrivals arrivals;
-      SY_ASSIGN_OR_RETURN(const Distribution busy,
-                          GapsAmongArrivals(*server, flags, seed + 3, &arrivals));
-      fmt::print("{:<24}{:>10.2f}{:>10.2f}{:>10.2f}{:>10.2f}{:>14.2f}{:>12}{:>14.0f}\n",
-                 setting.name, quiet.p50, quiet.p99, busy.p50, busy.p99, busy.p99 / quiet.p50,
-                 arrivals.num_prompts, arrivals.first_token.p50);
+      const MachineStalls stalls = MeasureStalls();
+      SY_ASSIGN_OR_RETURN(const GapFigures gaps, GapsOf(*server, flags, seed));
+      fmt::print("{:<25}{:>11}{:>15}{:>14}{:>12.2f}{:>12.2f}{:>9.2f}{:>8.0f}{:>8.0f}\n",
+                 setting.name, fmt::format("{:.0f} {:.1f}", stalls.over_half_ms, stalls.over_2_ms),
+                 fmt::format("{:.2f} {:.2f}", gaps.quiet_p50, gaps.quiet_p99),
+                 fmt::format("{:.2f} {:.2f}", gaps.busy_p50, gaps.busy_p99), gaps.over_median,
+                 gaps.over_quiet_p99, gaps.busy_p50 / gaps.quiet_p50, gaps.num_prompts,
+                 gaps.first_token);
       std::fflush(stdout);
     }
   }

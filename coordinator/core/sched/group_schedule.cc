@@ -10,9 +10,6 @@ namespace {
 // Tokens of a prompt that a step takes whatever they cost, so that it goes on: fewer would mostly
 // read again what of the prompt is in the cache.
 constexpr int32_t kLeastChunk = 4;
-// The last piece of a prompt may be so much dearer than others: one longer gap, and a short prompt
-// need not wait for its turn several times.
-constexpr double kLastPiece = 4;
 
 bool GoesBefore(const Request* a, const Request* b) { return a->rank() < b->rank(); }
 
@@ -29,10 +26,10 @@ GroupSchedule::GroupSchedule(int32_t group, const Limits& limits, const Tenants&
   SY_CHECK_LE(limits.max_running, limits.max_batched_tokens);
 }
 
-void GroupSchedule::BeginStep(uint64_t step, double max_prompt_units) {
+void GroupSchedule::BeginStep(uint64_t step, const PromptBound& bound) {
   step_ = step;
   budget_ = TokenBudget(limits_.max_batched_tokens);
-  max_prompt_units_ = max_prompt_units;
+  bound_ = bound;
   prompt_units_ = 0;
   extra_rows_ = TokenBudget(limits_.max_running);  // as many as workers have memory for
   backlog_ = 0;
@@ -268,10 +265,10 @@ void GroupSchedule::Remove(Request& request) {
 int32_t GroupSchedule::FitBudget(const Request& request, int32_t begin, int32_t max_tokens) const {
   const int32_t remaining = request.num_remaining() - (begin - request.num_computed);
   const int32_t wanted = std::min({remaining, max_tokens, budget_.left()});
-  if (max_prompt_units_ <= 0) return 0;
+  if (bound_.units <= 0) return 0;
   const PromptCost& cost = limits_.prompt_cost;
-  const bool ends = wanted == remaining && cost.Of(begin, wanted) <= kLastPiece * max_prompt_units_;
-  const int32_t fitting = ends ? wanted : cost.Fit(begin, wanted, max_prompt_units_);
+  const bool ends = wanted == remaining && cost.Of(begin, wanted) <= bound_.last_units;
+  const int32_t fitting = ends ? wanted : cost.Fit(begin, wanted, bound_.units);
   return std::max(fitting, std::min(wanted, kLeastChunk));
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "coordinator/core/kv/block_manager.h"
+#include "coordinator/core/sched/prompt_control.h"
 #include "coordinator/core/sched/prompt_cost.h"
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/step_builder.h"
@@ -39,8 +40,8 @@ class GroupSchedule {
   GroupSchedule(int32_t group, const Limits& limits, const Tenants& tenants);
 
   // A fresh budget for this step, of which one prompt may have so much, in units of
-  // Limits::prompt_cost; 0: no prompt has any of it.
-  void BeginStep(uint64_t step, double max_prompt_units);
+  // Limits::prompt_cost.
+  void BeginStep(uint64_t step, const PromptBound& bound);
 
   // A token for each request that lacks only one, by rank, and up to `num_drafts` drafts behind it
   // (or Limits::max_forced) as far as budget and free blocks have room. A request that needs a
@@ -143,7 +144,7 @@ class GroupSchedule {
   const Tenants& tenants_;
   BlockManager blocks_;
   TokenBudget budget_{0};
-  double max_prompt_units_ = 0;
+  PromptBound bound_;
   double prompt_units_ = 0;
   // Rows of logits that this step may still have beside one for each request: of drafts, and of
   // prompt tokens whose log probabilities are reported.

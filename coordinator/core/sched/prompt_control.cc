@@ -11,8 +11,16 @@ constexpr double kNewStep = 0.2;
 constexpr double kNewPrice = 0.3;
 // What a step of some size takes alone is looked at again after so many with prompts.
 constexpr int32_t kStale = 50;
-// Of the time that a prompt may take, so that steps which take longer by chance are within it, too.
+// Of the time that a prompt may take, for prices are not known well.
 constexpr double kUsed = 0.5;
+// Steps take longer by chance, too; more than this share of them shall not be over the bound.
+constexpr double kOver = 0.01;
+constexpr double kChanceStep = 0.1;
+// Where chance leaves nothing of the bound, a prompt gets the least chunk of each step. Not 0,
+// which says that a step is to be without prompts.
+constexpr double kLeastUnits = 1e-6;
+// How much dearer than another piece of a prompt its last one may be.
+constexpr double kLastPiece = 4;
 // A unit costs something, whatever a step that was short by chance says. Of the step, over units.
 constexpr double kLeastPrice = 0.01;
 
@@ -23,11 +31,22 @@ double Mix(double known, double seen, double share) {
 }  // namespace
 
 double PromptControl::MaxUnits(int32_t num_writing) const {
+  const double left = max_stretch_ - stretch_by_chance_;
+  return UnitsOf(num_writing, std::min(left, (max_stretch_ - 1) * kUsed));
+}
+
+PromptBound PromptControl::BoundOf(int32_t num_writing, double prompts_per_writing) const {
+  const double last = UnitsOf(num_writing, (max_stretch_ - 1) * kUsed);
+  return {.units = MaxUnits(num_writing),
+          .last_units = last * kLastPiece * std::max(1.0, prompts_per_writing)};
+}
+
+double PromptControl::UnitsOf(int32_t num_writing, double stretch) const {
   if (max_stretch_ == 0 || num_writing == 0) return kNoLimit;
   const Size& size = sizes_[SizeOf(num_writing)];
   if (size.micros == 0 || size.num_mixed >= kStale) return 0;
   if (micros_per_unit_ == 0) return kNoLimit;
-  return (max_stretch_ - 1) * size.micros * kUsed / micros_per_unit_;
+  return std::max(stretch * size.micros / micros_per_unit_, kLeastUnits);
 }
 
 void PromptControl::Observe(int32_t num_writing, double prompt_units, int64_t num_micros) {
@@ -35,6 +54,7 @@ void PromptControl::Observe(int32_t num_writing, double prompt_units, int64_t nu
   if (num_writing == 0) return;
   Size& size = sizes_[SizeOf(num_writing)];
   if (prompt_units == 0) {
+    if (size.micros > 0) ObserveChance(micros / size.micros);
     size.micros = Mix(size.micros, micros, kNewStep);
     size.num_mixed = 0;
     return;
@@ -43,6 +63,13 @@ void PromptControl::Observe(int32_t num_writing, double prompt_units, int64_t nu
   ++size.num_mixed;
   const double price = std::max(micros - size.micros, kLeastPrice * micros) / prompt_units;
   micros_per_unit_ = Mix(micros_per_unit_, price, kNewPrice);
+}
+
+// Goes up and down so that kOver of the steps are longer; one that is very long moves it no further
+// than another.
+void PromptControl::ObserveChance(double stretch) {
+  stretch_by_chance_ += kChanceStep * (stretch > stretch_by_chance_ ? 1 - kOver : -kOver);
+  stretch_by_chance_ = std::max(stretch_by_chance_, 1.0);
 }
 
 int PromptControl::SizeOf(int32_t num_writing) {

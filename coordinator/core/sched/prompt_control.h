@@ -1,8 +1,9 @@
 // How much one prompt may take of a step in which requests write: as much as keeps the gap between
-// two tokens of theirs below a multiple of what it is without prompts. Learnt from how long steps
-// take, so it fits any model and machine. Not for all prompts together: where short ones come all
-// the time that would keep down how many requests run. Pure; what it says changes no token of any
-// answer.
+// two tokens of theirs below a multiple of what it is without prompts, all but one in a hundred.
+// Learnt from how long steps take, so it fits any model and machine: where steps without prompts
+// already take that much longer by chance, a prompt gets no more than the least chunk. Not for all
+// prompts together: where short ones come all the time that would keep down how many requests run.
+// Pure; what it says changes no token of any answer.
 #ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_PROMPT_CONTROL_H_
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_PROMPT_CONTROL_H_
 
@@ -11,6 +12,15 @@
 #include <limits>
 
 namespace switchyard::core {
+
+// What one prompt may take of a step, in units of PromptCost. Nothing where `units` is 0.
+struct PromptBound {
+  double units = 0;
+  // Of a piece that ends it: dearer, one longer gap, for a short prompt need not wait for its turn
+  // several times; and by so much more as prompts outnumber the sequences that write, for many wait
+  // for their first token then, and few for their next one.
+  double last_units = 0;
+};
 
 // Owned by the Scheduler. Not thread-safe. Units: those of PromptCost.
 class PromptControl {
@@ -24,6 +34,9 @@ class PromptControl {
   // without prompts, because what it takes alone is not known, or was not looked at for long.
   double MaxUnits(int32_t num_writing) const;
 
+  // Both, where so many prompts wait or are in progress for each sequence that writes.
+  PromptBound BoundOf(int32_t num_writing, double prompts_per_writing) const;
+
   // A step of so many sequences that write and so much of prompts, in the group with most, took so
   // long.
   void Observe(int32_t num_writing, double prompt_units, int64_t micros);
@@ -36,11 +49,15 @@ class PromptControl {
     int32_t num_mixed = 0;  // steps with prompts since the last one without
   };
 
+  // Of a prompt that makes a step longer by so much of what it is alone.
+  double UnitsOf(int32_t num_writing, double stretch) const;
+  void ObserveChance(double stretch);
   static int SizeOf(int32_t num_writing);
 
   const double max_stretch_;
   std::array<Size, kSizes> sizes_{};
-  double micros_per_unit_ = 0;  // beside the sequences that write; 0: not known
+  double stretch_by_chance_ = 1;  // of steps without prompts; one in a hundred is longer
+  double micros_per_unit_ = 0;    // beside the sequences that write; 0: not known
 };
 
 }  // namespace switchyard::core

@@ -6,8 +6,10 @@
 namespace switchyard::core {
 namespace {
 
-// A chunk lays out the keys that it reads for its products: as dear as some rows that read them.
+// What a chunk does for each key before it, in rows that read one: it lays out keys for its
+// products, but those of a prompt in progress that are kept as products read them.
 constexpr double kLayingOut = 8;
+constexpr double kFetching = 1;
 
 // Multiplications of one token in the attention of one layer, but for those with keys.
 double AttentionPerToken(const v1::ModelSpec& model) {
@@ -58,7 +60,7 @@ PromptCost::PromptCost(const v1::ShardPlan& plan) : expanded_tokens_(plan.kv().e
 
 double PromptCost::OfReading(int32_t begin) const {
   const int32_t anew = std::max(begin - expanded_tokens_, 0);
-  return begin * kLayingOut * per_key_ + anew * per_key_expanded_;
+  return (begin - anew) * kFetching * per_key_ + anew * (kLayingOut * per_key_ + per_key_expanded_);
 }
 
 double PromptCost::Of(int32_t begin, int32_t count) const {

@@ -28,7 +28,7 @@ class PromptCost {
 
   double per_key_ = 0;           // of one token that reads one key
   double per_key_expanded_ = 0;  // of expanding one key from its latent
-  int32_t expanded_tokens_ = 0;  // so many keys of a prompt are kept expanded
+  int32_t expanded_tokens_ = 0;  // so many keys of a prompt are kept as they are read
 };
 
 }  // namespace switchyard::core

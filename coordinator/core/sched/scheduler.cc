@@ -173,12 +173,9 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
                        .tells_history = config_.drafts_from_history});
   for (const RequestId id : released_) builder.Release(id);
   released_.clear();
-  int32_t num_writing = 0;
-  for (const GroupSchedule& group : groups_) {
-    num_writing = std::max(num_writing, group.num_generating());
-  }
-  const double max_prompt_units = prompt_control_.MaxUnits(num_writing);
-  for (GroupSchedule& group : groups_) group.BeginStep(next_step_, max_prompt_units);
+  const int32_t num_writing = NumWriting();
+  const PromptBound bound = prompt_control_.BoundOf(num_writing, PromptsPerWriting());
+  for (GroupSchedule& group : groups_) group.BeginStep(next_step_, bound);
   MakeWay(builder);
   std::vector<Request*> preempted;
   for (GroupSchedule& group : groups_) group.PlanTokens(num_drafts, builder, preempted);
@@ -204,6 +201,19 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   last_generates_ = generates;
   last_drafts_ = num_drafts;
   return builder.Take();
+}
+
+int32_t Scheduler::NumWriting() const {
+  int32_t most = 0;
+  for (const GroupSchedule& group : groups_) most = std::max(most, group.num_generating());
+  return most;
+}
+
+double Scheduler::PromptsPerWriting() const {
+  int64_t num_writing = 0;
+  for (const GroupSchedule& group : groups_) num_writing += group.num_generating();
+  const int64_t num_prompts = waiting_.size() + num_running() - num_writing;
+  return double(num_prompts) / double(std::max<int64_t>(num_writing, 1));
 }
 
 int32_t Scheduler::NumDrafted() const {

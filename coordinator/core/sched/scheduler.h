@@ -203,6 +203,9 @@ class Scheduler {
   // The token is one that the oldest plan under way lets the request have.
   absl::Status Receive(const v1::SampledToken& sampled, Request& request);
   int32_t NumDrafted() const;
+  int32_t NumWriting() const;  // of the group with most
+  // Requests that wait for their first token, to each that writes.
+  double PromptsPerWriting() const;
   std::optional<FinishReason> ReasonToEnd(const Request& request) const;
   void DropAwaited(const Request& request);
   void Detach(Request& request);

@@ -64,5 +64,38 @@ TEST(PromptControl, HasNoLimitWhereNobodyWaits) {
   EXPECT_EQ(PromptControl(0).MaxUnits(3), PromptControl::kNoLimit);
 }
 
+// On a shared machine one step in twenty takes more than twice as long whatever is in it.
+TEST(PromptControl, LeavesToChanceWhatItTakes) {
+  PromptControl quiet(2), shared(2);
+  for (int i = 0; i < 2000; ++i) {
+    quiet.Observe(4, 0, i % 2 == 0 ? 1000 : 1100);
+    shared.Observe(4, 0, i % 20 == 0 ? 2500 : 1000);
+  }
+  for (PromptControl* control : {&quiet, &shared}) control->Observe(4, 100, 11000);
+  EXPECT_GT(quiet.MaxUnits(4), 3);
+  EXPECT_LT(shared.MaxUnits(4), 0.1);
+  EXPECT_GT(shared.MaxUnits(4), 0) << "the least chunk, not none";
+  EXPECT_GT(shared.BoundOf(4, 1).last_units, 10) << "short prompts still go at once";
+  // A single step of any length is no reason.
+  quiet.Observe(4, 0, 1'000'000);
+  for (int i = 0; i < 20; ++i) quiet.Observe(4, 0, 1000);
+  quiet.Observe(4, 100, 11000);
+  EXPECT_GT(quiet.MaxUnits(4), 3);
+}
+
+TEST(PromptControl, ShortPromptsGoAtOnceWhereMoreOfThemWaitThanWrite) {
+  PromptControl control(2);
+  control.Observe(4, 0, 1000);
+  control.Observe(4, 100, 11000);
+  const double units = control.MaxUnits(4);
+  EXPECT_EQ(control.BoundOf(4, 0.25).units, units);
+  EXPECT_EQ(control.BoundOf(4, 0.25).last_units, 4 * units) << "a long prompt beside four answers";
+  EXPECT_EQ(control.BoundOf(4, 1).last_units, 4 * units);
+  EXPECT_EQ(control.BoundOf(4, 7).last_units, 28 * units);
+  EXPECT_EQ(control.BoundOf(4, 7).units, units) << "a long prompt has no more of a step";
+  EXPECT_EQ(control.BoundOf(0, 7).last_units, PromptControl::kNoLimit);
+  EXPECT_EQ(PromptControl(2).BoundOf(4, 7).last_units, 0) << "a step without prompts comes first";
+}
+
 }  // namespace
 }  // namespace switchyard::core

@@ -33,7 +33,8 @@ TEST(PromptCost, ATokenAtTheBeginningIsTheUnit) {
 TEST(PromptCost, GrowsWithTheKeysBefore) {
   const PromptCost cost(Plan(4096));
   EXPECT_GT(cost.Of(1000, 10), 1.5 * cost.Of(0, 10));
-  EXPECT_GT(cost.Of(1000, 10) + cost.Of(1010, 10), cost.Of(1000, 20)) << "keys are laid out twice";
+  EXPECT_GT(cost.Of(1000, 10) + cost.Of(1010, 10), cost.Of(1000, 20)) << "keys are fetched twice";
+  EXPECT_LT(cost.Of(1000, 4), 2.5 * cost.Of(0, 4)) << "and not laid out again";
   EXPECT_GT(PromptCost(Plan(0)).Of(1000, 10), 3 * cost.Of(1000, 10)) << "and expanded anew";
   EXPECT_EQ(PromptCost(Plan(1000)).Of(1000, 10), cost.Of(1000, 10));
 }
