@@ -14,6 +14,7 @@
 #include "cli/convert_command.h"
 #include "cli/interrupts.h"
 #include "cli/logits_command.h"
+#include "cli/manifest_command.h"
 #include "cli/models_command.h"
 #include "cli/plan_command.h"
 #include "cli/probe_command.h"
@@ -101,12 +102,23 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
       "--metrics-need-key",
       [options] { options->coordinator_flags.emplace_back("--metrics-need-key"); },
       "With --api-keys, ask for a key at /metrics, too");
-  command->add_option_function<std::string>(
-      "--cuda-graphs",
-      [options](const std::string& value) {
-        options->worker_flags.insert(options->worker_flags.end(), {"--cuda-graphs", value});
-      },
-      "On GPUs, record decode steps as CUDA graphs: on (default) or off");
+  command->add_flag_callback(
+      "--verify", [options] { options->coordinator_flags.emplace_back("--verify"); },
+      "Hold weights against the checkpoint's manifest (`switchyard manifest`) while they are read");
+  const auto to_workers = [=](const std::string& flag, const char* help) {
+    command->add_option_function<std::string>(
+        flag,
+        [=](const std::string& value) {
+          options->worker_flags.insert(options->worker_flags.end(), {flag, value});
+        },
+        help);
+  };
+  to_workers("--cuda-graphs", "On GPUs, record decode steps as CUDA graphs: on (default) or off");
+  to_workers("--direct-io",
+             "Read weights past the page cache: on, off or auto (default): where the checkpoint is "
+             "larger than a quarter of memory");
+  to_workers("--max-load-silence",
+             "Seconds for which the disk may give no byte while weights are read (default 30)");
   command->add_option_function<std::string>(
       "--max-silence-seconds",
       [options](const std::string& value) {
@@ -360,6 +372,24 @@ void AddConvert(CLI::App& app, RunCommand* run) {
   });
 }
 
+void AddManifest(CLI::App& app, RunCommand* run) {
+  std::shared_ptr<ManifestCommandOptions> options;
+  CLI::App* command = AddCommand(
+      app, "manifest", "Write the digests of a checkpoint, for --verify, or hold it against them",
+      &options);
+  command->add_option("--model", options->model_folder, "Folder of the checkpoint")->required();
+  command->add_flag("--check", options->check, "Write nothing: read all and name what is damaged");
+  command->add_option("--threads", options->num_threads, "Threads that read")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  command->callback([=] {
+    *run = [=] {
+      options->cancel = &WatchInterrupts().any;
+      return RunManifest(*options);
+    };
+  });
+}
+
 void AddSynth(CLI::App& app, RunCommand* run) {
   std::shared_ptr<SynthOptions> options;
   CLI::App* command =
@@ -421,6 +451,7 @@ void AddModelCommands(CLI::App& app, RunCommand* run) {
 
 void AddCheckpointCommands(CLI::App& app, RunCommand* run) {
   AddConvert(app, run);
+  AddManifest(app, run);
   AddSynth(app, run);
 }
 

@@ -16,7 +16,7 @@ using RunCommand = std::function<absl::Status()>;
 void AddServingCommands(CLI::App& app, RunCommand* run);     // serve, chat, status
 void AddPlanCommands(CLI::App& app, RunCommand* run);        // plan, probe
 void AddModelCommands(CLI::App& app, RunCommand* run);       // models, tokenize, template, logits
-void AddCheckpointCommands(CLI::App& app, RunCommand* run);  // convert, synth
+void AddCheckpointCommands(CLI::App& app, RunCommand* run);  // convert, manifest, synth
 
 }  // namespace switchyard::cli
 

@@ -143,6 +143,13 @@ void DropFromCache(const std::string& path) {
   close(fd);
 }
 
+// The slower of what two devices reach.
+void TakeSlower(double rate, double& slowest) {
+  slowest = slowest == 0 ? rate : std::min(slowest, rate);
+}
+
+}  // namespace
+
 absl::StatusOr<double> DiskBytesPerSecond(const ProbeOptions& options) {
   constexpr int kReaders = 8;
   const std::vector<FilePart> parts = PartsToRead(options.folder, options.disk_bytes);
@@ -164,13 +171,6 @@ absl::StatusOr<double> DiskBytesPerSecond(const ProbeOptions& options) {
       }));
   return double(bytes) / SecondsSince(start);
 }
-
-// The slower of what two devices reach.
-void TakeSlower(double rate, double& slowest) {
-  slowest = slowest == 0 ? rate : std::min(slowest, rate);
-}
-
-}  // namespace
 
 absl::StatusOr<ProbedRates> Probe(const ProbeOptions& options) {
   ProbedRates rates;

@@ -33,6 +33,9 @@ struct ProbeOptions {
   int trials = 5;                               // the fastest counts
 };
 
+// Of the largest files in `folder`, dropped from the page cache first. NOT_FOUND: no file to read.
+absl::StatusOr<double> DiskBytesPerSecond(const ProbeOptions& options);
+
 // Errors: those of MakeBackend, Backend::Connect and Collectives; NOT_FOUND: no file to read.
 absl::StatusOr<ProbedRates> Probe(const ProbeOptions& options);
 

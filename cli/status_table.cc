@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 
 #include "base/units.h"
+#include "proto/load_progress.h"
 
 namespace switchyard::cli {
 namespace {
@@ -30,6 +33,15 @@ std::string Bar(const v1::LoadProgress& progress) {
   const int filled =
       static_cast<int>(std::clamp<int64_t>(progress.bytes_done() * kWidth / total, 0, kWidth));
   return fmt::format("[{}{}]", std::string(filled, '#'), std::string(kWidth - filled, '.'));
+}
+
+// "  1.20 GiB/s  12 s left"; empty unless weights are being read.
+std::string Pace(const v1::LoadProgress& progress) {
+  const std::optional<double> left = SecondsLeft(progress);
+  if (progress.phase() != v1::LOAD_PHASE_LOADING_WEIGHTS || !left) return "";
+  return fmt::format("  {}/s  {:.0f} s left",
+                     FormatBytes(static_cast<int64_t>(progress.bytes_per_second())),
+                     std::ceil(*left));
 }
 
 std::string RankName(const v1::WorkerStatus& worker) {
@@ -64,6 +76,7 @@ std::vector<std::string> LoadingLines(const v1::StatusResponse& status) {
       line += fmt::format("  {}  {} of {}", Bar(progress), FormatBytes(progress.bytes_done()),
                           FormatBytes(progress.bytes_total()));
     }
+    line += Pace(progress);
     lines.push_back(std::move(line));
   }
   return lines;
@@ -85,6 +98,9 @@ std::string StatusTable(const v1::StatusResponse& status) {
                         RankName(worker), worker.host(), worker.pid(), PhaseName(worker.progress()),
                         FormatBytes(worker.memory_bytes()), worker.step(),
                         worker.tokens_per_second(), worker.silent_ms());
+  }
+  if (status.state() == v1::CLUSTER_STATE_LOADING) {
+    for (const std::string& line : LoadingLines(status)) text += line + "\n";
   }
   return text;
 }

@@ -335,6 +335,7 @@ void Coordinator::Assign(const core::AssignRanks& action) {
   *assignment->mutable_plan() = plan_;
   assignment->set_model_path(options_.model_path);
   assignment->set_session(RandomSession());
+  assignment->set_verify(options_.verify);
   *assignment->mutable_tokens() = options_.tokens;
   for (size_t rank = 0; rank < connection_of_rank_.size(); ++rank) {
     assignment->set_rank(static_cast<int32_t>(rank));

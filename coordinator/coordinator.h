@@ -59,6 +59,7 @@ struct RankStepRecord {
 struct CoordinatorOptions {
   std::string model_name;
   std::string model_path;  // as every worker's host sees it
+  bool verify = false;     // workers hold weights against the checkpoint's manifest
   v1::ModelSpec model;
   v1::TokenTable tokens;   // what workers hold grammars against
   core::PlanRequest plan;  // with no cache size: what the workers' memory leaves

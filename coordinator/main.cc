@@ -129,6 +129,10 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--overlap", config.overlap,
                  "Plan a step before the last one's tokens are here; the answers are the same")
       ->capture_default_str();
+  app.add_flag(
+      "--verify", config.verify,
+      "Workers hold weights against the checkpoint's manifest (`switchyard manifest`) while "
+      "they read them");
   app.add_option("--gather-seconds", config.gather_seconds,
                  "How long to wait for all workers to join")
       ->capture_default_str()

@@ -45,6 +45,7 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
   CoordinatorOptions options{
       .model_name = config.model_name.empty() ? checkpoint.name : config.model_name,
       .model_path = config.model_path,
+      .verify = config.verify,
       .model = checkpoint.model,
       .tokens = text::grammar::MakeTokenTable(*checkpoint.tokenizer),
       .max_waiting = config.max_waiting,

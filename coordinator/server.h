@@ -43,6 +43,7 @@ struct ServerConfig {
   int64_t kv_bytes = 0;         // of one rank, in place of kv_blocks
   // Of one rank, for prompts in progress.
   int64_t prompt_bytes = core::PlanRequest::kSixteenth;
+  bool verify = false;       // workers hold weights against the checkpoint's manifest
   int gather_seconds = 120;  // for all workers to join
   int load_seconds = 60;     // a loading worker makes progress so often
   int step_seconds = 300;    // a plan that left must be answered within this

@@ -65,9 +65,23 @@ int main(int argc, char** argv) {
                  "Bytes of memory to use, such as 8GiB; 0: three quarters of the machine's")
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
-  app.add_option("--load-threads", config.load_threads, "Threads that read the checkpoint")
+  app.add_option("--load-threads", config.load_threads,
+                 "Threads that read the checkpoint through the page cache")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
+  app.add_option(
+         "--direct-io", config.direct_io,
+         "Read weights past the page cache: on, off, or auto: where the checkpoint is larger "
+         "than a quarter of memory")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "on", "off"}));
+  app.add_flag("--verify", config.verify,
+               "Hold weights against the checkpoint's manifest while they are read (written by "
+               "`switchyard manifest`)");
+  app.add_option("--max-load-silence", config.max_load_silence_seconds,
+                 "Seconds for which the disk may give no byte while weights are read")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3600));
   app.add_option("--connect-seconds", config.connect_seconds,
                  "How long to wait for the coordinator")
       ->capture_default_str()

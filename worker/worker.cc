@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "worker/backend.h"
 #include "worker/coordinator_link.h"
 #include "worker/exec/executor.h"
+#include "worker/load_rate.h"
 #include "worker/membership_client.h"
 
 namespace switchyard::worker {
@@ -191,14 +193,19 @@ class Session {
     SY_RETURN_IF_ERROR(communicators_.Connect(backend_, config_, assignment, store_));
     SendProgress(v1::LOAD_PHASE_READING_HEADERS, 0, 0);
     Clock::time_point next_report;
+    LoadRate rate;
+    const auto report = [&](int64_t done, int64_t total) {
+      if (stop_) cancel_ = true;
+      const Clock::time_point now = Clock::now();
+      if (now < next_report && done < total) return;
+      next_report = now + kProgressInterval;
+      SendProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, done, total, rate.Update(now, done));
+    };
     ExecutorOptions options{.load_threads = config_.load_threads,
-                            .load_progress =
-                                [&](int64_t done, int64_t total) {
-                                  if (stop_) cancel_ = true;
-                                  if (Clock::now() < next_report && done < total) return;
-                                  next_report = Clock::now() + kProgressInterval;
-                                  SendProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, done, total);
-                                },
+                            .verify = config_.verify || assignment.verify(),
+                            .direct_reads = ReadsDirectly(assignment.model_path()),
+                            .max_load_silence = seconds(config_.max_load_silence_seconds),
+                            .load_progress = report,
                             .cancel = &cancel_,
                             .tokens = assignment.tokens(),
                             .record_steps = config_.cuda_graphs};
@@ -252,11 +259,23 @@ class Session {
     }
   }
 
-  void SendProgress(v1::LoadPhase phase, int64_t done, int64_t total) {
+  // A checkpoint that memory has room for may be wanted again soon: the page cache keeps it.
+  bool ReadsDirectly(const std::string& model_path) const {
+    if (config_.direct_io != "auto") return config_.direct_io == "on";
+    int64_t bytes = 0;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(model_path, error)) {
+      if (entry.is_regular_file(error)) bytes += static_cast<int64_t>(entry.file_size(error));
+    }
+    return bytes > MachineMemory() / 4;
+  }
+
+  void SendProgress(v1::LoadPhase phase, int64_t done, int64_t total, double bytes_per_second = 0) {
     v1::WorkerMessage message;
     message.mutable_progress()->set_phase(phase);
     message.mutable_progress()->set_bytes_done(done);
     message.mutable_progress()->set_bytes_total(total);
+    message.mutable_progress()->set_bytes_per_second(bytes_per_second);
     link_.Send(std::move(message));
   }
 

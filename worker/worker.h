@@ -20,12 +20,15 @@ struct WorkerConfig {
   int num_threads = 0;                         // 0: one per core
   int first_cpu = -1;                          // pin threads from this core on; -1: do not pin
   std::string isa = "auto";
-  int64_t memory_bytes = 0;  // what it may use; 0: three quarters of the machine's
-  int load_threads = 4;
-  bool cuda_graphs = true;        // decode steps are recorded as CUDA graphs, on a GPU
-  int connect_seconds = 30;       // how long to wait for the coordinator
-  int peer_timeout_seconds = 30;  // how long one collective waits for a peer
-  int max_silence_seconds = 10;   // a coordinator that says nothing for so long counts as lost
+  int64_t memory_bytes = 0;           // what it may use; 0: three quarters of the machine's
+  int load_threads = 4;               // for what is read through the page cache
+  std::string direct_io = "auto";     // on, off, or auto: where the checkpoint is no part of memory
+  bool verify = false;                // hold weights against the checkpoint's manifest
+  int max_load_silence_seconds = 30;  // a disk that gives no byte for so long ends it
+  bool cuda_graphs = true;            // decode steps are recorded as CUDA graphs, on a GPU
+  int connect_seconds = 30;           // how long to wait for the coordinator
+  int peer_timeout_seconds = 30;      // how long one collective waits for a peer
+  int max_silence_seconds = 10;       // a coordinator that says nothing for so long counts as lost
 };
 
 // Returns OK after an orderly shutdown by the coordinator. UNAVAILABLE: the coordinator or a peer

@@ -70,6 +70,19 @@ struct GatewayMetrics::Impl {
           .Name("switchyard_rank_kv_blocks_free")
           .Help("KV cache blocks of the rank's group that are free")
           .Register(registry);
+  prometheus::Family<Gauge>& rank_load_done = prometheus::BuildGauge()
+                                                  .Name("switchyard_rank_load_bytes")
+                                                  .Help("Bytes of weights that the rank has read")
+                                                  .Register(registry);
+  prometheus::Family<Gauge>& rank_load_total = prometheus::BuildGauge()
+                                                   .Name("switchyard_rank_load_bytes_expected")
+                                                   .Help("Bytes of weights that the rank reads")
+                                                   .Register(registry);
+  prometheus::Family<Gauge>& rank_load_rate =
+      prometheus::BuildGauge()
+          .Name("switchyard_rank_load_bytes_per_second")
+          .Help("How fast the rank reads weights, over some seconds; 0 when it is ready")
+          .Register(registry);
   prometheus::Family<Gauge>& rank_blocks_total = prometheus::BuildGauge()
                                                      .Name("switchyard_rank_kv_blocks_total")
                                                      .Help("KV cache blocks of the rank's group")
@@ -129,8 +142,14 @@ std::string GatewayMetrics::Render(const v1::StatusResponse& cluster) {
   impl_->blocks_total.Set(cluster.kv_blocks_total());
   impl_->workers.Set(cluster.workers_size());
   for (const v1::WorkerStatus& worker : cluster.workers()) {
-    if (worker.rank() < 0 || worker.kv_blocks_total() == 0) continue;
+    if (worker.rank() < 0) continue;
     const MetricLabels labels = {{"rank", std::to_string(worker.rank())}};
+    const v1::LoadProgress& load = worker.progress();
+    impl_->rank_load_done.Add(labels).Set(static_cast<double>(load.bytes_done()));
+    impl_->rank_load_total.Add(labels).Set(static_cast<double>(load.bytes_total()));
+    impl_->rank_load_rate.Add(labels).Set(
+        load.phase() == v1::LOAD_PHASE_LOADING_WEIGHTS ? load.bytes_per_second() : 0);
+    if (worker.kv_blocks_total() == 0) continue;
     impl_->rank_blocks_free.Add(labels).Set(worker.kv_blocks_free());
     impl_->rank_blocks_total.Add(labels).Set(worker.kv_blocks_total());
   }

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/version.h"
 #include "coordinator/gateway/sse_writer.h"
+#include "proto/load_progress.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -75,19 +78,28 @@ HttpResponse SystemHandler::Startup() const {
   const v1::StatusResponse cluster = context_.engine->Status();
   Json body = StateObject(cluster);
   int64_t bytes_done = 0, bytes_total = 0;
+  double bytes_per_second = 0;
+  std::optional<double> seconds_left;
   Json ranks = Json::array();
   for (const v1::WorkerStatus& worker : cluster.workers()) {
     const v1::LoadProgress& progress = worker.progress();
     bytes_done += progress.bytes_done();
     bytes_total += progress.bytes_total();
+    bytes_per_second += progress.bytes_per_second();
+    const std::optional<double> left = SecondsLeft(progress);
+    if (left) seconds_left = std::max(seconds_left.value_or(0), *left);
     ranks.push_back({{"rank", worker.rank()},
                      {"host", worker.host()},
                      {"phase", ShortName(v1::LoadPhase_Name(progress.phase()), "LOAD_PHASE_")},
                      {"bytes_done", progress.bytes_done()},
-                     {"bytes_total", progress.bytes_total()}});
+                     {"bytes_total", progress.bytes_total()},
+                     {"bytes_per_second", std::llround(progress.bytes_per_second())},
+                     {"seconds_left", left ? Json(std::ceil(*left)) : Json()}});
   }
   body["bytes_done"] = bytes_done;
   body["bytes_total"] = bytes_total;
+  body["bytes_per_second"] = std::llround(bytes_per_second);
+  body["seconds_left"] = seconds_left ? Json(std::ceil(*seconds_left)) : Json();  // of the slowest
   body["ranks"] = std::move(ranks);
   const bool started =
       cluster.state() == v1::CLUSTER_STATE_SERVING || cluster.state() == v1::CLUSTER_STATE_DRAINING;

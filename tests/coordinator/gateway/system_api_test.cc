@@ -28,6 +28,7 @@ class SystemApiTest : public ApiFixture {
     worker.mutable_progress()->set_phase(v1::LOAD_PHASE_LOADING_WEIGHTS);
     worker.mutable_progress()->set_bytes_done(5);
     worker.mutable_progress()->set_bytes_total(8);
+    worker.mutable_progress()->set_bytes_per_second(2);
     engine_->SetClusterStatus(cluster);
   }
   int StatusOf(std::string_view path) { return Ask(Get(path)).status; }
@@ -55,9 +56,21 @@ TEST_F(SystemApiTest, ProbesTellAliveFromReadyFromStarted) {
 
 TEST_F(SystemApiTest, StartupTellsHowFarEachRankIs) {
   SetState(v1::CLUSTER_STATE_LOADING);
-  EXPECT_EQ(GetJson("/startupz").dump(),
-            R"({"status":"loading","detail":"","bytes_done":5,"bytes_total":8,"ranks":[)"
-            R"({"rank":0,"host":"a","phase":"loading_weights","bytes_done":5,"bytes_total":8}]})");
+  EXPECT_EQ(
+      GetJson("/startupz").dump(),
+      R"({"status":"loading","detail":"","bytes_done":5,"bytes_total":8,"bytes_per_second":2,)"
+      R"("seconds_left":2.0,"ranks":[{"rank":0,"host":"a","phase":"loading_weights",)"
+      R"("bytes_done":5,"bytes_total":8,"bytes_per_second":2,"seconds_left":2.0}]})");
+}
+
+TEST_F(SystemApiTest, MetricsTellHowFastEachRankLoads) {
+  SetState(v1::CLUSTER_STATE_LOADING);
+  const std::string text = Ask(Get("/metrics")).body;
+  for (const char* line : {"switchyard_rank_load_bytes{rank=\"0\"} 5\n",
+                           "switchyard_rank_load_bytes_expected{rank=\"0\"} 8\n",
+                           "switchyard_rank_load_bytes_per_second{rank=\"0\"} 2\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line;
+  }
 }
 
 TEST_F(SystemApiTest, TellsLoadAndVersion) {
