@@ -5,6 +5,7 @@
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/cuda/cuda_scratch.h"
 #include "kernels/cuda/host_staging.h"
+#include "kernels/cuda/upload_lane.h"
 
 namespace switchyard::kernels::cuda {
 
@@ -13,6 +14,7 @@ struct CudaContext {
 
   CudaDevice& device;
   HostStaging staging{device};
+  UploadLane uploads{device};
   // Working memory, one piece for each use that may be live within one op.
   CudaScratch activations{device};   // rows in the form that products take them
   CudaScratch row_scales{device};    // their quantisation scales

@@ -16,7 +16,6 @@ namespace switchyard::kernels::cuda {
 namespace {
 
 constexpr int64_t kAlignment = 256;         // of a part of a weight's memory
-constexpr int64_t kPieceBytes = 16 << 20;   // copied to the device at once
 constexpr int kGateUpRows = kTileRows / 2;  // outputs of a gate-up tile
 constexpr int kLineBytes = 128;             // of a tile's row
 
@@ -201,18 +200,17 @@ class Memory {
   std::vector<Copy> copies_;
 };
 
-// Tiles go to `to` (device) piece by piece: a weight may be larger than what the host has to spare.
-void SendTiles(CudaDevice& device, const Packer& packer, std::byte* to) {
+// Tiles go to `to` (device) piece by piece, of which one is packed while another is on its way.
+void SendTiles(UploadLane& uploads, const Packer& packer, std::byte* to) {
   const int64_t row_tile_bytes = packer.RowTileBytes();
-  const int64_t step = std::max<int64_t>(1, kPieceBytes / row_tile_bytes);
-  std::vector<std::byte> piece(
-      static_cast<size_t>(std::min(step, packer.row_tiles()) * row_tile_bytes));
+  const int64_t step = std::max<int64_t>(1, UploadLane::kPieceBytes / row_tile_bytes);
   for (int64_t begin = 0; begin < packer.row_tiles(); begin += step) {
     const int64_t count = std::min(step, packer.row_tiles() - begin);
+    UploadLane::Piece* const piece = uploads.Take(count * row_tile_bytes);
     for (int64_t i = 0; i < count; ++i) {
-      packer.PackRowTile(begin + i, piece.data() + i * row_tile_bytes);
+      packer.PackRowTile(begin + i, piece->host + i * row_tile_bytes);
     }
-    device.CopyToDevice(to + begin * row_tile_bytes, piece.data(), count * row_tile_bytes);
+    uploads.Send(piece, to + begin * row_tile_bytes, count * row_tile_bytes);
   }
 }
 
@@ -239,7 +237,7 @@ std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& 
   const int64_t k_tiles_at = memory.Place(std::span<const KTile>(layout.tiles));
   Buffer buffer = memory.Fill(cuda.device);
   auto* const base = static_cast<std::byte*>(buffer.data());
-  SendTiles(cuda.device, packer, base + tiles_at);
+  SendTiles(cuda.uploads, packer, base + tiles_at);
 
   const GemmWeight weight{
       .tiles = reinterpret_cast<uint8_t*>(base + tiles_at),

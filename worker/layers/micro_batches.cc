@@ -23,8 +23,12 @@ PrefillSpan CutSpan(const PrefillSpan& span, const IndexRange& rows) {
   cut.row_begin = begin - rows.begin;
   cut.num_rows = end - begin;
   cut.begin_position = span.begin_position + skipped;
-  // The rows before have expanded their keys as far as there are tiles.
-  const int64_t kept = std::ssize(span.tiles) * kernels::kPrefillTileTokens;
+  using kernels::kPrefillTileTokens;
+  // The rows before have expanded their keys as far as there are tiles; rows behind have tiles that
+  // these do not reach.
+  const int64_t kept = std::ssize(span.tiles) * kPrefillTileTokens;
+  const int64_t reached = CeilDiv(cut.begin_position + cut.num_rows, kPrefillTileTokens);
+  cut.tiles = span.tiles.first(static_cast<size_t>(std::min(reached, std::ssize(span.tiles))));
   if (skipped > 0) cut.num_expanded = std::min(cut.begin_position, kept);
   return cut;
 }

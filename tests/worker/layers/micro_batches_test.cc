@@ -84,6 +84,17 @@ TEST(MicroBatchesTest, TheSecondHalfOfAPromptFindsWhatTheFirstHasExpanded) {
   EXPECT_EQ(second(4).num_expanded, kTile) << "there is one tile";
 }
 
+TEST(MicroBatchesTest, TheFirstHalfOfAPromptHasTheTilesThatItReaches) {
+  Whole whole;
+  const std::vector<int32_t> tiles = {3, 1};
+  PrefillSpan& span = whole.batch.prefill[0];
+  span.begin_position = kTile - 3;
+  span.tiles = tiles;
+  EXPECT_EQ(RowsOf(whole.batch, {0, 3}).prefill[0].tiles.size(), 1u);
+  EXPECT_EQ(RowsOf(whole.batch, {0, 4}).prefill[0].tiles.size(), 2u);
+  EXPECT_EQ(RowsOf(whole.batch, {3, 12}).prefill[0].tiles.size(), 2u);
+}
+
 TEST(MicroBatchesTest, TheFirstHalfIsTheLarger) {
   ForwardBatch batch;
   for (int rows = 0; rows < 4; ++rows) {

@@ -54,14 +54,13 @@ TEST(LargeFiles, ReadAtPlacesThatNoShorterOffsetReaches) {
                             .row_end = begin + 2,
                             .col_begin = col,
                             .col_end = col + 1};
-    std::vector<std::byte> bytes(static_cast<size_t>(range.num_bytes()));
-    const ReadRequest request{.range = range, .out = bytes};
+    ReadBatch batch{.ranges = {{range}}};
     ShardReader reader(&*checkpoint);
-    const absl::Status status = reader.Read({&request, 1});
+    const absl::Status status = reader.Read(batch);
     ASSERT_TRUE(status.ok()) << status;
     int64_t found = (row - begin) * range.num_bytes() / 2;
     if (matrix) found += kMarks[i].offset % 2;
-    EXPECT_EQ(bytes[static_cast<size_t>(found)], std::byte(i + 1)) << "mark " << i;
+    EXPECT_EQ(batch.data(0)[found], std::byte(i + 1)) << "mark " << i;
   }
 }
 
