@@ -178,7 +178,8 @@ TEST_F(ClusterFileTest, ServeTakesItAndFlagsStandBeforeIt) {
             4 * ((int64_t{8} << 30) / 100 * 98 + (int64_t{8} << 30) % 100 * 98 / 100));
   EXPECT_THAT(options.coordinator_flags,
               ElementsAre("--compute", "bf16", "--drafts", "auto", "--max-batched-tokens", "256",
-                          "--max-running", "16", "--step-seconds", "60", "--drain-seconds", "30"));
+                          "--micro-batch-tokens", "0", "--max-running", "16", "--step-seconds",
+                          "60", "--drain-seconds", "30"));
 
   EXPECT_THAT(std::string(Message(ApplyClusterFile(*file, "elsewhere", is_given, &options))),
               HasSubstr("the cluster file has 1 host: say which one this is, by --this-host "

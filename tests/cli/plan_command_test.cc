@@ -44,8 +44,8 @@ TEST(PlanCommand, OneHostOfH100IsRefusedWithWhatIsMissing) {
   EXPECT_EQ(answer.text, Recorded("one_host_h100"));
   EXPECT_EQ(answer.status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(Message(answer.status),
-            "1x8 on 1 host with 8 x h100 does not fit: rank 0 needs 87.25 GiB beside its cache, "
-            "84.59 GiB of it weights, and 9.14 GiB more than it has for one request of 4096 "
+            "1x8 on 1 host with 8 x h100 does not fit: rank 0 needs 87.22 GiB beside its cache, "
+            "84.59 GiB of it weights, and 9.11 GiB more than it has for one request of 4096 "
             "tokens; the nearest that fit: 8x2, 16x1, 4x4 on 2 hosts");
 }
 
