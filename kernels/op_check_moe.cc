@@ -4,6 +4,23 @@
 #include "kernels/op_check_util.h"
 
 namespace switchyard::kernels {
+namespace {
+
+// Tokens' experts, and where all experts are.
+void CheckIds(std::string_view op, const TensorView& ids, const TensorView& rank_of_expert,
+              const TensorView& local_index_of_expert) {
+  TensorCheck(op, "ids", ids).Type(DType::kI32).Rank(2);
+  TensorCheck(op, "ids", ids).Shape({ids.dims[0], ids.dims[1]});
+  ExpectBetween(op, "ids: dimension 1", 1, kMaxExpertsPerToken, ids.dims[1]);
+  const int64_t experts = rank_of_expert.rows();
+  ExpectBetween(op, "rank_of_expert", 1, kMaxExperts, experts);
+  TensorCheck(op, "rank_of_expert", rank_of_expert).Type(DType::kI32).Shape({experts});
+  TensorCheck(op, "local_index_of_expert", local_index_of_expert)
+      .Type(DType::kI32)
+      .Shape({experts});
+}
+
+}  // namespace
 
 void Check(const GateArgs& args) {
   constexpr std::string_view kOp = "Gate";
@@ -67,16 +84,8 @@ void Check(const PlaceTokensArgs& args) {
 
 void Check(const RouteTokensArgs& args) {
   constexpr std::string_view kOp = "RouteTokens";
-  TensorCheck(kOp, "ids", args.ids).Type(DType::kI32).Rank(2);
+  CheckIds(kOp, args.ids, args.rank_of_expert, args.local_index_of_expert);
   const int64_t places = args.ids.dims[0], slots = args.ids.dims[1];
-  TensorCheck(kOp, "ids", args.ids).Shape({places, slots});
-  ExpectBetween(kOp, "ids: dimension 1", 1, kMaxExpertsPerToken, slots);
-  const int64_t experts = args.rank_of_expert.rows();
-  ExpectBetween(kOp, "rank_of_expert", 1, kMaxExperts, experts);
-  TensorCheck(kOp, "rank_of_expert", args.rank_of_expert).Type(DType::kI32).Shape({experts});
-  TensorCheck(kOp, "local_index_of_expert", args.local_index_of_expert)
-      .Type(DType::kI32)
-      .Shape({experts});
   ExpectBetween(kOp, "num_ranks", 1, INT32_MAX, args.num_ranks);
   ExpectBetween(kOp, "rank", 0, args.num_ranks - 1, args.rank);
   ExpectEqual(kOp, "places modulo ranks", 0, places % args.num_ranks);
@@ -103,16 +112,8 @@ void Check(const RouteTokensArgs& args) {
 
 void Check(const DispatchTokensArgs& args) {
   constexpr std::string_view kOp = "DispatchTokens";
-  TensorCheck(kOp, "ids", args.ids).Type(DType::kI32).Rank(2);
+  CheckIds(kOp, args.ids, args.rank_of_expert, args.local_index_of_expert);
   const int64_t tokens = args.ids.dims[0], slots = args.ids.dims[1];
-  TensorCheck(kOp, "ids", args.ids).Shape({tokens, slots});
-  ExpectBetween(kOp, "ids: dimension 1", 1, kMaxExpertsPerToken, slots);
-  const int64_t experts = args.rank_of_expert.rows();
-  ExpectBetween(kOp, "rank_of_expert", 1, kMaxExperts, experts);
-  TensorCheck(kOp, "rank_of_expert", args.rank_of_expert).Type(DType::kI32).Shape({experts});
-  TensorCheck(kOp, "local_index_of_expert", args.local_index_of_expert)
-      .Type(DType::kI32)
-      .Shape({experts});
   const int64_t ranks = args.counts.rows();
   ExpectBetween(kOp, "counts", 1, INT32_MAX, ranks);
   TensorCheck(kOp, "counts", args.counts).Type(DType::kI32).Shape({ranks, 2}).Contiguous();
