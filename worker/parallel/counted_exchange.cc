@@ -1,10 +1,10 @@
 #include "worker/parallel/counted_exchange.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/check.h"
 #include "base/units.h"
+#include "worker/parallel/exchange_sizes.h"
 
 namespace switchyard::worker {
 
@@ -29,16 +29,9 @@ int64_t DispatchRowBytes(const ParallelContext& context, const CountedExchangeOp
 
 absl::Status CheckOptions(const ParallelContext& context, const CountedExchangeOptions& options,
                           DType act) {
-  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
-  const int64_t k = options.experts_per_token;
-  const int64_t slice = options.max_slice_tokens;
-  if (options.hidden_size < 1 || options.hidden_size > kMax || k < 1 || k > context.num_experts() ||
-      slice < 1 || slice > kMax / context.world() / k - 1) {
-    return absl::InvalidArgumentError(
-        fmt::format("expert exchange of {} tokens per rank with {} of {} experts each, hidden size "
-                    "{}, over {} ranks: a size is out of range",
-                    slice, k, context.num_experts(), options.hidden_size, context.world()));
-  }
+  SY_RETURN_IF_ERROR(CheckSizes(context, {.hidden_size = options.hidden_size,
+                                          .experts_per_token = options.experts_per_token,
+                                          .max_slice_tokens = options.max_slice_tokens}));
   for (const DType wire : {options.dispatch_wire, options.combine_wire}) {
     if (wire != act && (wire != DType::kBf16 || act != DType::kF32)) {
       return absl::InvalidArgumentError(

@@ -1,9 +1,9 @@
 #include "worker/parallel/fixed_exchange.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/check.h"
+#include "worker/parallel/exchange_sizes.h"
 
 namespace switchyard::worker {
 
@@ -38,15 +38,9 @@ absl::StatusOr<std::unique_ptr<FixedExchange>> FixedExchange::Create(
     kernels::Ops& ops, Collectives& world) {
   SY_CHECK_EQ(world.size(), context.world());
   SY_CHECK_EQ(world.rank(), context.rank());
-  constexpr int64_t kMax = std::numeric_limits<int32_t>::max();
-  const int64_t k = options.experts_per_token, slice = options.max_slice_tokens;
-  if (options.hidden_size < 1 || options.hidden_size > kMax || k < 1 || k > context.num_experts() ||
-      slice < 1 || slice > kMax / context.world() / k - 1) {
-    return absl::InvalidArgumentError(
-        fmt::format("fixed exchange of {} tokens per rank with {} of {} experts each, hidden size "
-                    "{}, over {} ranks: a size is out of range",
-                    slice, k, context.num_experts(), options.hidden_size, context.world()));
-  }
+  SY_RETURN_IF_ERROR(CheckSizes(context, {.hidden_size = options.hidden_size,
+                                          .experts_per_token = options.experts_per_token,
+                                          .max_slice_tokens = options.max_slice_tokens}));
   return std::unique_ptr<FixedExchange>(new FixedExchange(context, options, tables, ops, world));
 }
 
