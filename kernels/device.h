@@ -38,6 +38,10 @@ class Device {
   // CHECK when there is none: sizes are planned before they are asked for.
   virtual Buffer Allocate(int64_t num_bytes) = 0;
 
+  // The same for memory that steps come to use bit by bit: where pages come at the first touch,
+  // they come beside other work instead, from the beginning on.
+  virtual Buffer AllocateAhead(int64_t num_bytes) { return Allocate(num_bytes); }
+
   // Ops read and write the host's memory, and have done so when they return: copies cost no wait.
   virtual bool shares_host_memory() const = 0;
 

@@ -20,6 +20,11 @@ int NumAllowedCpus() {
   return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
+Buffer BufferOf(std::shared_ptr<HugePages> pages, int64_t num_bytes) {
+  void* const data = pages->data();
+  return Buffer(data, num_bytes, [owned = std::move(pages)](void*) mutable { owned.reset(); });
+}
+
 }  // namespace
 
 absl::StatusOr<Isa> ChooseIsa(const std::string& name) {
@@ -47,10 +52,8 @@ absl::StatusOr<ThreadPool::Options> ChooseThreads(const CpuBackendOptions& optio
 
 Buffer CpuDevice::Allocate(int64_t num_bytes) {
   SY_CHECK_GE(num_bytes, 0);
-  if (num_bytes >= kHugePageBytes) {
-    auto pages = std::make_shared<HugePages>(num_bytes);
-    return Buffer(pages->data(), num_bytes, [pages](void*) mutable { pages.reset(); });
-  }
+  if (num_bytes >= kHugePageBytes)
+    return BufferOf(std::make_shared<HugePages>(num_bytes), num_bytes);
   const int64_t taken =
       std::max<int64_t>(1, (num_bytes + kAlignment - 1) / kAlignment) * kAlignment;
   const std::lock_guard lock(mutex_);
@@ -61,6 +64,13 @@ Buffer CpuDevice::Allocate(int64_t num_bytes) {
   void* data = static_cast<std::byte*>(chunk_->data()) + chunk_used_;
   chunk_used_ += taken;
   return Buffer(data, num_bytes, [chunk = chunk_](void*) mutable { chunk.reset(); });
+}
+
+Buffer CpuDevice::AllocateAhead(int64_t num_bytes) {
+  if (num_bytes < kHugePageBytes) return Allocate(num_bytes);
+  auto pages = std::make_shared<HugePages>(num_bytes);
+  warmer_.Add(pages);
+  return BufferOf(std::move(pages), num_bytes);
 }
 
 void CpuDevice::CopyToDevice(void* to, const void* from_host, int64_t num_bytes) {

@@ -9,6 +9,7 @@
 #include "kernels/backend.h"
 #include "kernels/cpu/cpu_context.h"
 #include "kernels/cpu/huge_pages.h"
+#include "kernels/cpu/page_warmer.h"
 #include "kernels/device.h"
 
 namespace switchyard::kernels::cpu {
@@ -26,7 +27,8 @@ class CpuDevice final : public Device {
 
   std::string backend() const override { return "cpu"; }
   std::string isa() const override { return std::string(Name(isa_)); }
-  Buffer Allocate(int64_t num_bytes) override;  // from any thread
+  Buffer Allocate(int64_t num_bytes) override;       // from any thread
+  Buffer AllocateAhead(int64_t num_bytes) override;  // from any thread
   bool shares_host_memory() const override { return true; }
   void CopyToDevice(void* to, const void* from_host, int64_t num_bytes) override;
   void CopyToHost(void* to_host, const void* from, int64_t num_bytes) override;
@@ -42,6 +44,7 @@ class CpuDevice final : public Device {
   std::mutex mutex_;
   std::shared_ptr<HugePages> chunk_;
   int64_t chunk_used_ = 0;
+  PageWarmer warmer_;
 };
 
 }  // namespace switchyard::kernels::cpu

@@ -28,6 +28,7 @@ class HugePages {
   ~HugePages();
 
   void* data() const { return data_; }
+  int64_t num_bytes() const { return num_bytes_; }  // in whole pages
 
  private:
   void* data_ = nullptr;

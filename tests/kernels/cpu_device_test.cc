@@ -2,8 +2,11 @@
 #include "kernels/cpu/cpu_device.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
+#include <thread>
 #include <vector>
 
 namespace switchyard::kernels::cpu {
@@ -35,6 +38,35 @@ TEST(CpuDeviceTest, SmallBuffersDoNotOverlapAndOutliveTheDevice) {
     EXPECT_EQ(bytes[0], i);
     EXPECT_EQ(bytes[499999], i);
   }
+}
+
+// Of the buffer's pages, how many are there.
+int64_t NumResident(const Buffer& buffer) {
+  constexpr int64_t kPage = 4096;
+  std::vector<unsigned char> there(static_cast<size_t>((buffer.num_bytes() + kPage - 1) / kPage));
+  if (mincore(buffer.data(), static_cast<size_t>(buffer.num_bytes()), there.data()) != 0) return -1;
+  return std::count_if(there.begin(), there.end(), [](unsigned char page) { return page & 1; });
+}
+
+TEST(CpuDeviceTest, MemoryAllocatedAheadComesWithoutATouchAndKeepsWhatWasWritten) {
+  if (madvise(nullptr, 0, MADV_POPULATE_WRITE) != 0) GTEST_SKIP() << "Linux before 5.14";
+  constexpr int64_t kBytes = 9 * kHugePageBytes + 4096;
+  CpuDevice device(Isa::kPortable);
+  { const Buffer freed_before_its_turn = device.AllocateAhead(64 * kHugePageBytes); }
+  const Buffer cold = device.Allocate(kBytes);
+  const Buffer warm = device.AllocateAhead(kBytes);
+  auto* bytes = static_cast<uint8_t*>(warm.data());
+  bytes[kBytes - 1] = 7;
+  while (NumResident(warm) < kBytes / 4096) std::this_thread::yield();
+  EXPECT_EQ(NumResident(cold), 0);
+  EXPECT_EQ(bytes[kBytes - 1], 7);
+  EXPECT_EQ(std::count(bytes, bytes + kBytes, 0), kBytes - 1);
+}
+
+TEST(CpuDeviceTest, EndsWhileMemoryIsStillComing) {
+  CpuDevice device(Isa::kPortable);
+  const Buffer small = device.AllocateAhead(100);
+  const Buffer large = device.AllocateAhead(512 * kHugePageBytes);
 }
 
 TEST(CpuDeviceTest, CopiesBothWays) {

@@ -44,8 +44,8 @@ KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, const kerne
 
 KvStore::KvStore(kernels::Device& device, const KvLayout& layout)
     : layout_(layout),
-      memory_(device.Allocate(layout.num_layers * layout.BytesPerLayer())),
-      expanded_(device.Allocate(layout.num_layers * layout.ExpandedBytesPerLayer())) {}
+      memory_(device.AllocateAhead(layout.num_layers * layout.BytesPerLayer())),
+      expanded_(device.AllocateAhead(layout.num_layers * layout.ExpandedBytesPerLayer())) {}
 
 KvLayer KvStore::layer(int64_t index) const {
   SY_CHECK(index >= 0 && index < layout_.num_layers) << "layer " << index;

@@ -19,7 +19,7 @@ class ActivationArena {
   static constexpr int64_t kAlignment = 64;
 
   ActivationArena(kernels::Device& device, int64_t num_bytes)
-      : memory_(device.Allocate(num_bytes)) {}
+      : memory_(device.AllocateAhead(num_bytes)) {}
 
   // Bytes that Take needs for `num_elements` of `dtype`: what a bound is made of.
   static constexpr int64_t BytesFor(kernels::DType dtype, int64_t num_elements) {
