@@ -61,11 +61,16 @@ cat <<'END'
 
 Counted by the emulator in the same run, in percent of the fewest that the bytes of each request need: sectors of 32 bytes of
 global memory, wavefronts of shared memory. 100 is coalesced and without bank conflicts. Bulk copies (TMA) into shared memory move
-whole lines and are not in it.
+whole lines and are not in it; nor are atomics.
 
 END
 table 3
 cat <<'END'
+
+What is above 100 is so by its data. `LogitGatherKernel` reads single logits, each in a row of its own: a sector each. What finds
+experts by ids (`RouteTokensKernel`, `DispatchTokensKernel`) looks into tables in shared memory at places that ids name: those of
+this run follow one another, others may meet in a bank. What 32 rows add to a list of theirs begins where the list has come to, so
+it may take a sector more than it fills.
 
 ## Issue slots of the products
 

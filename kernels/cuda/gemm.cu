@@ -64,7 +64,7 @@ void Multiply(CudaContext& cuda, GemmForm form, const GemmTile& tile, std::span<
               const GemmRows& rows) {
   const int64_t pieces = jobs.back().first_piece + NumPieces(tile, jobs.back());
   LaunchProduct(cuda, form, tile,
-                {.jobs = ListOf(cuda, jobs),
+                {.jobs = ListOf(cuda, jobs, &GemmJob::first_piece),
                  .rows = rows,
                  .num_pieces = static_cast<int>(pieces),
                  .levels = tile.split_parts ? 0 : MostLevels(jobs)});
@@ -89,7 +89,8 @@ void Combine(CudaContext& cuda, std::span<const GemmJob> jobs) {
   if (most == 0) return;
   dim3 blocks = BlocksFor(most, kThreads);
   blocks.y = static_cast<unsigned>(jobs.size());
-  Launch(cuda, CombineKernel, {.blocks = blocks, .threads = kThreads}, ListOf(cuda, jobs));
+  Launch(cuda, CombineKernel, {.blocks = blocks, .threads = kThreads},
+         ListOf(cuda, jobs, &GemmJob::first_piece));
 }
 
 }  // namespace switchyard::kernels::cuda

@@ -69,9 +69,8 @@ __device__ inline void TakeJob(const GemmLaunch& launch, int index, bool first, 
   if (launch.jobs.many == nullptr) {
     if (first && lane == 0) to = launch.jobs.single;
   } else {
-    const GemmJob* const jobs = launch.jobs.many;
-    const int job = FindJob(jobs, launch.jobs.num_jobs, &GemmJob::first_piece, index);
-    const auto* const words = reinterpret_cast<const uint32_t*>(jobs + job);
+    const int job = FindJob(launch.jobs, index);
+    const auto* const words = reinterpret_cast<const uint32_t*>(launch.jobs.many + job);
     for (unsigned i = lane; i < sizeof(GemmJob) / sizeof(uint32_t); i += kWarpThreads) {
       reinterpret_cast<uint32_t*>(&to)[i] = words[i];
     }

@@ -35,6 +35,7 @@ void Combine(CudaContext& cuda, std::span<const GemmJob> jobs);
 template <typename Job>
 struct DeviceJobs {
   const Job* jobs;
+  const int32_t* firsts;  // [num_jobs]: of each job, its first atom or piece
   int32_t num_jobs;
   int64_t most;  // atoms or pieces of all jobs: no more than this
 };

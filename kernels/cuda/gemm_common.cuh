@@ -12,18 +12,20 @@ template <typename Job>
 struct JobList {
   Job single;
   const Job* many;  // null: the single one
+  // [num_jobs]: what a launch finds a job by, its first atom or piece, side by side.
+  const int32_t* firsts;
   int num_jobs;
 };
 
-// The job that holds `index`, where job i holds [jobs[i].*first, jobs[i + 1].*first). All lanes of
-// a warp call with one index: they look at 32 jobs at once.
+// The job that holds `index`, where job i holds [firsts[i], firsts[i + 1]). All lanes of a warp
+// call with one index: they look at 32 jobs at once.
 template <typename Job>
-__device__ int FindJob(const Job* jobs, int num_jobs, int32_t Job::*first, int32_t index) {
+__device__ int FindJob(const JobList<Job>& jobs, int32_t index) {
   const int lane = static_cast<int>(threadIdx.x) % kWarpThreads;
   int begun = 0;
-  for (int base = 0; base < num_jobs; base += kWarpThreads) {
+  for (int base = 0; base < jobs.num_jobs; base += kWarpThreads) {
     const int job = base + lane;
-    begun += __popc(__ballot_sync(0xffffffffu, job < num_jobs && jobs[job].*first <= index));
+    begun += __popc(__ballot_sync(0xffffffffu, job < jobs.num_jobs && jobs.firsts[job] <= index));
   }
   return begun - 1;
 }

@@ -5,6 +5,7 @@
 
 #include <cuda_bf16.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/args/quantised.h"
@@ -25,18 +26,20 @@ struct GemmWeight {
   int32_t gate_up;  // rows of a tile alternate by 8: gate, up
 };
 
-// Rows of activations on their way into the form of a product.
-struct QuantiseJob {
+// Rows of activations on their way into the form of a product. As in GemmJob, what RouteJobs gives
+// stands first and fills a sector of memory: one store in a list of jobs.
+struct alignas(16) QuantiseJob {
   const __nv_bfloat16* x;  // [rows, k]
   int64_t x_stride;
+  int32_t rows;
+  int32_t first_atom;  // of all jobs' atoms; a job begins a new one
+  int32_t ue8m0;
+  int32_t k_tiles;
   // f32 [rows, groups], the largest |x| of each quantisation group; null: taken from x.
   const float* amax;
   int64_t amax_stride;
   const KTile* tiles;  // [k_tiles]
-  int32_t k_tiles, k, lead;
-  int32_t rows;
-  int32_t first_atom;  // of all jobs' atoms; a job begins a new one
-  int32_t ue8m0;
+  int32_t k, lead;
 };
 
 // Where the converted rows of all jobs go. Padding rows are zeros.
@@ -66,17 +69,23 @@ struct GemmRows {
   GemmHandOver to;  // only of e4m3 products
 };
 
-struct GemmJob {
-  GemmWeight weight;
+struct alignas(16) GemmJob {
   void* y;           // bf16 or f32 [rows, n]
   int64_t y_stride;  // elements
-  float* sums;       // f32 [parts, rows, row_tiles * kTileRows]; null: to y at once
-  int32_t y_is_f32;
   int32_t rows;
   int32_t first_atom;
   int32_t first_piece;    // of the launch's pieces
   int32_t first_arrival;  // of the launch's counters, if it has any
+  GemmWeight weight;
+  float* sums;  // f32 [parts, rows, row_tiles * kTileRows]; null: to y at once
+  int32_t y_is_f32;
 };
+
+// Jobs of a list begin where sectors of memory do.
+inline constexpr int kSectorBytes = 32;
+static_assert(sizeof(QuantiseJob) % kSectorBytes == 0 && sizeof(GemmJob) % kSectorBytes == 0);
+static_assert(offsetof(QuantiseJob, amax) == kSectorBytes);
+static_assert(offsetof(GemmJob, weight) == kSectorBytes);
 
 }  // namespace switchyard::kernels::cuda
 

@@ -222,10 +222,10 @@ class GqaDecodeBlock {
     for (int half = 0; half < 2; ++half) {
       const int row = FragmentRow(lane_, half);
       if (lane_ % 4 == 0) *StatsOf(warp_, row) = make_float2(max_[half], total_[half]);
+      float2* const to = reinterpret_cast<float2*>(SumsOf(warp_, row)) + lane_ % 4;
 #pragma unroll
       for (int j = 0; j < kColumns / 8; ++j) {
-        *reinterpret_cast<float2*>(SumsOf(warp_, row) + FragmentColumn(lane_, j, 0)) =
-            make_float2(sums_[j][2 * half], sums_[j][2 * half + 1]);
+        to[4 * j] = make_float2(sums_[j][2 * half], sums_[j][2 * half + 1]);
       }
     }
   }

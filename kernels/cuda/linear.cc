@@ -47,15 +47,15 @@ QuantiseJob QuantiseJobOf(const Product& product, int32_t first_atom) {
   const GemmWeight& weight = product.matrix->weight();
   return {.x = product.x,
           .x_stride = product.x_stride,
+          .rows = Narrow(product.rows),
+          .first_atom = first_atom,
+          .ue8m0 = product.ue8m0,
+          .k_tiles = weight.k_tiles,
           .amax = product.amax,
           .amax_stride = product.amax_stride,
           .tiles = weight.k_tiles_of_x,
-          .k_tiles = weight.k_tiles,
           .k = weight.k,
-          .lead = static_cast<int32_t>(product.matrix->layout().lead),
-          .rows = Narrow(product.rows),
-          .first_atom = first_atom,
-          .ue8m0 = product.ue8m0};
+          .lead = static_cast<int32_t>(product.matrix->layout().lead)};
 }
 
 // Floats of a product's unfinished sums, if its parts of K run side by side.
@@ -127,15 +127,15 @@ void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products
   int64_t num_pieces = 0, num_arrivals = 0;
   for (size_t i = 0; i < products.size(); ++i) {
     const Product& product = products[i];
-    jobs.push_back({.weight = product.matrix->weight(),
-                    .y = product.y,
+    jobs.push_back({.y = product.y,
                     .y_stride = product.y_stride,
-                    .sums = SumsOf(product, tile) > 0 ? sums : nullptr,
-                    .y_is_f32 = product.y_is_f32,
                     .rows = quantise_jobs[i].rows,
                     .first_atom = quantise_jobs[i].first_atom,
                     .first_piece = Narrow(num_pieces),
-                    .first_arrival = Narrow(num_arrivals)});
+                    .first_arrival = Narrow(num_arrivals),
+                    .weight = product.matrix->weight(),
+                    .sums = SumsOf(product, tile) > 0 ? sums : nullptr,
+                    .y_is_f32 = product.y_is_f32});
     sums += SumsOf(product, tile);
     num_arrivals += NumArrivals(tile, product);
     num_pieces += NumPieces(tile, jobs.back());

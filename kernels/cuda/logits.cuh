@@ -54,7 +54,10 @@ __global__ void CopyLogitsKernel(LogitTable logits, const EditLogitsArgs::Copy* 
 __global__ void EditLogitsKernel(LogitTable logits, const LogitEdit* edits, int64_t num_edits) {
   const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i >= num_edits) return;
-  const LogitEdit edit = edits[i];
+  // At once: its parts one by one would take four times the sectors.
+  static_assert(sizeof(LogitEdit) == sizeof(int4));
+  const int4 words = reinterpret_cast<const int4*>(edits)[i];
+  const LogitEdit edit{words.x, words.y, __int_as_float(words.z), __int_as_float(words.w)};
   float& x = logits.Row(edit.row)[edit.column];
   const float repeated = x > 0 ? __fdiv_rn(x, edit.repetition) : __fmul_rn(x, edit.repetition);
   x = __fadd_rn(repeated, edit.bias);
@@ -189,26 +192,37 @@ __global__ void __launch_bounds__(kLogitThreads)
   }
 }
 
-// One warp for each row: places are given in the order of columns.
+// One warp for each row: places are given in the order of columns. What is found waits until there
+// are whole lines of it.
 __global__ void __launch_bounds__(kWarpThreads)
     LogitCollectKernel(LogitTable logits, const LogitCollectArgs::Collect* collects, int32_t limit,
                        LogitPeak* found) {
   const LogitCollectArgs::Collect collect = collects[blockIdx.x];
   const float* const x = logits.Row(collect.row);
-  LogitPeak* const out = found + int64_t{blockIdx.x} * limit;
+  static_assert(sizeof(LogitPeak) == sizeof(int2));
+  int2* const out = reinterpret_cast<int2*>(found) + int64_t{blockIdx.x} * limit;
+  __shared__ int2 waiting[2 * kWarpThreads];
   const int lane = threadIdx.x;
-  int num_found = 0;
+  int num_found = 0, num_stored = 0;
   for (const bool equal : {false, true}) {
     for (int c = 0; c < logits.columns && num_found < limit; c += kWarpThreads) {
       const float value = c + lane < logits.columns ? x[c + lane] : NAN;
       const bool wanted = equal ? value == collect.least : value > collect.least;
       const unsigned lanes = __ballot_sync(kAllLanes, wanted);
       const int place = num_found + __popc(lanes & ((1u << lane) - 1));
-      if (wanted && place < limit) out[place] = {.logit = value, .column = c + lane};
+      if (wanted && place < limit) waiting[place - num_stored] = {__float_as_int(value), c + lane};
       num_found = min(limit, num_found + __popc(lanes));
+      __syncwarp();
+      if (num_found - num_stored < kWarpThreads) continue;
+      out[num_stored + lane] = waiting[lane];
+      num_stored += kWarpThreads;
+      if (lane < num_found - num_stored) waiting[lane] = waiting[kWarpThreads + lane];
+      __syncwarp();
     }
   }
-  for (int rest = num_found + lane; rest < limit; rest += kWarpThreads) out[rest] = {0.0f, -1};
+  for (int i = num_stored + lane; i < limit; i += kWarpThreads) {
+    out[i] = i < num_found ? waiting[i - num_stored] : make_int2(0, -1);
+  }
 }
 
 __global__ void LogitGatherKernel(LogitTable logits, const int32_t* rows, const int32_t* columns,

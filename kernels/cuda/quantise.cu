@@ -34,7 +34,7 @@ void Quantise(CudaContext& cuda, GemmForm form, std::span<const QuantiseJob> job
               const GemmActivations& to) {
   int32_t most_k_tiles = 0;
   for (const QuantiseJob& job : jobs) most_k_tiles = std::max(most_k_tiles, job.k_tiles);
-  QuantiseList(cuda, form, ListOf(cuda, jobs), most_k_tiles, to);
+  QuantiseList(cuda, form, ListOf(cuda, jobs, &QuantiseJob::first_atom), most_k_tiles, to);
 }
 
 void Quantise(CudaContext& cuda, GemmForm form, const DeviceJobs<QuantiseJob>& jobs,

@@ -37,7 +37,7 @@ __global__ void QuantiseKernel(const __grid_constant__ JobList<QuantiseJob> jobs
   if (atom >= to.num_atoms) return;
   QuantiseJob job = jobs.single;
   if (jobs.many != nullptr) {
-    job = jobs.many[FindJob(jobs.many, jobs.num_jobs, &QuantiseJob::first_atom, atom)];
+    job = jobs.many[FindJob(jobs, atom)];
   }
   if (k_tile >= job.k_tiles) return;
   const int lane = static_cast<int>(thread % kLanes);

@@ -10,12 +10,20 @@
 
 namespace switchyard::kernels::cuda {
 
+// What gives a job its rows, and what they are cut by.
+struct alignas(16) RoutedBlock {
+  int32_t block;  // whose span it is
+  int32_t row_tiles, k_tiles;
+};
+
 // One half of an MLP's blocks, as far as they multiply in one form.
 struct RoutedSet {
   // In device memory, of the list. One job more, which stays without rows, ends it.
   QuantiseJob* quantise_jobs;  // [num_jobs + 1]: what depends on the weight is there
   GemmJob* jobs;               // [num_jobs + 1]: likewise
-  const int32_t* blocks;       // [num_jobs]: whose span gives a job its rows
+  int32_t* first_atoms;        // [num_jobs + 1]: of the jobs, side by side
+  int32_t* first_pieces;       // likewise
+  const RoutedBlock* blocks;   // [num_jobs]
   int32_t num_jobs;
   // Of this call. A job's rows are those of its span in x and in y.
   int32_t tile_tokens, tile_warpgroups;
@@ -30,9 +38,9 @@ struct RoutedSet {
 inline constexpr int kMostRoutedSets = 6;
 
 struct RoutedSpans {
-  const int32_t* spans;  // [blocks, 2]: first row and number
-  int64_t num_rows;      // of x and y
-  int64_t max_rows;      // of all spans of one set
+  const int2* spans;  // [blocks]: first row and number
+  int64_t num_rows;   // of x and y
+  int64_t max_rows;   // of all spans of one set
 };
 
 // At most kMostRoutedSets.

@@ -20,8 +20,8 @@ int64_t CeilDiv(int64_t value, int64_t divisor) { return (value + divisor - 1) /
 // What depends on the weight alone.
 QuantiseJob QuantiseJobOf(const LinearMatrix& matrix) {
   const GemmWeight& weight = matrix.weight();
-  return {.tiles = weight.k_tiles_of_x,
-          .k_tiles = weight.k_tiles,
+  return {.k_tiles = weight.k_tiles,
+          .tiles = weight.k_tiles_of_x,
           .k = weight.k,
           .lead = static_cast<int32_t>(matrix.layout().lead)};
 }
@@ -44,8 +44,12 @@ void MakeList(CudaContext& cuda, std::span<const LinearMatrix* const> matrices,
               std::span<const int32_t> blocks, TableSet* set) {
   std::vector<QuantiseJob> quantise_jobs;
   std::vector<GemmJob> jobs;
-  for (const LinearMatrix* matrix : matrices) {
+  std::vector<RoutedBlock> routed;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const LinearMatrix* const matrix = matrices[i];
     const GemmWeight& weight = matrix->weight();
+    routed.push_back(
+        {.block = blocks[i], .row_tiles = weight.row_tiles, .k_tiles = weight.k_tiles});
     quantise_jobs.push_back(QuantiseJobOf(*matrix));
     jobs.push_back({.weight = weight});
     set->row_tiles += weight.row_tiles;
@@ -61,11 +65,16 @@ void MakeList(CudaContext& cuda, std::span<const LinearMatrix* const> matrices,
   list.num_jobs = static_cast<int32_t>(matrices.size());
   list.quantise_jobs = Append(std::span<const QuantiseJob>(quantise_jobs), &image);
   list.jobs = Append(std::span<const GemmJob>(jobs), &image);
-  int32_t* block_list = Append(blocks, &image);
+  const std::vector<int32_t> firsts(jobs.size());
+  list.first_atoms = Append(std::span<const int32_t>(firsts), &image);
+  list.first_pieces = Append(std::span<const int32_t>(firsts), &image);
+  RoutedBlock* block_list = Append(std::span<const RoutedBlock>(routed), &image);
   set->memory = cuda.device.Allocate(std::ssize(image));
   auto* const base = static_cast<std::byte*>(set->memory.data());
   Rebase(base, &list.quantise_jobs);
   Rebase(base, &list.jobs);
+  Rebase(base, &list.first_atoms);
+  Rebase(base, &list.first_pieces);
   Rebase(base, &block_list);
   list.blocks = block_list;
   cuda.device.CopyToDevice(base, image.data(), std::ssize(image));
@@ -151,7 +160,10 @@ void RunSet(CudaContext& cuda, const SetCall& call, const RoutedMlpArgs& args,
     const int64_t atoms = bounds.Parts(kAtomRows);
     rows.x = Activations(cuda.activations, cuda.row_scales, atoms, *set);
     Quantise(cuda, set->form,
-             {.jobs = list.quantise_jobs, .num_jobs = list.num_jobs + 1, .most = atoms},
+             {.jobs = list.quantise_jobs,
+              .firsts = list.first_atoms,
+              .num_jobs = list.num_jobs + 1,
+              .most = atoms},
              static_cast<int32_t>(set->most_k_tiles), rows.x);
   }
   const int64_t token_tiles = bounds.Parts(tile.tokens);
@@ -164,6 +176,7 @@ void RunSet(CudaContext& cuda, const SetCall& call, const RoutedMlpArgs& args,
   }
   Multiply(cuda, set->form, tile,
            {.jobs = list.jobs,
+            .firsts = list.first_pieces,
             .num_jobs = list.num_jobs + 1,
             .most = token_tiles * CeilDiv(set->most_row_tiles, tile.warpgroups)},
            TreeLevels(set->most_parts), rows);
@@ -193,6 +206,8 @@ void RoutedMlp(CudaContext& cuda, const RoutedMlpArgs& args) {
   SY_CHECK(args.x.dtype == DType::kBf16)
       << "RoutedMlp: x: the cuda backend computes on bf16, got " << Name(args.x.dtype);
   if (args.max_rows == 0) return;
+  SY_CHECK_EQ(reinterpret_cast<uintptr_t>(args.spans.data) % sizeof(int2), size_t{0})
+      << "RoutedMlp: spans: not aligned to 8 bytes";
   const auto& table = static_cast<const CudaMlpTable&>(*args.table);
   const int64_t rows = args.x.rows(), width = table.width();
   const TensorView hidden(cuda.hidden.Reserve<__nv_bfloat16>(rows * width), DType::kBf16,
@@ -207,7 +222,7 @@ void RoutedMlp(CudaContext& cuda, const RoutedMlpArgs& args) {
   std::vector<RoutedSet> lists;
   for (const SetCall& call : calls) lists.push_back(call.list);
   RouteJobs(cuda, lists,
-            {.spans = static_cast<const int32_t*>(args.spans.data),
+            {.spans = static_cast<const int2*>(args.spans.data),
              .num_rows = rows,
              .max_rows = args.max_rows});
   if (!table.hands_over()) {

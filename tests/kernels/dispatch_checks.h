@@ -98,10 +98,15 @@ inline ReceiveCase RandomReceive(int num_local, int width, int num_received, int
 }
 
 inline std::vector<ReceiveCase> ReceiveCases() {
-  return {RandomReceive(1, 1, 1, 0, 1),   RandomReceive(1, 1, 1, 3, 2),
-          RandomReceive(4, 3, 0, 5, 3),   RandomReceive(4, 3, 33, 0, 4),
-          RandomReceive(8, 8, 700, 9, 5), RandomReceive(64, 8, 1300, 40, 6),
-          RandomReceive(2, 4, 65, 1, 7),  ReceiveCase{.num_local = 0, .width = 2, .own_tokens = 4}};
+  return {RandomReceive(1, 1, 1, 0, 1),
+          RandomReceive(1, 1, 1, 3, 2),
+          RandomReceive(4, 3, 0, 5, 3),
+          RandomReceive(4, 3, 33, 0, 4),
+          RandomReceive(8, 8, 700, 9, 5),
+          RandomReceive(64, 8, 1300, 40, 6),
+          RandomReceive(2, 4, 65, 1, 7),
+          RandomReceive(4, 2, 2100, 3, 8),
+          ReceiveCase{.num_local = 0, .width = 2, .own_tokens = 4}};
 }
 
 struct Received {

@@ -42,12 +42,12 @@ class CudaQuantise : public CudaTest {
     const TensorView scales = Make(DType::kF32, {weight.k_tiles, to.num_atoms * cuda::kAtomRows});
     const cuda::QuantiseJob job{.x = x.row<const __nv_bfloat16>(0),
                                 .x_stride = x.row_stride,
-                                .tiles = weight.k_tiles_of_x,
-                                .k_tiles = weight.k_tiles,
-                                .k = weight.k,
-                                .lead = static_cast<int32_t>(matrix.layout().lead),
                                 .rows = static_cast<int32_t>(x.rows()),
-                                .ue8m0 = ue8m0};
+                                .ue8m0 = ue8m0,
+                                .k_tiles = weight.k_tiles,
+                                .tiles = weight.k_tiles_of_x,
+                                .k = weight.k,
+                                .lead = static_cast<int32_t>(matrix.layout().lead)};
     cuda::Quantise(cuda_, matrix.layout().form, {&job, 1},
                    {.atoms = atoms.row<uint8_t>(0),
                     .scales = scales.row<float>(0),
