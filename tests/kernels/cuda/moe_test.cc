@@ -8,6 +8,7 @@
 
 #include "kernels/cases/moe.h"
 #include "tests/kernels/cuda/cuda_fixture.h"
+#include "tests/kernels/cuda/trap.h"
 #include "tests/kernels/reference/moe_reference.h"
 #include "tests/testing/compare.h"
 
@@ -259,7 +260,7 @@ TEST_F(CudaCombineTest, ARowThatDoesNotExistEndsTheProgram) {
                            .y = Make(DType::kBf16, {1, 1})});
         device_->Synchronize();
       },
-      "cudaStreamSynchronize");
+      TrapOf("CombineRowsKernel"));
 }
 
 TEST_F(CudaCombineTest, NoTokensIsNoWork) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "tests/kernels/cuda/cuda_linear_fixture.h"
+#include "tests/kernels/cuda/trap.h"
 #include "tests/kernels/routed_rows.h"
 #include "tests/testing/compare.h"
 
@@ -157,9 +158,9 @@ TEST_F(CudaRoutedMlpDeath, ASpanThatLeavesTheRowsEndsTheProgram) {
                             .likely_rows = 1});
     device_->Synchronize();
   };
-  EXPECT_DEATH(run({2, 3}, 4), "cudaStreamSynchronize");
-  EXPECT_DEATH(run({-1, 1}, 4), "cudaStreamSynchronize");
-  EXPECT_DEATH(run({0, 3}, 2), "cudaStreamSynchronize");
+  EXPECT_DEATH(run({2, 3}, 4), TrapOf("RouteJobsKernel"));
+  EXPECT_DEATH(run({-1, 1}, 4), TrapOf("RouteJobsKernel"));
+  EXPECT_DEATH(run({0, 3}, 2), TrapOf("RouteJobsKernel"));
 }
 
 }  // namespace
