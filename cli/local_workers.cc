@@ -81,7 +81,9 @@ absl::StatusOr<std::vector<ChildProcess>> StartLocalWorkers(const ServeOptions& 
                                      "--backend",
                                      options.backend,
                                      "--device",
-                                     fmt::format("{}", i)};
+                                     fmt::format("{}", i),
+                                     "--host-workers",
+                                     fmt::format("{}", ranks)};
     argv.insert(argv.end(), options.worker_flags.begin(), options.worker_flags.end());
     SY_ASSIGN_OR_RETURN(
         ChildProcess worker,

@@ -49,7 +49,8 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeBackend(const BackendOptions& optio
     return absl::InvalidArgumentError(
         fmt::format("--backend is \"{}\"; it must be auto, cpu or cuda", options.backend));
   }
-  absl::StatusOr<std::unique_ptr<Backend>> cuda = MakeCudaBackend(options.device);
+  const int host_workers = options.backend == "auto" ? options.host_workers : 1;
+  absl::StatusOr<std::unique_ptr<Backend>> cuda = MakeCudaBackend(options.device, host_workers);
   if (cuda.ok()) {
     spdlog::info("backend cuda: {}", (*cuda)->Describe());
     return cuda;

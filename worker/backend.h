@@ -32,8 +32,11 @@ class Backend {
 };
 
 struct BackendOptions {
-  std::string backend = "auto";  // cpu, cuda, or auto: cuda where a device is found
+  std::string backend = "auto";  // cpu, cuda, or auto: cuda where devices are found
   int device = 0;                // cuda: which GPU of those that are visible
+  // Workers of this host. auto: all of them compute on GPUs or none, for the coordinator takes one
+  // kind.
+  int host_workers = 1;
   // cpu: see kernels::CpuBackendOptions and GlooDeviceOptions
   int num_threads = 0;
   int first_cpu = -1;

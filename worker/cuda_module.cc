@@ -21,7 +21,7 @@ std::filesystem::path ModulePath() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device) {
+absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device, int num_devices) {
   const std::filesystem::path path = ModulePath();
   if (path.empty()) {
     return absl::NotFoundError("no CUDA backend: this build has none (nvcc was not found)");
@@ -35,7 +35,7 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device) {
   if (entry == nullptr) {
     return absl::NotFoundError(fmt::format("no CUDA backend: {}", dlerror()));
   }
-  return entry(device);
+  return entry(device, num_devices);
 }
 
 }  // namespace switchyard::worker

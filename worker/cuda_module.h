@@ -10,11 +10,12 @@
 namespace switchyard::worker {
 
 // The GPU `device` of those that are visible. NOT_FOUND, in one line, where there is none, where
-// a library is missing, or where this build left the backend out.
-absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device);
+// there are not as many as `num_devices`, where a library is missing, or where this build left the
+// backend out.
+absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device, int num_devices);
 
 // What the library exports, under kCudaModuleEntry.
-using CudaModuleEntry = absl::StatusOr<std::unique_ptr<Backend>> (*)(int device);
+using CudaModuleEntry = absl::StatusOr<std::unique_ptr<Backend>> (*)(int device, int num_devices);
 inline constexpr char kCudaModuleEntry[] = "SwitchyardMakeCudaBackend";
 
 }  // namespace switchyard::worker

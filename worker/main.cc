@@ -45,6 +45,11 @@ int main(int argc, char** argv) {
   app.add_option("--device", config.device, "cuda: which GPU of those that are visible")
       ->capture_default_str()
       ->check(CLI::Range(0, 63));
+  app.add_option("--host-workers", config.host_workers,
+                 "Workers on this host; with --backend auto they compute on GPUs only where there "
+                 "is one for each")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
   app.add_option("--cuda-graphs", config.cuda_graphs,
                  "cuda: record decode steps as CUDA graphs and replay them: on or off")
       ->transform(

@@ -298,6 +298,7 @@ absl::Status RunWorker(const WorkerConfig& config, const std::atomic<bool>& stop
   SY_ASSIGN_OR_RETURN(const std::unique_ptr<Backend> backend,
                       MakeBackend({.backend = config.backend,
                                    .device = config.device,
+                                   .host_workers = config.host_workers,
                                    .num_threads = config.num_threads,
                                    .first_cpu = config.first_cpu,
                                    .isa = config.isa,

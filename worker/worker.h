@@ -17,6 +17,7 @@ struct WorkerConfig {
   std::string interface;                       // or the network interface whose address they reach
   std::string backend = "auto";                // cpu, cuda, or auto: cuda where a device is found
   int device = 0;                              // cuda: which GPU of those that are visible
+  int host_workers = 1;                        // see BackendOptions
   int num_threads = 0;                         // 0: one per core
   int first_cpu = -1;                          // pin threads from this core on; -1: do not pin
   std::string isa = "auto";

@@ -86,6 +86,21 @@ INSTANTIATE_TEST_SUITE_P(Layouts, CudaServeTest,
                                   std::to_string(info.param.tensor_parallel) + info.param.compute;
                          });
 
+using CudaAutoTest = ClusterTest;
+
+// The coordinator takes workers of one kind.
+TEST_F(CudaAutoTest, WhereNotEveryWorkerHasADeviceAllComputeOnTheCpu) {
+  ClusterOptions options = OnCuda(2, 1, "bf16");
+  std::replace(options.more_flags.begin(), options.more_flags.end(), std::string("cuda"),
+               std::string("auto"));
+  options.launcher[2] = "1";  // device
+  const Cluster& cluster = StartServing(options);
+  ASSERT_FALSE(HasFailure());
+  EXPECT_THAT(cluster.Log(),
+              ::testing::HasSubstr("CUDA devices of this machine: 1, for 2 workers"));
+  EXPECT_THAT(cluster.Log(), ::testing::Not(::testing::HasSubstr("backend cuda")));
+}
+
 using CudaFailureTest = ClusterTest;
 
 TEST_F(CudaFailureTest, ALostWorkerEndsTheClusterAndLeavesNothing) {

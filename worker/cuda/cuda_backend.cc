@@ -46,7 +46,11 @@ class CudaBackend final : public Backend {
 
 extern "C" __attribute__((visibility("default")))
 absl::StatusOr<std::unique_ptr<switchyard::worker::Backend>>
-SwitchyardMakeCudaBackend(int device) {
+SwitchyardMakeCudaBackend(int device, int num_devices) {
+  if (int found = 0; cudaGetDeviceCount(&found) == cudaSuccess && found < num_devices) {
+    return absl::NotFoundError(
+        fmt::format("CUDA devices of this machine: {}, for {} workers", found, num_devices));
+  }
   SY_ASSIGN_OR_RETURN(auto opened, switchyard::kernels::cuda::OpenDevice(device));
   return std::make_unique<switchyard::worker::cuda::CudaBackend>(std::move(opened), device);
 }
