@@ -11,10 +11,10 @@ struct LogitsCase {
   int64_t columns;
 };
 
-// One token, odd widths, less than a warp, more than a block of threads, and a tensor rank's part
-// of DeepSeek-V3's vocabulary of 129,280 (8 ranks).
-inline constexpr LogitsCase kLogitsCases[] = {{1, 1},   {2, 7},    {3, 31},   {4, 32},
-                                              {2, 513}, {5, 1000}, {1, 4099}, {1, 16160}};
+// One token, odd widths, less than a warp, more than a block of threads, DeepSeek-V3's vocabulary
+// of 129,280, and a tensor rank's part of it (8 ranks).
+inline constexpr LogitsCase kLogitsCases[] = {
+    {1, 1}, {2, 7}, {3, 31}, {4, 32}, {2, 513}, {5, 1000}, {1, 4099}, {1, 129280}, {1, 16160}};
 
 }  // namespace switchyard::kernels
 
