@@ -1,6 +1,9 @@
 #include "coordinator/text/bpe_model.h"
 
 #include <algorithm>
+#include <string>
+
+#include "coordinator/text/utf8.h"
 
 namespace switchyard::text {
 namespace {
@@ -14,14 +17,22 @@ constexpr auto kComesLater = [](const auto& a, const auto& b) { return a.order >
 
 }  // namespace
 
-absl::StatusOr<BpeModel> BpeModel::Create(const std::vector<TokenSpec>& tokens,
-                                          const std::vector<MergeSpec>& merges,
-                                          bool ignore_merges) {
+absl::StatusOr<BpeModel> BpeModel::Create(const TokenizerSpec& spec) {
+  const std::vector<TokenSpec>& tokens = spec.tokens;
+  const std::vector<MergeSpec>& merges = spec.merges;
   BpeModel model;
+  model.symbols_ = spec.symbols;
   model.byte_ids_.fill(-1);
   for (size_t id = 0; id < tokens.size(); ++id) {
-    if (tokens[id].is_mergeable && tokens[id].bytes.size() == 1) {
-      model.byte_ids_[uint8_t(tokens[id].bytes[0])] = int32_t(id);
+    const TokenSpec& token = tokens[id];
+    const bool of_characters = spec.symbols == Symbols::kCharacters;
+    if ((of_characters ? token.is_byte : token.is_mergeable) && token.bytes.size() == 1) {
+      model.byte_ids_[uint8_t(token.bytes[0])] = int32_t(id);
+    }
+    const std::string& piece = token.piece();
+    if (of_characters && token.is_mergeable && !piece.empty() &&
+        ReadUtf8Head(piece).num_bytes == std::ssize(piece)) {
+      model.character_ids_.emplace(piece, int32_t(id));
     }
   }
   for (int byte = 0; byte < 256; ++byte) {
@@ -37,13 +48,13 @@ absl::StatusOr<BpeModel> BpeModel::Create(const std::vector<TokenSpec>& tokens,
   }
   Scratch scratch;
   for (size_t id = 0; id < tokens.size(); ++id) {
-    const std::string_view bytes = tokens[id].bytes;
-    if (!tokens[id].is_mergeable || bytes.empty()) continue;
-    if (!ignore_merges) {
-      model.MergeAll(bytes, scratch);
+    const std::string_view piece = tokens[id].piece();
+    if (!tokens[id].is_mergeable || piece.empty()) continue;
+    if (!spec.ignore_merges) {
+      model.MergeAll(piece, scratch);
       if (scratch.symbols[0].id != int32_t(id) || scratch.symbols[0].next != -1) continue;
     }
-    model.whole_pieces_.emplace(bytes, int32_t(id));
+    model.whole_pieces_.emplace(piece, int32_t(id));
   }
   return model;
 }
@@ -58,17 +69,36 @@ void BpeModel::Append(std::string_view piece, Scratch& scratch, std::vector<int3
   for (int32_t i = 0; i != -1; i = scratch.symbols[i].next) ids.push_back(scratch.symbols[i].id);
 }
 
+void BpeModel::Begin(std::string_view piece, Scratch& scratch) const {
+  auto& symbols = scratch.symbols;
+  symbols.clear();
+  const auto add = [&](int32_t id) {
+    const auto i = int32_t(symbols.size());
+    symbols.push_back({id, i - 1, i + 1});
+  };
+  const auto add_bytes = [&](std::string_view bytes) {
+    for (const char byte : bytes) add(byte_ids_[uint8_t(byte)]);
+  };
+  if (symbols_ == Symbols::kBytes) {
+    add_bytes(piece);
+    piece = {};
+  }
+  while (!piece.empty()) {
+    const std::string_view character = piece.substr(0, size_t(ReadUtf8Head(piece).num_bytes));
+    piece.remove_prefix(character.size());
+    const auto known = character_ids_.find(character);
+    known != character_ids_.end() ? add(known->second) : add_bytes(character);
+  }
+  symbols.back().next = -1;
+}
+
 // Merges the best pair until none is left. Pairs wait in a heap; one that changed meanwhile is
-// dropped when it comes up.
+// dropped when it comes up. REQUIRES: a piece that is not empty.
 void BpeModel::MergeAll(std::string_view piece, Scratch& scratch) const {
   auto& symbols = scratch.symbols;
-  const auto num_bytes = int32_t(piece.size());
-  symbols.resize(piece.size());
-  for (int32_t i = 0; i < num_bytes; ++i) {
-    symbols[i] = {byte_ids_[uint8_t(piece[i])], i - 1, i + 1 < num_bytes ? i + 1 : -1};
-  }
+  Begin(piece, scratch);
   scratch.heap.clear();
-  for (int32_t i = 0; i + 1 < num_bytes; ++i) Offer(i, scratch);
+  for (int32_t i = 0; i + 1 < std::ssize(symbols); ++i) Offer(i, scratch);
 
   while (!scratch.heap.empty()) {
     std::pop_heap(scratch.heap.begin(), scratch.heap.end(), kComesLater);

@@ -38,10 +38,9 @@ class BpeModel {
     std::vector<Candidate> heap;
   };
 
-  // Keeps views into `tokens`: they must live, unmoved, as long as the model. INVALID_ARGUMENT if a
+  // Keeps views into `spec`, which must live, unmoved, as long as the model. INVALID_ARGUMENT if a
   // byte has no token.
-  static absl::StatusOr<BpeModel> Create(const std::vector<TokenSpec>& tokens,
-                                         const std::vector<MergeSpec>& merges, bool ignore_merges);
+  static absl::StatusOr<BpeModel> Create(const TokenizerSpec& spec);
 
   // Appends the ids of `piece`. Time O(n log n). REQUIRES: fewer than 2^31 bytes.
   void Append(std::string_view piece, Scratch& scratch, std::vector<int32_t>& ids) const;
@@ -52,12 +51,16 @@ class BpeModel {
     int32_t result;
   };
 
+  // `piece` as symbols that nothing has merged yet.
+  void Begin(std::string_view piece, Scratch& scratch) const;
   void MergeAll(std::string_view piece, Scratch& scratch) const;
   void Offer(int32_t left, Scratch& scratch) const;
   const Merge* FindMerge(int32_t left, int32_t right) const;
 
+  Symbols symbols_ = Symbols::kBytes;
   std::array<int32_t, 256> byte_ids_{};
-  absl::flat_hash_map<uint64_t, Merge> merges_;  // left id << 32 | right id
+  absl::flat_hash_map<std::string_view, int32_t> character_ids_;  // kCharacters
+  absl::flat_hash_map<uint64_t, Merge> merges_;                   // left id << 32 | right id
   // Pieces whose encoding is one token, known from the start: most pieces of real text.
   absl::flat_hash_map<std::string_view, int32_t> whole_pieces_;
 };

@@ -127,8 +127,7 @@ absl::StatusOr<std::unique_ptr<BpeTokenizer>> BpeTokenizer::Create(TokenizerSpec
       new BpeTokenizer(std::move(spec), std::move(normalizer), std::move(pretokenizer),
                        AddedTokens(verbatim), AddedTokens(normalized), std::move(all)));
   const TokenizerSpec& kept = tokenizer->spec_;
-  SY_ASSIGN_OR_RETURN(tokenizer->model_,
-                      BpeModel::Create(kept.tokens, kept.merges, kept.ignore_merges));
+  SY_ASSIGN_OR_RETURN(tokenizer->model_, BpeModel::Create(kept));
   return tokenizer;
 }
 
@@ -142,8 +141,14 @@ BpeTokenizer::BpeTokenizer(TokenizerSpec spec, Normalizer normalizer, Pretokeniz
       all_tokens_(std::move(all)) {
   for (const AddedTokenSpec& token : spec_.added_tokens)
     id_by_bytes_.emplace(token.content, token.id);
-  for (size_t id = 0; id < spec_.tokens.size(); ++id) {
-    if (spec_.tokens[id].is_defined) id_by_bytes_.emplace(spec_.tokens[id].bytes, int32_t(id));
+  // A byte of its own has its meaning where no character has it.
+  for (const bool is_byte : {false, true}) {
+    for (size_t id = 0; id < spec_.tokens.size(); ++id) {
+      const TokenSpec& token = spec_.tokens[id];
+      if (token.is_defined && token.is_byte == is_byte) {
+        id_by_bytes_.emplace(token.bytes, int32_t(id));
+      }
+    }
   }
 }
 

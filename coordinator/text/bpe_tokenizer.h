@@ -1,4 +1,5 @@
-// The byte-level BPE tokenizer of GPT-2, LLaMA 3, Qwen and DeepSeek: added tokens, normalizer,
+// The BPE tokenizers: byte-level ones of GPT-2, LLaMA 3, Qwen and DeepSeek, and those over
+// characters with bytes to fall back on, of Gemma and Mixtral. Added tokens, normalizer,
 // pre-tokenizer and merges, in this order.
 #ifndef SWITCHYARD_COORDINATOR_TEXT_BPE_TOKENIZER_H_
 #define SWITCHYARD_COORDINATOR_TEXT_BPE_TOKENIZER_H_
@@ -31,6 +32,7 @@ class BpeTokenizer : public Tokenizer {
   std::string_view DecodeToken(int32_t id) const override;
   bool IsSpecial(int32_t id) const override;
   int32_t vocab_size() const override { return int32_t(spec_.tokens.size()); }
+  bool strips_space() const override { return spec_.strips_space; }
   std::optional<int32_t> TokenToId(std::string_view token) const override;
   std::optional<int32_t> bos_id() const override;
   std::optional<int32_t> eos_id() const override;

@@ -13,6 +13,7 @@ std::string Detokenizer::Push(int32_t id) {
   if (is_skipped) return {};
   std::string bytes = std::exchange(pending_, {});
   bytes += tokenizer_.DecodeToken(id);
+  if (!bytes.empty() && std::exchange(at_space_, false) && bytes[0] == ' ') bytes.erase(0, 1);
   std::string text;
   std::string_view rest = bytes;
   while (!rest.empty()) {

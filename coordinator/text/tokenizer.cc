@@ -18,6 +18,7 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids, bool skip_special) c
   for (const int32_t id : ids) {
     if (!skip_special || !IsSpecial(id)) bytes += DecodeToken(id);
   }
+  if (strips_space() && bytes.starts_with(' ')) bytes.erase(0, 1);
   return ReplaceInvalidUtf8(bytes);
 }
 

@@ -68,6 +68,9 @@ class Tokenizer {
   virtual std::optional<int32_t> bos_id() const = 0;
   virtual std::optional<int32_t> eos_id() const = 0;
 
+  // Text that begins with a space loses it: the tokenizer has put one before what it encoded.
+  virtual bool strips_space() const { return false; }
+
   // The text of `ids`: their bytes in a row, one U+FFFD for each maximal ill-formed subpart.
   std::string Decode(std::span<const int32_t> ids, bool skip_special) const;
 };

@@ -115,6 +115,47 @@ absl::StatusOr<NormalizerSpec> ReadNormalizer(const JsonField& step, std::string
   return UnknownType(step, type);
 }
 
+// One space at the beginning is all that is stripped.
+absl::Status CheckStrip(const JsonField& step) {
+  const bool is_known = step.Member("content").value() == " " &&
+                        step.Member("start").value() == 1 && step.Member("stop").value() == 0;
+  if (is_known) return absl::OkStatus();
+  return step.Unsupported("is supported only with content \" \", start 1 and stop 0");
+}
+
+absl::StatusOr<DecoderSpec> ReadCharacterDecoder(const JsonField& field,
+                                                 const std::vector<JsonField>& steps) {
+  static constexpr std::array<std::string_view, 4> kOrder = {"Replace", "ByteFallback", "Fuse",
+                                                             "Strip"};
+  DecoderSpec decoder;
+  size_t at = 0;
+  bool falls_back = false;
+  for (const JsonField& step : steps) {
+    SY_ASSIGN_OR_RETURN(const std::string type, ReadType(step));
+    while (at < kOrder.size() && kOrder[at] != type) ++at;
+    if (at == kOrder.size()) {
+      return step.Member("type").Unsupported(fmt::format(
+          "\"{}\" is not supported here: with byte_fallback a decoder is Replace, ByteFallback, "
+          "Fuse and Strip, in this order",
+          type));
+    }
+    if (type == "Replace") {
+      SY_ASSIGN_OR_RETURN(const PatternSpec from, ReadPattern(step.Member("pattern")));
+      SY_ASSIGN_OR_RETURN(std::string to, step.Member("content").AsString());
+      if (from.is_regex || from.text.empty()) {
+        return step.Member("pattern").Unsupported("must be a \"String\" that is not empty");
+      }
+      decoder.replacements.push_back({.from = from.text, .to = std::move(to)});
+    } else if (type == "Strip") {
+      SY_RETURN_IF_ERROR(CheckStrip(step));
+      decoder.strips_space = true;
+    }
+    falls_back |= type == "ByteFallback";
+  }
+  if (!falls_back) return field.Unsupported("has no ByteFallback step, but model.byte_fallback is");
+  return decoder;
+}
+
 // The ids of special token `name` as TemplateProcessing lists them.
 absl::Status AppendTemplateToken(const JsonField& processor, const std::string& name,
                                  const std::vector<TokenSpec>& tokens, std::vector<int32_t>& ids) {
@@ -147,7 +188,7 @@ absl::StatusOr<std::vector<NormalizerSpec>> ReadNormalizers(const JsonField& fie
   return normalizers;
 }
 
-absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field) {
+absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field, Symbols symbols) {
   std::vector<JsonField> steps;
   SY_RETURN_IF_ERROR(Flatten(field, "pretokenizers", steps));
   std::vector<SplitSpec> splits;
@@ -155,8 +196,9 @@ absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field) {
     SY_ASSIGN_OR_RETURN(const std::string type, ReadType(steps[i]));
     const bool is_byte_level = type == "ByteLevel";
     if (!is_byte_level && type != "Split" && type != "Digits") return UnknownType(steps[i], type);
-    if (is_byte_level && i + 1 < steps.size()) {
-      return steps[i].Unsupported("ByteLevel is supported only as the last pre-tokenizer");
+    if (is_byte_level && (i + 1 < steps.size() || symbols != Symbols::kBytes)) {
+      return steps[i].Unsupported(
+          "ByteLevel is supported only as the last pre-tokenizer, and not with byte_fallback");
     }
     SY_ASSIGN_OR_RETURN(SplitSpec split, is_byte_level     ? ReadByteLevel(steps[i])
                                          : type == "Split" ? ReadSplit(steps[i])
@@ -164,20 +206,23 @@ absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field) {
     splits.push_back(std::move(split));
     if (is_byte_level) return splits;
   }
+  if (symbols == Symbols::kCharacters) return splits;
   return field.Unsupported(
-      "has no ByteLevel step; of BPE tokenizers only byte-level ones are supported");
+      "has no ByteLevel step; of BPE tokenizers only byte-level ones and those with byte_fallback "
+      "are supported");
 }
 
-absl::Status CheckDecoder(const JsonField& field) {
+absl::StatusOr<DecoderSpec> ReadDecoder(const JsonField& field, Symbols symbols) {
   std::vector<JsonField> steps;
   SY_RETURN_IF_ERROR(Flatten(field, "decoders", steps));
+  if (symbols == Symbols::kCharacters) return ReadCharacterDecoder(field, steps);
   for (const JsonField& step : steps) {
     SY_ASSIGN_OR_RETURN(const std::string type, ReadType(step));
     if (type != "ByteLevel") return UnknownType(step, type);
   }
   if (steps.empty())
     return field.Unsupported("has no ByteLevel step; only byte-level decoding is supported");
-  return absl::OkStatus();
+  return DecoderSpec();
 }
 
 absl::StatusOr<std::vector<int32_t>> ReadPrefixIds(const JsonField& field,

@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_COORDINATOR_TEXT_TOKENIZER_COMPONENTS_H_
 #define SWITCHYARD_COORDINATOR_TEXT_TOKENIZER_COMPONENTS_H_
 
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -16,10 +17,23 @@ namespace switchyard::text {
 
 absl::StatusOr<std::vector<NormalizerSpec>> ReadNormalizers(const JsonField& field);
 
-// UNIMPLEMENTED also if the last step is not ByteLevel: then the tokenizer is no byte-level one.
-absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field);
+// UNIMPLEMENTED also if the last step is not ByteLevel though the symbols are bytes, or is though
+// they are not.
+absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field, Symbols symbols);
 
-absl::Status CheckDecoder(const JsonField& field);
+// What becomes of tokens on their way into text.
+struct DecoderSpec {
+  // Of symbols that are characters: in each token `from` becomes `to`, in this order.
+  struct Replacement {
+    std::string from;
+    std::string to;
+  };
+  std::vector<Replacement> replacements;
+  bool strips_space = false;
+};
+// UNIMPLEMENTED also for steps that do not fit the symbols: ByteLevel for bytes; Replace,
+// ByteFallback, Fuse and Strip (one space at the beginning), in this order, for characters.
+absl::StatusOr<DecoderSpec> ReadDecoder(const JsonField& field, Symbols symbols);
 
 // The ids that the post-processor puts in front of a text. What it puts behind has no place in a
 // prompt and is left out.

@@ -2,6 +2,7 @@
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
+#include <absl/strings/str_replace.h>
 
 #include <algorithm>
 #include <optional>
@@ -102,6 +103,9 @@ absl::StatusOr<std::vector<AddedTokenSpec>> ReadAddedTokens(const JsonField& lis
 // The table of tokens by id, from the vocabulary and the added tokens.
 class TokenTable {
  public:
+  // `decoder`: null where the symbols are bytes.
+  explicit TokenTable(const DecoderSpec* decoder) : decoder_(decoder) {}
+
   absl::Status Build(const IdBySpelling& vocab, const std::vector<AddedTokenSpec>& added_tokens) {
     int32_t max_id = -1;
     for (const auto& [spelling, id] : vocab) max_id = std::max(max_id, id);
@@ -134,14 +138,41 @@ class TokenTable {
       return absl::InvalidArgumentError(fmt::format(
           "id {} belongs to two tokens: \"{}\" and \"{}\"", id, spellings_[id], spelling));
     }
-    const std::optional<std::string> bytes = BytesFromAlphabet(spelling);
-    token = {.bytes = bytes.value_or(std::string(spelling)),
-             .is_defined = true,
-             .is_mergeable = in_vocab && bytes.has_value() && !bytes->empty()};
+    token =
+        decoder_ != nullptr ? FromCharacters(spelling, in_vocab) : FromBytes(spelling, in_vocab);
     spellings_[id] = spelling;
     return absl::OkStatus();
   }
 
+  static TokenSpec FromBytes(std::string_view spelling, bool in_vocab) {
+    const std::optional<std::string> bytes = BytesFromAlphabet(spelling);
+    return {.bytes = bytes.value_or(std::string(spelling)),
+            .is_defined = true,
+            .is_mergeable = in_vocab && bytes.has_value() && !bytes->empty()};
+  }
+
+  TokenSpec FromCharacters(std::string_view spelling, bool in_vocab) const {
+    if (const std::optional<char> byte = ByteOf(spelling); in_vocab && byte) {
+      return {.bytes = std::string(1, *byte), .is_defined = true, .is_byte = true};
+    }
+    TokenSpec token{.bytes = std::string(spelling), .is_defined = true, .is_mergeable = in_vocab};
+    for (const DecoderSpec::Replacement& replacement : decoder_->replacements) {
+      absl::StrReplaceAll({{replacement.from, replacement.to}}, &token.bytes);
+    }
+    if (token.bytes != spelling) token.spelling = spelling;
+    return token;
+  }
+
+  // "<0xE2>": a byte of a character that is no token.
+  static std::optional<char> ByteOf(std::string_view spelling) {
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
+    if (spelling.size() != 6 || !spelling.starts_with("<0x") || spelling.back() != '>') return {};
+    const size_t high = kDigits.find(spelling[3]), low = kDigits.find(spelling[4]);
+    if (high == kDigits.npos || low == kDigits.npos) return {};
+    return static_cast<char>(16 * high + low);
+  }
+
+  const DecoderSpec* const decoder_;
   std::vector<TokenSpec> tokens_;
   std::vector<std::string_view> spellings_;
 };
@@ -163,7 +194,8 @@ absl::StatusOr<std::pair<std::string, std::string>> ReadPair(const JsonField& fi
 }
 
 absl::StatusOr<std::vector<MergeSpec>> ReadMerges(const JsonField& list, const IdBySpelling& vocab,
-                                                  const std::vector<TokenSpec>& tokens) {
+                                                  const std::vector<TokenSpec>& tokens,
+                                                  Symbols symbols) {
   SY_RETURN_IF_ERROR(list.Expect(list.value().is_array(), "an array"));
   std::vector<MergeSpec> merges;
   merges.reserve(list.value().size());
@@ -180,7 +212,8 @@ absl::StatusOr<std::vector<MergeSpec>> ReadMerges(const JsonField& list, const I
         return field.Invalid(fmt::format("\"{}\" is not in model.vocab", *spellings[part]));
       if (!tokens[found->second].is_mergeable) {
         return field.Invalid(
-            fmt::format("\"{}\" is not spelled in the byte alphabet", *spellings[part]));
+            fmt::format("\"{}\" is not spelled in {}", *spellings[part],
+                        symbols == Symbols::kBytes ? "the byte alphabet" : "characters"));
       }
       ids[part] = found->second;
     }
@@ -198,7 +231,7 @@ absl::StatusOr<int32_t> ReadNamedToken(const JsonField& field, const TokenizerSp
     if (token.content == content) return token.id;
   }
   for (size_t id = 0; id < spec.tokens.size(); ++id) {
-    if (spec.tokens[id].is_defined && spec.tokens[id].bytes == content) return int32_t(id);
+    if (spec.tokens[id].is_defined && spec.tokens[id].piece() == content) return int32_t(id);
   }
   return text.Invalid(fmt::format("\"{}\" is no token of tokenizer.json", content));
 }
@@ -213,15 +246,19 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
   SY_RETURN_IF_ERROR(CheckModel(model));
   TokenizerSpec spec;
   SY_ASSIGN_OR_RETURN(spec.normalizers, ReadNormalizers(root.Member("normalizer")));
-  SY_ASSIGN_OR_RETURN(spec.splits, ReadSplits(root.Member("pre_tokenizer")));
-  SY_RETURN_IF_ERROR(CheckDecoder(root.Member("decoder")));
+  SY_ASSIGN_OR_RETURN(const bool falls_back, model.Member("byte_fallback").AsBool(false));
+  spec.symbols = falls_back ? Symbols::kCharacters : Symbols::kBytes;
+  SY_ASSIGN_OR_RETURN(spec.splits, ReadSplits(root.Member("pre_tokenizer"), spec.symbols));
+  SY_ASSIGN_OR_RETURN(const DecoderSpec decoder, ReadDecoder(root.Member("decoder"), spec.symbols));
+  spec.strips_space = decoder.strips_space;
 
   SY_ASSIGN_OR_RETURN(const IdBySpelling vocab, ReadVocab(model.Member("vocab")));
   SY_ASSIGN_OR_RETURN(spec.added_tokens, ReadAddedTokens(root.Member("added_tokens"), vocab));
-  TokenTable table;
+  TokenTable table(falls_back ? &decoder : nullptr);
   SY_RETURN_IF_ERROR(table.Build(vocab, spec.added_tokens));
   spec.tokens = table.Take();
-  SY_ASSIGN_OR_RETURN(spec.merges, ReadMerges(model.Member("merges"), vocab, spec.tokens));
+  SY_ASSIGN_OR_RETURN(spec.merges,
+                      ReadMerges(model.Member("merges"), vocab, spec.tokens, spec.symbols));
   SY_ASSIGN_OR_RETURN(spec.ignore_merges, model.Member("ignore_merges").AsBool(false));
   SY_ASSIGN_OR_RETURN(spec.prefix_ids, ReadPrefixIds(root.Member("post_processor"), spec.tokens));
   return spec;

@@ -54,11 +54,21 @@ struct SplitSpec {
 
 // --- vocabulary ---
 
+// What BPE begins with.
+enum class Symbols {
+  kBytes,       // of GPT-2's byte alphabet
+  kCharacters,  // as SentencePiece has it; bytes of a character that is no token
+};
+
 struct TokenSpec {
   std::string bytes;          // what the token stands for; empty where an id has no token
+  std::string spelling = {};  // as BPE meets it in normalized text, where that is not `bytes`
   bool is_defined = false;    // the id has a token
-  bool is_mergeable = false;  // spelled in the byte alphabet: BPE can make it
+  bool is_mergeable = false;  // BPE can make it
+  bool is_byte = false;       // kCharacters: one byte of a character that is no token
   bool is_special = false;    // left out of text when specials are skipped
+
+  const std::string& piece() const { return spelling.empty() ? bytes : spelling; }
 };
 
 struct MergeSpec {  // in order of rank
@@ -83,6 +93,8 @@ struct TokenizerSpec {
   std::vector<AddedTokenSpec> added_tokens;
   std::vector<NormalizerSpec> normalizers;
   std::vector<SplitSpec> splits;
+  Symbols symbols = Symbols::kBytes;
+  bool strips_space = false;        // text loses the space that it begins with
   bool ignore_merges = false;       // a piece that is a token as a whole is that token
   std::vector<int32_t> prefix_ids;  // what `add_special_tokens` puts in front
   int32_t bos_id = -1;              // -1: none

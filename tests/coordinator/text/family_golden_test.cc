@@ -110,16 +110,16 @@ TEST_P(FamilyGolden, RendersEveryRecordedConversation) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, FamilyGolden,
-                         testing::Values(Family{"tiny-llama", 305, 60},
-                                         Family{"tiny-qwen3-moe", 317, 60},
-                                         Family{"tiny-qwen2", 317, 60},
-                                         Family{"tiny-deepseek-v2-lite", 286, 60}),
-                         [](const auto& info) {
-                           std::string name = info.param.model;
-                           std::ranges::replace(name, '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Families, FamilyGolden,
+    testing::Values(Family{"tiny-llama", 305, 60}, Family{"tiny-qwen3-moe", 317, 60},
+                    Family{"tiny-qwen2", 317, 60}, Family{"tiny-deepseek-v2-lite", 286, 60},
+                    Family{"tiny-gemma3", 313, 60}, Family{"tiny-gpt-oss", 314, 60}),
+    [](const auto& info) {
+      std::string name = info.param.model;
+      std::ranges::replace(name, '-', '_');
+      return name;
+    });
 
 }  // namespace
 }  // namespace switchyard::text
