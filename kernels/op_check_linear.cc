@@ -91,7 +91,8 @@ void CheckGateUpSources(const LinearSource& gate, const LinearSource& up) {
   SY_CHECK(gate.compute == up.compute) << op << ": compute: expected that of gate";
   ExpectEqual(op, "col_offset", gate.col_offset, up.col_offset);
   ExpectEqual(op, "k_shards", gate.k_shards, up.k_shards);
-  SY_CHECK(gate.bias.empty() && up.bias.empty()) << op << ": bias: expected none";
+  SY_CHECK(gate.bias.empty() == up.bias.empty()) << op << ": bias: expected both or none";
+  SY_CHECK(gate.gating == up.gating) << op << ": gating: expected that of gate";
 }
 
 void CheckPiece(const LinearSource& rows, const LinearSource* up, int64_t row_begin, int64_t n,

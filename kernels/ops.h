@@ -45,7 +45,7 @@ class Ops {
 
   // Load time. The sources' memory is no longer needed when they return.
   std::unique_ptr<PackedLinear> Pack(const LinearSource& source);
-  // Gate and up projections of one SwiGLU block, of one shape.
+  // Gate and up projections of one gated block, of one shape and gating.
   std::unique_ptr<PackedLinear> PackGateUp(const LinearSource& gate, const LinearSource& up);
 
   // A large weight, piece by piece. StartPack makes a weight of `n` outputs like `rows`, whose rows

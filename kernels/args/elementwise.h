@@ -11,12 +11,13 @@
 
 namespace switchyard::kernels {
 
-// y[t] = table[ids[t] - first_row], or zeros where that row is not in this shard.
+// y[t] = scale * table[ids[t] - first_row], or zeros where that row is not in this shard.
 struct EmbeddingArgs {
   std::span<const int32_t> ids;  // T
   TensorView table;              // f32, f16 or bf16 [V, H]
   int64_t first_row = 0;         // vocabulary id of table[0]
-  TensorView y;                  // act [T, H]
+  float scale = 1;
+  TensorView y;  // act [T, H]
 };
 
 // y = weight * x / sqrt(mean(x^2) + eps), FP32 inside. With `delta`, first x += delta (the residual

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/args/gating.h"
 #include "kernels/args/quantised.h"
 #include "kernels/tensor_view.h"
 
@@ -41,6 +42,7 @@ struct LinearSource {
   int64_t k_shards = 1;
   // The backend's arithmetic. kW8A8 falls back to kF32 where the weight is not FP8.
   Compute compute = Compute::kBf16;
+  Gating gating;  // of gate and up projections
 };
 
 // A weight in the layout of one backend, made once at load by Ops::Pack*. Immutable; safe to read
@@ -101,8 +103,8 @@ struct BatchedLinearArgs {
   TensorView y;                                  // act [M, B, N]
 };
 
-// y = silu(x Wg^T) * (x Wu^T), gate and up packed together by Ops::PackGateUp: n() is the width of
-// y.
+// y = f(x Wg^T + bg, x Wu^T + bu), gate and up packed together by Ops::PackGateUp with their
+// biases, if they have any; f is their Gating. n() is the width of y.
 struct GateUpArgs {
   TensorView x;             // act [M, K]; empty when quantised is given
   QuantisedRows quantised;  // M rows, K columns; only where weight->takes_quantised()
@@ -111,7 +113,7 @@ struct GateUpArgs {
   bool ue8m0_scales = false;
 };
 
-// One SwiGLU block: down(silu(gate(x)) * up(x)).
+// One gated block: down(f(gate(x), up(x))).
 struct MlpWeights {
   std::unique_ptr<PackedLinear> gate_up;
   std::unique_ptr<PackedLinear> down;

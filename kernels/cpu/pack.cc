@@ -270,8 +270,9 @@ std::unique_ptr<PackedLinear> StartPack(const CpuContext& cpu, Device& device,
   PanelLayout layout = MakeLayout(kernels, rows);
   PanelMatrix::Shape shape{.n = n, .k = rows.weight.dims[1]};
   shape.gate_up = up != nullptr;
+  shape.gating = rows.gating;
   shape.panels = CeilDiv(n, kPanelRows) * (shape.gate_up ? 2 : 1);
-  std::vector<float> bias(static_cast<size_t>(rows.bias.empty() ? 0 : n));
+  std::vector<float> bias(static_cast<size_t>(rows.bias.empty() ? 0 : shape.gate_up ? 2 * n : n));
   Buffer memory = device.Allocate(shape.panels * layout.panel_bytes);
   return std::make_unique<PanelMatrix>(kernels, std::move(layout), shape, std::move(memory),
                                        std::move(bias));
@@ -281,10 +282,11 @@ void PackRows(const CpuContext& cpu, const LinearSource& rows, const LinearSourc
               int64_t row_begin, PackedLinear* packed) {
   auto& matrix = static_cast<PanelMatrix&>(*packed);
   const int64_t count = rows.weight.dims[0];
-  if (!rows.bias.empty()) {
-    const float* const bias = rows.bias.row<float>(0);
-    std::copy(bias, bias + count, matrix.mutable_bias().begin() + row_begin);
-  }
+  const auto put_bias = [&](const TensorView& bias, int64_t begin) {
+    std::copy_n(bias.row<float>(0), count, matrix.mutable_bias().begin() + begin);
+  };
+  if (!rows.bias.empty()) put_bias(rows.bias, row_begin);
+  if (up != nullptr && !up->bias.empty()) put_bias(up->bias, matrix.n() + row_begin);
   const int64_t group_rows = kPackRowStep / (up != nullptr ? 2 : 1);
   const int64_t first_group = row_begin / group_rows;
   const Packer packer(matrix, rows, up, row_begin);

@@ -3,13 +3,15 @@
 // activation rows is.
 //
 // A *word* is 4 bytes of activations, and what the weights hold for them: two BF16 columns in the
-// arithmetic of AVX-512 BF16, one F32 column in every other. All tables of one instruction set give the
-// same bits for one row, however rows are grouped.
+// arithmetic of AVX-512 BF16, one F32 column in every other. All tables of one instruction set give
+// the same bits for one row, however rows are grouped.
 #ifndef SWITCHYARD_KERNELS_CPU_PANEL_KERNELS_H_
 #define SWITCHYARD_KERNELS_CPU_PANEL_KERNELS_H_
 
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels/args/gating.h"
 
 namespace switchyard::kernels::cpu {
 
@@ -66,8 +68,9 @@ struct PanelKernels {
   void (*quantize)(const float* x, int64_t count, float scale, float* q);
   // The largest |x|, 0 of nothing; a NaN counts as nothing.
   float (*amax)(const float* x, int64_t count);
-  // y = silu(gate) * up.
-  void (*silu_mul)(const float* gate, const float* up, int64_t count, float* y);
+  // By GateFunction: y = f(gate, up).
+  void (*gate[kNumGateFunctions])(const float* gate, const float* up, int64_t count, float limit,
+                                  float* y);
 };
 
 // Entered only on a CPU that has the instruction set.

@@ -90,7 +90,7 @@ constinit const PanelKernels kAvx2Kernels = {
     .to_words = RoundRowToBf16,
     .quantize = QuantizeRow,
     .amax = AmaxOfRow,
-    .silu_mul = SiluMulRow,
+    .gate = {SiluMulRow, GeluTanhMulRow, ClampedSwigluRow},
 };
 
 }  // namespace switchyard::kernels::cpu

@@ -57,7 +57,7 @@ constinit const PanelKernels kAvx512Kernels = {
     .to_words = RoundRowToBf16,
     .quantize = QuantizeRow,
     .amax = AmaxOfRow,
-    .silu_mul = SiluMulRow,
+    .gate = {SiluMulRow, GeluTanhMulRow, ClampedSwigluRow},
 };
 
 }  // namespace switchyard::kernels::cpu

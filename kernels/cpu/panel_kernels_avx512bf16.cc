@@ -177,7 +177,7 @@ constinit const PanelKernels kAvx512Bf16Kernels = {
     .to_words = ToWords,
     .quantize = QuantizeRow,
     .amax = AmaxOfRow,
-    .silu_mul = SiluMulRow,
+    .gate = {SiluMulRow, GeluTanhMulRow, ClampedSwigluRow},
 };
 
 }  // namespace switchyard::kernels::cpu

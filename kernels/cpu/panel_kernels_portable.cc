@@ -86,7 +86,7 @@ constinit const PanelKernels kPortableKernels = {
     .to_words = RoundRowToBf16,
     .quantize = QuantizeRow,
     .amax = AmaxOfRow,
-    .silu_mul = SiluMulRow,
+    .gate = {SiluMulRow, GeluTanhMulRow, ClampedSwigluRow},
 };
 
 }  // namespace switchyard::kernels::cpu

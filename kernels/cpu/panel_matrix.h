@@ -66,6 +66,7 @@ class PanelMatrix final : public PackedLinear {
     int64_t k = 0;
     int64_t panels = 0;
     bool gate_up = false;  // panels alternate: gate, up
+    Gating gating;         // of a gate-up matrix
   };
   PanelMatrix(const PanelKernels& kernels, PanelLayout layout, const Shape& shape, Buffer memory,
               std::vector<float> bias)
@@ -79,7 +80,8 @@ class PanelMatrix final : public PackedLinear {
   const PanelKernels& kernels() const { return kernels_; }
   const PanelLayout& layout() const { return layout_; }
   const Shape& shape() const { return shape_; }
-  const std::vector<float>& bias() const { return bias_; }  // [n], or empty
+  // [n], of a gate-up matrix [2, n]: gate, up; or empty.
+  const std::vector<float>& bias() const { return bias_; }
   std::vector<float>& mutable_bias() { return bias_; }
 
   int64_t num_groups() const { return (shape_.panels + kGroupPanels - 1) / kGroupPanels; }

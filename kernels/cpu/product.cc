@@ -154,13 +154,23 @@ class Task {
     }
   }
 
-  void WriteGateUp(const float* sums) const {
+  // The sums become finished halves where they are.
+  void WriteGateUp(float* sums) const {
     static_assert(kGroupPanels == 2);  // a group is a gate panel and its up panel
     const int64_t begin = group_ * kPanelRows;
     const int64_t count = std::min<int64_t>(kPanelRows, matrix_.n() - begin);
+    const Gating& gating = matrix_.shape().gating;
+    const auto gate = matrix_.kernels().gate[static_cast<int>(gating.function)];
+    const bool biased = !matrix_.bias().empty();
+    const float* const gate_bias = biased ? matrix_.bias().data() + begin : nullptr;
+    const float* const up_bias = biased ? gate_bias + matrix_.n() : nullptr;
     for (int64_t row = 0; row < rows_; ++row, sums += 2 * kPanelRows) {
+      for (int64_t i = 0; biased && i < count; ++i) {
+        sums[i] += gate_bias[i];
+        sums[kPanelRows + i] += up_bias[i];
+      }
       float* y = product_.y + (first_row_ + row) * product_.y_stride + begin;
-      matrix_.kernels().silu_mul(sums, sums + kPanelRows, count, y);
+      gate(sums, sums + kPanelRows, count, gating.limit, y);
     }
   }
 

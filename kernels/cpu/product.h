@@ -11,7 +11,7 @@ namespace switchyard::kernels::cpu {
 class PanelMatrix;
 struct CpuContext;
 
-// y = x W^T (+ bias), or silu(x Wg^T) * (x Wu^T) for a gate-up matrix.
+// y = x W^T (+ bias), or the gate function of both halves for a gate-up matrix.
 struct Product {
   const PanelMatrix* weight = nullptr;
   int64_t rows = 0;

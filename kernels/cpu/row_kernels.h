@@ -28,6 +28,7 @@ struct RowKernels {
   void (*narrow_bf16)(const float* x, Bf16* y, int64_t n);
   // x += delta
   void (*add)(float* x, const float* delta, int64_t n);
+  void (*scale)(float* x, float factor, int64_t n);
   // x += delta unless delta is null; y = weight * x / sqrt(mean(x^2) + eps)
   void (*rms_norm)(float* x, const float* delta, const float* weight, float eps, float* y,
                    int64_t n);

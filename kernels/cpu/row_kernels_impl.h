@@ -56,6 +56,12 @@ struct RowKernelsImpl {
     });
   }
 
+  static void Scale(float* x, float factor, int64_t n) {
+    Walk(n, [=](auto lanes, int64_t i) {
+      lanes.Store(x + i, V::Mul(lanes.Load(x + i), V::Set(factor)));
+    });
+  }
+
   // Four sums side by side, so that additions overlap; joined as a tree.
   static float SumOfSquares(const float* x, int64_t n) {
     F sums[4] = {V::Zero(), V::Zero(), V::Zero(), V::Zero()};
@@ -131,6 +137,7 @@ struct RowKernelsImpl {
       .widen_f16 = Convert<F16, float>,
       .narrow_bf16 = Convert<float, Bf16>,
       .add = Add,
+      .scale = Scale,
       .rms_norm = RmsNorm,
       .rope = Rope,
       .rope_halves = RopeHalves,

@@ -1,6 +1,6 @@
-// Arithmetic on rows of floats: e4m3 rounding, SiLU. Plain loops without branches, static so that
-// every file which includes them compiles its own copy for its instruction set; each operation
-// rounds once, so all copies give the same bits.
+// Arithmetic on rows of floats: e4m3 rounding, gates of MLPs. Plain loops without branches, static
+// so that every file which includes them compiles its own copy for its instruction set; each
+// operation rounds once, so all copies give the same bits.
 #ifndef SWITCHYARD_KERNELS_CPU_ROW_MATH_H_
 #define SWITCHYARD_KERNELS_CPU_ROW_MATH_H_
 
@@ -97,8 +97,32 @@ static inline float Exp(float x) {
   return x < -87.0f ? 0.0f : from_above;
 }
 
-static inline void SiluMulRow(const float* gate, const float* up, int64_t count, float* y) {
+// The gate functions of kernels/args/linear.h. `limit` is the third's.
+
+static inline void SiluMulRow(const float* gate, const float* up, int64_t count, float /*limit*/,
+                              float* y) {
   for (int64_t i = 0; i < count; ++i) y[i] = gate[i] / (1.0f + Exp(-gate[i])) * up[i];
+}
+
+// (1 + tanh(u)) / 2 is the sigmoid of 2 u.
+static inline void GeluTanhMulRow(const float* gate, const float* up, int64_t count,
+                                  float /*limit*/, float* y) {
+  constexpr float kTwiceRoot = 1.5957691216057308f;  // 2 sqrt(2 / pi)
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = gate[i];
+    const float twice_u = kTwiceRoot * (g + 0.044715f * (g * g * g));
+    y[i] = g / (1.0f + Exp(-twice_u)) * up[i];
+  }
+}
+
+static inline void ClampedSwigluRow(const float* gate, const float* up, int64_t count, float limit,
+                                    float* y) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = gate[i] > limit ? limit : gate[i];  // a NaN stays
+    const float bounded = up[i] > limit ? limit : up[i];
+    const float u = bounded < -limit ? -limit : bounded;
+    y[i] = g / (1.0f + Exp(-1.702f * g)) * (u + 1.0f);
+  }
 }
 
 }  // namespace switchyard::kernels::cpu

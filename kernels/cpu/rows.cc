@@ -35,6 +35,7 @@ void Embedding(const CpuContext& cpu, const EmbeddingArgs& args) {
     const int64_t row = args.ids[t] - args.first_row;
     if (row >= 0 && row < args.table.rows()) {
       WidenRow(kernels, args.table, row, y, hidden);
+      if (args.scale != 1) kernels.scale(y, args.scale, hidden);
     } else {
       std::memset(y, 0, static_cast<size_t>(hidden) * sizeof(float));
     }

@@ -50,8 +50,11 @@ __global__ void CombineKernel(const __grid_constant__ JobList<GemmJob> jobs) {
     const int output = static_cast<int>(i % weight.n);
     const float* const parts = job.sums + row * width + SumColumn(output, gate_up);
     float value = TreeOf(parts, weight.parts, part_stride);
-    if (gate_up) value = SiluMul(value, TreeOf(parts + kAtomRows, weight.parts, part_stride));
-    if (weight.bias != nullptr) value += weight.bias[output];
+    if (gate_up) {
+      value = Gated(weight, output, value, TreeOf(parts + kAtomRows, weight.parts, part_stride));
+    } else if (weight.bias != nullptr) {
+      value += weight.bias[output];
+    }
     const int64_t to = row * job.y_stride + output;
     if (job.y_is_f32 != 0) {
       static_cast<float*>(job.y)[to] = value;

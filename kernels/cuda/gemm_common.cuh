@@ -30,7 +30,25 @@ __device__ int FindJob(const JobList<Job>& jobs, int32_t index) {
   return begun - 1;
 }
 
-__device__ inline float SiluMul(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
+// The halves of output `output` of a gate-up weight, without their biases, as its gate function
+// joins them.
+__device__ inline float Gated(const GemmWeight& weight, int output, float gate, float up) {
+  if (weight.bias != nullptr && output < weight.n) {
+    gate += weight.bias[output];
+    up += weight.bias[weight.n + output];
+  }
+  if (weight.gate_function == GateFunction::kSilu) return gate / (1.0f + expf(-gate)) * up;
+  if (weight.gate_function == GateFunction::kGeluTanh) {
+    // (1 + tanh(u)) / 2 is the sigmoid of 2 u.
+    const float twice_u = 1.5957691216057308f * (gate + 0.044715f * (gate * gate * gate));
+    return gate / (1.0f + expf(-twice_u)) * up;
+  }
+  const float limit = weight.gate_limit;
+  gate = gate > limit ? limit : gate;  // a NaN stays
+  up = up > limit ? limit : up;
+  up = up < -limit ? -limit : up;
+  return gate / (1.0f + expf(-1.702f * gate)) * (up + 1.0f);
+}
 
 }  // namespace switchyard::kernels::cuda
 

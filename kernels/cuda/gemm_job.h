@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/args/gating.h"
 #include "kernels/args/quantised.h"
 #include "kernels/cuda/choose/gemm_layout.h"
 
@@ -20,10 +21,12 @@ struct GemmWeight {
   const int32_t* part_begin;   // [parts + 1], in k tiles
   const float* scales;         // f32 [row_tiles, k_tiles / TilesPerScale, slots]; null: none
   const uint8_t* scale_slots;  // [row_tiles, kTileRows]: a row's place among its tile's scales
-  const float* bias;           // f32 [n]; null: none
+  const float* bias;           // f32 [n], of gate-up [2, n]: gate, up; null: none
   int32_t n, k;
   int32_t row_tiles, k_tiles, planes, parts, slots;
   int32_t gate_up;  // rows of a tile alternate by 8: gate, up
+  GateFunction gate_function;
+  float gate_limit;
 };
 
 // Rows of activations on their way into the form of a product. As in GemmJob, what RouteJobs gives

@@ -85,7 +85,8 @@ __device__ inline void StoreStaged(const float* staged, const GemmJob& job, cons
   const int outputs = weight.gate_up != 0 ? kTileRows / 2 : kTileRows;
   const int first = place.row_tile * outputs;
   const int columns = min(outputs, weight.n - first);
-  const float* const bias = weight.bias == nullptr ? nullptr : weight.bias + first;
+  const bool biased = weight.bias != nullptr && weight.gate_up == 0;  // gates have theirs
+  const float* const bias = biased ? weight.bias + first : nullptr;
   const int64_t begin = row * job.y_stride + first;
   if (job.y_is_f32 != 0) {
     StoreRows<float>(staged, {static_cast<float*>(job.y) + begin, job.y_stride, columns, bias},
@@ -106,6 +107,7 @@ __device__ void StoreSums(const float (&sums)[kTokens / 2], const GemmJob& job,
   const int warp = static_cast<int>(threadIdx.x) / kWarpThreads % 4;
   const bool gate_up = job.weight.gate_up != 0 && job.sums == nullptr;
   float* const mine = staged + lane % 4 * 2 * kStagedPitch + lane / 4 + warp * (gate_up ? 8 : 16);
+  const int gated_output = place.row_tile * (kTileRows / 2) + warp * 8 + lane / 4;
 #pragma unroll
   for (int begin = 0; begin < kTokens; begin += kStaged) {
     if (begin >= place.tokens) break;
@@ -117,7 +119,7 @@ __device__ void StoreSums(const float (&sums)[kTokens / 2], const GemmJob& job,
       for (int i = 0; i < 2; ++i) {
         float* const to = mine + (8 * j + i) * kStagedPitch;
         if (gate_up) {
-          to[0] = SiluMul(four[i], four[2 + i]);
+          to[0] = Gated(job.weight, gated_output, four[i], four[2 + i]);
         } else {
           to[0] = four[i];
           to[8] = four[2 + i];

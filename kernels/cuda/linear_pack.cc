@@ -224,15 +224,17 @@ std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& 
     slots = packer.ScaleSlots();
     scales = packer.Scales();
   }
-  std::span<const float> bias;
-  if (!source.bias.empty()) {
-    bias = {source.bias.row<const float>(0), static_cast<size_t>(source.weight.dims[0])};
+  std::vector<float> bias;
+  for (const LinearSource* half : {&source, up}) {
+    if (half == nullptr || half->bias.empty()) continue;
+    const float* const values = half->bias.row<const float>(0);
+    bias.insert(bias.end(), values, values + source.weight.dims[0]);
   }
   Memory memory;
   const int64_t tiles_at = memory.Place(packer.row_tiles() * packer.RowTileBytes());
   const int64_t scales_at = memory.Place(std::span<const float>(scales));
   const int64_t slots_at = memory.Place(std::span<const uint8_t>(slots));
-  const int64_t bias_at = memory.Place(bias);
+  const int64_t bias_at = memory.Place(std::span<const float>(bias));
   const int64_t parts_at = memory.Place(std::span<const int32_t>(layout.part_begin));
   const int64_t k_tiles_at = memory.Place(std::span<const KTile>(layout.tiles));
   Buffer buffer = memory.Fill(cuda.device);
@@ -253,7 +255,9 @@ std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& 
       .planes = layout.planes,
       .parts = static_cast<int32_t>(layout.num_parts()),
       .slots = static_cast<int32_t>(packer.num_slots()),
-      .gate_up = up != nullptr};
+      .gate_up = up != nullptr,
+      .gate_function = source.gating.function,
+      .gate_limit = source.gating.limit};
   return std::make_unique<LinearMatrix>(std::move(layout), weight, std::move(buffer));
 }
 

@@ -33,7 +33,7 @@ void Embedding(CudaContext& cuda, const EmbeddingArgs& args) {
   WithFloatType(args.table.dtype, [&]<typename T>(T) {
     Launch(cuda, EmbeddingKernel<T>,
            {.blocks = OneBlockPerRow(args.y.rows()), .threads = ThreadsForRow(args.y.dims[1])}, ids,
-           RowsOf<const T>(args.table), args.first_row, RowsOf<__nv_bfloat16>(args.y));
+           RowsOf<const T>(args.table), args.first_row, args.scale, RowsOf<__nv_bfloat16>(args.y));
   });
 }
 

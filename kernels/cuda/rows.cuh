@@ -15,12 +15,12 @@ __device__ inline int64_t ItemStep() { return static_cast<int64_t>(gridDim.x) * 
 
 template <typename T>
 __global__ void EmbeddingKernel(const int32_t* ids, Rows<const T> table, int64_t first_row,
-                                Rows<__nv_bfloat16> y) {
+                                float scale, Rows<__nv_bfloat16> y) {
   const int64_t row = ids[blockIdx.x] - first_row;
   const bool here = row >= 0 && row < table.count;
   __nv_bfloat16* const to = y.data + blockIdx.x * y.stride;
   for (int64_t i = threadIdx.x; i < y.width; i += blockDim.x) {
-    to[i] = FromF32<__nv_bfloat16>(here ? ToF32(table.data[row * table.stride + i]) : 0.0f);
+    to[i] = FromF32<__nv_bfloat16>(here ? scale * ToF32(table.data[row * table.stride + i]) : 0.0f);
   }
 }
 

@@ -82,6 +82,43 @@ TEST_P(MlpTest, GateUpAgreesWithDoublePrecision) {
   }
 }
 
+TEST_P(MlpTest, EveryGateFunctionAndItsBiasesAgreeWithDoublePrecision) {
+  constexpr int64_t kN = 50, kK = 130, kRows = 7;
+  const TestWeight gate(dtype(), kN, kK, 41), up(dtype(), kN, kK, 42);
+  const std::vector<float> gate_bias = RandomRows(kN, 43), up_bias = RandomRows(kN, 44);
+  std::vector<float> x = RandomRows(kRows * kK, 45);
+  for (float& value : x) value *= 0.2f;
+  for (const Gating gating :
+       {Gating{}, {GateFunction::kGeluTanh}, {GateFunction::kClampedSwiglu, 1.5f}}) {
+    const auto part = [&](const TestWeight& weight, const std::vector<float>& bias, int64_t begin,
+                          int64_t rows) {
+      LinearSource source = weight.Slice(compute(), begin, rows, 0, kK);
+      source.bias = TensorView(bias.data() + begin, DType::kF32, {rows});
+      source.gating = gating;
+      return source;
+    };
+    const LinearSource whole_gate = part(gate, gate_bias, 0, kN);
+    const LinearSource whole_up = part(up, up_bias, 0, kN);
+    const auto packed = cpu::PackGateUp(cpu_.context, cpu_.device, whole_gate, whole_up);
+    const std::vector<float> got = GateUp(*packed, x);
+    const reference::Sums want = reference::GateUp(whole_gate, whole_up, {.x = x, .rows = kRows});
+    EXPECT_TRUE(Close({.got = got,
+                       .want = want.value,
+                       .magnitude = want.magnitude,
+                       .columns = kN,
+                       .num_terms = kK}))
+        << static_cast<int>(gating.function);
+    std::unique_ptr<PackedLinear> pieces;
+    for (const auto& [begin, rows] : {std::pair{32, 18}, {0, 32}}) {
+      const LinearSource first = part(gate, gate_bias, begin, rows);
+      const LinearSource second = part(up, up_bias, begin, rows);
+      if (pieces == nullptr) pieces = cpu::StartPack(cpu_.context, cpu_.device, first, &second, kN);
+      cpu::PackRows(cpu_.context, first, &second, begin, pieces.get());
+    }
+    EXPECT_EQ(GateUp(*pieces, x), got) << "packed in pieces";
+  }
+}
+
 TEST_P(MlpTest, AnExpertsRowsDependOnTheirTokensAlone) {
   constexpr int64_t kHidden = 72;
   std::vector<MlpWeights> mlps;
@@ -220,23 +257,38 @@ TEST_P(RowKernelTest, QuantizesEveryMagnitudeLikeTheScalarConversion) {
   EXPECT_TRUE(std::isnan(q[0]));
 }
 
-TEST_P(RowKernelTest, SiluIsAccurateOverTheWholeRange) {
-  std::vector<float> gate, up;
-  std::vector<double> want;
-  for (double g = -80; g < 120; g += 0.0137) {
-    gate.push_back(static_cast<float>(g));
-    up.push_back(1.5f);
-    want.push_back(1.5 * gate.back() / (1 + std::exp(-static_cast<double>(gate.back()))));
+TEST_P(RowKernelTest, GateFunctionsAreAccurateOverTheWholeRange) {
+  for (const Gating gating :
+       {Gating{}, {GateFunction::kGeluTanh}, {GateFunction::kClampedSwiglu, 7}}) {
+    SCOPED_TRACE(static_cast<int>(gating.function));
+    const auto function = kernels_.gate[static_cast<int>(gating.function)];
+    std::vector<float> gate, up;
+    std::vector<double> want, magnitude;
+    for (double g = -80; g < 120; g += 0.0137) {
+      gate.push_back(static_cast<float>(g));
+      up.push_back(g < 20 ? 1.5f : g < 60 ? -9.0f : 9.0f);
+      want.push_back(reference::Gated(gating, gate.back(), up.back()));
+      // What rounds in the exponent of e counts as often as the exponent is large.
+      const double exponent = gating.function == GateFunction::kSilu ? 0
+                              : gating.function == GateFunction::kGeluTanh
+                                  ? 1.6 * (g + 0.045 * g * g * g)
+                                  : 1.702 * g;
+      magnitude.push_back(std::abs(want.back()) * (1 + std::abs(std::min(exponent, 0.0))));
+    }
+    std::vector<float> y(gate.size());
+    function(gate.data(), up.data(), std::ssize(gate), gating.limit, y.data());
+    EXPECT_TRUE(Close({.got = y, .want = want, .magnitude = magnitude}));
+    const float extremes[] = {-1e4f, 1e4f, INFINITY, NAN}, ones[] = {1, 1, 1, 1};
+    function(extremes, ones, 4, gating.limit, y.data());
+    EXPECT_EQ(y[0], 0.0f);
+    const bool bounded = gating.function == GateFunction::kClampedSwiglu;
+    const auto most = static_cast<float>(reference::Gated(gating, 7, 1));
+    EXPECT_FLOAT_EQ(y[1], bounded ? most : 1e4f);
+    EXPECT_FLOAT_EQ(y[2], bounded ? most : INFINITY);
+    EXPECT_TRUE(std::isnan(y[3]));
+    function(ones, extremes, 4, gating.limit, y.data());
+    EXPECT_TRUE(std::isnan(y[3])) << "of up, too";
   }
-  std::vector<float> y(gate.size());
-  kernels_.silu_mul(gate.data(), up.data(), static_cast<int64_t>(gate.size()), y.data());
-  EXPECT_TRUE(Close({.got = y, .want = want}));
-  const float extremes[] = {-1e4f, 1e4f, INFINITY, NAN}, ones[] = {1, 1, 1, 1};
-  kernels_.silu_mul(extremes, ones, 4, y.data());
-  EXPECT_EQ(y[0], 0.0f);
-  EXPECT_EQ(y[1], 1e4f);
-  EXPECT_EQ(y[2], INFINITY);
-  EXPECT_TRUE(std::isnan(y[3]));
 }
 
 TEST_P(RowKernelTest, RowsOfAnyLengthAreLikeTheirElements) {
@@ -244,11 +296,12 @@ TEST_P(RowKernelTest, RowsOfAnyLengthAreLikeTheirElements) {
   for (int64_t count = 1; count < 70; ++count) {
     std::vector<float> q(100, 9.0f), y(100, 9.0f);
     kernels_.quantize(x.data(), count, 0.25f, q.data());
-    kernels_.silu_mul(x.data(), x.data() + 30, count, y.data());
+    const auto gelu = kernels_.gate[static_cast<int>(GateFunction::kGeluTanh)];
+    gelu(x.data(), x.data() + 30, count, 0, y.data());
     for (int64_t i = 0; i < count; ++i) {
       float one_q, one_y;
       kernels_.quantize(&x[i], 1, 0.25f, &one_q);
-      kernels_.silu_mul(&x[i], &x[i + 30], 1, &one_y);
+      gelu(&x[i], &x[i + 30], 1, 0, &one_y);
       EXPECT_EQ(q[i], one_q);
       EXPECT_EQ(y[i], one_y);
     }

@@ -173,14 +173,17 @@ TEST_P(RowsTest, EmbeddingReadsItsShardAndLeavesZerosForOthers) {
     }
     const std::vector<int32_t> ids = {12, 9, 10, 14, 13, 0};  // the shard has 10 .. 13
     const auto check = [&](const TensorView& table, auto widened) {
-      Tensor<float> y({6, width}, kNan), want({6, width});
-      ops_->Embedding({.ids = ids, .table = table, .first_row = 10, .y = y.view()});
-      for (int64_t t : {0, 2, 4}) {
-        for (int64_t i = 0; i < width; ++i) {
-          want.values[t * width + i] = widened((ids[t] - 10) * width + i);
+      for (const float scale : {1.0f, 9.8125f}) {
+        Tensor<float> y({6, width}, kNan), want({6, width});
+        ops_->Embedding(
+            {.ids = ids, .table = table, .first_row = 10, .scale = scale, .y = y.view()});
+        for (int64_t t : {0, 2, 4}) {
+          for (int64_t i = 0; i < width; ++i) {
+            want.values[t * width + i] = scale * widened((ids[t] - 10) * width + i);
+          }
         }
+        EXPECT_TRUE(SameBits(y.values, want.values, width)) << scale;
       }
-      EXPECT_TRUE(SameBits(y.values, want.values, width));
     };
     check(f32.view(), [&](int64_t i) { return f32.values[i]; });
     check(bf16.view(), [&](int64_t i) { return ToFloat(bf16.values[i]); });

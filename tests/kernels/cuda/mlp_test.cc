@@ -58,6 +58,37 @@ TEST_P(CudaMlp, GateUpAgreesWithDoublePrecision) {
   }
 }
 
+TEST_P(CudaMlp, EveryGateFunctionAndItsBiasesAgreeWithDoublePrecision) {
+  constexpr int64_t kN = 50, kK = 130, kRows = 7;
+  const TestWeight gate(dtype(), kN, kK, 41), up(dtype(), kN, kK, 42);
+  const std::vector<float> gate_bias = RandomRows(kN, 43), up_bias = RandomRows(kN, 44);
+  const std::vector<float> x = RandomBf16(kRows * kK, 45, 0.2f);
+  for (const Gating gating :
+       {Gating{}, {GateFunction::kGeluTanh}, {GateFunction::kClampedSwiglu, 1.5f}}) {
+    for (const int64_t shards : {1, 2}) {
+      const auto part = [&](const TestWeight& weight, const std::vector<float>& bias) {
+        LinearSource source = weight.Whole(compute());
+        source.bias = TensorView(bias.data(), DType::kF32, {kN});
+        source.gating = gating;
+        source.k_shards = shards;
+        return source;
+      };
+      const LinearSource gate_source = part(gate, gate_bias), up_source = part(up, up_bias);
+      const auto packed = cuda::PackGateUp(cuda_, gate_source, up_source);
+      const std::vector<float> got = GateUp(*packed, x, DType::kF32);
+      const reference::Sums want =
+          reference::GateUp(gate_source, up_source, {.x = x, .rows = kRows});
+      EXPECT_TRUE(Close({.got = got,
+                         .want = want.value,
+                         .magnitude = want.magnitude,
+                         .columns = kN,
+                         .num_terms = kK,
+                         .epsilon = Epsilon()}))
+          << static_cast<int>(gating.function) << ", " << shards << " shards";
+    }
+  }
+}
+
 TEST_P(CudaMlp, GateAndUpMayHaveScalesOfDifferentBlocks) {
   // Slices that begin at rows of which neither is a border of a tile.
   const TestWeight gate(dtype(), 300, 160, 5), up(dtype(), 300, 160, 6);

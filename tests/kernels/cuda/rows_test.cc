@@ -115,11 +115,13 @@ TEST_F(CudaRowsTest, EmbeddingTakesRowsOfItsShardAndZerosOtherwise) {
   const std::vector<float> table = RandomBf16(6 * 33, 1);
   const std::vector<int32_t> ids = {12, 3, 9, 10, 15, 16};
   const std::vector<int32_t> shard_rows = {2, -1, -1, 0, 5, -1};
-  for (const DType dtype : {DType::kBf16, DType::kF32}) {
+  for (const auto& [dtype, scale] :
+       {std::pair{DType::kBf16, 1.0f}, {DType::kF32, 1.0f}, {DType::kBf16, 9.8125f}}) {
     const TensorView y = Make(DType::kBf16, {6, 33});
     cuda::Embedding(cuda_, {.ids = ids,
                             .table = Put(dtype, {6, 33}, std::span<const float>(table)),
                             .first_row = 10,
+                            .scale = scale,
                             .y = y});
     const std::vector<float> got = Get(y);
     for (int64_t t = 0; t < 6; ++t) {
@@ -127,8 +129,9 @@ TEST_F(CudaRowsTest, EmbeddingTakesRowsOfItsShardAndZerosOtherwise) {
       if (shard_rows[t] >= 0) {
         const auto row = Row(table, shard_rows[t], 33);
         want.assign(row.begin(), row.end());
+        for (float& value : want) value = ToFloat(ToBf16(scale * value));
       }
-      EXPECT_TRUE(SameBits(Row(got, t, 33), want, 33)) << t;
+      EXPECT_TRUE(SameBits(Row(got, t, 33), want, 33)) << t << ' ' << scale;
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace switchyard::kernels::reference {
 namespace {
@@ -105,16 +106,29 @@ Sums Linear(const LinearSource& source, const LinearInput& input) {
   return sums;
 }
 
+double Gated(const Gating& gating, double gate, double up) {
+  if (gating.function == GateFunction::kSilu) return gate / (1 + std::exp(-gate)) * up;
+  if (gating.function == GateFunction::kGeluTanh) {
+    const double u = std::sqrt(2 / std::numbers::pi) * (gate + 0.044715 * gate * gate * gate);
+    return gate / (1 + std::exp(-2 * u)) * up;  // (1 + tanh(u)) / 2 without its cancellation
+  }
+  const double limit = gating.limit;
+  const double g = std::min(gate, limit), u = std::clamp(up, -limit, limit);
+  return g / (1 + std::exp(-1.702 * g)) * (u + 1);
+}
+
 Sums GateUp(const LinearSource& gate, const LinearSource& up, const LinearInput& input) {
   const Sums g = Linear(gate, input), u = Linear(up, input);
   Sums sums;
   for (size_t i = 0; i < g.value.size(); ++i) {
-    const double sigmoid = 1 / (1 + std::exp(-g.value[i]));
-    const double silu = g.value[i] * sigmoid;
-    sums.value.push_back(silu * u.value[i]);
-    // |silu'| <= 1.1; the last term is the error of silu and product themselves.
-    sums.magnitude.push_back(1.1 * g.magnitude[i] * std::fabs(u.value[i]) +
-                             std::fabs(silu) * u.magnitude[i] + std::fabs(silu * u.value[i]));
+    const double value = Gated(gate.gating, g.value[i], u.value[i]);
+    sums.value.push_back(value);
+    // With up held, the slope in gate is at most 1.13 times the factor at its side; with gate held,
+    // the slope in up is what stands at its side. The last term is the error of the function.
+    const double one = gate.gating.function == GateFunction::kClampedSwiglu ? 1 : 0;
+    const double beside_up = Gated(gate.gating, g.value[i], 1 - one);
+    sums.magnitude.push_back(1.13 * g.magnitude[i] * (std::fabs(u.value[i]) + one) +
+                             std::fabs(beside_up) * u.magnitude[i] + std::fabs(value));
   }
   return sums;
 }

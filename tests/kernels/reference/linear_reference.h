@@ -28,7 +28,10 @@ struct LinearInput {
 // does it, sums are not.
 Sums Linear(const LinearSource& source, const LinearInput& input);
 
-// silu(x Wg^T) * (x Wu^T).
+// What `gating` makes of gate and up.
+double Gated(const Gating& gating, double gate, double up);
+
+// Gated, of x Wg^T + bg and x Wu^T + bu.
 Sums GateUp(const LinearSource& gate, const LinearSource& up, const LinearInput& input);
 
 // [rows, groups]
