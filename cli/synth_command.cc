@@ -43,8 +43,11 @@ struct Job {
   bool hole;  // all rows: zeros, without disk
 };
 
+// Of one entry of dimension 0.
 int64_t NumCols(const ModelTensor& tensor) {
-  return tensor.shape.size() == 2 ? tensor.shape[1] : 1;
+  int64_t cols = 1;
+  for (size_t i = 1; i < tensor.shape.size(); ++i) cols *= tensor.shape[i];
+  return cols;
 }
 
 // A thread's memory, kept from job to job: fresh pages for every job would cost more than the
@@ -68,6 +71,11 @@ NormalValues ValuesOf(const ModelTensor& tensor, uint64_t seed) {
     case TensorKind::kScoreBias:
       // Small beside the spread of the scores, which it is to nudge, not to decide.
       return {.key = key, .deviation = 0.01f};
+    case TensorKind::kOffsetNorm:
+      return {.key = key, .deviation = 0.1f};
+    case TensorKind::kTransposed:
+      return {.key = key, .deviation = 1.0f / std::sqrt(float(tensor.shape[1]))};
+    case TensorKind::kBytes:  // left out of the config: ReadConfig
     case TensorKind::kLinear:
     case TensorKind::kPlainLinear:
       break;
@@ -105,6 +113,12 @@ absl::StatusOr<std::vector<ModelTensor>> ListTensors(const Json& config, const s
     return absl::InvalidArgumentError(
         fmt::format("{}: about {} tensors, the limit is {}", path, num_tensors, kMaxTensors));
   }
+  if (model.moe().mxfp4()) {
+    return absl::UnimplementedError(
+        fmt::format("{}: quantization_config.quant_method = \"mxfp4\": synth writes experts in "
+                    "BF16, ask for --dtype bf16",
+                    path));
+  }
   return worker::DecoderTensors(model);
 }
 
@@ -134,7 +148,9 @@ class Synthesizer {
         jobs.push_back({i, 0, num_rows, true});
         continue;
       }
-      const int64_t step = RoundUp(CeilDiv(kJobElements, NumCols(tensors_[i])), kFp8BlockSize);
+      const int64_t enough = CeilDiv(kJobElements, NumCols(tensors_[i]));
+      // Blocks of FP8 are of matrices.
+      const int64_t step = tensors_[i].shape.size() == 2 ? RoundUp(enough, kFp8BlockSize) : enough;
       for (int64_t row = 0; row < num_rows; row += step) {
         jobs.push_back({i, row, std::min(row + step, num_rows), false});
       }

@@ -19,9 +19,9 @@ class Attention {
  public:
   virtual ~Attention() = default;
 
-  // `prefix` is up to and with "self_attn.". The rope table outlives the layer.
+  // `prefix` is up to and with "self_attn.". The tables outlive the layer.
   virtual void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
-                    const v1::ModelSpec& model, int layer, const RopeTable* rope) = 0;
+                    const v1::ModelSpec& model, int layer, const RopeTables* ropes) = 0;
 
   // Of Forward's x; known when weights are there.
   virtual InputForms input_forms() const = 0;
@@ -41,7 +41,7 @@ struct AttentionSize {
 
 // REQUIRES of all three: a model that names its kind of attention.
 std::unique_ptr<Attention> MakeAttention(const v1::ModelSpec& model);
-RopeTable MakeRopeTable(kernels::Device& device, const v1::ModelSpec& model);
+RopeTables MakeRopeTables(kernels::Device& device, const v1::ModelSpec& model);
 // `quantises`: products quantise their activations.
 AttentionSize SizeOfAttention(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks,
                               bool quantises);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/units.h"
+#include "worker/layers/norm.h"
 
 namespace switchyard::worker {
 
@@ -11,7 +12,7 @@ using kernels::TensorView;
 
 void GqaAttention::Load(WeightLoader& loader, const LayerContext& context,
                         const std::string& prefix, const v1::ModelSpec& model, int layer,
-                        const RopeTable* rope) {
+                        const RopeTables* ropes) {
   const v1::GqaSpec& gqa = model.gqa();
   const int64_t ranks = context.parallel.tensor_parallel();
   const int64_t rank = context.parallel.tensor_rank();
@@ -19,13 +20,17 @@ void GqaAttention::Load(WeightLoader& loader, const LayerContext& context,
   kv_heads_ = CeilDiv(gqa.num_kv_heads(), ranks);
   dim_ = gqa.head_dim();
   window_ = gqa.windows_size() > 0 ? gqa.windows(layer) : 0;
-  scale_ = 1.0f / std::sqrt(static_cast<float>(dim_));
+  rotary_dim_ = gqa.rotary_dim() > 0 ? gqa.rotary_dim() : dim_;
+  scale_ = gqa.score_scale() > 0 ? static_cast<float>(gqa.score_scale())
+                                 : 1.0f / std::sqrt(static_cast<float>(dim_));
   eps_ = static_cast<float>(model.rms_norm_eps());
-  rope_ = rope;
+  rope_ = &ropes->Of(window_ > 0);
   if (gqa.qk_norm()) {
-    loader.Vector(prefix + "q_norm.weight", dim_, &q_norm_);
-    loader.Vector(prefix + "k_norm.weight", dim_, &k_norm_);
+    LoadNorm(loader, model, prefix + "q_norm.weight", dim_, &q_norm_);
+    LoadNorm(loader, model, prefix + "k_norm.weight", dim_, &k_norm_);
   }
+  head_begin_ = rank * heads_;
+  if (gqa.sinks()) loader.Vector(prefix + "sinks", model.num_heads(), &sinks_);
 
   const auto load = [&](const std::string& name, int64_t all_heads, int64_t first, int64_t count,
                         std::unique_ptr<kernels::PackedLinear>* out) {
@@ -38,7 +43,7 @@ void GqaAttention::Load(WeightLoader& loader, const LayerContext& context,
                   out);
   };
   const int64_t first_kv_head = rank * gqa.num_kv_heads() / ranks;
-  load("q_proj", model.num_heads(), rank * heads_, heads_, &q_);
+  load("q_proj", model.num_heads(), head_begin_, heads_, &q_);
   load("k_proj", gqa.num_kv_heads(), first_kv_head, kv_heads_, &k_);
   load("v_proj", gqa.num_kv_heads(), first_kv_head, kv_heads_, &v_);
   o_.Load(loader, context, prefix + "o_proj.weight", model.hidden_size(), model.num_heads() * dim_,
@@ -76,7 +81,10 @@ void GqaAttention::NormAndRotate(const LayerContext& context, const ForwardBatch
     const TensorView rows(heads.data, heads.dtype, {heads.rows() * heads.dims[1], dim_});
     context.ops.RmsNorm({.x = rows, .weight = norm.view, .eps = eps_, .y = rows});
   }
-  context.ops.Rope({.x = heads,
+  TensorView rotated = heads;
+  rotated.dims[2] = rotary_dim_;
+  context.ops.Rope({.x = rotated,
+                    .head_stride = dim_,
                     .positions = batch.positions,
                     .table = rope_->view(),
                     .halves = rope_->halves()});
@@ -103,6 +111,11 @@ void GqaAttention::WriteKeysAndValues(const LayerContext& context, const Forward
 void GqaAttention::Attend(const LayerContext& context, const ForwardBatch& batch,
                           const TensorView& q, const TensorView& cache,
                           const TensorView& out) const {
+  TensorView sinks;  // of this rank's heads
+  if (!sinks_.view.empty()) {
+    sinks = TensorView(static_cast<const float*>(sinks_.view.data) + head_begin_,
+                       kernels::DType::kF32, {heads_});
+  }
   for (const PrefillSpan& span : batch.prefill) {
     context.ops.GqaPrefill(
         {.q = q.Rows(span.row_begin, span.num_rows),
@@ -111,6 +124,7 @@ void GqaAttention::Attend(const LayerContext& context, const ForwardBatch& batch
          .table = span.table,
          .scale = scale_,
          .window = window_,
+         .sinks = sinks,
          .out = out.Rows(span.row_begin, span.num_rows)});
   }
   const int64_t first = batch.num_prefill_rows, count = q.rows() - first;
@@ -121,6 +135,7 @@ void GqaAttention::Attend(const LayerContext& context, const ForwardBatch& batch
                          .tables = batch.decode_tables,
                          .scale = scale_,
                          .window = window_,
+                         .sinks = sinks,
                          .out = out.Rows(first, count)});
 }
 

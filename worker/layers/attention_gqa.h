@@ -16,7 +16,7 @@ class GqaAttention final : public Attention {
   // REQUIRES: the tensor group divides the query heads, and divides the key-value heads or is
   // divided by them.
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
-            const v1::ModelSpec& model, int layer, const RopeTable* rope) override;
+            const v1::ModelSpec& model, int layer, const RopeTables* ropes) override;
   InputForms input_forms() const override;
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
                        const NormedRows& x, const KvLayer& cache,
@@ -25,7 +25,8 @@ class GqaAttention final : public Attention {
   static AttentionSize SizeOf(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks);
 
  private:
-  // Of heads [T, heads, D], in place: the norm where the model has one, then the rotation.
+  // Of heads [T, heads, D], in place: the norm where the model has one, then the rotation of their
+  // first elements.
   void NormAndRotate(const LayerContext& context, const ForwardBatch& batch,
                      const DeviceTensor& norm, const kernels::TensorView& heads) const;
   // Rotated, [T, A, D].
@@ -36,15 +37,18 @@ class GqaAttention final : public Attention {
   void Attend(const LayerContext& context, const ForwardBatch& batch, const kernels::TensorView& q,
               const kernels::TensorView& cache, const kernels::TensorView& out) const;
 
-  int64_t heads_ = 0;     // A, of this rank
-  int64_t kv_heads_ = 0;  // H, of this rank
-  int64_t dim_ = 0;       // D
-  int64_t window_ = 0;    // 0: none
+  int64_t heads_ = 0;       // A, of this rank
+  int64_t head_begin_ = 0;  // the first of them
+  int64_t kv_heads_ = 0;    // H, of this rank
+  int64_t dim_ = 0;         // D
+  int64_t rotary_dim_ = 0;  // at most D
+  int64_t window_ = 0;      // 0: none
   float scale_ = 0;
   float eps_ = 0;
   const RopeTable* rope_ = nullptr;
   std::unique_ptr<kernels::PackedLinear> q_, k_, v_;
   DeviceTensor q_norm_, k_norm_;  // f32 [D]; empty where the model has none
+  DeviceTensor sinks_;            // f32 [all heads]; empty where the model has none
   RowParallelLinear o_;
 };
 

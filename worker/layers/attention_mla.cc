@@ -20,7 +20,7 @@ TensorView HeadPart(const TensorView& q, int64_t heads, int64_t begin, int64_t w
 
 void MlaAttention::Load(WeightLoader& loader, const LayerContext& context,
                         const std::string& prefix, const v1::ModelSpec& model, int /*layer*/,
-                        const RopeTable* rope) {
+                        const RopeTables* ropes) {
   const v1::MlaSpec& mla = model.mla();
   heads_ = model.num_heads() / context.parallel.tensor_parallel();
   head_begin_ = heads_ * context.parallel.tensor_rank();
@@ -29,7 +29,7 @@ void MlaAttention::Load(WeightLoader& loader, const LayerContext& context,
   nope_dim_ = mla.qk_nope_head_dim();
   value_dim_ = mla.v_head_dim();
   scale_ = static_cast<float>(AttentionScale(model.rope(), nope_dim_ + rope_dim_));
-  rope_ = rope;
+  rope_ = &ropes->all;
 
   LoadQuery(loader, prefix, model);
   LoadKeyValue(loader, context, prefix, model);
@@ -76,7 +76,7 @@ void MlaAttention::LoadKeyValue(WeightLoader& loader, const LayerContext& contex
                          .row_begin = head_begin_ * head_rows,
                          .row_end = (head_begin_ + heads_) * head_rows};
   loader.Linear(kv_b, &kv_b_);
-  loader.Values(kv_b, [this, &loader, &context](const float* values) {
+  loader.Values(kv_b, [this, &loader, &context](const float* values, std::span<const float>) {
     const auto pack = [&](const float* matrix, int64_t rows, int64_t cols) {
       return loader.Pack({.name = "kv_b_proj, absorbed",
                           .weight = TensorView(matrix, kernels::DType::kF32, {rows, cols}),

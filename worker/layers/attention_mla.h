@@ -17,7 +17,7 @@ inline constexpr float kLatentNormEps = 1e-6f;
 class MlaAttention final : public Attention {
  public:
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
-            const v1::ModelSpec& model, int layer, const RopeTable* rope) override;
+            const v1::ModelSpec& model, int layer, const RopeTables* ropes) override;
   InputForms input_forms() const override;
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
                        const NormedRows& x, const KvLayer& cache,

@@ -2,20 +2,38 @@
 
 namespace switchyard::worker {
 
+kernels::Gating GatingOf(const v1::ModelSpec& model) {
+  switch (model.gate_function()) {
+    case v1::GATE_FUNCTION_GELU_TANH:
+      return {.function = kernels::GateFunction::kGeluTanh};
+    case v1::GATE_FUNCTION_CLAMPED_SWIGLU:
+      return {.function = kernels::GateFunction::kClampedSwiglu,
+              .limit = static_cast<float>(model.gate_limit())};
+    default:
+      return {};
+  }
+}
+
 void DenseMlp::Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
-                    int64_t hidden_size, int64_t intermediate_size) {
-  const int64_t width = intermediate_size / context.parallel.tensor_parallel();
+                    const v1::ModelSpec& model) {
+  const int64_t all = model.intermediate_size();
+  const int64_t width = all / context.parallel.tensor_parallel();
   const int64_t begin = width * context.parallel.tensor_rank();
-  MatrixSlice gate{.tensor = prefix + "gate_proj.weight",
-                   .rows = intermediate_size,
-                   .cols = hidden_size,
-                   .row_begin = begin,
-                   .row_end = begin + width};
-  MatrixSlice up = gate;
-  up.tensor = prefix + "up_proj.weight";
-  loader.GateUp(gate, up, &gate_up_);
-  down_.Load(loader, context, prefix + "down_proj.weight", hidden_size, intermediate_size,
-             /*bias=*/"");
+  const auto bias = [&](const std::string& name) {
+    return model.mlp_bias() ? prefix + name + ".bias" : std::string();
+  };
+  const auto half = [&](const std::string& name) {
+    return MatrixSlice{.tensor = prefix + name + ".weight",
+                       .rows = all,
+                       .cols = model.hidden_size(),
+                       .row_begin = begin,
+                       .row_end = begin + width,
+                       .bias = bias(name),
+                       .gating = GatingOf(model)};
+  };
+  loader.GateUp(half("gate_proj"), half("up_proj"), &gate_up_);
+  down_.Load(loader, context, prefix + "down_proj.weight", model.hidden_size(), all,
+             bias("down_proj"));
 }
 
 InputForms DenseMlp::input_forms() const {

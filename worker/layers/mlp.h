@@ -1,19 +1,23 @@
-// The dense SwiGLU block: gate and up by rows over the tensor group, down by columns.
+// The dense gated block: gate and up by rows over the tensor group, down by columns.
 #ifndef SWITCHYARD_WORKER_LAYERS_MLP_H_
 #define SWITCHYARD_WORKER_LAYERS_MLP_H_
 
 #include <memory>
 #include <string>
 
+#include "proto/model.pb.h"
 #include "worker/layers/linear.h"
 
 namespace switchyard::worker {
+
+// How a model's MLPs and experts join their halves.
+kernels::Gating GatingOf(const v1::ModelSpec& model);
 
 class DenseMlp {
  public:
   // `prefix` is up to and with "mlp.".
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
-            int64_t hidden_size, int64_t intermediate_size);
+            const v1::ModelSpec& model);
 
   // Of Forward's x; known when weights are there.
   InputForms input_forms() const;

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "worker/layers/mlp.h"
+#include "worker/weights/fused_experts.h"
+
 namespace switchyard::worker {
 
 using kernels::DType;
@@ -11,33 +14,55 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
                     const v1::ModelSpec& model) {
   spec_ = model.moe();
   const int64_t hidden = model.hidden_size();
+  const ExpertNames names = ExpertNamesOf(model);
+  const std::string router = prefix + std::string(names.router);
+  const int64_t experts = spec_.num_routed_experts();
   // The router decides in FP32 whatever the linears do (MODEL_SPECS 1.4).
-  loader.Values(
-      {.tensor = prefix + "gate.weight", .rows = spec_.num_routed_experts(), .cols = hidden},
-      [this, &loader, hidden](const float* values) {
-        gate_ = loader.Pack(
-            {.name = "gate.weight",
-             .weight = TensorView(values, DType::kF32, {spec_.num_routed_experts(), hidden}),
-             .compute = kernels::Compute::kF32});
-      });
+  loader.Values({.tensor = router + ".weight",
+                 .rows = experts,
+                 .cols = hidden,
+                 .bias = spec_.router_bias() ? router + ".bias" : ""},
+                [this, &loader, experts, hidden](const float* values, std::span<const float> bias) {
+                  kernels::LinearSource source{
+                      .name = "router",
+                      .weight = TensorView(values, DType::kF32, {experts, hidden}),
+                      .compute = kernels::Compute::kF32};
+                  if (!bias.empty()) source.bias = TensorView(bias.data(), DType::kF32, {experts});
+                  gate_ = loader.Pack(source);
+                });
   if (!spec_.softmax_scores()) {
     loader.Vector(prefix + "gate.e_score_correction_bias", spec_.num_routed_experts(),
                   &correction_bias_);
   }
-  const ExpertNames names = ExpertNamesOf(model);
-  const auto add = [&](const std::string& name, int64_t width, bool one_rank) {
+  const auto add = [&] {
     mlps_.push_back(std::make_unique<kernels::MlpWeights>());
     mlp_views_.push_back(mlps_.back().get());
-    LoadMlp(loader, names,
-            {.prefix = name, .hidden_size = hidden, .width = width, .one_rank = one_rank},
-            mlps_.back().get());
+    return mlps_.back().get();
   };
+  MlpPart part{.hidden_size = hidden,
+               .width = spec_.intermediate_size(),
+               .one_rank = true,
+               .gating = GatingOf(model)};
   for (int32_t expert : context.parallel.local_experts()) {
-    add(fmt::format("{}experts.{}.", prefix, expert), spec_.intermediate_size(), true);
+    if (spec_.fused()) {
+      LoadFusedExpert(loader,
+                      {.prefix = prefix + "experts.",
+                       .count = experts,
+                       .hidden = hidden,
+                       .width = spec_.intermediate_size(),
+                       .mxfp4 = spec_.mxfp4(),
+                       .gating = part.gating},
+                      expert, add());
+    } else {
+      part.prefix = fmt::format("{}experts.{}.", prefix, expert);
+      LoadMlp(loader, names, part, add());
+    }
   }
-  if (has_shared()) {
-    add(prefix + "shared_experts.", spec_.num_shared_experts() * spec_.intermediate_size(), false);
-  }
+  if (!has_shared()) return;
+  part.prefix = prefix + "shared_experts.";
+  part.width *= spec_.num_shared_experts();
+  part.one_rank = false;
+  LoadMlp(loader, names, part, add());
 }
 
 void MoeBlock::LoadMlp(WeightLoader& loader, const ExpertNames& names, const MlpPart& part,
@@ -46,6 +71,7 @@ void MoeBlock::LoadMlp(WeightLoader& loader, const ExpertNames& names, const Mlp
     return MatrixSlice{.tensor = fmt::format("{}{}.weight", part.prefix, name),
                        .rows = rows,
                        .cols = cols,
+                       .gating = part.gating,
                        .one_rank = part.one_rank};
   };
   loader.GateUp(weight(names.gate, part.width, part.hidden_size),

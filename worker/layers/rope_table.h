@@ -4,6 +4,7 @@
 #define SWITCHYARD_WORKER_LAYERS_ROPE_TABLE_H_
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "kernels/device.h"
@@ -36,6 +37,19 @@ class RopeTable {
   const bool halves_;
   kernels::Buffer memory_;
   kernels::TensorView view_;
+};
+
+// Those of a model.
+struct RopeTables {
+  RopeTable all;
+  std::optional<RopeTable> windowed = {};  // of layers with a window, where they have their own
+
+  const RopeTable& Of(bool has_window) const {
+    return has_window && windowed.has_value() ? *windowed : all;
+  }
+  int64_t num_bytes() const {
+    return all.num_bytes() + (windowed.has_value() ? windowed->num_bytes() : 0);
+  }
 };
 
 }  // namespace switchyard::worker

@@ -22,14 +22,17 @@ MatrixSlice VocabularySlice(const LayerContext& context, const std::string& tens
 }  // namespace
 
 void TokenEmbedding::Load(WeightLoader& loader, const LayerContext& context,
-                          const std::string& tensor, int64_t vocab_size, int64_t hidden_size) {
+                          const std::string& tensor, int64_t vocab_size, int64_t hidden_size,
+                          float scale) {
+  scale_ = scale;
   first_row_ = context.parallel.VocabularyRows().begin;
   loader.Table(VocabularySlice(context, tensor, vocab_size, hidden_size), &table_);
 }
 
 absl::Status TokenEmbedding::Forward(const LayerContext& context, std::span<const int32_t> ids,
                                      const TensorView& y) const {
-  context.ops.Embedding({.ids = ids, .table = table_.view, .first_row = first_row_, .y = y});
+  context.ops.Embedding(
+      {.ids = ids, .table = table_.view, .first_row = first_row_, .scale = scale_, .y = y});
   if (context.parallel.tensor_parallel() == 1) return absl::OkStatus();
   // One rank has the row, the others zeros: the sum is exact.
   ActivationArena::Scope scope(context.arena);

@@ -13,8 +13,9 @@ namespace switchyard::worker {
 
 class TokenEmbedding {
  public:
+  // Rows are multiplied by `scale`.
   void Load(WeightLoader& loader, const LayerContext& context, const std::string& tensor,
-            int64_t vocab_size, int64_t hidden_size);
+            int64_t vocab_size, int64_t hidden_size, float scale = 1);
   // y: f32 [T, H], the same on every rank of the tensor group.
   absl::Status Forward(const LayerContext& context, std::span<const int32_t> ids,
                        const kernels::TensorView& y) const;
@@ -22,6 +23,7 @@ class TokenEmbedding {
  private:
   DeviceTensor table_;
   int64_t first_row_ = 0;
+  float scale_ = 1;
 };
 
 class LmHead {

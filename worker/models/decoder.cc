@@ -1,33 +1,47 @@
 #include "worker/models/decoder.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/units.h"
+#include "worker/layers/norm.h"
 #include "worker/models/block_run.h"
 
 namespace switchyard::worker {
 
 using kernels::TensorView;
 
+namespace {
+
+// As the models' makers compute it: in BF16 the root is rounded first (MODEL_SPECS 8b).
+float EmbeddingScale(const v1::ModelSpec& model, const LayerContext& context) {
+  if (!model.scaled_embeddings()) return 1;
+  const auto root = static_cast<float>(std::sqrt(double(model.hidden_size())));
+  const bool rounds = context.compute == kernels::Compute::kBf16;
+  return rounds ? kernels::ToFloat(kernels::ToBf16(root)) : root;
+}
+
+}  // namespace
+
 Decoder::Decoder(const v1::ShardPlan& plan, const ParallelContext& parallel,
                  kernels::Device& device)
     : model_(plan.model()),
       quantises_(plan.compute() == v1::COMPUTE_MODE_W8A8),
       parallel_(parallel),
-      rope_(MakeRopeTable(device, model_)) {}
+      ropes_(MakeRopeTables(device, model_)) {}
 
 void Decoder::Load(WeightLoader& loader, const LayerContext& context) {
   const int64_t vocab = model_.vocab_size();
   const int64_t hidden = model_.hidden_size();
-  embedding_.Load(loader, context, "model.embed_tokens.weight", vocab, hidden);
+  const std::string embedding = NameOf("model.embed_tokens.weight");
+  embedding_.Load(loader, context, embedding, vocab, hidden, EmbeddingScale(model_, context));
   blocks_ = std::vector<DecoderBlock>(model_.num_layers());
   for (int layer = 0; layer < model_.num_layers(); ++layer) {
-    blocks_[layer].Load(loader, context, model_, layer, &rope_);
+    blocks_[layer].Load(loader, context, model_, layer, &ropes_);
   }
-  loader.Vector("model.norm.weight", hidden, &final_norm_);
-  head_.Load(loader, context,
-             model_.tie_word_embeddings() ? "model.embed_tokens.weight" : "lm_head.weight", vocab,
-             hidden);
+  LoadNorm(loader, model_, NameOf("model.norm.weight"), hidden, &final_norm_);
+  head_.Load(loader, context, model_.tie_word_embeddings() ? embedding : NameOf("lm_head.weight"),
+             vocab, hidden);
 }
 
 absl::Status Decoder::Forward(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,

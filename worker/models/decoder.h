@@ -4,6 +4,8 @@
 #ifndef SWITCHYARD_WORKER_MODELS_DECODER_H_
 #define SWITCHYARD_WORKER_MODELS_DECODER_H_
 
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "worker/layers/vocabulary.h"
@@ -22,11 +24,15 @@ class Decoder : public Model {
                        const kernels::TensorView& hidden,
                        const kernels::TensorView& logits) override;
   int64_t ArenaBytes(const v1::StepLimits& limits, int64_t max_output_rows) const override;
-  int64_t table_bytes() const override { return rope_.num_bytes(); }
+  int64_t table_bytes() const override { return ropes_.num_bytes(); }
 
  protected:
   const v1::ModelSpec& model() const { return model_; }
-  const RopeTable& rope() const { return rope_; }
+  const RopeTables& ropes() const { return ropes_; }
+  // Of a tensor that belongs to no layer.
+  std::string NameOf(std::string_view tensor) const {
+    return model_.tensor_prefix() + std::string(tensor);
+  }
   // A norm of this model's eps.
   StreamNorm NormBy(const DeviceTensor& weight) const {
     return {.weight = weight, .eps = static_cast<float>(model_.rms_norm_eps())};
@@ -44,7 +50,7 @@ class Decoder : public Model {
   const v1::ModelSpec model_;
   const bool quantises_;  // the plan's products quantise their activations
   const ParallelContext& parallel_;
-  const RopeTable rope_;
+  const RopeTables ropes_;
   TokenEmbedding embedding_;
   std::vector<DecoderBlock> blocks_;
   DeviceTensor final_norm_;

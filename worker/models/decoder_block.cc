@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "worker/layers/norm.h"
+
 namespace switchyard::worker {
 
 using kernels::TensorView;
@@ -33,22 +35,37 @@ NormedRows NormStream(const LayerContext& context, const Stream& stream, const S
 }
 
 void DecoderBlock::Load(WeightLoader& loader, const LayerContext& context,
-                        const v1::ModelSpec& model, int layer, const RopeTable* rope) {
-  const std::string prefix = fmt::format("model.layers.{}.", layer);
+                        const v1::ModelSpec& model, int layer, const RopeTables* ropes) {
+  const std::string prefix = fmt::format("{}model.layers.{}.", model.tensor_prefix(), layer);
   const int64_t hidden = model.hidden_size();
   layer_ = layer;
   eps_ = static_cast<float>(model.rms_norm_eps());
-  loader.Vector(prefix + "input_layernorm.weight", hidden, &input_norm_);
+  const auto norm = [&](const char* name, DeviceTensor* out) {
+    LoadNorm(loader, model, prefix + name + "_layernorm.weight", hidden, out);
+  };
+  norm("input", &attention_norm_);
   attention_ = MakeAttention(model);
-  attention_->Load(loader, context, prefix + "self_attn.", model, layer, rope);
-  loader.Vector(prefix + "post_attention_layernorm.weight", hidden, &post_attention_norm_);
+  attention_->Load(loader, context, prefix + "self_attn.", model, layer, ropes);
+  if (model.output_norms()) {
+    norm("post_attention", &attention_output_norm_);
+    norm("pre_feedforward", &mlp_norm_);
+    norm("post_feedforward", &mlp_output_norm_);
+  } else {
+    norm("post_attention", &mlp_norm_);
+  }
   if (model.has_moe() && layer >= model.moe().first_moe_layer()) {
     moe_ = std::make_unique<MoeBlock>();
     moe_->Load(loader, context, prefix + std::string(ExpertNamesOf(model).block), model);
   } else {
     mlp_ = std::make_unique<DenseMlp>();
-    mlp_->Load(loader, context, prefix + "mlp.", hidden, model.intermediate_size());
+    mlp_->Load(loader, context, prefix + "mlp.", model);
   }
+}
+
+void DecoderBlock::NormOutput(const LayerContext& context, const DeviceTensor& norm,
+                              const TensorView& rows) const {
+  if (norm.view.empty()) return;
+  context.ops.RmsNorm({.x = rows, .weight = norm.view, .eps = eps_, .y = rows});
 }
 
 absl::Status DecoderBlock::Attend(const LayerContext& context, const ForwardBatch& batch,
@@ -58,23 +75,27 @@ absl::Status DecoderBlock::Attend(const LayerContext& context, const ForwardBatc
   {
     ActivationArena::Scope scope(context.arena);
     const NormedRows x =
-        NormStream(context, stream, {.weight = input_norm_, .eps = eps_, .add_delta = !first},
+        NormStream(context, stream, {.weight = attention_norm_, .eps = eps_, .add_delta = !first},
                    attention_->input_forms());
     context.Record("hidden", layer_, stream.h);
     if (!empty) {
       SY_RETURN_IF_ERROR(
           attention_->Forward(context, batch, layer_, x, kv.layer(layer_), stream.delta));
       context.Record("attn", layer_, stream.delta);
+      NormOutput(context, attention_output_norm_, stream.delta);
     }
   }
-  const StreamNorm norm{.weight = post_attention_norm_, .eps = eps_};
+  const StreamNorm norm{.weight = mlp_norm_, .eps = eps_};
   if (moe_ != nullptr) {
     NormStream(context, stream, norm);
     return absl::OkStatus();
   }
   ActivationArena::Scope scope(context.arena);
   const NormedRows x = NormStream(context, stream, norm, mlp_->input_forms());
-  return empty ? absl::OkStatus() : mlp_->Forward(context, x, stream.delta);
+  if (empty) return absl::OkStatus();
+  SY_RETURN_IF_ERROR(mlp_->Forward(context, x, stream.delta));
+  NormOutput(context, mlp_output_norm_, stream.delta);
+  return absl::OkStatus();
 }
 
 }  // namespace switchyard::worker

@@ -1,5 +1,6 @@
 // One layer of a decoder: norm, attention, norm, dense MLP or mixture of experts, with the residual
-// sum between them (MODEL_SPECS 1.3). RunBlocks (block_run.h) puts the parts together.
+// sum between them (MODEL_SPECS 1.3). Where the model has them, attention and dense MLP put out
+// through norms of their own (MODEL_SPECS 8b). RunBlocks (block_run.h) puts the parts together.
 #ifndef SWITCHYARD_WORKER_MODELS_DECODER_BLOCK_H_
 #define SWITCHYARD_WORKER_MODELS_DECODER_BLOCK_H_
 
@@ -35,7 +36,7 @@ class DecoderBlock {
  public:
   // Layer `layer` of the checkpoint and of the cache.
   void Load(WeightLoader& loader, const LayerContext& context, const v1::ModelSpec& model,
-            int layer, const RopeTable* rope);
+            int layer, const RopeTables* ropes);
 
   // All up to the experts, which take stream.normed and put out stream.delta; or all, where there
   // are none. `first`: the stream has no delta yet.
@@ -45,11 +46,15 @@ class DecoderBlock {
   int layer() const { return layer_; }
 
  private:
+  // Of what attention or MLP has put out, in place; nothing where the model has no such norm.
+  void NormOutput(const LayerContext& context, const DeviceTensor& norm,
+                  const kernels::TensorView& rows) const;
+
   int layer_ = 0;
   float eps_ = 0;
-  DeviceTensor input_norm_;
+  DeviceTensor attention_norm_, attention_output_norm_;  // outputs' may be empty
   std::unique_ptr<Attention> attention_;
-  DeviceTensor post_attention_norm_;
+  DeviceTensor mlp_norm_, mlp_output_norm_;
   std::unique_ptr<DenseMlp> mlp_;  // one of the two
   std::unique_ptr<MoeBlock> moe_;
 };

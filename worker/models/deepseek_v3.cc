@@ -30,7 +30,7 @@ void DeepseekV3::LoadMtp(WeightLoader& loader, const LayerContext& context) {
   loader.Vector(prefix + "hnorm.weight", hidden, &mtp_->hidden_norm);
   loader.Linear({.tensor = prefix + "eh_proj.weight", .rows = hidden, .cols = 2 * hidden},
                 &mtp_->projection);
-  mtp_->block.Load(loader, context, model(), model().num_layers(), &rope());
+  mtp_->block.Load(loader, context, model(), model().num_layers(), &ropes());
   loader.Vector(prefix + "shared_head.norm.weight", hidden, &mtp_->head_norm);
   mtp_->head.Load(loader, context,
                   model().tie_word_embeddings() ? prefix + "embed_tokens.weight"

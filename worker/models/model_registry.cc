@@ -20,8 +20,10 @@ constexpr struct {
   const char* model_type;
   Maker make;
 } kModels[] = {
-    {"deepseek_v2", Make<Decoder>}, {"deepseek_v3", Make<DeepseekV3>}, {"llama", Make<Decoder>},
-    {"mixtral", Make<Decoder>},     {"qwen2", Make<Decoder>},          {"qwen3_moe", Make<Decoder>},
+    {"deepseek_v2", Make<Decoder>}, {"deepseek_v3", Make<DeepseekV3>}, {"gemma3", Make<Decoder>},
+    {"gemma3_text", Make<Decoder>}, {"glm4_moe", Make<DeepseekV3>},    {"gpt_oss", Make<Decoder>},
+    {"kimi_k2", Make<DeepseekV3>},  {"llama", Make<Decoder>},          {"mixtral", Make<Decoder>},
+    {"qwen2", Make<Decoder>},       {"qwen3_moe", Make<Decoder>},
 };
 
 // Whether the tensor group can share the model's heads: the worker's half of a check in pairs

@@ -5,25 +5,28 @@
 #include "base/units.h"
 #include "worker/weights/block_fp8.h"
 #include "worker/weights/expert_names.h"
+#include "worker/weights/mxfp4.h"
 
 namespace switchyard::worker {
 namespace {
 
-constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
-constexpr std::string_view kHead = "lm_head.weight";
-
-// Writes the list down, in the order of the forward pass (MODEL_SPECS 1.2 and 5 to 7).
+// Writes the list down, in the order of the forward pass (MODEL_SPECS 1.2 and 5 to 8b).
 class TensorLister {
  public:
   explicit TensorLister(const v1::ModelSpec& model)
-      : model_(model), names_(ExpertNamesOf(model)), hidden_(model.hidden_size()) {}
+      : model_(model),
+        names_(ExpertNamesOf(model)),
+        hidden_(model.hidden_size()),
+        layers_(model.tensor_prefix() + "model.layers."),
+        embedding_(model.tensor_prefix() + "model.embed_tokens.weight"),
+        head_(model.tensor_prefix() + "lm_head.weight") {}
 
   std::vector<ModelTensor> List() {
-    Add(std::string(kEmbedding), {model_.vocab_size(), hidden_}, TensorKind::kEmbedding);
+    Add(embedding_, {model_.vocab_size(), hidden_}, TensorKind::kEmbedding);
     for (int layer = 0; layer < model_.num_layers(); ++layer) AddBlock(layer);
-    AddNorm("model.norm", hidden_);
+    AddNorm(model_.tensor_prefix() + "model.norm", hidden_);
     if (!model_.tie_word_embeddings()) {
-      Add(std::string(kHead), {model_.vocab_size(), hidden_}, TensorKind::kPlainLinear);
+      Add(head_, {model_.vocab_size(), hidden_}, TensorKind::kPlainLinear);
     }
     for (int i = 0; i < model_.num_mtp_layers(); ++i) AddMtpBlock(model_.num_layers() + i);
     return std::move(tensors_);
@@ -34,7 +37,8 @@ class TensorLister {
     tensors_.push_back({std::move(name), std::move(shape), kind, std::string(copy_of)});
   }
   void AddNorm(const std::string& name, int64_t width) {
-    Add(name + ".weight", {width}, TensorKind::kNorm);
+    Add(name + ".weight", {width},
+        model_.unit_offset_norms() ? TensorKind::kOffsetNorm : TensorKind::kNorm);
   }
   void AddLinear(const std::string& name, int64_t out, int64_t in, bool bias = false) {
     Add(name + ".weight", {out, in}, TensorKind::kLinear);
@@ -42,7 +46,7 @@ class TensorLister {
   }
 
   void AddBlock(int layer) {
-    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    const std::string prefix = fmt::format("{}{}.", layers_, layer);
     AddNorm(prefix + "input_layernorm", hidden_);
     if (model_.has_gqa()) {
       AddGqa(prefix + "self_attn.");
@@ -50,10 +54,14 @@ class TensorLister {
       AddMla(prefix + "self_attn.");
     }
     AddNorm(prefix + "post_attention_layernorm", hidden_);
+    if (model_.output_norms()) {
+      AddNorm(prefix + "pre_feedforward_layernorm", hidden_);
+      AddNorm(prefix + "post_feedforward_layernorm", hidden_);
+    }
     if (model_.has_moe() && layer >= model_.moe().first_moe_layer()) {
       AddMoe(prefix + std::string(names_.block));
     } else {
-      AddMlp(prefix + "mlp.", model_.intermediate_size());
+      AddMlp(prefix + "mlp.", model_.intermediate_size(), {}, model_.mlp_bias());
     }
   }
 
@@ -65,6 +73,7 @@ class TensorLister {
     AddLinear(prefix + "k_proj", kv_width, hidden_, gqa.qkv_bias());
     AddLinear(prefix + "v_proj", kv_width, hidden_, gqa.qkv_bias());
     AddLinear(prefix + "o_proj", hidden_, query_width, gqa.output_bias());
+    if (gqa.sinks()) Add(prefix + "sinks", {model_.num_heads()}, TensorKind::kBias);
     if (!gqa.qk_norm()) return;
     AddNorm(prefix + "q_norm", gqa.head_dim());
     AddNorm(prefix + "k_norm", gqa.head_dim());
@@ -90,16 +99,38 @@ class TensorLister {
     AddLinear(prefix + "o_proj", hidden_, heads * mla.v_head_dim(), bias);
   }
 
-  void AddMlp(const std::string& prefix, int64_t width, const ExpertNames& names = {}) {
-    AddLinear(prefix + std::string(names.gate), width, hidden_);
-    AddLinear(prefix + std::string(names.up), width, hidden_);
-    AddLinear(prefix + std::string(names.down), hidden_, width);
+  void AddMlp(const std::string& prefix, int64_t width, const ExpertNames& names = {},
+              bool bias = false) {
+    AddLinear(prefix + std::string(names.gate), width, hidden_, bias);
+    AddLinear(prefix + std::string(names.up), width, hidden_, bias);
+    AddLinear(prefix + std::string(names.down), hidden_, width, bias);
+  }
+
+  // One projection of all experts.
+  void AddFused(const std::string& name, int64_t out, int64_t in) {
+    const v1::MoeSpec& moe = model_.moe();
+    const int64_t experts = moe.num_routed_experts();
+    if (moe.mxfp4()) {
+      const int64_t blocks = in / kMxfp4Block;
+      Add(name + "_blocks", {experts, out, blocks, kMxfp4BlockBytes}, TensorKind::kBytes);
+      Add(name + "_scales", {experts, out, blocks}, TensorKind::kBytes);
+    } else {
+      Add(name, {experts, in, out}, TensorKind::kTransposed);
+    }
+    Add(name + "_bias", {experts, out}, TensorKind::kBias);
   }
 
   void AddMoe(const std::string& prefix) {
     const v1::MoeSpec& moe = model_.moe();
     const int64_t experts = moe.num_routed_experts();
-    Add(prefix + "gate.weight", {experts, hidden_}, TensorKind::kPlainLinear);
+    const std::string router = prefix + std::string(names_.router);
+    Add(router + ".weight", {experts, hidden_}, TensorKind::kPlainLinear);
+    if (moe.router_bias()) Add(router + ".bias", {experts}, TensorKind::kBias);
+    if (moe.fused()) {
+      AddFused(prefix + "experts.gate_up_proj", 2 * int64_t{moe.intermediate_size()}, hidden_);
+      AddFused(prefix + "experts.down_proj", hidden_, moe.intermediate_size());
+      return;
+    }
     if (!moe.softmax_scores()) {
       Add(prefix + "gate.e_score_correction_bias", {experts}, TensorKind::kScoreBias);
     }
@@ -114,9 +145,9 @@ class TensorLister {
   }
 
   void AddMtpBlock(int layer) {
-    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    const std::string prefix = fmt::format("{}{}.", layers_, layer);
     Add(prefix + "embed_tokens.weight", {model_.vocab_size(), hidden_}, TensorKind::kEmbedding,
-        kEmbedding);
+        embedding_);
     AddNorm(prefix + "enorm", hidden_);
     AddNorm(prefix + "hnorm", hidden_);
     Add(prefix + "eh_proj.weight", {hidden_, 2 * hidden_}, TensorKind::kPlainLinear);
@@ -124,13 +155,14 @@ class TensorLister {
     AddNorm(prefix + "shared_head.norm", hidden_);
     if (!model_.tie_word_embeddings()) {
       Add(prefix + "shared_head.head.weight", {model_.vocab_size(), hidden_},
-          TensorKind::kPlainLinear, kHead);
+          TensorKind::kPlainLinear, head_);
     }
   }
 
   const v1::ModelSpec& model_;
   const ExpertNames names_;
   const int64_t hidden_;
+  const std::string layers_, embedding_, head_;
   std::vector<ModelTensor> tensors_;
 };
 
@@ -147,8 +179,10 @@ std::vector<TensorSpec> StoredAs(const ModelTensor& tensor, bool fp8) {
     return {{tensor.name, FileDtype::kF8E4m3, tensor.shape},
             {ScaleName(tensor.name), FileDtype::kF32, blocks}};
   }
-  const bool f32 = tensor.kind == TensorKind::kScoreBias;
-  return {{tensor.name, f32 ? FileDtype::kF32 : FileDtype::kBf16, tensor.shape}};
+  FileDtype dtype = FileDtype::kBf16;
+  if (tensor.kind == TensorKind::kScoreBias) dtype = FileDtype::kF32;
+  if (tensor.kind == TensorKind::kBytes) dtype = FileDtype::kU8;
+  return {{tensor.name, dtype, tensor.shape}};
 }
 
 }  // namespace switchyard::worker

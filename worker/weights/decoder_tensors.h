@@ -16,8 +16,11 @@ enum class TensorKind {
   kLinear,       // [out, in], FP8 in a quantised checkpoint, else BF16
   kPlainLinear,  // [out, in], always BF16: heads, gate, eh_proj
   kEmbedding,    // [vocabulary, hidden], always BF16
+  kTransposed,   // [experts, in, out], always BF16
+  kBytes,        // MXFP4's blocks and scales, U8
   kNorm,         // [width], BF16, near 1
-  kBias,         // [out] of a linear, BF16
+  kOffsetNorm,   // [width], BF16, near 0: 1 is added to it
+  kBias,         // BF16; of a linear [out], of all experts [experts, out]; sinks [heads]
   kScoreBias,    // [experts], F32: e_score_correction_bias
 };
 

@@ -89,7 +89,8 @@ kernels::LinearSource HostMatrix::Source(kernels::Compute mode) const {
                                .block_rows = kFp8BlockSize,
                                .block_cols = kFp8BlockSize,
                                .k_shards = slice.k_shards,
-                               .compute = widened ? kernels::Compute::kF32 : mode};
+                               .compute = widened ? kernels::Compute::kF32 : mode,
+                               .gating = slice.gating};
   // Only the touched scales were read, so offsets count from the first of them.
   source.row_offset = slice.row_begin - blocks.first_block_row() * kFp8BlockSize;
   source.col_offset = slice.col_begin - blocks.first_block_col() * kFp8BlockSize;

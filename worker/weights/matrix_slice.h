@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/args/gating.h"
+
 namespace switchyard::worker {
 
 // A slice of a 2-D weight. `rows` and `cols` are what the whole tensor must have.
@@ -18,6 +20,7 @@ struct MatrixSlice {
   int64_t col_end = -1;  // -1: cols
   std::string bias;      // name of its bias [rows], or empty
   int64_t k_shards = 1;  // see kernels::LinearSource
+  kernels::Gating gating;
   // Where the mode is kBf16: inputs are not rounded to BF16 (kernels::Compute::kF32 instead).
   bool precise = false;
   bool one_rank = false;  // no other rank reads any of it, as a routed expert's weights

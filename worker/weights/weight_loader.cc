@@ -33,6 +33,8 @@ struct WeightLoader::Task {
   std::vector<HostMatrix> matrices;
   std::vector<WantedRange> ranges;  // of all matrices, the first one's weight first
   std::function<void(const std::vector<HostMatrix>&)> consume;
+  // Of ranges that are no matrices, instead of that.
+  std::function<absl::Status(const RangeData&)> consume_stored;
 
   int64_t MaxStagingBytes() const {
     int64_t sum = 0;
@@ -233,7 +235,8 @@ void WeightLoader::AddPacked(const MatrixSlice& slice, const MatrixSlice* up,
   }
 }
 
-void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor* out) {
+void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor* out,
+                          float offset) {
   const TensorInfo* info = Expect(tensor, {size});
   if (info == nullptr) return;
   const std::optional<DType> dtype = WeightDType(info->dtype);
@@ -244,8 +247,9 @@ void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor*
   HostMatrix& matrix = task->matrices.emplace_back();
   matrix.weight = TensorView(nullptr, *dtype, {size});
   matrix.weight_range = AddRange(TensorRange::Whole(*info), options_.num_ranks > 1, task.get());
-  task->consume = [this, out, size](const std::vector<HostMatrix>& matrices) {
-    const std::vector<float> values = ToFloats(matrices[0].weight);
+  task->consume = [this, out, size, offset](const std::vector<HostMatrix>& matrices) {
+    std::vector<float> values = ToFloats(matrices[0].weight);
+    for (float& value : values) value += offset;
     *out = Upload(ops_.device(), TensorView(values.data(), DType::kF32, {size}));
     packed_bytes_ += out->memory.num_bytes();
   };
@@ -277,22 +281,60 @@ void WeightLoader::Table(const MatrixSlice& slice, DeviceTensor* out) {
   }
 }
 
-void WeightLoader::Values(const MatrixSlice& slice, std::function<void(const float*)> consume) {
+void WeightLoader::Values(const MatrixSlice& slice, UseValues consume) {
   auto task = std::make_unique<Task>();
   if (!AddMatrix(slice, task.get())) return;
   task->consume = [consume = std::move(consume)](const std::vector<HostMatrix>& matrices) {
     const HostMatrix& matrix = matrices[0];
-    if (matrix.weight.dtype != DType::kF8E4M3) return consume(ToFloats(matrix.weight).data());
+    if (matrix.weight.dtype != DType::kF8E4M3) {
+      return consume(ToFloats(matrix.weight).data(), matrix.bias);
+    }
     std::vector<float> values(matrix.weight.NumElements());
     DequantizeBlocks(matrix.blocks, static_cast<const kernels::F8E4M3*>(matrix.weight.data),
                      matrix.scales.data(), values.data());
-    consume(values.data());
+    consume(values.data(), matrix.bias);
+  };
+  tasks_.push_back(std::move(task));
+}
+
+void WeightLoader::Stored(std::span<const StoredTensor> tensors, int64_t index, UseStored consume) {
+  auto task = std::make_unique<Task>();
+  std::vector<HostRange> ranges;
+  for (const StoredTensor& tensor : tensors) {
+    const TensorInfo* const info = Expect(tensor.name, tensor.shape);
+    if (info == nullptr) return;
+    if (std::ranges::find(tensor.types, info->dtype) == tensor.types.end()) {
+      std::string names;
+      for (const FileDtype type : tensor.types) {
+        names += fmt::format("{}{}", names.empty() ? "" : " or ", FileDtypeName(type));
+      }
+      return RememberType(*info, fmt::format("it must be {}", names));
+    }
+    ranges.push_back(
+        AddRange(TensorRange::Rows(*info, index, index + 1), /*shared=*/false, task.get()));
+  }
+  task->consume_stored = [ranges = std::move(ranges),
+                          consume = std::move(consume)](const RangeData& data) {
+    std::vector<StoredEntry> entries;
+    for (const HostRange& range : ranges) {
+      const int64_t skipped = range.wanted.row_begin - range.read.row_begin;
+      entries.push_back({.data = data(range.index) + skipped * range.wanted.row_bytes(),
+                         .tensor = range.wanted.tensor});
+    }
+    return consume(entries);
   };
   tasks_.push_back(std::move(task));
 }
 
 std::unique_ptr<kernels::PackedLinear> WeightLoader::Pack(const kernels::LinearSource& source) {
   std::unique_ptr<kernels::PackedLinear> packed = ops_.Pack(source);
+  packed_bytes_ += packed->num_bytes();
+  return packed;
+}
+
+std::unique_ptr<kernels::PackedLinear> WeightLoader::PackGateUp(const kernels::LinearSource& gate,
+                                                                const kernels::LinearSource& up) {
+  std::unique_ptr<kernels::PackedLinear> packed = ops_.PackGateUp(gate, up);
   packed_bytes_ += packed->num_bytes();
   return packed;
 }
@@ -401,7 +443,12 @@ absl::Status WeightLoader::PackBatch(Batch& batch) {
       const TensorInfo& tensor = *matrix.weight_range.wanted.tensor;
       SY_RETURN_IF_ERROR(Annotate(matrix.Decode(data), checkpoint_.files()[tensor.file]));
     }
-    task->consume(task->matrices);
+    if (task->consume_stored) {
+      const TensorInfo& tensor = *task->ranges.front().range.tensor;
+      SY_RETURN_IF_ERROR(Annotate(task->consume_stored(data), checkpoint_.files()[tensor.file]));
+    } else {
+      task->consume(task->matrices);
+    }
     task->matrices.clear();
     first_range += task->ranges.size();
   }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,17 @@ namespace switchyard::worker {
 struct DeviceTensor {
   kernels::Buffer memory;
   kernels::TensorView view;
+};
+
+// A tensor that is no matrix, and the types that it may have.
+struct StoredTensor {
+  std::string name;
+  TensorShape shape;
+  std::span<const FileDtype> types;
+};
+struct StoredEntry {
+  const std::byte* data = nullptr;  // at any address
+  const TensorInfo* tensor = nullptr;
 };
 
 // Memory between files and packed weights.
@@ -67,21 +79,29 @@ class WeightLoader {
   void Linear(const MatrixSlice& slice, std::unique_ptr<kernels::PackedLinear>* out);
   void GateUp(const MatrixSlice& gate, const MatrixSlice& up,
               std::unique_ptr<kernels::PackedLinear>* out);
-  // A 1-D tensor of `size` elements as f32: rows [begin, end) of it.
-  void Vector(const std::string& tensor, int64_t size, DeviceTensor* out);
+  // A 1-D tensor of `size` elements as f32, `offset` added to each.
+  void Vector(const std::string& tensor, int64_t size, DeviceTensor* out, float offset = 0);
   // A matrix that ops index by row, in the type of the checkpoint (f32, f16 or bf16).
   void Table(const MatrixSlice& slice, DeviceTensor* out);
-  // A matrix as f32 in host memory [num_rows, num_cols], FP8 dequantised; valid during the call,
-  // which may Pack() what it makes of it.
-  void Values(const MatrixSlice& slice, std::function<void(const float* values)> consume);
+  // A matrix as f32 in host memory [num_rows, num_cols], FP8 dequantised, and its bias [num_rows]
+  // or nothing; valid during the call, which may Pack() what it makes of it.
+  using UseValues = std::function<void(const float* values, std::span<const float> bias)>;
+  void Values(const MatrixSlice& slice, UseValues consume);
+  // Entry `index` of dimension 0 of each tensor, as stored, in the order of `tensors`; valid during
+  // the call, which may Pack() what it makes of it. Its error ends Run.
+  using UseStored = std::function<absl::Status(std::span<const StoredEntry> entries)>;
+  void Stored(std::span<const StoredTensor> tensors, int64_t index, UseStored consume);
 
   // INVALID_ARGUMENT or NOT_FOUND: what was asked for is not in the checkpoint as asked; the
   // message has the first fault and the number of others. DATA_LOSS, UNAVAILABLE,
   // DEADLINE_EXCEEDED: see ShardReader::Run.
   absl::Status Run();
 
-  // Ops::Pack, counted.
+  // Ops::Pack and PackGateUp, counted.
   std::unique_ptr<kernels::PackedLinear> Pack(const kernels::LinearSource& source);
+  std::unique_ptr<kernels::PackedLinear> PackGateUp(const kernels::LinearSource& gate,
+                                                    const kernels::LinearSource& up);
+  kernels::Compute compute() const { return options_.compute; }
 
   int64_t bytes_read() const { return reader_bytes_; }
   // How they were read, and the most staging memory that was in use.

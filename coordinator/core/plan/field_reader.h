@@ -54,6 +54,7 @@ class FieldReader {
   // object; both outlive this.
   FieldReader(const Json& object, std::string prefix, Faults& faults);
 
+  const Json& object() const { return object_; }
   // The value, or nullptr if absent or null.
   const Json* Find(std::string_view name) const;
   bool Has(std::string_view name) const { return Find(name) != nullptr; }

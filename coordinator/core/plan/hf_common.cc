@@ -14,14 +14,6 @@ namespace {
 constexpr int kFp8Block = 128;
 constexpr RealRange kFactorRange{1, 1e6};  // of a context extension
 
-// The object under `name`, or nullptr if absent, null or (a fault) something else.
-const Json* FindObject(FieldReader& config, std::string_view name) {
-  const Json* value = config.Find(name);
-  if (value == nullptr || value->is_object()) return value;
-  config.faults().Invalid(fmt::format("{}: must be an object or null", config.Describe(name)));
-  return nullptr;
-}
-
 v1::YarnScaling ParseYarn(FieldReader& rope, int32_t max_position_embeddings) {
   v1::YarnScaling yarn;
   yarn.set_factor(rope.Real("factor", kFactorRange));
@@ -64,16 +56,17 @@ void ParseDynamic(FieldReader& rope, v1::ModelSpec& spec) {
   spec.set_max_position_embeddings(std::min(context, trained));
 }
 
-// `kind_fallback`: what a missing kind means; empty: a fault.
-void ParseScaling(FieldReader& rope, std::string_view kind_fallback, v1::ModelSpec& spec) {
+// Fills `scaled`. `kind_fallback`: what a missing kind means; empty: a fault.
+void ParseScaling(FieldReader& rope, std::string_view kind_fallback, v1::ModelSpec& spec,
+                  v1::RopeSpec& scaled) {
   const char* kind_field = rope.Has("rope_type") ? "rope_type" : "type";
   const std::string kind = rope.Text(kind_field, kind_fallback);
   if (kind == "yarn") {
-    *spec.mutable_rope()->mutable_yarn() = ParseYarn(rope, spec.max_position_embeddings());
+    *scaled.mutable_yarn() = ParseYarn(rope, spec.max_position_embeddings());
   } else if (kind == "llama3") {
-    *spec.mutable_rope()->mutable_llama3() = ParseLlama3(rope);
+    *scaled.mutable_llama3() = ParseLlama3(rope);
   } else if (kind == "linear") {
-    spec.mutable_rope()->set_linear_factor(rope.Real("factor", kFactorRange));
+    scaled.set_linear_factor(rope.Real("factor", kFactorRange));
   } else if (kind == "dynamic") {
     ParseDynamic(rope, spec);
   } else if (kind.empty()) {
@@ -107,11 +100,14 @@ v1::BlockQuantization ParseFp8(FieldReader& quantization) {
   return fp8;
 }
 
-void ParseQuantization(FieldReader& config, v1::ModelSpec& spec) {
+void ParseQuantization(FieldReader& config, const Dialect& dialect, v1::ModelSpec& spec) {
   const Json* object = FindObject(config, "quantization_config");
   if (object == nullptr) return;
   FieldReader quantization(*object, "quantization_config.", config.faults());
-  if (quantization.Text("quant_method", "") == "fp8") {
+  const std::string method = quantization.Text("quant_method", "");
+  if (dialect.may_be_mxfp4 && method == "mxfp4") {
+    spec.mutable_moe()->set_mxfp4(true);
+  } else if (method == "fp8") {
     *spec.mutable_fp8() = ParseFp8(quantization);
   } else {
     config.faults().Unsupported(fmt::format(
@@ -133,10 +129,25 @@ v1::DataType ParseDtype(FieldReader& config) {
   return v1::DATA_TYPE_BF16;
 }
 
+constexpr RealRange kThetaRange{1, 1e12, true};
+
 }  // namespace
 
+const Json* FindObject(FieldReader& config, std::string_view name) {
+  const Json* value = config.Find(name);
+  if (value == nullptr || value->is_object()) return value;
+  config.faults().Invalid(fmt::format("{}: must be an object or null", config.Describe(name)));
+  return nullptr;
+}
+
+v1::RopeSpec ParseRopeObject(FieldReader& rope, double default_theta, v1::ModelSpec& spec) {
+  v1::RopeSpec parsed;
+  parsed.set_theta(rope.Real("rope_theta", kThetaRange, default_theta));
+  ParseScaling(rope, "default", spec, parsed);
+  return parsed;
+}
+
 void ParseRope(FieldReader& config, std::optional<double> default_theta, v1::ModelSpec& spec) {
-  constexpr RealRange kThetaRange{1, 1e12, true};
   const Json* parameters = FindObject(config, "rope_parameters");
   const Json* scaling = parameters != nullptr ? parameters : FindObject(config, "rope_scaling");
   const char* name = parameters != nullptr ? "rope_parameters." : "rope_scaling.";
@@ -148,10 +159,11 @@ void ParseRope(FieldReader& config, std::optional<double> default_theta, v1::Mod
   spec.mutable_rope()->set_theta(rope.Has("rope_theta")
                                      ? rope.Real("rope_theta", kThetaRange)
                                      : config.Real("rope_theta", kThetaRange, default_theta));
-  ParseScaling(rope, parameters != nullptr ? "default" : "", spec);
+  ParseScaling(rope, parameters != nullptr ? "default" : "", spec, *spec.mutable_rope());
 }
 
-v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec) {
+v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec,
+                     std::optional<double> partial_rotary_factor) {
   const int32_t heads = spec.num_heads();
   v1::GqaSpec gqa;
   gqa.set_num_kv_heads(config.Int("num_key_value_heads", kHeadsRange, heads));
@@ -170,10 +182,19 @@ v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec) {
         fmt::format("head_dim = {}: must be even, for it is rotated in pairs, and at most {}",
                     gqa.head_dim(), kHeadDimRange.max));
   }
-  if (config.Real("partial_rotary_factor", {0, 1, true}, 1) != 1) {
+  const double part =
+      config.Real("partial_rotary_factor", {0, 1, true}, partial_rotary_factor.value_or(1));
+  if (!partial_rotary_factor.has_value() && part != 1) {
     config.faults().Unsupported(fmt::format("{}: not supported, only whole heads are rotated",
                                             config.Describe("partial_rotary_factor")));
   }
+  const auto rotated = static_cast<int32_t>(gqa.head_dim() * part);
+  if (part != 1 && (rotated < 2 || rotated % 2 != 0)) {
+    config.faults().Invalid(fmt::format(
+        "partial_rotary_factor = {}: leaves {} of {} elements of a head to rotate, must be even",
+        part, rotated, gqa.head_dim()));
+  }
+  if (part != 1) gqa.set_rotary_dim(rotated);
   return gqa;
 }
 
@@ -214,7 +235,7 @@ std::vector<bool> ParseLayerTypes(FieldReader& config, std::vector<bool> fallbac
   return windowed;
 }
 
-void ParseDecoder(FieldReader& config, v1::ModelSpec& spec) {
+void ParseDecoder(FieldReader& config, v1::ModelSpec& spec, const Dialect& dialect) {
   spec.set_vocab_size(config.Int("vocab_size", kVocabRange));
   spec.set_hidden_size(config.Int("hidden_size", kHiddenRange));
   spec.set_num_layers(config.Int("num_hidden_layers", kLayersRange));
@@ -223,8 +244,8 @@ void ParseDecoder(FieldReader& config, v1::ModelSpec& spec) {
   spec.set_rms_norm_eps(config.Real("rms_norm_eps", {0, 1, true}));
   spec.set_max_position_embeddings(config.Int("max_position_embeddings", kContextRange));
   spec.set_tie_word_embeddings(config.Bool("tie_word_embeddings", false));
-  config.RequireText("hidden_act", "silu");
-  ParseQuantization(config, spec);
+  config.RequireText(dialect.activation_field, dialect.activation);
+  ParseQuantization(config, dialect, spec);
   spec.set_dtype(ParseDtype(config));
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "coordinator/core/plan/field_reader.h"
@@ -24,9 +25,25 @@ inline constexpr IntRange kRankRange{1, 1 << 16};
 inline constexpr IntRange kExpertsRange{1, 16384};
 inline constexpr IntRange kContextRange{1, 1 << 24};
 
+// What a family's configs spell in a way of their own.
+struct Dialect {
+  // The field of the function in MLPs, and the only one that the family has.
+  std::string_view activation_field = "hidden_act";
+  std::string_view activation = "silu";
+  // Experts may be in MXFP4: whether they are, `quantization_config` says.
+  bool may_be_mxfp4 = false;
+};
+
 // Vocabulary, widths, layers, heads, norms, context, tied embeddings, quantisation and storage type
 // (`torch_dtype`, or `dtype` in files of transformers 5).
-void ParseDecoder(FieldReader& config, v1::ModelSpec& spec);
+void ParseDecoder(FieldReader& config, v1::ModelSpec& spec, const Dialect& dialect = {});
+
+// The object under `name`, or nullptr if absent, null or (a fault) something else.
+const Json* FindObject(FieldReader& config, std::string_view name);
+
+// An object as transformers 5 saves it: `rope_theta`, and the kind of scaling beside it. REQUIRES:
+// ParseDecoder went before.
+v1::RopeSpec ParseRopeObject(FieldReader& rope, double default_theta, v1::ModelSpec& spec);
 
 // `rope_theta` and `rope_scaling` as published; `rope_parameters`, which holds both, as
 // transformers 5 saves them. The kind of scaling is spelled `rope_type` or, in older files, `type`.
@@ -34,8 +51,10 @@ void ParseDecoder(FieldReader& config, v1::ModelSpec& spec);
 // REQUIRES: ParseDecoder went before.
 void ParseRope(FieldReader& config, std::optional<double> default_theta, v1::ModelSpec& spec);
 
-// Heads alone: biases and windows are each family's own. REQUIRES: ParseDecoder went before.
-v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec);
+// Heads alone: biases and windows are each family's own. `partial_rotary_factor`: what a config
+// that is silent means; other families rotate whole heads. REQUIRES: ParseDecoder went before.
+v1::GqaSpec ParseGqa(FieldReader& config, const v1::ModelSpec& spec,
+                     std::optional<double> partial_rotary_factor = {});
 
 // Experts in every layer, chosen by a softmax over all of them, without shared ones. The width of
 // an expert is the family's.

@@ -10,6 +10,8 @@ namespace switchyard::core {
 namespace {
 
 constexpr int64_t kScaleBytes = 4;
+constexpr int64_t kMxfp4Values = 32;      // of a block
+constexpr int64_t kMxfp4BlockBytes = 17;  // with its scale
 
 int64_t DtypeBytes(const v1::ModelSpec& model) {
   return model.dtype() == v1::DATA_TYPE_F32 ? 4 : 2;
@@ -34,6 +36,15 @@ int64_t LinearBytes(const v1::ModelSpec& model, int64_t rows, int64_t cols) {
 int64_t MlpBytes(const v1::ModelSpec& model, int64_t width) {
   return 2 * LinearBytes(model, width, model.hidden_size()) +
          LinearBytes(model, model.hidden_size(), width);
+}
+
+// One routed expert.
+int64_t ExpertBytes(const v1::ModelSpec& model) {
+  const v1::MoeSpec& moe = model.moe();
+  const int64_t hidden = model.hidden_size(), width = moe.intermediate_size();
+  const int64_t biases = moe.expert_bias() ? (2 * width + hidden) * DtypeBytes(model) : 0;
+  if (!moe.mxfp4()) return MlpBytes(model, width) + biases;
+  return 3 * hidden * width / kMxfp4Values * kMxfp4BlockBytes + biases;
 }
 
 int64_t AttentionBytes(const v1::ModelSpec& model, int64_t heads) {
@@ -64,7 +75,8 @@ int64_t GqaBytes(const v1::ModelSpec& model, int64_t heads, int64_t kv_heads) {
   const int64_t biases =
       (gqa.qkv_bias() ? (heads + 2 * kv_heads) * dim : 0) + (gqa.output_bias() ? hidden : 0);
   return LinearBytes(model, heads * dim, hidden) + 2 * LinearBytes(model, kv_heads * dim, hidden) +
-         LinearBytes(model, hidden, heads * dim) + biases * DtypeBytes(model);
+         LinearBytes(model, hidden, heads * dim) +
+         (biases + (gqa.sinks() ? heads : 0)) * DtypeBytes(model);
 }
 
 // What one copy of the weights, or one rank's part of them, consists of.
@@ -87,21 +99,22 @@ WeightBytes BytesOf(const v1::ModelSpec& model, const Share& share) {
   bytes.head = model.tie_word_embeddings() ? 0 : bytes.embedding;
   bytes.attention = blocks * (model.has_gqa() ? GqaBytes(model, share.heads, share.kv_heads)
                                               : AttentionBytes(model, share.heads));
-  bytes.dense_mlp = (blocks - moe_layers) * MlpBytes(model, share.dense_width);
+  const int64_t mlp_biases = model.mlp_bias() ? (2 * share.dense_width + hidden) * element : 0;
+  bytes.dense_mlp = (blocks - moe_layers) * (MlpBytes(model, share.dense_width) + mlp_biases);
   if (model.has_moe()) {
     const v1::MoeSpec& moe = model.moe();
-    const int64_t bias_bytes = moe.softmax_scores() ? 0 : 4;
+    const int64_t bias_bytes = (moe.softmax_scores() ? 0 : 4) + (moe.router_bias() ? element : 0);
     bytes.gate = moe_layers * moe.num_routed_experts() * (hidden * element + bias_bytes);
     if (moe.num_shared_experts() > 0) {
       bytes.shared_experts =
           moe_layers * MlpBytes(model, int64_t{moe.num_shared_experts()} * moe.intermediate_size());
     }
-    bytes.routed_experts =
-        moe_layers * share.routed_experts * MlpBytes(model, moe.intermediate_size());
+    bytes.routed_experts = moe_layers * share.routed_experts * ExpertBytes(model);
   }
   bytes.mtp_projection = model.num_mtp_layers() * hidden * 2 * hidden * element;
   const int64_t head_norms = model.gqa().qk_norm() ? 2 * model.gqa().head_dim() : 0;
-  const int64_t block_norms = 2 * hidden + mla.q_lora_rank() + mla.kv_lora_rank() + head_norms;
+  const int64_t block_norms =
+      (model.output_norms() ? 4 : 2) * hidden + mla.q_lora_rank() + mla.kv_lora_rank() + head_norms;
   bytes.norms = (blocks * block_norms + hidden + model.num_mtp_layers() * 3 * hidden) * element;
   return bytes;
 }
@@ -128,10 +141,11 @@ WeightBytes CheckpointBytes(const v1::ModelSpec& model) {
 
 int64_t NumParameters(v1::ModelSpec model) {
   model.clear_fp8();
+  if (model.has_moe()) model.mutable_moe()->set_mxfp4(false);
   model.set_num_mtp_layers(0);
   model.set_dtype(v1::DATA_TYPE_BF16);
   int64_t biases = 0;  // of gates, which are F32
-  if (model.has_moe()) {
+  if (model.has_moe() && !model.moe().softmax_scores()) {
     const v1::MoeSpec& moe = model.moe();
     biases = (int64_t{model.num_layers()} - moe.first_moe_layer()) * moe.num_routed_experts();
   }
@@ -140,7 +154,8 @@ int64_t NumParameters(v1::ModelSpec model) {
 
 WeightBytes RankWeightBytes(const v1::ShardPlan& plan, int32_t rank) {
   SY_CHECK(rank >= 0 && rank < World(plan.layout())) << rank;
-  const v1::ModelSpec& model = plan.model();
+  v1::ModelSpec model = plan.model();
+  if (model.has_moe()) model.mutable_moe()->set_mxfp4(false);  // widened
   const int64_t tp = plan.layout().tensor_parallel();
   const int64_t heads = model.num_heads() / tp;
   WeightBytes bytes =

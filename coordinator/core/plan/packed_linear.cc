@@ -88,7 +88,7 @@ int64_t CudaBytes(const LinearPart& part) {
                     CudaScalesOfTile(part, outputs, row_tiles) * kFloatBytes) +
              placed(row_tiles * kTileRows);
   }
-  if (part.bias) bytes += placed(part.rows * kFloatBytes);
+  if (part.bias) bytes += placed((part.gate_up ? 2 : 1) * part.rows * kFloatBytes);
   return bytes + placed((part.k_shards + 1) * kFloatBytes) + placed(k_tiles * kKTileBytes);
 }
 

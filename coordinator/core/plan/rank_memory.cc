@@ -14,6 +14,14 @@ namespace {
 // Of the CUDA backend: pinned arrays on their way to the device take as much there.
 constexpr int64_t kStagingBytes = 32 * kMiB;
 
+int64_t RopeTableBytes(const v1::ModelSpec& model) {
+  const v1::GqaSpec& gqa = model.gqa();
+  const int64_t of_gqa = gqa.rotary_dim() > 0 ? gqa.rotary_dim() : gqa.head_dim();
+  const int64_t rotated = model.has_gqa() ? of_gqa : model.mla().qk_rope_head_dim();
+  const int64_t tables = gqa.has_windowed_rope() ? 2 : 1;
+  return tables * model.max_position_embeddings() * rotated * int64_t{sizeof(float)};
+}
+
 std::vector<int64_t> ExpertsOfRanks(const v1::ShardPlan& plan) {
   std::vector<int64_t> experts(static_cast<size_t>(World(plan.layout())));
   for (const int32_t rank : plan.placement().rank_of_expert()) {
@@ -60,10 +68,7 @@ RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOpt
   const RankShape shape = ShapeOf(plan, rank, options);
   RankMemory memory;
   memory.weights = PackedWeightBytes(plan, rank, shape.local_experts, options.backend);
-  const int64_t rotated = plan.model().has_gqa() ? plan.model().gqa().head_dim()
-                                                 : plan.model().mla().qk_rope_head_dim();
-  memory.rope_table =
-      int64_t{plan.model().max_position_embeddings()} * rotated * int64_t{sizeof(float)};
+  memory.rope_table = RopeTableBytes(plan.model());
   memory.kv_blocks = int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() *
                      KvBytesPerToken(plan, options.backend);
   memory.kv_expanded = plan.kv().expanded_tokens() / kTileTokens * kTileTokens *

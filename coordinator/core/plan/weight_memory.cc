@@ -32,16 +32,19 @@ class PackedWeights {
     bytes.attention = blocks * (model_.has_gqa() ? GroupedQueryAttention() : LatentAttention());
     bytes.absorbed = model_.has_gqa() ? 0 : blocks * Absorbed();
     const int64_t width = model_.intermediate_size() / tensor_ranks_;
-    bytes.dense_mlp =
-        (blocks - moe_layers) *
-        (Linear(
-             {.rows = width, .cols = hidden, .row_begin = tensor_rank_ * width, .gate_up = true}) +
-         RowParallel(hidden, model_.intermediate_size(), /*bias=*/false));
+    bytes.dense_mlp = (blocks - moe_layers) *
+                      (Linear({.rows = width,
+                               .cols = hidden,
+                               .row_begin = tensor_rank_ * width,
+                               .gate_up = true,
+                               .bias = model_.mlp_bias()}) +
+                       RowParallel(hidden, model_.intermediate_size(), model_.mlp_bias()));
     if (model_.has_moe()) AddExperts(moe_layers, &bytes);
     bytes.mtp_projection = mtp * Packed({.rows = hidden, .cols = 2 * hidden, .stored = Plain()});
     const int64_t head_norms = model_.gqa().qk_norm() ? 2 * model_.gqa().head_dim() : 0;
-    const int64_t block_norms =
-        2 * hidden + model_.mla().q_lora_rank() + model_.mla().kv_lora_rank() + head_norms;
+    const int64_t block_norms = (model_.output_norms() ? 4 : 2) * hidden +
+                                model_.mla().q_lora_rank() + model_.mla().kv_lora_rank() +
+                                head_norms;
     bytes.norms = (blocks * block_norms + hidden + mtp * 3 * hidden) * kFloatBytes;
     return bytes;
   }
@@ -105,7 +108,8 @@ class PackedWeights {
           {.rows = count * dim, .cols = hidden, .row_begin = first * dim, .bias = gqa.qkv_bias()});
     };
     return part(heads, heads * tensor_rank_) + 2 * part(kv_heads, first_kv_head) +
-           RowParallel(hidden, int64_t{model_.num_heads()} * dim, gqa.output_bias());
+           RowParallel(hidden, int64_t{model_.num_heads()} * dim, gqa.output_bias()) +
+           (gqa.sinks() ? model_.num_heads() * kFloatBytes : 0);
   }
 
   // kv_b_proj once more, dequantised, per head.
@@ -119,10 +123,11 @@ class PackedWeights {
            (packed(latent, mla.qk_nope_head_dim()) + packed(mla.v_head_dim(), latent));
   }
 
-  int64_t Mlp(int64_t width) const {
+  int64_t ExpertMlp(int64_t width) const {
     const int64_t hidden = model_.hidden_size();
-    return Linear({.rows = width, .cols = hidden, .gate_up = true}) +
-           Linear({.rows = hidden, .cols = width});
+    const bool bias = model_.moe().expert_bias();
+    return Linear({.rows = width, .cols = hidden, .gate_up = true, .bias = bias}) +
+           Linear({.rows = hidden, .cols = width, .bias = bias});
   }
 
   void AddExperts(int64_t moe_layers, WeightBytes* bytes) const {
@@ -131,13 +136,14 @@ class PackedWeights {
     bytes->gate = moe_layers * (Packed({.rows = experts,
                                         .cols = model_.hidden_size(),
                                         .stored = v1::DATA_TYPE_F32,
-                                        .compute = v1::COMPUTE_MODE_F32}) +
+                                        .compute = v1::COMPUTE_MODE_F32,
+                                        .bias = moe.router_bias()}) +
                                 (moe.softmax_scores() ? 0 : experts * kFloatBytes));
     if (moe.num_shared_experts() > 0) {
       bytes->shared_experts =
-          moe_layers * Mlp(int64_t{moe.num_shared_experts()} * moe.intermediate_size());
+          moe_layers * ExpertMlp(int64_t{moe.num_shared_experts()} * moe.intermediate_size());
     }
-    bytes->routed_experts = moe_layers * num_experts_ * Mlp(moe.intermediate_size());
+    bytes->routed_experts = moe_layers * num_experts_ * ExpertMlp(moe.intermediate_size());
   }
 
   const v1::ModelSpec& model_;

@@ -244,9 +244,8 @@ TEST(HfConfig, NamesFieldValueAndWhatIsAllowed) {
        "quantization_config.scale_fmt = \"e3\""},
       {{{"model_type", "gpt2"}},
        kUnsupported,
-       "model_type = \"gpt2\": unknown model type, known: deepseek_v2, deepseek_v3, llama, "
-       "mixtral, qwen2, "
-       "qwen3_moe"},
+       "model_type = \"gpt2\": unknown model type, known: deepseek_v2, deepseek_v3, gemma3, "
+       "gemma3_text, glm4_moe, gpt_oss, kimi_k2, llama, mixtral, qwen2, qwen3_moe"},
       {{{"model_type", kRemoved}}, kInvalid, "model_type is missing"},
       {{{"hidden_size", 1 << 20}, {"moe_intermediate_size", 1 << 22}, {"num_hidden_layers", 4096}},
        kInvalid,

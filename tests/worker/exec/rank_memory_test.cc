@@ -149,7 +149,17 @@ INSTANTIATE_TEST_SUITE_P(
                          .data_parallel = 2,
                          .tensor_parallel = 1,
                          .compute = v1::COMPUTE_MODE_BF16,
-                         .model = "tiny-qwen3-moe"}),
+                         .model = "tiny-qwen3-moe"},
+                    Case{.name = "WindowsOfTheirOwnRope",
+                         .data_parallel = 1,
+                         .tensor_parallel = 2,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-gemma3"},
+                    Case{.name = "FusedExperts",
+                         .data_parallel = 2,
+                         .tensor_parallel = 2,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-gpt-oss"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -128,6 +128,11 @@ std::vector<Case> AllCases() {
   }
   for (const Layout& layout : {Layout{2, 1}, {1, 2}, {1, 4}, {2, 2}}) {
     cases.push_back({"tiny-deepseek-v2-lite", v1::COMPUTE_MODE_BF16, layout});
+    cases.push_back({"tiny-gemma3", v1::COMPUTE_MODE_BF16, layout});
+    cases.push_back({"tiny-gpt-oss", v1::COMPUTE_MODE_BF16, layout});
+  }
+  for (const char* model : {"tiny-gemma3", "tiny-gpt-oss"}) {
+    cases.push_back({model, v1::COMPUTE_MODE_F32, {2, 2}});
   }
   return cases;
 }

@@ -60,8 +60,13 @@ double Angle(const v1::RopeSpec& rope, int64_t i, int64_t dim) {
     const double length = yarn.original_max_position_embeddings();
     return dim * std::log(length / (2 * std::numbers::pi * turns)) / (2 * std::log(rope.theta()));
   };
-  const double low = std::max(std::floor(pair_of(yarn.beta_fast())), 0.0);
-  double high = std::min(std::ceil(pair_of(yarn.beta_slow())), double(dim - 1));
+  double low = pair_of(yarn.beta_fast()), high = pair_of(yarn.beta_slow());
+  if (yarn.truncate()) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, double(dim - 1));
   if (low == high) high += 0.001;
   const double stretched = std::min(std::max((i - low) / (high - low), 0.0), 1.0);
   return stretched * plain / yarn.factor() + (1 - stretched) * plain;
@@ -107,16 +112,20 @@ ReferenceDecoder::Row ReferenceDecoder::Norm(const Row& x, const std::string& na
   const std::vector<double>& weight = Weight(name + ".weight");
   const double square = std::inner_product(x.begin(), x.end(), x.begin(), 0.0) / double(x.size());
   Row y(x.size());
-  for (size_t i = 0; i < x.size(); ++i) y[i] = weight[i] * x[i] / std::sqrt(square + eps);
+  const double offset = model_.unit_offset_norms() ? 1 : 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    y[i] = (offset + weight[i]) * x[i] / std::sqrt(square + eps);
+  }
   return y;
 }
 
-void ReferenceDecoder::Rotate(double* head, int64_t dim, int64_t step, int64_t position) const {
-  const v1::YarnScaling& yarn = model_.rope().yarn();
+void ReferenceDecoder::Rotate(const v1::RopeSpec& rope, double* head, int64_t dim, int64_t step,
+                              int64_t position) {
+  const v1::YarnScaling& yarn = rope.yarn();
   const bool larger = yarn.factor() > 1 && yarn.mscale_all_dim() == 0;
   const double amplitude = larger ? 0.1 * std::log(yarn.factor()) + 1 : 1;
   for (int64_t i = 0; i < dim / 2; ++i) {
-    const double angle = position * Angle(model_.rope(), i, dim);
+    const double angle = position * Angle(rope, i, dim);
     double& first = head[step == 1 ? 2 * i : i];
     double& second = *(&first + step);
     const double a = amplitude * first, b = amplitude * second;
@@ -136,12 +145,12 @@ ReferenceDecoder::Rows ReferenceDecoder::Mla(const Rows& x, const std::string& p
                                                prefix + "q_b_proj")
                                       : Linear(x[t], prefix + "q_proj"));
     for (int64_t head = 0; head < model_.num_heads(); ++head) {
-      Rotate(q[t].data() + head * (nope + rope) + nope, rope, 1, int64_t(t));
+      Rotate(model_.rope(), q[t].data() + head * (nope + rope) + nope, rope, 1, int64_t(t));
     }
     const Row latent = Linear(x[t], prefix + "kv_a_proj_with_mqa");
     const auto border = latent.begin() + mla.kv_lora_rank();
     k_pe.emplace_back(border, latent.end());
-    Rotate(k_pe.back().data(), rope, 1, int64_t(t));
+    Rotate(model_.rope(), k_pe.back().data(), rope, 1, int64_t(t));
     expanded.push_back(Linear(Norm(Row(latent.begin(), border), prefix + "kv_a_layernorm", 1e-6),
                               prefix + "kv_b_proj"));
   }
@@ -157,7 +166,7 @@ ReferenceDecoder::Rows ReferenceDecoder::Mla(const Rows& x, const std::string& p
       values.emplace_back(key + nope, key + nope + width);
     }
     for (size_t t = 0; t < x.size(); ++t) {
-      const Row part = HeadOutput(queries, keys, values, t, 0);
+      const Row part = HeadOutput(queries, keys, values, t, {});
       out[t].insert(out[t].end(), part.begin(), part.end());
     }
   }
@@ -168,6 +177,11 @@ ReferenceDecoder::Rows ReferenceDecoder::Mla(const Rows& x, const std::string& p
 ReferenceDecoder::Rows ReferenceDecoder::Gqa(const Rows& x, const std::string& prefix, int layer) {
   const v1::GqaSpec& gqa = model_.gqa();
   const int64_t dim = gqa.head_dim();
+  const int64_t rotary = gqa.rotary_dim() > 0 ? gqa.rotary_dim() : dim;
+  HeadForm form{.window = gqa.windows_size() > 0 ? size_t(gqa.windows(layer)) : 0,
+                .has_sink = gqa.sinks()};
+  const bool own_rope = form.window > 0 && gqa.has_windowed_rope();
+  const v1::RopeSpec& rope = own_rope ? gqa.windowed_rope() : model_.rope();
   Rows q, k, v;
   for (size_t t = 0; t < x.size(); ++t) {
     q.push_back(Linear(x[t], prefix + "q_proj"));
@@ -181,7 +195,7 @@ ReferenceDecoder::Rows ReferenceDecoder::Gqa(const Rows& x, const std::string& p
                    prefix + (row == &q[t] ? "q_norm" : "k_norm"), model_.rms_norm_eps());
           std::ranges::copy(normed, row->begin() + head);
         }
-        Rotate(row->data() + head, dim, dim / 2, int64_t(t));
+        Rotate(rope, row->data() + head, rotary, rotary / 2, int64_t(t));
       }
     }
   }
@@ -192,14 +206,14 @@ ReferenceDecoder::Rows ReferenceDecoder::Gqa(const Rows& x, const std::string& p
     }
     return parts;
   };
-  const size_t window = gqa.windows_size() > 0 ? gqa.windows(layer) : 0;
   Rows out(x.size());
   for (int64_t head = 0; head < model_.num_heads(); ++head) {
     const int64_t kv_head = head / (model_.num_heads() / gqa.num_kv_heads());
     const Rows queries = heads_of(q, head), keys = heads_of(k, kv_head);
     const Rows values = heads_of(v, kv_head);
+    if (form.has_sink) form.sink = Weight(prefix + "sinks")[head];
     for (size_t t = 0; t < x.size(); ++t) {
-      const Row part = HeadOutput(queries, keys, values, t, window);
+      const Row part = HeadOutput(queries, keys, values, t, form);
       out[t].insert(out[t].end(), part.begin(), part.end());
     }
   }
@@ -209,9 +223,10 @@ ReferenceDecoder::Rows ReferenceDecoder::Gqa(const Rows& x, const std::string& p
 
 ReferenceDecoder::Row ReferenceDecoder::HeadOutput(const Rows& queries, const Rows& keys,
                                                    const Rows& values, size_t position,
-                                                   size_t window) const {
+                                                   const HeadForm& form) const {
   const Row& query = queries[position];
   double scale = 1 / std::sqrt(double(query.size()));
+  if (model_.gqa().score_scale() > 0) scale = model_.gqa().score_scale();
   if (model_.has_mla() && model_.rope().has_yarn()) {
     const v1::YarnScaling& yarn = model_.rope().yarn();
     const double m = 0.1 * yarn.mscale_all_dim() * std::log(yarn.factor()) + 1;
@@ -219,7 +234,8 @@ ReferenceDecoder::Row ReferenceDecoder::HeadOutput(const Rows& queries, const Ro
     SY_CHECK(yarn.mscale() == yarn.mscale_all_dim()) << "cosines and sines need a factor";
   }
   Row output(values[0].size());
-  double sum = 0;
+  double sum = form.has_sink ? std::exp(form.sink) : 0;
+  const size_t window = form.window;
   const size_t first = window > 0 && position + 1 > window ? position + 1 - window : 0;
   for (size_t u = first; u <= position; ++u) {
     const double score = std::inner_product(query.begin(), query.end(), keys[u].begin(), 0.0);
@@ -235,8 +251,44 @@ ReferenceDecoder::Row ReferenceDecoder::Mlp(const Row& x, const std::string& pre
                                             const std::array<const char*, 3>& names) {
   Row inner = Linear(x, prefix + names[0]);
   const Row up = Linear(x, prefix + names[1]);
-  for (size_t i = 0; i < inner.size(); ++i) inner[i] *= Sigmoid(inner[i]) * up[i];
+  for (size_t i = 0; i < inner.size(); ++i) inner[i] = Gated(inner[i], up[i]);
   return Linear(inner, prefix + names[2]);
+}
+
+double ReferenceDecoder::Gated(double gate, double up) const {
+  switch (model_.gate_function()) {
+    case v1::GATE_FUNCTION_GELU_TANH: {
+      const double u = std::sqrt(2 / std::numbers::pi) * (gate + 0.044715 * std::pow(gate, 3));
+      return 0.5 * gate * (1 + std::tanh(u)) * up;
+    }
+    case v1::GATE_FUNCTION_CLAMPED_SWIGLU: {
+      const double limit = model_.gate_limit(), g = std::min(gate, limit);
+      return g * Sigmoid(1.702 * g) * (std::clamp(up, -limit, limit) + 1);
+    }
+    default:
+      return gate * Sigmoid(gate) * up;
+  }
+}
+
+ReferenceDecoder::Row ReferenceDecoder::FusedExpert(const Row& x, const std::string& prefix,
+                                                    int expert) {
+  // Weight [in, out] of the expert, behind those of the experts before it.
+  const auto linear = [&](const Row& in, const std::string& name, size_t out) {
+    const std::vector<double>& weight = Weight(prefix + name);
+    const std::vector<double>& bias = Weight(prefix + name + "_bias");
+    Row y(bias.begin() + expert * out, bias.begin() + (expert + 1) * out);
+    for (size_t k = 0; k < in.size(); ++k) {
+      for (size_t n = 0; n < out; ++n) {
+        y[n] += in[k] * weight[(expert * in.size() + k) * out + n];
+      }
+    }
+    return y;
+  };
+  const auto width = size_t(model_.moe().intermediate_size());
+  const Row both = linear(x, "gate_up_proj", 2 * width);
+  Row inner(width);
+  for (size_t i = 0; i < width; ++i) inner[i] = Gated(both[2 * i], both[2 * i + 1]);
+  return linear(inner, "down_proj", x.size());
 }
 
 std::vector<int> ReferenceDecoder::ChooseExperts(const Row& scores,
@@ -269,7 +321,7 @@ std::vector<int> ReferenceDecoder::ChooseExperts(const Row& scores,
 
 ReferenceDecoder::Row ReferenceDecoder::Moe(const Row& x, const std::string& prefix) {
   const v1::MoeSpec& moe = model_.moe();
-  Row scores = Linear(x, prefix + "gate");
+  Row scores = Linear(x, prefix + (moe.fused() ? "router" : "gate"));
   if (moe.softmax_scores()) {
     double all = 0;
     for (double& score : scores) all += score = std::exp(score);
@@ -288,8 +340,9 @@ ReferenceDecoder::Row ReferenceDecoder::Moe(const Row& x, const std::string& pre
   Row y = moe.num_shared_experts() > 0 ? Mlp(x, prefix + "shared_experts.") : Row(x.size());
   for (int id : ids) {
     const std::string name = prefix + "experts." + std::to_string(id) + ".";
-    const Row expert =
-        model_.model_type() == "mixtral" ? Mlp(x, name, {"w1", "w3", "w2"}) : Mlp(x, name);
+    const Row expert = moe.fused()                        ? FusedExpert(x, prefix + "experts.", id)
+                       : model_.model_type() == "mixtral" ? Mlp(x, name, {"w1", "w3", "w2"})
+                                                          : Mlp(x, name);
     const double weight = scores[id] / sum * moe.routed_scaling_factor();
     for (size_t i = 0; i < y.size(); ++i) y[i] += weight * expert[i];
   }
@@ -299,32 +352,43 @@ ReferenceDecoder::Row ReferenceDecoder::Moe(const Row& x, const std::string& pre
 std::vector<std::vector<double>> ReferenceDecoder::Logits(const std::vector<int32_t>& tokens) {
   const int64_t hidden = model_.hidden_size();
   const double eps = model_.rms_norm_eps();
+  const std::string model = model_.tensor_prefix() + "model.";
   Rows h;
   for (int32_t token : tokens) {
-    const auto row = Weight("model.embed_tokens.weight").begin() + token * hidden;
+    const auto row = Weight(model + "embed_tokens.weight").begin() + token * hidden;
     h.emplace_back(row, row + hidden);
+    if (!model_.scaled_embeddings()) continue;
+    for (double& value : h.back()) value *= std::sqrt(double(hidden));
   }
   const auto add = [](Row& to, const Row& row) {
     std::ranges::transform(to, row, to.begin(), std::plus());
   };
   for (int layer = 0; layer < model_.num_layers(); ++layer) {
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
+    const std::string prefix = model + "layers." + std::to_string(layer) + ".";
     Rows normed;
     for (const Row& row : h) normed.push_back(Norm(row, prefix + "input_layernorm", eps));
     const Rows attention = model_.has_gqa() ? Gqa(normed, prefix + "self_attn.", layer)
                                             : Mla(normed, prefix + "self_attn.");
+    // What comes out, through its norm where the model has one.
+    const auto out = [&](const Row& row, const char* norm) {
+      return model_.output_norms() ? Norm(row, prefix + norm, eps) : row;
+    };
     for (size_t t = 0; t < h.size(); ++t) {
-      add(h[t], attention[t]);
-      const Row x = Norm(h[t], prefix + "post_attention_layernorm", eps);
+      add(h[t], out(attention[t], "post_attention_layernorm"));
+      const Row x = Norm(h[t],
+                         prefix + (model_.output_norms() ? "pre_feedforward_layernorm"
+                                                         : "post_attention_layernorm"),
+                         eps);
       const bool dense = !model_.has_moe() || layer < model_.moe().first_moe_layer();
       const bool mixtral = model_.model_type() == "mixtral";
-      add(h[t], dense ? Mlp(x, prefix + "mlp.")
+      add(h[t], dense ? out(Mlp(x, prefix + "mlp."), "post_feedforward_layernorm")
                       : Moe(x, prefix + (mixtral ? "block_sparse_moe." : "mlp.")));
     }
   }
   for (Row& row : h) {
-    row = Linear(Norm(row, "model.norm", eps),
-                 model_.tie_word_embeddings() ? "model.embed_tokens" : "lm_head");
+    row = Linear(Norm(row, model + "norm", eps), model_.tie_word_embeddings()
+                                                     ? model + "embed_tokens"
+                                                     : model_.tensor_prefix() + "lm_head");
   }
   return h;
 }

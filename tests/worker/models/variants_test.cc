@@ -38,7 +38,7 @@ Json BaseConfig(const std::string& model) {
                        {"num_experts_per_tok", 2}});
     return config;
   }
-  if (model == "tiny-deepseek-v2-lite") {
+  if (model == "tiny-deepseek-v2-lite" || model == "tiny-gemma3" || model == "tiny-gpt-oss") {
     config.update(Json{{"vocab_size", 301}, {"max_position_embeddings", 64}});
     return config;
   }
@@ -70,6 +70,47 @@ const Json kMixtral = {{"model_type", "mixtral"},
                        {"num_local_experts", 4},
                        {"num_experts_per_tok", 2},
                        {"rope_scaling", nullptr}};
+// A Gemma that also sees, with what its file leaves out.
+Json SeeingGemma() {
+  return {{"model_type", "gemma3"},
+          {"text_config",
+           {{"vocab_size", 301},
+            {"hidden_size", 96},
+            {"intermediate_size", 160},
+            {"num_hidden_layers", 3},
+            {"head_dim", 24},
+            {"query_pre_attn_scalar", 20},
+            {"sliding_window", 5},
+            {"sliding_window_pattern", 2},
+            {"max_position_embeddings", 64},
+            {"rope_scaling", {{"rope_type", "linear"}, {"factor", 8.0}}}}}};
+}
+// What makes GLM-4.5 of a Qwen3 with experts.
+const Json kGlm = {{"model_type", "glm4_moe"},
+                   {"n_routed_experts", 6},
+                   {"n_shared_experts", 1},
+                   {"first_k_dense_replace", 1},
+                   {"n_group", 1},
+                   {"topk_group", 1},
+                   {"norm_topk_prob", true},
+                   {"routed_scaling_factor", 2.5},
+                   {"attention_bias", true},
+                   {"use_qk_norm", true},
+                   {"partial_rotary_factor", 0.5}};
+// And Kimi-K2 of DeepSeek-V3: no groups, a ramp of YaRN with one end.
+const Json kKimi = {{"model_type", "kimi_k2"},
+                    {"n_group", 1},
+                    {"topk_group", 1},
+                    {"routed_scaling_factor", 2.827},
+                    {"rope_theta", 50000},
+                    {"rope_scaling",
+                     {{"type", "yarn"},
+                      {"factor", 32.0},
+                      {"beta_fast", 1.0},
+                      {"beta_slow", 1.0},
+                      {"mscale", 1.0},
+                      {"mscale_all_dim", 1.0},
+                      {"original_max_position_embeddings", 16}}}};
 Json WithWindow(Json config) {
   config["sliding_window"] = 9;
   return config;
@@ -137,6 +178,16 @@ const std::vector<Variant> kVariants = {
       {"q_lora_rank", 40},
       {"routed_scaling_factor", 16.0}},
      "tiny-deepseek-v2-lite"},
+    {"llama_mlp_bias", "bf16", {{"mlp_bias", true}}, "tiny-llama"},
+    {"llama_mlp_bias_fp8", "fp8", {{"mlp_bias", true}}, "tiny-llama"},
+    {"gemma3", "bf16", Json::object(), "tiny-gemma3"},
+    {"gemma3_untied_fp8", "fp8", {{"tie_word_embeddings", false}}, "tiny-gemma3"},
+    {"gemma3_that_sees", "bf16", SeeingGemma(), "tiny-gemma3"},
+    {"gpt_oss_in_bf16", "bf16", {{"swiglu_limit", 0.7}}, "tiny-gpt-oss"},
+    {"gpt_oss_tied", "bf16", {{"tie_word_embeddings", true}}, "tiny-gpt-oss"},
+    {"glm", "bf16", kGlm, "tiny-qwen3-moe"},
+    {"glm_fp8", "fp8", kGlm, "tiny-qwen3-moe"},
+    {"kimi", "fp8", kKimi},
     {"mixtral", "bf16", kMixtral, "tiny-llama"},
     {"mixtral_window", "bf16", WithWindow(kMixtral), "tiny-llama"},
 };

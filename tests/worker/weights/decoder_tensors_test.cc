@@ -120,6 +120,26 @@ TEST(DecoderTensors, NamesTypesAndShapesOfTheBundledCheckpoints) {
   moe.mutable_moe()->set_intermediate_size(64);
   moe.mutable_moe()->set_softmax_scores(true);
   expect(BundledModel("tiny-qwen3-moe"), AllStored(moe, false));
+  v1::ModelSpec gemma = TinyDense(1152, 96, 7, 192, false);
+  gemma.set_num_heads(4);
+  gemma.mutable_gqa()->set_num_kv_heads(1);
+  gemma.mutable_gqa()->set_head_dim(32);
+  gemma.mutable_gqa()->set_qk_norm(true);
+  gemma.set_output_norms(true);
+  gemma.set_tie_word_embeddings(true);
+  expect(BundledModel("tiny-gemma3"), AllStored(gemma, false));
+  v1::ModelSpec gpt_oss = TinyDense(1088, 96, 4, 64, true);
+  gpt_oss.mutable_gqa()->set_head_dim(32);
+  gpt_oss.mutable_gqa()->set_output_bias(true);
+  gpt_oss.mutable_gqa()->set_sinks(true);
+  v1::MoeSpec& experts = *gpt_oss.mutable_moe();
+  experts.set_num_routed_experts(16);
+  experts.set_intermediate_size(64);
+  experts.set_softmax_scores(true);
+  experts.set_router_bias(true);
+  experts.set_fused(true);
+  experts.set_mxfp4(true);
+  expect(BundledModel("tiny-gpt-oss"), AllStored(gpt_oss, false));
   expect(BundledModel("tiny-llama"), AllStored(TinyDense(1000, 128, 3, 352, false), false));
 }
 

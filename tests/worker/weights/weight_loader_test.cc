@@ -45,7 +45,7 @@ class WeightLoaderTest : public ::testing::Test {
   // Values that a slice arrives with.
   std::vector<float> ValuesOf(WeightLoader& loader, const MatrixSlice& slice) {
     std::vector<float> values;
-    loader.Values(slice, [&](const float* from) {
+    loader.Values(slice, [&](const float* from, std::span<const float>) {
       values.assign(from, from + slice.num_rows() * slice.num_cols());
     });
     const absl::Status status = loader.Run();
@@ -114,10 +114,14 @@ TEST_F(WeightLoaderTest, EveryFloatTypeArrivesAsItsValues) {
   EXPECT_THAT(values("f32"), ElementsAre(1.5f, -2, 0.1f, 3e38f));
   EXPECT_THAT(values("f16"), ElementsAre(1.5f, -2, 0x1p-24f, 65504));
   EXPECT_THAT(values("bf16"), ElementsAre(1.5f, -2, 0x1p-126f, 0x1.fep127f));
+  DeviceTensor offset;
   loader.Vector("norm", 2, &tensor_);
+  loader.Vector("norm", 2, &offset, 1);
   ASSERT_TRUE(loader.Run().ok());
   const float* norm = tensor_.view.row<const float>(0);
   EXPECT_THAT(std::vector<float>(norm, norm + 2), ElementsAre(1.5f, -2));
+  norm = offset.view.row<const float>(0);
+  EXPECT_THAT(std::vector<float>(norm, norm + 2), ElementsAre(2.5f, -1));
 }
 
 TEST_F(WeightLoaderTest, VectorsWidenAndTablesKeepTheirType) {
@@ -149,8 +153,9 @@ TEST_F(WeightLoaderTest, LittleStagingMemoryChangesNothing) {
                                         }});
   std::vector<float> sum;
   for (int i = 0; i < 5; ++i) {
-    loader.Values({.tensor = fmt::format("w{}", i), .rows = 1, .cols = 2},
-                  [&](const float* values) { sum.push_back(values[0] - values[1]); });
+    loader.Values(
+        {.tensor = fmt::format("w{}", i), .rows = 1, .cols = 2},
+        [&](const float* values, std::span<const float>) { sum.push_back(values[0] - values[1]); });
   }
   ASSERT_TRUE(loader.Run().ok());
   EXPECT_THAT(sum, ElementsAre(0, 2, 4, 6, 8));

@@ -47,6 +47,16 @@ void ParseExpertGroups(FieldReader& config, v1::MoeSpec& moe) {
   moe.set_top_groups(config.Int("topk_group", kExpertsRange, 1));
 }
 
+v1::MoeSpec ParseNoauxMoe(FieldReader& config, int32_t num_layers) {
+  v1::MoeSpec moe = ParseSharedMoe(config, num_layers);
+  ParseExpertGroups(config, moe);
+  moe.set_normalize_weights(config.Bool("norm_topk_prob", true));
+  config.RequireText("topk_method", "noaux_tc");
+  config.RequireText("scoring_func", "sigmoid");
+  CheckGate(moe, config);
+  return moe;
+}
+
 void CheckGate(const v1::MoeSpec& moe, FieldReader& config) {
   const int32_t experts = moe.num_routed_experts();
   const int32_t groups = moe.num_groups();

@@ -1,22 +1,9 @@
-// DeepSeek-V3, R1 and their kin (MODEL_SPECS 1.1).
+// DeepSeek-V3, R1 and their kin, Kimi-K2 among them (MODEL_SPECS 1.1 and 3).
 #include "coordinator/core/plan/families/deepseek_common.h"
 #include "coordinator/core/plan/families/families.h"
 #include "coordinator/core/plan/hf_common.h"
 
 namespace switchyard::core {
-namespace {
-
-v1::MoeSpec ParseMoe(FieldReader& config, int32_t num_layers) {
-  v1::MoeSpec moe = ParseSharedMoe(config, num_layers);
-  ParseExpertGroups(config, moe);
-  moe.set_normalize_weights(config.Bool("norm_topk_prob", true));
-  config.RequireText("topk_method", "noaux_tc");
-  config.RequireText("scoring_func", "sigmoid");
-  CheckGate(moe, config);
-  return moe;
-}
-
-}  // namespace
 
 v1::ModelSpec ParseDeepseekV3(FieldReader& config) {
   v1::ModelSpec spec;
@@ -25,11 +12,11 @@ v1::ModelSpec ParseDeepseekV3(FieldReader& config) {
   ParseRope(config, /*default_theta=*/{}, spec);
   *spec.mutable_mla() = ParseMla(config);
   // Null says that there are no experts; a missing field is more likely a broken file, and a fault
-  // of ParseMoe.
+  // of ParseNoauxMoe.
   if (config.Declares("n_routed_experts") && !config.Has("n_routed_experts")) {
     spec.clear_moe();
   } else {
-    *spec.mutable_moe() = ParseMoe(config, spec.num_layers());
+    *spec.mutable_moe() = ParseNoauxMoe(config, spec.num_layers());
   }
   return spec;
 }

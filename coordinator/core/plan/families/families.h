@@ -11,6 +11,10 @@ namespace switchyard::core {
 
 v1::ModelSpec ParseDeepseekV2(FieldReader& config);
 v1::ModelSpec ParseDeepseekV3(FieldReader& config);
+v1::ModelSpec ParseGemma3(FieldReader& config);
+v1::ModelSpec ParseGemma3Text(FieldReader& config);
+v1::ModelSpec ParseGlm4Moe(FieldReader& config);
+v1::ModelSpec ParseGptOss(FieldReader& config);
 v1::ModelSpec ParseLlama(FieldReader& config);
 v1::ModelSpec ParseMixtral(FieldReader& config);
 v1::ModelSpec ParseQwen2(FieldReader& config);

@@ -12,9 +12,7 @@ v1::ModelSpec ParseLlama(FieldReader& config) {
   const bool bias = config.Bool("attention_bias", false);
   spec.mutable_gqa()->set_qkv_bias(bias);
   spec.mutable_gqa()->set_output_bias(bias);
-  if (config.Bool("mlp_bias", false)) {
-    config.faults().Unsupported("mlp_bias = true: not supported, only MLPs without biases are");
-  }
+  spec.set_mlp_bias(config.Bool("mlp_bias", false));
   return spec;
 }
 

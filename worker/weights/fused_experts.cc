@@ -1,0 +1,159 @@
+#include "worker/weights/fused_experts.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "worker/weights/mxfp4.h"
+
+namespace switchyard::worker {
+namespace {
+
+using kernels::DType;
+using kernels::TensorView;
+
+constexpr FileDtype kBytes[] = {FileDtype::kU8};
+constexpr FileDtype kPlain[] = {FileDtype::kBf16, FileDtype::kF16, FileDtype::kF32};
+
+// A matrix [rows, cols] of one expert, its rows in order of the file's outputs.
+struct ExpertMatrix {
+  DType dtype = DType::kBf16;
+  int64_t cols = 0;
+  std::vector<std::byte> bytes;
+
+  int64_t row_bytes() const { return cols * SizeOf(dtype); }
+  int64_t rows() const { return std::ssize(bytes) / row_bytes(); }
+  TensorView view() const { return TensorView(bytes.data(), dtype, {rows(), cols}); }
+
+  // Every second row, from `first` on.
+  ExpertMatrix Alternate(int64_t first) const {
+    ExpertMatrix half{.dtype = dtype, .cols = cols};
+    half.bytes.resize(bytes.size() / 2);
+    for (int64_t row = 0; row < rows() / 2; ++row) {
+      std::memcpy(half.bytes.data() + row * row_bytes(),
+                  bytes.data() + (2 * row + first) * row_bytes(), size_t(row_bytes()));
+    }
+    return half;
+  }
+};
+
+std::span<const uint8_t> BytesOf(const StoredEntry& entry, int64_t count) {
+  return {reinterpret_cast<const uint8_t*>(entry.data), static_cast<size_t>(count)};
+}
+
+absl::StatusOr<ExpertMatrix> WidenMxfp4(const StoredEntry& blocks, const StoredEntry& scales,
+                                        int64_t rows, int64_t cols) {
+  const int64_t num_blocks = rows * cols / kMxfp4Block;
+  const auto codes = BytesOf(blocks, num_blocks * kMxfp4BlockBytes);
+  const auto exponents = BytesOf(scales, num_blocks);
+  const auto bad =
+      std::ranges::find_if(exponents, [](uint8_t e) { return e > kMxfp4LargestScale; });
+  if (bad != exponents.end()) {
+    return absl::InvalidArgumentError(
+        fmt::format("tensor \"{}\": a scale is {}, above {}: its values are not finite in BF16",
+                    scales.tensor->name, int{*bad}, int{kMxfp4LargestScale}));
+  }
+  ExpertMatrix matrix{.dtype = DType::kBf16, .cols = cols};
+  std::vector<kernels::Bf16> values(static_cast<size_t>(rows * cols));
+  DecodeMxfp4(codes, exponents, values.data());
+  matrix.bytes.resize(values.size() * sizeof(kernels::Bf16));
+  std::memcpy(matrix.bytes.data(), values.data(), matrix.bytes.size());
+  return matrix;
+}
+
+// [rows, cols] of a tensor that is stored as [cols, rows].
+ExpertMatrix Transposed(const StoredEntry& entry, int64_t rows, int64_t cols) {
+  ExpertMatrix matrix{.dtype = *WeightDType(entry.tensor->dtype), .cols = cols};
+  const int64_t element = SizeOf(matrix.dtype);
+  matrix.bytes.resize(static_cast<size_t>(rows * cols * element));
+  for (int64_t col = 0; col < cols; ++col) {
+    for (int64_t row = 0; row < rows; ++row) {
+      std::memcpy(matrix.bytes.data() + (row * cols + col) * element,
+                  entry.data + (col * rows + row) * element, size_t(element));
+    }
+  }
+  return matrix;
+}
+
+std::vector<float> BiasOf(const StoredEntry& entry, int64_t size) {
+  const DType dtype = *WeightDType(entry.tensor->dtype);
+  std::vector<std::byte> aligned(static_cast<size_t>(size * SizeOf(dtype)));
+  std::memcpy(aligned.data(), entry.data, aligned.size());
+  return ToFloats(TensorView(aligned.data(), dtype, {size}));
+}
+
+// Every second element, from `first` on.
+std::vector<float> Alternate(const std::vector<float>& all, size_t first) {
+  std::vector<float> half;
+  for (size_t i = first; i < all.size(); i += 2) half.push_back(all[i]);
+  return half;
+}
+
+struct Part {
+  std::string name;
+  ExpertMatrix matrix;
+  std::vector<float> bias;
+
+  kernels::LinearSource Source(kernels::Compute compute, kernels::Gating gating = {}) const {
+    return {.name = name,
+            .weight = matrix.view(),
+            .bias = TensorView(bias.data(), DType::kF32, {std::ssize(bias)}),
+            .compute = compute,
+            .gating = gating};
+  }
+};
+
+// A projection [rows, cols] of every expert.
+struct Projection {
+  std::string name;
+  int64_t rows = 0;
+  int64_t cols = 0;
+
+  std::vector<StoredTensor> Tensors(const FusedExperts& experts) const {
+    const std::string tensor = experts.prefix + name;
+    const StoredTensor bias{tensor + "_bias", {experts.count, rows}, kPlain};
+    if (!experts.mxfp4) return {{tensor, {experts.count, cols, rows}, kPlain}, bias};
+    const int64_t blocks = cols / kMxfp4Block;
+    return {{tensor + "_blocks", {experts.count, rows, blocks, kMxfp4BlockBytes}, kBytes},
+            {tensor + "_scales", {experts.count, rows, blocks}, kBytes},
+            bias};
+  }
+
+  absl::StatusOr<Part> Read(std::span<const StoredEntry> entries, bool mxfp4) const {
+    Part part{.name = name, .bias = BiasOf(entries.back(), rows)};
+    if (mxfp4) {
+      SY_ASSIGN_OR_RETURN(part.matrix, WidenMxfp4(entries[0], entries[1], rows, cols));
+    } else {
+      part.matrix = Transposed(entries[0], rows, cols);
+    }
+    return part;
+  }
+};
+
+}  // namespace
+
+void LoadFusedExpert(WeightLoader& loader, const FusedExperts& experts, int64_t index,
+                     kernels::MlpWeights* mlp) {
+  const bool mxfp4 = experts.mxfp4;
+  const Projection in{"gate_up_proj", 2 * experts.width, experts.hidden};
+  const Projection out{"down_proj", experts.hidden, experts.width};
+  loader.Stored(in.Tensors(experts), index,
+                [&loader, in, mxfp4, mlp,
+                 gating = experts.gating](std::span<const StoredEntry> entries) -> absl::Status {
+                  SY_ASSIGN_OR_RETURN(const Part both, in.Read(entries, mxfp4));
+                  const Part gate{in.name, both.matrix.Alternate(0), Alternate(both.bias, 0)};
+                  const Part up{in.name, both.matrix.Alternate(1), Alternate(both.bias, 1)};
+                  mlp->gate_up = loader.PackGateUp(gate.Source(loader.compute(), gating),
+                                                   up.Source(loader.compute(), gating));
+                  return absl::OkStatus();
+                });
+  loader.Stored(out.Tensors(experts), index,
+                [&loader, out, mxfp4, mlp](std::span<const StoredEntry> entries) -> absl::Status {
+                  SY_ASSIGN_OR_RETURN(const Part down, out.Read(entries, mxfp4));
+                  mlp->down = loader.Pack(down.Source(loader.compute()));
+                  return absl::OkStatus();
+                });
+}
+
+}  // namespace switchyard::worker
