@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "kernels/args/gating.h"
+#include "kernels/cpu/int_kernels.h"
 
 namespace switchyard::kernels::cpu {
 
@@ -61,6 +62,8 @@ struct PanelKernels {
   PanelOrder order[kNumPanelFormats];
   // By PanelFormat. Only kF8 panels may have scales, and they must.
   void (*multiply[kNumPanelFormats])(const PanelBlock& block);
+
+  const IntKernels* ints;
 
   // Writes `count` columns rounded to BF16 as bf16_words, and zeros up to `words`.
   void (*to_words)(const float* x, int64_t count, uint32_t* out, int64_t words);
