@@ -113,6 +113,7 @@ inline std::vector<RouteCase> RouteCases() {
           RandomRoute(16, 2, 1, 2100, 16),
           RandomRoute(1024, 64, 1, 40, 17),
           RandomRoute(48, 40, 3, 40, 18),
+          RandomRoute(288, 8, 144, 3, 19),
           PaddedRoute(RandomRoute(8, 3, 1, 5, 12), 2),
           PaddedRoute(RandomRoute(8, 3, 1, 16, 13), 1),
           PaddedRoute(RandomRoute(64, 8, 1, 200, 14), 3),

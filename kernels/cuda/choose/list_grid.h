@@ -17,14 +17,16 @@ struct ListGrid {
   int threads;
 };
 
-// `width`: items of a row. A thread for each item of a chunk.
+// `width`: items of a row. A thread for each item of a chunk, and more where there are many to
+// count.
 constexpr ListGrid ListGridFor(int64_t rows, int64_t width) {
+  constexpr int64_t kCountedByThread = 32;
   const int64_t chunks = std::max<int64_t>((rows + kChunkRows - 1) / kChunkRows, 1);
   const int64_t chunks_of_block = (chunks + kMostListBlocks - 1) / kMostListBlocks;
-  return {
-      .blocks = static_cast<int>((chunks + chunks_of_block - 1) / chunks_of_block),
-      .rows_of_block = static_cast<int>(chunks_of_block * kChunkRows),
-      .threads = static_cast<int>(std::clamp<int64_t>(width * kChunkRows, 64, kMostListThreads))};
+  const int64_t warps = std::max(width, rows * width / kCountedByThread / 32);
+  return {.blocks = static_cast<int>((chunks + chunks_of_block - 1) / chunks_of_block),
+          .rows_of_block = static_cast<int>(chunks_of_block * kChunkRows),
+          .threads = static_cast<int>(std::clamp<int64_t>(warps * 32, 64, kMostListThreads))};
 }
 
 }  // namespace switchyard::kernels::cuda

@@ -26,5 +26,10 @@ TEST(ListGridTest, AChunkHasAThreadForEachItemWhereABlockHasSoMany) {
   EXPECT_EQ(ListGridFor(100, 64).threads, kMostListThreads);
 }
 
+TEST(ListGridTest, ManyItemsAreCountedByMoreThreads) {
+  EXPECT_EQ(ListGridFor(1024, 8).threads, 256);
+  EXPECT_EQ(ListGridFor(8192, 8).threads, kMostListThreads);
+}
+
 }  // namespace
 }  // namespace switchyard::kernels::cuda
