@@ -6,8 +6,13 @@ namespace {
 constexpr int kHopper = 9;
 
 absl::Status NoDevice(cudaError_t error) {
+  // Without a driver the runtime says that the driver is too old.
+  int driver_version = 0;
+  const bool no_driver =
+      cudaDriverGetVersion(&driver_version) == cudaSuccess && driver_version == 0;
   return absl::NotFoundError(
-      fmt::format("no CUDA device: {}; use the cpu backend", cudaGetErrorString(error)));
+      fmt::format("no CUDA device: {}; use the cpu backend",
+                  no_driver ? "this machine has no NVIDIA driver" : cudaGetErrorString(error)));
 }
 
 }  // namespace
