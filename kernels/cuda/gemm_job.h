@@ -31,7 +31,7 @@ struct GemmWeight {
 
 // Rows of activations on their way into the form of a product. As in GemmJob, what RouteJobs gives
 // stands first and fills a sector of memory: one store in a list of jobs.
-struct alignas(16) QuantiseJob {
+struct alignas(32) QuantiseJob {
   const __nv_bfloat16* x;  // [rows, k]
   int64_t x_stride;
   int32_t rows;
@@ -72,7 +72,7 @@ struct GemmRows {
   GemmHandOver to;  // only of e4m3 products
 };
 
-struct alignas(16) GemmJob {
+struct alignas(32) GemmJob {
   void* y;           // bf16 or f32 [rows, n]
   int64_t y_stride;  // elements
   int32_t rows;
