@@ -31,7 +31,8 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--tool-parser", config.tool_parser,
                  "Form of the model's tool calls; auto: told from its chat template")
       ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "none", "deepseek", "deepseek_v31", "hermes", "llama"}));
+      ->check(CLI::IsMember(
+          {"auto", "none", "deepseek", "deepseek_v31", "harmony", "hermes", "llama"}));
   app.add_option("--host", config.host, "Address of the HTTP API")->capture_default_str();
   app.add_option("--port", config.port, "Port of the HTTP API; 0: any free one")
       ->capture_default_str()

@@ -98,8 +98,14 @@ absl::StatusOr<gateway::ServedModel> DescribeModel(const ServerConfig& config,
   const text::ModelChatTemplate* chat_template =
       checkpoint.chat_template.has_value() ? &*checkpoint.chat_template : nullptr;
   const std::string source = chat_template != nullptr ? chat_template->source : "";
+  const std::optional<text::HarmonyMarks> harmony =
+      text::FindHarmonyMarks(*checkpoint.tokenizer, source);
   SY_ASSIGN_OR_RETURN(const std::optional<text::ToolFormat> tool_format,
                       ChooseToolFormat(config.tool_parser, source));
+  if (tool_format == text::ToolFormat::kHarmony && !harmony) {
+    return absl::InvalidArgumentError(
+        "--tool-parser harmony: the model's tokenizer or its chat template has no channels");
+  }
   SY_ASSIGN_OR_RETURN(const v1::WeightForm form, core::ParseWeightForm(config.weights));
   return gateway::ServedModel{
       .name = name,
@@ -116,6 +122,7 @@ absl::StatusOr<gateway::ServedModel> DescribeModel(const ServerConfig& config,
       .tokenizer = checkpoint.tokenizer.get(),
       .chat_template = chat_template,
       .reasoning = text::FindReasoningMarks(*checkpoint.tokenizer, source),
+      .harmony = harmony,
       .tool_format = tool_format};
 }
 

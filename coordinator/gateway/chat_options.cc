@@ -83,6 +83,7 @@ absl::StatusOr<ChatOptions> ReadChatOptions(const RequestFields& request) {
 
 absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& options,
                               std::span<const int32_t> prompt, text::AnswerForm* form) {
+  form->harmony = model.harmony;
   form->reasoning = model.reasoning;
   form->reasoning_opened =
       model.reasoning && text::OpensReasoning(*model.tokenizer, *model.reasoning, prompt);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "coordinator/text/chat_template_file.h"
+#include "coordinator/text/harmony_parser.h"
 #include "coordinator/text/reasoning_parser.h"
 #include "coordinator/text/tokenizer.h"
 #include "coordinator/text/tool_call_parser.h"
@@ -31,6 +32,7 @@ struct ServedModel {
   const text::Tokenizer* tokenizer = nullptr;
   const text::ModelChatTemplate* chat_template = nullptr;  // may be null: chat requests are refused
   std::optional<text::ReasoningMarks> reasoning;           // none: the model does not think
+  std::optional<text::HarmonyMarks> harmony;               // none: its answers have no channels
   std::optional<text::ToolFormat> tool_format;             // none: its tool calls cannot be read
 };
 

@@ -8,6 +8,7 @@
 #include "coordinator/gateway/structured_fields.h"
 #include "coordinator/text/grammar/either.h"
 #include "coordinator/text/grammar/tool_grammar.h"
+#include "coordinator/text/tool_call_layout.h"
 
 namespace switchyard::gateway {
 
@@ -21,7 +22,8 @@ absl::StatusOr<v1::Grammar> CompileCalls(const ServedModel& model, const ChatOpt
   const bool is_demanded = is_named || options.tool_choice == ToolChoice::kRequired;
   text::grammar::ToolCallRules rules = {.format = *model.tool_format,
                                         .must_call = must_call,
-                                        .may_repeat = options.parallel_tool_calls && !is_named,
+                                        .may_repeat = options.parallel_tool_calls && !is_named &&
+                                                      text::LayoutOf(*model.tool_format).may_repeat,
                                         .reasoning = model.reasoning};
   for (size_t i = 0; i < options.tools.size(); ++i) {
     const ChatOptions::Tool& tool = options.tools[i];
@@ -44,6 +46,13 @@ absl::StatusOr<bool> BindToolCalls(const ServedModel& model, const ChatOptions& 
   const bool is_strict = std::any_of(options.tools.begin(), options.tools.end(),
                                      [](const auto& tool) { return tool.strict; });
   if (may_choose && !has_other_form && !is_strict) return false;
+  if (may_choose && !text::LayoutOf(*model.tool_format).may_be_free) {
+    if (!has_other_form) return false;  // calls are read as the model writes them
+    return WithParam(absl::InvalidArgumentError(
+                         "this model's answers cannot be held to a form and call tools: leave one "
+                         "of both out, or demand a call by 'tool_choice'"),
+                     "tools", kUnsupportedParameter);
+  }
   absl::StatusOr<v1::Grammar> grammar =
       CompileCalls(model, options, /*must_call=*/!may_choose || has_other_form);
   if (grammar.ok() && has_other_form) grammar = text::grammar::Either(*grammar, *fields->grammar);

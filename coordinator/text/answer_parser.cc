@@ -18,8 +18,17 @@ std::vector<int32_t> KeptTokens(const Tokenizer& tokenizer, const AnswerForm& fo
   return kept;
 }
 
+std::unique_ptr<AnswerReader> MakeReader(const Tokenizer& tokenizer, const AnswerForm& form) {
+  Detokenizer detokenizer(tokenizer, form.skip_special, KeptTokens(tokenizer, form));
+  if (form.harmony) {
+    return std::make_unique<HarmonyParser>(std::move(detokenizer), *form.harmony, form.tool_names);
+  }
+  return std::make_unique<ReasoningParser>(std::move(detokenizer), form.reasoning,
+                                           form.reasoning_opened);
+}
+
 std::unique_ptr<ToolCallParser> MakeParser(const AnswerForm& form) {
-  if (!form.tools) return nullptr;
+  if (!form.tools || form.harmony) return nullptr;
   if (form.calls_are_bound) return std::make_unique<BoundToolCalls>(LayoutOf(*form.tools));
   return MakeToolCallParser(*form.tools, form.tool_names);
 }
@@ -28,13 +37,12 @@ std::unique_ptr<ToolCallParser> MakeParser(const AnswerForm& form) {
 
 absl::StatusOr<AnswerParser> AnswerParser::Create(const Tokenizer& tokenizer, AnswerForm form) {
   SY_ASSIGN_OR_RETURN(StopMatcher stop, StopMatcher::Create(std::move(form.stop)));
-  Detokenizer detokenizer(tokenizer, form.skip_special, KeptTokens(tokenizer, form));
-  ReasoningParser reasoning(std::move(detokenizer), form.reasoning, form.reasoning_opened);
-  return AnswerParser(std::move(reasoning), std::move(stop), form);
+  return AnswerParser(MakeReader(tokenizer, form), std::move(stop), form);
 }
 
-AnswerParser::AnswerParser(ReasoningParser reasoning, StopMatcher stop, const AnswerForm& form)
-    : reasoning_(std::move(reasoning)),
+AnswerParser::AnswerParser(std::unique_ptr<AnswerReader> reader, StopMatcher stop,
+                           const AnswerForm& form)
+    : reader_(std::move(reader)),
       reasoning_stop_(stop),
       content_stop_(std::move(stop)),
       tools_(MakeParser(form)),
@@ -45,20 +53,21 @@ AnswerParser::AnswerParser(ReasoningParser reasoning, StopMatcher stop, const An
 AnswerPiece AnswerParser::Push(int32_t id) {
   AnswerPiece piece;
   if (ended_) return piece;
-  const bool was_inside = reasoning_.inside();
-  ReasoningParser::Piece parts = reasoning_.Push(id);
+  const bool was_inside = reader_->inside();
+  AnswerPiece parts = reader_->Push(id);
   AddReasoning(reasoning_stop_.Push(parts.reasoning), &piece);
-  if (was_inside && !reasoning_.inside() && !ended_) {
+  if (was_inside && !reader_->inside() && !ended_) {
     AddReasoning(reasoning_stop_.Flush(), &piece);
   }
   if (!ended_) AddContent(parts.content, &piece);
+  AddCalls(std::move(parts.calls), &piece);
   return piece;
 }
 
 AnswerPiece AnswerParser::Flush() {
   AnswerPiece piece;
   if (ended_) return piece;
-  ReasoningParser::Piece parts = reasoning_.Flush();
+  AnswerPiece parts = reader_->Flush();
   AddReasoning(reasoning_stop_.Push(parts.reasoning), &piece);
   if (!ended_) AddReasoning(reasoning_stop_.Flush(), &piece);
   if (!ended_) AddContent(parts.content, &piece);
@@ -66,6 +75,7 @@ AnswerPiece AnswerParser::Flush() {
   const std::string rest = content_stop_.Flush();
   if (tools_ == nullptr) {
     piece.content += rest;
+    AddCalls(std::move(parts.calls), &piece);
     return piece;
   }
   AddParsed(tools_->Push(rest), &piece);
@@ -95,6 +105,13 @@ void AnswerParser::AddContent(std::string_view text, AnswerPiece* piece) {
   if (!content_stop_.stopped_by() || ended_) return;
   ended_ = true;
   if (tools_ != nullptr) AddParsed(tools_->Flush(), piece);  // what stands before the stop text
+}
+
+void AnswerParser::AddCalls(std::vector<ToolCall> calls, AnswerPiece* piece) {
+  if (ended_ || calls.empty()) return;
+  piece->content +=
+      content_stop_.Flush();  // what may have begun a stop text stands before the call
+  AddParsed({.content = "", .calls = std::move(calls)}, piece);
 }
 
 void AnswerParser::AddParsed(ToolCallParser::Piece parsed, AnswerPiece* piece) {

@@ -1,6 +1,6 @@
 // One answer's tokens to what a client gets: thoughts, content, tool calls.
 //
-//   token -> Detokenizer -> ReasoningParser -> StopMatcher -> ToolCallParser
+//   token -> Detokenizer -> AnswerReader -> StopMatcher -> ToolCallParser
 #ifndef SWITCHYARD_COORDINATOR_TEXT_ANSWER_PARSER_H_
 #define SWITCHYARD_COORDINATOR_TEXT_ANSWER_PARSER_H_
 
@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "base/status.h"
+#include "coordinator/text/answer_reader.h"
 #include "coordinator/text/detokenizer.h"
+#include "coordinator/text/harmony_parser.h"
 #include "coordinator/text/reasoning_parser.h"
 #include "coordinator/text/stop_matcher.h"
 #include "coordinator/text/tool_call_parser.h"
@@ -25,19 +27,12 @@ struct AnswerForm {
   bool skip_special = true;   // false: special tokens are text; those that end the answer never are
   std::optional<ReasoningMarks> reasoning;  // none: all is content
   bool reasoning_opened = false;            // the prompt ends inside thoughts
+  std::optional<HarmonyMarks> harmony;      // answers come in channels, calls too
   bool include_reasoning = true;            // false: thoughts are read and dropped
   std::optional<ToolFormat> tools;          // none: calls are content
   std::vector<std::string> tool_names;
   bool parallel_tool_calls = true;  // false: the first call ends the answer
   bool calls_are_bound = false;     // a grammar holds calls to the form's layout
-};
-
-struct AnswerPiece {
-  std::string reasoning;  // whole UTF-8, as content
-  std::string content;
-  std::vector<ToolCall> calls;
-
-  bool empty() const { return reasoning.empty() && content.empty() && calls.empty(); }
 };
 
 // Owned by one answer, used by one thread at a time. What comes out, joined, depends on the tokens
@@ -57,17 +52,19 @@ class AnswerParser {
   bool ended() const { return ended_; }
   // The stop text that ended it, if one did.
   const std::optional<std::string>& stopped_by() const;
-  int32_t num_reasoning_tokens() const { return reasoning_.num_reasoning_tokens(); }
+  int32_t num_reasoning_tokens() const { return reader_->num_reasoning_tokens(); }
   int num_calls() const { return num_calls_; }
 
  private:
-  AnswerParser(ReasoningParser reasoning, StopMatcher stop, const AnswerForm& form);
+  AnswerParser(std::unique_ptr<AnswerReader> reader, StopMatcher stop, const AnswerForm& form);
 
   void AddReasoning(std::string text, AnswerPiece* piece);
   void AddContent(std::string_view text, AnswerPiece* piece);
+  // Calls that the reader has found.
+  void AddCalls(std::vector<ToolCall> calls, AnswerPiece* piece);
   void AddParsed(ToolCallParser::Piece parsed, AnswerPiece* piece);
 
-  ReasoningParser reasoning_;
+  std::unique_ptr<AnswerReader> reader_;
   StopMatcher reasoning_stop_;
   StopMatcher content_stop_;
   std::unique_ptr<ToolCallParser> tools_;  // null: no calls are looked for

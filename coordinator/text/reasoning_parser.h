@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "coordinator/text/answer_reader.h"
 #include "coordinator/text/detokenizer.h"
 #include "coordinator/text/tokenizer.h"
 
@@ -35,26 +36,17 @@ bool OpensReasoning(const Tokenizer& tokenizer, const ReasoningMarks& marks,
 // Owned by one answer, used by one thread at a time. What comes out, joined, does not depend on how
 // the text was cut into tokens. Thoughts stand once, at the answer's beginning: marks later on are
 // text. The marks go, and with them the line breaks beside them.
-class ReasoningParser {
+class ReasoningParser final : public AnswerReader {
  public:
-  // Whole UTF-8 each; either may be empty.
-  struct Piece {
-    std::string reasoning;
-    std::string content;
-  };
+  using Piece = AnswerPiece;
 
   // Without `marks` all is content. `opened`: the prompt ends inside thoughts.
   ReasoningParser(Detokenizer detokenizer, std::optional<ReasoningMarks> marks, bool opened);
 
-  // The text that token `id` completes.
-  Piece Push(int32_t id);
-  // The rest at the end of the answer.
-  Piece Flush();
-
-  // The next token belongs to the thoughts.
-  bool inside() const { return state_ == State::kInside; }
-  // Tokens of the thoughts so far, with their marks.
-  int32_t num_reasoning_tokens() const { return num_reasoning_tokens_; }
+  Piece Push(int32_t id) override;
+  Piece Flush() override;
+  bool inside() const override { return state_ == State::kInside; }
+  int32_t num_reasoning_tokens() const override { return num_reasoning_tokens_; }
 
  private:
   enum class State { kBefore, kInside, kContent };

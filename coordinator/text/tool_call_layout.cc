@@ -23,6 +23,17 @@ constexpr ToolCallLayout kDeepSeekV31 = {.section_begin = "<｜tool▁calls▁be
                                          .separator = "",
                                          .section_end = "<｜tool▁calls▁end｜>"};
 
+// The first message of an answer, which ends with the token that ends the answer.
+constexpr ToolCallLayout kHarmony = {.section_begin = "",
+                                     .before_name = " to=functions.",
+                                     .before_arguments = "<|channel|>commentary json<|message|>",
+                                     .after_arguments = "",
+                                     .separator = "",
+                                     .section_end = "",
+                                     .may_follow_text = false,
+                                     .may_repeat = false,
+                                     .may_be_free = false};
+
 constexpr ToolCallLayout kHermes = {.section_begin = "",
                                     .before_name = "<tool_call>\n{\"name\": \"",
                                     .before_arguments = "\", \"arguments\": ",
@@ -46,6 +57,8 @@ const ToolCallLayout& LayoutOf(ToolFormat format) {
       return kDeepSeek;
     case ToolFormat::kDeepSeekV31:
       return kDeepSeekV31;
+    case ToolFormat::kHarmony:
+      return kHarmony;
     case ToolFormat::kHermes:
       return kHermes;
     case ToolFormat::kLlama:

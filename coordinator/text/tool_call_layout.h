@@ -20,6 +20,9 @@ struct ToolCallLayout {
   std::string_view separator;
   std::string_view section_end;
   bool may_follow_text = true;  // else calls are the whole answer
+  bool may_repeat = true;       // else there is one
+  // A grammar may leave the model free to call or not; else it binds calls that must be.
+  bool may_be_free = true;
 };
 
 const ToolCallLayout& LayoutOf(ToolFormat format);

@@ -20,6 +20,7 @@ struct Row {
 constexpr Row kFormats[] = {
     {ToolFormat::kDeepSeek, "deepseek", "<｜tool▁call▁begin｜>", "```json"},
     {ToolFormat::kDeepSeekV31, "deepseek_v31", "<｜tool▁call▁begin｜>"},
+    {ToolFormat::kHarmony, "harmony", "<|channel|>commentary"},
     {ToolFormat::kHermes, "hermes", "<tool_call>"},
     {ToolFormat::kLlama, "llama", "<|python_tag|>"},
     {ToolFormat::kLlama, "llama", "Environment: ipython"},
@@ -41,7 +42,9 @@ absl::StatusOr<ToolFormat> ParseToolFormat(std::string_view name) {
     if (row.name == name) return row.format;
   }
   return absl::InvalidArgumentError(fmt::format(
-      "\"{}\" is no form of tool calls; it must be deepseek, deepseek_v31, hermes or llama", name));
+      "\"{}\" is no form of tool calls; it must be deepseek, deepseek_v31, harmony, hermes or "
+      "llama",
+      name));
 }
 
 std::vector<std::string_view> ToolMarks(ToolFormat format) {
@@ -50,6 +53,8 @@ std::vector<std::string_view> ToolMarks(ToolFormat format) {
     case ToolFormat::kDeepSeekV31:
       return {kDeepSeekForm.section_begin, kDeepSeekForm.section_end, kDeepSeekForm.call_begin,
               kDeepSeekForm.call_end, "<｜tool▁sep｜>"};
+    case ToolFormat::kHarmony:
+      return {"<|channel|>", "<|message|>"};
     case ToolFormat::kHermes:
       return {kHermesForm.call_begin, kHermesForm.call_end};
     case ToolFormat::kLlama:
@@ -73,6 +78,8 @@ std::unique_ptr<ToolCallParser> MakeToolCallParser(ToolFormat format,
       return std::make_unique<MarkedToolCalls>(kHermesForm, std::move(names));
     case ToolFormat::kLlama:
       return std::make_unique<LlamaToolCalls>(std::move(names));
+    case ToolFormat::kHarmony:
+      break;
   }
   SY_CHECK(false) << "no such form of tool calls";
   return nullptr;

@@ -17,13 +17,14 @@ enum class ToolFormat {
   kDeepSeek,  // R1, V3: <｜tool▁call▁begin｜>function<｜tool▁sep｜>...<｜tool▁call▁end｜>
   kDeepSeekV31,  // without the word and the fence around the arguments; both are read alike
   kHermes,       // Hermes, Qwen2.5, Qwen3, QwQ: <tool_call>{"name", "arguments"}</tool_call>
+  kHarmony,      // gpt-oss: messages to functions.NAME, found by HarmonyParser
   kLlama,        // Llama 3.1 to 3.3: the whole answer is {"name", "parameters"}, several with ";"
 };
 
 // The form that the model's chat template writes past calls in; none if it writes none.
 std::optional<ToolFormat> FindToolFormat(std::string_view template_source);
 
-// "deepseek", "deepseek_v31", "hermes" or "llama"; INVALID_ARGUMENT for another name.
+// "deepseek", "deepseek_v31", "harmony", "hermes" or "llama"; INVALID_ARGUMENT for another name.
 absl::StatusOr<ToolFormat> ParseToolFormat(std::string_view name);
 
 // Special tokens that the parser must see in the text.
@@ -57,7 +58,7 @@ class ToolCallParser {
   virtual Piece Flush() = 0;
 };
 
-// `names` are the tools that the request offers.
+// `names` are the tools that the request offers. REQUIRES: not kHarmony.
 std::unique_ptr<ToolCallParser> MakeToolCallParser(ToolFormat format,
                                                    std::vector<std::string> names);
 

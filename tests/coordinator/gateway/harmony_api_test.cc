@@ -1,0 +1,108 @@
+// Answers in channels as clients see them: tokens and template of the bundled gpt-oss, scripted
+// answers.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/coordinator/gateway/api_fixture.h"
+
+namespace switchyard::gateway {
+namespace {
+
+using switchyard::testing::Post;
+using ::testing::HasSubstr;
+
+constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kTools =
+    R"("tools":[{"type":"function","function":{"name":"look_up","description":"Finds.",
+       "parameters":{"type":"object","properties":{"key":{"type":"string"}},
+                     "required":["key"]}}}])";
+
+std::string Body(std::string_view more) {
+  return fmt::format(R"({{"messages":[{{"role":"user","content":"Hi"}}],{}}})", more);
+}
+
+class HarmonyApiTest : public ApiFixture {
+ protected:
+  void SetUp() override {
+    const std::string dir = std::string(SWITCHYARD_SOURCE_DIR) + "/models/tiny-gpt-oss";
+    static const text::Tokenizer* const kTokenizer =
+        text::Tokenizer::FromFiles(dir).value().release();
+    static const text::ModelChatTemplate* const kTemplate =
+        new text::ModelChatTemplate(text::LoadChatTemplate(dir).value());
+    model_.tokenizer = kTokenizer;
+    model_.chat_template = kTemplate;
+    model_.context_length = 4096;
+    model_.vocab_size = 1088;
+    model_.reasoning = text::FindReasoningMarks(*kTokenizer, kTemplate->source);
+    model_.harmony = text::FindHarmonyMarks(*kTokenizer, kTemplate->source);
+    model_.tool_format = text::FindToolFormat(kTemplate->source);
+    model_.eos_token_ids = {*kTokenizer->TokenToId("<|return|>"),
+                            *kTokenizer->TokenToId("<|call|>")};
+    StartHttp();
+  }
+
+  // What the model answers, up to the mark that ends it.
+  void Script(std::string_view text) {
+    engine_->SetAnswer({.tokens = model_.tokenizer->Encode(text, {.parse_special = true}).value()});
+  }
+  std::string PromptEnd() const {
+    const std::vector<int32_t> prompt = engine_->last_request().prompt_tokens;
+    const std::string text = model_.tokenizer->Decode(prompt, false);
+    return text.substr(text.rfind("<|start|>"));
+  }
+};
+
+TEST_F(HarmonyApiTest, ThoughtsStandBesideTheContent) {
+  Script(
+      "<|channel|>analysis<|message|>Two and two.<|end|><|start|>assistant"
+      "<|channel|>final<|message|>Four.<|return|>");
+  const Json answer = AskJson(kChat, Body(R"("seed":1)"));
+  const Json& message = answer["choices"][0]["message"];
+  EXPECT_EQ(message["reasoning_content"], "Two and two.");
+  EXPECT_EQ(message["content"], "Four.");
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
+  EXPECT_GT(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 3);
+  EXPECT_EQ(PromptEnd(), "<|start|>assistant");
+  std::string thoughts, content;
+  for (const Json& chunk : Stream(kChat, Body(R"("stream":true)"))) {
+    if (chunk["choices"].empty()) continue;
+    const Json& delta = chunk["choices"][0]["delta"];
+    if (delta.contains("reasoning_content")) thoughts += delta["reasoning_content"];
+    if (delta.contains("content")) content += delta["content"];
+  }
+  EXPECT_EQ(thoughts, "Two and two.");
+  EXPECT_EQ(content, "Four.");
+}
+
+TEST_F(HarmonyApiTest, ACallIsReadAndMayBeDemanded) {
+  Script(
+      "<|channel|>analysis<|message|>I look.<|end|><|start|>assistant"
+      "<|channel|>commentary to=functions.look_up <|constrain|>json<|message|>"
+      "{\"key\": \"a\"}<|call|>");
+  Json choice = AskJson(kChat, Body(kTools))["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "tool_calls");
+  EXPECT_EQ(choice["message"]["tool_calls"][0]["function"]["name"], "look_up");
+  EXPECT_EQ(choice["message"]["tool_calls"][0]["function"]["arguments"], "{\"key\": \"a\"}");
+  EXPECT_EQ(choice["message"]["reasoning_content"], "I look.");
+  EXPECT_EQ(engine_->last_request().grammar, nullptr);
+
+  Script(" to=functions.look_up<|channel|>commentary json<|message|>{\"key\": \"b\"}<|call|>");
+  choice = AskJson(kChat, Body(std::string(kTools) + R"(,"tool_choice":"required")"))["choices"][0];
+  EXPECT_NE(engine_->last_request().grammar, nullptr);
+  EXPECT_EQ(choice["finish_reason"], "tool_calls");
+  EXPECT_EQ(choice["message"]["tool_calls"][0]["function"]["arguments"], "{\"key\": \"b\"}");
+  EXPECT_EQ(PromptEnd(), "<|start|>assistant");
+}
+
+TEST_F(HarmonyApiTest, AFormIsThatOfTheFinalMessage) {
+  Script("{\"a\": 1}<|return|>");
+  const std::string form = R"("response_format":{"type":"json_object"})";
+  const Json choice = AskJson(kChat, Body(form))["choices"][0];
+  EXPECT_EQ(choice["message"]["content"], "{\"a\": 1}");
+  EXPECT_EQ(PromptEnd(), "<|start|>assistant<|channel|>final<|message|>");
+  const Json fault = AskJson(kChat, Body(form + "," + kTools), 400);
+  EXPECT_THAT(fault["error"]["message"].get<std::string>(), HasSubstr("leave one of both out"));
+}
+
+}  // namespace
+}  // namespace switchyard::gateway
