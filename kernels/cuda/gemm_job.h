@@ -23,8 +23,9 @@ struct GemmWeight {
   const uint8_t* scale_slots;  // [row_tiles, kTileRows]: a row's place among its tile's scales
   const float* bias;           // f32 [n], of gate-up [2, n]: gate, up; null: none
   int32_t n, k;
-  int32_t row_tiles, k_tiles, planes, parts, slots;
-  int32_t gate_up;  // rows of a tile alternate by 8: gate, up
+  int32_t row_tiles, k_tiles;
+  int16_t planes, parts, slots;
+  bool gate_up;  // rows of a tile alternate by 8: gate, up
   GateFunction gate_function;
   float gate_limit;
 };

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -241,6 +242,7 @@ std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& 
   auto* const base = static_cast<std::byte*>(buffer.data());
   SendTiles(cuda.uploads, packer, base + tiles_at);
 
+  SY_CHECK_LE(layout.num_parts(), std::numeric_limits<int16_t>::max());
   const GemmWeight weight{
       .tiles = reinterpret_cast<uint8_t*>(base + tiles_at),
       .k_tiles_of_x = reinterpret_cast<KTile*>(base + k_tiles_at),
@@ -252,9 +254,9 @@ std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& 
       .k = static_cast<int32_t>(layout.columns),
       .row_tiles = static_cast<int32_t>(packer.row_tiles()),
       .k_tiles = static_cast<int32_t>(layout.num_tiles()),
-      .planes = layout.planes,
-      .parts = static_cast<int32_t>(layout.num_parts()),
-      .slots = static_cast<int32_t>(packer.num_slots()),
+      .planes = static_cast<int16_t>(layout.planes),
+      .parts = static_cast<int16_t>(layout.num_parts()),
+      .slots = static_cast<int16_t>(packer.num_slots()),
       .gate_up = up != nullptr,
       .gate_function = source.gating.function,
       .gate_limit = source.gating.limit};

@@ -161,7 +161,9 @@ TEST_P(CudaFamilyLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
 INSTANTIATE_TEST_SUITE_P(Models, CudaFamilyLogits,
                          ::testing::Values(FamilyCase{"tiny-qwen2", 0.447, 0.187},
                                            FamilyCase{"tiny-llama", 0.683, 0.250},
-                                           FamilyCase{"tiny-qwen3-moe", 1.326, 0.128}),
+                                           FamilyCase{"tiny-qwen3-moe", 1.326, 0.128},
+                                           FamilyCase{"tiny-gemma3", 0.912, 0.332},
+                                           FamilyCase{"tiny-gpt-oss", 3.150, 0.270}),
                          [](const auto& info) {
                            std::string name = info.param.model;
                            std::ranges::replace(name, '-', '_');

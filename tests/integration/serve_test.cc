@@ -92,7 +92,10 @@ TEST_P(FamilyTest, ChatsWithItsTemplate) {
   }
   const Cluster& cluster = StartServing({.model_path = folder});
   HttpClient client(cluster.http_port());
-  const Json body = {{"messages", golden["messages"]}, {"temperature", 0}, {"max_tokens", 8}};
+  const Json body = {{"messages", golden["messages"]},
+                     {"chat_template_kwargs", golden["variables"]},
+                     {"temperature", 0},
+                     {"max_tokens", 8}};
   client.Send(Post("/v1/chat/completions", body.dump()));
   const std::optional<HttpAnswer> answer = client.ReadAnswer();
   ASSERT_TRUE(answer.has_value());
@@ -106,7 +109,9 @@ INSTANTIATE_TEST_SUITE_P(Models, FamilyTest,
                                            FamilyCase{"tiny-llama", 1, 4, "ngram"},
                                            FamilyCase{"tiny-llama", 2, 1, "off"},
                                            FamilyCase{"tiny-qwen3-moe", 2, 2, "ngram"},
-                                           FamilyCase{"tiny-deepseek-v2-lite", 2, 2, "off"}),
+                                           FamilyCase{"tiny-deepseek-v2-lite", 2, 2, "off"},
+                                           FamilyCase{"tiny-gemma3", 1, 2, "ngram"},
+                                           FamilyCase{"tiny-gpt-oss", 2, 2, "ngram"}),
                          [](const auto& info) {
                            std::string name = fmt::format(
                                "{}_Dp{}Tp{}{}", info.param.model, info.param.data_parallel,

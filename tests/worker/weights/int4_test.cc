@@ -102,7 +102,7 @@ class Int4Test : public ::testing::Test {
     const auto checkpoint = Checkpoint::Open(folder.path());
     EXPECT_TRUE(checkpoint.ok()) << checkpoint.status();
     WeightLoader loader(*checkpoint, *ops_, {.int4 = format});
-    loader.Values(slice, [&](const float* from) {
+    loader.Values(slice, [&](const float* from, std::span<const float>) {
       if (values != nullptr) values->assign(from, from + slice.num_rows() * slice.num_cols());
     });
     return loader.Run();
