@@ -161,17 +161,16 @@ struct Mode {
   Compute compute;
   WeightForm form = WeightForm::kStored;
 };
-inline constexpr Mode kModes[] = {
-    {DType::kBf16, Compute::kBf16},
-    {DType::kF16, Compute::kBf16},
-    {DType::kF32, Compute::kBf16},
-    {DType::kF8E4M3, Compute::kBf16},
-    {DType::kBf16, Compute::kF32},
-    {DType::kF16, Compute::kF32},
-    {DType::kF32, Compute::kF32},
-    {DType::kF8E4M3, Compute::kF32},
-    {DType::kF8E4M3, Compute::kW8A8},
-    {DType::kBf16, Compute::kW8A8},
+// Of every backend.
+inline constexpr Mode kFloatModes[] = {
+    {DType::kBf16, Compute::kBf16},   {DType::kF16, Compute::kBf16},
+    {DType::kF32, Compute::kBf16},    {DType::kF8E4M3, Compute::kBf16},
+    {DType::kBf16, Compute::kF32},    {DType::kF16, Compute::kF32},
+    {DType::kF32, Compute::kF32},     {DType::kF8E4M3, Compute::kF32},
+    {DType::kF8E4M3, Compute::kW8A8}, {DType::kBf16, Compute::kW8A8},
+};
+// Of a backend that packs whole numbers.
+inline constexpr Mode kWholeModes[] = {
     {DType::kI8, Compute::kBf16, WeightForm::kInt8},
     {DType::kU4, Compute::kBf16, WeightForm::kInt4},
     {DType::kI8, Compute::kBf16},
@@ -181,6 +180,12 @@ inline constexpr Mode kModes[] = {
     {DType::kF8E4M3, Compute::kBf16, WeightForm::kInt8},
     {DType::kBf16, Compute::kBf16, WeightForm::kInt4},
 };
+
+inline std::vector<Mode> AllModes() {
+  std::vector<Mode> modes(std::begin(kFloatModes), std::end(kFloatModes));
+  modes.insert(modes.end(), std::begin(kWholeModes), std::end(kWholeModes));
+  return modes;
+}
 
 inline std::string NameOf(const Mode& mode) {
   constexpr const char* kComputes[] = {"bf16", "f32", "w8a8"};

@@ -241,7 +241,7 @@ TEST_P(LinearTest, RowsMayBeColumnsOfWiderMatrices) {
 
 INSTANTIATE_TEST_SUITE_P(All, LinearTest,
                          ::testing::Combine(::testing::ValuesIn(Isas()),
-                                            ::testing::ValuesIn(kModes)),
+                                            ::testing::ValuesIn(AllModes())),
                          [](const auto& info) {
                            std::string name(cpu::Name(std::get<0>(info.param)));
                            std::erase(name, '-');

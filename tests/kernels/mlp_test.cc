@@ -229,7 +229,7 @@ TEST_P(MlpTest, GroupMaximaCountGroupsFromTheWholeRow) {
 
 INSTANTIATE_TEST_SUITE_P(All, MlpTest,
                          ::testing::Combine(::testing::ValuesIn(Isas()),
-                                            ::testing::ValuesIn(kModes)),
+                                            ::testing::ValuesIn(AllModes())),
                          [](const auto& info) {
                            std::string name(cpu::Name(std::get<0>(info.param)));
                            std::erase(name, '-');

@@ -41,7 +41,7 @@ class CudaLinearTest : public CudaTest, public ::testing::WithParamInterface<Mod
 
 // Race modes: one mode for each way that a product can go.
 inline std::vector<Mode> CudaModes() {
-  if (!Brief()) return {std::begin(kModes), std::end(kModes)};
+  if (!Brief()) return {std::begin(kFloatModes), std::end(kFloatModes)};
   return {{DType::kBf16, Compute::kBf16},
           {DType::kF8E4M3, Compute::kBf16},
           {DType::kF32, Compute::kF32},
