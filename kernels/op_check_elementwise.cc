@@ -39,7 +39,9 @@ void Check(const AddArgs& args) {
   TensorCheck(kOp, "x", args.x).Shape({args.x.dims[0], args.x.dims[1]});
   TensorView delta = args.delta;
   if (delta.row_stride == 0) delta.row_stride = delta.RowElements();  // one row for all
-  TensorCheck(kOp, "delta", delta).Type(args.x.dtype).Shape({args.x.dims[0], args.x.dims[1]});
+  // What is finer than x may stay so.
+  const DType type = delta.dtype == DType::kF32 ? DType::kF32 : args.x.dtype;
+  TensorCheck(kOp, "delta", delta).Type(type).Shape({args.x.dims[0], args.x.dims[1]});
 }
 
 void Check(const RopeArgs& args) {

@@ -35,7 +35,7 @@ struct RmsNormArgs {
 // x += delta.
 struct AddArgs {
   TensorView x;      // act [T, H]
-  TensorView delta;  // act [T, H]; row stride 0: one row for every t
+  TensorView delta;  // act or f32 [T, H]; row stride 0: one row for every t
 };
 
 // Rotary embedding in place: pair i of each head is (x[2i], x[2i + 1]) (MODEL_SPECS 1.6) or, with

@@ -59,8 +59,15 @@ void RmsNorm(CudaContext& cuda, const RmsNormArgs& args) {
 void Add(CudaContext& cuda, const AddArgs& args) {
   const int64_t count = args.x.NumElements();
   if (count == 0) return;
-  Launch(cuda, AddKernel, {.blocks = BlocksFor(count, kThreads), .threads = kThreads},
-         RowsOf<__nv_bfloat16>(args.x), RowsOf<const __nv_bfloat16>(args.delta));
+  const auto add = [&]<typename Delta>() {
+    Launch(cuda, AddKernel<Delta>, {.blocks = BlocksFor(count, kThreads), .threads = kThreads},
+           RowsOf<__nv_bfloat16>(args.x), RowsOf<const Delta>(args.delta));
+  };
+  if (args.delta.dtype == DType::kF32) {
+    add.operator()<float>();
+  } else {
+    add.operator()<__nv_bfloat16>();
+  }
 }
 
 void Rope(CudaContext& cuda, const RopeArgs& args) {

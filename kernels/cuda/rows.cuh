@@ -24,7 +24,8 @@ __global__ void EmbeddingKernel(const int32_t* ids, Rows<const T> table, int64_t
   }
 }
 
-inline __global__ void AddKernel(Rows<__nv_bfloat16> x, Rows<const __nv_bfloat16> delta) {
+template <typename Delta>
+__global__ void AddKernel(Rows<__nv_bfloat16> x, Rows<const Delta> delta) {
   for (int64_t item = FirstItem(); item < x.count * x.width; item += ItemStep()) {
     const int64_t row = item / x.width, column = item % x.width;
     __nv_bfloat16& to = x.data[row * x.stride + column];

@@ -88,6 +88,7 @@ struct FamilyCase {
   const char* model;
   // Of models/NAME/goldens/README.md, BF16.
   double largest, median;
+  int most_wrong = 0;  // answers that may differ, where their margins are within the error
 };
 std::ostream& operator<<(std::ostream& out, const FamilyCase& c) { return out << c.model; }
 
@@ -129,6 +130,7 @@ TEST_P(CudaFamilyLogits, StaysWithinItsTolerancesAndGivesTheTokens) {
   ASSERT_FALSE(got.empty());
   const testing::GoldenFile file(model_ + "/goldens/logits.safetensors");
   std::vector<double> errors;
+  int wrong = 0;
   for (const testing::GoldenCase& golden : cases_) {
     if (golden.prompt_tokens.size() > 130) continue;
     const testing::GoldenTensor want = file.Get("logits." + golden.id);
@@ -138,9 +140,11 @@ TEST_P(CudaFamilyLogits, StaysWithinItsTolerancesAndGivesTheTokens) {
       errors.push_back(testing::CompareLogits(of_row, want.row(row)).max_abs);
     }
     const auto tokens = Values<int32_t>(got, "tokens." + golden.id);
-    EXPECT_TRUE(std::ranges::equal(tokens, std::span(golden.greedy_tokens).first(kGreedy)))
-        << golden.id;
+    if (std::ranges::equal(tokens, std::span(golden.greedy_tokens).first(kGreedy))) continue;
+    ++wrong;
+    EXPECT_LT(golden.min_margin, 2 * GetParam().largest) << golden.id;
   }
+  EXPECT_LE(wrong, GetParam().most_wrong);
   EXPECT_GT(errors.size(), 100u);
   EXPECT_LE(testing::Quantile(errors, 1), GetParam().largest);
   EXPECT_LE(testing::Quantile(errors, 0.5), GetParam().median);
@@ -163,7 +167,7 @@ INSTANTIATE_TEST_SUITE_P(Models, CudaFamilyLogits,
                                            FamilyCase{"tiny-llama", 0.683, 0.250},
                                            FamilyCase{"tiny-qwen3-moe", 1.326, 0.128},
                                            FamilyCase{"tiny-gemma3", 0.912, 0.332},
-                                           FamilyCase{"tiny-gpt-oss", 3.150, 0.270}),
+                                           FamilyCase{"tiny-gpt-oss", 3.150, 0.270, 2}),
                          [](const auto& info) {
                            std::string name = info.param.model;
                            std::ranges::replace(name, '-', '_');

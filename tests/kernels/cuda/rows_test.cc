@@ -111,6 +111,19 @@ TEST_F(CudaRowsTest, AddRoundsOnceAndTakesOneRowForAll) {
   }
 }
 
+TEST_F(CudaRowsTest, AddTakesWhatIsFinerThanItsRows) {
+  constexpr int64_t kWidth = 40;
+  const std::vector<float> x = RandomBf16(3 * kWidth, 1), delta = RandomValues(kWidth, 2);
+  const TensorView sum = PutBf16({3, kWidth}, x);
+  TensorView one_row = PutF32({1, kWidth}, delta);
+  one_row.dims[0] = 3;
+  one_row.row_stride = 0;
+  cuda::Add(cuda_, {.x = sum, .delta = one_row});
+  std::vector<float> want(x.size());
+  for (size_t i = 0; i < x.size(); ++i) want[i] = RoundToBf16(x[i] + delta[i % kWidth]);
+  EXPECT_TRUE(SameBits(Get(sum), want, kWidth));
+}
+
 TEST_F(CudaRowsTest, EmbeddingTakesRowsOfItsShardAndZerosOtherwise) {
   const std::vector<float> table = RandomBf16(6 * 33, 1);
   const std::vector<int32_t> ids = {12, 3, 9, 10, 15, 16};
