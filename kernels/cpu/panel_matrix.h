@@ -2,7 +2,8 @@
 //
 // Memory: groups of kGroupPanels panels, the last one perhaps narrower, one after the other; a
 // group is one linear stream that holds, segment by segment of K, the segment's scales (FP8 only:
-// f32 [panels, 16]) and then its steps, each with all panels of the group side by side.
+// f32 [panels, 16]) and then its steps, each with all panels of the group side by side. Behind the
+// groups lies the bias, f32 [n], where there is one.
 #ifndef SWITCHYARD_KERNELS_CPU_PANEL_MATRIX_H_
 #define SWITCHYARD_KERNELS_CPU_PANEL_MATRIX_H_
 
@@ -66,21 +67,27 @@ class PanelMatrix final : public PackedLinear {
     int64_t k = 0;
     int64_t panels = 0;
     bool gate_up = false;  // panels alternate: gate, up
+    bool bias = false;
   };
-  PanelMatrix(const PanelKernels& kernels, PanelLayout layout, const Shape& shape, Buffer memory,
-              std::vector<float> bias)
-      : PackedLinear(shape.n, shape.k, memory.num_bytes(), TakesQuantised(layout)),
+  // REQUIRES: memory of NumBytes(layout, shape).
+  PanelMatrix(const PanelKernels& kernels, PanelLayout layout, const Shape& shape, Buffer memory)
+      : PackedLinear(shape.n, shape.k, std::move(memory), TakesQuantised(layout)),
         kernels_(kernels),
         layout_(std::move(layout)),
-        shape_(shape),
-        memory_(std::move(memory)),
-        bias_(std::move(bias)) {}
+        shape_(shape) {}
+
+  static int64_t NumBytes(const PanelLayout& layout, const Shape& shape) {
+    return shape.panels * layout.panel_bytes + (shape.bias ? shape.n * int64_t{sizeof(float)} : 0);
+  }
 
   const PanelKernels& kernels() const { return kernels_; }
   const PanelLayout& layout() const { return layout_; }
   const Shape& shape() const { return shape_; }
-  const std::vector<float>& bias() const { return bias_; }  // [n], or empty
-  std::vector<float>& mutable_bias() { return bias_; }
+  float* bias() const {  // [n], or null
+    if (!shape_.bias) return nullptr;
+    return reinterpret_cast<float*>(static_cast<std::byte*>(memory().data()) +
+                                    shape_.panels * layout_.panel_bytes);
+  }
 
   int64_t num_groups() const { return (shape_.panels + kGroupPanels - 1) / kGroupPanels; }
   // Panels of a group.
@@ -88,15 +95,13 @@ class PanelMatrix final : public PackedLinear {
     return group * kGroupPanels + kGroupPanels <= shape_.panels ? kGroupPanels : 1;
   }
   std::byte* DataOf(int64_t group) const {
-    return static_cast<std::byte*>(memory_.data()) + group * kGroupPanels * layout_.panel_bytes;
+    return static_cast<std::byte*>(memory().data()) + group * kGroupPanels * layout_.panel_bytes;
   }
 
  private:
   const PanelKernels& kernels_;
   const PanelLayout layout_;
   const Shape shape_;
-  const Buffer memory_;
-  std::vector<float> bias_;
 };
 
 }  // namespace switchyard::kernels::cpu

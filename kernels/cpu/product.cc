@@ -143,7 +143,7 @@ class Task {
     const int64_t width = panels_ * kPanelRows;
     const int64_t begin = group_ * kGroupPanels * kPanelRows;
     const int64_t count = std::min<int64_t>(width, matrix_.n() - begin);
-    const float* bias = matrix_.bias().empty() ? nullptr : matrix_.bias().data() + begin;
+    const float* bias = matrix_.bias() == nullptr ? nullptr : matrix_.bias() + begin;
     for (int64_t row = 0; row < rows_; ++row, sums += width) {
       float* y = product_.y + (first_row_ + row) * product_.y_stride + begin;
       if (bias == nullptr) {

@@ -16,10 +16,9 @@ class LinearMatrix final : public PackedLinear {
  public:
   // `weight` points into `memory`.
   LinearMatrix(KLayout layout, const GemmWeight& weight, Buffer memory)
-      : PackedLinear(weight.n, weight.k, memory.num_bytes(), TakesQuantised(layout)),
+      : PackedLinear(weight.n, weight.k, std::move(memory), TakesQuantised(layout)),
         layout_(std::move(layout)),
-        weight_(weight),
-        memory_(std::move(memory)) {}
+        weight_(weight) {}
 
   const KLayout& layout() const { return layout_; }
   const GemmWeight& weight() const { return weight_; }
@@ -27,7 +26,6 @@ class LinearMatrix final : public PackedLinear {
  private:
   const KLayout layout_;
   const GemmWeight weight_;
-  const Buffer memory_;
 };
 
 }  // namespace switchyard::kernels::cuda

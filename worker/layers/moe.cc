@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 namespace switchyard::worker {
 
 using kernels::DType;
@@ -12,14 +15,16 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
   spec_ = model.moe();
   const int64_t hidden = model.hidden_size();
   // The router decides in FP32 whatever the linears do (MODEL_SPECS 1.4).
-  loader.Values(
-      {.tensor = prefix + "gate.weight", .rows = spec_.num_routed_experts(), .cols = hidden},
-      [this, &loader, hidden](const float* values) {
-        gate_ = loader.Pack(
-            {.name = "gate.weight",
-             .weight = TensorView(values, DType::kF32, {spec_.num_routed_experts(), hidden}),
-             .compute = kernels::Compute::kF32});
-      });
+  const int64_t experts = spec_.num_routed_experts();
+  loader.Derive({.tensor = prefix + "gate.weight", .rows = experts, .cols = hidden},
+                {{.name = "gate.weight",
+                  .rows = experts,
+                  .cols = hidden,
+                  .compute = kernels::Compute::kF32,
+                  .make = [size = experts * hidden](
+                              const float* values,
+                              float* weight) { std::copy(values, values + size, weight); },
+                  .take = [this](auto packed) { gate_ = std::move(packed); }}});
   if (!spec_.softmax_scores()) {
     loader.Vector(prefix + "gate.e_score_correction_bias", spec_.num_routed_experts(),
                   &correction_bias_);

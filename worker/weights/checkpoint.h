@@ -24,6 +24,9 @@ class Checkpoint {
   // broken. Messages name file and tensor.
   static absl::StatusOr<Checkpoint> Open(const std::string& folder);
 
+  // One file of another format that has these tensors, of ascending names.
+  static Checkpoint OfFile(const std::string& path, std::vector<TensorInfo> tensors);
+
   const std::string& folder() const { return folder_; }
   // Paths, in ascending order of their names.
   const std::vector<std::string>& files() const { return files_; }

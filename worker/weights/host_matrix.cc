@@ -101,4 +101,12 @@ kernels::LinearSource HostMatrix::Source(kernels::Compute mode) const {
   return source;
 }
 
+std::vector<float> HostMatrix::Values() const {
+  if (weight.dtype != DType::kF8E4M3) return ToFloats(weight);
+  std::vector<float> values(static_cast<size_t>(weight.NumElements()));
+  DequantizeBlocks(blocks, static_cast<const kernels::F8E4M3*>(weight.data), scales.data(),
+                   values.data());
+  return values;
+}
+
 }  // namespace switchyard::worker

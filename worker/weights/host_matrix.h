@@ -49,6 +49,8 @@ struct HostMatrix {
   absl::Status Decode(const RangeData& data);
 
   kernels::LinearSource Source(kernels::Compute mode) const;
+  // f32 [num_rows, num_cols], FP8 dequantised.
+  std::vector<float> Values() const;
 };
 
 }  // namespace switchyard::worker

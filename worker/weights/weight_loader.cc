@@ -1,23 +1,17 @@
+// What models ask for becomes tasks, and outputs of theirs; weight_loader_run.cc does them.
 #include "worker/weights/weight_loader.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <cstring>
-#include <deque>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
-#include "worker/weights/block_fp8.h"
+#include "worker/weights/load_task.h"
 
 namespace switchyard::worker {
 namespace {
 
 using kernels::DType;
 using kernels::TensorView;
-
-constexpr int kStagingSlots = 4;  // batches that are read, wait or are packed
 
 DeviceTensor Upload(kernels::Device& device, const TensorView& host) {
   DeviceTensor tensor{.memory = device.Allocate(host.NumElements() * SizeOf(host.dtype)),
@@ -27,59 +21,27 @@ DeviceTensor Upload(kernels::Device& device, const TensorView& host) {
   return tensor;
 }
 
+// A slice of a weight in words.
+std::string FormOf(std::string_view kind, const MatrixSlice& slice) {
+  return fmt::format("{} {} rows {} + {} of {}, columns {} + {} of {}, bias \"{}\", shards {}{}",
+                     kind, slice.tensor, slice.row_begin, slice.num_rows(), slice.rows,
+                     slice.col_begin, slice.num_cols(), slice.cols, slice.bias, slice.k_shards,
+                     slice.precise ? ", precise" : "");
+}
+
+// The slice before anything is read of it.
+HostMatrix MakeMatrix(const MatrixSlice& slice, DType dtype) {
+  HostMatrix matrix;
+  matrix.slice = slice;
+  matrix.blocks = {.row_begin = slice.row_begin,
+                   .col_begin = slice.col_begin,
+                   .num_rows = slice.num_rows(),
+                   .num_cols = slice.num_cols()};
+  matrix.weight = TensorView(nullptr, dtype, {slice.num_rows(), slice.num_cols()});
+  return matrix;
+}
+
 }  // namespace
-
-struct WeightLoader::Task {
-  std::vector<HostMatrix> matrices;
-  std::vector<WantedRange> ranges;  // of all matrices, the first one's weight first
-  std::function<void(const std::vector<HostMatrix>&)> consume;
-
-  int64_t MaxStagingBytes() const {
-    int64_t sum = 0;
-    for (const WantedRange& wanted : ranges) sum += worker::MaxStagingBytes(wanted.range);
-    return sum;
-  }
-};
-
-// Tasks whose ranges are read together.
-struct WeightLoader::Batch {
-  std::vector<Task*> tasks;
-  ReadBatch read;  // their ranges, task by task
-};
-
-// Batches on their way from the thread that reads to the one that packs.
-class WeightLoader::ReadyBatches {
- public:
-  void Push(const ReadBatch& batch) {
-    {
-      std::lock_guard lock(mutex_);
-      ready_.push_back(&batch);
-    }
-    changed_.notify_one();
-  }
-  void Close() {
-    {
-      std::lock_guard lock(mutex_);
-      closed_ = true;
-    }
-    changed_.notify_one();
-  }
-  // Null when there will be no more.
-  const ReadBatch* Pop() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || !ready_.empty(); });
-    if (ready_.empty()) return nullptr;
-    const ReadBatch* const batch = ready_.front();
-    ready_.pop_front();
-    return batch;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<const ReadBatch*> ready_;  // no more than staging memory has room for
-  bool closed_ = false;
-};
 
 WeightLoader::WeightLoader(const Checkpoint& checkpoint, kernels::Ops& ops, Options options)
     : checkpoint_(checkpoint), ops_(ops), options_(std::move(options)) {}
@@ -143,6 +105,56 @@ bool WeightLoader::AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task*
   return true;
 }
 
+WeightLoader::Output* WeightLoader::AddPackedOutput(const MatrixSlice& slice, bool gate_up,
+                                                    TakePacked take) {
+  const TensorInfo* const info = checkpoint_.Find(slice.tensor);
+  const std::optional<DType> dtype =
+      info != nullptr ? WeightDType(info->dtype) : std::optional<DType>();
+  // A fault is remembered elsewhere; of no rows nothing is packed.
+  if (!dtype.has_value() || slice.num_rows() <= 0) return nullptr;
+  return AddOutput(FormOf(gate_up ? "gate-up" : "linear", slice),
+                   [this, matrix = MakeMatrix(slice, *dtype), gate_up,
+                    take = std::move(take)](kernels::Buffer memory) {
+                     return RestorePacked({.source = matrix.Source(options_.compute),
+                                           .gate_up = gate_up,
+                                           .bias = !matrix.slice.bias.empty()},
+                                          std::move(memory), take);
+                   });
+}
+
+WeightLoader::Output* WeightLoader::AddOutput(std::string form, RestoreOutput restore) {
+  return &outputs_.emplace_back(std::move(form), std::move(restore));
+}
+
+// A tensor that ops read as it is. `view` has no address yet.
+WeightLoader::Output* WeightLoader::AddTensorOutput(std::string form, const TensorView& view,
+                                                    DeviceTensor* out) {
+  return AddOutput(fmt::format("{} as {}", form, kernels::Name(view.dtype)),
+                   [view, out, form](kernels::Buffer memory) -> absl::Status {
+                     const int64_t expected = view.NumElements() * SizeOf(view.dtype);
+                     if (memory.num_bytes() != expected) {
+                       return absl::InvalidArgumentError(fmt::format(
+                           "{}: has {} bytes, not {}", form, expected, memory.num_bytes()));
+                     }
+                     *out = {.memory = std::move(memory), .view = view};
+                     out->view.data = out->memory.data();
+                     return absl::OkStatus();
+                   });
+}
+
+absl::Status WeightLoader::RestorePacked(const kernels::PackedForm& form, kernels::Buffer memory,
+                                         const TakePacked& take) {
+  SY_ASSIGN_OR_RETURN(std::unique_ptr<kernels::PackedLinear> packed,
+                      ops_.Restore(form, std::move(memory)));
+  take(std::move(packed));
+  return absl::OkStatus();
+}
+
+void WeightLoader::Filled(Output* output, const kernels::Buffer& memory) {
+  output->memory = &memory;
+  packed_bytes_ += memory.num_bytes();
+}
+
 bool WeightLoader::AddMatrix(const MatrixSlice& slice, Task* task) {
   const TensorInfo* info = Expect(slice.tensor, {slice.rows, slice.cols});
   if (info == nullptr) return false;
@@ -151,13 +163,7 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, Task* task) {
     RememberType(*info, "weights are F32, F16, BF16 or F8_E4M3");
     return false;
   }
-  HostMatrix& matrix = task->matrices.emplace_back();
-  matrix.slice = slice;
-  matrix.blocks = {.row_begin = slice.row_begin,
-                   .col_begin = slice.col_begin,
-                   .num_rows = slice.num_rows(),
-                   .num_cols = slice.num_cols()};
-  matrix.weight = TensorView(nullptr, *dtype, {slice.num_rows(), slice.num_cols()});
+  HostMatrix& matrix = task->matrices.emplace_back(MakeMatrix(slice, *dtype));
   matrix.weight_range = AddRange({.tensor = info,
                                   .row_begin = slice.row_begin,
                                   .row_end = slice.row_begin + slice.num_rows(),
@@ -191,7 +197,7 @@ void WeightLoader::GateUp(const MatrixSlice& gate, const MatrixSlice& up,
 }
 
 int64_t WeightLoader::SlotBytes() const {
-  return std::max<int64_t>(1, options_.staging_bytes / kStagingSlots);
+  return std::max<int64_t>(1, options_.staging_bytes / PipelineOptions().num_slots);
 }
 
 int64_t WeightLoader::RowsAtOnce(const MatrixSlice& slice, int64_t num_matrices,
@@ -211,21 +217,24 @@ void WeightLoader::AddPacked(const MatrixSlice& slice, const MatrixSlice* up,
   const int64_t rows = slice.num_rows();
   const int64_t at_once = RowsAtOnce(slice, up != nullptr ? 2 : 1, ops_.pack_row_step());
   out->reset();
+  Output* const output =
+      AddPackedOutput(slice, up != nullptr, [out](auto packed) { *out = std::move(packed); });
+  if (output != nullptr && up != nullptr) output->form += ", " + FormOf("up", *up);
   for (int64_t begin = 0; begin < rows; begin += at_once) {
     const int64_t end = std::min(begin + at_once, rows);
     auto task = std::make_unique<Task>();
     if (!AddMatrix(slice.Rows(begin, end), task.get())) return;
     if (up != nullptr && !AddMatrix(up->Rows(begin, end), task.get())) return;
-    task->consume = [this, out, begin, rows](const std::vector<HostMatrix>& matrices) {
+    task->consume = [this, out, output, begin, rows](const std::vector<HostMatrix>& matrices) {
       const kernels::LinearSource source = matrices[0].Source(options_.compute);
       std::optional<kernels::LinearSource> other;
       if (matrices.size() > 1) other = matrices[1].Source(options_.compute);
       const kernels::LinearSource* const second = other ? &*other : nullptr;
       const bool whole = source.weight.rows() == rows;
-      if (*out == nullptr) {  // the first piece
+      if (output->memory == nullptr) {  // the first piece
         if (!whole) *out = ops_.StartPack(source, second, rows);
         if (whole) *out = other ? ops_.PackGateUp(source, *other) : ops_.Pack(source);
-        packed_bytes_ += (*out)->num_bytes();
+        Filled(output, (*out)->memory());
       }
       if (!whole) ops_.PackRows(source, second, begin, out->get());
     };
@@ -244,10 +253,12 @@ void WeightLoader::Vector(const std::string& tensor, int64_t size, DeviceTensor*
   HostMatrix& matrix = task->matrices.emplace_back();
   matrix.weight = TensorView(nullptr, *dtype, {size});
   matrix.weight_range = AddRange(TensorRange::Whole(*info), options_.num_ranks > 1, task.get());
-  task->consume = [this, out, size](const std::vector<HostMatrix>& matrices) {
+  Output* const output =
+      AddTensorOutput("vector " + tensor, TensorView(nullptr, DType::kF32, {size}), out);
+  task->consume = [this, out, output, size](const std::vector<HostMatrix>& matrices) {
     const std::vector<float> values = ToFloats(matrices[0].weight);
     *out = Upload(ops_.device(), TensorView(values.data(), DType::kF32, {size}));
-    packed_bytes_ += out->memory.num_bytes();
+    Filled(output, out->memory);
   };
   tasks_.push_back(std::move(task));
 }
@@ -256,19 +267,25 @@ void WeightLoader::Table(const MatrixSlice& slice, DeviceTensor* out) {
   const int64_t rows = slice.num_rows();
   const int64_t at_once = RowsAtOnce(slice, 1, 1);
   *out = {};
+  Output* output = nullptr;
   for (int64_t begin = 0; begin < rows; begin += at_once) {
     auto task = std::make_unique<Task>();
     if (!AddMatrix(slice.Rows(begin, std::min(begin + at_once, rows)), task.get())) return;
     if (task->matrices[0].weight.dtype == DType::kF8E4M3) {
       return RememberType(*checkpoint_.Find(slice.tensor), "tables are F32, F16 or BF16");
     }
-    task->consume = [this, out, begin, rows](const std::vector<HostMatrix>& matrices) {
+    if (output == nullptr) {
+      output = AddTensorOutput(
+          FormOf("table", slice),
+          TensorView(nullptr, task->matrices[0].weight.dtype, {rows, slice.num_cols()}), out);
+    }
+    task->consume = [this, out, output, begin, rows](const std::vector<HostMatrix>& matrices) {
       const TensorView& part = matrices[0].weight;
       const int64_t row_bytes = part.RowElements() * SizeOf(part.dtype);
-      if (out->view.empty()) {
+      if (output->memory == nullptr) {  // the first piece
         out->memory = ops_.device().Allocate(rows * row_bytes);
         out->view = TensorView(out->memory.data(), part.dtype, {rows, part.RowElements()});
-        packed_bytes_ += out->memory.num_bytes();
+        Filled(output, out->memory);
       }
       ops_.device().CopyToDevice(static_cast<std::byte*>(out->memory.data()) + begin * row_bytes,
                                  part.data, part.rows() * row_bytes);
@@ -277,135 +294,52 @@ void WeightLoader::Table(const MatrixSlice& slice, DeviceTensor* out) {
   }
 }
 
-void WeightLoader::Values(const MatrixSlice& slice, std::function<void(const float*)> consume) {
+void WeightLoader::Derive(const MatrixSlice& slice, std::vector<DerivedLinear> derived,
+                          std::unique_ptr<kernels::PackedLinear>* whole) {
   auto task = std::make_unique<Task>();
+  if (whole != nullptr) whole->reset();
   if (!AddMatrix(slice, task.get())) return;
-  task->consume = [consume = std::move(consume)](const std::vector<HostMatrix>& matrices) {
-    const HostMatrix& matrix = matrices[0];
-    if (matrix.weight.dtype != DType::kF8E4M3) return consume(ToFloats(matrix.weight).data());
-    std::vector<float> values(matrix.weight.NumElements());
-    DequantizeBlocks(matrix.blocks, static_cast<const kernels::F8E4M3*>(matrix.weight.data),
-                     matrix.scales.data(), values.data());
-    consume(values.data());
+  std::vector<Output*> outputs;
+  if (whole != nullptr) {
+    outputs.push_back(
+        AddPackedOutput(slice, false, [whole](auto packed) { *whole = std::move(packed); }));
+  }
+  for (const DerivedLinear& linear : derived) outputs.push_back(AddDerivedOutput(slice, linear));
+  task->consume = [this, whole, outputs = std::move(outputs),
+                   derived = std::move(derived)](const std::vector<HostMatrix>& matrices) {
+    auto output = outputs.begin();
+    if (whole != nullptr) {
+      *whole = ops_.Pack(matrices[0].Source(options_.compute));
+      Filled(*output++, (*whole)->memory());
+    }
+    const std::vector<float> values = matrices[0].Values();
+    for (const DerivedLinear& linear : derived) PackDerived(linear, values.data(), *output++);
   };
   tasks_.push_back(std::move(task));
 }
 
-std::unique_ptr<kernels::PackedLinear> WeightLoader::Pack(const kernels::LinearSource& source) {
-  std::unique_ptr<kernels::PackedLinear> packed = ops_.Pack(source);
-  packed_bytes_ += packed->num_bytes();
-  return packed;
+WeightLoader::Output* WeightLoader::AddDerivedOutput(const MatrixSlice& slice,
+                                                     const DerivedLinear& derived) {
+  const kernels::PackedForm form{
+      .source = {.name = derived.name,
+                 .weight = TensorView(nullptr, DType::kF32, {derived.rows, derived.cols}),
+                 .compute = derived.compute}};
+  return AddOutput(fmt::format("{}, {} x {}, of {}", derived.name, derived.rows, derived.cols,
+                               FormOf("values", slice)),
+                   [this, form, take = derived.take](kernels::Buffer memory) {
+                     return RestorePacked(form, std::move(memory), take);
+                   });
 }
 
-absl::Status WeightLoader::CheckFaults() const {
-  if (faults_.empty()) return absl::OkStatus();
-  if (faults_.size() == 1) return faults_.front();
-  return absl::Status(
-      faults_.front().code(),
-      fmt::format("{} (and {} more such faults)", Message(faults_.front()), faults_.size() - 1));
-}
-
-// In the order of the disk, by the first range of each task.
-std::vector<WeightLoader::Batch> WeightLoader::MakeBatches() {
-  std::ranges::stable_sort(tasks_, {}, [](const std::unique_ptr<Task>& task) {
-    const TensorRange& first = task->ranges.front().range;
-    return std::pair(first.tensor->file, first.file_offset());
-  });
-  const int64_t most = SlotBytes();
-  std::vector<Batch> batches;
-  int64_t bytes = 0;
-  for (const std::unique_ptr<Task>& task : tasks_) {
-    const int64_t more = task->MaxStagingBytes();
-    if (batches.empty() || bytes + more > most) {
-      batches.emplace_back();
-      bytes = 0;
-    }
-    bytes += more;
-    Batch& batch = batches.back();
-    batch.tasks.push_back(task.get());
-    batch.read.ranges.insert(batch.read.ranges.end(), task->ranges.begin(), task->ranges.end());
-  }
-  return batches;
-}
-
-absl::Status WeightLoader::Run() {
-  SY_RETURN_IF_ERROR(CheckFaults());
-  std::vector<Batch> batches = MakeBatches();
-  SY_RETURN_IF_ERROR(ReadAndPack(batches));
-  tasks_.clear();
-  return absl::OkStatus();
-}
-
-absl::Status WeightLoader::ReadAndPack(std::vector<Batch>& batches) {
-  std::atomic<bool> failed = false;  // packing
-  const auto cancelled = [&] { return failed || (options_.cancel != nullptr && *options_.cancel); };
-  int64_t total = 0;
-  ShardReader reader(&checkpoint_, {.num_threads = options_.num_threads,
-                                    .plan = {.direct = options_.direct},
-                                    .progress =
-                                        [&](const ReadProgress& progress) {
-                                          total = progress.bytes_total;
-                                          if (options_.progress) {
-                                            options_.progress(progress.bytes_done, total);
-                                          }
-                                        },
-                                    .cancelled = cancelled,
-                                    .max_silence = options_.max_silence});
-  std::vector<ReadBatch> reads;
-  for (Batch& batch : batches) reads.push_back(std::move(batch.read));
-  StagingPool pool(kStagingSlots, SlotBytes());
-  ReadyBatches ready;
-  absl::Status read_status, pack_status;
-  std::thread thread([&] {
-    // Held against the manifest here: this thread has time, the one that packs has not.
-    read_status = reader.Run(reads, pool, [&](ReadBatch& batch) {
-      const absl::Status verified = Verify(batch);
-      if (verified.ok()) ready.Push(batch);
-      return verified;
-    });
-    ready.Close();
-  });
-  while (const ReadBatch* const read = ready.Pop()) {
-    const auto index = static_cast<size_t>(read - reads.data());
-    batches[index].read = std::move(reads[index]);
-    if (pack_status.ok() && !cancelled()) pack_status = PackBatch(batches[index]);
-    batches[index] = {};
-    if (!pack_status.ok()) failed = true;
-  }
-  thread.join();
-  reader_bytes_ += reader.bytes_read();
-  counters_ = reader.counters();
-  staging_high_water_ = pool.high_water();
-  SY_RETURN_IF_ERROR(pack_status);
-  SY_RETURN_IF_ERROR(read_status);
-  if (cancelled()) return absl::CancelledError("loading was cancelled");
-  if (options_.progress) options_.progress(total, total);
-  return absl::OkStatus();
-}
-
-absl::Status WeightLoader::Verify(const ReadBatch& batch) const {
-  if (options_.manifest == nullptr) return absl::OkStatus();
-  for (size_t i = 0; i < batch.ranges.size(); ++i) {
-    const TensorRange& range = batch.ranges[i].range;
-    SY_RETURN_IF_ERROR(Annotate(options_.manifest->Verify(range, batch.data(i)),
-                                checkpoint_.files()[range.tensor->file]));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status WeightLoader::PackBatch(Batch& batch) {
-  size_t first_range = 0;
-  for (Task* task : batch.tasks) {
-    const auto data = [&](size_t range) { return batch.read.data(first_range + range); };
-    for (HostMatrix& matrix : task->matrices) {
-      const TensorInfo& tensor = *matrix.weight_range.wanted.tensor;
-      SY_RETURN_IF_ERROR(Annotate(matrix.Decode(data), checkpoint_.files()[tensor.file]));
-    }
-    task->consume(task->matrices);
-    task->matrices.clear();
-    first_range += task->ranges.size();
-  }
-  return absl::OkStatus();
+void WeightLoader::PackDerived(const DerivedLinear& derived, const float* values, Output* output) {
+  std::vector<float> weight(static_cast<size_t>(derived.rows * derived.cols));
+  derived.make(values, weight.data());
+  std::unique_ptr<kernels::PackedLinear> packed =
+      ops_.Pack({.name = derived.name,
+                 .weight = TensorView(weight.data(), DType::kF32, {derived.rows, derived.cols}),
+                 .compute = derived.compute});
+  Filled(output, packed->memory());
+  derived.take(std::move(packed));
 }
 
 }  // namespace switchyard::worker

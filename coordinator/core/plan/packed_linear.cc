@@ -45,7 +45,8 @@ int64_t CpuBytes(const LinearPart& part) {
     panel_bytes += RoundUp(columns, step_columns) * kPanelRows * element +
                    (scaled ? kPanelRows * kFloatBytes : 0);
   });
-  return CeilDiv(part.rows, kPanelRows) * (part.gate_up ? 2 : 1) * panel_bytes;
+  return CeilDiv(part.rows, kPanelRows) * (part.gate_up ? 2 : 1) * panel_bytes +
+         (part.bias ? part.rows * kFloatBytes : 0);
 }
 
 // The most scales that the rows of one tile need: its rows may reach over a border of blocks.
