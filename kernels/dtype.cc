@@ -35,6 +35,20 @@ float ToFloat(F8E4M3 value) {
   return Scale(negative, mantissa | 8, static_cast<int>(exponent) - 10);
 }
 
+F16 ToF16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const uint32_t sign = bits >> 16 & 0x8000u;
+  const float magnitude = std::fabs(value);
+  if (std::isnan(value)) return static_cast<F16>(sign | 0x7e00u);
+  if (magnitude >= 65520.0f) return static_cast<F16>(sign | 0x7c00u);
+  if (magnitude < 0x1p-14f) {  // multiples of 2^-24, rounded by adding a number of which that is
+                               // the last bit
+    return static_cast<F16>(sign | (std::bit_cast<uint32_t>(magnitude + 0.5f) & 0x7ffu));
+  }
+  const uint32_t rounded = (bits & 0x7fffffffu) + 0xfffu + (bits >> 13 & 1u);
+  return static_cast<F16>(sign | ((rounded >> 13) - (112u << 10)));
+}
+
 F8E4M3 ToF8E4M3(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint8_t sign = static_cast<uint8_t>(bits >> 31 << 7);

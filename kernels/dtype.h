@@ -9,11 +9,14 @@
 
 namespace switchyard::kernels {
 
-enum class DType : uint8_t { kF32, kBf16, kF16, kF8E4M3, kI32, kI64 };
+// kU4: whole numbers 0 to 15, in host memory one to a byte.
+enum class DType : uint8_t { kF32, kBf16, kF16, kF8E4M3, kI32, kI64, kI8, kU4 };
 
 constexpr int64_t SizeOf(DType dtype) {
   switch (dtype) {
     case DType::kF8E4M3:
+    case DType::kI8:
+    case DType::kU4:
       return 1;
     case DType::kBf16:
     case DType::kF16:
@@ -41,6 +44,10 @@ constexpr std::string_view Name(DType dtype) {
       return "i32";
     case DType::kI64:
       return "i64";
+    case DType::kI8:
+      return "i8";
+    case DType::kU4:
+      return "u4";
   }
   return "?";
 }
@@ -64,6 +71,8 @@ constexpr Bf16 ToBf16(float value) {
 
 // IEEE binary16, subnormals included.
 float ToFloat(F16 value);
+// Round to nearest, ties to even; infinite above the largest, NaN gives NaN.
+F16 ToF16(float value);
 
 // e4m3fn: no infinity, largest 448, 0x7f and 0xff are NaN.
 float ToFloat(F8E4M3 value);

@@ -11,15 +11,43 @@ constexpr int64_t kScaleColumns = 128;
 
 int64_t CeilDiv(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
-void CheckScales(const std::string& op, const LinearSource& source) {
-  const bool f8 = source.weight.dtype == DType::kF8E4M3;
-  SY_CHECK(source.scales.empty() != f8) << op << ": scales: expected " << (f8 ? "some" : "none")
-                                        << " for " << Name(source.weight.dtype);
-  if (!f8) return;
+bool IsWhole(DType dtype) { return dtype == DType::kI8 || dtype == DType::kU4; }
+
+void CheckBlocks(const std::string& op, const LinearSource& source) {
+  if (IsWhole(source.weight.dtype)) {
+    ExpectEqual(op, "block_rows", 1, source.block_rows);
+    SY_CHECK_GE(source.block_cols, 1) << op << ": block_cols";
+    return;
+  }
   SY_CHECK_GE(source.block_rows, 1) << op << ": block_rows";
   SY_CHECK(source.block_cols > 0 && source.block_cols % kScaleColumns == 0)
       << op << ": block_cols: expected a multiple of " << kScaleColumns << ", got "
       << source.block_cols;
+}
+
+void CheckZeros(const std::string& op, const LinearSource& source) {
+  if (source.zeros.empty()) return;
+  SY_CHECK(source.weight.dtype == DType::kU4)
+      << op << ": zeros: expected none for " << Name(source.weight.dtype);
+  TensorCheck(op, "zeros", source.zeros)
+      .Type(DType::kI8)
+      .Shape({source.scales.dims[0], source.scales.dims[1]});
+}
+
+void CheckForm(const std::string& op, const LinearSource& source) {
+  if (source.form == WeightForm::kStored) return;
+  const DType other = source.form == WeightForm::kInt8 ? DType::kU4 : DType::kI8;
+  SY_CHECK(source.weight.dtype != other) << op << ": form: not one of " << Name(other);
+  SY_CHECK(source.compute == Compute::kBf16) << op << ": form: quantised ones need compute bf16";
+}
+
+void CheckScales(const std::string& op, const LinearSource& source) {
+  const bool scaled = source.weight.dtype == DType::kF8E4M3 || IsWhole(source.weight.dtype);
+  SY_CHECK(source.scales.empty() != scaled)
+      << op << ": scales: expected " << (scaled ? "some" : "none") << " for "
+      << Name(source.weight.dtype);
+  if (!scaled) return;
+  CheckBlocks(op, source);
   TensorCheck(op, "scales", source.scales).Type(DType::kF32).Rank(2);
   // The whole tensor has at least the rows and columns of the slice.
   const int64_t rows = CeilDiv(source.row_offset + source.weight.dims[0], source.block_rows);
@@ -62,7 +90,7 @@ void CheckSource(const LinearSource& source) {
   const std::string op = "Pack " + std::string(source.name);
   const TensorView& weight = source.weight;
   TensorCheck(op, "weight", weight)
-      .OneOf({DType::kF32, DType::kF16, DType::kBf16, DType::kF8E4M3})
+      .OneOf({DType::kF32, DType::kF16, DType::kBf16, DType::kF8E4M3, DType::kI8, DType::kU4})
       .Rank(2)
       .Shape({weight.dims[0], weight.dims[1]});
   SY_CHECK(weight.dims[0] > 0 && weight.dims[1] > 0)
@@ -79,6 +107,8 @@ void CheckSource(const LinearSource& source) {
     TensorCheck(op, "bias", source.bias).Contiguous();
   }
   CheckScales(op, source);
+  CheckZeros(op, source);
+  CheckForm(op, source);
 }
 
 void CheckGateUpSources(const LinearSource& gate, const LinearSource& up) {
@@ -89,6 +119,8 @@ void CheckGateUpSources(const LinearSource& gate, const LinearSource& up) {
       .Type(gate.weight.dtype)
       .Shape({gate.weight.dims[0], gate.weight.dims[1]});
   SY_CHECK(gate.compute == up.compute) << op << ": compute: expected that of gate";
+  SY_CHECK(gate.form == up.form) << op << ": form: expected that of gate";
+  SY_CHECK(gate.zeros.empty() == up.zeros.empty()) << op << ": zeros: expected as of gate";
   ExpectEqual(op, "col_offset", gate.col_offset, up.col_offset);
   ExpectEqual(op, "k_shards", gate.k_shards, up.k_shards);
   SY_CHECK(gate.bias.empty() && up.bias.empty()) << op << ": bias: expected none";

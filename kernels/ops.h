@@ -59,6 +59,9 @@ class Ops {
   void PackRows(const LinearSource& rows, const LinearSource* up, int64_t row_begin,
                 PackedLinear* packed);
 
+  // Whether sources may be whole numbers, or of a form other than kStored.
+  virtual bool packs_integers() const { return false; }
+
   // For RoutedMlp, of blocks of one hidden size.
   std::unique_ptr<MlpTable> MakeMlpTable(std::span<const MlpWeights* const> mlps);
 

@@ -21,13 +21,23 @@ namespace switchyard::kernels {
 // How linears multiply; see ComputeMode in proto/model.proto.
 enum class Compute : uint8_t { kBf16, kF32, kW8A8 };
 
+// In which form a backend keeps a weight of floats. kInt8 and kInt4: whole numbers of 8 or 4 bits
+// with a scale (F16) per row and group of 32 columns, quantised while packing (see LinearArgs).
+enum class WeightForm : uint8_t { kStored, kInt8, kInt4 };
+
 // A slice of a weight matrix in host memory, row-major [N, K], as the checkpoint stores it.
 struct LinearSource {
   std::string_view name;  // for messages
-  TensorView weight;      // f32, f16, bf16 or f8e4m3 [N, K]
+  // f32, f16, bf16 or f8e4m3 [N, K]; or whole numbers of a group-quantised weight, i8 or u4, where
+  // the backend takes them (Ops::packs_integers).
+  TensorView weight;
   // Block scales of the *whole* tensor, f32 [ceil(rows / block_rows), ceil(cols / block_cols)];
-  // empty unless weight is f8e4m3.
+  // empty unless weight is f8e4m3, i8 or u4. Of whole numbers block_rows is 1 and a block is a
+  // *group* of columns; their scales are kept as F16.
   TensorView scales;
+  // u4 only: the zero points, i8 of the shape of scales, 0 to 16; empty: 8 everywhere.
+  //   W[n, k] = (weight[n, k] - zeros[n, k / block_cols]) * scales[n, k / block_cols]
+  TensorView zeros;
   int64_t block_rows = 128;
   int64_t block_cols = 128;
   // Where the slice begins in the whole tensor: places it among the scale blocks.
@@ -41,6 +51,9 @@ struct LinearSource {
   int64_t k_shards = 1;
   // The backend's arithmetic. kW8A8 falls back to kF32 where the weight is not FP8.
   Compute compute = Compute::kBf16;
+  // u4 and i8 keep their codes in kInt4 and kInt8, and are widened in kStored. Other than kStored
+  // only in kBf16, and where the backend takes whole numbers.
+  WeightForm form = WeightForm::kStored;
 };
 
 // A weight in the layout of one backend, made once at load by Ops::Pack*. Immutable; safe to read
@@ -69,6 +82,12 @@ class PackedLinear {
 //   kBf16  x rounded to BF16, products exact, FP32 sums; FP8 weights widen exactly, and each
 //   block's FP32 partial sum is
 //          multiplied by its scale and added, in order of K.
+//   kBf16, W in whole numbers (LinearSource::form): the groups of columns of W are cut
+//          at the borders of its shards into equal groups, and these into *parts*: the widest
+//          multiple of 4 columns, at most 16, that divides them. x is quantised to whole numbers of
+//          8 bits per row and part, scale = max|x| / 127. Per part the exact sum of products times
+//          the scale of x is added, per group this times the scale of W, in order of K. Where
+//          groups are no multiple of 4 columns W is widened.
 //   kF32   FP32 products and sums.
 //   kW8A8  x quantised to e4m3 per row and 128 columns (columns counted from the source's
 //   col_offset); per block the FP32 partial sum

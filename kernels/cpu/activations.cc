@@ -61,6 +61,16 @@ void RoundSegments(const PanelKernels& kernels, const PanelLayout& layout, const
   }
 }
 
+// The scales of a segment's parts lie where its columns do.
+void QuantiseToInts(const PanelKernels& kernels, const PanelLayout& layout, const float* x,
+                    uint32_t* words, float* scales) {
+  const int64_t part = layout.ints->part_columns;
+  for (const Segment& segment : layout.segments) {
+    kernels.ints->quantise(x + segment.column_begin, segment.columns, part,
+                           words + segment.word_begin, scales + segment.column_begin / part * 2);
+  }
+}
+
 int64_t StrideOf(int64_t row_words) {
   constexpr int64_t kLineWords = 16;
   const int64_t lines = (row_words + kLineWords - 1) / kLineWords;
@@ -89,14 +99,16 @@ void ConvertRows(const CpuContext& cpu, const PanelLayout& layout, const Activat
                  const WordRows& to) {
   constexpr int64_t kTaskElements = 32 << 10;
   const PanelKernels& kernels = KernelsFor(cpu.isa);
-  const auto num_segments = static_cast<int64_t>(layout.segments.size());
   const int64_t grain = std::max<int64_t>(1, kTaskElements / layout.row_words);
   cpu.pool.ForEach(from.rows, grain, [&](int64_t row) {
     const float* x = from.x + row * from.stride;
     uint32_t* words = to.words + row * to.stride;
-    if (layout.quantize_x) {
+    float* const scales = layout.row_scales > 0 ? to.scales + row * layout.row_scales : nullptr;
+    if (layout.ints) {
+      QuantiseToInts(kernels, layout, x, words, scales);
+    } else if (layout.quantize_x) {
       const float* amax = from.amax == nullptr ? nullptr : from.amax + row * from.amax_stride;
-      QuantizeSegments(kernels, layout, x, amax, from.ue8m0, words, to.scales + row * num_segments);
+      QuantizeSegments(kernels, layout, x, amax, from.ue8m0, words, scales);
     } else {
       RoundSegments(kernels, layout, x, words);
     }

@@ -26,7 +26,7 @@ struct ActivationRows {
 struct WordRows {
   uint32_t* words = nullptr;  // [rows, row_words]
   int64_t stride = 0;         // words from row to row, see WordStride
-  float* scales = nullptr;    // f32 [rows, segments]; not touched unless the layout quantises
+  float* scales = nullptr;    // f32 [rows, row_scales]
 };
 
 // Room for a row of words, such that neighbouring rows do not compete for the same sets of a cache.

@@ -20,6 +20,7 @@ class CpuOps final : public Ops {
   DType activation_dtype() const override { return DType::kF32; }
   Device& device() override { return device_; }
   int64_t pack_row_step() const override { return kPackRowStep; }
+  bool packs_integers() const override { return true; }
   int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
     return cpu::QuantisedBytes(KernelsFor(cpu_.isa), rows, columns);
   }

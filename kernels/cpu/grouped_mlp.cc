@@ -26,20 +26,20 @@ struct BlockRows {
 // One half of all blocks: rows of x to the same rows of y.
 void RunHalf(const CpuContext& cpu, std::span<const BlockRows> blocks, bool ue8m0, Half half,
              const TensorView& x, const TensorView& y) {
-  int64_t stride = 0, segments = 0;
+  int64_t stride = 0, row_scales = 0;
   for (const auto& [mlp, begin, rows] : blocks) {
     const PanelLayout& layout = MatrixOf(*mlp, half).layout();
     stride = std::max(stride, WordStride(layout));
-    segments = std::max(segments, static_cast<int64_t>(layout.segments.size()));
+    row_scales = std::max(row_scales, layout.row_scales);
   }
   uint32_t* words = cpu.scratch->words.Reserve(x.rows() * stride);
-  float* scales = cpu.scratch->row_scales.Reserve(x.rows() * segments);
+  float* scales = cpu.scratch->row_scales.Reserve(x.rows() * row_scales);
   std::vector<Product>& products = cpu.scratch->products;
   products.clear();
   for (const auto& [mlp, begin, rows] : blocks) {
     const PanelMatrix& matrix = MatrixOf(*mlp, half);
     const WordRows to{
-        .words = words + begin * stride, .stride = stride, .scales = scales + begin * segments};
+        .words = words + begin * stride, .stride = stride, .scales = scales + begin * row_scales};
     ConvertRows(
         cpu, matrix.layout(),
         {.x = x.row<const float>(begin), .stride = x.row_stride, .rows = rows, .ue8m0 = ue8m0}, to);
@@ -47,7 +47,7 @@ void RunHalf(const CpuContext& cpu, std::span<const BlockRows> blocks, bool ue8m
                         .rows = rows,
                         .x = to.words,
                         .x_stride = stride,
-                        .x_scales = matrix.layout().quantize_x ? to.scales : nullptr,
+                        .x_scales = matrix.layout().row_scales > 0 ? to.scales : nullptr,
                         .y = y.row<float>(begin),
                         .y_stride = y.row_stride});
   }

@@ -45,10 +45,11 @@ void RunOne(const CpuContext& cpu, const PanelMatrix& matrix, const ActivationRo
             const TensorView& y) {
   if (rows.rows == 0) return;
   const PanelLayout& layout = matrix.layout();
-  const auto segments = static_cast<int64_t>(layout.segments.size());
   WordRows words{.stride = WordStride(layout)};
   words.words = cpu.scratch->words.Reserve(rows.rows * words.stride);
-  if (layout.quantize_x) words.scales = cpu.scratch->row_scales.Reserve(rows.rows * segments);
+  if (layout.row_scales > 0) {
+    words.scales = cpu.scratch->row_scales.Reserve(rows.rows * layout.row_scales);
+  }
   ConvertRows(cpu, layout, rows, words);
   Multiply(cpu, matrix, words, rows.rows, y);
 }
@@ -91,21 +92,21 @@ void BatchedLinear(const CpuContext& cpu, const BatchedLinearArgs& args) {
   const int64_t rows = args.x.rows();
   const auto batch = static_cast<int64_t>(args.weights.size());
   if (rows == 0 || batch == 0) return;
-  int64_t stride = 0, segments = 0;
+  int64_t stride = 0, row_scales = 0;
   for (const PackedLinear* weight : args.weights) {
     const PanelLayout& layout = MatrixOf(weight).layout();
     stride = std::max(stride, WordStride(layout));
-    segments = std::max(segments, static_cast<int64_t>(layout.segments.size()));
+    row_scales = std::max(row_scales, layout.row_scales);
   }
   uint32_t* words = cpu.scratch->words.Reserve(batch * rows * stride);
-  float* scales = cpu.scratch->row_scales.Reserve(batch * rows * segments);
+  float* scales = cpu.scratch->row_scales.Reserve(batch * rows * row_scales);
   std::vector<Product>& products = cpu.scratch->products;
   products.clear();
   for (int64_t b = 0; b < batch; ++b) {
     const PanelMatrix& matrix = MatrixOf(args.weights[static_cast<size_t>(b)]);
     const WordRows to{.words = words + b * rows * stride,
                       .stride = stride,
-                      .scales = scales + b * rows * segments};
+                      .scales = scales + b * rows * row_scales};
     ConvertRows(
         cpu, matrix.layout(),
         {.x = FloatRows(args.x) + b * BatchStride(args), .stride = args.x.row_stride, .rows = rows},
@@ -114,7 +115,7 @@ void BatchedLinear(const CpuContext& cpu, const BatchedLinearArgs& args) {
                         .rows = rows,
                         .x = to.words,
                         .x_stride = stride,
-                        .x_scales = matrix.layout().quantize_x ? to.scales : nullptr,
+                        .x_scales = matrix.layout().row_scales > 0 ? to.scales : nullptr,
                         .y = MutableFloatRows(args.y) + b * matrix.n(),
                         .y_stride = args.y.row_stride});
   }

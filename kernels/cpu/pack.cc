@@ -7,89 +7,13 @@
 
 #include "base/check.h"
 #include "base/units.h"
+#include "kernels/cpu/int_pack.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/panel_matrix.h"
+#include "kernels/cpu/source_rows.h"
 
 namespace switchyard::kernels::cpu {
 namespace {
-
-// The scale of a weight's element, both in the slice's coordinates.
-float ScaleAt(const LinearSource& source, int64_t row, int64_t column) {
-  return source.scales.row<float>(
-      (row + source.row_offset) /
-      source.block_rows)[(column + source.col_offset) / source.block_cols];
-}
-
-// Every e4m3 code as a float.
-const std::array<float, 256>& F8Values() {
-  static const std::array<float, 256> values = [] {
-    std::array<float, 256> all{};
-    for (size_t i = 0; i < all.size(); ++i) all[i] = ToFloat(static_cast<F8E4M3>(i));
-    return all;
-  }();
-  return values;
-}
-
-void Put(float value, float* out) { *out = value; }
-void Put(float value, Bf16* out) { *out = ToBf16(value); }
-
-template <typename From, typename To>
-void Convert(const From* from, int64_t count, To* out) {
-  for (int64_t i = 0; i < count; ++i) Put(ToFloat(from[i]), out + i);
-}
-template <typename To>
-void Convert(const float* from, int64_t count, To* out) {
-  for (int64_t i = 0; i < count; ++i) Put(from[i], out + i);
-}
-
-// Values times their scales: a scale holds for a run of columns.
-void Dequantise(const LinearSource& source, int64_t row, int64_t begin, int64_t count, float* out) {
-  const std::array<float, 256>& values = F8Values();
-  const uint8_t* const codes = source.weight.row<uint8_t>(row);
-  for (int64_t column = begin; column < begin + count;) {
-    const int64_t block = (column + source.col_offset) / source.block_cols;
-    const int64_t end =
-        std::min(begin + count, (block + 1) * source.block_cols - source.col_offset);
-    const float scale = ScaleAt(source, row, column);
-    for (; column < end; ++column) *out++ = values[codes[column]] * scale;
-  }
-}
-
-template <typename To>
-void ConvertRow(const TensorView& weight, int64_t row, int64_t begin, int64_t count, To* out) {
-  switch (weight.dtype) {
-    case DType::kF32:
-      return Convert(weight.row<float>(row) + begin, count, out);
-    case DType::kF16:
-      return Convert(weight.row<F16>(row) + begin, count, out);
-    case DType::kBf16:
-      return Convert(weight.row<Bf16>(row) + begin, count, out);
-    default:
-      return Convert(weight.row<F8E4M3>(row) + begin, count, out);
-  }
-}
-
-// Columns [begin, begin + count) of a row in the panel's element type, written to `out`.
-void ReadRow(const LinearSource& source, PanelFormat format, int64_t row, int64_t begin,
-             int64_t count, void* out) {
-  const TensorView& weight = source.weight;
-  switch (format) {
-    case PanelFormat::kF8:
-      memcpy(out, weight.row<uint8_t>(row) + begin, static_cast<size_t>(count));
-      return;
-    case PanelFormat::kBf16:
-      if (weight.dtype == DType::kBf16) {
-        memcpy(out, weight.row<Bf16>(row) + begin, static_cast<size_t>(count) * sizeof(Bf16));
-        return;
-      }
-      return ConvertRow(weight, row, begin, count, static_cast<Bf16*>(out));
-    case PanelFormat::kF32:
-      if (weight.dtype == DType::kF8E4M3) {
-        return Dequantise(source, row, begin, count, static_cast<float*>(out));
-      }
-      return ConvertRow(weight, row, begin, count, static_cast<float*>(out));
-  }
-}
 
 // Columns that are laid out at once: a multiple of every step's, and with all rows of a panel they
 // fit the nearest cache.
@@ -186,13 +110,8 @@ class Packer {
   }
 
  private:
-  struct Place {
-    std::byte* group;
-    int panels;
-    int panel;
-  };
-
-  void PackPanel(const LinearSource& source, int64_t first_row, const Place& place) const {
+  void PackPanel(const LinearSource& source, int64_t first_row, const PanelPlace& place) const {
+    if (layout_.ints) return PackIntPanel(layout_, source, first_row, place);
     const auto rows =
         static_cast<int>(std::min<int64_t>(kPanelRows, source.weight.rows() - first_row));
     // What no row or column of the source fills stays zero.

@@ -3,13 +3,15 @@
 // activation rows is.
 //
 // A *word* is 4 bytes of activations, and what the weights hold for them: two BF16 columns in the
-// arithmetic of AVX-512 BF16, one F32 column in every other. All tables of one instruction set give the
-// same bits for one row, however rows are grouped.
+// arithmetic of AVX-512 BF16, one F32 column in every other. All tables of one instruction set give
+// the same bits for one row, however rows are grouped.
 #ifndef SWITCHYARD_KERNELS_CPU_PANEL_KERNELS_H_
 #define SWITCHYARD_KERNELS_CPU_PANEL_KERNELS_H_
 
 #include <cstddef>
 #include <cstdint>
+
+#include "kernels/cpu/int_kernels.h"
 
 namespace switchyard::kernels::cpu {
 
@@ -59,6 +61,8 @@ struct PanelKernels {
   PanelOrder order[kNumPanelFormats];
   // By PanelFormat. Only kF8 panels may have scales, and they must.
   void (*multiply[kNumPanelFormats])(const PanelBlock& block);
+
+  const IntKernels* ints;
 
   // Writes `count` columns rounded to BF16 as bf16_words, and zeros up to `words`.
   void (*to_words)(const float* x, int64_t count, uint32_t* out, int64_t words);

@@ -87,6 +87,7 @@ constinit const PanelKernels kAvx2Kernels = {
     .bf16_words = WordForm::kF32,
     .order = {},
     .multiply = {MultiplyPanels<Bf16, false>, MultiplyPanels<F32, false>, MultiplyPanels<F8, true>},
+    .ints = &kAvx2IntKernels,
     .to_words = RoundRowToBf16,
     .quantize = QuantizeRow,
     .amax = AmaxOfRow,

@@ -174,6 +174,7 @@ constinit const PanelKernels kAvx512Bf16Kernels = {
     .bf16_words = WordForm::kBf16Pairs,
     .order = {{.step_columns = 2}, {.step_columns = 1}, {.step_columns = 4, .quad = true}},
     .multiply = {MultiplyPanels<Bf16Pairs, false>, MultiplyPanels<F32, false>, MultiplyF8},
+    .ints = &kAvx2IntKernels,
     .to_words = ToWords,
     .quantize = QuantizeRow,
     .amax = AmaxOfRow,

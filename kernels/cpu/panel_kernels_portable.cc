@@ -83,6 +83,7 @@ constinit const PanelKernels kPortableKernels = {
     .bf16_words = WordForm::kF32,
     .order = {},
     .multiply = {MultiplyPanels<Bf16, false>, MultiplyPanels<F32, false>, MultiplyPanels<F8, true>},
+    .ints = &kPortableIntKernels,
     .to_words = RoundRowToBf16,
     .quantize = QuantizeRow,
     .amax = AmaxOfRow,

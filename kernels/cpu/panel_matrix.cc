@@ -60,8 +60,32 @@ const PanelKernels& KernelsFor(Isa isa) {
   return kPortableKernels;
 }
 
+namespace {
+
+// Shards of whole groups; every part has a scale and a sum of its activations.
+void PlaceInts(PanelLayout& layout) {
+  for (Segment& segment : layout.segments) {
+    segment.words = segment.columns / kStepColumns;
+    segment.word_begin = layout.row_words;
+    segment.byte_begin = layout.panel_bytes;
+    layout.row_words += segment.words;
+    layout.row_scales += segment.columns / layout.ints->part_columns * 2;
+    layout.panel_bytes += segment.columns / layout.ints->group_columns * layout.ints->group_bytes();
+  }
+}
+
+}  // namespace
+
 PanelLayout MakeLayout(const PanelKernels& kernels, const LinearSource& source) {
   PanelLayout layout;
+  layout.ints = ChooseInts(source);
+  if (layout.ints) {
+    layout.k_shards = source.k_shards;
+    layout.col_offset = source.col_offset;
+    layout.segments = CutColumns(source, /*at_scale_blocks=*/false);
+    PlaceInts(layout);
+    return layout;
+  }
   layout.format = ChooseFormat(source);
   layout.words = layout.format == PanelFormat::kF32 ? WordForm::kF32 : kernels.bf16_words;
   layout.order = kernels.order[static_cast<int>(layout.format)];
@@ -81,6 +105,7 @@ PanelLayout MakeLayout(const PanelKernels& kernels, const LinearSource& source) 
     layout.row_words += segment.words;
     layout.panel_bytes += layout.ScaleBytes() + padded * kPanelRows * layout.element_bytes;
   }
+  if (layout.quantize_x) layout.row_scales = std::ssize(layout.segments);
   return layout;
 }
 

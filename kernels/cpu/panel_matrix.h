@@ -2,16 +2,19 @@
 //
 // Memory: groups of kGroupPanels panels, the last one perhaps narrower, one after the other; a
 // group is one linear stream that holds, segment by segment of K, the segment's scales (FP8 only:
-// f32 [panels, 16]) and then its steps, each with all panels of the group side by side.
+// f32 [panels, 16]) and then its steps, each with all panels of the group side by side. Panels of
+// whole numbers hold groups of columns instead (int_kernels.h).
 #ifndef SWITCHYARD_KERNELS_CPU_PANEL_MATRIX_H_
 #define SWITCHYARD_KERNELS_CPU_PANEL_MATRIX_H_
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "kernels/args/linear.h"
 #include "kernels/cpu/cpu_context.h"
+#include "kernels/cpu/int_pack.h"
 #include "kernels/cpu/panel_kernels.h"
 #include "kernels/device.h"
 
@@ -40,6 +43,8 @@ struct Segment {
 // How one weight is laid out; the same for every slice of rows, and for a slice of columns up to
 // its borders.
 struct PanelLayout {
+  // Whole numbers; then `format`, `words`, `order` and `element_bytes` say nothing.
+  std::optional<IntLayout> ints;
   PanelFormat format = PanelFormat::kBf16;
   WordForm words = WordForm::kF32;
   PanelOrder order;
@@ -48,10 +53,11 @@ struct PanelLayout {
   int64_t k_shards = 1;
   std::vector<Segment> segments;
   int64_t row_words = 0;    // of one row of activations
+  int64_t row_scales = 0;   // the same: floats that belong to its words, 0 unless x is quantised
   int64_t panel_bytes = 0;  // one panel's share of its group
   int64_t element_bytes = 0;
 
-  bool scaled() const { return format == PanelFormat::kF8; }
+  bool scaled() const { return !ints && format == PanelFormat::kF8; }
   int64_t ScaleBytes() const { return scaled() ? kPanelRows * int64_t{sizeof(float)} : 0; }
 };
 

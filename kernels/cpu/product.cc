@@ -81,7 +81,11 @@ class Task {
     const std::vector<Segment>& segments = layout_.segments;
     int64_t shard = 0;
     for (size_t i = 0; i < segments.size(); ++i) {
-      AddSegment(static_cast<int64_t>(i), stack.top());
+      if (layout_.ints) {
+        AddIntSegment(segments[i], stack.top());
+      } else {
+        AddSegment(static_cast<int64_t>(i), stack.top());
+      }
       if (i + 1 == segments.size() || segments[i + 1].begins_shard) stack.Push(shard++);
     }
     if (matrix_.shape().gate_up) {
@@ -113,7 +117,7 @@ class Task {
       data += layout_.ScaleBytes() * panels_;
     }
     if (product_.x_scales != nullptr) {
-      block.x_scale_stride = static_cast<int64_t>(layout_.segments.size());
+      block.x_scale_stride = layout_.row_scales;
       block.x_scales = product_.x_scales + first_row_ * block.x_scale_stride + index;
     }
     const bool whole = layout_.scaled() || rows_ < kBlockedRows;
@@ -129,6 +133,37 @@ class Task {
       block.next = block.weights + block.next_bytes;
       multiply(block);
       block.x += block.words;
+      block.first = false;
+    }
+  }
+
+  // A whole shard, in blocks of groups of columns.
+  void AddIntSegment(const Segment& segment, float* sums) const {
+    const IntLayout& ints = *layout_.ints;
+    const int64_t groups = segment.columns / ints.group_columns;
+    const int64_t group_bytes = ints.group_bytes() * panels_;
+    const int64_t step =
+        rows_ < kBlockedRows ? groups : std::max<int64_t>(1, kBlockBytes / group_bytes);
+    IntBlock block{.weights = matrix_.DataOf(group_) + segment.byte_begin * panels_,
+                   .panels = panels_,
+                   .parts = ints.parts(),
+                   .part_words = ints.part_words(),
+                   .zeros = ints.zeros,
+                   .x = product_.x + first_row_ * product_.x_stride + segment.word_begin,
+                   .x_stride = product_.x_stride,
+                   .x_scales = product_.x_scales + first_row_ * layout_.row_scales +
+                               segment.column_begin / ints.part_columns * 2,
+                   .x_scale_stride = layout_.row_scales,
+                   .rows = rows_,
+                   .sums = sums,
+                   .first = true};
+    const auto multiply = matrix_.kernels().ints->multiply[static_cast<int>(ints.format)];
+    for (int64_t group = 0; group < groups; group += step) {
+      block.groups = std::min(step, groups - group);
+      multiply(block);
+      block.weights += block.groups * group_bytes;
+      block.x += block.groups * ints.group_columns / kStepColumns;
+      block.x_scales += block.groups * ints.parts() * 2;
       block.first = false;
     }
   }

@@ -17,7 +17,7 @@ struct Product {
   int64_t rows = 0;
   const uint32_t* x = nullptr;      // words [rows, layout().row_words], see activations.h
   int64_t x_stride = 0;             // words from row to row
-  const float* x_scales = nullptr;  // f32 [rows, segments]; null unless x is quantised
+  const float* x_scales = nullptr;  // f32 [rows, layout().row_scales]; null unless x is quantised
   float* y = nullptr;               // f32 [rows, n]
   int64_t y_stride = 0;
 };

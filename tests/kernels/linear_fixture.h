@@ -27,7 +27,13 @@ inline std::vector<float> RandomRows(int64_t count, uint32_t seed) {
 // A whole tensor as a checkpoint has it; slices of it are LinearSources.
 class TestWeight {
  public:
-  TestWeight(DType dtype, int64_t n, int64_t k, uint32_t seed) : dtype_(dtype), n_(n), k_(k) {
+  TestWeight(DType dtype, int64_t n, int64_t k, uint32_t seed,
+             WeightForm form = WeightForm::kStored)
+      : dtype_(dtype), form_(form), n_(n), k_(k) {
+    if (IsWhole()) {
+      FillWhole(seed);
+      return;
+    }
     const std::vector<float> values = RandomRows(n * k, seed);
     bytes_.resize(values.size() * static_cast<size_t>(SizeOf(dtype)));
     for (size_t i = 0; i < values.size(); ++i) Store(i, values[i]);
@@ -41,9 +47,16 @@ class TestWeight {
   LinearSource Whole(Compute compute) const { return Slice(compute, 0, n_, 0, k_); }
 
   LinearSource Slice(Compute compute, int64_t row, int64_t rows, int64_t col, int64_t cols) const {
-    LinearSource source{.name = "w", .row_offset = row, .col_offset = col, .compute = compute};
+    LinearSource source{
+        .name = "w", .row_offset = row, .col_offset = col, .compute = compute, .form = form_};
     source.weight = TensorView(bytes_.data(), dtype_, {n_, k_}).Rows(row, rows).Cols(col, cols);
-    if (!scales_.empty()) {
+    if (IsWhole()) {
+      const int64_t groups = NumGroups();
+      source.block_rows = 1;
+      source.block_cols = GroupColumns();
+      source.scales = TensorView(scales_.data(), DType::kF32, {n_, groups});
+      if (!zeros_.empty()) source.zeros = TensorView(zeros_.data(), DType::kI8, {n_, groups});
+    } else if (!scales_.empty()) {
       source.scales = TensorView(scales_.data(), DType::kF32, {Blocks(n_), Blocks(k_)});
     }
     return source;
@@ -68,6 +81,24 @@ class TestWeight {
   }
 
  private:
+  // Of whole numbers.
+  int64_t GroupColumns() const { return dtype_ == DType::kU4 ? 128 : 32; }
+  int64_t NumGroups() const { return (k_ + GroupColumns() - 1) / GroupColumns(); }
+  bool IsWhole() const { return dtype_ == DType::kI8 || dtype_ == DType::kU4; }
+
+  // Codes, scales that are F16, and zero points of those that are without a sign.
+  void FillWhole(uint32_t seed) {
+    std::mt19937 random(seed);
+    for (int64_t i = 0; i < n_ * k_; ++i) {
+      const auto code = static_cast<int>(random() % (dtype_ == DType::kU4 ? 16 : 256));
+      bytes_.push_back(static_cast<std::byte>(code));
+    }
+    for (int64_t i = 0; i < n_ * NumGroups(); ++i) {
+      scales_.push_back(static_cast<float>(1 + random() % 1024) / 2048);
+      if (dtype_ == DType::kU4) zeros_.push_back(static_cast<int8_t>(random() % 17));
+    }
+  }
+
   static int64_t Blocks(int64_t length) { return (length + 127) / 128; }
 
   template <typename T>
@@ -85,9 +116,11 @@ class TestWeight {
   }
 
   const DType dtype_;
+  const WeightForm form_;
   const int64_t n_, k_;
   std::vector<std::byte> bytes_;
   std::vector<float> scales_;
+  std::vector<int8_t> zeros_;
 };
 
 // One instruction set with some threads, and its memory.
@@ -126,18 +159,34 @@ inline std::vector<cpu::Isa> Isas() {
 struct Mode {
   DType weight;
   Compute compute;
+  WeightForm form = WeightForm::kStored;
 };
 inline constexpr Mode kModes[] = {
-    {DType::kBf16, Compute::kBf16},   {DType::kF16, Compute::kBf16},
-    {DType::kF32, Compute::kBf16},    {DType::kF8E4M3, Compute::kBf16},
-    {DType::kBf16, Compute::kF32},    {DType::kF16, Compute::kF32},
-    {DType::kF32, Compute::kF32},     {DType::kF8E4M3, Compute::kF32},
-    {DType::kF8E4M3, Compute::kW8A8}, {DType::kBf16, Compute::kW8A8},
+    {DType::kBf16, Compute::kBf16},
+    {DType::kF16, Compute::kBf16},
+    {DType::kF32, Compute::kBf16},
+    {DType::kF8E4M3, Compute::kBf16},
+    {DType::kBf16, Compute::kF32},
+    {DType::kF16, Compute::kF32},
+    {DType::kF32, Compute::kF32},
+    {DType::kF8E4M3, Compute::kF32},
+    {DType::kF8E4M3, Compute::kW8A8},
+    {DType::kBf16, Compute::kW8A8},
+    {DType::kI8, Compute::kBf16, WeightForm::kInt8},
+    {DType::kU4, Compute::kBf16, WeightForm::kInt4},
+    {DType::kI8, Compute::kBf16},
+    {DType::kU4, Compute::kBf16},
+    {DType::kU4, Compute::kF32},
+    {DType::kF32, Compute::kBf16, WeightForm::kInt8},
+    {DType::kF8E4M3, Compute::kBf16, WeightForm::kInt8},
+    {DType::kBf16, Compute::kBf16, WeightForm::kInt4},
 };
 
 inline std::string NameOf(const Mode& mode) {
   constexpr const char* kComputes[] = {"bf16", "f32", "w8a8"};
-  return std::string(Name(mode.weight)) + "_in_" + kComputes[static_cast<int>(mode.compute)];
+  constexpr const char* kForms[] = {"", "_as_int8", "_as_int4"};
+  return std::string(Name(mode.weight)) + "_in_" + kComputes[static_cast<int>(mode.compute)] +
+         kForms[static_cast<int>(mode.form)];
 }
 
 }  // namespace switchyard::kernels

@@ -24,6 +24,7 @@ class MlpTest : public ::testing::TestWithParam<std::tuple<Isa, Mode>> {
 
   DType dtype() const { return std::get<1>(GetParam()).weight; }
   Compute compute() const { return std::get<1>(GetParam()).compute; }
+  WeightForm form() const { return std::get<1>(GetParam()).form; }
 
   std::vector<float> GateUp(const PackedLinear& weight, std::span<const float> x) {
     const int64_t rows = static_cast<int64_t>(x.size()) / weight.k();
@@ -35,8 +36,9 @@ class MlpTest : public ::testing::TestWithParam<std::tuple<Isa, Mode>> {
   }
 
   MlpWeights MakeMlp(int64_t hidden, int64_t width, uint32_t seed) {
-    const TestWeight gate(dtype(), width, hidden, seed), up(dtype(), width, hidden, seed + 1);
-    const TestWeight down(dtype(), hidden, width, seed + 2);
+    const TestWeight gate(dtype(), width, hidden, seed, form()),
+        up(dtype(), width, hidden, seed + 1, form());
+    const TestWeight down(dtype(), hidden, width, seed + 2, form());
     return {.gate_up = cpu::PackGateUp(cpu_.context, cpu_.device, gate.Whole(compute()),
                                        up.Whole(compute())),
             .down = cpu_.Pack(down.Whole(compute()))};
@@ -47,7 +49,7 @@ class MlpTest : public ::testing::TestWithParam<std::tuple<Isa, Mode>> {
 
 TEST_P(MlpTest, GateUpPackedInPiecesGivesTheSameBits) {
   constexpr int64_t kN = 150, kK = 130;
-  const TestWeight gate(dtype(), kN, kK, 31), up(dtype(), kN, kK, 32);
+  const TestWeight gate(dtype(), kN, kK, 31, form()), up(dtype(), kN, kK, 32, form());
   const std::vector<float> x = RandomRows(3 * kK, 33);
   const auto whole =
       cpu::PackGateUp(cpu_.context, cpu_.device, gate.Whole(compute()), up.Whole(compute()));
@@ -63,7 +65,7 @@ TEST_P(MlpTest, GateUpPackedInPiecesGivesTheSameBits) {
 
 TEST_P(MlpTest, GateUpAgreesWithDoublePrecision) {
   for (const auto& [n, k] : {std::pair{1, 5}, {17, 130}, {96, 256}, {250, 64}}) {
-    const TestWeight gate(dtype(), n, k, 1), up(dtype(), n, k, 2);
+    const TestWeight gate(dtype(), n, k, 1, form()), up(dtype(), n, k, 2, form());
     const auto packed =
         cpu::PackGateUp(cpu_.context, cpu_.device, gate.Whole(compute()), up.Whole(compute()));
     for (const int64_t rows : {1, 7, 34}) {
@@ -143,7 +145,7 @@ TEST_P(MlpTest, BatchedLinearIsOneLinearPerHead) {
   std::vector<std::unique_ptr<PackedLinear>> weights;
   std::vector<const PackedLinear*> heads;
   for (uint32_t head = 0; head < kHeads; ++head) {
-    weights.push_back(cpu_.Pack(TestWeight(dtype(), kN, kK, head).Whole(compute())));
+    weights.push_back(cpu_.Pack(TestWeight(dtype(), kN, kK, head, form()).Whole(compute())));
     heads.push_back(weights.back().get());
   }
   const std::vector<float> x = RandomRows(kRows * kHeads * kK, 5);
@@ -160,7 +162,7 @@ TEST_P(MlpTest, BatchedLinearIsOneLinearPerHead) {
 
 TEST_P(MlpTest, PowerOfTwoScalesChangeW8A8AsTheReferenceSays) {
   constexpr int64_t kN = 20, kK = 200, kRows = 4;
-  const TestWeight weight(dtype(), kN, kK, 30);
+  const TestWeight weight(dtype(), kN, kK, 30, form());
   const auto packed = cpu_.Pack(weight.Whole(compute()));
   const std::vector<float> x = RandomRows(kRows * kK, 31);
   std::vector<float> y(kRows * kN);

@@ -44,6 +44,35 @@ TEST_F(OpCheckLinearDeathTest, SourcesMustBeWholeAndScaled) {
   EXPECT_DEATH(CheckSource(source), "weight: type");
 }
 
+TEST_F(OpCheckLinearDeathTest, WholeNumbersNeedTheirGroupsScales) {
+  LinearSource source{.name = "down",
+                      .weight = View(DType::kU4, {4, 64}),
+                      .scales = View(DType::kF32, {4, 2}),
+                      .zeros = View(DType::kI8, {4, 2}),
+                      .block_rows = 1,
+                      .block_cols = 32,
+                      .form = WeightForm::kInt4};
+  CheckSource(source);
+  source.form = WeightForm::kInt8;
+  EXPECT_DEATH(CheckSource(source), "Pack down: form: not one of u4");
+  source.form = WeightForm::kInt4;
+  source.compute = Compute::kF32;
+  EXPECT_DEATH(CheckSource(source), "form: quantised ones need compute bf16");
+  source.compute = Compute::kBf16;
+  source.block_rows = 128;
+  EXPECT_DEATH(CheckSource(source), "block_rows: expected 1, got 128");
+  source.block_rows = 1;
+  source.zeros = View(DType::kI8, {4, 1});
+  EXPECT_DEATH(CheckSource(source), "zeros: dimension 1: expected 2, got 1");
+  source.zeros = View(DType::kI8, {4, 2});
+  source.scales = {};
+  EXPECT_DEATH(CheckSource(source), "scales: expected some for u4");
+  source.scales = View(DType::kF32, {4, 2});
+  source.weight = View(DType::kI8, {4, 64});
+  source.form = WeightForm::kInt8;
+  EXPECT_DEATH(CheckSource(source), "zeros: expected none for i8");
+}
+
 TEST_F(OpCheckLinearDeathTest, GateAndUpMustBeAlike) {
   const LinearSource gate{.name = "gate", .weight = View(DType::kBf16, {4, 12})};
   CheckGateUpSources(gate, gate);

@@ -16,6 +16,12 @@ TEST(OpCostTest, Fp8WeightsBringTheirBlockScales) {
   EXPECT_EQ(WeightBytes(576, 7168, DType::kF8E4M3), 576.0 * 7168 + 5 * 56 * 4);
 }
 
+// As Q8_0 and Q4_0: 34 and 18 bytes for 32 weights.
+TEST(OpCostTest, WholeNumbersBringAScaleForEveryGroup) {
+  EXPECT_EQ(WeightBytes(64, 4096, DType::kI8), 64.0 * 4096 / 32 * 34);
+  EXPECT_EQ(WeightBytes(64, 4096, DType::kU4), 64.0 * 4096 / 32 * 18);
+}
+
 // MODEL_SPECS 1.2: one routed expert of DeepSeek-V3 has 44,040,192 bytes and 10,752 bytes of
 // scales.
 TEST(OpCostTest, AnExpertOfDeepSeekV3HasItsPublishedSize) {

@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace switchyard::kernels::reference {
 namespace {
 
 constexpr int64_t kGroup = 128;
+constexpr int64_t kMiddle = 8;  // zero point of u4 where there is none
+
+bool IsWhole(DType dtype) { return dtype == DType::kI8 || dtype == DType::kU4; }
 
 float Element(const TensorView& tensor, int64_t row, int64_t column) {
   switch (tensor.dtype) {
@@ -21,14 +25,70 @@ float Element(const TensorView& tensor, int64_t row, int64_t column) {
   }
 }
 
+float ScaleOf(const LinearSource& source, int64_t n, int64_t k) {
+  return source.scales.row<float>((n + source.row_offset) /
+                                  source.block_rows)[(k + source.col_offset) / source.block_cols];
+}
+
+// Columns of a group of whole numbers and of a part of x, 0 where W is not multiplied so.
+struct Groups {
+  int64_t group = 0;
+  int64_t part = 0;
+};
+Groups GroupsOf(const LinearSource& source) {
+  const bool whole = IsWhole(source.weight.dtype);
+  if (source.compute != Compute::kBf16 || source.form == WeightForm::kStored) return {};
+  const int64_t shard = source.weight.dims[1] / source.k_shards;
+  const int64_t group =
+      std::gcd(std::gcd(whole ? source.block_cols : 32, shard), source.col_offset);
+  for (int64_t part = 16; part > 0; part -= 4) {
+    if (group % part == 0) return {group, part};
+  }
+  return {};
+}
+
+// What a weight of floats becomes: the nearest of the codes that its group's scale allows.
+double Quantised(const LinearSource& source, int64_t n, int64_t k, int64_t group) {
+  const auto value = [&](int64_t column) {
+    const float element = Element(source.weight, n, column);
+    return source.scales.empty() ? element : element * ScaleOf(source, n, column);
+  };
+  float largest = 0;
+  for (int64_t i = k / group * group; i < (k / group + 1) * group; ++i) {
+    if (std::fabs(value(i)) > std::fabs(largest)) largest = value(i);
+  }
+  const bool int4 = source.form == WeightForm::kInt4;
+  const float scale = ToFloat(ToF16(int4 ? largest / -8 : std::fabs(largest) / 127));
+  if (scale == 0) return 0;
+  const double code = std::nearbyint(double{value(k) * (1 / scale)});
+  return scale * (int4 ? std::clamp(code, -8.0, 7.0) : std::clamp(code, -127.0, 127.0));
+}
+
+float WholeValue(const LinearSource& source, int64_t n, int64_t k) {
+  int64_t code = source.weight.row<int8_t>(n)[k];
+  if (source.weight.dtype == DType::kU4) {
+    code -= source.zeros.empty()
+                ? kMiddle
+                : source.zeros.row<int8_t>(
+                      n + source.row_offset)[((k + source.col_offset) / source.block_cols)];
+  }
+  return static_cast<float>(code) * ScaleOf(source, n, k);
+}
+
 // The weight that is multiplied with, as the compute mode rounds it.
 double Weight(const LinearSource& source, int64_t n, int64_t k) {
+  const Groups groups = GroupsOf(source);
+  if (IsWhole(source.weight.dtype)) {
+    const float value = WholeValue(source, n, k);
+    const bool rounded = groups.part == 0 && source.compute == Compute::kBf16;
+    return rounded ? ToFloat(ToBf16(value)) : value;
+  }
+  if (groups.part != 0) return Quantised(source, n, k, groups.group);
   const float value = Element(source.weight, n, k);
   if (source.weight.dtype != DType::kF8E4M3) {
     return source.compute == Compute::kBf16 ? ToFloat(ToBf16(value)) : value;
   }
-  const float scale = source.scales.row<float>(
-      (n + source.row_offset) / source.block_rows)[(k + source.col_offset) / source.block_cols];
+  const float scale = ScaleOf(source, n, k);
   if (source.compute == Compute::kF32) return value * scale;  // rounded once
   return double{value} * double{scale};
 }
@@ -39,12 +99,30 @@ double QuantizationScale(float amax, bool ue8m0) {
   return std::exp2(std::ceil(std::log2(double{scale})));
 }
 
+// Whole numbers of 8 bits times the scale of their part.
+void QuantiseParts(int64_t part, std::vector<double>& x) {
+  for (size_t begin = 0; begin < x.size(); begin += static_cast<size_t>(part)) {
+    const std::span<double> values(x.data() + begin, static_cast<size_t>(part));
+    float amax = 0;
+    for (const double value : values) amax = std::max(amax, std::fabs(static_cast<float>(value)));
+    if (amax == 0) continue;
+    const float inverse = 127 / amax;
+    for (double& value : values) {
+      value = std::nearbyint(double{static_cast<float>(value) * inverse}) * double{amax / 127};
+    }
+  }
+}
+
 // One row of activations as the compute mode rounds it.
 std::vector<double> RoundRow(const LinearSource& source, const LinearInput& input, int64_t row) {
   const int64_t columns = source.weight.dims[1];
   const std::span<const float> x =
       input.x.subspan(static_cast<size_t>(row * columns), static_cast<size_t>(columns));
   std::vector<double> rounded(x.begin(), x.end());
+  if (const int64_t part = GroupsOf(source).part; part != 0) {
+    QuantiseParts(part, rounded);
+    return rounded;
+  }
   if (source.compute == Compute::kBf16) {
     for (double& value : rounded) value = ToFloat(ToBf16(static_cast<float>(value)));
   }
