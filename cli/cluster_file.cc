@@ -13,6 +13,7 @@
 #include "coordinator/core/plan/plan_check.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "coordinator/core/plan/topology.h"
+#include "coordinator/core/plan/weight_form.h"
 
 namespace switchyard::cli {
 namespace {
@@ -49,6 +50,11 @@ class Reader {
         *file_.compute != "w8a8") {
       model.Fault("compute", fmt::format("[model] compute = \"{}\": must be bf16, f32 or w8a8",
                                          *file_.compute));
+    }
+    file_.weights = model.Text("weights");
+    if (file_.weights.has_value() && !core::ParseWeightForm(*file_.weights).ok()) {
+      model.Fault("weights", fmt::format("[model] weights = \"{}\": must be stored, q8 or q4",
+                                         *file_.weights));
     }
     file_.drafts = model.Text("drafts");
     file_.draft_tokens = model.Int("draft_tokens", 1, core::kMaxDraftTokens);

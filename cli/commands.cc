@@ -63,6 +63,9 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   };
   forward("--model-name", "What requests call the model (default: the folder's name)");
   forward("--compute", "Arithmetic of linears: bf16 (default), f32 or w8a8");
+  forward("--weights",
+          "Form that CPU workers keep weights in: stored (default), or q8 or q4, quantised while "
+          "they are loaded");
   forward("--max-batched-tokens", "Tokens that one group computes in one step (default 512)");
   forward(
       "--micro-batch-tokens",
@@ -257,6 +260,7 @@ void AddPlan(CLI::App& app, RunCommand* run) {
          "Tokens that one group computes in one step (default 512)");
   command->add_option("--compute", options->compute,
                       "bf16, f32 or w8a8 (default: w8a8 for FP8 weights on GPUs)");
+  command->add_option("--weights", options->weights, "stored (default), q8 or q4; see serve");
   command->add_option("--drafts", options->drafts,
                       "Who drafts, as memory counts it: auto (default), off, mtp or ngram");
   number("--top", options->top, 1, 1000, "Layouts to list where several are possible (default 5)");
@@ -326,6 +330,9 @@ void AddLogits(CLI::App& app, RunCommand* run) {
   command->add_option("--compute", options->compute, "bf16, f32 or w8a8")
       ->capture_default_str()
       ->check(CLI::IsMember({"bf16", "f32", "w8a8"}));
+  command->add_option("--weights", options->weights, "stored, q8 or q4; see serve")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"stored", "q8", "q4"}));
   command->add_option("--dp", options->data_parallel, "Attention groups")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));

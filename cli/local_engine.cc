@@ -132,6 +132,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                   .tensor_parallel = options.tensor_parallel,
                   .backend = kind,
                   .compute = options.compute,
+                  .weights = options.weights,
                   .max_batched_tokens = options.max_batched_tokens,
                   .max_running = std::min(options.max_running, options.max_batched_tokens),
                   .micro_batch_tokens = options.trace == nullptr ? options.micro_batch_tokens

@@ -26,6 +26,7 @@ struct LocalEngineOptions {
   int data_parallel = 1;
   int tensor_parallel = 1;
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
+  v1::WeightForm weights = v1::WEIGHT_FORM_STORED;
   int max_batched_tokens = 512;               // of one group in one step
   std::optional<int32_t> micro_batch_tokens;  // see core::PlanRequest; traced steps are not cut
   int max_running = 32;                       // sequences of one group in one step

@@ -14,6 +14,7 @@
 #include "cli/local_engine.h"
 #include "cli/progress_bar.h"
 #include "coordinator/core/plan/plan_check.h"
+#include "coordinator/core/plan/weight_form.h"
 #include "worker/weights/safetensors.h"
 
 namespace switchyard::cli {
@@ -221,6 +222,7 @@ absl::StatusOr<int> ParseComputeMode(const std::string& name) {
 absl::Status RunLogits(const LogitsOptions& options) {
   SY_RETURN_IF_ERROR(CheckOptions(options));
   SY_ASSIGN_OR_RETURN(const int compute, ParseComputeMode(options.compute));
+  SY_ASSIGN_OR_RETURN(const v1::WeightForm weights, core::ParseWeightForm(options.weights));
   SY_ASSIGN_OR_RETURN(const v1::ModelSpec model, ReadModelSpec(options.model_path));
   SY_ASSIGN_OR_RETURN(std::vector<Prompt> prompts, ReadPrompts(options, model));
   SY_ASSIGN_OR_RETURN(worker::SafetensorsWriter out, CreateOutput(options, model, &prompts));
@@ -254,6 +256,7 @@ absl::Status RunLogits(const LogitsOptions& options) {
            .data_parallel = options.data_parallel,
            .tensor_parallel = options.tensor_parallel,
            .compute = static_cast<v1::ComputeMode>(compute),
+           .weights = weights,
            .max_batched_tokens = options.chunk * options.batch,
            .max_running = options.batch,
            .num_kv_blocks =

@@ -16,6 +16,7 @@ struct LogitsOptions {
   std::string prompts_path;  // a JSON object a line: "prompt_tokens", and "id" if given
   std::string out_path;      // a safetensors file
   std::string compute = "bf16";
+  std::string weights = "stored";  // or q8, q4: quantised while they are loaded
   int data_parallel = 1;
   int tensor_parallel = 1;
   int chunk = 512;      // prompt tokens of one sequence in one step

@@ -16,6 +16,7 @@
 #include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/layout_search.h"
 #include "coordinator/core/plan/sharding_planner.h"
+#include "coordinator/core/plan/weight_form.h"
 
 namespace switchyard::cli {
 namespace {
@@ -82,11 +83,12 @@ void OverrideBy(From given, To& value) {
 absl::StatusOr<core::LayoutRequest> MakeRequest(const PlanOptions& options) {
   core::LayoutRequest request;
   int32_t draft_tokens = 1;
-  std::string compute = options.compute, drafts = options.drafts;
+  std::string compute = options.compute, weights = options.weights, drafts = options.drafts;
   if (!options.cluster_file.empty()) {
     SY_ASSIGN_OR_RETURN(const ClusterFile file, ReadClusterFile(options.cluster_file));
     request = RequestOf(file);
     if (compute.empty()) compute = file.compute.value_or("");
+    if (weights.empty()) weights = file.weights.value_or("");
     if (drafts.empty()) drafts = file.drafts.value_or("");
     draft_tokens = static_cast<int32_t>(file.draft_tokens.value_or(draft_tokens));
   } else if (options.model.empty()) {
@@ -101,6 +103,9 @@ absl::StatusOr<core::LayoutRequest> MakeRequest(const PlanOptions& options) {
   OverrideBy(options.hosts, request.cluster.hosts);
   OverrideBy(options.devices_per_host, request.cluster.devices_per_host);
   SY_ASSIGN_OR_RETURN(request.compute, ChooseCompute(compute, request));
+  if (!weights.empty()) {
+    SY_ASSIGN_OR_RETURN(request.weights, core::ParseWeightForm(weights));
+  }
   SY_ASSIGN_OR_RETURN(request.drafts, core::ParseDrafts(drafts.empty() ? "auto" : drafts,
                                                         draft_tokens, request.model));
   OverrideBy(options.data_parallel, request.only.data_parallel);

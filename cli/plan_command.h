@@ -26,7 +26,8 @@ struct PlanOptions {
   int max_batched_tokens = 0;  // default 512
   // bf16, f32 or w8a8; default w8a8 for FP8 weights on GPUs, else bf16
   std::string compute;
-  std::string drafts;  // auto, off, mtp or ngram; default auto, as served
+  std::string weights;  // stored, q8 or q4; default stored
+  std::string drafts;   // auto, off, mtp or ngram; default auto, as served
   // Instead of a plan: what this cluster file would change in `cluster_file`.
   std::string changed_file;
   int top = 5;  // layouts to list

@@ -100,6 +100,7 @@ absl::Status ApplyClusterFile(const ClusterFile& file, const std::string& this_h
   if (file.http_host.has_value()) set("--host", *file.http_host, options->host);
   if (file.http_port.has_value()) set("--port", *file.http_port, options->port);
   forward("--compute", file.compute);
+  forward("--weights", file.weights);
   forward("--drafts", file.drafts);
   forward("--draft-tokens", file.draft_tokens);
   forward("--max-batched-tokens", file.max_batched_tokens);

@@ -67,6 +67,11 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
   app.add_option("--compute", config.compute, "Arithmetic of linears: bf16, f32 or w8a8")
       ->capture_default_str()
       ->check(CLI::IsMember({"bf16", "f32", "w8a8"}));
+  app.add_option("--weights", config.weights,
+                 "Form that CPU workers keep weights in: stored, or q8 or q4, quantised while they "
+                 "are loaded")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"stored", "q8", "q4"}));
   app.add_option("--max-batched-tokens", config.max_batched_tokens,
                  "Tokens that one group computes in one step")
       ->capture_default_str()

@@ -15,6 +15,7 @@
 #include "base/version.h"
 #include "coordinator/checkpoint_info.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/core/plan/weight_form.h"
 #include "coordinator/gateway/gateway.h"
 #include "coordinator/gateway/key_file.h"
 #include "coordinator/step_metrics.h"
@@ -56,11 +57,13 @@ absl::StatusOr<CoordinatorOptions> MakeOptions(const ServerConfig& config,
       .drain_deadline = seconds(config.drain_seconds),
       .step_deadline = seconds(config.step_seconds)};
   SY_ASSIGN_OR_RETURN(const v1::ComputeMode compute, ParseCompute(config.compute));
+  SY_ASSIGN_OR_RETURN(const v1::WeightForm weights, core::ParseWeightForm(config.weights));
   SY_ASSIGN_OR_RETURN(const v1::DraftPlan drafts,
                       core::ParseDrafts(config.drafts, config.draft_tokens, checkpoint.model));
   options.plan = {.data_parallel = config.data_parallel,
                   .tensor_parallel = config.tensor_parallel,
                   .compute = compute,
+                  .weights = weights,
                   .max_batched_tokens = config.max_batched_tokens,
                   .max_running = config.max_running,
                   .micro_batch_tokens = config.micro_batch_tokens,
@@ -97,11 +100,13 @@ absl::StatusOr<gateway::ServedModel> DescribeModel(const ServerConfig& config,
   const std::string source = chat_template != nullptr ? chat_template->source : "";
   SY_ASSIGN_OR_RETURN(const std::optional<text::ToolFormat> tool_format,
                       ChooseToolFormat(config.tool_parser, source));
+  SY_ASSIGN_OR_RETURN(const v1::WeightForm form, core::ParseWeightForm(config.weights));
   return gateway::ServedModel{
       .name = name,
       .created_unix_s = std::time(nullptr),
       .context_length = checkpoint.model.max_position_embeddings(),
       .vocab_size = checkpoint.model.vocab_size(),
+      .weights = std::string(core::DescribeWeights(checkpoint.model, form)),
       .eos_token_ids = generation.eos_token_ids,
       .default_temperature =
           generation.do_sample ? static_cast<float>(generation.temperature) : 0.0f,

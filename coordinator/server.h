@@ -29,6 +29,7 @@ struct ServerConfig {
   int data_parallel = 1;
   int tensor_parallel = 1;
   std::string compute = "bf16";               // or f32, w8a8
+  std::string weights = "stored";             // or q8, q4
   int max_batched_tokens = 512;               // of one group in one step
   std::optional<int32_t> micro_batch_tokens;  // see PlanRequest
   int max_running = 64;                       // requests of one group at a time

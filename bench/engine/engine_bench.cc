@@ -18,6 +18,7 @@
 #include "bench/kernels/machine_probe.h"
 #include "cli/local_engine.h"
 #include "cli/logits_command.h"
+#include "coordinator/core/plan/weight_form.h"
 
 namespace switchyard::bench {
 namespace {
@@ -25,6 +26,7 @@ namespace {
 struct Flags {
   std::string model;
   std::string compute = "bf16";
+  std::string weights = "stored";
   int data_parallel = 1;
   int tensor_parallel = 1;
   int threads = 0;
@@ -190,6 +192,7 @@ class EngineBench {
 absl::Status RunBench(Flags flags) {
   if (flags.threads == 0) flags.threads = static_cast<int>(std::thread::hardware_concurrency());
   SY_ASSIGN_OR_RETURN(const int compute, cli::ParseComputeMode(flags.compute));
+  SY_ASSIGN_OR_RETURN(const v1::WeightForm weights, core::ParseWeightForm(flags.weights));
   SY_ASSIGN_OR_RETURN(const v1::ModelSpec model, cli::ReadModelSpec(flags.model));
   ExpertCounter experts(model);
   const int widest = *std::max_element(flags.batches.begin(), flags.batches.end());
@@ -202,6 +205,7 @@ absl::Status RunBench(Flags flags) {
                                 .data_parallel = flags.data_parallel,
                                 .tensor_parallel = flags.tensor_parallel,
                                 .compute = static_cast<v1::ComputeMode>(compute),
+                                .weights = weights,
                                 .max_batched_tokens = std::max({512, max_running, flags.prefill}),
                                 .max_running = max_running,
                                 .num_kv_blocks = max_running * CeilDiv(longest, kBlockTokens),
@@ -209,7 +213,7 @@ absl::Status RunBench(Flags flags) {
                                 .load_progress = true,
                                 .trace = &experts}));
   fmt::print("{}, {}, {} x {} ranks, weights of {}\n", flags.model, flags.compute,
-             flags.data_parallel, flags.tensor_parallel, model.has_fp8() ? "FP8" : "BF16");
+             flags.data_parallel, flags.tensor_parallel, core::DescribeWeights(model, weights));
   return EngineBench(flags, *engine, experts).Run();
 }
 
@@ -224,6 +228,7 @@ int main(int argc, char** argv) {
       "Make one with: switchyard synth --config bench/shapes/v3-small.json --dtype bf16 --out DIR");
   app.add_option("--model", flags.model, "Folder of the checkpoint")->required();
   app.add_option("--compute", flags.compute, "bf16, f32 or w8a8")->capture_default_str();
+  app.add_option("--weights", flags.weights, "stored, q8 or q4")->capture_default_str();
   app.add_option("--dp", flags.data_parallel, "Attention groups")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

@@ -175,7 +175,8 @@ Json ModelObject(const ServedModel& model, int32_t context_length) {
           {"object", "model"},
           {"created", model.created_unix_s},
           {"owned_by", "switchyard"},
-          {"max_model_len", context_length}};
+          {"max_model_len", context_length},
+          {"weights", model.weights}};
 }
 
 Json ModelList(const ServedModel& model, int32_t context_length) {

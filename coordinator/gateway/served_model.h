@@ -21,6 +21,7 @@ struct ServedModel {
   int64_t created_unix_s = 0;  // what /v1/models says
   int32_t context_length = 0;  // tokens, prompt and answer together
   int32_t vocab_size = 0;      // rows of the logits: what a prompt's ids are checked against
+  std::string weights;         // what /v1/models says: "bf16", "q4"
   std::vector<int32_t> eos_token_ids;  // each ends an answer unless the request ignores them
   // For requests that leave them unset (generation_config.json).
   float default_temperature = 1;

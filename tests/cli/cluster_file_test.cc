@@ -131,6 +131,11 @@ metrics_need_key = true
       "23: [security] metrics_need_key needs api_keys; add api_keys = \"FILE\"");
 }
 
+TEST_F(ClusterFileTest, WeightsHaveOneOfThreeForms) {
+  EXPECT_THAT(FaultsOf("[model]\npath = \"models/tiny-r1\"\nweights = \"q5\"\n"),
+              HasSubstr("3: [model] weights = \"q5\": must be stored, q8 or q4"));
+}
+
 TEST_F(ClusterFileTest, WhatIsMissingIsNamed) {
   const std::string faults = FaultsOf("[model]\n[device]\n[layout]\ndp = 2\n");
   EXPECT_THAT(faults, HasSubstr("1: [model] has no path; add path = \"FOLDER\" of the checkpoint"));
@@ -177,9 +182,9 @@ TEST_F(ClusterFileTest, ServeTakesItAndFlagsStandBeforeIt) {
   EXPECT_EQ(options.memory_bytes,
             4 * ((int64_t{8} << 30) / 100 * 98 + (int64_t{8} << 30) % 100 * 98 / 100));
   EXPECT_THAT(options.coordinator_flags,
-              ElementsAre("--compute", "bf16", "--drafts", "auto", "--max-batched-tokens", "256",
-                          "--micro-batch-tokens", "0", "--max-running", "16", "--step-seconds",
-                          "60", "--drain-seconds", "30"));
+              ElementsAre("--compute", "bf16", "--weights", "stored", "--drafts", "auto",
+                          "--max-batched-tokens", "256", "--micro-batch-tokens", "0",
+                          "--max-running", "16", "--step-seconds", "60", "--drain-seconds", "30"));
 
   EXPECT_THAT(std::string(Message(ApplyClusterFile(*file, "elsewhere", is_given, &options))),
               HasSubstr("the cluster file has 1 host: say which one this is, by --this-host "

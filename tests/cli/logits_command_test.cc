@@ -168,6 +168,9 @@ TEST_F(LogitsCommand, FlagsOutOfRangeAreNamed) {
             std::string::npos);
   EXPECT_NE(message({.greedy = -1}).find("--greedy"), std::string::npos);
   EXPECT_NE(message({.compute = "f16"}).find("--compute"), std::string::npos);
+  EXPECT_NE(message({.weights = "q5"}).find("--weights"), std::string::npos);
+  EXPECT_NE(message({.compute = "f32", .weights = "q4"}).find("weights = q4: needs compute"),
+            std::string::npos);
 }
 
 }  // namespace

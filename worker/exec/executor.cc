@@ -27,6 +27,17 @@ kernels::Compute ComputeOf(v1::ComputeMode mode) {
   }
 }
 
+kernels::WeightForm FormOf(v1::WeightForm form) {
+  switch (form) {
+    case v1::WEIGHT_FORM_Q8:
+      return kernels::WeightForm::kInt8;
+    case v1::WEIGHT_FORM_Q4:
+      return kernels::WeightForm::kInt4;
+    default:
+      return kernels::WeightForm::kStored;
+  }
+}
+
 uint32_t MicrosSince(Clock::time_point start) {
   return static_cast<uint32_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start).count());
@@ -64,6 +75,10 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
                             Collectives& tensor_group, const ExecutorOptions& options) {
   const v1::ModelSpec& spec = plan_.model();
   const kernels::Compute compute = ComputeOf(plan_.compute());
+  if (plan_.weights() != v1::WEIGHT_FORM_STORED && !ops_.packs_integers()) {
+    return absl::UnimplementedError(
+        "weights are quantised while they are loaded by CPU workers only: use --weights stored");
+  }
   SY_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(model_path));
   SY_ASSIGN_OR_RETURN(model_, MakeModel(plan_, parallel_, ops_.device()));
 
@@ -109,6 +124,8 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   }
   WeightLoader loader(checkpoint, ops_,
                       {.compute = compute,
+                       .form = FormOf(plan_.weights()),
+                       .int4 = Int4FormatOf(spec),
                        .num_threads = options.load_threads,
                        .direct = options.direct_reads,
                        .manifest = manifest ? &*manifest : nullptr,

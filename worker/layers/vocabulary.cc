@@ -40,7 +40,9 @@ absl::Status TokenEmbedding::Forward(const LayerContext& context, std::span<cons
 
 void LmHead::Load(WeightLoader& loader, const LayerContext& context, const std::string& tensor,
                   int64_t vocab_size, int64_t hidden_size) {
-  loader.Linear(VocabularySlice(context, tensor, vocab_size, hidden_size), &weight_);
+  MatrixSlice slice = VocabularySlice(context, tensor, vocab_size, hidden_size);
+  slice.fine = true;
+  loader.Linear(slice, &weight_);
 }
 
 void LmHead::Forward(const LayerContext& context, const TensorView& x,

@@ -19,24 +19,6 @@ float Element(const TensorView& view, int64_t i) {
   }
 }
 
-// The wanted rows and columns one behind the other, at an address fit for their type: where they
-// came to, or in `moved`.
-const std::byte* Contiguous(const HostRange& range, const std::byte* data,
-                            std::vector<std::byte>& moved) {
-  const TensorRange &wanted = range.wanted, &read = range.read;
-  const int64_t element = FileDtypeBytes(wanted.tensor->dtype);
-  const int64_t row = wanted.num_cols() * element, read_row = read.num_cols() * element;
-  data += (wanted.row_begin - read.row_begin) * read_row +
-          (wanted.col_begin - read.col_begin) * element;
-  const bool fit = reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(element) == 0;
-  if (fit && (row == read_row || wanted.num_rows() == 1)) return data;
-  moved.resize(static_cast<size_t>(wanted.num_bytes()));
-  for (int64_t i = 0; i < wanted.num_rows(); ++i) {
-    std::memcpy(moved.data() + i * row, data + i * read_row, static_cast<size_t>(row));
-  }
-  return moved.data();
-}
-
 }  // namespace
 
 std::optional<DType> WeightDType(FileDtype dtype) {
@@ -60,43 +42,83 @@ std::vector<float> ToFloats(const TensorView& view) {
   return values;
 }
 
-absl::Status HostMatrix::Decode(const RangeData& data) {
-  weight.data = const_cast<std::byte*>(Contiguous(weight_range, data(weight_range.index), moved));
-  std::vector<std::byte> scratch;
-  if (scale_range.has_value()) {
-    const std::byte* const raw = Contiguous(*scale_range, data(scale_range->index), scratch);
-    scales.resize(static_cast<size_t>(blocks.num_block_rows() * blocks.num_block_cols()));
-    const TensorInfo& info = *scale_range->wanted.tensor;
-    if (info.dtype == FileDtype::kF32) {
-      std::memcpy(scales.data(), raw, scales.size() * sizeof(float));
-    } else {
-      for (size_t i = 0; i < scales.size(); ++i)
-        scales[i] = E8m0ToFloat(static_cast<uint8_t>(raw[i]));
-    }
-    SY_RETURN_IF_ERROR(CheckScales(info.name, blocks, scales));
+absl::Status HostMatrix::DecodeInt4(const RangeData& data) {
+  SY_ASSIGN_OR_RETURN(Int4Values values, int4->Decode(data));
+  if (weight.dtype == DType::kU4) {
+    moved = std::move(values.codes);
+    scales = std::move(values.scales);
+    zeros = std::move(values.zeros);
+  } else {
+    moved.resize(static_cast<size_t>(weight.NumElements() * SizeOf(weight.dtype)));
+    WidenInt4(int4->slice, values, reinterpret_cast<float*>(moved.data()));
   }
+  weight.data = moved.data();
+  return absl::OkStatus();
+}
+
+absl::Status HostMatrix::DecodeScales(const RangeData& data) {
+  std::vector<std::byte> scratch;
+  const std::byte* const raw = Contiguous(*scale_range, data(scale_range->index), scratch);
+  scales.resize(static_cast<size_t>(blocks.num_block_rows() * blocks.num_block_cols()));
+  const TensorInfo& info = *scale_range->wanted.tensor;
+  if (info.dtype == FileDtype::kF32) {
+    std::memcpy(scales.data(), raw, scales.size() * sizeof(float));
+  } else {
+    for (size_t i = 0; i < scales.size(); ++i) {
+      scales[i] = E8m0ToFloat(static_cast<uint8_t>(raw[i]));
+    }
+  }
+  return CheckScales(info.name, blocks, scales);
+}
+
+absl::Status HostMatrix::Decode(const RangeData& data) {
+  if (int4.has_value()) {
+    SY_RETURN_IF_ERROR(DecodeInt4(data));
+  } else {
+    weight.data = const_cast<std::byte*>(Contiguous(weight_range, data(weight_range.index), moved));
+  }
+  if (scale_range.has_value()) SY_RETURN_IF_ERROR(DecodeScales(data));
   if (bias_range.has_value()) {
+    std::vector<std::byte> scratch;
     const std::byte* const raw = Contiguous(*bias_range, data(bias_range->index), scratch);
     bias = ToFloats(TensorView(raw, bias_dtype, {slice.num_rows()}));
   }
   return absl::OkStatus();
 }
 
-kernels::LinearSource HostMatrix::Source(kernels::Compute mode) const {
+// Only the touched scales were read, so offsets count from the first of them.
+void HostMatrix::PlaceBlocks(kernels::LinearSource* source) const {
+  if (weight.dtype == DType::kU4) {
+    const Int4Slice& part = int4->slice;
+    source->block_rows = 1;
+    source->block_cols = part.group_columns();
+    source->col_offset = part.col_begin() - part.first_group() * part.group_columns();
+    source->scales = TensorView(scales.data(), DType::kF32, {part.num_rows(), part.num_groups()});
+    source->zeros = TensorView(zeros.data(), DType::kI8, {part.num_rows(), part.num_groups()});
+    return;
+  }
+  source->block_rows = kFp8BlockSize;
+  source->block_cols = kFp8BlockSize;
+  source->row_offset = slice.row_begin - blocks.first_block_row() * kFp8BlockSize;
+  source->col_offset = slice.col_begin - blocks.first_block_col() * kFp8BlockSize;
+  if (scales.empty()) return;
+  source->scales =
+      TensorView(scales.data(), DType::kF32, {blocks.num_block_rows(), blocks.num_block_cols()});
+}
+
+kernels::LinearSource HostMatrix::Source(kernels::Compute mode, kernels::WeightForm form) const {
+  using kernels::WeightForm;
   const bool widened = slice.precise && mode == kernels::Compute::kBf16;
+  if (widened) form = WeightForm::kStored;
+  if (slice.fine && form == WeightForm::kInt4 && weight.dtype != DType::kU4) {
+    form = WeightForm::kInt8;
+  }
   kernels::LinearSource source{.name = slice.tensor,
                                .weight = weight,
-                               .block_rows = kFp8BlockSize,
-                               .block_cols = kFp8BlockSize,
                                .k_shards = slice.k_shards,
-                               .compute = widened ? kernels::Compute::kF32 : mode};
-  // Only the touched scales were read, so offsets count from the first of them.
-  source.row_offset = slice.row_begin - blocks.first_block_row() * kFp8BlockSize;
-  source.col_offset = slice.col_begin - blocks.first_block_col() * kFp8BlockSize;
-  if (!scales.empty()) {
-    source.scales =
-        TensorView(scales.data(), DType::kF32, {blocks.num_block_rows(), blocks.num_block_cols()});
-  }
+                               .compute = widened ? kernels::Compute::kF32 : mode,
+                               .form = form};
+  PlaceBlocks(&source);
   if (!bias.empty()) source.bias = TensorView(bias.data(), DType::kF32, {slice.num_rows()});
   return source;
 }

@@ -3,7 +3,6 @@
 #define SWITCHYARD_WORKER_WEIGHTS_HOST_MATRIX_H_
 
 #include <cstddef>
-#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -11,8 +10,9 @@
 #include "base/status.h"
 #include "kernels/args/linear.h"
 #include "worker/weights/block_fp8.h"
+#include "worker/weights/host_range.h"
+#include "worker/weights/int4_matrix.h"
 #include "worker/weights/matrix_slice.h"
-#include "worker/weights/tensor_range.h"
 
 namespace switchyard::worker {
 
@@ -22,33 +22,31 @@ std::optional<kernels::DType> WeightDType(FileDtype dtype);
 // REQUIRES: f32, f16 or bf16.
 std::vector<float> ToFloats(const kernels::TensorView& view);
 
-// A range that was asked for, and the one that is read: the same, or wider.
-struct HostRange {
-  TensorRange wanted;
-  TensorRange read;
-  size_t index = 0;  // among the ranges of its task
-};
-
-// Where the range of an index came to.
-using RangeData = std::function<const std::byte*(size_t index)>;
-
 struct HostMatrix {
   MatrixSlice slice;
-  BlockSlice blocks;           // FP8: the slice in its tensor
-  kernels::TensorView weight;  // [num_rows, num_cols]
-  HostRange weight_range;
+  BlockSlice blocks;                     // FP8: the slice in its tensor
+  kernels::TensorView weight;            // [num_rows, num_cols]
+  HostRange weight_range;                // of a 4-bit weight its codes
   std::optional<HostRange> scale_range;  // FP8 only
   std::vector<float> scales;             // [block rows, block cols] that the slice touches
+  std::vector<int8_t> zeros;             // of whole numbers, of the shape of their scales
   std::optional<HostRange> bias_range;
   kernels::DType bias_dtype = kernels::DType::kF32;
   std::vector<float> bias;
-  std::vector<std::byte> moved;  // the weight, where it could not stay where it came to
+  std::optional<Int4Matrix> int4;  // the weight is made of these parts
+  std::vector<std::byte> moved;    // the weight, where it could not stay where it came to
 
   // Makes weight, scales and bias of what came. INVALID_ARGUMENT for scales that are no positive
-  // numbers. REQUIRES: `data` stays as long as the weight is used.
+  // numbers, and see Int4Matrix. REQUIRES: `data` stays as long as the weight is used.
   absl::Status Decode(const RangeData& data);
 
-  kernels::LinearSource Source(kernels::Compute mode) const;
+  // `form`: see LinearSource; `fine` and `precise` slices get a better one.
+  kernels::LinearSource Source(kernels::Compute mode, kernels::WeightForm form) const;
+
+ private:
+  absl::Status DecodeInt4(const RangeData& data);
+  absl::Status DecodeScales(const RangeData& data);
+  void PlaceBlocks(kernels::LinearSource* source) const;
 };
 
 }  // namespace switchyard::worker

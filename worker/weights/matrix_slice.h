@@ -20,6 +20,8 @@ struct MatrixSlice {
   int64_t k_shards = 1;  // see kernels::LinearSource
   // Where the mode is kBf16: inputs are not rounded to BF16 (kernels::Compute::kF32 instead).
   bool precise = false;
+  // Where weights are quantised to 4 bits while they are loaded: this one gets 8.
+  bool fine = false;
   bool one_rank = false;  // no other rank reads any of it, as a routed expert's weights
 
   int64_t num_rows() const { return (row_end < 0 ? rows : row_end) - row_begin; }

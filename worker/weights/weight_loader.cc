@@ -143,7 +143,52 @@ bool WeightLoader::AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task*
   return true;
 }
 
-bool WeightLoader::AddMatrix(const MatrixSlice& slice, Task* task) {
+bool WeightLoader::IsInt4(const std::string& tensor) const {
+  return options_.int4.has_value() && !Has(tensor) && Has(Int4Slice::Name(tensor, "qweight"));
+}
+
+std::optional<HostRange> WeightLoader::AddInt4Part(const MatrixSlice& slice, const char* suffix,
+                                                   Int4Slice::Part part, std::string_view types,
+                                                   Task* task) {
+  const TensorInfo* info = Expect(Int4Slice::Name(slice.tensor, suffix), part.shape);
+  if (info == nullptr) return std::nullopt;
+  if (types.find(FileDtypeName(info->dtype)) == std::string_view::npos) {
+    RememberType(*info, fmt::format("{} of 4-bit weights are {}", suffix, types));
+    return std::nullopt;
+  }
+  part.range.tensor = info;
+  return AddRange(part.range, IsShared(slice), task);
+}
+
+bool WeightLoader::AddInt4(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task) {
+  const Int4Slice parts(*options_.int4, slice);
+  if (slice.rows % kCodesPerWord != 0 || slice.cols % kCodesPerWord != 0) {
+    Remember(absl::InvalidArgumentError(
+        fmt::format("{}: 4-bit weights have multiples of {} rows and columns, this one is {} x {}",
+                    slice.tensor, kCodesPerWord, slice.rows, slice.cols)));
+    return false;
+  }
+  const auto codes = AddInt4Part(slice, "qweight", parts.Codes(), "I32", task);
+  const auto zeros = AddInt4Part(slice, "qzeros", parts.Zeros(), "I32", task);
+  const auto scales = AddInt4Part(slice, "scales", parts.Scales(), "F16, BF16 or F32", task);
+  if (!codes || !zeros || !scales) return false;
+  matrix->weight_range = *codes;
+  const DType dtype = whole ? DType::kU4 : DType::kF32;
+  matrix->weight = TensorView(nullptr, dtype, {slice.num_rows(), slice.num_cols()});
+  matrix->int4.emplace(Int4Matrix{.slice = parts,
+                                  .codes = *codes,
+                                  .zeros = *zeros,
+                                  .scales = *scales,
+                                  .groups = std::nullopt,
+                                  .scale_dtype = *WeightDType(scales->wanted.tensor->dtype)});
+  if (parts.format().layout != Int4Layout::kGptq || !Has(Int4Slice::Name(slice.tensor, "g_idx"))) {
+    return true;
+  }
+  matrix->int4->groups = AddInt4Part(slice, "g_idx", parts.Groups(), "I32", task);
+  return matrix->int4->groups.has_value();
+}
+
+bool WeightLoader::AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
   const TensorInfo* info = Expect(slice.tensor, {slice.rows, slice.cols});
   if (info == nullptr) return false;
   const std::optional<DType> dtype = WeightDType(info->dtype);
@@ -151,34 +196,41 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, Task* task) {
     RememberType(*info, "weights are F32, F16, BF16 or F8_E4M3");
     return false;
   }
+  matrix->weight = TensorView(nullptr, *dtype, {slice.num_rows(), slice.num_cols()});
+  matrix->weight_range = AddRange({.tensor = info,
+                                   .row_begin = slice.row_begin,
+                                   .row_end = slice.row_begin + slice.num_rows(),
+                                   .col_begin = slice.col_begin,
+                                   .col_end = slice.col_begin + slice.num_cols()},
+                                  IsShared(slice), task);
+  return *dtype != DType::kF8E4M3 || AddScales(slice, matrix, task);
+}
+
+bool WeightLoader::AddBias(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
+  const TensorInfo* bias = Expect(slice.bias, {slice.rows});
+  if (bias == nullptr) return false;
+  const std::optional<DType> dtype = WeightDType(bias->dtype);
+  if (!dtype.has_value() || *dtype == DType::kF8E4M3) {
+    RememberType(*bias, "biases are F32, F16 or BF16");
+    return false;
+  }
+  matrix->bias_dtype = *dtype;
+  matrix->bias_range =
+      AddRange(TensorRange::Rows(*bias, slice.row_begin, slice.row_begin + slice.num_rows()),
+               IsShared(slice), task);
+  return true;
+}
+
+bool WeightLoader::AddMatrix(const MatrixSlice& slice, bool whole, Task* task) {
   HostMatrix& matrix = task->matrices.emplace_back();
   matrix.slice = slice;
   matrix.blocks = {.row_begin = slice.row_begin,
                    .col_begin = slice.col_begin,
                    .num_rows = slice.num_rows(),
                    .num_cols = slice.num_cols()};
-  matrix.weight = TensorView(nullptr, *dtype, {slice.num_rows(), slice.num_cols()});
-  matrix.weight_range = AddRange({.tensor = info,
-                                  .row_begin = slice.row_begin,
-                                  .row_end = slice.row_begin + slice.num_rows(),
-                                  .col_begin = slice.col_begin,
-                                  .col_end = slice.col_begin + slice.num_cols()},
-                                 IsShared(slice), task);
-  if (*dtype == DType::kF8E4M3 && !AddScales(slice, &matrix, task)) return false;
-  if (!slice.bias.empty()) {
-    const TensorInfo* bias = Expect(slice.bias, {slice.rows});
-    if (bias == nullptr) return false;
-    const std::optional<DType> bias_dtype = WeightDType(bias->dtype);
-    if (!bias_dtype.has_value() || *bias_dtype == DType::kF8E4M3) {
-      RememberType(*bias, "biases are F32, F16 or BF16");
-      return false;
-    }
-    const TensorRange range =
-        TensorRange::Rows(*bias, slice.row_begin, slice.row_begin + slice.num_rows());
-    matrix.bias_dtype = *bias_dtype;
-    matrix.bias_range = AddRange(range, IsShared(slice), task);
-  }
-  return true;
+  const bool added =
+      IsInt4(slice.tensor) ? AddInt4(slice, whole, &matrix, task) : AddWeight(slice, &matrix, task);
+  return added && (slice.bias.empty() || AddBias(slice, &matrix, task));
 }
 
 void WeightLoader::Linear(const MatrixSlice& slice, std::unique_ptr<kernels::PackedLinear>* out) {
@@ -198,10 +250,14 @@ int64_t WeightLoader::RowsAtOnce(const MatrixSlice& slice, int64_t num_matrices,
                                  int64_t step) const {
   const TensorInfo* const info = checkpoint_.Find(slice.tensor);
   const int64_t rows = std::max<int64_t>(1, slice.num_rows());
-  if (info == nullptr || step == 0) return rows;
+  const bool int4 = IsInt4(slice.tensor);
+  if ((info == nullptr && !int4) || step == 0) return rows;
   // What is verified comes in whole rows.
   const int64_t cols = options_.manifest != nullptr ? slice.cols : slice.num_cols();
-  const int64_t row_bytes = std::max<int64_t>(1, cols * FileDtypeBytes(info->dtype) * num_matrices);
+  // 4-bit weights are unpacked beside what came.
+  const int64_t unpacked = ops_.packs_integers() ? 1 : sizeof(float);
+  const int64_t element = int4 ? unpacked : FileDtypeBytes(info->dtype);
+  const int64_t row_bytes = std::max<int64_t>(1, cols * element * num_matrices);
   const int64_t most = SlotBytes() / 2;
   return rows <= most / row_bytes ? rows : std::max(step, most / row_bytes / step * step);
 }
@@ -214,12 +270,13 @@ void WeightLoader::AddPacked(const MatrixSlice& slice, const MatrixSlice* up,
   for (int64_t begin = 0; begin < rows; begin += at_once) {
     const int64_t end = std::min(begin + at_once, rows);
     auto task = std::make_unique<Task>();
-    if (!AddMatrix(slice.Rows(begin, end), task.get())) return;
-    if (up != nullptr && !AddMatrix(up->Rows(begin, end), task.get())) return;
+    const bool integers = ops_.packs_integers();
+    if (!AddMatrix(slice.Rows(begin, end), integers, task.get())) return;
+    if (up != nullptr && !AddMatrix(up->Rows(begin, end), integers, task.get())) return;
     task->consume = [this, out, begin, rows](const std::vector<HostMatrix>& matrices) {
-      const kernels::LinearSource source = matrices[0].Source(options_.compute);
+      const kernels::LinearSource source = matrices[0].Source(options_.compute, options_.form);
       std::optional<kernels::LinearSource> other;
-      if (matrices.size() > 1) other = matrices[1].Source(options_.compute);
+      if (matrices.size() > 1) other = matrices[1].Source(options_.compute, options_.form);
       const kernels::LinearSource* const second = other ? &*other : nullptr;
       const bool whole = source.weight.rows() == rows;
       if (*out == nullptr) {  // the first piece
@@ -258,7 +315,8 @@ void WeightLoader::Table(const MatrixSlice& slice, DeviceTensor* out) {
   *out = {};
   for (int64_t begin = 0; begin < rows; begin += at_once) {
     auto task = std::make_unique<Task>();
-    if (!AddMatrix(slice.Rows(begin, std::min(begin + at_once, rows)), task.get())) return;
+    const MatrixSlice piece = slice.Rows(begin, std::min(begin + at_once, rows));
+    if (!AddMatrix(piece, /*whole=*/false, task.get())) return;
     if (task->matrices[0].weight.dtype == DType::kF8E4M3) {
       return RememberType(*checkpoint_.Find(slice.tensor), "tables are F32, F16 or BF16");
     }
@@ -279,7 +337,7 @@ void WeightLoader::Table(const MatrixSlice& slice, DeviceTensor* out) {
 
 void WeightLoader::Values(const MatrixSlice& slice, std::function<void(const float*)> consume) {
   auto task = std::make_unique<Task>();
-  if (!AddMatrix(slice, task.get())) return;
+  if (!AddMatrix(slice, /*whole=*/false, task.get())) return;
   task->consume = [consume = std::move(consume)](const std::vector<HostMatrix>& matrices) {
     const HostMatrix& matrix = matrices[0];
     if (matrix.weight.dtype != DType::kF8E4M3) return consume(ToFloats(matrix.weight).data());

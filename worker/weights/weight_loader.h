@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,10 @@ class WeightLoader {
  public:
   struct Options {
     kernels::Compute compute = kernels::Compute::kBf16;
+    // Of linears; other than kStored only where the backend packs whole numbers.
+    kernels::WeightForm form = kernels::WeightForm::kStored;
+    // How a weight "X.weight" is stored where there is an X.qweight instead.
+    std::optional<Int4Format> int4 = std::nullopt;
     int num_threads = 4;  // readers of what goes through the page cache
     // No more than so much is read ahead of packing. Large slices come in pieces of rows, where the
     // backend packs such; elsewhere one that is larger is read when nothing else is.
@@ -97,12 +102,21 @@ class WeightLoader {
 
   // The whole tensor's info, or null after remembering why not.
   const TensorInfo* Expect(const std::string& tensor, const TensorShape& shape);
-  bool AddMatrix(const MatrixSlice& slice, Task* task);
+  // Whole numbers stay such if `whole`, where they are stored so.
+  bool AddMatrix(const MatrixSlice& slice, bool whole, Task* task);
   void AddPacked(const MatrixSlice& slice, const MatrixSlice* up,
                  std::unique_ptr<kernels::PackedLinear>* out);
   // How many rows of a slice are read and packed at once: all, or a multiple of `step` (0: all).
   int64_t RowsAtOnce(const MatrixSlice& slice, int64_t num_matrices, int64_t step) const;
   int64_t SlotBytes() const;
+  bool IsInt4(const std::string& tensor) const;
+  bool AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
+  bool AddInt4(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task);
+  // The range of a part of a 4-bit weight, which has one of the types; empty after remembering why
+  // not.
+  std::optional<HostRange> AddInt4Part(const MatrixSlice& slice, const char* suffix,
+                                       Int4Slice::Part part, std::string_view types, Task* task);
+  bool AddBias(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
   bool AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
   // A range that the task's matrix reads.
   HostRange AddRange(const TensorRange& range, bool shared, Task* task);

@@ -7,11 +7,11 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "coordinator/core/plan/hf_quantization.h"
 
 namespace switchyard::core {
 namespace {
 
-constexpr int kFp8Block = 128;
 constexpr RealRange kFactorRange{1, 1e6};  // of a context extension
 
 // The object under `name`, or nullptr if absent, null or (a fault) something else.
@@ -83,40 +83,6 @@ void ParseScaling(FieldReader& rope, std::string_view kind_fallback, v1::ModelSp
         fmt::format("{}: not supported, only \"default\", \"dynamic\", \"linear\", \"llama3\" "
                     "and \"yarn\" are",
                     rope.Describe(kind_field)));
-  }
-}
-
-v1::BlockQuantization ParseFp8(FieldReader& quantization) {
-  quantization.RequireText("fmt", "e4m3");
-  quantization.RequireText("activation_scheme", "dynamic");
-  const Json* block = quantization.Find("weight_block_size");
-  if (block == nullptr || *block != Json::array({kFp8Block, kFp8Block})) {
-    quantization.faults().Unsupported(fmt::format("{}: not supported, only [{}, {}] is",
-                                                  quantization.Describe("weight_block_size"),
-                                                  kFp8Block, kFp8Block));
-  }
-  const std::string scale_format = quantization.Text("scale_fmt", "float");
-  if (scale_format != "float" && scale_format != "ue8m0") {
-    quantization.faults().Unsupported(fmt::format(
-        "{}: not supported, only \"float\" and \"ue8m0\" are", quantization.Describe("scale_fmt")));
-  }
-  v1::BlockQuantization fp8;
-  fp8.set_block_rows(kFp8Block);
-  fp8.set_block_cols(kFp8Block);
-  fp8.set_ue8m0_activation_scales(scale_format == "ue8m0");
-  return fp8;
-}
-
-void ParseQuantization(FieldReader& config, v1::ModelSpec& spec) {
-  const Json* object = FindObject(config, "quantization_config");
-  if (object == nullptr) return;
-  FieldReader quantization(*object, "quantization_config.", config.faults());
-  if (quantization.Text("quant_method", "") == "fp8") {
-    *spec.mutable_fp8() = ParseFp8(quantization);
-  } else {
-    config.faults().Unsupported(fmt::format(
-        "{}: unknown quantisation, only \"fp8\" in blocks and unquantised weights are read",
-        quantization.Describe("quant_method")));
   }
 }
 

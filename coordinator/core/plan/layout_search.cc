@@ -77,6 +77,7 @@ class OneLayout {
                      .backend = backend_,
                      .redundant_experts = request.redundant_experts,
                      .compute = request.compute,
+                     .weights = request.weights,
                      .max_batched_tokens = request.load.max_batched_tokens,
                      .max_running = 1,
                      .micro_batch_tokens = request.load.micro_batch_tokens,

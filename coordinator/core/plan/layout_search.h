@@ -49,6 +49,7 @@ struct LayoutRequest {
   Load load;
   LayoutFilter only;
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
+  v1::WeightForm weights = v1::WEIGHT_FORM_STORED;
   v1::DraftPlan drafts;  // in memory; bounds of time are of steps without any
   int64_t redundant_experts = 0;
   int32_t kv_block_tokens = 16;

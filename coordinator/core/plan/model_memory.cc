@@ -23,8 +23,15 @@ int64_t CachedLayers(const v1::ShardPlan& plan) {
   return plan.model().num_layers() + (DraftsByMtp(plan) ? 1 : 0);
 }
 
+// 4-bit codes, and for each group of columns a 2-byte scale and a 4-bit zero point.
+int64_t Int4Bytes(const v1::GroupQuantization& groups, int64_t rows, int64_t cols) {
+  const int64_t num_groups = groups.columns() == 0 ? 1 : CeilDiv(cols, int64_t{groups.columns()});
+  return rows * cols / 2 + rows * num_groups * 2 + rows * num_groups / 2;
+}
+
 // A linear [rows, cols] as stored.
 int64_t LinearBytes(const v1::ModelSpec& model, int64_t rows, int64_t cols) {
+  if (model.has_groups()) return Int4Bytes(model.groups(), rows, cols);
   if (!model.has_fp8()) return rows * cols * DtypeBytes(model);
   return rows * cols + CeilDiv(rows, model.fp8().block_rows()) *
                            CeilDiv(cols, model.fp8().block_cols()) * kScaleBytes;

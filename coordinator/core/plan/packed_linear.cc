@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/units.h"
 
@@ -30,9 +31,25 @@ void ForEachRun(const LinearPart& part, bool at_scale_blocks, const Visit& visit
   }
 }
 
+constexpr int64_t kPanelRows = 16;
+
+// Whole numbers (kernels/cpu/int_pack.h): groups of columns, each with F16 scales and perhaps zero
+// points of a byte. 0 where groups are no multiple of 4 columns: such a weight is widened.
+int64_t CpuIntBytes(const LinearPart& part) {
+  const int64_t shard = part.cols / part.k_shards;
+  const int64_t group = std::gcd(std::gcd(part.group_columns, shard), part.col_begin);
+  if (group % 4 != 0) return 0;
+  const int64_t group_bytes =
+      kPanelRows * (2 + (part.zeros ? 1 : 0)) + group * kPanelRows * part.bits / 8;
+  return CeilDiv(part.rows, kPanelRows) * (part.gate_up ? 2 : 1) * (part.cols / group) *
+         group_bytes;
+}
+
 // Panels of 16 rows; what begins in one is padded with zeros.
 int64_t CpuBytes(const LinearPart& part) {
-  constexpr int64_t kPanelRows = 16;
+  if (part.bits > 0 && part.compute == v1::COMPUTE_MODE_BF16) {
+    if (const int64_t bytes = CpuIntBytes(part); bytes > 0) return bytes;
+  }
   const bool fp8 = IsFp8(part);
   const bool f32 =
       part.compute == v1::COMPUTE_MODE_F32 || (part.compute == v1::COMPUTE_MODE_W8A8 && !fp8);

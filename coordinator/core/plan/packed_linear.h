@@ -26,6 +26,10 @@ struct LinearPart {
   int64_t col_begin = 0;
   int64_t k_shards = 1;  // equal parts of the columns that are summed by themselves
   v1::DataType stored = v1::DATA_TYPE_BF16;
+  // Whole numbers of so many bits, where a backend keeps such and `compute` is bf16; 0: `stored`.
+  int32_t bits = 0;
+  int64_t group_columns = 0;  // of these: columns that share a scale; 0: all
+  bool zeros = false;         // with zero points
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
   bool gate_up = false;  // two weights of this shape, packed together
   bool bias = false;

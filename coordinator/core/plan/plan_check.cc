@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "coordinator/core/plan/topology.h"
+#include "coordinator/core/plan/weight_form.h"
 
 namespace switchyard::core {
 namespace {
@@ -57,6 +58,17 @@ void CheckDrafts(const v1::ShardPlan& plan, std::vector<std::string>& faults) {
   }
 }
 
+void CheckWeights(const v1::ShardPlan& plan, std::vector<std::string>& faults) {
+  if (plan.weights() == v1::WEIGHT_FORM_STORED) return;
+  const std::string_view form = WeightFormName(plan.weights());
+  if (plan.compute() != v1::COMPUTE_MODE_BF16) {
+    faults.push_back(fmt::format("weights = {}: needs compute = bf16", form));
+  }
+  if (plan.model().has_groups() && plan.weights() == v1::WEIGHT_FORM_Q8) {
+    faults.push_back("weights = q8: the checkpoint's weights have 4 bits, use q4 or stored");
+  }
+}
+
 }  // namespace
 
 uint64_t PlanHash(const v1::ShardPlan& plan) {
@@ -84,6 +96,7 @@ absl::Status CheckShardPlan(const v1::ShardPlan& plan) {
   if (plan.compute() == v1::COMPUTE_MODE_W8A8 && !plan.model().has_fp8()) {
     faults.push_back("compute = w8a8: needs a checkpoint with FP8 weights, use bf16 or f32");
   }
+  CheckWeights(plan, faults);
   CheckRange("max_batched_tokens", plan.limits().max_batched_tokens(), kMaxBatchedTokens, faults);
   CheckRange("max_running", plan.limits().max_running(), kMaxRunning, faults);
   if (plan.limits().max_running() > plan.limits().max_batched_tokens()) {

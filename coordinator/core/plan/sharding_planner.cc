@@ -124,6 +124,7 @@ absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model,
   plan.mutable_layout()->set_tensor_parallel(request.tensor_parallel);
   plan.mutable_layout()->set_virtual_shards(VirtualShards(model));
   plan.set_compute(request.compute);
+  plan.set_weights(request.weights);
   if (model.has_moe())
     *plan.mutable_placement() =
         PlaceExperts(model.moe().num_routed_experts(), World(plan.layout()));

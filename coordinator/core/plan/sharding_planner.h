@@ -25,6 +25,7 @@ struct PlanRequest {
   BackendKind backend = BackendKind::kCpu;  // of all ranks: what packs the weights
   int64_t redundant_experts = 0;            // MemoryOptions has it
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
+  v1::WeightForm weights = v1::WEIGHT_FORM_STORED;
   int32_t max_batched_tokens = 2048;  // per group and step
   int32_t max_running = 256;          // per group and step; at most max_batched_tokens
   // StepLimits has it; none: kMicroBatchTokens where ranks exchange rows between GPUs and steps

@@ -5,7 +5,8 @@
 namespace switchyard::core {
 namespace {
 
-constexpr int64_t kFloatBytes = 4;  // of vectors, which every backend keeps as f32
+constexpr int64_t kQuantisedGroup = 32;  // columns, see kernels::WeightForm
+constexpr int64_t kFloatBytes = 4;       // of vectors, which every backend keeps as f32
 
 // One rank's slices, tensor by tensor as worker/models asks for them.
 class PackedWeights {
@@ -14,6 +15,7 @@ class PackedWeights {
       : model_(plan.model()),
         backend_(backend),
         compute_(plan.compute()),
+        form_(plan.weights()),
         tensor_ranks_(plan.layout().tensor_parallel()),
         tensor_rank_(rank % plan.layout().tensor_parallel()),
         local_shards_(plan.layout().virtual_shards() / plan.layout().tensor_parallel()),
@@ -28,7 +30,7 @@ class PackedWeights {
     WeightBytes bytes;
     bytes.embedding = (1 + mtp) * vocab_rows * hidden * PlainElementBytes();
     // Tied, too, the head is packed by itself.
-    bytes.head = (1 + mtp) * Packed({.rows = vocab_rows, .cols = hidden, .stored = Plain()});
+    bytes.head = (1 + mtp) * Head(vocab_rows);
     bytes.attention = blocks * (model_.has_gqa() ? GroupedQueryAttention() : LatentAttention());
     bytes.absorbed = model_.has_gqa() ? 0 : blocks * Absorbed();
     const int64_t width = model_.intermediate_size() / tensor_ranks_;
@@ -38,7 +40,8 @@ class PackedWeights {
              {.rows = width, .cols = hidden, .row_begin = tensor_rank_ * width, .gate_up = true}) +
          RowParallel(hidden, model_.intermediate_size(), /*bias=*/false));
     if (model_.has_moe()) AddExperts(moe_layers, &bytes);
-    bytes.mtp_projection = mtp * Packed({.rows = hidden, .cols = 2 * hidden, .stored = Plain()});
+    bytes.mtp_projection =
+        mtp * Packed(Quantised({.rows = hidden, .cols = 2 * hidden, .stored = Plain()}));
     const int64_t head_norms = model_.gqa().qk_norm() ? 2 * model_.gqa().head_dim() : 0;
     const int64_t block_norms =
         2 * hidden + model_.mla().q_lora_rank() + model_.mla().kv_lora_rank() + head_norms;
@@ -57,9 +60,31 @@ class PackedWeights {
     if (part.compute == v1::COMPUTE_MODE_BF16) part.compute = compute_;
     return PackedBytes(backend_, part);
   }
-  // Of a weight that an FP8 checkpoint quantises.
+  // A weight that is quantised while it is loaded, if any is.
+  LinearPart Quantised(LinearPart part) const {
+    if (form_ == v1::WEIGHT_FORM_STORED) return part;
+    part.bits = form_ == v1::WEIGHT_FORM_Q4 ? 4 : 8;
+    part.group_columns = kQuantisedGroup;
+    return part;
+  }
+  int64_t Head(int64_t vocab_rows) const {
+    LinearPart part =
+        Quantised({.rows = vocab_rows, .cols = model_.hidden_size(), .stored = Plain()});
+    if (part.bits > 0) part.bits = 8;
+    return Packed(part);
+  }
+  // A weight that a checkpoint may quantise. 4-bit weights are widened, or keep their groups.
   int64_t Linear(LinearPart part) const {
-    part.stored = model_.has_fp8() ? v1::DATA_TYPE_F8_E4M3 : Plain();
+    if (!model_.has_groups()) {
+      part.stored = model_.has_fp8() ? v1::DATA_TYPE_F8_E4M3 : Plain();
+      return Packed(Quantised(part));
+    }
+    part.stored = v1::DATA_TYPE_F32;
+    if (form_ == v1::WEIGHT_FORM_Q4) {
+      part.bits = 4;
+      part.group_columns = model_.groups().columns();
+      part.zeros = true;
+    }
     return Packed(part);
   }
   // This rank's columns of a weight [rows, cols] whose sum the ranks of the group share.
@@ -143,6 +168,7 @@ class PackedWeights {
   const v1::ModelSpec& model_;
   const BackendKind backend_;
   const v1::ComputeMode compute_;
+  const v1::WeightForm form_;
   const int64_t tensor_ranks_, tensor_rank_, local_shards_, num_experts_;
 };
 

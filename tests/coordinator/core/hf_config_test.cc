@@ -229,9 +229,10 @@ TEST(HfConfig, NamesFieldValueAndWhatIsAllowed) {
       {{{"hidden_act", 3}}, kInvalid, "hidden_act = 3: must be a text"},
       {{{"attention_bias", 1}}, kInvalid, "attention_bias = 1: must be true or false"},
       {{{"torch_dtype", "int8"}}, kUnsupported, "torch_dtype = \"int8\""},
-      {{{"quantization_config", {{"quant_method", "awq"}}}},
+      {{{"quantization_config", {{"quant_method", "hqq"}}}},
        kUnsupported,
-       "quantization_config.quant_method = \"awq\": unknown quantisation, only \"fp8\""},
+       "quantization_config.quant_method = \"hqq\": unknown quantisation, only \"fp8\" in blocks, "
+       "\"awq\", \"gptq\""},
       {{{"quantization_config", Json::object()}},
        kUnsupported,
        "quantization_config.quant_method is missing"},

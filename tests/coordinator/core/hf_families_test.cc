@@ -193,7 +193,7 @@ TEST(HfLlama, SaysWhatIsWrong) {
       {{{"rope_scaling", Without(kLlama3Scaling, {"original_max_position_embeddings"})}},
        kInvalid,
        "rope_scaling.original_max_position_embeddings is missing"},
-      {{{"quantization_config", {{"quant_method", "gptq"}}}}, kUnsupported, "\"gptq\""},
+      {{{"quantization_config", {{"quant_method", "hqq"}}}}, kUnsupported, "\"hqq\""},
       {{{"num_hidden_layers", 4096},
         {"hidden_size", 1 << 20},
         {"head_dim", 4096},
@@ -340,6 +340,45 @@ TEST(HfFamilies, ReadTheBundledModels) {
     ASSERT_TRUE(spec.ok()) << spec.status();
     EXPECT_TRUE(spec->has_mla() || spec->gqa().num_kv_heads() == 2);
   }
+}
+
+TEST(HfFamilies, FourBitWeightsOfAwqAndGptq) {
+  const Json awq = {{"quant_method", "awq"}, {"bits", 4},
+                    {"group_size", 128},     {"zero_point", true},
+                    {"version", "gemm"},     {"modules_to_not_convert", nullptr}};
+  const auto spec = [&](const Json& base, const Json& changes) {
+    return ParseHfConfig(With(kQwq, {{"quantization_config", With(base, changes)}}).dump());
+  };
+  const auto first = spec(awq, Json::object());
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->groups().layout(), v1::GroupQuantization::LAYOUT_AWQ);
+  EXPECT_EQ(first->groups().columns(), 128);
+  EXPECT_FALSE(first->groups().zeros_less_one());
+  EXPECT_FALSE(first->has_fp8());
+  EXPECT_TRUE(spec(awq, {{"modules_to_not_convert", {"lm_head", "gate"}}}).ok());
+
+  const Json gptq = {{"quant_method", "gptq"}, {"bits", 4},   {"group_size", -1},
+                     {"desc_act", false},      {"sym", true}, {"checkpoint_format", "gptq"}};
+  const auto second = spec(gptq, Json::object());
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->groups().layout(), v1::GroupQuantization::LAYOUT_GPTQ);
+  EXPECT_EQ(second->groups().columns(), 0);
+  EXPECT_TRUE(second->groups().zeros_less_one());
+  EXPECT_FALSE(spec(gptq, {{"checkpoint_format", "gptq_v2"}})->groups().zeros_less_one());
+
+  const auto expect = [&](const Json& base, const Json& changes, const char* message) {
+    const auto refused = spec(base, changes);
+    ASSERT_FALSE(refused.ok()) << changes.dump();
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnimplemented);
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr(message));
+  };
+  expect(awq, {{"bits", 8}}, "quantization_config.bits = 8: not supported, only 4 is");
+  expect(awq, {{"group_size", 48}}, "group_size = 48: not supported, only 32, 64, 128 and -1");
+  expect(awq, {{"version", "gemv"}}, "version = \"gemv\"");
+  expect(awq, {{"zero_point", false}}, "zero_point = false: not supported");
+  expect(awq, {{"modules_to_not_convert", {"self_attn.o_proj"}}},
+         "modules_to_not_convert = [\"self_attn.o_proj\"]: not supported, only lm_head");
+  expect(gptq, {{"checkpoint_format", "marlin"}}, "checkpoint_format = \"marlin\"");
 }
 
 }  // namespace

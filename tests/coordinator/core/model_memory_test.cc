@@ -105,7 +105,7 @@ TEST(ModelMemory, GroupedQueryAttention) {
 
 // What files of weights hold behind their headers, to the byte.
 TEST(ModelMemory, CountsTheBundledCheckpoints) {
-  for (const char* name : {"tiny-llama", "tiny-qwen2", "tiny-qwen3-moe"}) {
+  for (const char* name : {"tiny-llama", "tiny-qwen2", "tiny-qwen2-awq", "tiny-qwen3-moe"}) {
     const std::string folder = fmt::format("{}/models/{}", SWITCHYARD_SOURCE_DIR, name);
     int64_t stored = 0;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {

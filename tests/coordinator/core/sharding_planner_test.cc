@@ -14,6 +14,7 @@
 #include "coordinator/core/plan/plan_check.h"
 #include "coordinator/core/plan/rank_memory.h"
 #include "coordinator/core/plan/topology.h"
+#include "coordinator/core/plan/weight_form.h"
 #include "tests/coordinator/core/deepseek_v3_config.h"
 
 namespace switchyard::core {
@@ -180,6 +181,33 @@ TEST(ShardingPlanner, QuantisedComputeNeedsQuantisedWeights) {
   model.clear_fp8();
   EXPECT_THAT(RefusalOf(model, request),
               HasSubstr("compute = w8a8: needs a checkpoint with FP8 weights"));
+}
+
+TEST(ShardingPlanner, FormsOfWeightsNeedBf16AndWeightsThatHaveThem) {
+  v1::ModelSpec model = TinyR1();
+  PlanRequest request{.weights = v1::WEIGHT_FORM_Q4, .kv_num_blocks = 64};
+  const auto plan = MakeShardPlan(model, request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->weights(), v1::WEIGHT_FORM_Q4);
+  request.compute = v1::COMPUTE_MODE_F32;
+  EXPECT_THAT(RefusalOf(model, request), HasSubstr("weights = q4: needs compute = bf16"));
+  request.compute = v1::COMPUTE_MODE_BF16;
+  request.weights = v1::WEIGHT_FORM_Q8;
+  model.clear_fp8();
+  model.mutable_groups()->set_columns(128);
+  EXPECT_THAT(RefusalOf(model, request),
+              HasSubstr("weights = q8: the checkpoint's weights have 4 bits, use q4 or stored"));
+}
+
+TEST(ShardingPlanner, FormsOfWeightsHaveNames) {
+  for (const v1::WeightForm form :
+       {v1::WEIGHT_FORM_STORED, v1::WEIGHT_FORM_Q8, v1::WEIGHT_FORM_Q4}) {
+    EXPECT_EQ(*ParseWeightForm(WeightFormName(form)), form);
+  }
+  EXPECT_THAT(std::string(ParseWeightForm("q5").status().message()),
+              HasSubstr("--weights is \"q5\"; it must be stored, q8 or q4"));
+  EXPECT_EQ(DescribeWeights(TinyR1(), v1::WEIGHT_FORM_STORED), "fp8");
+  EXPECT_EQ(DescribeWeights(TinyR1(), v1::WEIGHT_FORM_Q8), "q8");
 }
 
 TEST(ShardingPlanner, DraftsNeedAMethodThatTheModelHas) {

@@ -32,6 +32,7 @@ struct Case {
   int max_batched_tokens = 64;
   int max_running = 8;
   const char* model = "tiny-r1";
+  v1::WeightForm weights = v1::WEIGHT_FORM_STORED;
 };
 std::ostream& operator<<(std::ostream& out, const Case& setup) { return out << setup.name; }
 
@@ -43,6 +44,7 @@ TEST_P(RankMemoryTest, IsWhatTheRankHasAllocated) {
                                   .data_parallel = setup.data_parallel,
                                   .tensor_parallel = setup.tensor_parallel,
                                   .compute = setup.compute,
+                                  .weights = setup.weights,
                                   .max_batched_tokens = setup.max_batched_tokens,
                                   .max_running = setup.max_running,
                                   .num_kv_blocks = 96,
@@ -140,6 +142,29 @@ INSTANTIATE_TEST_SUITE_P(
                          .tensor_parallel = 2,
                          .compute = v1::COMPUTE_MODE_BF16,
                          .model = "tiny-qwen2"},
+                    Case{.name = "FourBits",
+                         .data_parallel = 1,
+                         .tensor_parallel = 2,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-qwen2-awq"},
+                    Case{.name = "FourBitsKept",
+                         .data_parallel = 1,
+                         .tensor_parallel = 4,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-qwen2-awq",
+                         .weights = v1::WEIGHT_FORM_Q4},
+                    Case{.name = "QuantisedTo8",
+                         .data_parallel = 1,
+                         .tensor_parallel = 2,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .drafts = v1::DRAFT_METHOD_MTP,
+                         .weights = v1::WEIGHT_FORM_Q8},
+                    Case{.name = "QuantisedTo4WithExperts",
+                         .data_parallel = 2,
+                         .tensor_parallel = 1,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-qwen3-moe",
+                         .weights = v1::WEIGHT_FORM_Q4},
                     Case{.name = "GroupedQueriesShared",
                          .data_parallel = 1,
                          .tensor_parallel = 4,

@@ -55,7 +55,8 @@ class EngineParts {
  public:
   static constexpr int kMaxTokens = 512;
 
-  EngineParts(const std::string& model_path, v1::ComputeMode mode, kernels::Compute compute) {
+  EngineParts(const std::string& model_path, v1::ComputeMode mode, kernels::Compute compute,
+              kernels::WeightForm form = kernels::WeightForm::kStored) {
     spec_ = *cli::ReadModelSpec(model_path);
     plan_ = *core::MakeShardPlan(spec_, {.compute = mode,
                                          .max_batched_tokens = kMaxTokens,
@@ -82,7 +83,8 @@ class EngineParts {
                                           .arena = *arena_,
                                           .trace = &trace_});
     const auto checkpoint = *worker::Checkpoint::Open(model_path);
-    worker::WeightLoader loader(checkpoint, *ops_, {.compute = compute});
+    worker::WeightLoader loader(
+        checkpoint, *ops_, {.compute = compute, .form = form, .int4 = worker::Int4FormatOf(spec_)});
     model_->Load(loader, *context_);
     const absl::Status status = loader.Run();
     SY_CHECK(status.ok()) << status.ToString();

@@ -27,12 +27,15 @@ struct Case {
   const char* model;
   v1::ComputeMode compute;
   Layout layout;
+  v1::WeightForm weights = v1::WEIGHT_FORM_STORED;
 };
 
 std::string CaseName(const ::testing::TestParamInfo<Case>& info) {
   const char* const modes[] = {"", "bf16", "f32", "w8a8"};
   std::string name =
       fmt::format("{}_{}_{}", info.param.model, modes[info.param.compute], Name(info.param.layout));
+  const char* const forms[] = {"", "_q8", "_q4"};
+  name += forms[info.param.weights];
   std::ranges::replace(name, '-', '_');
   return name;
 }
@@ -41,7 +44,8 @@ std::unique_ptr<PromptRunner> MakeRunner(const Case& param) {
   auto runner = PromptRunner::Create({.model_path = worker::BundledModel(param.model),
                                       .data_parallel = param.layout.data_parallel,
                                       .tensor_parallel = param.layout.tensor_parallel,
-                                      .compute = param.compute},
+                                      .compute = param.compute,
+                                      .weights = param.weights},
                                      {.batch = 32, .max_tokens = 600, .longest = 160});
   EXPECT_TRUE(runner.ok()) << runner.status();
   return runner.ok() ? *std::move(runner) : nullptr;
@@ -58,11 +62,13 @@ std::vector<PromptJob> Jobs(const std::string& model) {
 }
 
 // What one rank computes alone, all prompts in one batch.
-const std::vector<PromptAnswer>& Alone(const char* model, v1::ComputeMode compute) {
-  static std::map<std::pair<std::string, v1::ComputeMode>, std::vector<PromptAnswer>> kept;
-  std::vector<PromptAnswer>& answers = kept[{model, compute}];
+const std::vector<PromptAnswer>& Alone(const char* model, v1::ComputeMode compute,
+                                       v1::WeightForm weights = v1::WEIGHT_FORM_STORED) {
+  using Key = std::tuple<std::string, v1::ComputeMode, v1::WeightForm>;
+  static std::map<Key, std::vector<PromptAnswer>> kept;
+  std::vector<PromptAnswer>& answers = kept[{model, compute, weights}];
   if (answers.empty()) {
-    const auto runner = MakeRunner({model, compute, {1, 1}});
+    const auto runner = MakeRunner({model, compute, {1, 1}, weights});
     answers = *runner->Run(Jobs(model), {.chunk = 512, .batch = 32});
   }
   return answers;
@@ -89,7 +95,8 @@ TEST_P(LayoutTest, GivesTheBitsOfOneRankAlone) {
   const auto runner = MakeRunner(GetParam());
   ASSERT_NE(runner, nullptr);
   const std::vector<PromptJob> jobs = Jobs(GetParam().model);
-  const std::vector<PromptAnswer>& want = Alone(GetParam().model, GetParam().compute);
+  const std::vector<PromptAnswer>& want =
+      Alone(GetParam().model, GetParam().compute, GetParam().weights);
   const Schedule schedules[] = {
       {.chunk = 16, .batch = 7},
       {.chunk = 0, .batch = 7, .seed = 1},  // chunks of 1, 7, 16 and 512
@@ -123,6 +130,20 @@ std::vector<Case> AllCases() {
       for (const Layout& layout : {Layout{2, 1}, {1, 2}, {1, 4}, {1, 8}, {2, 2}}) {
         const bool four_heads = std::string_view(model) == "tiny-qwen3-moe";
         if (!four_heads || layout.tensor_parallel <= 4) cases.push_back({model, compute, layout});
+      }
+    }
+  }
+  // Columns of a rank, and of a virtual shard, begin inside a group.
+  for (const char* model : {"tiny-qwen2-awq", "tiny-qwen2-gptq"}) {
+    for (const Layout& layout : {Layout{2, 2}, {1, 4}, {1, 8}}) {
+      cases.push_back({model, v1::COMPUTE_MODE_BF16, layout});
+      cases.push_back({model, v1::COMPUTE_MODE_BF16, layout, v1::WEIGHT_FORM_Q4});
+    }
+  }
+  for (const char* model : {"tiny-llama", "tiny-r1", "tiny-qwen3-moe"}) {
+    for (const v1::WeightForm form : {v1::WEIGHT_FORM_Q8, v1::WEIGHT_FORM_Q4}) {
+      for (const Layout& layout : {Layout{2, 2}, {1, 4}}) {
+        cases.push_back({model, v1::COMPUTE_MODE_BF16, layout, form});
       }
     }
   }

@@ -1,0 +1,126 @@
+#include "coordinator/core/plan/hf_quantization.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+
+namespace switchyard::core {
+namespace {
+
+constexpr int kFp8Block = 128;
+constexpr int32_t kWholeRow = -1;  // how group_size says it
+
+v1::BlockQuantization ParseFp8(FieldReader& quantization) {
+  quantization.RequireText("fmt", "e4m3");
+  quantization.RequireText("activation_scheme", "dynamic");
+  const Json* block = quantization.Find("weight_block_size");
+  if (block == nullptr || *block != Json::array({kFp8Block, kFp8Block})) {
+    quantization.faults().Unsupported(fmt::format("{}: not supported, only [{}, {}] is",
+                                                  quantization.Describe("weight_block_size"),
+                                                  kFp8Block, kFp8Block));
+  }
+  const std::string scale_format = quantization.Text("scale_fmt", "float");
+  if (scale_format != "float" && scale_format != "ue8m0") {
+    quantization.faults().Unsupported(fmt::format(
+        "{}: not supported, only \"float\" and \"ue8m0\" are", quantization.Describe("scale_fmt")));
+  }
+  v1::BlockQuantization fp8;
+  fp8.set_block_rows(kFp8Block);
+  fp8.set_block_cols(kFp8Block);
+  fp8.set_ue8m0_activation_scales(scale_format == "ue8m0");
+  return fp8;
+}
+
+// Modules that stay unquantised must be those that no family quantises: sizes are planned by the
+// family.
+void CheckPlainModules(FieldReader& quantization) {
+  const Json* modules = quantization.Find("modules_to_not_convert");
+  if (modules == nullptr) return;
+  constexpr std::array<std::string_view, 7> kPlain = {
+      "lm_head", "embed_tokens", "model.embed_tokens", "gate", "mlp.gate", "norm", "model.norm"};
+  const bool known =
+      modules->is_array() && std::ranges::all_of(*modules, [&](const Json& module) {
+        return module.is_string() &&
+               std::ranges::find(kPlain, module.get_ref<const std::string&>()) != kPlain.end();
+      });
+  if (!known) {
+    quantization.faults().Unsupported(fmt::format("{}: not supported, only {} may be named",
+                                                  quantization.Describe("modules_to_not_convert"),
+                                                  fmt::join(kPlain, ", ")));
+  }
+}
+
+v1::GroupQuantization ParseGroups(FieldReader& quantization) {
+  v1::GroupQuantization groups;
+  if (quantization.Int("bits", {1, 32}) != 4 && quantization.Has("bits")) {
+    quantization.faults().Unsupported(
+        fmt::format("{}: not supported, only 4 is", quantization.Describe("bits")));
+  }
+  const int32_t columns = quantization.Int("group_size", {kWholeRow, 1 << 20});
+  if (columns != kWholeRow && columns != 32 && columns != 64 && columns != 128) {
+    quantization.faults().Unsupported(
+        fmt::format("{}: not supported, only 32, 64, 128 and -1 (a whole row) are",
+                    quantization.Describe("group_size")));
+  }
+  groups.set_columns(std::max(columns, 0));
+  CheckPlainModules(quantization);
+  return groups;
+}
+
+v1::GroupQuantization ParseAwq(FieldReader& quantization) {
+  v1::GroupQuantization groups = ParseGroups(quantization);
+  groups.set_layout(v1::GroupQuantization::LAYOUT_AWQ);
+  quantization.RequireText("version", "gemm");
+  if (!quantization.Bool("zero_point", true)) {
+    quantization.faults().Unsupported(
+        fmt::format("{}: not supported, only true is", quantization.Describe("zero_point")));
+  }
+  return groups;
+}
+
+// `desc_act` says that columns may be in another order; whether they are, their `g_idx` says.
+v1::GroupQuantization ParseGptq(FieldReader& quantization) {
+  v1::GroupQuantization groups = ParseGroups(quantization);
+  groups.set_layout(v1::GroupQuantization::LAYOUT_GPTQ);
+  const std::string format = quantization.Text("checkpoint_format", "gptq");
+  if (format != "gptq" && format != "gptq_v2") {
+    quantization.faults().Unsupported(
+        fmt::format("{}: not supported, only \"gptq\" and \"gptq_v2\" are",
+                    quantization.Describe("checkpoint_format")));
+  }
+  groups.set_zeros_less_one(format == "gptq");
+  return groups;
+}
+
+}  // namespace
+
+void ParseQuantization(FieldReader& config, v1::ModelSpec& spec) {
+  const Json* object = config.Find("quantization_config");
+  if (object == nullptr) return;
+  if (!object->is_object()) {
+    config.faults().Invalid(
+        fmt::format("{}: must be an object or null", config.Describe("quantization_config")));
+    return;
+  }
+  FieldReader quantization(*object, "quantization_config.", config.faults());
+  const std::string method = quantization.Text("quant_method", "");
+  if (method == "fp8") {
+    *spec.mutable_fp8() = ParseFp8(quantization);
+  } else if (method == "awq") {
+    *spec.mutable_groups() = ParseAwq(quantization);
+  } else if (method == "gptq") {
+    *spec.mutable_groups() = ParseGptq(quantization);
+  } else {
+    config.faults().Unsupported(
+        fmt::format("{}: unknown quantisation, only \"fp8\" in blocks, \"awq\", \"gptq\" and "
+                    "unquantised weights are read",
+                    quantization.Describe("quant_method")));
+  }
+}
+
+}  // namespace switchyard::core
