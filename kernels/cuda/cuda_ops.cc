@@ -5,6 +5,7 @@
 #include "kernels/cuda/cuda_recording.h"
 #include "kernels/cuda/gemm_job.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/linear_matrix.h"
 #include "kernels/cuda/logits.h"
 #include "kernels/cuda/moe.h"
 #include "kernels/cuda/rows.h"

@@ -5,7 +5,6 @@
 
 #include <memory>
 
-#include "base/status.h"
 #include "kernels/args/linear.h"
 #include "kernels/cuda/cuda_context.h"
 
@@ -14,8 +13,6 @@ namespace switchyard::kernels::cuda {
 std::unique_ptr<PackedLinear> Pack(CudaContext& cuda, const LinearSource& source);
 std::unique_ptr<PackedLinear> PackGateUp(CudaContext& cuda, const LinearSource& gate,
                                          const LinearSource& up);
-// See Ops::Restore.
-absl::StatusOr<std::unique_ptr<PackedLinear>> Restore(const PackedForm& form, Buffer memory);
 
 void Linear(CudaContext& cuda, const LinearArgs& args);
 void GroupAmax(CudaContext& cuda, const GroupAmaxArgs& args);

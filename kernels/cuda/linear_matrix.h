@@ -3,8 +3,10 @@
 #ifndef SWITCHYARD_KERNELS_CUDA_LINEAR_MATRIX_H_
 #define SWITCHYARD_KERNELS_CUDA_LINEAR_MATRIX_H_
 
+#include <memory>
 #include <utility>
 
+#include "base/status.h"
 #include "kernels/args/linear.h"
 #include "kernels/cuda/choose/gemm_layout.h"
 #include "kernels/cuda/gemm_job.h"
@@ -27,6 +29,9 @@ class LinearMatrix final : public PackedLinear {
   const KLayout layout_;
   const GemmWeight weight_;
 };
+
+// See Ops::Restore.
+absl::StatusOr<std::unique_ptr<PackedLinear>> Restore(const PackedForm& form, Buffer memory);
 
 }  // namespace switchyard::kernels::cuda
 

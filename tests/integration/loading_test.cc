@@ -73,7 +73,8 @@ std::string FlipLastTensor(const fs::path& path) {
   file.read(header.data(), static_cast<std::streamsize>(length));
   std::string last;
   int64_t end = 0;
-  for (const auto& [name, tensor] : Json::parse(header).items()) {
+  const Json tensors = Json::parse(header);
+  for (const auto& [name, tensor] : tensors.items()) {
     if (name == "__metadata__" || tensor["data_offsets"][1].get<int64_t>() <= end) continue;
     end = tensor["data_offsets"][1].get<int64_t>();
     last = name;
