@@ -180,7 +180,7 @@ TEST_F(PackedCacheTest, MappedAndReadPartsAreTheSame) {
   const std::vector<std::string> forms = {"a", "b", "c", "d"};
   const auto cache =
       PackedCache::Create({.folder = cache_, .rank = "r"}, *checkpoint,
-                          {.packed_form = "p", .compute = "c", .forms = forms, .manifest = {}});
+                          {.packed_form = "p", .compute = "c", .forms = forms, .manifest = 7});
   ASSERT_TRUE(cache.ok()) << cache.status();
   std::vector<kernels::Buffer> weights;
   std::vector<const kernels::Buffer*> pointers;
@@ -215,6 +215,12 @@ TEST_F(PackedCacheTest, MappedAndReadPartsAreTheSame) {
             << i << in_place << direct;
       }
     }
+  }
+  Flip(cache->path(), 40 * kMiB);
+  for (const bool in_place : {true, false}) {
+    PipelineFigures figures;
+    const auto parts = cache->Restore(ops_->device(), {.in_place = in_place}, &figures);
+    EXPECT_TRUE(absl::IsDataLoss(parts.status())) << in_place << parts.status();
   }
 }
 
