@@ -31,30 +31,36 @@ void Convert(const float* from, int64_t count, To* out) {
   for (int64_t i = 0; i < count; ++i) Put(from[i], out + i);
 }
 
-// Values times their scales: a scale holds for a run of columns.
-void Dequantise(const LinearSource& source, int64_t row, int64_t begin, int64_t count, float* out) {
-  const std::array<float, 256>& values = F8Values();
-  const uint8_t* const codes = source.weight.row<uint8_t>(row);
+// Calls take(column, end) for every run of columns that one scale holds for.
+template <typename Take>
+void ForEachRun(const LinearSource& source, int64_t begin, int64_t count, const Take& take) {
   for (int64_t column = begin; column < begin + count;) {
     const int64_t block = (column + source.col_offset) / source.block_cols;
     const int64_t end =
         std::min(begin + count, (block + 1) * source.block_cols - source.col_offset);
+    take(column, end);
+    column = end;
+  }
+}
+
+// Values times their scales.
+void Dequantise(const LinearSource& source, int64_t row, int64_t begin, int64_t count, float* out) {
+  const std::array<float, 256>& values = F8Values();
+  const uint8_t* const codes = source.weight.row<uint8_t>(row);
+  ForEachRun(source, begin, count, [&](int64_t column, int64_t end) {
     const float scale = ScaleAt(source, row, column);
     for (; column < end; ++column) *out++ = values[codes[column]] * scale;
-  }
+  });
 }
 
 // Whole numbers less their zero points, times their scales.
 void WidenWhole(const LinearSource& source, int64_t row, int64_t begin, int64_t count, float* out) {
   const auto* const codes = source.weight.row<int8_t>(row);
-  for (int64_t column = begin; column < begin + count;) {
-    const int64_t block = (column + source.col_offset) / source.block_cols;
-    const int64_t end =
-        std::min(begin + count, (block + 1) * source.block_cols - source.col_offset);
+  ForEachRun(source, begin, count, [&](int64_t column, int64_t end) {
     const float scale = ScaleAt(source, row, column);
     const int zero = ZeroAt(source, row, column);
     for (; column < end; ++column) *out++ = static_cast<float>(codes[column] - zero) * scale;
-  }
+  });
 }
 
 bool IsWhole(DType dtype) { return dtype == DType::kI8 || dtype == DType::kU4; }

@@ -127,6 +127,27 @@ TEST_F(ServeTest, OddHeadsAreRefusedWithTheSizesThatWork) {
                 "must be one of 1, 2, 4, 8");
 }
 
+TEST_F(ServeTest, WeightsMayBeKeptInFourBits) {
+  const Cluster& cluster =
+      StartServing({.model_path = "models/tiny-qwen2-gptq", .more_flags = {"--weights", "q4"}});
+  HttpClient client(cluster.http_port());
+  client.Send(Get("/v1/models"));
+  const std::optional<HttpAnswer> models = client.ReadAnswer();
+  ASSERT_TRUE(models.has_value());
+  EXPECT_EQ(Json::parse(models->body)["data"][0]["weights"], "q4");
+  const Json body = {
+      {"prompt", {5, 6, 7}}, {"temperature", 0}, {"max_tokens", 4}, {"ignore_eos", true}};
+  client.Send(Post("/v1/completions", body.dump()));
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(Json::parse(answer->body)["usage"]["completion_tokens"], 4) << answer->body;
+}
+
+TEST_F(ServeTest, WeightsInFewerBitsNeedTheArithmeticThatTakesThem) {
+  ExpectRefused({.more_flags = {"--weights", "q4", "--compute", "f32"}}, 2,
+                "weights = q4: needs compute = bf16");
+}
+
 TEST_F(ServeTest, ChatAnswersWholeAndInAStream) {
   const Cluster& cluster = StartServing();
   int num_asked = 0;

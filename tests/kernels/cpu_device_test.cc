@@ -49,7 +49,8 @@ int64_t NumResident(const Buffer& buffer) {
 }
 
 TEST(CpuDeviceTest, MemoryAllocatedAheadComesWithoutATouchAndKeepsWhatWasWritten) {
-  if (madvise(nullptr, 0, MADV_POPULATE_WRITE) != 0) GTEST_SKIP() << "Linux before 5.14";
+  // Linux before 5.14 cannot: there memory comes at the first touch, and only its contents count.
+  const bool comes_ahead = madvise(nullptr, 0, MADV_POPULATE_WRITE) == 0;
   constexpr int64_t kBytes = 9 * kHugePageBytes + 4096;
   CpuDevice device(Isa::kPortable);
   { const Buffer freed_before_its_turn = device.AllocateAhead(64 * kHugePageBytes); }
@@ -57,7 +58,7 @@ TEST(CpuDeviceTest, MemoryAllocatedAheadComesWithoutATouchAndKeepsWhatWasWritten
   const Buffer warm = device.AllocateAhead(kBytes);
   auto* bytes = static_cast<uint8_t*>(warm.data());
   bytes[kBytes - 1] = 7;
-  while (NumResident(warm) < kBytes / 4096) std::this_thread::yield();
+  while (comes_ahead && NumResident(warm) < kBytes / 4096) std::this_thread::yield();
   EXPECT_EQ(NumResident(cold), 0);
   EXPECT_EQ(bytes[kBytes - 1], 7);
   EXPECT_EQ(std::count(bytes, bytes + kBytes, 0), kBytes - 1);

@@ -27,6 +27,7 @@ std::string_view DescribeWeights(const v1::ModelSpec& model, v1::WeightForm form
   if (model.has_groups()) {
     return model.groups().layout() == v1::GroupQuantization::LAYOUT_AWQ ? "awq" : "gptq";
   }
+  if (model.moe().mxfp4()) return "mxfp4";  // of experts
   switch (model.dtype()) {
     case v1::DATA_TYPE_F32:
       return "f32";

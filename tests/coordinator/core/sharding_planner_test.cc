@@ -208,6 +208,11 @@ TEST(ShardingPlanner, FormsOfWeightsHaveNames) {
               HasSubstr("--weights is \"q5\"; it must be stored, q8 or q4"));
   EXPECT_EQ(DescribeWeights(TinyR1(), v1::WEIGHT_FORM_STORED), "fp8");
   EXPECT_EQ(DescribeWeights(TinyR1(), v1::WEIGHT_FORM_Q8), "q8");
+  v1::ModelSpec experts;
+  experts.set_dtype(v1::DATA_TYPE_BF16);
+  EXPECT_EQ(DescribeWeights(experts, v1::WEIGHT_FORM_STORED), "bf16");
+  experts.mutable_moe()->set_mxfp4(true);
+  EXPECT_EQ(DescribeWeights(experts, v1::WEIGHT_FORM_STORED), "mxfp4");
 }
 
 TEST(ShardingPlanner, DraftsNeedAMethodThatTheModelHas) {

@@ -46,8 +46,9 @@ struct ReadAnswer {
 };
 
 // The whole of an answer, token by token.
-inline ReadAnswer Read(const std::vector<int32_t>& ids, AnswerForm form) {
-  auto parser = AnswerParser::Create(AnswerTokenizer(), std::move(form)).value();
+inline ReadAnswer Read(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+                       AnswerForm form) {
+  auto parser = AnswerParser::Create(tokenizer, std::move(form)).value();
   ReadAnswer answer;
   const auto add = [&](AnswerPiece piece) {
     EXPECT_TRUE(IsValidUtf8(piece.reasoning) && IsValidUtf8(piece.content));
@@ -62,6 +63,10 @@ inline ReadAnswer Read(const std::vector<int32_t>& ids, AnswerForm form) {
   answer.num_reasoning_tokens = parser.num_reasoning_tokens();
   answer.ended = parser.ended();
   return answer;
+}
+
+inline ReadAnswer Read(const std::vector<int32_t>& ids, AnswerForm form) {
+  return Read(AnswerTokenizer(), ids, std::move(form));
 }
 
 inline ReadAnswer Read(std::string_view text, AnswerForm form) {

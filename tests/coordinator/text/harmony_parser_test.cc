@@ -29,27 +29,9 @@ AnswerForm Form(std::vector<std::string> tools = {}) {
   return form;
 }
 
-ReadAnswer ReadHarmony(const std::vector<int32_t>& ids, AnswerForm form) {
-  auto parser = AnswerParser::Create(GptOss(), std::move(form)).value();
-  ReadAnswer answer;
-  const auto add = [&](AnswerPiece piece) {
-    EXPECT_TRUE(IsValidUtf8(piece.reasoning) && IsValidUtf8(piece.content));
-    answer.reasoning += piece.reasoning;
-    answer.content += piece.content;
-    for (const ToolCall& call : piece.calls) {
-      answer.calls.push_back(call.name + " " + call.arguments);
-    }
-  };
-  for (const int32_t id : ids) add(parser.Push(id));
-  add(parser.Flush());
-  answer.num_reasoning_tokens = parser.num_reasoning_tokens();
-  answer.ended = parser.ended();
-  return answer;
-}
-
 // The answer as the tokenizer cuts it, and with every character a token of its own or several.
 ReadAnswer ReadText(std::string_view text, const AnswerForm& form) {
-  const ReadAnswer answer = ReadHarmony(Ids(GptOss(), text, {.parse_special = true}), form);
+  const ReadAnswer answer = Read(GptOss(), Ids(GptOss(), text, {.parse_special = true}), form);
   std::vector<int32_t> fine;
   while (!text.empty()) {
     size_t size = text.starts_with("<|") ? text.find("|>") + 2 : 1;
@@ -59,7 +41,7 @@ ReadAnswer ReadText(std::string_view text, const AnswerForm& form) {
     }
     text.remove_prefix(size);
   }
-  const ReadAnswer again = ReadHarmony(fine, form);
+  const ReadAnswer again = Read(GptOss(), fine, form);
   EXPECT_EQ(again.reasoning, answer.reasoning);
   EXPECT_EQ(again.content, answer.content);
   EXPECT_EQ(again.calls, answer.calls);
@@ -76,7 +58,7 @@ TEST(Harmony, ThoughtsAndContentComeByTheirChannels) {
   EXPECT_FALSE(answer.ended);
   const auto thoughts = Ids(GptOss(), "<|channel|>analysis<|message|>Two and two: é.<|end|>",
                             {.parse_special = true});
-  EXPECT_EQ(ReadHarmony(thoughts, Form()).num_reasoning_tokens, std::ssize(thoughts));
+  EXPECT_EQ(Read(GptOss(), thoughts, Form()).num_reasoning_tokens, std::ssize(thoughts));
   EXPECT_EQ(ReadText("<|channel|>analysis<|message|>cut off", Form()).reasoning, "cut off");
 }
 

@@ -95,33 +95,24 @@ TEST_F(CudaRowsTest, WeightsOfWholeGroupsTakeQuantisedRows) {
   CheckWeightsThatTakeQuantised(*cuda::MakeCudaOps(*device_));
 }
 
+// What is added may be finer than the rows that it is added to.
 TEST_F(CudaRowsTest, AddRoundsOnceAndTakesOneRowForAll) {
   for (const int64_t width : Widths()) {
-    const std::vector<float> x = RandomBf16(4 * width, 1), delta = RandomBf16(width, 2);
-    const TensorView sum = PutBf16({4, width}, x);
-    TensorView one_row = PutBf16({1, width}, delta);
-    one_row.dims[0] = 4;
-    one_row.row_stride = 0;
-    cuda::Add(cuda_, {.x = sum, .delta = one_row});
-    std::vector<float> want(x.size());
-    for (size_t i = 0; i < x.size(); ++i) {
-      want[i] = RoundToBf16(x[i] + delta[i % static_cast<size_t>(width)]);
+    for (const bool fine : {false, true}) {
+      const std::vector<float> x = RandomBf16(4 * width, 1);
+      const std::vector<float> delta = fine ? RandomValues(width, 2) : RandomBf16(width, 2);
+      const TensorView sum = PutBf16({4, width}, x);
+      TensorView one_row = fine ? PutF32({1, width}, delta) : PutBf16({1, width}, delta);
+      one_row.dims[0] = 4;
+      one_row.row_stride = 0;
+      cuda::Add(cuda_, {.x = sum, .delta = one_row});
+      std::vector<float> want(x.size());
+      for (size_t i = 0; i < x.size(); ++i) {
+        want[i] = RoundToBf16(x[i] + delta[i % static_cast<size_t>(width)]);
+      }
+      EXPECT_TRUE(SameBits(Get(sum), want, width)) << width << (fine ? ", f32" : "");
     }
-    EXPECT_TRUE(SameBits(Get(sum), want, width)) << width;
   }
-}
-
-TEST_F(CudaRowsTest, AddTakesWhatIsFinerThanItsRows) {
-  constexpr int64_t kWidth = 40;
-  const std::vector<float> x = RandomBf16(3 * kWidth, 1), delta = RandomValues(kWidth, 2);
-  const TensorView sum = PutBf16({3, kWidth}, x);
-  TensorView one_row = PutF32({1, kWidth}, delta);
-  one_row.dims[0] = 3;
-  one_row.row_stride = 0;
-  cuda::Add(cuda_, {.x = sum, .delta = one_row});
-  std::vector<float> want(x.size());
-  for (size_t i = 0; i < x.size(); ++i) want[i] = RoundToBf16(x[i] + delta[i % kWidth]);
-  EXPECT_TRUE(SameBits(Get(sum), want, kWidth));
 }
 
 TEST_F(CudaRowsTest, EmbeddingTakesRowsOfItsShardAndZerosOtherwise) {
