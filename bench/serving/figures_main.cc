@@ -6,10 +6,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
-#include <thread>
 
 #include "base/exit_code.h"
-#include "base/random.h"
+#include "bench/serving/gaps.h"
 #include "bench/serving/load.h"
 #include "bench/serving/machine_stalls.h"
 #include "bench/serving/own_server.h"
@@ -26,9 +25,7 @@ struct Flags {
   std::vector<std::string> serve;  // more flags for all servers
   int streams = 32;
   int requests = 96;
-  int running = 4;
-  int arriving_tokens = 2000;
-  int vocabulary = 4000;  // prompts of arriving requests are token ids below
+  GapOptions gaps;
   int rounds = 1;
 };
 
@@ -40,7 +37,6 @@ struct Setting {
 constexpr int kSharedWords = 150;
 constexpr int kOwnWords = 30;
 constexpr int kAnswerTokens = 64;
-constexpr int kRunningTokens = 1000;
 
 absl::StatusOr<std::unique_ptr<OwnServer>> StartServer(const Flags& flags, const Setting& setting) {
   Words more = flags.serve;
@@ -48,25 +44,13 @@ absl::StatusOr<std::unique_ptr<OwnServer>> StartServer(const Flags& flags, const
   return OwnServer::Start(flags.model, more);
 }
 
-Json Body(Json prompt, int max_tokens) {
-  const Json extra = {{"temperature", 0}, {"ignore_eos", true}};
-  return MakeBody({.endpoint = Endpoint::kCompletions, .max_tokens = max_tokens, .extra = extra},
-                  prompt);
-}
-
-absl::StatusOr<Report> Finished(const LoadResult& result) {
-  Report report = MakeReport(result);
-  if (!report.errors.empty()) return absl::UnavailableError(report.errors.begin()->first);
-  return report;
-}
-
 // Tokens of answers per second.
 absl::StatusOr<double> Throughput(const OwnServer& server, int requests, int streams,
                                   uint64_t seed) {
   const auto body = [&](int index) {
-    return Body(RandomWords(seed, 0, kSharedWords) + ". " +
-                    RandomWords(seed + 1, static_cast<uint64_t>(index), kOwnWords),
-                kAnswerTokens);
+    return CompletionBody(RandomWords(seed, 0, kSharedWords) + ". " +
+                              RandomWords(seed + 1, static_cast<uint64_t>(index), kOwnWords),
+                          kAnswerTokens);
   };
   SY_ASSIGN_OR_RETURN(const Report report, Finished(RunLoad({.address = server.address(),
                                                              .path = "/v1/completions",
@@ -74,60 +58,6 @@ absl::StatusOr<double> Throughput(const OwnServer& server, int requests, int str
                                                              .concurrency = streams,
                                                              .body = body})));
   return double(report.output_tokens) / report.wall_s;
-}
-
-// Gaps between tokens of `running` long answers. Log probabilities are asked for because text may
-// wait for the rest of a character.
-absl::StatusOr<Distribution> Gaps(const OwnServer& server, int running, uint64_t seed) {
-  const auto body = [&](int index) {
-    Json body = Body(RandomWords(seed, static_cast<uint64_t>(index), 20), kRunningTokens);
-    body["logprobs"] = 0;
-    return body;
-  };
-  SY_ASSIGN_OR_RETURN(const Report report, Finished(RunLoad({.address = server.address(),
-                                                             .path = "/v1/completions",
-                                                             .num_requests = running,
-                                                             .concurrency = running,
-                                                             .body = body})));
-  return report.inter_token;
-}
-
-struct Arrivals {
-  int64_t num_prompts = 0;
-  Distribution first_token;
-};
-
-// The same while long prompts come, the next as soon as one is answered.
-absl::StatusOr<Distribution> GapsAmongArrivals(const OwnServer& server, const Flags& flags,
-                                               uint64_t seed, Arrivals* arrivals) {
-  std::atomic<bool> stop{false};
-  LoadResult long_ones;
-  std::thread arriving([&] {
-    const auto body = [&](int index) {
-      Json prompt = Json::array();
-      for (int i = 0; i < flags.arriving_tokens; ++i) {
-        const uint64_t bits = RandomBits(seed + static_cast<uint64_t>(index), uint64_t(i));
-        prompt.push_back(3 + bits % static_cast<uint64_t>(flags.vocabulary - 3));
-      }
-      return Body(std::move(prompt), /*max_tokens=*/2);
-    };
-    long_ones = RunLoad({.address = server.address(),
-                         .path = "/v1/completions",
-                         .num_requests = 100'000,
-                         .concurrency = 1,
-                         .body = body,
-                         .stop = &stop});
-  });
-  const absl::StatusOr<Distribution> gaps = Gaps(server, flags.running, seed);
-  stop = true;
-  arriving.join();
-  long_ones.requests.erase(
-      std::remove_if(long_ones.requests.begin(), long_ones.requests.end(),
-                     [](const RequestRecord& request) { return request.total == 0; }),
-      long_ones.requests.end());
-  SY_ASSIGN_OR_RETURN(const Report report, Finished(long_ones));
-  *arrivals = {.num_prompts = report.num_completed, .first_token = report.first_token};
-  return gaps;
 }
 
 absl::Status TimeThroughput(const Flags& flags) {
@@ -226,74 +156,38 @@ absl::Status TimeDrafts(const Flags& flags) {
   return absl::OkStatus();
 }
 
-// Milliseconds of one setting, each the median of its turns.
-struct GapFigures {
-  double quiet_p50 = 0, quiet_p99 = 0, busy_p50 = 0, busy_p99 = 0;
-  double over_median = 0;  // busy p99 over the turn's own quiet median
-  double over_quiet_p99 =
-      0;  // and over its quiet p99: what is left of it without the machine's part
-  double num_prompts = 0, first_token = 0;
-};
-
-// Quiet and busy in turns: a machine that is shared has a p99 that moves from second to second.
-absl::StatusOr<GapFigures> GapsOf(const OwnServer& server, const Flags& flags, uint64_t seed) {
-  constexpr int kTurns = 3;
-  std::vector<GapFigures> turns;
-  for (uint64_t turn = 0; turn < kTurns; ++turn, seed += 100'000) {
-    SY_ASSIGN_OR_RETURN(const Distribution quiet, Gaps(server, flags.running, seed + 2));
-    Arrivals arrivals;
-    SY_ASSIGN_OR_RETURN(const Distribution busy,
-                        GapsAmongArrivals(server, flags, seed + 3, &arrivals));
-    turns.push_back({.quiet_p50 = quiet.p50,
-                     .quiet_p99 = quiet.p99,
-                     .busy_p50 = busy.p50,
-                     .busy_p99 = busy.p99,
-                     .over_median = busy.p99 / quiet.p50,
-                     .over_quiet_p99 = busy.p99 / quiet.p99,
-                     .num_prompts = double(arrivals.num_prompts),
-                     .first_token = arrivals.first_token.p50});
-  }
-  GapFigures figures;
-  for (double GapFigures::*figure :
-       {&GapFigures::quiet_p50, &GapFigures::quiet_p99, &GapFigures::busy_p50,
-        &GapFigures::busy_p99, &GapFigures::over_median, &GapFigures::over_quiet_p99,
-        &GapFigures::num_prompts, &GapFigures::first_token}) {
-    std::vector<double> values;
-    for (const GapFigures& turn : turns) values.push_back(turn.*figure);
-    figures.*figure = Median(std::move(values));
-  }
-  return figures;
-}
-
 absl::Status TimeGaps(const Flags& flags) {
   const Setting settings[] = {
       {"as it comes", {}},
       {"no drafts", {"--drafts", "off"}},
+      {"and --max-stretch 1.5", {"--drafts", "off", "--max-stretch", "1.5"}},
       {"no bound on prompts", {"--max-stretch", "0"}},
       {"the same in chunks of 64", {"--max-stretch", "0", "--max-prompt-chunk", "64"}},
       {"and of 16", {"--max-stretch", "0", "--max-prompt-chunk", "16"}},
   };
   fmt::print(
       "\nmilliseconds between tokens of {} running requests, quiet and while prompts of {} tokens "
-      "come one by one; medians of 3 turns\nstalls: how often a second the machine alone takes a "
-      "core away for over 0.5 ms and over 2 ms\n\n",
-      flags.running, flags.arriving_tokens);
-  fmt::print("{:<25}{:>11}{:>15}{:>14}{:>12}{:>12}{:>9}{:>8}{:>8}\n", "serve", "stalls",
-             "quiet p50 p99", "busy p50 p99", "p99/q. p50", "p99/q. p99", "p50/p50", "prompts",
+      "come one by one; medians of {} turns\nstalls: how often a second the machine alone takes a "
+      "core away for over 0.5 ms and over 2 ms\nby length: over the quiet median of answers of the "
+      "same length, a step of {} tokens each\n\n",
+      flags.gaps.running, flags.gaps.arriving_tokens, kGapTurns, kLengthStep);
+  fmt::print("{:<25}{:>11}{:>15}{:>14}{:>12}{:>12}{:>12}{:>9}{:>8}\n", "serve", "stalls",
+             "quiet p50 p99", "busy p50 p99", "p99/q. p50", "quiet p99,", "busy p99", "prompts",
              "first");
+  fmt::print("{:<25}{:>11}{:>15}{:>14}{:>12}{:>12}{:>12}\n", "", "", "", "", "", "by length",
+             "by length");
   for (int round = 0; round < flags.rounds; ++round) {
     for (const Setting& setting : settings) {
       SY_ASSIGN_OR_RETURN(const auto server, StartServer(flags, setting));
       const auto seed = static_cast<uint64_t>(round) * 1'000'000;
-      SY_RETURN_IF_ERROR(Gaps(*server, 1, seed + 1).status());  // warm
       const MachineStalls stalls = MeasureStalls();
-      SY_ASSIGN_OR_RETURN(const GapFigures gaps, GapsOf(*server, flags, seed));
-      fmt::print("{:<25}{:>11}{:>15}{:>14}{:>12.2f}{:>12.2f}{:>9.2f}{:>8.0f}{:>8.0f}\n",
+      SY_ASSIGN_OR_RETURN(const GapFigures gaps, MeasureGaps(*server, flags.gaps, seed));
+      fmt::print("{:<25}{:>11}{:>15}{:>14}{:>12.2f}{:>12.2f}{:>12.2f}{:>9.0f}{:>8.0f}\n",
                  setting.name, fmt::format("{:.0f} {:.1f}", stalls.over_half_ms, stalls.over_2_ms),
                  fmt::format("{:.2f} {:.2f}", gaps.quiet_p50, gaps.quiet_p99),
-                 fmt::format("{:.2f} {:.2f}", gaps.busy_p50, gaps.busy_p99), gaps.over_median,
-                 gaps.over_quiet_p99, gaps.busy_p50 / gaps.quiet_p50, gaps.num_prompts,
-                 gaps.first_token);
+                 fmt::format("{:.2f} {:.2f}", gaps.busy_p50, gaps.busy_p99),
+                 gaps.busy_p99 / gaps.quiet_p50, gaps.quiet_by_length, gaps.busy_by_length,
+                 gaps.num_prompts, gaps.first_token);
       std::fflush(stdout);
     }
   }
@@ -324,10 +218,11 @@ int main(int argc, char** argv) {
   app.add_option("--requests", flags.requests, "For throughput; an eighth of them one at a time")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  app.add_option("--running", flags.running, "Requests whose gaps are timed")
+  app.add_option("--running", flags.gaps.running, "Requests whose gaps are timed")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
-  app.add_option("--arriving-tokens", flags.arriving_tokens, "Of each prompt that comes meanwhile")
+  app.add_option("--arriving-tokens", flags.gaps.arriving_tokens,
+                 "Of each prompt that comes meanwhile")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
   app.add_option("--rounds", flags.rounds, "Of everything")

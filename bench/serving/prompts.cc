@@ -72,4 +72,10 @@ Json MakeBody(const BodyOptions& options, const Json& prompt) {
   return body;
 }
 
+Json CompletionBody(const Json& prompt, int max_tokens) {
+  const Json extra = {{"temperature", 0}, {"ignore_eos", true}};
+  return MakeBody({.endpoint = Endpoint::kCompletions, .max_tokens = max_tokens, .extra = extra},
+                  prompt);
+}
+
 }  // namespace switchyard::bench

@@ -31,6 +31,9 @@ absl::StatusOr<std::vector<Json>> ReadPrompts(const std::string& path, Endpoint 
 // A streaming request with usage. `prompt` is a text, or a list of messages (chat only).
 Json MakeBody(const BodyOptions& options, const Json& prompt);
 
+// To /v1/completions: `max_tokens` tokens whatever they are, the likeliest each time.
+Json CompletionBody(const Json& prompt, int max_tokens);
+
 }  // namespace switchyard::bench
 
 #endif  // SWITCHYARD_BENCH_SERVING_PROMPTS_H_

@@ -64,6 +64,12 @@ Report MakeReport(const LoadResult& result) {
   return report;
 }
 
+absl::StatusOr<Report> Finished(const LoadResult& result) {
+  Report report = MakeReport(result);
+  if (!report.errors.empty()) return absl::UnavailableError(report.errors.begin()->first);
+  return report;
+}
+
 std::string ToTable(const Report& report) {
   int64_t num_errors = 0;
   for (const auto& [error, count] : report.errors) num_errors += count;

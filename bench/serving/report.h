@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "base/status.h"
 #include "bench/serving/load.h"
 
 namespace switchyard::bench {
@@ -33,6 +34,8 @@ struct Report {
 };
 
 Report MakeReport(const LoadResult& result);
+// The same; UNAVAILABLE with an error of a request where one failed.
+absl::StatusOr<Report> Finished(const LoadResult& result);
 std::string ToTable(const Report& report);
 Json ToJson(const Report& report);
 
