@@ -1,11 +1,14 @@
 #include "coordinator/gateway/openai_logprobs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
 
 #include "base/check.h"
+#include "coordinator/text/utf8.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -23,9 +26,25 @@ Json ChatEntry(const text::Tokenizer& tokenizer, int32_t token, float logprob) {
   return {{"token", TextOf(tokenizer, token)}, {"logprob", logprob}, {"bytes", std::move(bytes)}};
 }
 
-int64_t CountCharacters(std::string_view valid_utf8) {
-  return std::count_if(valid_utf8.begin(), valid_utf8.end(),
-                       [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0) != 0x80; });
+// Completions have no field for the bytes of a token that is half of a character: "bytes:\xe2\x96",
+// as OpenAI writes it. So tokens with other bytes have other names.
+std::string NameOf(const text::Tokenizer& tokenizer, int32_t token) {
+  const std::string_view bytes = tokenizer.DecodeToken(token);
+  if (text::IsValidUtf8(bytes)) return TextOf(tokenizer, token);
+  std::string name = "bytes:";
+  for (const char byte : bytes) name += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+  return name;
+}
+
+// Of which the first byte is in the token.
+int64_t CountCharacters(const text::Tokenizer& tokenizer, int32_t token) {
+  const auto count = [](std::string_view bytes) {
+    return std::count_if(bytes.begin(), bytes.end(), [](char byte) {
+      return (static_cast<unsigned char>(byte) & 0xc0) != 0x80;
+    });
+  };
+  const std::string_view bytes = tokenizer.DecodeToken(token);
+  return text::IsValidUtf8(bytes) ? count(TextOf(tokenizer, token)) : count(bytes);
 }
 
 Json NumberOrNull(float logprob) { return std::isnan(logprob) ? Json(nullptr) : Json(logprob); }
@@ -50,18 +69,17 @@ Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::
   Json texts = Json::array(), logprobs = Json::array(), tops = Json::array();
   Json offsets = Json::array();
   for (const core::TokenOutput& output : tokens) {
-    const std::string text = TextOf(tokenizer, output.token);
-    texts.push_back(text);
+    texts.push_back(NameOf(tokenizer, output.token));
     logprobs.push_back(NumberOrNull(output.logprob));
     offsets.push_back(*offset);
-    if (!tokenizer.IsSpecial(output.token)) *offset += CountCharacters(text);
+    if (!tokenizer.IsSpecial(output.token)) *offset += CountCharacters(tokenizer, output.token);
     if (std::isnan(output.logprob)) {
       tops.push_back(nullptr);
       continue;
     }
     Json top = Json::object();
     for (const core::TokenLogprob& likely : output.top) {
-      top[TextOf(tokenizer, likely.token)] = likely.logprob;
+      top[NameOf(tokenizer, likely.token)] = likely.logprob;
     }
     tops.push_back(std::move(top));
   }

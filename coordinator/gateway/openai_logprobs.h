@@ -17,7 +17,8 @@ Json ChatLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenO
 
 // {"tokens", "token_logprobs", "top_logprobs", "text_offset"}: for a piece of a text that begins at
 // `offset`, which moves on by the tokens' text (in characters, as Python counts them; special
-// tokens have none there). The first token of an echoed prompt has no log probability.
+// tokens have none there). A token that is half of a character is "bytes:\xe2\x96". The first token
+// of an echoed prompt has no log probability.
 Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens,
                         int64_t* offset);
 
