@@ -27,6 +27,7 @@ if(NOT SWITCHYARD_CUDA)
   message(STATUS "The CUDA backend is left out: no nvcc here, switched off, or a sanitizer build")
 endif()
 
-# Spills, serialised wgmma and any other warning of ptxas are errors.
+# Spills and any other warning of ptxas are errors; so is serialised wgmma, which it only informs of (cuda_compile.sh).
+set(SWITCHYARD_CUDA_LAUNCHER ${CMAKE_CURRENT_LIST_DIR}/cuda_compile.sh ${CMAKE_CUDA_COMPILER_LAUNCHER})
 set(SWITCHYARD_CUDA_OPTIONS -Xptxas=--warn-on-spills,--warn-on-local-memory-usage -Werror=all-warnings
   -Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers --expt-relaxed-constexpr)
