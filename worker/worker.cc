@@ -94,13 +94,15 @@ class Heart {
 class Communicators {
  public:
   absl::Status Connect(Backend& backend, const WorkerConfig& config,
-                       const v1::Assignment& assignment, RendezvousStore& store) {
+                       const v1::Assignment& assignment, RendezvousStore& store,
+                       std::function<bool()> given_up) {
     const v1::Layout& layout = assignment.plan().layout();
     const int tensor_ranks = layout.tensor_parallel();
     const int group = assignment.rank() / tensor_ranks;
     CommunicatorOptions options{.name = assignment.session() + "/world",
                                 .rank = assignment.rank(),
                                 .size = layout.data_parallel() * tensor_ranks,
+                                .given_up = std::move(given_up),
                                 .timeout = seconds(config.peer_timeout_seconds)};
     SY_ASSIGN_OR_RETURN(std::unique_ptr<Collectives> world, backend.Connect(store, options));
     options.name = fmt::format("{}/tensor-{}", assignment.session(), group);
@@ -190,7 +192,8 @@ class Session {
                  assignment.model_path());
     heart_.Set(plan.epoch(), 0);
     SendProgress(v1::LOAD_PHASE_CONNECTING_PEERS, 0, 0);
-    SY_RETURN_IF_ERROR(communicators_.Connect(backend_, config_, assignment, store_));
+    SY_RETURN_IF_ERROR(communicators_.Connect(backend_, config_, assignment, store_,
+                                              [this] { return cancel_ || stop_; }));
     SendProgress(v1::LOAD_PHASE_READING_HEADERS, 0, 0);
     Clock::time_point next_report;
     LoadRate rate;

@@ -3,6 +3,7 @@
 #include <nccl.h>
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -74,7 +75,8 @@ class NcclCollectives final : public Collectives {
     if (overlaps()) SY_CUDA_CHECK(cudaStreamWaitEvent(ops_stream_, points_[point], 0));
   }
 
-  absl::Status Connect(const ncclUniqueId& id, Clock::time_point deadline) {
+  absl::Status Connect(const ncclUniqueId& id, Clock::time_point deadline,
+                       const std::function<bool()>& given_up) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;  // so that every wait has an end
     ncclComm_t comm = nullptr;
@@ -84,7 +86,7 @@ class NcclCollectives final : public Collectives {
       comm_ = comm;
     }
     if (result != ncclSuccess && result != ncclInProgress) return NcclError("connect", result);
-    return AwaitIssued("connect", deadline);
+    return AwaitIssued("connect", deadline, given_up);
   }
 
   void Abort() override {
@@ -125,7 +127,8 @@ class NcclCollectives final : public Collectives {
   }
 
   // Until NCCL has taken what was asked of it (which is not the end of the transfers).
-  absl::Status AwaitIssued(std::string_view name, Clock::time_point deadline) {
+  absl::Status AwaitIssued(std::string_view name, Clock::time_point deadline,
+                           const std::function<bool()>& given_up = {}) {
     while (true) {
       ncclResult_t state = ncclSuccess;
       {
@@ -138,6 +141,10 @@ class NcclCollectives final : public Collectives {
       }
       if (state == ncclSuccess) return absl::OkStatus();
       if (state != ncclInProgress) return NcclError(name, state);
+      if (given_up && given_up()) {
+        Abort();
+        return absl::CancelledError("connecting was given up");
+      }
       if (Clock::now() >= deadline) {
         Abort();
         return absl::DeadlineExceededError(fmt::format("NCCL, {}: a rank did not come", name));
@@ -243,7 +250,7 @@ absl::StatusOr<std::unique_ptr<Collectives>> ConnectNccl(kernels::Ops& ops, cuda
   if (options.size > 1) {
     const Clock::time_point deadline = Clock::now() + options.connect_timeout;
     SY_ASSIGN_OR_RETURN(const ncclUniqueId id, ShareId(store, options, deadline));
-    SY_RETURN_IF_ERROR(collectives->Connect(id, deadline));
+    SY_RETURN_IF_ERROR(collectives->Connect(id, deadline, options.given_up));
   }
   return collectives;
 }
