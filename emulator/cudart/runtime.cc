@@ -77,6 +77,7 @@ Runtime* Runtime::Use() {
 }
 
 Runtime::Runtime(const Settings& chosen) : settings(chosen), scheduler(mutex, chosen) {
+  BeginMemoryChecks();  // a program's first kernel may follow a null pointer
   const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
   for (const int physical : VisibleDevices(visible, settings.num_devices)) {
     auto device = std::make_unique<Device>();

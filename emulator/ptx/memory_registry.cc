@@ -40,6 +40,11 @@ class Registry {
     return *registry;
   }
 
+  void Begin() {
+    std::lock_guard lock(mutex_);
+    Changed();
+  }
+
   void Add(uint64_t base, uint64_t bytes, std::string_view label) {
     std::lock_guard lock(mutex_);
     const auto above = live_.upper_bound(base);
@@ -154,6 +159,8 @@ Fault Registry::Describe(uint64_t address, uint64_t bytes, int lane) {
 }
 
 }  // namespace
+
+void BeginMemoryChecks() { Registry::Get().Begin(); }
 
 void RegisterMemory(void* base, size_t bytes, std::string_view label) {
   Registry::Get().Add(reinterpret_cast<uint64_t>(base), bytes, label);

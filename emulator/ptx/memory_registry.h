@@ -4,7 +4,8 @@
 //
 // Process-wide; any thread. Reading is the hot path (once per lane and global access): a thread
 // keeps the ranges that it hit last and looks at one atomic to know that they still hold. A process
-// that never registered anything is not checked (programs that launch on plain host arrays).
+// that never called BeginMemoryChecks or RegisterMemory is not checked (tests that launch on plain
+// host arrays).
 #ifndef SWITCHYARD_EMULATOR_PTX_MEMORY_REGISTRY_H_
 #define SWITCHYARD_EMULATOR_PTX_MEMORY_REGISTRY_H_
 
@@ -18,13 +19,16 @@
 
 namespace emu {
 
+// From now on only registered memory is live, even while there is none.
+void BeginMemoryChecks();
+
 // `label` stands in reports ("cudaMalloc on device 0"). A range that begins inside a live one
 // replaces it. REQUIRES: bytes > 0.
 void RegisterMemory(void* base, size_t bytes, std::string_view label);
 // Unknown bases are ignored. The last 4,096 ranges are remembered as freed.
 void UnregisterMemory(void* base);
 
-// Whether [address, address + bytes) lies in one live range, or nothing was ever registered.
+// Whether [address, address + bytes) lies in one live range, or checks have not begun.
 inline bool IsLiveMemory(uint64_t address, uint64_t bytes);
 
 // What is wrong with an access for which IsLiveMemory is false: kUseAfterFree or kIllegalAddress,
@@ -55,7 +59,8 @@ struct HitCache {
   Range ways[kWays];  // by page of the address
 };
 
-extern std::atomic<uint64_t> generation;  // changes with every registration; 0: none ever
+extern std::atomic<uint64_t>
+    generation;  // changes with every registration; 0: checks have not begun
 extern thread_local HitCache hit_cache;
 bool FindSlow(uint64_t address, uint64_t bytes);
 

@@ -21,7 +21,12 @@ static void ExpectFatal(cudaError_t expected) {
 
 int main(int argc, char** argv) {
   const char* fault = argc > 1 ? argv[1] : "";
-  int* data;
+  int* data = nullptr;
+  if (std::strcmp(fault, "nothing") == 0) {  // no memory was ever allocated
+    WriteAt<<<1, 1>>>(data, 0);
+    ExpectFatal(cudaErrorIllegalAddress);
+    return 0;
+  }
   CHECK_CUDA(cudaMalloc(&data, 40));
   if (std::strcmp(fault, "bounds") == 0) {
     WriteAt<<<1, 1>>>(data, 10);
