@@ -14,6 +14,8 @@ namespace emu {
 namespace {
 
 constexpr uint32_t kPredicateSlots = 16;  // in one 64-byte line
+// Local memory of a thread; parameters and a block's shared memory are smaller.
+constexpr uint64_t kMaxSpaceBytes = 512 << 10;
 
 uint64_t AlignUp(uint64_t value, uint64_t align) { return (value + align - 1) / align * align; }
 
@@ -49,16 +51,12 @@ std::unique_ptr<Kernel> KernelBinder::Bind(const ParsedFunction& entry) {
 }
 
 void KernelBinder::BindParams(const ParsedFunction& entry) {
-  uint64_t offset = 0;
   for (const ParsedVariable& param : entry.params) {
-    offset = AlignUp(offset, param.align);
+    const int64_t offset = Append(param, &kernel_->param_bytes_);
     kernel_->params_.push_back({static_cast<uint32_t>(offset), static_cast<uint32_t>(param.bytes)});
-    scopes_[0][param.name] = {.kind = Symbol::Kind::kParamBlock,
-                              .value = static_cast<int64_t>(offset),
-                              .bytes = param.bytes};
-    offset += param.bytes;
+    scopes_[0][param.name] = {
+        .kind = Symbol::Kind::kParamBlock, .value = offset, .bytes = param.bytes};
   }
-  kernel_->param_bytes_ = static_cast<uint32_t>(offset);
 }
 
 void KernelBinder::BindFunction(const ParsedFunction& function) {
@@ -156,19 +154,26 @@ void KernelBinder::Declare(const ParsedRegisters& registers) {
   }
 }
 
+int64_t KernelBinder::Append(const ParsedVariable& variable, uint32_t* end) {
+  const uint64_t offset = AlignUp(*end, variable.align);
+  if (offset + variable.bytes > kMaxSpaceBytes) {
+    throw ParseError("line " + std::to_string(variable.line) + ": '" + std::string(variable.name) +
+                     "' is larger than the memory it belongs in");
+  }
+  *end = static_cast<uint32_t>(offset + variable.bytes);
+  return static_cast<int64_t>(offset);
+}
+
 KernelBinder::Symbol KernelBinder::AllocateLocal(const ParsedVariable& variable) {
-  const uint64_t offset = AlignUp(kernel_->local_bytes_, variable.align);
-  kernel_->local_bytes_ = static_cast<uint32_t>(offset + variable.bytes);
-  return {
-      .kind = Symbol::Kind::kLocal, .value = static_cast<int64_t>(offset), .bytes = variable.bytes};
+  return {.kind = Symbol::Kind::kLocal,
+          .value = Append(variable, &kernel_->local_bytes_),
+          .bytes = variable.bytes};
 }
 
 void KernelBinder::Declare(const ParsedVariable& variable) {
   if (variable.space == VariableSpace::kShared) {
-    const uint64_t offset = AlignUp(kernel_->static_shared_bytes_, variable.align);
-    kernel_->static_shared_bytes_ = static_cast<uint32_t>(offset + variable.bytes);
     scopes_.back()[variable.name] = {.kind = Symbol::Kind::kShared,
-                                     .value = static_cast<int64_t>(offset),
+                                     .value = Append(variable, &kernel_->static_shared_bytes_),
                                      .bytes = variable.bytes};
   } else if (variable.space == VariableSpace::kLocal || variable.space == VariableSpace::kParam) {
     scopes_.back()[variable.name] = AllocateLocal(variable);
@@ -197,10 +202,8 @@ const KernelBinder::Symbol* KernelBinder::FindModuleShared(std::string_view name
       symbol.kind = Symbol::Kind::kDynamicShared;
       dynamic_align_ = std::max(dynamic_align_, variable.align);
     } else {
-      const uint64_t offset = AlignUp(kernel_->static_shared_bytes_, variable.align);
-      kernel_->static_shared_bytes_ = static_cast<uint32_t>(offset + variable.bytes);
       symbol.kind = Symbol::Kind::kShared;
-      symbol.value = static_cast<int64_t>(offset);
+      symbol.value = Append(variable, &kernel_->static_shared_bytes_);
     }
     return &symbol;
   }

@@ -82,6 +82,8 @@ class KernelBinder : public KernelBuilder {
   const Symbol* Find(std::string_view name);
   const Symbol* FindModuleShared(std::string_view name);
   const Symbol& CallVariable(const ParsedInstruction& call, const Operand& operand);
+  // The offset of `variable` in a space of the kernel that is *end long, and longer then.
+  static int64_t Append(const ParsedVariable& variable, uint32_t* end);
   Symbol AllocateLocal(const ParsedVariable& variable);
   int32_t AllocateRegister(uint32_t bits);
   int32_t SplatSlot(uint64_t bits, bool wide, bool in_param_block);

@@ -1,6 +1,7 @@
 // The operands of KernelBinder: names, immediates, addresses, labels, calls.
 #include <algorithm>
 #include <bit>
+#include <set>
 
 #include "emulator/ptx/call_ops.h"
 #include "emulator/ptx/fault.h"
@@ -181,9 +182,16 @@ KernelBinder::FunctionFrame& KernelBinder::FrameOf(const ParsedInstruction& call
 
 void KernelBinder::CheckRecursion(std::string_view from, std::string_view to,
                                   const ParsedInstruction& call) {
-  if (from == to) Fail(call, "recursion in '" + std::string(to) + "'");
-  const auto [begin, end] = calls_.equal_range(to);
-  for (auto it = begin; it != end; ++it) CheckRecursion(from, it->second, call);
+  std::vector<std::string_view> open = {to};
+  std::set<std::string_view> seen;
+  while (!open.empty()) {
+    const std::string_view name = open.back();
+    open.pop_back();
+    if (name == from) Fail(call, "recursion in '" + std::string(from) + "'");
+    if (!seen.insert(name).second) continue;
+    const auto [begin, end] = calls_.equal_range(name);
+    for (auto it = begin; it != end; ++it) open.push_back(it->second);
+  }
 }
 
 void KernelBinder::BindCall(const ParsedInstruction& instruction) {

@@ -43,8 +43,19 @@ void Module::State::AllocateVariables() {
     if (variable.space != VariableSpace::kGlobal && variable.space != VariableSpace::kConst) {
       throw ParseError("line " + std::to_string(variable.line) + ": variable outside a function");
     }
-    if (variable.bytes == 0 || variables.contains(variable.name)) continue;
-    void* const memory = ::operator new (variable.bytes, std::align_val_t{kVariableAlign});
+    if (variable.bytes == 0) continue;
+    if (const auto first = variables.find(variable.name); first != variables.end()) {
+      if (first->second.bytes == variable.bytes) continue;
+      throw ParseError("line " + std::to_string(variable.line) + ": '" +
+                       std::string(variable.name) + "' with another size than before");
+    }
+    void* const memory =
+        ::operator new (variable.bytes, std::align_val_t{kVariableAlign}, std::nothrow);
+    if (memory == nullptr) {
+      throw ParseError("line " + std::to_string(variable.line) + ": no memory for the " +
+                       std::to_string(variable.bytes) + " bytes of '" + std::string(variable.name) +
+                       "'");
+    }
     std::memset(memory, 0, variable.bytes);
     variables[variable.name] = {memory, variable.bytes};
     RegisterMemory(memory, variable.bytes, "variable " + std::string(variable.name));

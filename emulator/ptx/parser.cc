@@ -25,7 +25,11 @@ bool IsSpaceDirective(std::string_view text, VariableSpace* space) {
   return true;
 }
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool StartsWithDigit(std::string_view text) {
+  return !text.empty() && text.front() >= '0' && text.front() <= '9';
+}
+
+constexpr uint64_t kMaxVariableBytes = uint64_t{1} << 34;
 
 }  // namespace
 
@@ -117,7 +121,9 @@ ParsedVariable Parser::ParseVariable(VariableSpace space) {
   variable.bytes = uint64_t{variable.element_bytes} * vector_width;
   while (lexer_.TakeIf("[")) {
     const uint64_t count = lexer_.peek().text == "]" ? 0 : ParseUnsigned();
-    if (count > (uint64_t{1} << 34)) lexer_.Fail(name.line, "array too large");
+    if (variable.bytes != 0 && count > kMaxVariableBytes / variable.bytes) {
+      lexer_.Fail(name.line, "array too large");
+    }
     variable.bytes *= count;
     lexer_.Expect("]");
   }
@@ -147,7 +153,9 @@ void Parser::ParseInitializers(ParsedVariable& variable) {
 // 12, 0f3F800000, symbol, symbol+8, generic(symbol)+8, 0xFF00(symbol): that byte of the address.
 ParsedVariable::Initializer Parser::ParseInitializer(ScalarType type) {
   ParsedVariable::Initializer result;
-  if (lexer_.peek().text == "-" || IsDigit(lexer_.peek().text.front())) {
+  if (lexer_.peek().text.empty()) Unexpected();
+  if (lexer_.peek().text == "-" || StartsWithDigit(lexer_.peek().text)) {
+    const uint32_t line = lexer_.peek().line;
     const bool negative = lexer_.TakeIf("-");
     Operand number = ParseNumber(negative);
     if (number.kind == Operand::Kind::kF64 && type == ScalarType::kF32) {
@@ -157,6 +165,7 @@ ParsedVariable::Initializer Parser::ParseInitializer(ScalarType type) {
       result.bits = number.bits;
       return result;
     }
+    if (number.bits == 0) lexer_.Fail(line, "mask of an address' bytes");
     result.shift = static_cast<uint32_t>(std::countr_zero(number.bits));
     result.symbol = lexer_.Take().text;
     if (result.symbol == "generic") {

@@ -39,9 +39,12 @@ ParsedInstruction Parser::ParseInstruction() {
   return result;
 }
 
+// What stands between brackets holds none itself.
 std::vector<Operand> Parser::ParseElements(std::string_view end) {
   std::vector<Operand> elements;
   while (!lexer_.TakeIf(end)) {
+    const std::string_view text = lexer_.peek().text;
+    if (text == "{" || text == "(" || text == "[") Unexpected();
     elements.push_back(ParseOperand());
     if (!lexer_.TakeIf(",") && lexer_.peek().text != end) Unexpected();
   }

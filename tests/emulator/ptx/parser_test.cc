@@ -1,6 +1,7 @@
 // What must not parse, and how the failure reads.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "tests/emulator/ptx/ptx_launch.h"
@@ -57,12 +58,49 @@ TEST(Parser, RefusesEveryFormThatItDoesNotKnow) {
 }
 
 TEST(Parser, RefusesBrokenText) {
-  for (const char* text : {".visible .entry k() { ret;", ".visible .entry k( { ret; }", "hello",
-                           ".global .b8 x[4] = {1, 2, 3, 4, 5};", "/* no end",
-                           ".global .b32 x = missing;", ".visible .entry k() { .reg .b32 %r<0>; }",
-                           ".func f() { call f; ret; } .visible .entry k() { call f; ret; }"}) {
+  for (const char* text :
+       {".visible .entry k() { ret;", ".visible .entry k( { ret; }", "hello",
+        ".global .b8 x[4] = {1, 2, 3, 4, 5};", "/* no end", ".global .b32 x = missing;",
+        ".global .b32 x[2] = {1, ", ".global .b32 x = ", ".global .b64 x; .global .b8 y = 0(x);",
+        ".visible .entry k() { .reg .b32 %r<0>; }",
+        ".func f() { call f; ret; } .visible .entry k() { call f; ret; }"}) {
     EXPECT_FALSE(ErrorOf(Header() + text).empty()) << text;
   }
+}
+
+TEST(Parser, RefusesWhatFitsNowhere) {
+  const std::string kernel = ".visible .entry k() { .reg .b32 %r; mov.u32 %r, 0; ";
+  for (const std::string& text : {
+           std::string(".global .b8 x[17179869184][17179869184];"),
+           std::string(".global .b8 x[17179869184][4];"),
+           std::string(".visible .entry k(.param .b8 p[4294967300]) { ret; }"),
+           kernel + ".local .b8 x[4294967312]; ret; }",
+           kernel + ".shared .b8 x[4294967312]; ret; }",
+           kernel + ".local .align 2147483648 .b8 x[2]; .local .b8 y; .local .align 2147483648 "
+                    ".b8 z; ret; }",
+           ".shared .b8 x[4294967312]; " + kernel + "mov.u32 %r, x; ret; }",
+           std::string(".global .b32 x = 1; .global .b32 x[64] = {1, 2, 3, 4};"),
+           kernel + "mov.b32 %r, " + std::string(1'000'000, '{'),
+       }) {
+    EXPECT_FALSE(ErrorOf(Header() + text).empty()) << text.substr(0, 200);
+  }
+}
+
+// Every function calls the next two: a walk over all paths would not end.
+TEST(Parser, FindsRecursionInALadderOfCalls) {
+  constexpr int kFunctions = 100;
+  std::string functions, calls;
+  for (int i = kFunctions; i-- > 0;) {
+    const std::string name = "f" + std::to_string(i);
+    functions += ".func " + name + "() { ";
+    for (int next = i + 1; next < std::min(i + 3, kFunctions); ++next) {
+      functions += "call f" + std::to_string(next) + "; ";
+    }
+    functions += "ret; } ";
+    calls.insert(0, "call " + name + "; ");
+  }
+  ASSERT_NE(ParseOrDie(Header() + functions + ".visible .entry k() { " + calls + "ret; }"),
+            nullptr);
 }
 
 TEST(Parser, KeepsParametersSharedMemoryAndVariables) {
