@@ -93,19 +93,21 @@ void* DeviceArena::Reserve(size_t num_bytes) {
   return base_ + offset;
 }
 
-void DeviceArena::Commit(void* base) {
+bool DeviceArena::Commit(void* base) {
   const size_t bytes = taken_.at(OffsetOf(base));
-  mprotect(base, bytes, PROT_READ | PROT_WRITE);
+  if (mprotect(base, bytes, PROT_READ | PROT_WRITE) != 0) return false;
   const size_t end = std::min(bytes, kPoisonedEnd);
   std::memset(base, kPoison, end);
   const size_t tail = std::min(bytes - end, kPoisonedEnd);
   std::memset(static_cast<unsigned char*>(base) + bytes - tail, kPoison, tail);
+  return true;
 }
 
 void* DeviceArena::Allocate(size_t num_bytes) {
   void* base = Reserve(num_bytes);
-  if (base != nullptr) Commit(base);
-  return base;
+  if (base == nullptr || Commit(base)) return base;
+  Free(base);
+  return nullptr;
 }
 
 void DeviceArena::Decommit(void* base) {

@@ -25,12 +25,14 @@ class DeviceArena {
   DeviceArena(const DeviceArena&) = delete;
   DeviceArena& operator=(const DeviceArena&) = delete;
 
-  // Accessible, poisoned memory; null: not so much is free. REQUIRES: num_bytes > 0.
+  // Accessible, poisoned memory; null: not so much is free, or the system gives no more (each
+  // allocation is a mapping of its own, of which a process may have some 65,000).
+  // REQUIRES: num_bytes > 0.
   void* Allocate(size_t num_bytes);
   // Takes an address out of the arena without making it accessible, and makes it so later: the two
-  // halves of a stream-ordered allocation.
+  // halves of a stream-ordered allocation. Commit is false where the system gives no more.
   void* Reserve(size_t num_bytes);
-  void Commit(void* base);
+  bool Commit(void* base);
   // The memory is forbidden but stays taken: the first half of a stream-ordered release.
   void Decommit(void* base);
   // REQUIRES: `base` came from Allocate or Reserve.

@@ -1,5 +1,6 @@
 #include "emulator/cudart/work.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -101,7 +102,11 @@ cudaError_t Run(const CallWork& work) {
 cudaError_t Run(const AllocateWork& work) {
   Runtime& runtime = *Runtime::Get();
   const Lock lock(runtime.mutex);
-  work.device->arena->Commit(work.base);
+  if (!work.device->arena->Commit(work.base)) {
+    std::fprintf(stderr, "switchyard emulator: no memory for an allocation of %zu bytes: %s\n",
+                 work.bytes, std::strerror(errno));
+    return cudaErrorMemoryAllocation;
+  }
   runtime.RegisterFresh(work.base, work.bytes, "stream-ordered memory");
   return cudaSuccess;
 }

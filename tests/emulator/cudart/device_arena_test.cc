@@ -41,6 +41,23 @@ TEST(DeviceArenaTest, CapacityIsALimit) {
   EXPECT_EQ(arena->used(), 0u);
 }
 
+// The system's limit of mappings may come before the capacity: about 32,000 allocations by default.
+TEST(DeviceArenaTest, ManySmallAllocationsEndWithNull) {
+  constexpr size_t kMost = 100'000;
+  const auto arena = DeviceArena::Create(kMost * 4096);
+  std::vector<unsigned char*> live;
+  live.reserve(kMost + 1);
+  while (auto* p = static_cast<unsigned char*>(arena->Allocate(1))) {
+    live.push_back(p);
+    ASSERT_EQ(*p, DeviceArena::kPoison);
+    ASSERT_LE(live.size(), kMost);
+  }
+  EXPECT_GT(live.size(), 10'000u);
+  EXPECT_EQ(arena->used(), live.size() * 4096) << "what was refused is free again";
+  for (unsigned char* p : live) arena->Free(p);
+  EXPECT_NE(arena->Allocate(1), nullptr);
+}
+
 TEST(DeviceArenaDeathTest, MemoryThatWasFreedFaultsOnTheHostToo) {
   const auto arena = DeviceArena::Create(kCapacity);
   auto* p = static_cast<volatile unsigned char*>(arena->Allocate(100));
