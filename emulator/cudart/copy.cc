@@ -56,8 +56,14 @@ bool FitsKind(const Side& dst, const Side& src, cudaMemcpyKind kind) {
   }
 }
 
+// More than kMaxBytes where the bytes cannot be counted.
 size_t Span(size_t width, size_t pitch, size_t rows, size_t height, size_t depth) {
-  return ((depth - 1) * rows + (height - 1)) * pitch + width;
+  size_t span = 0;
+  const bool too_many = __builtin_mul_overflow(depth - 1, rows, &span) ||
+                        __builtin_add_overflow(span, height - 1, &span) ||
+                        __builtin_mul_overflow(span, pitch, &span) ||
+                        __builtin_add_overflow(span, width, &span);
+  return too_many ? kMaxBytes + 1 : span;
 }
 
 struct Sides {

@@ -70,7 +70,8 @@ cudaError_t cudaFreeHost(void* base) {
 }
 
 cudaError_t cudaHostRegister(void* base, size_t bytes, unsigned flags) {
-  if (base == nullptr || bytes == 0 || (flags & ~emu::kRegisterFlags) != 0) {
+  if (base == nullptr || bytes == 0 || bytes > -reinterpret_cast<uintptr_t>(base) ||
+      (flags & ~emu::kRegisterFlags) != 0) {
     return emu::Remember(cudaErrorInvalidValue);
   }
   return emu::DeviceCall(

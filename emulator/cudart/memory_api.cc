@@ -87,15 +87,24 @@ cudaError_t cudaFree(void* base) {
 
 cudaError_t cudaMallocPitch(void** out, size_t* pitch, size_t width, size_t height) {
   if (out == nullptr || pitch == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  *pitch = (width + emu::kPitchUnit - 1) / emu::kPitchUnit * emu::kPitchUnit;
-  return cudaMalloc(out, *pitch * height);
+  size_t padded = 0, bytes = 0;
+  if (__builtin_add_overflow(width, emu::kPitchUnit - 1, &padded) ||
+      __builtin_mul_overflow(padded / emu::kPitchUnit * emu::kPitchUnit, height, &bytes)) {
+    return emu::Remember(cudaErrorMemoryAllocation);
+  }
+  *pitch = padded / emu::kPitchUnit * emu::kPitchUnit;
+  return cudaMalloc(out, bytes);
 }
 
 cudaError_t cudaMalloc3D(cudaPitchedPtr* out, cudaExtent extent) {
   if (out == nullptr) return emu::Remember(cudaErrorInvalidValue);
+  size_t rows = 0;
+  if (__builtin_mul_overflow(extent.height, extent.depth, &rows)) {
+    return emu::Remember(cudaErrorMemoryAllocation);
+  }
   out->xsize = extent.width;
   out->ysize = extent.height;
-  return cudaMallocPitch(&out->ptr, &out->pitch, extent.width, extent.height * extent.depth);
+  return cudaMallocPitch(&out->ptr, &out->pitch, extent.width, rows);
 }
 
 cudaError_t cudaMallocManaged(void** out, size_t bytes, unsigned flags) {

@@ -110,6 +110,25 @@ TEST_F(MemoryTest, RowsKeepTheirPitch) {
   ASSERT_CUDA(cudaFree(pitched));
 }
 
+TEST_F(MemoryTest, SizesThatWrapAroundAreRefused) {
+  constexpr size_t kHuge = ~size_t{0};
+  void* p = nullptr;
+  size_t pitch = 0;
+  EXPECT_CUDA(cudaErrorMemoryAllocation, cudaMalloc(&p, kHuge));
+  EXPECT_CUDA(cudaErrorMemoryAllocation, cudaMallocPitch(&p, &pitch, kHuge - 100, 1));
+  EXPECT_CUDA(cudaErrorMemoryAllocation,
+              cudaMallocPitch(&p, &pitch, size_t{1} << 32, size_t{1} << 32));
+  cudaPitchedPtr box = {};
+  EXPECT_CUDA(cudaErrorMemoryAllocation, cudaMalloc3D(&box, {1, size_t{1} << 32, size_t{1} << 32}));
+  char host = 0;
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaHostRegister(&host, kHuge, cudaHostRegisterDefault));
+  // The last row would begin at the first.
+  constexpr size_t kPitch = size_t{1} << 40, kRows = (size_t{1} << 24) + 1;
+  EXPECT_CUDA(cudaErrorInvalidValue,
+              cudaMemcpy2D(device_, kPitch, pinned_, kPitch, 4, kRows, cudaMemcpyHostToDevice));
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaMemset2D(device_, kPitch, 0, 4, kRows));
+}
+
 TEST_F(MemoryTest, FreeingTwiceOrWhatIsNotYoursFails) {
   void* p = nullptr;
   ASSERT_CUDA(cudaMalloc(&p, 8));
