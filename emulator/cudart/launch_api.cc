@@ -5,6 +5,8 @@
 #include "emulator/cudart/entry.h"
 #include "emulator/cudart/event_order.h"
 #include "emulator/cudart/launch.h"
+#include "emulator/ptx/memory_registry.h"
+#include "emulator/ptx/shadow_memory.h"
 
 namespace emu {
 namespace {
@@ -122,6 +124,14 @@ void switchyard_emulator_enqueue(cudaStream_t stream, void (*run)(void*), void* 
   emu::StreamCall(stream, [&](emu::Runtime& runtime, const auto& found, emu::Lock& lock) {
     return runtime.Submit(lock, found, emu::CallWork{run, std::move(owned)});
   });
+}
+
+bool switchyard_emulator_is_live(const void* address, size_t bytes) {
+  return emu::IsLiveMemory(reinterpret_cast<uint64_t>(address), bytes);
+}
+
+void switchyard_emulator_mark_written(const void* address, size_t bytes) {
+  emu::MarkWritten(address, bytes);
 }
 
 }  // extern "C"

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "emulator/nccl/element_type.h"
+#include "emulator/nccl/runtime_exports.h"
 
 namespace emu {
 namespace {
@@ -81,6 +82,26 @@ Outcome CheckBuffers(const Operation& operation, int rank, int num_ranks) {
   Outcome send = CheckBuffer("the send buffer", operation.send, use.send * element_bytes);
   if (!send.ok()) return send;
   return CheckBuffer("the receive buffer", operation.receive, use.receive * element_bytes);
+}
+
+Outcome CheckLive(const Operation& operation, int rank, int num_ranks) {
+  const BufferUse use = UseOf(operation, rank, num_ranks);
+  const size_t element_bytes = ElementBytes(operation.type);
+  const auto freed = [element_bytes](const void* buffer, size_t elements) {
+    return elements != 0 && !switchyard_emulator_is_live(buffer, elements * element_bytes);
+  };
+  const char* which = freed(operation.send, use.send)         ? "send"
+                      : freed(operation.receive, use.receive) ? "receive"
+                                                              : nullptr;
+  if (which == nullptr) return {};
+  return {ncclUnhandledCudaError, "rank " + std::to_string(rank) + ", " +
+                                      Describe(SignatureOf(operation)) + ": the " + which +
+                                      " buffer was freed before the operation ran"};
+}
+
+void MarkReceived(const Operation& operation, int rank, int num_ranks) {
+  const size_t bytes = UseOf(operation, rank, num_ranks).receive * ElementBytes(operation.type);
+  if (bytes != 0) switchyard_emulator_mark_written(operation.receive, bytes);
 }
 
 }  // namespace emu

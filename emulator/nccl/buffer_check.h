@@ -21,6 +21,12 @@ BufferUse UseOf(const Operation& operation, int rank, int num_ranks);
 // allocation. Asks the runtime; where it cannot tell, any address but null will do.
 Outcome CheckBuffers(const Operation& operation, int rank, int num_ranks);
 
+// The same question when the operation runs: by then a program may have freed what it passed.
+Outcome CheckLive(const Operation& operation, int rank, int num_ranks);
+
+// Tells the runtime that what the operation received is data.
+void MarkReceived(const Operation& operation, int rank, int num_ranks);
+
 }  // namespace emu
 
 #endif  // SWITCHYARD_EMULATOR_NCCL_BUFFER_CHECK_H_

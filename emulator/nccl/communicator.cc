@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "emulator/nccl/buffer_check.h"
 #include "emulator/nccl/collectives.h"
 
 namespace emu {
@@ -84,6 +85,9 @@ void Communicator::Run(const std::vector<Operation>& operations) {
   std::vector<Operation> point_to_point;
   for (const Operation& operation : operations) {
     if (HasEnded()) return;
+    if (Outcome live = CheckLive(operation, rank_, num_ranks_); !live.ok()) {
+      return Fail(live.code, live.text);
+    }
     if (IsPointToPoint(operation.kind)) {
       point_to_point.push_back(operation);
     } else {
@@ -91,6 +95,8 @@ void Communicator::Run(const std::vector<Operation>& operations) {
     }
   }
   if (!point_to_point.empty() && !HasEnded()) RunPointToPoint(this, point_to_point);
+  if (HasEnded()) return;
+  for (const Operation& operation : operations) MarkReceived(operation, rank_, num_ranks_);
 }
 
 bool Communicator::Await(const std::function<bool()>& done) {

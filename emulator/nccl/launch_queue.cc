@@ -3,10 +3,7 @@
 #include <string>
 #include <utility>
 
-// The runtime stand-in's export: `run(argument)` in stream order, or each time the graph that the
-// stream captures comes to it; `destroy(argument)` when it will never run again.
-extern "C" void switchyard_emulator_enqueue(cudaStream_t stream, void (*run)(void*), void* argument,
-                                            void (*destroy)(void*));
+#include "emulator/nccl/runtime_exports.h"
 
 namespace emu {
 namespace {

@@ -96,6 +96,14 @@ TEST(EndToEndFaults, ABufferThatIsTooSmallIsRefused) {
                         "begins 0 bytes into an allocation of 64"));
 }
 
+TEST(EndToEndFaults, ABufferThatIsFreedTooEarlyIsReported) {
+  const Result result = RunRanks(2, "", "freed");
+  EXPECT_TRUE(result.all_ok) << result.output;
+  EXPECT_THAT(result.output,
+              HasSubstr("AllReduce(count=16, type=float32, op=sum): the send buffer was freed "
+                        "before the operation ran"));
+}
+
 TEST(EndToEndFaults, ALostPeerIsAwaitedUntilAnAbort) {
   for (const char* flags : {"", "--streams eager", "--streams random"}) {
     const Result result = RunRanks(3, flags, "lost_peer");

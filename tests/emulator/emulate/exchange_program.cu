@@ -168,6 +168,23 @@ int LosePeer(const Worker& self) {
   return 0;
 }
 
+// Frees what a collective still waits to read, in another stream and in no order with it.
+int FreeTooEarly(const Worker& self) {
+  cudaStream_t other;
+  CUDA(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking));
+  float* data;
+  CUDA(cudaMallocAsync(&data, 64, self.stream));
+  CUDA(cudaStreamSynchronize(self.stream));
+  NCCL(ncclAllReduce(data, data, 16, ncclFloat, ncclSum, self.comm, self.stream));
+  CUDA(cudaFreeAsync(data, other));
+  CUDA(cudaStreamSynchronize(other));
+  CUDA(cudaStreamSynchronize(self.stream));
+  ncclResult_t state;
+  NCCL(ncclCommGetAsyncError(self.comm, &state));
+  NCCL(ncclCommAbort(self.comm));
+  return state == ncclUnhandledCudaError ? 0 : 1;
+}
+
 int DriveDevices(int num_devices) {
   std::vector<ncclComm_t> comms(num_devices);
   std::vector<cudaStream_t> streams(num_devices);
@@ -225,6 +242,7 @@ int main(int argc, char** argv) {
   NCCL(ncclCommInitRank(&self.comm, self.num_ranks, ShareId(self.rank, argv[3]), self.rank));
   if (fault == "mismatch") return CallWithDifferentCounts(self);
   if (fault == "lost_peer") return LosePeer(self);
+  if (fault == "freed") return FreeTooEarly(self);
   if (fault == "overrun") {
     float* data;
     CUDA(cudaMalloc(&data, 64));
