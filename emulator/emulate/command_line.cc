@@ -24,12 +24,13 @@ struct Flag {
   uint64_t largest = 0;
 };
 
-constexpr std::array<Flag, 12> kFlags = {{
+constexpr std::array<Flag, 13> kFlags = {{
     {"schedule", "schedule", Value::kChoice, "fixed|random"},
     {"async", "async", Value::kChoice, "eager|late|random"},
     {"seed", "seed", Value::kNumber, "", 0, UINT64_MAX},
     {"race", "race", Value::kNone, "1"},
     {"no-memcheck", "memcheck", Value::kNone, "0"},
+    {"initcheck", "initcheck", Value::kNone, "1"},
     {"counters", "counters_file", Value::kFile, ""},
     {"numerics", "numerics", Value::kChoice, "fast|h100"},
     {"devices", "devices", Value::kNumber, "", 1, 16},

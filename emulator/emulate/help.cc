@@ -38,7 +38,9 @@ Flags
   --async eager|late|random     when cp.async, TMA and wgmma take effect (eager)
   --seed N                      of everything that is random (1)
   --race                        report conflicting accesses that nothing orders
-  --no-memcheck                 do not check accesses against live allocations and for initialised data
+  --no-memcheck                 do not check accesses against live allocations
+  --initcheck                   report reads of data that nobody wrote; good kernels may load such data
+                                beside their own and not use it
   --numerics fast|h100          tensor-core sums: fast fp32, or the bits of an H100 (fast)
   --counters FILE               write requests, sectors, bank conflicts and opcodes as JSON at exit;
                                 %p in the name becomes the process's number
@@ -69,7 +71,9 @@ const char kChecksText[] =
 Unless --no-memcheck
   out of bounds                 accesses outside live allocations, global and shared memory
   use after free                named as such, with the allocation
-  uninitialised read            data that nobody wrote
+
+With --initcheck
+  uninitialised read            data of shared or device memory that nobody wrote
 
 With --race
   race                          two accesses that nothing orders, one of them a write: between threads,

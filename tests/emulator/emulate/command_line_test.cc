@@ -31,12 +31,12 @@ TEST(CommandLine, EveryFlagSetsItsKey) {
                      "--race",      "--no-memcheck", "--numerics",   "h100",      "--devices",
                      "4",           "--memory",      "2G",           "--threads", "2",
                      "--streams",   "eager",         "--dead-peer",  "error",     "--counters",
-                     "/tmp/c.json", "./test"},
+                     "/tmp/c.json", "--initcheck",   "./test"},
                     &line, &error))
       << error;
   EXPECT_EQ(line.emulator.ToText(),
             "schedule=random,async=late,seed=7,race=1,memcheck=0,numerics=h100,devices=4,"
-            "memory=2G,threads=2,streams=eager,counters=1,counters_file=/tmp/c.json");
+            "memory=2G,threads=2,streams=eager,counters=1,counters_file=/tmp/c.json,initcheck=1");
   EXPECT_EQ(line.nccl.ToText(), "dead_peer=error");
   EXPECT_THAT(line.command, ElementsAre("./test"));
 }
@@ -91,9 +91,9 @@ TEST(CommandLine, HelpNamesEveryFlagAndNeedsNoCommand) {
   ASSERT_TRUE(Parse({"--list-checks"}, &line, &error));
   EXPECT_EQ(line.action, CommandLine::Action::kListChecks);
   for (const char* flag :
-       {"--schedule", "--async", "--seed", "--race", "--no-memcheck", "--counters", "--numerics",
-        "--devices", "--memory", "--threads", "--streams", "--dead-peer", "--list-checks",
-        "--print-environment", "--help"}) {
+       {"--schedule", "--async", "--seed", "--race", "--no-memcheck", "--initcheck", "--counters",
+        "--numerics", "--devices", "--memory", "--threads", "--streams", "--dead-peer",
+        "--list-checks", "--print-environment", "--help"}) {
     EXPECT_THAT(kHelpText, HasSubstr(flag));
   }
 }

@@ -74,7 +74,8 @@ INSTANTIATE_TEST_SUITE_P(
                                      "--race --schedule random --async late --streams random "
                                      "--seed 1",
                                      "--race --schedule random --async late --streams random "
-                                     "--seed 2")));
+                                     "--seed 2",
+                                     "--initcheck")));
 
 TEST(EndToEndFaults, AMismatchIsReportedOnce) {
   const Result result = RunRanks(2, "", "mismatch");
