@@ -116,6 +116,18 @@ TEST(IntegerOps, CarryChains) {
       "mad.lo.cc.u32 %d, %a, %b, %c; madc.hi.u32 %e, %a, %b, 0; mov.b64 %ld, {%d, %e};"
       " mov.u32 %d, 0;",
       [](L a, L b, L c) { return L{U(a)} * U(b) + U(c); });
+  Check64("mad.hi.cc.u32 %d, %a, %b, %c; addc.u32 %e, 0, 0; mov.b64 %ld, {%d, %e}; mov.u32 %d, 0;",
+          [](L a, L b, L c) { return (L{U(a)} * U(b) >> 32) + U(c); });
+}
+
+TEST(IntegerOps, TwentyFourBits) {
+  const auto low = [](U v) { return v & 0xffffff; };
+  const auto extended = [](U v) { return U(S(v << 8) >> 8); };
+  Check32("mul24.lo.u32 %d, %a, %b;", [=](U a, U b, U) { return low(a) * low(b); });
+  Check32("mul24.lo.s32 %d, %a, %b;", [=](U a, U b, U) { return extended(a) * extended(b); });
+  Check32("mad24.lo.u32 %d, %a, %b, %c;", [=](U a, U b, U c) { return low(a) * low(b) + c; });
+  Check32("mad24.lo.s32 %d, %a, %b, %c;",
+          [=](U a, U b, U c) { return extended(a) * extended(b) + c; });
 }
 
 TEST(IntegerOps, CarryPassesThroughALimbOfOnes) {
@@ -210,6 +222,26 @@ TEST(BitOps, FieldsAndCounts) {
     }
     return ~0u;
   });
+}
+
+TEST(BitOps, MasksAndExtensions) {
+  const auto ones = [](U position, U length) {
+    U mask = 0;
+    for (L bit = position; bit < L{position} + length && bit < 32; ++bit) mask |= 1u << bit;
+    return mask;
+  };
+  Check32("bmsk.clamp.b32 %d, %a, %b;",
+          [=](U a, U b, U) { return ones(std::min(a, 32u), std::min(b, 32u)); });
+  Check32("bmsk.wrap.b32 %d, %a, %b;", [=](U a, U b, U) { return ones(a & 31, b & 31); });
+  const auto extend = [](U value, U bits, bool is_signed) {
+    if (bits == 0 || bits > 31) return bits == 0 ? 0 : value;
+    const U low = value & ((1u << bits) - 1);
+    return is_signed && (low >> (bits - 1) & 1) != 0 ? low | ~0u << bits : low;
+  };
+  Check32("szext.clamp.s32 %d, %a, %b;", [=](U a, U b, U) { return extend(a, b, true); });
+  Check32("szext.clamp.u32 %d, %a, %b;", [=](U a, U b, U) { return extend(a, b, false); });
+  Check32("szext.wrap.s32 %d, %a, %b;", [=](U a, U b, U) { return extend(a, b & 31, true); });
+  Check32("szext.wrap.u32 %d, %a, %b;", [=](U a, U b, U) { return extend(a, b & 31, false); });
 }
 
 }  // namespace
