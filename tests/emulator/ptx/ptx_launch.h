@@ -61,8 +61,8 @@ inline Options Unchecked() {
 }
 
 // One instruction over n threads: out[i] = instruction(in0[i], in1[i], in2[i]), every value a
-// 64-bit cell. `body` reads %a, %b, %c (32 bits) or %la, %lb, %lc (64) and writes %d or %ld; %p is
-// a predicate to play with, %ra to %rd are spare.
+// 64-bit cell. `body` reads %a, %b, %c (32 bits) or %la, %lb, %lc (64) and writes %d or %ld; %p
+// and %q are predicates to play with, %h0 to %h7, %e and %le are spare.
 inline std::vector<uint64_t> RunInstruction(const std::string& body,
                                             const std::vector<uint64_t>& in0,
                                             std::vector<uint64_t> in1 = {},
