@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the CUDA compiler's command line that it is given. ptxas only informs of warpgroup products that it runs one after another,
-# and of waits that it puts between them; no option makes that an error. Here it stops the build. C7519, a fence more, is let pass:
-# nothing waits for it.
+# and of waits that it puts between them; no option makes that an error. Here it stops the build. C7519, a fence more, is let
+# pass: nothing waits for it.
 set -uo pipefail
 
 notes=$(mktemp)
