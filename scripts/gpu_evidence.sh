@@ -18,7 +18,8 @@ page from a release build.
 - The emulator: every kernel test runs in five modes, three of them with a random order of warps, late copies and a race check
   (`tests/kernels/cuda/CMakeLists.txt`).
 - This page: a kernel that takes more registers, stack or shared memory than the tables below say, of which fewer warps fit a
-  multiprocessor, or whose accesses take more sectors or wavefronts, fails `gpu_evidence_test`, which makes the run again.
+  multiprocessor, or whose accesses take more sectors or wavefronts, fails `gpu_evidence_test`, which makes the run again. So
+  does a page whose stages or bounds are not those of the build. Issue slots are held by nothing: they need NVIDIA's tools.
 
 ## What ptxas gave each kernel
 

@@ -169,6 +169,16 @@ TEST_F(GpuEvidence, AccessesAreCoalescedAndWithoutBankConflicts) {
   }
 }
 
+// What is computed on the host alone is on the page word for word.
+TEST_F(GpuEvidence, StagesAndBoundsAreThoseOfThisBuild) {
+  for (const char* command : {SWITCHYARD_BENCH_KERNELS " --stages", SWITCHYARD_BENCH_BOUNDS}) {
+    const Output output = OutputOf(kOnEmulator + std::string(command));
+    EXPECT_EQ(output.exit_code, 0) << command;
+    EXPECT_GT(output.text.size(), 1000u) << command;
+    EXPECT_THAT(page_, HasSubstr(output.text)) << command << ": scripts/gpu_evidence.sh";
+  }
+}
+
 TEST_F(GpuEvidence, TheBenchHasARowForEachOpAndSaysThatTheDeviceIsNoGpu) {
   EXPECT_EQ(bench_.exit_code, 0) << bench_.text;
   EXPECT_THAT(bench_.text, HasSubstr("say nothing about a GPU"));
