@@ -5,8 +5,8 @@
 
 #include <string>
 
+#include "emulator/cudart/enqueue.h"
 #include "emulator/nccl/element_type.h"
-#include "emulator/nccl/runtime_exports.h"
 
 namespace emu {
 namespace {

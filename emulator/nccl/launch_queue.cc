@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-#include "emulator/nccl/runtime_exports.h"
+#include "emulator/cudart/enqueue.h"
 
 namespace emu {
 namespace {
