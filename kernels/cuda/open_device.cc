@@ -28,7 +28,10 @@ absl::StatusOr<std::unique_ptr<CudaDevice>> OpenDevice(int ordinal) {
   }
   int major = 0, num_sms = 0;
   cudaStream_t stream = nullptr;
-  UseDevice(ordinal);
+  // The first call that reaches the device: it fails where others hold it, or all of its memory.
+  if (const cudaError_t error = cudaSetDevice(ordinal); error != cudaSuccess) {
+    return NoDevice(error);
+  }
   for (const cudaError_t error :
        {cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, ordinal),
         cudaDeviceGetAttribute(&num_sms, cudaDevAttrMultiProcessorCount, ordinal)}) {

@@ -9,7 +9,8 @@
 
 namespace switchyard::kernels::cuda {
 
-// NOT_FOUND where there is no such device, UNIMPLEMENTED for one that is no Hopper.
+// NOT_FOUND where there is no such device or others hold it, UNIMPLEMENTED for one that is no
+// Hopper.
 absl::StatusOr<std::unique_ptr<CudaDevice>> OpenDevice(int ordinal);
 
 }  // namespace switchyard::kernels::cuda
