@@ -1,4 +1,5 @@
-// The second kernel of decode attention: joins the softmaxes of a row's splits.
+// The second kernel of decode attention: joins the softmaxes of a row's splits. A launch of its
+// own, because splits of one row are blocks that end in any order, and the sum has one.
 #ifndef SWITCHYARD_KERNELS_CUDA_DECODE_MERGE_H_
 #define SWITCHYARD_KERNELS_CUDA_DECODE_MERGE_H_
 

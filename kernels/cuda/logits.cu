@@ -29,6 +29,8 @@ void Fetch(CudaContext& cuda, std::span<T> results, Body&& launch) {
 
 }  // namespace
 
+// Up to three launches: one must end before the next, for an edit may be of a row that a copy
+// brings, by another block, and a mask has the last word. Rows that need none of them cost nothing.
 void EditLogits(CudaContext& cuda, const EditLogitsArgs& args) {
   const LogitTable logits = TableOf(args.logits);
   if (!args.copies.empty()) {
