@@ -38,7 +38,7 @@ class KernelBinder : public KernelBuilder {
   int64_t Label(const ParsedInstruction& instruction, std::string_view name) override;
   std::vector<int64_t> Targets(const ParsedInstruction& instruction,
                                std::string_view name) override;
-  bool KernelParam(const Operand& operand, int64_t* offset) override;
+  bool KernelParam(const Operand& operand, uint64_t bytes, int64_t* offset) override;
   int32_t Scratch(uint32_t bits) override;
 
  private:

@@ -125,9 +125,12 @@ uint32_t KernelBinder::RegisterBits(const Operand& operand) {
   return symbol == nullptr && SpecialSlotOf(operand.name) != kNoSlot ? 32 : 0;
 }
 
-bool KernelBinder::KernelParam(const Operand& operand, int64_t* offset) {
+bool KernelBinder::KernelParam(const Operand& operand, uint64_t bytes, int64_t* offset) {
   const Symbol* symbol = operand.name.empty() ? nullptr : Find(operand.name);
   if (symbol == nullptr || symbol->kind != Symbol::Kind::kParamBlock) return false;
+  if (operand.bits > symbol->bytes || bytes > symbol->bytes - operand.bits) {
+    FailOperand("read behind the end of parameter", operand.name);
+  }
   *offset = symbol->value + static_cast<int64_t>(operand.bits);
   return true;
 }

@@ -53,8 +53,8 @@ class KernelBuilder {
   virtual std::vector<int64_t> Targets(const ParsedInstruction& instruction,
                                        std::string_view name) = 0;
   // Whether `operand` is a kernel's parameter, read with ld.param; its offset in the parameter
-  // block.
-  virtual bool KernelParam(const Operand& operand, int64_t* offset) = 0;
+  // block. Fails unless the parameter has `bytes` from there on.
+  virtual bool KernelParam(const Operand& operand, uint64_t bytes, int64_t* offset) = 0;
   // A fresh register for a family's own use, zero in all lanes at the start.
   virtual int32_t Scratch(uint32_t bits) = 0;
   // An integer that the encoding fixes (a wait_group's count, a shape).

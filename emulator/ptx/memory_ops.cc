@@ -279,7 +279,7 @@ Op BindLoad(const ParsedInstruction& instruction, KernelBuilder& builder) {
   AccessMode mode = AccessModeOf(instruction);
   const Registers registers = RegistersOf(instruction, instruction.operands[0], builder);
   int64_t param = 0;
-  if (builder.KernelParam(memory, &param)) {
+  if (builder.KernelParam(memory, registers.form.bits / 8 * registers.form.count, &param)) {
     op.execute = PickElement<Action::kLoadParam, ResolveLocal>(registers.form);
     op.immediate = param;
   } else {

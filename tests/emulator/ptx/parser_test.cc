@@ -52,6 +52,8 @@ TEST(Parser, RefusesEveryFormThatItDoesNotKnow) {
            "mov.u32 %r1, 0x1G;",
            "cp.async.ca.shared.global [%r1], [%rd1], 5;",
            "lop3.b32 %r1, %r2, %r3, %r0, %r1;",  // the table is a constant
+           "ld.param.u64 %rd1, [p+4];",          // the parameter ends before
+           "ld.param.u64 %rd1, [p+-8];",
        }) {
     EXPECT_NE(ErrorIn(instruction).find("line 6"), std::string::npos) << instruction;
   }
