@@ -12,13 +12,6 @@ namespace {
 
 uint64_t Edge(uint32_t node, char byte) { return uint64_t{node} << 8 | uint8_t(byte); }
 
-// Unicode White_Space.
-bool IsSpace(uint32_t c) {
-  return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
-         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
-         c == 0x3000;
-}
-
 // Alphabetic, Mark, Decimal_Number, Connector_Punctuation, Join_Control.
 bool IsWord(uint32_t c) {
   const auto in = [&](uint32_t low, uint32_t high) { return low <= c && c <= high; };
@@ -44,23 +37,8 @@ bool IsWord(uint32_t c) {
   }
 }
 
-// The character that begins at or ends at a border of valid UTF-8; empty at the text's ends.
-std::string_view CharacterAfter(std::string_view text, size_t at) {
-  if (at == text.size()) return {};
-  return text.substr(at, ReadUtf8Head(text.substr(at)).num_bytes);
-}
-std::string_view CharacterBefore(std::string_view text, size_t at) {
-  size_t begin = at;
-  while (begin > 0 && (text[--begin] & 0xc0) == 0x80) {
-  }
-  return text.substr(begin, at - begin);
-}
-
 bool IsWord(std::string_view character) {
   return !character.empty() && IsWord(DecodeUtf8(character));
-}
-bool IsSpace(std::string_view character) {
-  return !character.empty() && IsSpace(DecodeUtf8(character));
 }
 
 }  // namespace
@@ -117,10 +95,10 @@ std::vector<AddedTokens::Hit> AddedTokens::Find(std::string_view text,
       if (token.single_word &&
           (IsWord(CharacterBefore(text, hit.begin)) || IsWord(CharacterAfter(text, hit.end))))
         continue;
-      while (token.lstrip && hit.begin > taken && IsSpace(CharacterBefore(text, hit.begin))) {
+      while (token.lstrip && hit.begin > taken && IsWhiteSpace(CharacterBefore(text, hit.begin))) {
         hit.begin -= CharacterBefore(text, hit.begin).size();
       }
-      while (token.rstrip && IsSpace(CharacterAfter(text, hit.end))) {
+      while (token.rstrip && IsWhiteSpace(CharacterAfter(text, hit.end))) {
         hit.end += CharacterAfter(text, hit.end).size();
       }
       taken = hit.end;

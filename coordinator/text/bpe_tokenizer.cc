@@ -68,48 +68,57 @@ class BpeTokenizer::Call {
   void Add(int32_t id) { ids_.push_back(id); }
 
   // Text in which no added token counts.
-  absl::Status AddPlain(std::string_view text) {
-    if (tokenizer_.normalizer_.IsIdentity()) return AddNormalized(text);
+  absl::Status AddPlain(std::string_view text, bool is_start) {
+    if (tokenizer_.normalizer_.IsIdentity()) return AddNormalized(text, is_start);
     SY_ASSIGN_OR_RETURN(const std::string normalized, tokenizer_.normalizer_.Apply(text, regex_));
-    return AddNormalized(normalized);
+    return AddNormalized(normalized, is_start);
   }
 
   // Text without verbatim tokens in which normalized ones count.
-  absl::Status AddWithNormalizedTokens(std::string_view text) {
+  absl::Status AddWithNormalizedTokens(std::string_view text, bool is_start) {
     std::string normalized;
     if (!tokenizer_.normalizer_.IsIdentity()) {
       SY_ASSIGN_OR_RETURN(normalized, tokenizer_.normalizer_.Apply(text, regex_));
       text = normalized;
     }
     const TextRange whole{0, text.size()};
-    return AddAround(text, tokenizer_.normalized_tokens_.Find(text, {&whole, 1}),
+    return AddAround(text, is_start, tokenizer_.normalized_tokens_.Find(text, {&whole, 1}),
                      &Call::AddNormalized);
   }
 
-  // `text` with its hits as ids and what lies between them by `add_rest`.
-  absl::Status AddAround(std::string_view text, const std::vector<AddedTokens::Hit>& hits,
-                         absl::Status (Call::*add_rest)(std::string_view)) {
+  // `text` with its hits as ids and what lies between them by `add_rest`. `is_start`: what is
+  // encoded begins with it.
+  absl::Status AddAround(std::string_view text, bool is_start,
+                         const std::vector<AddedTokens::Hit>& hits,
+                         absl::Status (Call::*add_rest)(std::string_view, bool)) {
     size_t at = 0;
     for (const AddedTokens::Hit& hit : hits) {
-      SY_RETURN_IF_ERROR((this->*add_rest)(text.substr(at, hit.range.begin - at)));
+      const std::string_view rest = text.substr(at, hit.range.begin - at);
+      SY_RETURN_IF_ERROR((this->*add_rest)(rest, is_start && at == 0));
       Add(hit.id);
       at = hit.range.end;
     }
-    return (this->*add_rest)(text.substr(at));
+    return (this->*add_rest)(text.substr(at), is_start && at == 0);
   }
 
   std::vector<int32_t> TakeIds() { return std::move(ids_); }
 
  private:
-  absl::Status AddNormalized(std::string_view text) {
-    return tokenizer_.pretokenizer_.ForEachPiece(text, regex_, [&](std::string_view piece) {
-      tokenizer_.model_.Append(piece, merging_, ids_);
-    });
+  absl::Status AddNormalized(std::string_view text, bool is_start) {
+    const auto add = [&](std::string_view piece) {
+      if (const auto* bpe = std::get_if<BpeModel>(&tokenizer_.model_)) {
+        bpe->Append(piece, merging_, ids_);
+      } else {
+        std::get<UnigramModel>(tokenizer_.model_).Append(piece, cutting_, ids_);
+      }
+    };
+    return tokenizer_.pretokenizer_.ForEachPiece(text, is_start, regex_, add);
   }
 
   const BpeTokenizer& tokenizer_;
   RegexScratch regex_;
   BpeModel::Scratch merging_;
+  UnigramModel::Scratch cutting_;
   std::vector<int32_t> ids_;
 };
 
@@ -127,7 +136,11 @@ absl::StatusOr<std::unique_ptr<BpeTokenizer>> BpeTokenizer::Create(TokenizerSpec
       new BpeTokenizer(std::move(spec), std::move(normalizer), std::move(pretokenizer),
                        AddedTokens(verbatim), AddedTokens(normalized), std::move(all)));
   const TokenizerSpec& kept = tokenizer->spec_;
-  SY_ASSIGN_OR_RETURN(tokenizer->model_, BpeModel::Create(kept));
+  if (kept.unigram.has_value()) {
+    SY_ASSIGN_OR_RETURN(tokenizer->model_, UnigramModel::Create(kept));
+  } else {
+    SY_ASSIGN_OR_RETURN(tokenizer->model_, BpeModel::Create(kept));
+  }
   return tokenizer;
 }
 
@@ -161,10 +174,11 @@ absl::StatusOr<std::vector<int32_t>> BpeTokenizer::Encode(std::string_view text,
   }
   if (options.parse_special) {
     const TextRange whole{0, text.size()};
-    SY_RETURN_IF_ERROR(call.AddAround(text, verbatim_tokens_.Find(text, {&whole, 1}),
+    SY_RETURN_IF_ERROR(call.AddAround(text, /*is_start=*/true,
+                                      verbatim_tokens_.Find(text, {&whole, 1}),
                                       &Call::AddWithNormalizedTokens));
   } else {
-    SY_RETURN_IF_ERROR(call.AddPlain(text));
+    SY_RETURN_IF_ERROR(call.AddPlain(text, /*is_start=*/true));
   }
   return call.TakeIds();
 }
@@ -174,8 +188,8 @@ absl::StatusOr<std::vector<int32_t>> BpeTokenizer::EncodeRendered(
   const std::string text = prompt.Text();
   SY_RETURN_IF_ERROR(CheckText(text));
   Call call(*this);
-  SY_RETURN_IF_ERROR(
-      call.AddAround(text, all_tokens_.Find(text, TemplateRanges(prompt)), &Call::AddPlain));
+  SY_RETURN_IF_ERROR(call.AddAround(
+      text, /*is_start=*/true, all_tokens_.Find(text, TemplateRanges(prompt)), &Call::AddPlain));
   return call.TakeIds();
 }
 

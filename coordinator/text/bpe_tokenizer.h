@@ -1,6 +1,6 @@
-// The BPE tokenizers: byte-level ones of GPT-2, LLaMA 3, Qwen and DeepSeek, and those over
-// characters with bytes to fall back on, of Gemma and Mixtral. Added tokens, normalizer,
-// pre-tokenizer and merges, in this order.
+// The tokenizers of tokenizer.json: added tokens, normalizer, pre-tokenizer and model, in this
+// order. The model is BPE over bytes (GPT-2, LLaMA 3, Qwen, DeepSeek), BPE over characters with
+// bytes to fall back on (Gemma, Mixtral), or Unigram.
 #ifndef SWITCHYARD_COORDINATOR_TEXT_BPE_TOKENIZER_H_
 #define SWITCHYARD_COORDINATOR_TEXT_BPE_TOKENIZER_H_
 
@@ -9,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "coordinator/text/added_tokens.h"
@@ -17,13 +18,14 @@
 #include "coordinator/text/pretokenizer.h"
 #include "coordinator/text/tokenizer.h"
 #include "coordinator/text/tokenizer_spec.h"
+#include "coordinator/text/unigram_model.h"
 
 namespace switchyard::text {
 
 class BpeTokenizer : public Tokenizer {
  public:
-  // Compiles what `spec` says. INVALID_ARGUMENT or UNIMPLEMENTED for a faulty regex or a vocabulary
-  // that lacks a byte.
+  // Compiles what `spec` says. INVALID_ARGUMENT or UNIMPLEMENTED for a faulty regex or charsmap, a
+  // BPE vocabulary that lacks a byte, or a token that is too long.
   static absl::StatusOr<std::unique_ptr<BpeTokenizer>> Create(TokenizerSpec spec);
 
   absl::StatusOr<std::vector<int32_t>> Encode(std::string_view text,
@@ -32,7 +34,7 @@ class BpeTokenizer : public Tokenizer {
   std::string_view DecodeToken(int32_t id) const override;
   bool IsSpecial(int32_t id) const override;
   int32_t vocab_size() const override { return int32_t(spec_.tokens.size()); }
-  bool strips_space() const override { return spec_.strips_space; }
+  size_t num_stripped_spaces() const override { return spec_.num_stripped_spaces; }
   std::optional<int32_t> TokenToId(std::string_view token) const override;
   std::optional<int32_t> bos_id() const override;
   std::optional<int32_t> eos_id() const override;
@@ -50,7 +52,7 @@ class BpeTokenizer : public Tokenizer {
   const AddedTokens
       normalized_tokens_;         // those to look for after normalization, in their normalized form
   const AddedTokens all_tokens_;  // both, as they stand: for rendered prompts
-  BpeModel model_;                // holds views into spec_
+  std::variant<BpeModel, UnigramModel> model_;  // may hold views into spec_
   absl::flat_hash_map<std::string_view, int32_t> id_by_bytes_;
 };
 

@@ -10,10 +10,10 @@ namespace switchyard::text {
 std::string Detokenizer::Push(int32_t id) {
   const bool is_skipped = skip_special_ && tokenizer_.IsSpecial(id) &&
                           std::find(kept_.begin(), kept_.end(), id) == kept_.end();
-  if (is_skipped) return {};
+  if (is_skipped || tokenizer_.DecodeToken(id).empty()) return {};
   std::string bytes = std::exchange(pending_, {});
-  bytes += tokenizer_.DecodeToken(id);
-  if (!bytes.empty() && std::exchange(at_space_, false) && bytes[0] == ' ') bytes.erase(0, 1);
+  bytes += std::exchange(at_first_, false) ? tokenizer_.DecodeFirstToken(id)
+                                           : tokenizer_.DecodeToken(id);
   std::string text;
   std::string_view rest = bytes;
   while (!rest.empty()) {

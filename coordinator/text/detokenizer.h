@@ -18,10 +18,7 @@ class Detokenizer {
   // `tokenizer` must outlive this object.
   // Special tokens in `kept` are text even where others are skipped.
   Detokenizer(const Tokenizer& tokenizer, bool skip_special, std::vector<int32_t> kept = {})
-      : tokenizer_(tokenizer),
-        skip_special_(skip_special),
-        kept_(std::move(kept)),
-        at_space_(tokenizer.strips_space()) {}
+      : tokenizer_(tokenizer), skip_special_(skip_special), kept_(std::move(kept)) {}
 
   // The text that token `id` completes: whole characters, perhaps none. Bytes that can become no
   // character are U+FFFD.
@@ -34,8 +31,8 @@ class Detokenizer {
   const Tokenizer& tokenizer_;
   const bool skip_special_;
   const std::vector<int32_t> kept_;
-  bool at_space_;        // a space that comes next goes
-  std::string pending_;  // the beginning of one character, at most 3 bytes
+  bool at_first_ = true;  // no token with bytes has come yet
+  std::string pending_;   // the beginning of one character, at most 3 bytes
 };
 
 }  // namespace switchyard::text

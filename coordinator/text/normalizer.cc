@@ -95,6 +95,16 @@ absl::StatusOr<std::string> ReplaceAll(const Regex& pattern, std::string_view co
   return out;
 }
 
+std::string_view Strip(const StripSpec& sides, std::string_view text) {
+  while (sides.left && IsWhiteSpace(CharacterAfter(text, 0))) {
+    text.remove_prefix(CharacterAfter(text, 0).size());
+  }
+  while (sides.right && IsWhiteSpace(CharacterBefore(text, text.size()))) {
+    text.remove_suffix(CharacterBefore(text, text.size()).size());
+  }
+  return text;
+}
+
 }  // namespace
 
 absl::StatusOr<Normalizer> Normalizer::Create(const std::vector<NormalizerSpec>& specs) {
@@ -109,6 +119,12 @@ absl::StatusOr<Normalizer> Normalizer::Create(const std::vector<NormalizerSpec>&
       normalizer.steps_.emplace_back(*form);
     } else if (const auto* prepend = std::get_if<PrependSpec>(&spec)) {
       normalizer.steps_.emplace_back(*prepend);
+    } else if (const auto* strip = std::get_if<StripSpec>(&spec)) {
+      normalizer.steps_.emplace_back(*strip);
+    } else if (const auto* precompiled = std::get_if<PrecompiledSpec>(&spec)) {
+      auto charsmap = Charsmap::Parse(precompiled->charsmap);
+      SY_RETURN_IF_ERROR(Annotate(charsmap.status(), "normalizer: precompiled_charsmap"));
+      normalizer.steps_.emplace_back(*std::move(charsmap));
     } else {
       normalizer.steps_.emplace_back(LowercaseSpec{});
     }
@@ -125,6 +141,10 @@ absl::StatusOr<std::string> Normalizer::Apply(std::string_view text, RegexScratc
       SY_ASSIGN_OR_RETURN(out, ReplaceAll(replace->pattern, replace->content, out, scratch));
     } else if (const auto* prepend = std::get_if<PrependSpec>(&step)) {
       if (!out.empty()) out.insert(0, prepend->text);
+    } else if (const auto* strip = std::get_if<StripSpec>(&step)) {
+      out = std::string(Strip(*strip, out));
+    } else if (const auto* charsmap = std::get_if<Charsmap>(&step)) {
+      SY_ASSIGN_OR_RETURN(out, charsmap->Apply(out, kMaxEncodeBytes));
     } else {
       out = Lowercase(out);
     }

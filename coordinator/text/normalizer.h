@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "coordinator/text/charsmap.h"
 #include "coordinator/text/regex.h"
 #include "coordinator/text/tokenizer_spec.h"
 
@@ -16,6 +17,7 @@ namespace switchyard::text {
 // A list of normalizers, applied in order. Immutable; threads may share it.
 class Normalizer {
  public:
+  // INVALID_ARGUMENT or UNIMPLEMENTED for a faulty regex or charsmap.
   static absl::StatusOr<Normalizer> Create(const std::vector<NormalizerSpec>& specs);
 
   // True if Apply changes nothing.
@@ -30,7 +32,8 @@ class Normalizer {
     Regex pattern;
     std::string content;
   };
-  using Step = std::variant<UnicodeFormSpec, Replace, PrependSpec, LowercaseSpec>;
+  using Step =
+      std::variant<UnicodeFormSpec, Replace, PrependSpec, LowercaseSpec, StripSpec, Charsmap>;
 
   std::vector<Step> steps_;
 };

@@ -1,6 +1,10 @@
 #include "coordinator/text/pretokenizer.h"
 
-#include <string>
+#include <absl/strings/str_replace.h>
+
+#include <utility>
+
+#include "coordinator/text/tokenizer.h"
 
 namespace switchyard::text {
 namespace {
@@ -58,31 +62,48 @@ class Pretokenizer::Walk {
        absl::FunctionRef<void(std::string_view)> read)
       : splits_(splits), scratch_(scratch), read_(read) {}
 
-  // Runs `piece` through the splits from number `depth` on.
-  absl::Status Descend(size_t depth, std::string_view piece) {
+  // Runs `piece` through the splits from number `depth` on. `is_start`: what is encoded begins
+  // with it.
+  absl::Status Descend(size_t depth, std::string_view piece, bool is_start) {
     if (piece.empty()) return absl::OkStatus();
     if (depth == splits_.size()) {
       read_(piece);
       return absl::OkStatus();
     }
     const Split& split = splits_[depth];
-    if (split.add_prefix_space && piece[0] != ' ') {
-      return Cut(depth, fmt::format(" {}", piece));
+    std::string respelled;
+    if (split.space != " " && piece.find(' ') != piece.npos) {
+      respelled = piece;
+      absl::StrReplaceAll({{" ", split.space}}, &respelled);
+      piece = respelled;
     }
-    return Cut(depth, piece);
+    const bool has_prefix = split.prefix_space == PrefixSpace::kAlways ||
+                            (split.prefix_space == PrefixSpace::kFirst && is_start);
+    if (has_prefix && !piece.starts_with(split.space)) {
+      piece = respelled = fmt::format("{}{}", split.space, piece);
+    }
+    if (piece.size() > kMaxEncodeBytes) {
+      return absl::ResourceExhaustedError(fmt::format(
+          "the pre-tokenizer makes a piece of text longer than {}", FormatBytes(kMaxEncodeBytes)));
+    }
+    return Cut(depth, piece, is_start);
   }
 
  private:
-  absl::Status Cut(size_t depth, std::string_view piece) {
+  absl::Status Cut(size_t depth, std::string_view piece, bool is_start) {
     const Split& split = splits_[depth];
-    if (!split.pattern.has_value()) return Descend(depth + 1, piece);
+    if (!split.pattern.has_value()) return Descend(depth + 1, piece, is_start);
+    const auto descend = [&](Regex::Match part) {
+      return Descend(depth + 1, piece.substr(part.begin, part.end - part.begin),
+                     is_start && part.begin == 0);
+    };
     SpanJoiner joiner(split.behavior);
     const auto add = [&](Regex::Match span, bool is_match) {
       is_match ^= split.invert;
       if (is_match && split.behavior == SplitBehavior::kRemoved) return absl::OkStatus();
       Regex::Match done;
       if (!joiner.Add(span, is_match, done)) return absl::OkStatus();
-      return Descend(depth + 1, piece.substr(done.begin, done.end - done.begin));
+      return descend(done);
     };
 
     MatchWalk walk(*split.pattern, piece, scratch_);
@@ -97,8 +118,7 @@ class Pretokenizer::Walk {
     }
     if (at < piece.size()) SY_RETURN_IF_ERROR(add({at, piece.size()}, false));
     Regex::Match last;
-    if (!joiner.Finish(last)) return absl::OkStatus();
-    return Descend(depth + 1, piece.substr(last.begin, last.end - last.begin));
+    return joiner.Finish(last) ? descend(last) : absl::OkStatus();
   }
 
   const std::vector<Split>& splits_;
@@ -112,7 +132,8 @@ absl::StatusOr<Pretokenizer> Pretokenizer::Create(const std::vector<SplitSpec>& 
     Split split{.pattern = std::nullopt,
                 .behavior = spec.behavior,
                 .invert = spec.invert,
-                .add_prefix_space = spec.add_prefix_space};
+                .prefix_space = spec.prefix_space,
+                .space = spec.space};
     if (spec.has_pattern) {
       SY_ASSIGN_OR_RETURN(split.pattern, spec.pattern.is_regex ? Regex::Compile(spec.pattern.text)
                                                                : Regex::Literal(spec.pattern.text));
@@ -122,9 +143,9 @@ absl::StatusOr<Pretokenizer> Pretokenizer::Create(const std::vector<SplitSpec>& 
   return pretokenizer;
 }
 
-absl::Status Pretokenizer::ForEachPiece(std::string_view text, RegexScratch& scratch,
+absl::Status Pretokenizer::ForEachPiece(std::string_view text, bool is_start, RegexScratch& scratch,
                                         absl::FunctionRef<void(std::string_view)> read) const {
-  return Walk(splits_, scratch, read).Descend(0, text);
+  return Walk(splits_, scratch, read).Descend(0, text, is_start);
 }
 
 }  // namespace switchyard::text

@@ -7,6 +7,7 @@
 #include <absl/functional/function_ref.h>
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,8 +23,9 @@ class Pretokenizer {
   static absl::StatusOr<Pretokenizer> Create(const std::vector<SplitSpec>& specs);
 
   // Calls `read` with each piece of `text`; none is empty. A piece is valid only during its call.
-  // An error of a regex (RESOURCE_EXHAUSTED) ends the walk. REQUIRES: valid UTF-8.
-  absl::Status ForEachPiece(std::string_view text, RegexScratch& scratch,
+  // `is_start`: what is encoded begins with `text`. RESOURCE_EXHAUSTED, which ends the walk, if a
+  // regex gives up or a piece would grow over kMaxEncodeBytes. REQUIRES: valid UTF-8.
+  absl::Status ForEachPiece(std::string_view text, bool is_start, RegexScratch& scratch,
                             absl::FunctionRef<void(std::string_view)> read) const;
 
  private:
@@ -31,7 +33,8 @@ class Pretokenizer {
     std::optional<Regex> pattern;
     SplitBehavior behavior;
     bool invert;
-    bool add_prefix_space;
+    PrefixSpace prefix_space;
+    std::string space;
   };
   class Walk;
 

@@ -1,5 +1,8 @@
 #include "coordinator/text/tokenizer.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "coordinator/text/bpe_tokenizer.h"
 #include "coordinator/text/tokenizer_file.h"
 #include "coordinator/text/utf8.h"
@@ -13,12 +16,20 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromFiles(const std::strin
   return std::move(tokenizer).value();
 }
 
+std::string_view Tokenizer::DecodeFirstToken(int32_t id) const {
+  std::string_view bytes = DecodeToken(id);
+  const size_t num_spaces = std::min(bytes.find_first_not_of(' '), bytes.size());
+  bytes.remove_prefix(std::min(num_spaces, num_stripped_spaces()));
+  return bytes;
+}
+
 std::string Tokenizer::Decode(std::span<const int32_t> ids, bool skip_special) const {
   std::string bytes;
+  bool at_first = true;
   for (const int32_t id : ids) {
-    if (!skip_special || !IsSpecial(id)) bytes += DecodeToken(id);
+    if ((skip_special && IsSpecial(id)) || DecodeToken(id).empty()) continue;
+    bytes += std::exchange(at_first, false) ? DecodeFirstToken(id) : DecodeToken(id);
   }
-  if (strips_space() && bytes.starts_with(' ')) bytes.erase(0, 1);
   return ReplaceInvalidUtf8(bytes);
 }
 

@@ -68,10 +68,15 @@ class Tokenizer {
   virtual std::optional<int32_t> bos_id() const = 0;
   virtual std::optional<int32_t> eos_id() const = 0;
 
-  // Text that begins with a space loses it: the tokenizer has put one before what it encoded.
-  virtual bool strips_space() const { return false; }
+  // As many spaces at the beginning of an answer's first token do not become text: the tokenizer
+  // has put one before what it encoded.
+  virtual size_t num_stripped_spaces() const { return 0; }
 
-  // The text of `ids`: their bytes in a row, one U+FFFD for each maximal ill-formed subpart.
+  // The bytes of an answer's first token.
+  std::string_view DecodeFirstToken(int32_t id) const;
+
+  // The text of `ids`: their bytes in a row (DecodeFirstToken for the first that has any), one
+  // U+FFFD for each maximal ill-formed subpart.
   std::string Decode(std::span<const int32_t> ids, bool skip_special) const;
 };
 

@@ -1,10 +1,14 @@
 #include "coordinator/text/tokenizer_components.h"
 
+#include <absl/strings/escaping.h>
+
 #include <array>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "coordinator/text/utf8.h"
 
 namespace switchyard::text {
 namespace {
@@ -89,10 +93,61 @@ absl::StatusOr<SplitSpec> ReadDigits(const JsonField& step) {
 // The step's other half, the byte alphabet, is how BpeModel names its tokens.
 absl::StatusOr<SplitSpec> ReadByteLevel(const JsonField& step) {
   SplitSpec split;
-  SY_ASSIGN_OR_RETURN(split.add_prefix_space, step.Member("add_prefix_space").AsBool(true));
+  SY_ASSIGN_OR_RETURN(const bool has_prefix, step.Member("add_prefix_space").AsBool(true));
+  if (has_prefix) split.prefix_space = PrefixSpace::kAlways;
   SY_ASSIGN_OR_RETURN(split.has_pattern, step.Member("use_regex").AsBool(true));
   if (split.has_pattern) split.pattern = {.text = std::string(kGpt2Pattern), .is_regex = true};
   return split;
+}
+
+absl::StatusOr<PrefixSpace> ReadPrependScheme(const JsonField& step) {
+  const JsonField scheme = step.Member("prepend_scheme");
+  SY_ASSIGN_OR_RETURN(const bool has_prefix, step.Member("add_prefix_space").AsBool(true));
+  if (scheme.IsNull()) return has_prefix ? PrefixSpace::kAlways : PrefixSpace::kNever;
+  SY_ASSIGN_OR_RETURN(const std::string name, scheme.AsString());
+  if (name != "never" && !has_prefix) {
+    return scheme.Invalid(fmt::format("is \"{}\", but add_prefix_space is false", name));
+  }
+  if (name == "always") return PrefixSpace::kAlways;
+  if (name == "first") return PrefixSpace::kFirst;
+  if (name == "never") return PrefixSpace::kNever;
+  return scheme.Unsupported(fmt::format("\"{}\" is not supported", name));
+}
+
+// The pre-tokenizer; as a decoder it has the same fields.
+absl::StatusOr<SplitSpec> ReadMetaspace(const JsonField& step) {
+  SplitSpec split;
+  const JsonField replacement = step.Member("replacement");
+  SY_ASSIGN_OR_RETURN(split.space, replacement.AsString());
+  if (split.space.empty() || ReadUtf8Head(split.space).num_bytes != std::ssize(split.space)) {
+    return replacement.Invalid(
+        fmt::format("expected one character, found \"{}\"", split.space.substr(0, 40)));
+  }
+  SY_ASSIGN_OR_RETURN(split.prefix_space, ReadPrependScheme(step));
+  SY_ASSIGN_OR_RETURN(split.has_pattern, step.Member("split").AsBool(true));
+  split.pattern = {.text = split.space};
+  split.behavior = SplitBehavior::kMergedWithNext;
+  return split;
+}
+
+absl::StatusOr<SplitSpec> ReadSplitStep(const JsonField& step, std::string_view type) {
+  if (type == "Split") return ReadSplit(step);
+  if (type == "Digits") return ReadDigits(step);
+  if (type == "ByteLevel") return ReadByteLevel(step);
+  if (type == "Metaspace") return ReadMetaspace(step);
+  if (type == "WhitespaceSplit") {
+    return SplitSpec{.pattern = {.text = "\\s", .is_regex = true},
+                     .behavior = SplitBehavior::kRemoved};
+  }
+  return UnknownType(step, type);
+}
+
+absl::StatusOr<PrecompiledSpec> ReadPrecompiled(const JsonField& step) {
+  const JsonField field = step.Member("precompiled_charsmap");
+  SY_ASSIGN_OR_RETURN(const std::string base64, field.AsString());
+  PrecompiledSpec spec;
+  if (!absl::Base64Unescape(base64, &spec.charsmap)) return field.Invalid("is not base64");
+  return spec;
 }
 
 absl::StatusOr<NormalizerSpec> ReadNormalizer(const JsonField& step, std::string_view type) {
@@ -102,6 +157,13 @@ absl::StatusOr<NormalizerSpec> ReadNormalizer(const JsonField& step, std::string
   if (type == "NFKC") return UnicodeFormSpec{Form::kNfkc};
   if (type == "NFKD") return UnicodeFormSpec{Form::kNfkd};
   if (type == "Lowercase") return LowercaseSpec{};
+  if (type == "Precompiled") return ReadPrecompiled(step);
+  if (type == "Strip") {
+    StripSpec strip;
+    SY_ASSIGN_OR_RETURN(strip.left, step.Member("strip_left").AsBool(true));
+    SY_ASSIGN_OR_RETURN(strip.right, step.Member("strip_right").AsBool(true));
+    return strip;
+  }
   if (type == "Prepend") {
     SY_ASSIGN_OR_RETURN(std::string text, step.Member("prepend").AsString());
     return PrependSpec{std::move(text)};
@@ -115,28 +177,36 @@ absl::StatusOr<NormalizerSpec> ReadNormalizer(const JsonField& step, std::string
   return UnknownType(step, type);
 }
 
-// One space at the beginning is all that is stripped.
-absl::Status CheckStrip(const JsonField& step) {
-  const bool is_known = step.Member("content").value() == " " &&
-                        step.Member("start").value() == 1 && step.Member("stop").value() == 0;
-  if (is_known) return absl::OkStatus();
-  return step.Unsupported("is supported only with content \" \", start 1 and stop 0");
+// Spaces at the beginning are all that is stripped.
+absl::StatusOr<size_t> ReadStrip(const JsonField& step) {
+  const Json& start = step.Member("start").value();
+  const bool is_known = step.Member("content").value() == " " && start.is_number_unsigned() &&
+                        step.Member("stop").value() == 0;
+  if (is_known) return start.get<size_t>();
+  return step.Unsupported("is supported only with content \" \" and stop 0");
 }
 
-absl::StatusOr<DecoderSpec> ReadCharacterDecoder(const JsonField& field,
-                                                 const std::vector<JsonField>& steps) {
+absl::StatusOr<DecoderSpec> ReadMetaspaceDecoder(const JsonField& step) {
+  SY_ASSIGN_OR_RETURN(const SplitSpec metaspace, ReadMetaspace(step));
+  DecoderSpec decoder;
+  decoder.replacements.push_back({.from = metaspace.space, .to = " "});
+  if (metaspace.prefix_space != PrefixSpace::kNever) decoder.num_stripped_spaces = kAllSpaces;
+  return decoder;
+}
+
+absl::StatusOr<DecoderSpec> ReadCharacterDecoder(const std::vector<JsonField>& steps) {
   static constexpr std::array<std::string_view, 4> kOrder = {"Replace", "ByteFallback", "Fuse",
                                                              "Strip"};
   DecoderSpec decoder;
   size_t at = 0;
-  bool falls_back = false;
+  bool is_fused = false;
   for (const JsonField& step : steps) {
     SY_ASSIGN_OR_RETURN(const std::string type, ReadType(step));
     while (at < kOrder.size() && kOrder[at] != type) ++at;
     if (at == kOrder.size()) {
       return step.Member("type").Unsupported(fmt::format(
-          "\"{}\" is not supported here: with byte_fallback a decoder is Replace, ByteFallback, "
-          "Fuse and Strip, in this order",
+          "\"{}\" is not supported here: of tokens that are spelled in characters a decoder is "
+          "Metaspace, or Replace, ByteFallback, Fuse and Strip, in this order",
           type));
     }
     if (type == "Replace") {
@@ -147,12 +217,12 @@ absl::StatusOr<DecoderSpec> ReadCharacterDecoder(const JsonField& field,
       }
       decoder.replacements.push_back({.from = from.text, .to = std::move(to)});
     } else if (type == "Strip") {
-      SY_RETURN_IF_ERROR(CheckStrip(step));
-      decoder.strips_space = true;
+      SY_ASSIGN_OR_RETURN(decoder.num_stripped_spaces, ReadStrip(step));
+      if (!is_fused) return step.Unsupported("is supported only behind Fuse");
     }
-    falls_back |= type == "ByteFallback";
+    decoder.falls_back |= type == "ByteFallback";
+    is_fused |= type == "Fuse";
   }
-  if (!falls_back) return field.Unsupported("has no ByteFallback step, but model.byte_fallback is");
   return decoder;
 }
 
@@ -195,14 +265,12 @@ absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field, Symbol
   for (size_t i = 0; i < steps.size(); ++i) {
     SY_ASSIGN_OR_RETURN(const std::string type, ReadType(steps[i]));
     const bool is_byte_level = type == "ByteLevel";
-    if (!is_byte_level && type != "Split" && type != "Digits") return UnknownType(steps[i], type);
     if (is_byte_level && (i + 1 < steps.size() || symbols != Symbols::kBytes)) {
       return steps[i].Unsupported(
-          "ByteLevel is supported only as the last pre-tokenizer, and not with byte_fallback");
+          "ByteLevel is supported only as the last pre-tokenizer, and not with byte_fallback or "
+          "Unigram");
     }
-    SY_ASSIGN_OR_RETURN(SplitSpec split, is_byte_level     ? ReadByteLevel(steps[i])
-                                         : type == "Split" ? ReadSplit(steps[i])
-                                                           : ReadDigits(steps[i]));
+    SY_ASSIGN_OR_RETURN(SplitSpec split, ReadSplitStep(steps[i], type));
     splits.push_back(std::move(split));
     if (is_byte_level) return splits;
   }
@@ -215,7 +283,13 @@ absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field, Symbol
 absl::StatusOr<DecoderSpec> ReadDecoder(const JsonField& field, Symbols symbols) {
   std::vector<JsonField> steps;
   SY_RETURN_IF_ERROR(Flatten(field, "decoders", steps));
-  if (symbols == Symbols::kCharacters) return ReadCharacterDecoder(field, steps);
+  if (symbols == Symbols::kCharacters) {
+    // Without a decoder a space would stand between any two tokens.
+    if (steps.empty()) return field.Unsupported("is missing");
+    SY_ASSIGN_OR_RETURN(const std::string type, ReadType(steps[0]));
+    const bool is_metaspace = type == "Metaspace" && steps.size() == 1;
+    return is_metaspace ? ReadMetaspaceDecoder(steps[0]) : ReadCharacterDecoder(steps);
+  }
   for (const JsonField& step : steps) {
     SY_ASSIGN_OR_RETURN(const std::string type, ReadType(step));
     if (type != "ByteLevel") return UnknownType(step, type);

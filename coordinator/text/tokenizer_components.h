@@ -17,8 +17,8 @@ namespace switchyard::text {
 
 absl::StatusOr<std::vector<NormalizerSpec>> ReadNormalizers(const JsonField& field);
 
-// UNIMPLEMENTED also if the last step is not ByteLevel though the symbols are bytes, or is though
-// they are not.
+// Of Split, Digits, WhitespaceSplit, Metaspace and ByteLevel. UNIMPLEMENTED also if the last step
+// is not ByteLevel though the symbols are bytes, or is though they are not.
 absl::StatusOr<std::vector<SplitSpec>> ReadSplits(const JsonField& field, Symbols symbols);
 
 // What becomes of tokens on their way into text.
@@ -29,10 +29,11 @@ struct DecoderSpec {
     std::string to;
   };
   std::vector<Replacement> replacements;
-  bool strips_space = false;
+  bool falls_back = false;         // "<0xE2>" is a byte
+  size_t num_stripped_spaces = 0;  // Tokenizer::num_stripped_spaces
 };
-// UNIMPLEMENTED also for steps that do not fit the symbols: ByteLevel for bytes; Replace,
-// ByteFallback, Fuse and Strip (one space at the beginning), in this order, for characters.
+// UNIMPLEMENTED also for steps that do not fit the symbols: ByteLevel for bytes; for characters
+// Metaspace, or Replace, ByteFallback, Fuse and Strip (spaces at the beginning), in this order.
 absl::StatusOr<DecoderSpec> ReadDecoder(const JsonField& field, Symbols symbols);
 
 // The ids that the post-processor puts in front of a text. What it puts behind has no place in a

@@ -14,6 +14,7 @@
 #include "coordinator/text/byte_alphabet.h"
 #include "coordinator/text/json_field.h"
 #include "coordinator/text/tokenizer_components.h"
+#include "coordinator/text/unigram_vocab.h"
 
 namespace switchyard::text {
 namespace {
@@ -38,8 +39,11 @@ absl::Status CheckModel(const JsonField& model) {
   // Old files leave the type of a BPE model out.
   if (!type.IsNull() || model.Member("merges").IsNull()) {
     SY_ASSIGN_OR_RETURN(const std::string name, type.AsString());
-    if (name != "BPE")
-      return type.Unsupported(fmt::format("\"{}\" is not supported, only \"BPE\" is", name));
+    if (name == "Unigram") return absl::OkStatus();
+    if (name != "BPE") {
+      return type.Unsupported(
+          fmt::format("\"{}\" is not supported, only \"BPE\" and \"Unigram\" are", name));
+    }
   }
   for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     const JsonField field = model.Member(affix);
@@ -152,8 +156,12 @@ class TokenTable {
   }
 
   TokenSpec FromCharacters(std::string_view spelling, bool in_vocab) const {
-    if (const std::optional<char> byte = ByteOf(spelling); in_vocab && byte) {
-      return {.bytes = std::string(1, *byte), .is_defined = true, .is_byte = true};
+    const std::optional<char> byte = decoder_->falls_back ? ByteOf(spelling) : std::nullopt;
+    if (in_vocab && byte.has_value()) {
+      return {.bytes = std::string(1, *byte),
+              .spelling = std::string(spelling),
+              .is_defined = true,
+              .is_byte = true};
     }
     TokenSpec token{.bytes = std::string(spelling), .is_defined = true, .is_mergeable = in_vocab};
     for (const DecoderSpec::Replacement& replacement : decoder_->replacements) {
@@ -246,19 +254,33 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
   SY_RETURN_IF_ERROR(CheckModel(model));
   TokenizerSpec spec;
   SY_ASSIGN_OR_RETURN(spec.normalizers, ReadNormalizers(root.Member("normalizer")));
+  const bool is_unigram = model.Member("type").value() == "Unigram";
   SY_ASSIGN_OR_RETURN(const bool falls_back, model.Member("byte_fallback").AsBool(false));
-  spec.symbols = falls_back ? Symbols::kCharacters : Symbols::kBytes;
+  spec.symbols = is_unigram || falls_back ? Symbols::kCharacters : Symbols::kBytes;
   SY_ASSIGN_OR_RETURN(spec.splits, ReadSplits(root.Member("pre_tokenizer"), spec.symbols));
   SY_ASSIGN_OR_RETURN(const DecoderSpec decoder, ReadDecoder(root.Member("decoder"), spec.symbols));
-  spec.strips_space = decoder.strips_space;
+  spec.num_stripped_spaces = decoder.num_stripped_spaces;
+  if (falls_back && !decoder.falls_back) {
+    return root.Member("decoder").Unsupported(
+        "has no ByteFallback step, but model.byte_fallback is true");
+  }
 
-  SY_ASSIGN_OR_RETURN(const IdBySpelling vocab, ReadVocab(model.Member("vocab")));
+  IdBySpelling vocab;
+  if (is_unigram) {
+    SY_ASSIGN_OR_RETURN(UnigramVocab unigram, ReadUnigramVocab(model));
+    vocab = std::move(unigram.ids);
+    spec.unigram = std::move(unigram.spec);
+  } else {
+    SY_ASSIGN_OR_RETURN(vocab, ReadVocab(model.Member("vocab")));
+  }
   SY_ASSIGN_OR_RETURN(spec.added_tokens, ReadAddedTokens(root.Member("added_tokens"), vocab));
-  TokenTable table(falls_back ? &decoder : nullptr);
+  TokenTable table(spec.symbols == Symbols::kCharacters ? &decoder : nullptr);
   SY_RETURN_IF_ERROR(table.Build(vocab, spec.added_tokens));
   spec.tokens = table.Take();
-  SY_ASSIGN_OR_RETURN(spec.merges,
-                      ReadMerges(model.Member("merges"), vocab, spec.tokens, spec.symbols));
+  if (!is_unigram) {
+    SY_ASSIGN_OR_RETURN(spec.merges,
+                        ReadMerges(model.Member("merges"), vocab, spec.tokens, spec.symbols));
+  }
   SY_ASSIGN_OR_RETURN(spec.ignore_merges, model.Member("ignore_merges").AsBool(false));
   SY_ASSIGN_OR_RETURN(spec.prefix_ids, ReadPrefixIds(root.Member("post_processor"), spec.tokens));
   return spec;

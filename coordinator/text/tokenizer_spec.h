@@ -4,6 +4,8 @@
 #define SWITCHYARD_COORDINATOR_TEXT_TOKENIZER_SPEC_H_
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -30,7 +32,15 @@ struct PrependSpec {
   std::string text;  // goes before any text that is not empty
 };
 struct LowercaseSpec {};
-using NormalizerSpec = std::variant<UnicodeFormSpec, ReplaceSpec, PrependSpec, LowercaseSpec>;
+struct StripSpec {  // white space at the text's ends goes
+  bool left = true;
+  bool right = true;
+};
+struct PrecompiledSpec {
+  std::string charsmap;  // its bytes (charsmap.h)
+};
+using NormalizerSpec = std::variant<UnicodeFormSpec, ReplaceSpec, PrependSpec, LowercaseSpec,
+                                    StripSpec, PrecompiledSpec>;
 
 // --- pre-tokenizers, applied in order, each to every piece that the one before it made ---
 
@@ -43,32 +53,50 @@ enum class SplitBehavior {
   kContiguous,          // joined to neighbours that also match
 };
 
+// Which pieces get a space in front, if they do not begin with one.
+enum class PrefixSpace {
+  kNever,
+  kFirst,  // the one that the text begins with
+  kAlways,
+};
+
 // Cuts pieces at the matches of a pattern. Without a pattern it only may put a space in front.
 struct SplitSpec {
   PatternSpec pattern;
   bool has_pattern = true;
   SplitBehavior behavior = SplitBehavior::kIsolated;
-  bool invert = false;            // matched and unmatched text change places
-  bool add_prefix_space = false;  // a piece that does not begin with a space gets one first
+  bool invert = false;                             // matched and unmatched text change places
+  PrefixSpace prefix_space = PrefixSpace::kNever;  // goes in front before the pattern is looked for
+  std::string space = " ";                         // how spaces are spelled from here on
 };
 
 // --- vocabulary ---
 
-// What BPE begins with.
+// What tokens are spelled in.
 enum class Symbols {
   kBytes,       // of GPT-2's byte alphabet
   kCharacters,  // as SentencePiece has it; bytes of a character that is no token
 };
 
+// Tokenizer::num_stripped_spaces: as many as there are.
+inline constexpr size_t kAllSpaces = std::numeric_limits<size_t>::max();
+
 struct TokenSpec {
   std::string bytes;          // what the token stands for; empty where an id has no token
-  std::string spelling = {};  // as BPE meets it in normalized text, where that is not `bytes`
+  std::string spelling = {};  // as the model meets it in normalized text, if that is not `bytes`
   bool is_defined = false;    // the id has a token
   bool is_mergeable = false;  // BPE can make it
-  bool is_byte = false;       // kCharacters: one byte of a character that is no token
+  bool is_byte = false;       // one byte of a character that is no token
   bool is_special = false;    // left out of text when specials are skipped
 
   const std::string& piece() const { return spelling.empty() ? bytes : spelling; }
+};
+
+// The tokens of a Unigram model are those with ids from 0 on.
+struct UnigramSpec {
+  std::vector<double> scores;  // by id
+  int32_t unk_id = 0;
+  bool falls_back = false;  // on the bytes of a character that no token spells
 };
 
 struct MergeSpec {  // in order of rank
@@ -94,10 +122,11 @@ struct TokenizerSpec {
   std::vector<NormalizerSpec> normalizers;
   std::vector<SplitSpec> splits;
   Symbols symbols = Symbols::kBytes;
-  bool strips_space = false;        // text loses the space that it begins with
-  bool ignore_merges = false;       // a piece that is a token as a whole is that token
-  std::vector<int32_t> prefix_ids;  // what `add_special_tokens` puts in front
-  int32_t bos_id = -1;              // -1: none
+  std::optional<UnigramSpec> unigram;  // none: the model is BPE
+  size_t num_stripped_spaces = 0;      // Tokenizer::num_stripped_spaces
+  bool ignore_merges = false;          // a piece that is a token as a whole is that token
+  std::vector<int32_t> prefix_ids;     // what `add_special_tokens` puts in front
+  int32_t bos_id = -1;                 // -1: none
   int32_t eos_id = -1;
 };
 

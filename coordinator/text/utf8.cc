@@ -100,4 +100,24 @@ uint32_t DecodeUtf8(std::string_view character) {
   }
 }
 
+std::string_view CharacterAfter(std::string_view text, size_t at) {
+  if (at == text.size()) return {};
+  return text.substr(at, ReadUtf8Head(text.substr(at)).num_bytes);
+}
+
+std::string_view CharacterBefore(std::string_view text, size_t at) {
+  size_t begin = at;
+  while (begin > 0 && (text[--begin] & 0xc0) == 0x80) {
+  }
+  return text.substr(begin, at - begin);
+}
+
+bool IsWhiteSpace(std::string_view character) {
+  if (character.empty()) return false;
+  const uint32_t c = DecodeUtf8(character);
+  return (c >= 0x09 && c <= 0x0d) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+         c == 0x3000;
+}
+
 }  // namespace switchyard::text

@@ -39,6 +39,13 @@ void AppendUtf8(uint32_t codepoint, std::string& out);
 // The codepoint of one whole character. REQUIRES: ReadUtf8Head(character) says valid.
 uint32_t DecodeUtf8(std::string_view character);
 
+// The character that begins at or ends at a border of valid UTF-8; empty at the text's ends.
+std::string_view CharacterAfter(std::string_view text, size_t at);
+std::string_view CharacterBefore(std::string_view text, size_t at);
+
+// Unicode White_Space. False for no character.
+bool IsWhiteSpace(std::string_view character);
+
 }  // namespace switchyard::text
 
 #endif  // SWITCHYARD_COORDINATOR_TEXT_UTF8_H_

@@ -97,9 +97,9 @@ TEST(CharacterBpe, FaultsAreRefusedByName) {
        },
        "not with byte_fallback"},
       {[](Json& t) {
-         t["pre_tokenizer"] = {{"type", "Metaspace"}};
+         t["pre_tokenizer"] = {{"type", "Punctuation"}};
        },
-       "\"Metaspace\""},
+       "\"Punctuation\""},
       {[](Json& t) {
          t["decoder"] = {{"type", "ByteLevel"}};
        },
@@ -110,7 +110,8 @@ TEST(CharacterBpe, FaultsAreRefusedByName) {
        "decoder: has no ByteFallback step"},
       {[](Json& t) { std::swap(t["decoder"]["decoders"][0], t["decoder"]["decoders"][1]); },
        "in this order"},
-      {[](Json& t) { t["decoder"]["decoders"][3]["start"] = 2; }, "start 1 and stop 0"},
+      {[](Json& t) { t["decoder"]["decoders"][3]["stop"] = 1; }, "stop 0"},
+      {[](Json& t) { t["decoder"]["decoders"].erase(2); }, "only behind Fuse"},
       {[](Json& t) {
          t["decoder"]["decoders"][0]["pattern"] = {{"Regex", "x"}};
        },

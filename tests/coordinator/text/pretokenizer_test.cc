@@ -12,13 +12,14 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-std::vector<std::string> Pieces(const std::vector<SplitSpec>& splits, std::string_view text) {
+std::vector<std::string> Pieces(const std::vector<SplitSpec>& splits, std::string_view text,
+                                bool is_start = true) {
   const auto pretokenizer = Pretokenizer::Create(splits);
   EXPECT_TRUE(pretokenizer.ok()) << pretokenizer.status();
   std::vector<std::string> pieces;
   RegexScratch scratch;
   const auto read = [&](std::string_view piece) { pieces.emplace_back(piece); };
-  const absl::Status status = pretokenizer->ForEachPiece(text, scratch, read);
+  const absl::Status status = pretokenizer->ForEachPiece(text, is_start, scratch, read);
   EXPECT_TRUE(status.ok()) << status;
   return pieces;
 }
@@ -73,10 +74,17 @@ TEST(Pretokenizer, AnEmptyMatchNeitherLoopsNorMakesAPiece) {
 }
 
 TEST(Pretokenizer, APrefixSpaceGoesBeforeEachPieceThatHasNone) {
-  const SplitSpec prefix{.has_pattern = false, .add_prefix_space = true};
+  const SplitSpec prefix{.has_pattern = false, .prefix_space = PrefixSpace::kAlways};
   EXPECT_THAT(Pieces({prefix}, "ab"), ElementsAre(" ab"));
   EXPECT_THAT(Pieces({prefix}, " ab"), ElementsAre(" ab"));
   EXPECT_THAT(Pieces({Split("1"), prefix}, "a1b"), ElementsAre(" a", " 1", " b"));
+}
+
+TEST(Pretokenizer, OnlyThePieceThatTheTextBeginsWithIsTheFirst) {
+  const SplitSpec first{.has_pattern = false, .prefix_space = PrefixSpace::kFirst, .space = "_"};
+  EXPECT_THAT(Pieces({Split("1"), first}, "a1 b"), ElementsAre("_a", "1", "_b"));
+  EXPECT_THAT(Pieces({Split(" ", SplitBehavior::kRemoved), first}, " a"), ElementsAre("a"));
+  EXPECT_THAT(Pieces({first}, "a b", /*is_start=*/false), ElementsAre("a_b"));
 }
 
 TEST(Pretokenizer, NoSplitsLeaveTheTextWhole) {
@@ -128,8 +136,8 @@ TEST(Regex, ASearchThatExplodesGivesUp) {
   const auto pretokenizer = Pretokenizer::Create({Split("(?:a|aa)+$")});
   ASSERT_TRUE(pretokenizer.ok()) << pretokenizer.status();
   RegexScratch scratch;
-  const absl::Status status =
-      pretokenizer->ForEachPiece(std::string(200, 'a') + "!", scratch, [](std::string_view) {});
+  const absl::Status status = pretokenizer->ForEachPiece(std::string(200, 'a') + "!", true, scratch,
+                                                         [](std::string_view) {});
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
 }
 

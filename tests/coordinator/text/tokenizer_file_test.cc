@@ -43,8 +43,8 @@ std::vector<Fault> Faults() {
   return {
       {"no model", [](Json& t) { t.erase("model"); }, kInvalid,
        "model: expected an object, found null"},
-      {"other model", [](Json& t) { t["model"]["type"] = "Unigram"; }, kUnimplemented,
-       "model.type: \"Unigram\""},
+      {"other model", [](Json& t) { t["model"]["type"] = "WordPiece"; }, kUnimplemented,
+       "model.type: \"WordPiece\""},
       {"word suffix", [](Json& t) { t["model"]["end_of_word_suffix"] = "</w>"; }, kUnimplemented,
        "end_of_word_suffix"},
       {"dropout", [](Json& t) { t["model"]["dropout"] = 0.1; }, kUnimplemented, "model.dropout"},
@@ -107,9 +107,9 @@ std::vector<Fault> Faults() {
        "pre_tokenizer: has no ByteLevel"},
       {"other pre-tokenizer",
        [](Json& t) {
-         t["pre_tokenizer"] = Sequence({{"type", "Metaspace"}});
+         t["pre_tokenizer"] = Sequence({{"type", "BertPreTokenizer"}});
        },
-       kUnimplemented, "pre_tokenizer.pretokenizers[0].type: \"Metaspace\""},
+       kUnimplemented, "pre_tokenizer.pretokenizers[0].type: \"BertPreTokenizer\""},
       {"bytes too early",
        [](Json& t) {
          t["pre_tokenizer"] = Sequence({{"type", "ByteLevel"}});
