@@ -6,9 +6,18 @@
 
 namespace switchyard::core {
 
-BlockManager::BlockManager(int32_t num_blocks, int32_t block_tokens)
+BlockManager::BlockManager(int32_t num_blocks, int32_t block_tokens,
+                           const WindowBlocks::Size& windows)
     : block_tokens_(block_tokens), pool_(num_blocks), prefixes_(num_blocks, block_tokens) {
   SY_CHECK_GT(block_tokens, 0);
+  if (windows.num_blocks > 0) windows_.emplace(windows, num_blocks, block_tokens);
+}
+
+std::vector<int32_t> BlockManager::FindPrefix(const TokenChain& chain, int64_t max_tokens) const {
+  std::vector<int32_t> found =
+      prefixes_.Find(chain, static_cast<int32_t>(max_tokens / block_tokens_));
+  if (windows_) found.resize(windows_->NumUsable(found));
+  return found;
 }
 
 bool BlockManager::CanAllocate(SequenceId sequence, int64_t num_tokens, int32_t num_spare) const {
@@ -31,6 +40,7 @@ void BlockManager::Grow(BlockTable& table, int64_t num_tokens) {
   while (table.blocks.size() < new_size) {
     const int32_t block = pool_.Take();
     prefixes_.Forget(block);
+    if (windows_) windows_->Part(block);
     table.blocks.push_back(block);
   }
 }
@@ -53,6 +63,7 @@ std::span<const int32_t> BlockManager::Begin(SequenceId sequence, int64_t num_to
     table.blocks.push_back(block);
   }
   table.num_published = static_cast<int32_t>(prefix.size());
+  if (windows_) windows_->Begin(sequence, prefix);
   Grow(table, num_tokens);
   return table.blocks;
 }
@@ -65,7 +76,18 @@ void BlockManager::Publish(SequenceId sequence, const TokenChain& chain) {
   SY_CHECK_LE(num_full, std::ssize(table.blocks)) << "sequence " << sequence;
   while (table.num_published < num_full &&
          prefixes_.Publish(chain, table.num_published, table.blocks)) {
+    if (windows_) windows_->Pair(sequence, table.num_published, table.blocks[table.num_published]);
     ++table.num_published;
+  }
+  if (windows_ && table.num_published < num_full) PairWithOthers(sequence, chain, num_full);
+}
+
+// Else a beginning whose windows are gone could not be used again until all its full blocks are
+// gone, too: who computes it anew finds these taken.
+void BlockManager::PairWithOthers(SequenceId sequence, const TokenChain& chain, int32_t num_full) {
+  const std::vector<int32_t> others = prefixes_.Find(chain, num_full);
+  for (size_t index = 0; index < others.size(); ++index) {
+    windows_->Pair(sequence, static_cast<int32_t>(index), others[index]);
   }
 }
 
@@ -79,6 +101,7 @@ void BlockManager::Release(SequenceId sequence) {
     pool_.Drop(*block, /*keep=*/prefixes_.Contains(*block));
   }
   tables_.erase(it);
+  if (windows_) windows_->Release(sequence);
 }
 
 std::span<const int32_t> BlockManager::Table(SequenceId sequence) const {
@@ -88,6 +111,10 @@ std::span<const int32_t> BlockManager::Table(SequenceId sequence) const {
 }
 
 void BlockManager::CheckIntegrity() const {
+  if (windows_) {
+    windows_->CheckIntegrity();
+    SY_CHECK_EQ(windows_->num_tables(), num_tables());
+  }
   pool_.CheckIntegrity();
   prefixes_.CheckIntegrity();
   std::vector<int32_t> owners(num_blocks(), 0);

@@ -45,6 +45,12 @@ void BlockPool::Drop(int32_t block, bool keep) {
   }
 }
 
+void BlockPool::Blank(int32_t block) {
+  SY_CHECK(IsKept(block)) << "block " << block;
+  Unlink(block);
+  blank_.push_back(block);
+}
+
 // Last in the ring: the newest.
 void BlockPool::Keep(int32_t block) {
   const int32_t end = num_blocks();

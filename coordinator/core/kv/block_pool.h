@@ -31,6 +31,10 @@ class BlockPool {
   // free.
   void Drop(int32_t block, bool keep = false);
 
+  // What the block holds is of no use any more: it is free like one that was never kept. REQUIRES:
+  // it is kept.
+  void Blank(int32_t block);
+
   int32_t owners(int32_t block) const { return owners_.at(block); }
   // The kept blocks, the one that was free longest first.
   std::vector<int32_t> Kept() const;

@@ -19,7 +19,7 @@ GroupSchedule::GroupSchedule(int32_t group, const Limits& limits, const Tenants&
     : group_(group),
       limits_(limits),
       tenants_(tenants),
-      blocks_(limits.num_blocks, limits.block_tokens) {
+      blocks_(limits.num_blocks, limits.block_tokens, limits.windows) {
   SY_CHECK_GT(limits.max_running, 0);
   // Else a step could not give each running request its token, and the last would wait for the
   // others to end.
@@ -283,7 +283,11 @@ int32_t GroupSchedule::TakeBudget(const Request& request, int32_t max_tokens) {
 void GroupSchedule::AddWork(Request& request, int32_t count, int32_t num_drafts,
                             std::span<const int32_t> new_blocks, StepBuilder& builder) {
   const bool samples = count == request.num_remaining();
-  builder.AddWork(request, count, num_drafts, new_blocks);
+  // As far as the workers may write, drafts of plans under way and behind these drafts included.
+  const int32_t last = request.num_computed + request.num_drafts_awaited();
+  const int32_t end = std::min(last + std::max(count, 2 * num_drafts), request.num_covered);
+  builder.AddWork(request, count, num_drafts,
+                  {.all = new_blocks, .windowed = blocks_.CoverWindow(request.id, end)});
   request.num_computed += count;
   if (!samples) return;
   request.last_sampled_position = request.num_computed;
@@ -292,7 +296,10 @@ void GroupSchedule::AddWork(Request& request, int32_t count, int32_t num_drafts,
 }
 
 void GroupSchedule::EndStep() {
-  for (Request* request : running_) Publish(*request);
+  for (Request* request : running_) {
+    Publish(*request);
+    blocks_.SlideWindow(request->id, request->num_computed);
+  }
 }
 
 // A token that is awaited is computed and not known: its block is published when it has come.

@@ -32,6 +32,7 @@ class GroupSchedule {
     int32_t max_running = 0;
     int32_t num_blocks = 0;
     int32_t block_tokens = 0;
+    WindowBlocks::Size windows;
     bool prefix_cache = true;
     int32_t max_forced = 0;  // drafts of a request under a grammar, at least
     PromptCost prompt_cost;

@@ -66,7 +66,8 @@ struct SchedulerConfig {
   int32_t max_under_way = 1;          // plans without a result; 1 or 2
   int32_t num_blocks = 0;             // per group
   int32_t block_tokens = 16;
-  int32_t max_context = 0;  // longest sequence that the model takes, tokens
+  WindowBlocks::Size windows;  // per group; of no blocks: all layers are of one kind
+  int32_t max_context = 0;     // longest sequence that the model takes, tokens
   int32_t vocab_size = 0;
   bool prefix_cache = true;
   int32_t max_drafts = 0;            // of one sequence in a step; 0: workers do not draft

@@ -44,7 +44,7 @@ void StepBuilder::Start(const Request& request) {
 }
 
 void StepBuilder::AddWork(const Request& request, int32_t count, int32_t num_drafts,
-                          std::span<const int32_t> new_blocks) {
+                          const NewBlocks& new_blocks) {
   SY_CHECK(count > 0 && count <= request.num_remaining())
       << "request " << request.id << ", " << count << " tokens";
   ++num_works_;
@@ -58,7 +58,8 @@ void StepBuilder::AddWork(const Request& request, int32_t count, int32_t num_dra
     const auto begin = request.tokens.begin() + request.num_computed;
     work->mutable_tokens()->Add(begin, begin + count);
   }
-  work->mutable_new_blocks()->Add(new_blocks.begin(), new_blocks.end());
+  work->mutable_new_blocks()->Add(new_blocks.all.begin(), new_blocks.all.end());
+  work->mutable_new_window_blocks()->Add(new_blocks.windowed.begin(), new_blocks.windowed.end());
   const int32_t end = request.num_computed + count;
   if (end < request.num_known()) work->set_next_token(request.tokens[end]);
   if (count == request.num_remaining()) {

@@ -31,13 +31,19 @@ class StepBuilder {
   // the cache, in the first blocks of the table that its first work brings.
   void Start(const Request& request);
 
+  // Blocks that a sequence's tables did not have before, by kind of layers.
+  struct NewBlocks {
+    std::span<const int32_t> all;
+    std::span<const int32_t> windowed;
+  };
+
   // The next `count` tokens of the request, in blocks of which `new_blocks` are new. Call it before
   // `num_computed` moves. The last known token is followed by a sampled one. A token that the
   // workers sampled themselves is not sent back to them; up to `num_drafts` that they drafted are
   // computed behind it. REQUIRES: 0 < count <= request.num_remaining(); no drafts unless
   // request.goes_on().
   void AddWork(const Request& request, int32_t count, int32_t num_drafts,
-               std::span<const int32_t> new_blocks);
+               const NewBlocks& new_blocks);
 
   int32_t num_samples() const { return num_samples_; }
   int32_t num_works() const { return num_works_; }

@@ -25,8 +25,14 @@ int NumEvents() {
 
 class BlockSimulation {
  public:
-  BlockSimulation(uint64_t seed, int32_t num_blocks, int32_t block_tokens)
-      : seed_(seed), block_tokens_(block_tokens), manager_(num_blocks, block_tokens) {}
+  // `window` of some layers; 0: of none. As many blocks as the others have never run out.
+  BlockSimulation(uint64_t seed, int32_t num_blocks, int32_t block_tokens, int32_t window,
+                  int32_t num_window_blocks)
+      : seed_(seed),
+        block_tokens_(block_tokens),
+        window_(window),
+        manager_(num_blocks, block_tokens, {.num_blocks = num_window_blocks, .window = window}),
+        windows_run_out_(num_window_blocks < num_blocks) {}
 
   void Run(int num_events) {
     for (int event = 0; event < num_events && !::testing::Test::HasFailure(); ++event) {
@@ -56,6 +62,9 @@ class BlockSimulation {
     std::vector<int32_t> tokens;
     int32_t prompt_length = 0;
     std::string salt;
+    std::vector<int32_t> window_blocks;  // from block `window_base` on
+    size_t window_base = 0;
+    int32_t slid_to = 0;  // the first position that may still be computed
     TokenChain chain(size_t num_tokens) const {
       return {.salt = salt,
               .prompt_length = prompt_length,
@@ -88,13 +97,16 @@ class BlockSimulation {
       const size_t end = (i + 1) * static_cast<size_t>(block_tokens_);
       ASSERT_EQ(contents_.at(prefix[i]), ContentOf(sequence, end)) << "block " << prefix[i];
     }
-    if (manager_.NumFreeNeeded(num_tokens, prefix) > manager_.num_free()) {
+    if (manager_.NumFreeNeeded(num_tokens, prefix) > manager_.num_free() ||
+        !HasWindowsFor(num_tokens)) {
       ++num_refused_;
       return;
     }
     num_found_ += std::ssize(prefix);
     const SequenceId id = ++last_id_;
     manager_.Begin(id, num_tokens, prefix);
+    sequence.slid_to = static_cast<int32_t>(std::ssize(prefix)) * block_tokens_;
+    sequence.window_base = FirstSeen(sequence);
     Compute(id, sequences_[id] = std::move(sequence));
   }
 
@@ -103,7 +115,7 @@ class BlockSimulation {
     auto& [id, sequence] = Any();
     const int32_t more = Roll(1, 9);
     const auto num_tokens = static_cast<int32_t>(sequence.tokens.size()) + more;
-    if (!manager_.CanAllocate(id, num_tokens)) {
+    if (!manager_.CanAllocate(id, num_tokens) || !HasWindowsFor(more)) {
       ++num_refused_;
       return;
     }
@@ -112,15 +124,50 @@ class BlockSimulation {
     Compute(id, sequence);
   }
 
+  // Where there may be too few, who allocates has to know: a scheduler has enough
+  // (core/plan/kv_kinds).
+  bool HasWindowsFor(int32_t num_tokens) const {
+    return window_ == 0 || !windows_run_out_ ||
+           manager_.BlocksFor(num_tokens) + 1 <= manager_.num_window_free();
+  }
+
+  size_t FirstSeen(const Sequence& sequence) const {
+    return static_cast<size_t>(std::max(sequence.slid_to + 1 - window_, 0) / block_tokens_);
+  }
+
+  // What it finds of its window must be there; what is new is written.
+  void ComputeWindow(SequenceId id, Sequence& sequence, size_t num_full) {
+    if (window_ == 0) return;
+    const auto blocks = manager_.CoverWindow(id, std::ssize(sequence.tokens));
+    sequence.window_blocks.insert(sequence.window_blocks.end(), blocks.begin(), blocks.end());
+    const auto num_found = static_cast<size_t>(sequence.slid_to / block_tokens_);
+    for (size_t i = FirstSeen(sequence); i < num_full; ++i) {
+      const int32_t block = sequence.window_blocks.at(i - sequence.window_base);
+      const Content content = ContentOf(sequence, (i + 1) * static_cast<size_t>(block_tokens_));
+      if (i < num_found) {
+        ASSERT_EQ(window_contents_.at(block), content) << "window block " << block;
+      }
+      window_contents_[block] = content;
+    }
+  }
+
+  void Slide(SequenceId id, Sequence& sequence) {
+    if (window_ == 0 || Roll(0, 2) == 0) return;
+    sequence.slid_to = static_cast<int32_t>(std::ssize(sequence.tokens));
+    manager_.SlideWindow(id, sequence.slid_to);
+  }
+
   // Writes what is in the sequence's blocks and lets the full ones be found.
-  void Compute(SequenceId id, const Sequence& sequence) {
+  void Compute(SequenceId id, Sequence& sequence) {
     const auto table = manager_.Table(id);
     const size_t num_full = sequence.tokens.size() / static_cast<size_t>(block_tokens_);
     for (size_t i = 0; i < num_full; ++i) {
       contents_[table[i]] = ContentOf(sequence, (i + 1) * static_cast<size_t>(block_tokens_));
     }
+    ComputeWindow(id, sequence, num_full);
     if (Roll(0, 3) == 0) return;  // not yet
     manager_.Publish(id, sequence.chain(num_full * static_cast<size_t>(block_tokens_)));
+    Slide(id, sequence);
   }
 
   void Release() {
@@ -149,26 +196,37 @@ class BlockSimulation {
                   ContentOf(sequence, (i + 1) * static_cast<size_t>(block_tokens_)))
             << "sequence " << id << " lost block " << table[i];
       }
+      for (size_t i = FirstSeen(sequence); window_ > 0 && i < num_full; ++i) {
+        ASSERT_EQ(window_contents_.at(sequence.window_blocks.at(i - sequence.window_base)),
+                  ContentOf(sequence, (i + 1) * static_cast<size_t>(block_tokens_)))
+            << "sequence " << id << " lost block " << i << " of its window";
+      }
     }
     ASSERT_EQ(std::ssize(used), manager_.num_used());
   }
 
   const uint64_t seed_;
   const int32_t block_tokens_;
+  const int32_t window_;
   uint64_t next_ = 0;
   BlockManager manager_;
+  const bool windows_run_out_;
   std::map<SequenceId, Sequence> sequences_;
   std::map<int32_t, Content> contents_;  // of full blocks, by block
+  std::map<int32_t, Content> window_contents_;
   SequenceId last_id_ = 0;
   int64_t num_found_ = 0;
   int64_t num_refused_ = 0;
 };
 
 TEST(BlockSimulation, NoBlockIsLostAndPrefixesHoldWhatTheySay) {
-  for (uint64_t seed = 1; seed <= 4; ++seed) {
+  for (uint64_t seed = 1; seed <= 12; ++seed) {
     SCOPED_TRACE(seed);
-    BlockSimulation simulation(seed, /*num_blocks=*/seed % 2 == 0 ? 40 : 15,
-                               /*block_tokens=*/seed > 2 ? 4 : 2);
+    const int32_t num_blocks = seed % 2 == 0 ? 40 : 15;
+    const auto window = seed > 4 ? static_cast<int32_t>(2 * (seed % 4) + 1) : 0;
+    const int32_t num_window_blocks = seed > 8 ? num_blocks * 2 / 3 : num_blocks;
+    BlockSimulation simulation(seed, num_blocks, /*block_tokens=*/seed % 4 > 1 ? 4 : 2, window,
+                               window > 0 ? num_window_blocks : 0);
     simulation.Run(NumEvents());
     ASSERT_FALSE(HasFailure());
     EXPECT_GT(simulation.num_found(), 500) << "little was shared: the test tests too little";

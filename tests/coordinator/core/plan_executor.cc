@@ -19,7 +19,9 @@ uint64_t Mix(uint64_t a, uint64_t b) {
 
 PlanExecutor::PlanExecutor(const Limits& limits)
     : limits_(limits),
-      cache_(limits.num_groups, std::vector<Slot>(limits.num_blocks * limits.block_tokens)) {}
+      cache_(limits.num_groups, std::vector<Slot>(limits.num_blocks * limits.block_tokens)),
+      window_cache_(limits.num_groups,
+                    std::vector<Slot>(limits.num_window_blocks * limits.block_tokens)) {}
 
 void PlanExecutor::Sequence::Append(uint64_t slot) {
   slots.push_back(slot);
@@ -45,6 +47,26 @@ std::vector<int32_t> PlanExecutor::AnswerTo(std::span<const int32_t> prompt, int
 PlanExecutor::Slot& PlanExecutor::SlotOf(const Sequence& sequence, int32_t position) {
   const int32_t block = sequence.blocks.at(position / limits_.block_tokens);
   return cache_[sequence.group].at(block * limits_.block_tokens + position % limits_.block_tokens);
+}
+
+PlanExecutor::Slot& PlanExecutor::WindowSlotOf(const Sequence& sequence, int32_t position) {
+  const int32_t block = sequence.window_blocks.at(position / limits_.block_tokens);
+  return window_cache_[sequence.group].at(block * limits_.block_tokens +
+                                          position % limits_.block_tokens);
+}
+
+void PlanExecutor::CheckWindow(uint64_t id, const Sequence& sequence, int32_t first, bool before) {
+  if (limits_.num_window_blocks == 0) return;
+  for (int32_t position = std::max(first + 1 - limits_.window, 0);
+       position < int32_t(sequence.slots.size()); ++position) {
+    const Slot& slot = WindowSlotOf(sequence, position);
+    ASSERT_EQ(slot.value, sequence.slots[position])
+        << "sequence " << id << " lost position " << position << " of its window";
+    if (before) {
+      ASSERT_LT(slot.written_in, last_step_)
+          << "sequence " << id << " finds what this step computes in its window";
+    }
+  }
 }
 
 void PlanExecutor::Start(const v1::SequenceStart& start) {
@@ -81,6 +103,7 @@ void PlanExecutor::ReadCached(uint64_t id, Sequence& sequence) {
     }
     sequence.Append(slot);
   }
+  CheckWindow(id, sequence, sequence.num_cached, /*before=*/true);
 }
 
 void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::StepResult& result) {
@@ -90,7 +113,14 @@ void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::Step
   Sequence& sequence = it->second;
   ASSERT_EQ(sequence.group, group) << "sequence " << id;
   sequence.blocks.insert(sequence.blocks.end(), work.new_blocks().begin(), work.new_blocks().end());
+  if (sequence.window_blocks.empty() && limits_.num_window_blocks > 0) {
+    const int32_t unseen = std::max(sequence.num_cached + 1 - limits_.window, 0);
+    sequence.window_blocks.assign(unseen / limits_.block_tokens, -1);
+  }
+  sequence.window_blocks.insert(sequence.window_blocks.end(), work.new_window_blocks().begin(),
+                                work.new_window_blocks().end());
   if (sequence.slots.empty()) ReadCached(id, sequence);
+  const auto first_query = int32_t(sequence.slots.size());
   const int32_t ahead = int32_t(sequence.slots.size()) - work.begin_position();
   const int32_t max_drafts =
       sequence.has_grammar ? std::max(limits_.max_drafts, limits_.max_forced) : limits_.max_drafts;
@@ -132,6 +162,7 @@ void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::Step
     ASSERT_EQ(SlotOf(sequence, position).value, sequence.slots[position])
         << "sequence " << id << " lost position " << position;
   }
+  CheckWindow(id, sequence, first_query, /*before=*/false);
 }
 
 std::vector<int32_t> PlanExecutor::TokensOf(const v1::SequenceWork& work,
@@ -151,6 +182,8 @@ std::vector<int32_t> PlanExecutor::TokensOf(const v1::SequenceWork& work,
 
 void PlanExecutor::Write(const Sequence& sequence, int32_t position, uint64_t value) {
   SlotOf(sequence, position) = {.value = value, .written_in = last_step_};
+  if (limits_.num_window_blocks == 0) return;
+  WindowSlotOf(sequence, position) = {.value = value, .written_in = last_step_};
 }
 
 void PlanExecutor::Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) const {

@@ -27,6 +27,9 @@ class PlanExecutor {
     int32_t max_running = 1;
     int32_t max_drafts = 0;
     int32_t max_forced = 0;  // of a sequence under a grammar
+    // Of a second cache, of which a token reads a window; no blocks: there is none.
+    int32_t num_window_blocks = 0;
+    int32_t window = 0;
   };
   explicit PlanExecutor(const Limits& limits);
 
@@ -55,8 +58,9 @@ class PlanExecutor {
     int32_t num_cached = 0;
     std::vector<int32_t> cached_tokens;
     std::vector<int32_t> blocks;
-    std::vector<uint64_t> slots;  // what it has computed or found in the cache
-    uint64_t digest = 0;          // of them all
+    std::vector<int32_t> window_blocks;  // -1 where the first query sees nothing
+    std::vector<uint64_t> slots;         // what it has computed or found in the cache
+    uint64_t digest = 0;                 // of them all
     std::optional<int32_t> last_sampled;
 
     void Append(uint64_t slot);
@@ -78,6 +82,10 @@ class PlanExecutor {
   void Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) const;
   void Draft(int32_t num_drafts, Sequence& sequence) const;
   Slot& SlotOf(const Sequence& sequence, int32_t position);
+  Slot& WindowSlotOf(const Sequence& sequence, int32_t position);
+  // What tokens from position `first` on read of the window's cache must be there, written before
+  // this step if `before`.
+  void CheckWindow(uint64_t id, const Sequence& sequence, int32_t first, bool before);
 
   const Limits limits_;
   uint64_t last_step_ = 0;
@@ -87,6 +95,7 @@ class PlanExecutor {
   int64_t num_drafts_refused_ = 0;
   std::map<uint64_t, Sequence> sequences_;
   std::vector<std::vector<Slot>> cache_;  // [group][block * block_tokens + offset]
+  std::vector<std::vector<Slot>> window_cache_;
 };
 
 }  // namespace switchyard::core

@@ -27,6 +27,15 @@ struct Cluster {
   bool prefix_cache = true;
   int32_t max_drafts = 0;
   int32_t max_forced = 0;
+  int32_t window = 0;  // of some layers, whose blocks are a kind of their own; 0: one kind
+
+  // As many as core/plan/kv_kinds gives.
+  int32_t num_window_blocks() const {
+    if (window == 0) return 0;
+    const int64_t seen = window - 1 + 4 * std::max(max_drafts, max_forced);
+    return int32_t(std::min<int64_t>(num_blocks, max_running * (CeilDiv(seen, block_tokens) + 2) +
+                                                     CeilDiv(max_batched_tokens, block_tokens)));
+  }
 };
 
 void PrintTo(const Cluster& cluster, std::ostream* out) { *out << cluster.name; }
@@ -62,27 +71,31 @@ class Simulation {
   Simulation(const Cluster& cluster, uint64_t seed)
       : pool_tokens_(cluster.num_blocks * cluster.block_tokens),
         random_(seed),
-        scheduler_({.num_groups = cluster.num_groups,
-                    .max_batched_tokens = cluster.max_batched_tokens,
-                    .max_running = cluster.max_running,
-                    .max_stretch = 2,
-                    .max_waiting = kMaxWaiting,
-                    .max_under_way = cluster.max_under_way,
-                    .num_blocks = cluster.num_blocks,
-                    .block_tokens = cluster.block_tokens,
-                    .max_context = kMaxContext,
-                    .vocab_size = PlanExecutor::kVocabSize,
-                    .prefix_cache = cluster.prefix_cache,
-                    .max_drafts = cluster.max_drafts,
-                    .max_forced = cluster.max_forced,
-                    .prompt_cost = CostOfKeys()}),
+        scheduler_(
+            {.num_groups = cluster.num_groups,
+             .max_batched_tokens = cluster.max_batched_tokens,
+             .max_running = cluster.max_running,
+             .max_stretch = 2,
+             .max_waiting = kMaxWaiting,
+             .max_under_way = cluster.max_under_way,
+             .num_blocks = cluster.num_blocks,
+             .block_tokens = cluster.block_tokens,
+             .windows = {.num_blocks = cluster.num_window_blocks(), .window = cluster.window},
+             .max_context = kMaxContext,
+             .vocab_size = PlanExecutor::kVocabSize,
+             .prefix_cache = cluster.prefix_cache,
+             .max_drafts = cluster.max_drafts,
+             .max_forced = cluster.max_forced,
+             .prompt_cost = CostOfKeys()}),
         workers_({.num_groups = cluster.num_groups,
                   .num_blocks = cluster.num_blocks,
                   .block_tokens = cluster.block_tokens,
                   .max_batched_tokens = cluster.max_batched_tokens,
                   .max_running = cluster.max_running,
                   .max_drafts = cluster.max_drafts,
-                  .max_forced = cluster.max_forced}) {}
+                  .max_forced = cluster.max_forced,
+                  .num_window_blocks = cluster.num_window_blocks(),
+                  .window = cluster.window}) {}
 
   void Run(int num_events) {
     for (int event = 0; event < num_events && !::testing::Test::HasFailure(); ++event) {
@@ -310,7 +323,14 @@ INSTANTIATE_TEST_SUITE_P(
                       Cluster{"drafts_ahead", 2, 16, 8, 20, 2, 2, true, 1},
                       Cluster{"long_drafts_ahead", 1, 24, 6, 40, 1, 2, true, 4},
                       Cluster{"drafts_without_room", 1, 8, 8, 14, 4, 2, true, 2},
-                      Cluster{"drafts_without_cache", 2, 16, 8, 20, 2, 2, false, 3}),
+                      Cluster{"drafts_without_cache", 2, 16, 8, 20, 2, 2, false, 3},
+                      Cluster{"windows", 1, 16, 8, 14, 4, 1, true, 0, 0, 5},
+                      Cluster{"windows_ahead", 2, 8, 3, 30, 2, 2, true, 0, 0, 3},
+                      Cluster{"windows_of_one", 1, 5, 5, 50, 1, 2, true, 0, 0, 1},
+                      Cluster{"wide_windows_ahead", 1, 16, 8, 14, 4, 2, true, 0, 0, 40},
+                      Cluster{"windows_without_cache", 2, 8, 8, 20, 2, 2, false, 0, 0, 4},
+                      Cluster{"windows_and_drafts", 2, 16, 4, 40, 2, 2, true, 1, 0, 4},
+                      Cluster{"windows_and_forced_text", 1, 24, 3, 48, 2, 2, true, 2, 4, 3}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
