@@ -139,6 +139,7 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
                                                                  : std::optional<int32_t>(0),
                   .drafts = options.drafts,
                   .kv_block_tokens = options.kv_block_tokens,
+                  .one_kv_kind = options.one_kv_kind,
                   .kv_num_blocks = static_cast<int32_t>(options.num_kv_blocks),
                   .expanded_bytes_per_rank = options.expanded_bytes}));
   const worker::SinkPositions sink_positions =

@@ -32,6 +32,7 @@ struct LocalEngineOptions {
   int max_running = 32;                       // sequences of one group in one step
   int64_t num_kv_blocks = 0;                  // of one group
   int kv_block_tokens = 16;
+  bool one_kv_kind = true;  // see core::PlanRequest; a scheduler can do with windows apart
   int64_t expanded_bytes = core::PlanRequest::kSixteenth;  // of one rank
   v1::TokenTable tokens;  // what grammars are held against; empty: no sequence has one
   v1::DraftPlan drafts;   // see coordinator/core/plan/plan_check.h

@@ -112,10 +112,10 @@ std::string Draw::Describe() const {
       arrival_percent, cancel_percent, num_tenants, tokens_between_intruders);
 }
 
-// In three of six draws one of the others.
+// In five of ten draws one of the others.
 const SameBitsModel& ModelOfDraw(int number) {
-  constexpr int kModels[] = {0, 1, 0, 2, 0, 3};
-  return kSameBitsModels[kModels[number % 6]];
+  constexpr int kModels[] = {0, 1, 0, 2, 0, 3, 0, 4, 0, 5};
+  return kSameBitsModels[kModels[number % 10]];
 }
 
 Draw MakeDraw(uint64_t seed, int number, const SameBitsRequests& requests) {

@@ -38,6 +38,8 @@ inline const SameBitsModel kSameBitsModels[] = {
     {.name = "tiny-qwen2", .end_tokens = {612, 610}},
     {.name = "tiny-llama", .end_tokens = {989, 996, 997}},
     {.name = "tiny-qwen3-moe", .end_tokens = {866, 864}},
+    {.name = "tiny-gemma3", .end_tokens = {1, 15}},
+    {.name = "tiny-gpt-oss", .end_tokens = {1063}},
 };
 
 class SameBitsRequests {

@@ -56,7 +56,8 @@ std::string FirstDifference(const ScheduledAnswer& got, const ScheduledAnswer& w
 }
 
 absl::StatusOr<std::unique_ptr<ScheduleRunner>> ScheduleRunner::Create(
-    const cli::LocalEngineOptions& engine_options, const core::SchedulerConfig::Limits& limits) {
+    cli::LocalEngineOptions engine_options, const core::SchedulerConfig::Limits& limits) {
+  engine_options.one_kv_kind = false;
   SY_ASSIGN_OR_RETURN(auto engine, cli::LocalEngine::Create(engine_options));
   return std::unique_ptr<ScheduleRunner>(new ScheduleRunner(std::move(engine), limits));
 }

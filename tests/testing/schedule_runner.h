@@ -33,7 +33,7 @@ class ScheduleRunner {
  public:
   // Errors: those of LocalEngine::Create.
   static absl::StatusOr<std::unique_ptr<ScheduleRunner>> Create(
-      const cli::LocalEngineOptions& engine, const core::SchedulerConfig::Limits& limits);
+      cli::LocalEngineOptions engine, const core::SchedulerConfig::Limits& limits);
 
   // All of these end in an error where the scheduler or the engine does; then the runner is not to
   // be used.

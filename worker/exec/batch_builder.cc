@@ -151,6 +151,11 @@ absl::Status BatchBuilder::StartCached(const v1::SequenceStart& start,
     if (!InVocabulary(token)) return misfit(fmt::format("among them {}", token));
   }
   sequence->num_computed = num_cached;
+  if (plan_.kv().num_window_blocks() > 0) {
+    // What the first query does not see has no block; its entries are not read.
+    const int32_t unseen = std::max(num_cached + 1 - plan_.kv().window(), 0);
+    sequence->window_blocks.assign(static_cast<size_t>(unseen / plan_.kv().block_tokens()), 0);
+  }
   const std::span<const int32_t> told(start.cached_tokens().data(), static_cast<size_t>(num_told));
   sequence->sampling.See(0, told);
   if (sequence->history) sequence->history->Append(0, told);
@@ -203,12 +208,7 @@ absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* s
                                     MaxDrafts(plan_.drafts())));
   }
   SY_RETURN_IF_ERROR(CheckTokens(work));
-  for (int32_t block : work.new_blocks()) {
-    if (block < 0 || block >= plan_.kv().num_blocks()) {
-      return Misfit(work, fmt::format("block {} of {}", block, plan_.kv().num_blocks()));
-    }
-    sequence->blocks.push_back(block);
-  }
+  SY_RETURN_IF_ERROR(AddBlocks(work, sequence));
   const int32_t count = work.use_last_sampled() ? RowsToDraft(work, *sequence) : work.tokens_size();
   sequence->num_rows = count;
   if (count > plan_.model().max_position_embeddings() - begin) {
@@ -225,9 +225,34 @@ absl::Status BatchBuilder::Extend(const v1::SequenceWork& work, SequenceState* s
     sequence->sampling.See(begin, tokens);
     if (sequence->history) sequence->history->Append(begin, tokens);
   }
-  const int64_t needed = CeilDiv(begin + count, plan_.kv().block_tokens());
-  if (needed > static_cast<int64_t>(sequence->blocks.size())) {
-    return Misfit(work, fmt::format("needs {} blocks and has {}", needed, sequence->blocks.size()));
+  return CheckCovered(work, *sequence, begin + count);
+}
+
+absl::Status BatchBuilder::AddBlocks(const v1::SequenceWork& work, SequenceState* sequence) const {
+  const auto add = [&](const auto& blocks, int32_t num_blocks, std::string_view kind,
+                       std::vector<int32_t>* table) {
+    for (const int32_t block : blocks) {
+      if (block < 0 || block >= num_blocks) {
+        return Misfit(work, fmt::format("{} {} of {}", kind, block, num_blocks));
+      }
+      table->push_back(block);
+    }
+    return absl::OkStatus();
+  };
+  SY_RETURN_IF_ERROR(add(work.new_blocks(), plan_.kv().num_blocks(), "block", &sequence->blocks));
+  return add(work.new_window_blocks(), plan_.kv().num_window_blocks(), "window block",
+             &sequence->window_blocks);
+}
+
+absl::Status BatchBuilder::CheckCovered(const v1::SequenceWork& work, const SequenceState& sequence,
+                                        int32_t num_tokens) const {
+  const auto needed = static_cast<size_t>(CeilDiv(num_tokens, plan_.kv().block_tokens()));
+  if (needed > sequence.blocks.size()) {
+    return Misfit(work, fmt::format("needs {} blocks and has {}", needed, sequence.blocks.size()));
+  }
+  if (plan_.kv().num_window_blocks() > 0 && needed > sequence.window_blocks.size()) {
+    return Misfit(work, fmt::format("needs {} window blocks and has {}", needed,
+                                    sequence.window_blocks.size()));
   }
   return absl::OkStatus();
 }
@@ -272,6 +297,11 @@ void BatchBuilder::AddRows(const v1::SequenceWork& work, SequenceState* sequence
     batch->slots.push_back(int64_t{sequence->blocks[position / block_tokens]} * block_tokens +
                            position % block_tokens);
     if (!prompt_rows) batch->decode_tables.push_back(sequence->blocks.data());
+    if (plan_.kv().num_window_blocks() == 0) continue;
+    batch->window_slots.push_back(int64_t{sequence->window_blocks[position / block_tokens]} *
+                                      block_tokens +
+                                  position % block_tokens);
+    if (!prompt_rows) batch->window_decode_tables.push_back(sequence->window_blocks.data());
   }
 }
 
@@ -286,6 +316,7 @@ PrefillSpan BatchBuilder::SpanOf(int64_t row_begin, int32_t first, int32_t last,
           .num_rows = last - first,
           .begin_position = first,
           .table = sequence->blocks,
+          .window_table = sequence->window_blocks,
           .tiles = sequence->tiles,
           .num_expanded = num_expanded};
 }

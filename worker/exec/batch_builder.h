@@ -26,6 +26,9 @@ struct SequenceState {
   bool is_drafted = false;  // drafts are wanted
   SamplingState sampling;
   std::vector<int32_t> blocks;
+  // Of layers with a window, if they are a kind of their own. Entries behind the window of what is
+  // still to be computed are never read: they name blocks that others have by now.
+  std::vector<int32_t> window_blocks;
   // While its prompt is in progress: where its first tiles of keys and values are kept expanded,
   // and how many of its positions are there.
   std::vector<int32_t> tiles;
@@ -92,6 +95,10 @@ class BatchBuilder {
   absl::Status StartCached(const v1::SequenceStart& start, SequenceState* sequence) const;
   bool InVocabulary(int32_t token) const;
   absl::Status Extend(const v1::SequenceWork& work, SequenceState* sequence) const;
+  absl::Status AddBlocks(const v1::SequenceWork& work, SequenceState* sequence) const;
+  // Whether its tables hold so many tokens.
+  absl::Status CheckCovered(const v1::SequenceWork& work, const SequenceState& sequence,
+                            int32_t num_tokens) const;
   absl::Status CheckTokens(const v1::SequenceWork& work) const;
   // The newest token and as many drafts as fit the work, the answer's length and the blocks.
   int32_t RowsToDraft(const v1::SequenceWork& work, const SequenceState& sequence) const;

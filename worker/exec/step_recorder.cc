@@ -30,6 +30,10 @@ void CopyPadded(const ForwardBatch& from, const PassSize& size, ForwardBatch* to
   CopyPadded<std::vector<const int32_t*>, const int32_t*>(from.decode_tables, size.rows, nullptr,
                                                           &to->decode_tables);
   CopyPadded(from.output_rows, size.output_rows, 0, &to->output_rows);
+  if (from.window_slots.empty()) return;
+  CopyPadded(from.window_slots, size.rows, kernels::kNoSlot, &to->window_slots);
+  CopyPadded<std::vector<const int32_t*>, const int32_t*>(from.window_decode_tables, size.rows,
+                                                          nullptr, &to->window_decode_tables);
 }
 
 }  // namespace

@@ -12,6 +12,12 @@ int64_t KvLayout::ExpandedBytesPerLayer() const {
   return num_tiles * kTileTokens * (expanded_width + rope_width) * kernels::SizeOf(expanded_dtype);
 }
 
+int64_t KvLayout::BytesBefore(int64_t layer) const {
+  int64_t blocks = 0;
+  for (int64_t before = 0; before < layer; ++before) blocks += BlocksOf(before);
+  return blocks * block_tokens * width * kernels::SizeOf(dtype);
+}
+
 KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, const kernels::Ops& ops) {
   const kernels::DType act = ops.activation_dtype();
   KvLayout layout{
@@ -26,6 +32,11 @@ KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, const kerne
     const v1::GqaSpec& gqa = plan.model().gqa();
     layout.kv_heads = CeilDiv(gqa.num_kv_heads(), ranks);
     layout.width = 2 * layout.kv_heads * gqa.head_dim();
+    layout.num_window_blocks = plan.kv().num_window_blocks();
+    if (layout.num_window_blocks > 0) {
+      for (const int32_t window : gqa.windows()) layout.is_windowed.push_back(window > 0);
+      layout.is_windowed.resize(static_cast<size_t>(num_layers), false);
+    }
     return layout;
   }
   const v1::MlaSpec& mla = plan.model().mla();
@@ -44,17 +55,17 @@ KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, const kerne
 
 KvStore::KvStore(kernels::Device& device, const KvLayout& layout)
     : layout_(layout),
-      memory_(device.AllocateAhead(layout.num_layers * layout.BytesPerLayer())),
+      memory_(device.AllocateAhead(layout.BytesBefore(layout.num_layers))),
       expanded_(device.AllocateAhead(layout.num_layers * layout.ExpandedBytesPerLayer())) {}
 
 KvLayer KvStore::layer(int64_t index) const {
   SY_CHECK(index >= 0 && index < layout_.num_layers) << "layer " << index;
-  auto* const memory = static_cast<std::byte*>(memory_.data()) + index * layout_.BytesPerLayer();
+  auto* const memory = static_cast<std::byte*>(memory_.data()) + layout_.BytesBefore(index);
   if (layout_.kv_heads > 0) {
     const int64_t head_dim = layout_.width / (2 * layout_.kv_heads);
     return {.keys_values = TensorView(
                 memory, layout_.dtype,
-                {layout_.num_blocks, layout_.kv_heads, 2 * layout_.block_tokens, head_dim})};
+                {layout_.BlocksOf(index), layout_.kv_heads, 2 * layout_.block_tokens, head_dim})};
   }
   auto* const expanded =
       static_cast<std::byte*>(expanded_.data()) + index * layout_.ExpandedBytesPerLayer();

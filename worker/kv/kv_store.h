@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "kernels/args/attention.h"
 #include "kernels/device.h"
@@ -23,6 +24,9 @@ struct KvLayout {
 
   int64_t num_layers = 0;
   int64_t num_blocks = 0;
+  // Of layers with a window, where they are a kind of their own (KvPlan.num_window_blocks).
+  int64_t num_window_blocks = 0;
+  std::vector<bool> is_windowed;  // by layer; empty: none is
   int64_t block_tokens = 0;
   int64_t width =
       0;  // values of one token in one layer: latent and rotated key, or keys and values
@@ -35,9 +39,12 @@ struct KvLayout {
   kernels::DType expanded_dtype = kernels::DType::kF32;
   int64_t tile_bytes = 0;  // of one tile in one layer where it is laid out; 0: rows
 
-  int64_t BytesPerLayer() const {
-    return num_blocks * block_tokens * width * kernels::SizeOf(dtype);
+  int64_t BlocksOf(int64_t layer) const {
+    const bool windowed = !is_windowed.empty() && is_windowed[static_cast<size_t>(layer)];
+    return windowed ? num_window_blocks : num_blocks;
   }
+  // Of all layers before this one.
+  int64_t BytesBefore(int64_t layer) const;
   int64_t ExpandedBytesPerLayer() const;
 };
 
@@ -50,7 +57,7 @@ KvLayout MakeKvLayout(const v1::ShardPlan& plan, int64_t num_layers, const kerne
 struct KvLayer {
   // One of the two, as the layout has it.
   kernels::TensorView latents;      // [num_blocks, block_tokens, width]
-  kernels::TensorView keys_values;  // [num_blocks, kv_heads, 2 block_tokens, head_dim]
+  kernels::TensorView keys_values;  // [BlocksOf(layer), kv_heads, 2 block_tokens, head_dim]
   // With latents, one of the two.
   kernels::TensorView expanded;       // [num_tiles * kTileTokens, expanded_width]
   kernels::TensorView expanded_k_pe;  // [num_tiles * kTileTokens, rope_width]

@@ -104,7 +104,7 @@ void GqaAttention::WriteKeysAndValues(const LayerContext& context, const Forward
   context.Record("v", layer, v_rows);
   context.ops.GqaWrite({.k = k,
                         .v = v_rows.Reshaped({x.num_rows(), kv_heads_, dim_}),
-                        .slots = batch.slots,
+                        .slots = IsApart(batch) ? batch.window_slots : batch.slots,
                         .cache = cache});
 }
 
@@ -121,7 +121,7 @@ void GqaAttention::Attend(const LayerContext& context, const ForwardBatch& batch
         {.q = q.Rows(span.row_begin, span.num_rows),
          .positions = std::span(batch.positions).subspan(span.row_begin, span.num_rows),
          .cache = cache,
-         .table = span.table,
+         .table = IsApart(batch) ? span.window_table : span.table,
          .scale = scale_,
          .window = window_,
          .sinks = sinks,
@@ -129,14 +129,15 @@ void GqaAttention::Attend(const LayerContext& context, const ForwardBatch& batch
   }
   const int64_t first = batch.num_prefill_rows, count = q.rows() - first;
   if (count == 0) return;
-  context.ops.GqaDecode({.q = q.Rows(first, count),
-                         .positions = std::span(batch.positions).subspan(first, count),
-                         .cache = cache,
-                         .tables = batch.decode_tables,
-                         .scale = scale_,
-                         .window = window_,
-                         .sinks = sinks,
-                         .out = out.Rows(first, count)});
+  context.ops.GqaDecode(
+      {.q = q.Rows(first, count),
+       .positions = std::span(batch.positions).subspan(first, count),
+       .cache = cache,
+       .tables = IsApart(batch) ? batch.window_decode_tables : batch.decode_tables,
+       .scale = scale_,
+       .window = window_,
+       .sinks = sinks,
+       .out = out.Rows(first, count)});
 }
 
 AttentionSize GqaAttention::SizeOf(const v1::ModelSpec& model, int64_t tokens,

@@ -43,6 +43,11 @@ class GqaAttention final : public Attention {
   int64_t dim_ = 0;         // D
   int64_t rotary_dim_ = 0;  // at most D
   int64_t window_ = 0;      // 0: none
+  // The batch's tables that this layer's cache goes by.
+  bool IsApart(const ForwardBatch& batch) const {
+    return window_ > 0 && !batch.window_slots.empty();
+  }
+
   float scale_ = 0;
   float eps_ = 0;
   const RopeTable* rope_ = nullptr;

@@ -18,6 +18,9 @@ struct PrefillSpan {
   int64_t num_rows = 0;
   int64_t begin_position = 0;
   std::span<const int32_t> table;  // the sequence's blocks; covers the last position
+  // The same of layers with a window, if they are a kind of their own: what the window shows
+  // counts.
+  std::span<const int32_t> window_table;
   // Where its first tiles of keys and values are kept expanded (KvLayer); may be fewer than it has.
   std::span<const int32_t> tiles;
   int64_t num_expanded = 0;  // positions that are there from steps before
@@ -30,7 +33,10 @@ struct ForwardBatch {
   std::vector<PrefillSpan> prefill;
   int64_t num_prefill_rows = 0;               // rows of the first region
   std::vector<const int32_t*> decode_tables;  // T - num_prefill_rows
-  std::vector<int32_t> output_rows;           // rows whose logits are wanted
+  // The same of layers with a window; empty unless they are a kind of their own (KvPlan).
+  std::vector<int64_t> window_slots;
+  std::vector<const int32_t*> window_decode_tables;
+  std::vector<int32_t> output_rows;  // rows whose logits are wanted
   // T: the token behind each; kUnknown where this step is to sample it.
   std::vector<int32_t> next_tokens;
 
@@ -46,6 +52,8 @@ struct ForwardBatch {
     prefill.clear();
     num_prefill_rows = 0;
     decode_tables.clear();
+    window_slots.clear();
+    window_decode_tables.clear();
     output_rows.clear();
     next_tokens.clear();
   }

@@ -47,8 +47,12 @@ ForwardBatch RowsOf(const ForwardBatch& batch, const IndexRange& rows) {
   }
   const int64_t prompts = batch.num_prefill_rows;
   cut.num_prefill_rows = std::clamp(prompts, rows.begin, rows.end) - rows.begin;
-  cut.decode_tables = Cut(batch.decode_tables, std::max(rows.begin, prompts) - prompts,
-                          std::max(rows.end, prompts) - prompts);
+  const int64_t begin = std::max(rows.begin, prompts) - prompts;
+  const int64_t end = std::max(rows.end, prompts) - prompts;
+  cut.decode_tables = Cut(batch.decode_tables, begin, end);
+  if (batch.window_slots.empty()) return cut;
+  cut.window_slots = Cut(batch.window_slots, rows.begin, rows.end);
+  cut.window_decode_tables = Cut(batch.window_decode_tables, begin, end);
   return cut;
 }
 

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/units.h"
+#include "coordinator/core/plan/kv_kinds.h"
 #include "coordinator/core/plan/plan_check.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "coordinator/core/plan/topology.h"
@@ -124,6 +125,7 @@ class OneLayout {
     limits->set_max_batched_tokens(
         static_cast<int32_t>(std::max<int64_t>(most, request_.load.max_batched_tokens)));
     result_.plan.mutable_kv()->set_num_blocks(0);
+    SetKvKinds(&result_.plan);
     result_.plan.mutable_kv()->set_expanded_tokens(0);
   }
 
@@ -136,8 +138,7 @@ class OneLayout {
   int64_t Spare(int64_t running) {
     SetLimits(running);
     const RankMemory memory = Memory();
-    const int64_t cache =
-        BlocksOf(running) * request_.kv_block_tokens * KvBytesPerToken(result_.plan, backend_);
+    const int64_t cache = KvBytesOf(result_.plan, BlocksOf(running), backend_);
     return result_.memory_limit - memory.Fixed() - memory.Beside() - CeilDiv(cache * 16, 15);
   }
 

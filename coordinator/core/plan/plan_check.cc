@@ -112,6 +112,14 @@ absl::Status CheckShardPlan(const v1::ShardPlan& plan) {
   CheckDrafts(plan, faults);
   CheckRange("block_tokens", plan.kv().block_tokens(), kMaxBlockTokens, faults);
   CheckRange("num_blocks", plan.kv().num_blocks(), kMaxKvBlocks, faults);
+  const bool has_windows = plan.kv().num_window_blocks() > 0 && plan.kv().window() > 0;
+  if (plan.kv().num_window_blocks() != 0 &&
+      (!has_windows || plan.kv().num_window_blocks() > plan.kv().num_blocks())) {
+    faults.push_back(
+        fmt::format("num_window_blocks = {}, window = {}: both must be over 0, and the "
+                    "blocks at most num_blocks = {}",
+                    plan.kv().num_window_blocks(), plan.kv().window(), plan.kv().num_blocks()));
+  }
   if (plan.kv().expanded_tokens() < 0 || plan.kv().expanded_tokens() > kMaxExpandedTokens) {
     faults.push_back(fmt::format("expanded_tokens = {}: must be from 0 to {}",
                                  plan.kv().expanded_tokens(), kMaxExpandedTokens));

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/units.h"
+#include "coordinator/core/plan/kv_kinds.h"
 #include "coordinator/core/plan/step_memory.h"
 #include "coordinator/core/plan/topology.h"
 #include "coordinator/core/plan/weight_memory.h"
@@ -69,8 +70,7 @@ RankMemory MemoryOfRank(const v1::ShardPlan& plan, int32_t rank, const MemoryOpt
   RankMemory memory;
   memory.weights = PackedWeightBytes(plan, rank, shape.local_experts, options.backend);
   memory.rope_table = RopeTableBytes(plan.model());
-  memory.kv_blocks = int64_t{plan.kv().num_blocks()} * plan.kv().block_tokens() *
-                     KvBytesPerToken(plan, options.backend);
+  memory.kv_blocks = KvBytes(plan, options.backend);
   memory.kv_expanded = plan.kv().expanded_tokens() / kTileTokens * kTileTokens *
                        ExpandedBytesPerToken(plan, options.backend);
   memory.arena = ArenaBytes(plan, shape);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/units.h"
+#include "coordinator/core/plan/kv_kinds.h"
 #include "coordinator/core/plan/model_memory.h"
 #include "coordinator/core/plan/plan_check.h"
 #include "coordinator/core/plan/rank_memory.h"
@@ -15,11 +16,13 @@ namespace {
 constexpr int kForcedTokens = 6;  // in one step, of text that a grammar leaves no choice about
 
 // Blocks that `bytes` hold, at most what the limits can fill.
-int32_t BlocksIn(const v1::ShardPlan& plan, BackendKind backend, int64_t bytes) {
-  const int64_t block_bytes = plan.kv().block_tokens() * KvBytesPerToken(plan, backend);
+int32_t BlocksIn(const v1::ShardPlan& plan, const PlanRequest& request, int64_t bytes) {
+  const int64_t block_bytes = plan.kv().block_tokens() * KvBytesPerToken(plan, request.backend);
+  const int64_t fitting =
+      request.one_kv_kind ? bytes / block_bytes : KvBlocksIn(plan, bytes, request.backend);
   const int64_t longest = CeilDiv(plan.model().max_position_embeddings(), plan.kv().block_tokens());
-  return static_cast<int32_t>(std::min(
-      {bytes / block_bytes, longest * plan.limits().max_running(), int64_t{kMaxKvBlocks}}));
+  return static_cast<int32_t>(
+      std::min({fitting, longest * plan.limits().max_running(), int64_t{kMaxKvBlocks}}));
 }
 
 // Tokens whose keys and values `bytes` hold expanded.
@@ -51,6 +54,7 @@ absl::Status SizeCache(const PlanRequest& request, v1::ShardPlan* plan) {
   const int64_t wanted = request.expanded_bytes_per_rank;
   const auto set = [&](int32_t num_blocks, const CacheShare& share) {
     plan->mutable_kv()->set_num_blocks(num_blocks);
+    if (!request.one_kv_kind) SetKvKinds(plan);
     plan->mutable_kv()->set_expanded_tokens(ExpandedIn(*plan, backend, share.expanded));
     return absl::OkStatus();
   };
@@ -59,7 +63,7 @@ absl::Status SizeCache(const PlanRequest& request, v1::ShardPlan* plan) {
                ShareOf(*plan, backend, request.kv_num_blocks * block_bytes, wanted));
   }
   if (request.kv_bytes_per_rank > 0) {
-    const int32_t num_blocks = BlocksIn(*plan, backend, request.kv_bytes_per_rank);
+    const int32_t num_blocks = BlocksIn(*plan, request, request.kv_bytes_per_rank);
     if (num_blocks > 0)
       return set(num_blocks, ShareOf(*plan, backend, request.kv_bytes_per_rank, wanted));
     return absl::ResourceExhaustedError(
@@ -72,7 +76,7 @@ absl::Status SizeCache(const PlanRequest& request, v1::ShardPlan* plan) {
       *plan, fullest, {.backend = backend, .redundant_experts = request.redundant_experts});
   const CacheShare share =
       ShareOf(*plan, backend, request.memory_bytes_per_rank - memory.Fixed(), wanted);
-  const int32_t num_blocks = share.cache > 0 ? BlocksIn(*plan, backend, share.cache) : 0;
+  const int32_t num_blocks = share.cache > 0 ? BlocksIn(*plan, request, share.cache) : 0;
   if (num_blocks > 0) return set(num_blocks, share);
   const int64_t step_bytes = memory.Fixed() - memory.weights.Total() - memory.exchange;
   return absl::ResourceExhaustedError(fmt::format(

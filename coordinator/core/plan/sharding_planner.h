@@ -33,6 +33,8 @@ struct PlanRequest {
   std::optional<int32_t> micro_batch_tokens;
   v1::DraftPlan drafts;  // see plan_check.h
   int32_t kv_block_tokens = 16;
+  bool one_kv_kind = false;  // layers with a window share the blocks of the others: for who hands
+                             // out blocks without a scheduler
   // Size of the cache, by the first of these three that is not 0. At least one must be.
   int32_t kv_num_blocks = 0;          // blocks per group, taken as it is
   int64_t kv_bytes_per_rank = 0;      // bytes for the cache alone

@@ -378,5 +378,62 @@ TEST(BatchBuilderTiles, BelongToPromptsInProgress) {
   EXPECT_THAT(batch.prefill[0].tiles, IsEmpty());
 }
 
+// Layers with a window have blocks of their own: 5 of them, windows of 6 tokens.
+class WindowBatchTest : public ::testing::Test {
+ protected:
+  static v1::ShardPlan Plan() {
+    v1::ShardPlan plan = SmallPlan();
+    plan.mutable_kv()->set_num_window_blocks(5);
+    plan.mutable_kv()->set_window(6);
+    return plan;
+  }
+  absl::Status Build(Step step, const std::vector<int32_t>& window_blocks) {
+    v1::SequenceWork* work = step.plan().mutable_groups(1)->mutable_sequences(0);
+    work->mutable_new_window_blocks()->Add(window_blocks.begin(), window_blocks.end());
+    return builder_.Build(step.plan(), &batch_, &outputs_);
+  }
+
+  const v1::ShardPlan plan_ = Plan();
+  BatchBuilder builder_{plan_, {.group = 1}};
+  ForwardBatch batch_;
+  std::vector<OutputRow> outputs_;
+};
+
+TEST_F(WindowBatchTest, EachKindHasItsSlotsAndTables) {
+  ASSERT_TRUE(
+      Build(Step(1).Start(1, 6).Do({.tokens = {1, 2, 3, 4, 5}, .blocks = {6, 7}}), {4, 0}).ok());
+  EXPECT_THAT(batch_.slots, ElementsAre(24, 25, 26, 27, 28));
+  EXPECT_THAT(batch_.window_slots, ElementsAre(16, 17, 18, 19, 0));
+  EXPECT_THAT(batch_.prefill[0].window_table, ElementsAre(4, 0));
+  ASSERT_TRUE(Build(Step(2).Do({.begin = 5, .tokens = {6, 7}, .sample = true}), {}).ok());
+  EXPECT_THAT(batch_.window_slots, ElementsAre(1, 2));
+  ASSERT_EQ(batch_.window_decode_tables.size(), 1);
+  EXPECT_EQ(batch_.window_decode_tables[0][1], 0);
+}
+
+TEST_F(WindowBatchTest, WhatTheFirstQueryDoesNotSeeHasNoBlock) {
+  Step step(1);
+  step.Start(1, 14).Do({.begin = 12, .tokens = {1, 2}, .blocks = {0, 1, 2, 3}});
+  step.plan().mutable_started(0)->set_num_cached(12);
+  // The query at 12 sees positions 7 to 12: blocks 1 to 3.
+  ASSERT_TRUE(Build(step, {3, 1, 2}).ok());
+  EXPECT_THAT(batch_.window_slots, ElementsAre(8, 9));
+  EXPECT_THAT(batch_.prefill[0].window_table, ElementsAre(0, 3, 1, 2));
+}
+
+TEST_F(WindowBatchTest, BlocksThatAreNotThereOrTooFewAreRefused) {
+  const Step step = Step(1).Start(1, 6).Do({.tokens = {1, 2, 3, 4, 5}, .blocks = {6, 7}});
+  const auto refusal = [&](const std::vector<int32_t>& blocks) {
+    BatchBuilder builder(plan_, {.group = 1});
+    v1::StepPlan plan = Step(step).plan();
+    plan.mutable_groups(1)->mutable_sequences(0)->mutable_new_window_blocks()->Add(blocks.begin(),
+                                                                                   blocks.end());
+    return std::string(builder.Build(plan, &batch_, &outputs_).message());
+  };
+  EXPECT_THAT(refusal({1, 5}), HasSubstr("window block 5 of 5"));
+  EXPECT_THAT(refusal({-1, 2}), HasSubstr("window block -1 of 5"));
+  EXPECT_THAT(refusal({1}), HasSubstr("needs 2 window blocks and has 1"));
+}
+
 }  // namespace
 }  // namespace switchyard::worker

@@ -52,6 +52,7 @@ TEST_P(RankMemoryTest, IsWhatTheRankHasAllocated) {
   options.drafts.set_method(setup.drafts);
   options.drafts.set_max_tokens(setup.drafts == v1::DRAFT_METHOD_NONE ? 0 : 2);
   options.expanded_bytes = 8 * kMiB;
+  options.one_kv_kind = false;
   const auto engine = LocalEngine::Create(options);
   if (Kind() != BackendKind::kCpu && setup.weights != v1::WEIGHT_FORM_STORED) {
     EXPECT_TRUE(absl::IsUnimplemented(engine.status())) << engine.status();
@@ -60,6 +61,7 @@ TEST_P(RankMemoryTest, IsWhatTheRankHasAllocated) {
   ASSERT_TRUE(engine.ok()) << engine.status();
   const v1::ShardPlan& plan = (*engine)->plan();
   EXPECT_EQ(plan.kv().expanded_tokens() > 256, plan.model().has_mla());
+  EXPECT_EQ(plan.kv().num_window_blocks() > 0, plan.model().gqa().windows_size() > 0);
   for (int rank = 0; rank < setup.data_parallel * setup.tensor_parallel; ++rank) {
     const Executor& held = (*engine)->executor(rank);
     const core::RankMemory planned = core::MemoryOfRank(plan, rank, {.backend = Kind()});
@@ -146,6 +148,11 @@ INSTANTIATE_TEST_SUITE_P(
                          .tensor_parallel = 2,
                          .compute = v1::COMPUTE_MODE_BF16,
                          .model = "tiny-qwen2"},
+                    Case{.name = "WindowsApart",
+                         .data_parallel = 1,
+                         .tensor_parallel = 2,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-gemma3"},
                     Case{.name = "FourBits",
                          .data_parallel = 1,
                          .tensor_parallel = 2,
