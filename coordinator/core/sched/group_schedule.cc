@@ -283,11 +283,14 @@ int32_t GroupSchedule::TakeBudget(const Request& request, int32_t max_tokens) {
 void GroupSchedule::AddWork(Request& request, int32_t count, int32_t num_drafts,
                             std::span<const int32_t> new_blocks, StepBuilder& builder) {
   const bool samples = count == request.num_remaining();
-  // As far as the workers may write, drafts of plans under way and behind these drafts included.
-  const int32_t last = request.num_computed + request.num_drafts_awaited();
-  const int32_t end = std::min(last + std::max(count, 2 * num_drafts), request.num_covered);
-  builder.AddWork(request, count, num_drafts,
-                  {.all = new_blocks, .windowed = blocks_.CoverWindow(request.id, end)});
+  StepBuilder::NewBlocks blocks{.all = new_blocks};
+  if (limits_.windows.num_blocks > 0) {
+    // As far as the workers may write, drafts of plans under way and behind these drafts included.
+    const int32_t last = request.num_computed + request.num_drafts_awaited();
+    const int32_t end = std::min(last + std::max(count, 2 * num_drafts), request.num_covered);
+    blocks.windowed = blocks_.CoverWindow(request.id, end);
+  }
+  builder.AddWork(request, count, num_drafts, blocks);
   request.num_computed += count;
   if (!samples) return;
   request.last_sampled_position = request.num_computed;

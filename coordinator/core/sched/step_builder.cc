@@ -59,7 +59,9 @@ void StepBuilder::AddWork(const Request& request, int32_t count, int32_t num_dra
     work->mutable_tokens()->Add(begin, begin + count);
   }
   work->mutable_new_blocks()->Add(new_blocks.all.begin(), new_blocks.all.end());
-  work->mutable_new_window_blocks()->Add(new_blocks.windowed.begin(), new_blocks.windowed.end());
+  if (!new_blocks.windowed.empty()) {
+    work->mutable_new_window_blocks()->Add(new_blocks.windowed.begin(), new_blocks.windowed.end());
+  }
   const int32_t end = request.num_computed + count;
   if (end < request.num_known()) work->set_next_token(request.tokens[end]);
   if (count == request.num_remaining()) {
