@@ -12,6 +12,7 @@
 #include <map>
 #include <set>
 
+#include "coordinator/text/utf8.h"
 #include "tests/integration/cluster_fixture.h"
 #include "tests/integration/same_bits_draw.h"
 #include "tests/integration/same_bits_requests.h"
@@ -232,22 +233,28 @@ class SameBits : public ClusterTest {
     }
   }
 
-  // As FirstDifference has it, of what the HTTP API tells: texts of tokens, and no end token.
+  // As FirstDifference has it, of what the HTTP API tells: names of tokens, and no end token.
   static void CheckLogprobs(const SameBitsRequests& requests, const Json& got,
                             const ScheduledAnswer& want, const std::string& name) {
-    const auto text_of = [&](int32_t token) {
-      return requests.tokenizer().Decode({&token, 1}, /*skip_special=*/false);
+    const auto name_of = [&](int32_t token) {
+      const std::string_view bytes = requests.tokenizer().DecodeToken(token);
+      if (text::IsValidUtf8(bytes)) {
+        return requests.tokenizer().Decode({&token, 1}, /*skip_special=*/false);
+      }
+      std::string name = "bytes:";
+      for (const char byte : bytes) name += fmt::format("\\x{:02x}", uint8_t(byte));
+      return name;
     };
     const Json& texts = got["tokens"];
     const bool is_ended = requests.IsEnd(want.tokens.back().token);
     ASSERT_EQ(texts.size(), want.tokens.size() - (is_ended ? 1 : 0)) << name << ": " << texts;
     for (size_t i = 0; i < texts.size(); ++i) {
       const core::TokenOutput& output = want.tokens[i];
-      ASSERT_EQ(texts[i], text_of(output.token)) << name << ", token " << i;
+      ASSERT_EQ(texts[i], name_of(output.token)) << name << ", token " << i;
       ASSERT_EQ(got["token_logprobs"][i].get<float>(), output.logprob) << name << ", token " << i;
-      std::map<std::string, float> top;  // pieces of characters may have the same text
+      std::map<std::string, float> top;
       for (const core::TokenLogprob& likely : output.top) {
-        top[text_of(likely.token)] = likely.logprob;
+        top[name_of(likely.token)] = likely.logprob;
       }
       ASSERT_EQ((got["top_logprobs"][i].get<std::map<std::string, float>>()), top)
           << name << ", token " << i;
