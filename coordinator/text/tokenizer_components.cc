@@ -180,8 +180,9 @@ absl::StatusOr<NormalizerSpec> ReadNormalizer(const JsonField& step, std::string
 // Spaces at the beginning are all that is stripped.
 absl::StatusOr<size_t> ReadStrip(const JsonField& step) {
   const Json& start = step.Member("start").value();
-  const bool is_known = step.Member("content").value() == " " && start.is_number_unsigned() &&
-                        step.Member("stop").value() == 0;
+  // A number that was not read from a text may be signed, whatever its value.
+  const bool is_known = step.Member("content").value() == " " && start.is_number_integer() &&
+                        start.get<int64_t>() >= 0 && step.Member("stop").value() == 0;
   if (is_known) return start.get<size_t>();
   return step.Unsupported("is supported only with content \" \" and stop 0");
 }
