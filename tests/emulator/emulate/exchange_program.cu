@@ -175,7 +175,11 @@ int FreeTooEarly(const Worker& self) {
   float* data;
   CUDA(cudaMallocAsync(&data, 64, self.stream));
   CUDA(cudaStreamSynchronize(self.stream));
-  NCCL(ncclAllReduce(data, data, 16, ncclFloat, ncclSum, self.comm, self.stream));
+  // A rank that was faster may have failed already, which ends the communicator for all.
+  const ncclResult_t called =
+      ncclAllReduce(data, data, 16, ncclFloat, ncclSum, self.comm, self.stream);
+  if (called == ncclUnhandledCudaError) return 0;
+  NCCL(called);
   CUDA(cudaFreeAsync(data, other));
   CUDA(cudaStreamSynchronize(other));
   CUDA(cudaStreamSynchronize(self.stream));
