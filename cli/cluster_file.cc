@@ -56,6 +56,7 @@ class Reader {
                                          *file_.weights));
     }
     file_.drafts = model.Text("drafts");
+    file_.packed_cache = model.Text("packed_cache");
     file_.draft_tokens = model.Int("draft_tokens", 1, core::kMaxDraftTokens);
     const std::optional<std::string> path = model.Text("path");
     if (path.has_value()) {

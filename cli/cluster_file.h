@@ -19,7 +19,7 @@ namespace switchyard::cli {
 struct ClusterFile {
   std::string model_path;
   v1::ModelSpec model;  // of its config.json
-  std::optional<std::string> compute, weights, drafts;
+  std::optional<std::string> compute, weights, drafts, packed_cache;
   std::optional<int64_t> draft_tokens;
 
   std::vector<std::string> hosts;                         // at least one

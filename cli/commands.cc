@@ -120,6 +120,9 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   to_workers("--direct-io",
              "Read weights past the page cache: on, off or auto (default): where the checkpoint is "
              "larger than a quarter of memory");
+  to_workers("--packed-cache",
+             "Folder where packed weights are kept, so that the next start need not pack them "
+             "again (default: they are not kept)");
   to_workers("--max-load-silence",
              "Seconds for which the disk may give no byte while weights are read (default 30)");
   command->add_option_function<std::string>(
@@ -353,6 +356,8 @@ void AddLogits(CLI::App& app, RunCommand* run) {
                    "Threads of all ranks together; 0: one per core")
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
+  command->add_option("--packed-cache", options->packed_cache,
+                      "Folder where packed weights are kept for the next run");
   AddDeviceFlags(command, options.get());
   command->callback([=] {
     *run = [=] {

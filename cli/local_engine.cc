@@ -25,6 +25,18 @@ struct LocalEngine::Rank {
 
 namespace {
 
+std::string_view StageName(worker::LoadStage stage) {
+  switch (stage) {
+    case worker::LoadStage::kReading:
+      return "loading";
+    case worker::LoadStage::kRestoring:
+      return "loading from the packed cache";
+    case worker::LoadStage::kKeeping:
+      return "writing the packed cache";
+  }
+  return "";
+}
+
 int ThreadsPerRank(const LocalEngineOptions& options, int world) {
   const int total = options.num_threads > 0 ? options.num_threads
                                             : static_cast<int>(std::thread::hardware_concurrency());
@@ -167,10 +179,18 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
 
   std::optional<ProgressBar> bar;
   std::mutex bar_mutex;
-  const auto progress = [&](int64_t done, int64_t total) {  // of rank 0: the others do alike
+  // Of rank 0: the others do alike. A stage begins anew.
+  std::optional<worker::LoadStage> bar_stage;
+  const auto progress = [&](worker::LoadStage stage, int64_t done, int64_t total) {
     std::lock_guard lock(bar_mutex);
-    if (!bar.has_value()) bar.emplace("loading", total);
+    if (bar_stage != stage) bar.reset();
+    bar_stage = stage;
+    if (!bar.has_value()) bar.emplace(std::string(StageName(stage)), total);
     bar->Set(done);
+  };
+  const auto note = [&](const worker::LoadNote& text) {
+    std::lock_guard lock(bar_mutex);
+    options.load_note(text);
   };
   const auto load = [&](int index) -> absl::Status {
     Rank& rank = *engine->ranks_[index];
@@ -183,6 +203,8 @@ absl::StatusOr<std::unique_ptr<LocalEngine>> LocalEngine::Create(
     executor_options.cancel = options.cancel;
     executor_options.direct_reads = options.direct_reads;
     executor_options.verify = options.verify;
+    executor_options.packed_cache = options.packed_cache;
+    if (options.load_note) executor_options.load_note = note;
     SY_ASSIGN_OR_RETURN(
         rank.executor,
         worker::Executor::Create(engine->plan_, index, options.model_path, rank.backend->ops(),

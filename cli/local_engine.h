@@ -41,9 +41,12 @@ struct LocalEngineOptions {
   std::string isa = "auto";
   // See worker::BackendOptions. With cuda, rank i takes GPU i; for several ranks auto means cpu.
   std::string backend = "auto";
-  bool direct_reads = false;                  // see worker::ExecutorOptions
-  bool verify = false;                        // see worker::ExecutorOptions
-  bool load_progress = false;                 // draw a bar on a terminal
+  bool direct_reads = false;   // see worker::ExecutorOptions
+  bool verify = false;         // see worker::ExecutorOptions
+  std::string packed_cache;    // see worker::ExecutorOptions
+  bool load_progress = false;  // draw a bar on a terminal
+  // What becomes of the packed cache, of all ranks, one call at a time; may be empty.
+  std::function<void(const worker::LoadNote& note)> load_note;
   const std::atomic<bool>* cancel = nullptr;  // ends loading; may be null
   // Called by tensor rank 0 of each group, each on a thread of its own, with logits of every
   // position or of those that are sampled from.

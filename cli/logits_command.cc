@@ -264,7 +264,9 @@ absl::Status RunLogits(const LogitsOptions& options) {
            .num_threads = options.num_threads,
            .isa = options.isa,
            .backend = options.backend,
+           .packed_cache = options.packed_cache,
            .load_progress = true,
+           .load_note = [](const worker::LoadNote& note) { fmt::print(stderr, "{}\n", note.text); },
            .cancel = options.cancel,
            .logits_sink = keep}));
 

@@ -25,6 +25,7 @@ struct LogitsOptions {
   int num_threads = 0;  // 0: one per core
   std::string isa = "auto";
   std::string backend = "auto";  // cpu, cuda, or auto: cuda where a device is found
+  std::string packed_cache;      // folder of packed weights; empty: none
   // Ends with CANCELLED, and without a file, soon after it becomes true. May be null.
   const std::atomic<bool>* cancel = nullptr;
 };

@@ -38,6 +38,7 @@ std::vector<Setting> SettingsOf(const ClusterFile& file) {
       {"[model] compute", Show(file.compute), true},
       {"[model] drafts", Show(file.drafts), true},
       {"[model] draft_tokens", Show(file.draft_tokens), true},
+      {"[model] packed_cache", Show(file.packed_cache), true},
       {"[device] kind", std::string(device.name), true},
       {"[device] memory", Show(device.memory_bytes), false},
       {"[device] memory_rate", Show(device.memory_bytes_per_s), false},

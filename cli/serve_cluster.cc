@@ -99,6 +99,10 @@ absl::Status ApplyClusterFile(const ClusterFile& file, const std::string& this_h
   }
   if (file.http_host.has_value()) set("--host", *file.http_host, options->host);
   if (file.http_port.has_value()) set("--port", *file.http_port, options->port);
+  if (file.packed_cache.has_value() && !is_given("--packed-cache")) {
+    options->worker_flags.insert(options->worker_flags.end(),
+                                 {"--packed-cache", *file.packed_cache});
+  }
   forward("--compute", file.compute);
   forward("--weights", file.weights);
   forward("--drafts", file.drafts);

@@ -18,6 +18,10 @@ std::string PhaseName(const v1::LoadProgress& progress) {
       return "reading headers";
     case v1::LOAD_PHASE_LOADING_WEIGHTS:
       return "loading weights";
+    case v1::LOAD_PHASE_RESTORING_WEIGHTS:
+      return "from packed cache";
+    case v1::LOAD_PHASE_KEEPING_WEIGHTS:
+      return "to packed cache";
     case v1::LOAD_PHASE_CONNECTING_PEERS:
       return "connecting to peers";
     case v1::LOAD_PHASE_READY:
@@ -35,10 +39,10 @@ std::string Bar(const v1::LoadProgress& progress) {
   return fmt::format("[{}{}]", std::string(filled, '#'), std::string(kWidth - filled, '.'));
 }
 
-// "  1.20 GiB/s  12 s left"; empty unless weights are being read.
+// "  1.20 GiB/s  12 s left"; empty unless bytes are on their way.
 std::string Pace(const v1::LoadProgress& progress) {
   const std::optional<double> left = SecondsLeft(progress);
-  if (progress.phase() != v1::LOAD_PHASE_LOADING_WEIGHTS || !left) return "";
+  if (!MovesBytes(progress) || !left) return "";
   return fmt::format("  {}/s  {:.0f} s left",
                      FormatBytes(static_cast<int64_t>(progress.bytes_per_second())),
                      std::ceil(*left));

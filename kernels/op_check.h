@@ -3,6 +3,10 @@
 #ifndef SWITCHYARD_KERNELS_OP_CHECK_H_
 #define SWITCHYARD_KERNELS_OP_CHECK_H_
 
+#include <cstdint>
+#include <string_view>
+
+#include "base/status.h"
 #include "kernels/args/attention.h"
 #include "kernels/args/elementwise.h"
 #include "kernels/args/gqa.h"
@@ -15,6 +19,9 @@ namespace switchyard::kernels {
 // op_check_linear.cc
 void CheckSource(const LinearSource& source);
 void CheckGateUpSources(const LinearSource& gate, const LinearSource& up);
+void CheckPackedForm(const PackedForm& form);
+// Of a weight to be restored: the bytes that its form has, and those that came.
+absl::Status CheckRestored(std::string_view name, int64_t expected, int64_t got);
 // Rows [row_begin, ...) of a weight of `n` outputs that is packed by pieces of `step`.
 void CheckPiece(const LinearSource& rows, const LinearSource* up, int64_t row_begin, int64_t n,
                 int64_t step);

@@ -56,6 +56,13 @@ void CheckScales(const std::string& op, const LinearSource& source) {
   SY_CHECK_GE(source.scales.dims[1], cols) << op << ": scales: dimension 1";
 }
 
+void CheckShards(const std::string& op, const LinearSource& source) {
+  SY_CHECK(source.k_shards > 0 && std::has_single_bit(static_cast<uint64_t>(source.k_shards)) &&
+           source.weight.dims[1] % source.k_shards == 0)
+      << op << ": k_shards: expected a power of two that divides " << source.weight.dims[1]
+      << ", got " << source.k_shards;
+}
+
 // Activations of M rows by the weight's K, of which one form is given.
 template <typename Args>
 void CheckProduct(const char* op, const Args& args) {
@@ -98,10 +105,7 @@ void CheckSource(const LinearSource& source) {
       << weight.dims[1];
   SY_CHECK(source.row_offset >= 0 && source.col_offset >= 0)
       << op << ": offsets: expected none below 0";
-  SY_CHECK(source.k_shards > 0 && std::has_single_bit(static_cast<uint64_t>(source.k_shards)) &&
-           weight.dims[1] % source.k_shards == 0)
-      << op << ": k_shards: expected a power of two that divides " << weight.dims[1] << ", got "
-      << source.k_shards;
+  CheckShards(op, source);
   if (!source.bias.empty()) {
     TensorCheck(op, "bias", source.bias).Type(DType::kF32).Shape({weight.dims[0]});
     TensorCheck(op, "bias", source.bias).Contiguous();
@@ -125,6 +129,22 @@ void CheckGateUpSources(const LinearSource& gate, const LinearSource& up) {
   ExpectEqual(op, "k_shards", gate.k_shards, up.k_shards);
   SY_CHECK(gate.bias.empty() == up.bias.empty()) << op << ": bias: expected both or none";
   SY_CHECK(gate.gating == up.gating) << op << ": gating: expected that of gate";
+}
+
+void CheckPackedForm(const PackedForm& form) {
+  const LinearSource& source = form.source;
+  const std::string op = "Restore " + std::string(source.name);
+  SY_CHECK(source.weight.rank == 2 && source.weight.dims[0] > 0 && source.weight.dims[1] > 0)
+      << op << ": weight: expected rows and columns";
+  SY_CHECK(source.row_offset >= 0 && source.col_offset >= 0)
+      << op << ": offsets: expected none below 0";
+  CheckShards(op, source);
+}
+
+absl::Status CheckRestored(std::string_view name, int64_t expected, int64_t got) {
+  if (got == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("{}: packed it has {} bytes, not {}", name, expected, got));
 }
 
 void CheckPiece(const LinearSource& rows, const LinearSource* up, int64_t row_begin, int64_t n,

@@ -1,5 +1,7 @@
 #include "kernels/ops.h"
 
+#include <utility>
+
 #include "base/check.h"
 #include "kernels/op_check.h"
 
@@ -33,6 +35,11 @@ void Ops::PackRows(const LinearSource& rows, const LinearSource* up, int64_t row
                    PackedLinear* packed) {
   CheckPiece(rows, up, row_begin, packed->n(), pack_row_step());
   DoPackRows(rows, up, row_begin, packed);
+}
+
+absl::StatusOr<std::unique_ptr<PackedLinear>> Ops::Restore(const PackedForm& form, Buffer memory) {
+  CheckPackedForm(form);
+  return DoRestore(form, std::move(memory));
 }
 
 std::unique_ptr<PackedLinear> Ops::DoStartPack(const LinearSource&, const LinearSource*, int64_t) {

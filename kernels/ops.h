@@ -10,7 +10,9 @@
 
 #include <memory>
 #include <span>
+#include <string>
 
+#include "base/status.h"
 #include "kernels/args/attention.h"
 #include "kernels/args/elementwise.h"
 #include "kernels/args/gqa.h"
@@ -61,6 +63,14 @@ class Ops {
 
   // Whether sources may be whole numbers, or of a form other than kStored.
   virtual bool packs_integers() const { return false; }
+
+  // Names the form that Pack gives weights on this device. Another name: other bytes. It changes
+  // with every change of a layout (packed_form_test holds it against the bytes).
+  virtual std::string packed_form() const = 0;
+  // The weight of that form whose memory() had these bytes. They are in this device's memory, at
+  // the alignment of Device::Allocate, and are the weight's from now on; nothing writes to them.
+  // INVALID_ARGUMENT if the form has another number of bytes.
+  absl::StatusOr<std::unique_ptr<PackedLinear>> Restore(const PackedForm& form, Buffer memory);
 
   // For RoutedMlp, of blocks of one hidden size.
   std::unique_ptr<MlpTable> MakeMlpTable(std::span<const MlpWeights* const> mlps);
@@ -116,6 +126,8 @@ class Ops {
                                                     const LinearSource* up, int64_t n);
   virtual void DoPackRows(const LinearSource& rows, const LinearSource* up, int64_t row_begin,
                           PackedLinear* packed);
+  virtual absl::StatusOr<std::unique_ptr<PackedLinear>> DoRestore(const PackedForm& form,
+                                                                  Buffer memory) = 0;
   virtual std::unique_ptr<MlpTable> DoMakeMlpTable(std::span<const MlpWeights* const> mlps) = 0;
   virtual void DoLinear(const LinearArgs& args) = 0;
   virtual void DoGroupAmax(const GroupAmaxArgs& args) = 0;

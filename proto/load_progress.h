@@ -8,6 +8,18 @@
 
 namespace switchyard {
 
+// The phase is one of bytes on their way: they have a rate, and an end.
+inline bool MovesBytes(const v1::LoadProgress& progress) {
+  switch (progress.phase()) {
+    case v1::LOAD_PHASE_LOADING_WEIGHTS:
+    case v1::LOAD_PHASE_RESTORING_WEIGHTS:
+    case v1::LOAD_PHASE_KEEPING_WEIGHTS:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // Until the phase is through at its pace; nothing while that is not known.
 inline std::optional<double> SecondsLeft(const v1::LoadProgress& progress) {
   if (progress.bytes_done() >= progress.bytes_total()) return std::nullopt;

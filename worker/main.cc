@@ -83,6 +83,9 @@ int main(int argc, char** argv) {
   app.add_flag("--verify", config.verify,
                "Hold weights against the checkpoint's manifest while they are read (written by "
                "`switchyard manifest`)");
+  app.add_option("--packed-cache", config.packed_cache,
+                 "Folder where packed weights are kept, so that the next start need not pack them "
+                 "again; made if it is missing");
   app.add_option("--max-load-silence", config.max_load_silence_seconds,
                  "Seconds for which the disk may give no byte while weights are read")
       ->capture_default_str()

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/units.h"
@@ -132,6 +133,18 @@ class Communicators {
   std::unique_ptr<Collectives> world_, tensor_group_;
 };
 
+v1::LoadPhase PhaseOf(LoadStage stage) {
+  switch (stage) {
+    case LoadStage::kReading:
+      return v1::LOAD_PHASE_LOADING_WEIGHTS;
+    case LoadStage::kRestoring:
+      return v1::LOAD_PHASE_RESTORING_WEIGHTS;
+    case LoadStage::kKeeping:
+      return v1::LOAD_PHASE_KEEPING_WEIGHTS;
+  }
+  return v1::LOAD_PHASE_UNSPECIFIED;
+}
+
 class Session {
  public:
   Session(const WorkerConfig& config, const std::atomic<bool>& stop, Backend& backend)
@@ -197,18 +210,28 @@ class Session {
     SendProgress(v1::LOAD_PHASE_READING_HEADERS, 0, 0);
     Clock::time_point next_report;
     LoadRate rate;
-    const auto report = [&](int64_t done, int64_t total) {
+    std::optional<LoadStage> stage;
+    const auto report = [&](LoadStage now_at, int64_t done, int64_t total) {
       if (stop_) cancel_ = true;
+      if (stage != now_at) rate = {};
+      const bool first = stage != now_at;
+      stage = now_at;
       const Clock::time_point now = Clock::now();
-      if (now < next_report && done < total) return;
+      if (now < next_report && done < total && !first) return;
       next_report = now + kProgressInterval;
-      SendProgress(v1::LOAD_PHASE_LOADING_WEIGHTS, done, total, rate.Update(now, done));
+      SendProgress(PhaseOf(now_at), done, total, rate.Update(now, done));
+    };
+    const auto note = [&](const LoadNote& line) {
+      spdlog::log(line.warning ? spdlog::level::warn : spdlog::level::info, "rank {}: {}",
+                  assignment.rank(), line.text);
     };
     ExecutorOptions options{.load_threads = config_.load_threads,
                             .verify = config_.verify || assignment.verify(),
                             .direct_reads = ReadsDirectly(assignment.model_path()),
                             .max_load_silence = seconds(config_.max_load_silence_seconds),
+                            .packed_cache = config_.packed_cache,
                             .load_progress = report,
+                            .load_note = note,
                             .cancel = &cancel_,
                             .tokens = assignment.tokens(),
                             .record_steps = config_.cuda_graphs};

@@ -25,6 +25,7 @@ struct WorkerConfig {
   int load_threads = 4;               // for what is read through the page cache
   std::string direct_io = "auto";     // on, off, or auto: where the checkpoint is no part of memory
   bool verify = false;                // hold weights against the checkpoint's manifest
+  std::string packed_cache;           // folder of packed weights; empty: none
   int max_load_silence_seconds = 30;  // a disk that gives no byte for so long ends it
   bool cuda_graphs = true;            // decode steps are recorded as CUDA graphs, on a GPU
   int connect_seconds = 30;           // how long to wait for the coordinator

@@ -32,11 +32,12 @@ struct Flags {
   int rounds = 2;
   bool verify = false;
   bool buffered = false;
+  std::string packed_cache;
 };
 
-// Asks the system to forget what it has of the checkpoint's files.
-void DropFromCache(const worker::Checkpoint& checkpoint) {
-  for (const std::string& path : checkpoint.files()) {
+// Asks the system to forget what it has of the files.
+void DropFromCache(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) continue;
     fsync(fd);  // pages that were not written yet would stay
@@ -45,9 +46,9 @@ void DropFromCache(const worker::Checkpoint& checkpoint) {
   }
 }
 
-void BringIntoCache(const worker::Checkpoint& checkpoint) {
+void BringIntoCache(const std::vector<std::string>& paths) {
   std::vector<char> buffer(8 * kMiB);
-  for (const std::string& path : checkpoint.files()) {
+  for (const std::string& path : paths) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) continue;
     while (read(fd, buffer.data(), buffer.size()) > 0) {
@@ -84,14 +85,14 @@ class LoadingBench {
                "s", "GB/s", "direct", "cached", "staging", "before", "after", "share");
     for (int round = 0; round < flags_.rounds; ++round) SY_RETURN_IF_ERROR(Cold());
     for (int round = 0; round < flags_.rounds; ++round) SY_RETURN_IF_ERROR(Warm());
-    return absl::OkStatus();
+    return flags_.packed_cache.empty() ? absl::OkStatus() : Packed();
   }
 
  private:
   // Shares: of the disk as `switchyard probe` measures it.
   absl::Status Cold() {
     SY_ASSIGN_OR_RETURN(const double before, DiskRate(flags_));
-    DropFromCache(checkpoint_);
+    DropFromCache(checkpoint_.files());
     SY_ASSIGN_OR_RETURN(const double rate, Load("cold", !flags_.buffered));
     SY_ASSIGN_OR_RETURN(const double after, DiskRate(flags_));
     PrintShare(rate, before, after);
@@ -100,10 +101,34 @@ class LoadingBench {
 
   // Shares: of linear reads of memory by all threads.
   absl::Status Warm() {
-    BringIntoCache(checkpoint_);
+    BringIntoCache(checkpoint_.files());
     const double before = memory_.ReadBytesPerSecond();
     SY_ASSIGN_OR_RETURN(const double rate, Load("warm", false));
     PrintShare(rate, before, memory_.ReadBytesPerSecond());
+    return absl::OkStatus();
+  }
+
+  // The same with packed weights on the disk: written first, then read cold and warm.
+  absl::Status Packed() {
+    BringIntoCache(checkpoint_.files());
+    SY_RETURN_IF_ERROR(Load("packs", false, flags_.packed_cache).status());
+    fmt::print("\n");
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(flags_.packed_cache)) {
+      files.push_back(entry.path());
+    }
+    for (int round = 0; round < flags_.rounds; ++round) {
+      SY_ASSIGN_OR_RETURN(const double before, DiskRate(flags_));
+      DropFromCache(files);
+      SY_ASSIGN_OR_RETURN(const double rate, Load("p cold", true, flags_.packed_cache));
+      SY_ASSIGN_OR_RETURN(const double after, DiskRate(flags_));
+      PrintShare(rate, before, after);
+    }
+    for (int round = 0; round < flags_.rounds; ++round) {
+      const double before = memory_.ReadBytesPerSecond();
+      SY_ASSIGN_OR_RETURN(const double rate, Load("p warm", false, flags_.packed_cache));
+      PrintShare(rate, before, memory_.ReadBytesPerSecond());
+    }
     return absl::OkStatus();
   }
 
@@ -114,7 +139,8 @@ class LoadingBench {
   }
 
   // Bytes per second of all ranks together, by the slowest.
-  absl::StatusOr<double> Load(std::string_view cache, bool direct) {
+  absl::StatusOr<double> Load(std::string_view cache, bool direct,
+                              const std::string& packed_cache = "") {
     cli::LocalEngineOptions options{.model_path = flags_.model,
                                     .data_parallel = flags_.data_parallel,
                                     .tensor_parallel = flags_.tensor_parallel,
@@ -125,6 +151,10 @@ class LoadingBench {
                                     .num_threads = flags_.threads,
                                     .backend = "cpu"};
     options.direct_reads = direct;
+    options.packed_cache = packed_cache;
+    options.load_note = [](const worker::LoadNote& note) {
+      if (note.warning) fmt::print(stderr, "{}\n", note.text);
+    };
     options.verify = flags_.verify;
     SY_ASSIGN_OR_RETURN(const auto engine, cli::LocalEngine::Create(options));
     int64_t bytes = 0, direct_bytes = 0, cached_bytes = 0, staging = 0;
@@ -177,6 +207,8 @@ int main(int argc, char** argv) {
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
   app.add_flag("--verify", flags.verify, "Hold what is read against the manifest");
+  app.add_option("--packed-cache", flags.packed_cache,
+                 "Load with packed weights in this folder, too: first written, then cold and warm");
   app.add_flag("--buffered", flags.buffered, "Read through the page cache when it is cold, too");
   CLI11_PARSE(app, argc, argv);
   return switchyard::ReportAndExitCode("bench_loading", switchyard::bench::Run(flags));

@@ -6,6 +6,7 @@
 
 #include "coordinator/gateway/metric_families.h"
 #include "coordinator/gateway/vllm_metrics.h"
+#include "proto/load_progress.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -147,8 +148,7 @@ std::string GatewayMetrics::Render(const v1::StatusResponse& cluster) {
     const v1::LoadProgress& load = worker.progress();
     impl_->rank_load_done.Add(labels).Set(static_cast<double>(load.bytes_done()));
     impl_->rank_load_total.Add(labels).Set(static_cast<double>(load.bytes_total()));
-    impl_->rank_load_rate.Add(labels).Set(
-        load.phase() == v1::LOAD_PHASE_LOADING_WEIGHTS ? load.bytes_per_second() : 0);
+    impl_->rank_load_rate.Add(labels).Set(MovesBytes(load) ? load.bytes_per_second() : 0);
     if (worker.kv_blocks_total() == 0) continue;
     impl_->rank_blocks_free.Add(labels).Set(worker.kv_blocks_free());
     impl_->rank_blocks_total.Add(labels).Set(worker.kv_blocks_total());

@@ -11,10 +11,12 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/args/gating.h"
 #include "kernels/args/quantised.h"
+#include "kernels/device.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
@@ -58,6 +60,14 @@ struct LinearSource {
   WeightForm form = WeightForm::kStored;
 };
 
+// What a packed weight was packed from, but for the bytes: shapes, types and places; of gate and up
+// those that they share. Together with the weight's memory it is the weight again (Ops::Restore).
+struct PackedForm {
+  LinearSource source;  // of all rows; no data is looked at, of zeros whether there are any
+  bool gate_up = false;
+  bool bias = false;
+};
+
 // A weight in the layout of one backend, made once at load by Ops::Pack*. Immutable; safe to read
 // from any thread.
 class PackedLinear {
@@ -65,18 +75,20 @@ class PackedLinear {
   virtual ~PackedLinear() = default;
   int64_t n() const { return n_; }
   int64_t k() const { return k_; }
-  // Bytes of device memory.
-  int64_t num_bytes() const { return num_bytes_; }
+  // All that was packed, in device memory. Who keeps its bytes may restore the weight from them.
+  const Buffer& memory() const { return memory_; }
+  int64_t num_bytes() const { return memory_.num_bytes(); }
   // A product may be given QuantisedRows: it quantises (kW8A8, FP8 weight), and no border of the
   // slice or of a shard cuts a group of 128 columns.
   bool takes_quantised() const { return takes_quantised_; }
 
  protected:
-  PackedLinear(int64_t n, int64_t k, int64_t num_bytes, bool takes_quantised)
-      : n_(n), k_(k), num_bytes_(num_bytes), takes_quantised_(takes_quantised) {}
+  PackedLinear(int64_t n, int64_t k, Buffer memory, bool takes_quantised)
+      : n_(n), k_(k), memory_(std::move(memory)), takes_quantised_(takes_quantised) {}
 
  private:
-  int64_t n_, k_, num_bytes_;
+  int64_t n_, k_;
+  const Buffer memory_;
   bool takes_quantised_;
 };
 

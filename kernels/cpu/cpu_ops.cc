@@ -1,4 +1,7 @@
 // The CPU backend: binds the interface to the kernels, one function each.
+#include <string>
+#include <utility>
+
 #include "kernels/backend.h"
 #include "kernels/cpu/activations.h"
 #include "kernels/cpu/attention.h"
@@ -21,6 +24,7 @@ class CpuOps final : public Ops {
   Device& device() override { return device_; }
   int64_t pack_row_step() const override { return kPackRowStep; }
   bool packs_integers() const override { return true; }
+  std::string packed_form() const override { return "cpu-" + device_.isa() + "-1"; }
   int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
     return cpu::QuantisedBytes(KernelsFor(cpu_.isa), rows, columns);
   }
@@ -43,6 +47,10 @@ class CpuOps final : public Ops {
   void DoPackRows(const LinearSource& rows, const LinearSource* up, int64_t row_begin,
                   PackedLinear* packed) override {
     cpu::PackRows(cpu_, rows, up, row_begin, packed);
+  }
+  absl::StatusOr<std::unique_ptr<PackedLinear>> DoRestore(const PackedForm& form,
+                                                          Buffer memory) override {
+    return cpu::Restore(cpu_, form, std::move(memory));
   }
   std::unique_ptr<MlpTable> DoMakeMlpTable(std::span<const MlpWeights* const> mlps) override {
     return std::make_unique<MlpTable>(mlps);

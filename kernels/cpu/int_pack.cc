@@ -89,7 +89,7 @@ std::optional<IntLayout> ChooseInts(const LinearSource& source) {
   const int64_t group = IsWhole(dtype) ? source.block_cols : kQuantisedGroup;
   const bool four_bits = source.form == WeightForm::kInt4;
   IntLayout ints{.format = four_bits ? IntFormat::kU4 : IntFormat::kI8,
-                 .zeros = !source.zeros.empty(),
+                 .zeros = source.zeros.rank > 0,  // a form has no data
                  .group_columns = std::gcd(std::gcd(group, shard), source.col_offset)};
   constexpr int64_t kMost = kMaxPartWords * kStepColumns;
   for (int64_t columns = kMost; columns > 0; columns -= kStepColumns) {

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "base/status.h"
 #include "kernels/args/linear.h"
 #include "kernels/cpu/cpu_context.h"
 #include "kernels/cpu/panel_kernels.h"
@@ -24,6 +25,8 @@ std::unique_ptr<PackedLinear> StartPack(const CpuContext& cpu, Device& device,
                                         int64_t n);
 void PackRows(const CpuContext& cpu, const LinearSource& rows, const LinearSource* up,
               int64_t row_begin, PackedLinear* packed);
+absl::StatusOr<std::unique_ptr<PackedLinear>> Restore(const CpuContext& cpu, const PackedForm& form,
+                                                      Buffer memory);
 
 void Linear(const CpuContext& cpu, const LinearArgs& args);
 void GroupAmax(const CpuContext& cpu, const GroupAmaxArgs& args);

@@ -6,11 +6,13 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/status.h"
 #include "base/units.h"
 #include "kernels/cpu/int_pack.h"
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/panel_matrix.h"
 #include "kernels/cpu/source_rows.h"
+#include "kernels/op_check.h"
 
 namespace switchyard::kernels::cpu {
 namespace {
@@ -173,6 +175,15 @@ class Packer {
   const int64_t row_begin_;
 };
 
+PanelMatrix::Shape ShapeOf(const LinearSource& source, int64_t n, bool gate_up, bool bias) {
+  return {.n = n,
+          .k = source.weight.dims[1],
+          .panels = CeilDiv(n, kPanelRows) * (gate_up ? 2 : 1),
+          .gate_up = gate_up,
+          .gating = source.gating,
+          .bias = bias};
+}
+
 std::unique_ptr<PackedLinear> PackMatrix(const CpuContext& cpu, Device& device,
                                          const LinearSource& source, const LinearSource* up) {
   std::unique_ptr<PackedLinear> packed = StartPack(cpu, device, source, up, source.weight.dims[0]);
@@ -187,14 +198,20 @@ std::unique_ptr<PackedLinear> StartPack(const CpuContext& cpu, Device& device,
                                         int64_t n) {
   const PanelKernels& kernels = KernelsFor(cpu.isa);
   PanelLayout layout = MakeLayout(kernels, rows);
-  PanelMatrix::Shape shape{.n = n, .k = rows.weight.dims[1]};
-  shape.gate_up = up != nullptr;
-  shape.gating = rows.gating;
-  shape.panels = CeilDiv(n, kPanelRows) * (shape.gate_up ? 2 : 1);
-  std::vector<float> bias(static_cast<size_t>(rows.bias.empty() ? 0 : shape.gate_up ? 2 * n : n));
-  Buffer memory = device.Allocate(shape.panels * layout.panel_bytes);
-  return std::make_unique<PanelMatrix>(kernels, std::move(layout), shape, std::move(memory),
-                                       std::move(bias));
+  const PanelMatrix::Shape shape = ShapeOf(rows, n, up != nullptr, !rows.bias.empty());
+  Buffer memory = device.Allocate(PanelMatrix::NumBytes(layout, shape));
+  return std::make_unique<PanelMatrix>(kernels, std::move(layout), shape, std::move(memory));
+}
+
+absl::StatusOr<std::unique_ptr<PackedLinear>> Restore(const CpuContext& cpu, const PackedForm& form,
+                                                      Buffer memory) {
+  const PanelKernels& kernels = KernelsFor(cpu.isa);
+  PanelLayout layout = MakeLayout(kernels, form.source);
+  const PanelMatrix::Shape shape =
+      ShapeOf(form.source, form.source.weight.rows(), form.gate_up, form.bias);
+  SY_RETURN_IF_ERROR(
+      CheckRestored(form.source.name, PanelMatrix::NumBytes(layout, shape), memory.num_bytes()));
+  return std::make_unique<PanelMatrix>(kernels, std::move(layout), shape, std::move(memory));
 }
 
 void PackRows(const CpuContext& cpu, const LinearSource& rows, const LinearSource* up,
@@ -202,10 +219,10 @@ void PackRows(const CpuContext& cpu, const LinearSource& rows, const LinearSourc
   auto& matrix = static_cast<PanelMatrix&>(*packed);
   const int64_t count = rows.weight.dims[0];
   const auto put_bias = [&](const TensorView& bias, int64_t begin) {
-    std::copy_n(bias.row<float>(0), count, matrix.mutable_bias().begin() + begin);
+    if (!bias.empty()) std::copy_n(bias.row<float>(0), count, matrix.bias() + begin);
   };
-  if (!rows.bias.empty()) put_bias(rows.bias, row_begin);
-  if (up != nullptr && !up->bias.empty()) put_bias(up->bias, matrix.n() + row_begin);
+  put_bias(rows.bias, row_begin);
+  if (up != nullptr) put_bias(up->bias, matrix.n() + row_begin);
   const int64_t group_rows = kPackRowStep / (up != nullptr ? 2 : 1);
   const int64_t first_group = row_begin / group_rows;
   const Packer packer(matrix, rows, up, row_begin);

@@ -3,7 +3,8 @@
 // Memory: groups of kGroupPanels panels, the last one perhaps narrower, one after the other; a
 // group is one linear stream that holds, segment by segment of K, the segment's scales (FP8 only:
 // f32 [panels, 16]) and then its steps, each with all panels of the group side by side. Panels of
-// whole numbers hold groups of columns instead (int_kernels.h).
+// whole numbers hold groups of columns instead (int_kernels.h). Behind all groups lies the bias,
+// where there is one: f32 [n], of a gate-up matrix [2, n].
 #ifndef SWITCHYARD_KERNELS_CPU_PANEL_MATRIX_H_
 #define SWITCHYARD_KERNELS_CPU_PANEL_MATRIX_H_
 
@@ -73,22 +74,29 @@ class PanelMatrix final : public PackedLinear {
     int64_t panels = 0;
     bool gate_up = false;  // panels alternate: gate, up
     Gating gating;         // of a gate-up matrix
+    bool bias = false;
   };
-  PanelMatrix(const PanelKernels& kernels, PanelLayout layout, const Shape& shape, Buffer memory,
-              std::vector<float> bias)
-      : PackedLinear(shape.n, shape.k, memory.num_bytes(), TakesQuantised(layout)),
+  // REQUIRES: memory of NumBytes(layout, shape).
+  PanelMatrix(const PanelKernels& kernels, PanelLayout layout, const Shape& shape, Buffer memory)
+      : PackedLinear(shape.n, shape.k, std::move(memory), TakesQuantised(layout)),
         kernels_(kernels),
         layout_(std::move(layout)),
-        shape_(shape),
-        memory_(std::move(memory)),
-        bias_(std::move(bias)) {}
+        shape_(shape) {}
+
+  static int64_t NumBytes(const PanelLayout& layout, const Shape& shape) {
+    const int64_t biases = shape.bias ? shape.n * (shape.gate_up ? 2 : 1) : 0;
+    return shape.panels * layout.panel_bytes + biases * int64_t{sizeof(float)};
+  }
 
   const PanelKernels& kernels() const { return kernels_; }
   const PanelLayout& layout() const { return layout_; }
   const Shape& shape() const { return shape_; }
-  // [n], of a gate-up matrix [2, n]: gate, up; or empty.
-  const std::vector<float>& bias() const { return bias_; }
-  std::vector<float>& mutable_bias() { return bias_; }
+  // [n], of a gate-up matrix [2, n]: gate, up; or null.
+  float* bias() const {
+    if (!shape_.bias) return nullptr;
+    return reinterpret_cast<float*>(static_cast<std::byte*>(memory().data()) +
+                                    shape_.panels * layout_.panel_bytes);
+  }
 
   int64_t num_groups() const { return (shape_.panels + kGroupPanels - 1) / kGroupPanels; }
   // Panels of a group.
@@ -96,15 +104,13 @@ class PanelMatrix final : public PackedLinear {
     return group * kGroupPanels + kGroupPanels <= shape_.panels ? kGroupPanels : 1;
   }
   std::byte* DataOf(int64_t group) const {
-    return static_cast<std::byte*>(memory_.data()) + group * kGroupPanels * layout_.panel_bytes;
+    return static_cast<std::byte*>(memory().data()) + group * kGroupPanels * layout_.panel_bytes;
   }
 
  private:
   const PanelKernels& kernels_;
   const PanelLayout layout_;
   const Shape shape_;
-  const Buffer memory_;
-  std::vector<float> bias_;
 };
 
 }  // namespace switchyard::kernels::cpu

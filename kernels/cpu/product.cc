@@ -178,7 +178,7 @@ class Task {
     const int64_t width = panels_ * kPanelRows;
     const int64_t begin = group_ * kGroupPanels * kPanelRows;
     const int64_t count = std::min<int64_t>(width, matrix_.n() - begin);
-    const float* bias = matrix_.bias().empty() ? nullptr : matrix_.bias().data() + begin;
+    const float* bias = matrix_.bias() == nullptr ? nullptr : matrix_.bias() + begin;
     for (int64_t row = 0; row < rows_; ++row, sums += width) {
       float* y = product_.y + (first_row_ + row) * product_.y_stride + begin;
       if (bias == nullptr) {
@@ -196,8 +196,8 @@ class Task {
     const int64_t count = std::min<int64_t>(kPanelRows, matrix_.n() - begin);
     const Gating& gating = matrix_.shape().gating;
     const auto gate = matrix_.kernels().gate[static_cast<int>(gating.function)];
-    const bool biased = !matrix_.bias().empty();
-    const float* const gate_bias = biased ? matrix_.bias().data() + begin : nullptr;
+    const bool biased = matrix_.bias() != nullptr;
+    const float* const gate_bias = biased ? matrix_.bias() + begin : nullptr;
     const float* const up_bias = biased ? gate_bias + matrix_.n() : nullptr;
     for (int64_t row = 0; row < rows_; ++row, sums += 2 * kPanelRows) {
       for (int64_t i = 0; biased && i < count; ++i) {

@@ -5,6 +5,7 @@
 #include "kernels/cuda/cuda_recording.h"
 #include "kernels/cuda/gemm_job.h"
 #include "kernels/cuda/linear.h"
+#include "kernels/cuda/linear_matrix.h"
 #include "kernels/cuda/logits.h"
 #include "kernels/cuda/moe.h"
 #include "kernels/cuda/rows.h"
@@ -18,6 +19,7 @@ class CudaOps final : public Ops {
 
   DType activation_dtype() const override { return DType::kBf16; }
   Device& device() override { return cuda_.device; }
+  std::string packed_form() const override { return "cuda-" + cuda_.device.isa() + "-1"; }
   int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
     return cuda::QuantisedBytes(rows, columns);
   }
@@ -40,6 +42,10 @@ class CudaOps final : public Ops {
   std::unique_ptr<PackedLinear> DoPackGateUp(const LinearSource& gate,
                                              const LinearSource& up) override {
     return cuda::PackGateUp(cuda_, gate, up);
+  }
+  absl::StatusOr<std::unique_ptr<PackedLinear>> DoRestore(const PackedForm& form,
+                                                          Buffer memory) override {
+    return cuda::Restore(form, std::move(memory));
   }
   std::unique_ptr<MlpTable> DoMakeMlpTable(std::span<const MlpWeights* const> mlps) override {
     return cuda::MakeMlpTable(cuda_, mlps);

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/status.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/linear_matrix.h"
+#include "kernels/op_check.h"
 #include "kernels/tensor_element.h"
 
 namespace switchyard::kernels::cuda {
@@ -60,6 +62,9 @@ class Packer {
     row_tiles_ = (source.weight.dims[0] + outputs - 1) / outputs;
   }
 
+  int64_t num_outputs() const { return source_.weight.dims[0]; }
+  bool gate_up() const { return up_ != nullptr; }
+  const Gating& gating() const { return source_.gating; }
   int64_t row_tiles() const { return row_tiles_; }
   int64_t RowTileBytes() const { return layout_.num_tiles() * layout_.planes * kTileBytes; }
 
@@ -101,6 +106,10 @@ class Packer {
     return slots;
   }
   int64_t num_slots() const { return num_slots_; }
+  int64_t NumScales() const {
+    const int64_t step = TilesPerScale(layout_.form);
+    return row_tiles_ * ((layout_.num_tiles() + step - 1) / step) * num_slots_;
+  }
 
   // After ScaleSlots: [row_tiles, tiles / TilesPerScale, num_slots].
   std::vector<float> Scales() const {
@@ -167,39 +176,53 @@ class Packer {
   std::vector<std::vector<SourceRow>> slot_rows_;  // [row_tiles], one row for each slot
 };
 
-// The parts of a weight's memory, placed one after the other, then filled.
-class Memory {
- public:
-  int64_t Place(int64_t num_bytes) {
-    const int64_t at = num_bytes_;
-    num_bytes_ += (num_bytes + kAlignment - 1) / kAlignment * kAlignment;
-    return at;
-  }
-  template <typename T>
-  int64_t Place(std::span<const T> values) {
-    const int64_t at = Place(static_cast<int64_t>(values.size_bytes()));
-    copies_.push_back({at, values.data(), static_cast<int64_t>(values.size_bytes())});
-    return at;
-  }
-  Buffer Fill(Device& device) const {
-    Buffer buffer = device.Allocate(num_bytes_);
-    for (const Copy& copy : copies_) {
-      if (copy.num_bytes == 0) continue;
-      device.CopyToDevice(static_cast<std::byte*>(buffer.data()) + copy.at, copy.from,
-                          copy.num_bytes);
-    }
-    return buffer;
-  }
-
- private:
-  struct Copy {
-    int64_t at;
-    const void* from;
-    int64_t num_bytes;
-  };
-  int64_t num_bytes_ = 0;
-  std::vector<Copy> copies_;
+// Where the parts of a weight lie in its memory.
+struct Places {
+  int64_t tiles = 0, scales = 0, slots = 0, bias = 0, part_begin = 0, k_tiles = 0;
+  int64_t num_bytes = 0;
 };
+
+// After Packer::ScaleSlots, where there are scales.
+Places PlacesOf(const KLayout& layout, const Packer& packer, int64_t num_biases) {
+  Places places;
+  const auto place = [&](int64_t count, size_t element_bytes) {
+    const int64_t at = places.num_bytes;
+    places.num_bytes +=
+        (count * static_cast<int64_t>(element_bytes) + kAlignment - 1) / kAlignment * kAlignment;
+    return at;
+  };
+  places.tiles = place(packer.row_tiles(), static_cast<size_t>(packer.RowTileBytes()));
+  places.scales = place(layout.scaled() ? packer.NumScales() : 0, sizeof(float));
+  places.slots = place(layout.scaled() ? packer.row_tiles() * kTileRows : 0, 1);
+  places.bias = place(num_biases, sizeof(float));
+  places.part_begin = place(std::ssize(layout.part_begin), sizeof(int32_t));
+  places.k_tiles = place(layout.num_tiles(), sizeof(KTile));
+  return places;
+}
+
+std::unique_ptr<PackedLinear> MakeMatrix(KLayout layout, const Packer& packer, const Places& places,
+                                         bool has_bias, Buffer buffer) {
+  SY_CHECK_LE(layout.num_parts(), std::numeric_limits<int16_t>::max());
+  auto* const base = static_cast<std::byte*>(buffer.data());
+  const GemmWeight weight{
+      .tiles = reinterpret_cast<uint8_t*>(base + places.tiles),
+      .k_tiles_of_x = reinterpret_cast<KTile*>(base + places.k_tiles),
+      .part_begin = reinterpret_cast<int32_t*>(base + places.part_begin),
+      .scales = layout.scaled() ? reinterpret_cast<float*>(base + places.scales) : nullptr,
+      .scale_slots = reinterpret_cast<uint8_t*>(base + places.slots),
+      .bias = has_bias ? reinterpret_cast<float*>(base + places.bias) : nullptr,
+      .n = static_cast<int32_t>(packer.num_outputs()),
+      .k = static_cast<int32_t>(layout.columns),
+      .row_tiles = static_cast<int32_t>(packer.row_tiles()),
+      .k_tiles = static_cast<int32_t>(layout.num_tiles()),
+      .planes = static_cast<int16_t>(layout.planes),
+      .parts = static_cast<int16_t>(layout.num_parts()),
+      .slots = static_cast<int16_t>(packer.num_slots()),
+      .gate_up = packer.gate_up(),
+      .gate_function = packer.gating().function,
+      .gate_limit = packer.gating().limit};
+  return std::make_unique<LinearMatrix>(std::move(layout), weight, std::move(buffer));
+}
 
 // Tiles go to `to` (device) piece by piece, of which one is packed while another is on its way.
 void SendTiles(UploadLane& uploads, const Packer& packer, std::byte* to) {
@@ -231,36 +254,20 @@ std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& 
     const float* const values = half->bias.row<const float>(0);
     bias.insert(bias.end(), values, values + source.weight.dims[0]);
   }
-  Memory memory;
-  const int64_t tiles_at = memory.Place(packer.row_tiles() * packer.RowTileBytes());
-  const int64_t scales_at = memory.Place(std::span<const float>(scales));
-  const int64_t slots_at = memory.Place(std::span<const uint8_t>(slots));
-  const int64_t bias_at = memory.Place(std::span<const float>(bias));
-  const int64_t parts_at = memory.Place(std::span<const int32_t>(layout.part_begin));
-  const int64_t k_tiles_at = memory.Place(std::span<const KTile>(layout.tiles));
-  Buffer buffer = memory.Fill(cuda.device);
+  const Places places = PlacesOf(layout, packer, std::ssize(bias));
+  Buffer buffer = cuda.device.Allocate(places.num_bytes);
   auto* const base = static_cast<std::byte*>(buffer.data());
-  SendTiles(cuda.uploads, packer, base + tiles_at);
-
-  SY_CHECK_LE(layout.num_parts(), std::numeric_limits<int16_t>::max());
-  const GemmWeight weight{
-      .tiles = reinterpret_cast<uint8_t*>(base + tiles_at),
-      .k_tiles_of_x = reinterpret_cast<KTile*>(base + k_tiles_at),
-      .part_begin = reinterpret_cast<int32_t*>(base + parts_at),
-      .scales = layout.scaled() ? reinterpret_cast<float*>(base + scales_at) : nullptr,
-      .scale_slots = reinterpret_cast<uint8_t*>(base + slots_at),
-      .bias = bias.empty() ? nullptr : reinterpret_cast<float*>(base + bias_at),
-      .n = static_cast<int32_t>(source.weight.dims[0]),
-      .k = static_cast<int32_t>(layout.columns),
-      .row_tiles = static_cast<int32_t>(packer.row_tiles()),
-      .k_tiles = static_cast<int32_t>(layout.num_tiles()),
-      .planes = static_cast<int16_t>(layout.planes),
-      .parts = static_cast<int16_t>(layout.num_parts()),
-      .slots = static_cast<int16_t>(packer.num_slots()),
-      .gate_up = up != nullptr,
-      .gate_function = source.gating.function,
-      .gate_limit = source.gating.limit};
-  return std::make_unique<LinearMatrix>(std::move(layout), weight, std::move(buffer));
+  const auto copy = [&](int64_t at, auto values) {
+    if (values.empty()) return;
+    cuda.device.CopyToDevice(base + at, values.data(), static_cast<int64_t>(values.size_bytes()));
+  };
+  copy(places.scales, std::span<const float>(scales));
+  copy(places.slots, std::span<const uint8_t>(slots));
+  copy(places.bias, std::span<const float>(bias));
+  copy(places.part_begin, std::span<const int32_t>(layout.part_begin));
+  copy(places.k_tiles, std::span<const KTile>(layout.tiles));
+  SendTiles(cuda.uploads, packer, base + places.tiles);
+  return MakeMatrix(std::move(layout), packer, places, !bias.empty(), std::move(buffer));
 }
 
 }  // namespace
@@ -272,6 +279,17 @@ std::unique_ptr<PackedLinear> Pack(CudaContext& cuda, const LinearSource& source
 std::unique_ptr<PackedLinear> PackGateUp(CudaContext& cuda, const LinearSource& gate,
                                          const LinearSource& up) {
   return PackMatrix(cuda, gate, &up);
+}
+
+absl::StatusOr<std::unique_ptr<PackedLinear>> Restore(const PackedForm& form, Buffer memory) {
+  const LinearSource& source = form.source;
+  KLayout layout = MakeKLayout(source);
+  Packer packer(layout, source, form.gate_up ? &source : nullptr);
+  if (layout.scaled()) packer.ScaleSlots();
+  const int64_t num_biases = form.bias ? source.weight.rows() * (form.gate_up ? 2 : 1) : 0;
+  const Places places = PlacesOf(layout, packer, num_biases);
+  SY_RETURN_IF_ERROR(CheckRestored(source.name, places.num_bytes, memory.num_bytes()));
+  return MakeMatrix(std::move(layout), packer, places, form.bias, std::move(memory));
 }
 
 }  // namespace switchyard::kernels::cuda

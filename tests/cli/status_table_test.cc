@@ -36,6 +36,18 @@ TEST(StatusTable, ALoadingRankShowsBytesRateAndTimeLeft) {
   EXPECT_THAT(StatusTable(LoadingCluster()), HasSubstr("512.0 MiB/s  6 s left\n"));
 }
 
+TEST(StatusTable, ThePackedCacheIsNamed) {
+  v1::StatusResponse status = LoadingCluster();
+  v1::LoadProgress& progress = *status.mutable_workers(0)->mutable_progress();
+  progress.set_phase(v1::LOAD_PHASE_RESTORING_WEIGHTS);
+  EXPECT_EQ(LoadingLines(status)[0],
+            "rank   0  from packed cache    [#####...............]  1.00 GiB of 4.00 GiB  512.0 "
+            "MiB/s  6 s left");
+  progress.set_phase(v1::LOAD_PHASE_KEEPING_WEIGHTS);
+  EXPECT_THAT(LoadingLines(status)[0], HasSubstr("rank   0  to packed cache      [#####"));
+  EXPECT_THAT(LoadingLines(status)[0], HasSubstr("6 s left"));
+}
+
 TEST(StatusTable, WithoutARateThereIsNoTimeLeft) {
   v1::StatusResponse status = LoadingCluster();
   status.mutable_workers(0)->mutable_progress()->set_bytes_per_second(0);

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "kernels/cases/linear.h"
@@ -87,6 +89,43 @@ TEST_P(LinearTest, AWeightPackedInPiecesGivesTheSameBits) {
     cpu::PackRows(cpu_.context, piece(begin, rows), nullptr, begin, packed.get());
   }
   EXPECT_TRUE(SameBits(cpu_.Linear(*packed, x), cpu_.Linear(*whole, x), kN));
+}
+
+TEST_P(LinearTest, AWeightThatIsRestoredFromItsMemoryGivesTheSameBits) {
+  constexpr int64_t kN = 83, kK = 352;  // a multiple of every group of whole numbers
+  const TestWeight weight(dtype(), kN, kK, 23, form());
+  const std::vector<float> bias = RandomRows(kN, 24), x = RandomRows(5 * kK, 25);
+  for (const bool gate_up : {false, true}) {
+    LinearSource source = weight.Slice(compute(), 7, kN - 7, 0, kK);
+    source.bias = TensorView(bias.data(), DType::kF32, {kN - 7});
+    const auto packed =
+        gate_up ? cpu::PackGateUp(cpu_.context, cpu_.device, source, source) : cpu_.Pack(source);
+    const Buffer& from = packed->memory();
+    // Without the sources: of them only the form is known.
+    PackedForm form{.source = source, .gate_up = gate_up, .bias = true};
+    form.source.weight.data = form.source.zeros.data = nullptr;
+    form.source.scales = form.source.bias = {};
+    const auto copy = [&](int64_t bytes) {
+      Buffer memory = cpu_.device.Allocate(bytes);
+      memcpy(memory.data(), from.data(), static_cast<size_t>(std::min(bytes, from.num_bytes())));
+      return memory;
+    };
+    const auto restored = cpu::Restore(cpu_.context, form, copy(from.num_bytes()));
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    EXPECT_EQ((*restored)->takes_quantised(), packed->takes_quantised());
+    const auto result = [&](const PackedLinear& by) {
+      if (!gate_up) return cpu_.Linear(by, x);
+      std::vector<float> y(static_cast<size_t>(5 * by.n()));
+      cpu::GateUp(cpu_.context, {.x = TensorView(x.data(), DType::kF32, {5, kK}),
+                                 .weight = &by,
+                                 .y = TensorView(y.data(), DType::kF32, {5, by.n()})});
+      return y;
+    };
+    EXPECT_TRUE(SameBits(result(**restored), result(*packed), kN - 7));
+    for (const int64_t other : {from.num_bytes() - 4, from.num_bytes() + 64, int64_t{0}}) {
+      EXPECT_FALSE(cpu::Restore(cpu_.context, form, copy(other)).ok()) << other;
+    }
+  }
 }
 
 TEST_P(LinearTest, SumsVirtualShardsOfAnyNumber) {

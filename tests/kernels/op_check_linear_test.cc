@@ -11,7 +11,7 @@ namespace {
 class Weight final : public PackedLinear {
  public:
   Weight(int64_t n, int64_t k, bool takes_quantised = false)
-      : PackedLinear(n, k, 0, takes_quantised) {}
+      : PackedLinear(n, k, Buffer(), takes_quantised) {}
 };
 
 class OpCheckLinearDeathTest : public ::testing::Test {

@@ -18,7 +18,7 @@ const std::vector<Row>& Table() {
       {"base", {}},
       {"proto", {"base"}},
       {"kernels", {"base/check.h", "base/status.h", "base/units.h", "kernels/args"}},
-      {"kernels/args", {"base/units.h", "kernels/tensor_view.h", "kernels/dtype.h"}},
+      {"kernels/args", {"base/units.h", "kernels/device.h", "kernels/tensor_view.h", "kernels/dtype.h"}},
       {"kernels/cases", {"kernels", "kernels/args"}},
       {"kernels/cpu", {"base/check.h", "base/status.h", "base/units.h", "kernels", "kernels/args"}},
       {"kernels/cuda", {"base/check.h", "base/status.h", "base/units.h", "kernels", "kernels/args", "kernels/cuda/**"}},

@@ -122,24 +122,30 @@ absl::Status Executor::Load(const std::string& model_path, Collectives& world,
   if (options.verify) {
     SY_ASSIGN_OR_RETURN(manifest, Manifest::Read(checkpoint));
   }
-  WeightLoader loader(checkpoint, ops_,
-                      {.compute = compute,
-                       .form = FormOf(plan_.weights()),
-                       .int4 = Int4FormatOf(spec),
-                       .num_threads = options.load_threads,
-                       .direct = options.direct_reads,
-                       .manifest = manifest ? &*manifest : nullptr,
-                       .num_ranks = parallel_.world(),
-                       .num_groups = parallel_.num_groups(),
-                       .max_silence = options.max_load_silence,
-                       .progress = options.load_progress,
-                       .cancel = options.cancel});
+  WeightLoader loader(
+      checkpoint, ops_,
+      {.compute = compute,
+       .form = FormOf(plan_.weights()),
+       .int4 = Int4FormatOf(spec),
+       .num_threads = options.load_threads,
+       .direct = options.direct_reads,
+       .manifest = manifest ? &*manifest : nullptr,
+       .num_ranks = parallel_.world(),
+       .num_groups = parallel_.num_groups(),
+       .max_silence = options.max_load_silence,
+       .packed_cache = {.folder = options.packed_cache,
+                        .rank = fmt::format("dp{}-tp{}-rank{}", parallel_.num_groups(),
+                                            parallel_.tensor_parallel(), parallel_.rank())},
+       .progress = options.load_progress,
+       .note = options.load_note,
+       .cancel = options.cancel});
   model_->Load(loader, *context_);
   const auto start = std::chrono::steady_clock::now();
   SY_RETURN_IF_ERROR(loader.Run());
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   weight_bytes_read_ = loader.bytes_read();
   load_figures_ = {.seconds = taken.count(),
+                   .restored = loader.restored(),
                    .read = loader.counters(),
                    .staging_bytes = loader.staging_high_water()};
   weight_bytes_ = loader.packed_bytes();

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/status.h"
@@ -36,7 +37,8 @@ enum class SinkPositions { kNone, kSampled, kEvery };
 
 // What loading weights took.
 struct LoadFigures {
-  double seconds = 0;  // reading and packing
+  double seconds = 0;     // reading and packing
+  bool restored = false;  // all came from the packed cache
   ReadCounters read;
   int64_t staging_bytes = 0;  // the most memory between files and packed weights
 };
@@ -46,7 +48,9 @@ struct ExecutorOptions {
   bool verify = false;        // hold what is read against the checkpoint's manifest
   bool direct_reads = false;  // see WeightLoader::Options
   std::chrono::milliseconds max_load_silence{30'000};  // a disk that says nothing for so long
-  std::function<void(int64_t bytes_done, int64_t bytes_total)> load_progress;
+  std::string packed_cache;  // folder of packed weights, see packed_cache.h; empty: none
+  std::function<void(LoadStage stage, int64_t bytes_done, int64_t bytes_total)> load_progress;
+  std::function<void(const LoadNote& note)> load_note;  // of the packed cache; may be empty
   const std::atomic<bool>* cancel = nullptr;            // ends loading
   SinkPositions sink_positions = SinkPositions::kNone;  // the same on all ranks
   LogitsSink logits_sink;                               // takes those logits; may be empty

@@ -75,27 +75,43 @@ void MlaAttention::LoadKeyValue(WeightLoader& loader, const LayerContext& contex
                          .cols = latent_,
                          .row_begin = head_begin_ * head_rows,
                          .row_end = (head_begin_ + heads_) * head_rows};
-  loader.Linear(kv_b, &kv_b_);
-  loader.Values(kv_b, [this, &loader, &context](const float* values, std::span<const float>) {
-    const auto pack = [&](const float* matrix, int64_t rows, int64_t cols) {
-      return loader.Pack({.name = "kv_b_proj, absorbed",
-                          .weight = TensorView(matrix, kernels::DType::kF32, {rows, cols}),
-                          .compute = context.compute});
-    };
-    std::vector<float> transposed(latent_ * nope_dim_);
-    for (int64_t head = 0; head < heads_; ++head) {
-      const float* const keys = values + head * (nope_dim_ + value_dim_) * latent_;
-      for (int64_t p = 0; p < nope_dim_; ++p) {
-        for (int64_t r = 0; r < latent_; ++r) {
-          transposed[r * nope_dim_ + p] = keys[p * latent_ + r];
-        }
-      }
-      query_to_latent_.push_back(pack(transposed.data(), latent_, nope_dim_));
-      latent_to_value_.push_back(pack(keys + nope_dim_ * latent_, value_dim_, latent_));
-      query_to_latent_views_.push_back(query_to_latent_.back().get());
-      latent_to_value_views_.push_back(latent_to_value_.back().get());
-    }
-  });
+  loader.Derive(kv_b, AbsorbedWeights(context), &kv_b_);
+}
+
+// Of each head: [latent, nope], which takes queries into the latent space, and [value, latent],
+// which takes latents out of it.
+std::vector<DerivedLinear> MlaAttention::AbsorbedWeights(const LayerContext& context) {
+  const int64_t head_rows = nope_dim_ + value_dim_;
+  std::vector<DerivedLinear> derived;
+  const auto add = [&](HeadWeights& weights, int64_t rows, int64_t cols, auto make) {
+    const size_t head = weights.packed.size();
+    weights.packed.emplace_back();
+    weights.views.push_back(nullptr);
+    derived.push_back({.name = "kv_b_proj, absorbed",
+                       .rows = rows,
+                       .cols = cols,
+                       .compute = context.compute,
+                       .make = std::move(make),
+                       .take = [&weights, head](std::unique_ptr<kernels::PackedLinear> packed) {
+                         weights.views[head] = packed.get();
+                         weights.packed[head] = std::move(packed);
+                       }});
+  };
+  for (int64_t head = 0; head < heads_; ++head) {
+    const int64_t keys = head * head_rows * latent_;  // where they begin among the values
+    add(query_to_latent_, latent_, nope_dim_,
+        [keys, latent = latent_, nope = nope_dim_](const float* values, float* weight) {
+          for (int64_t p = 0; p < nope; ++p) {
+            for (int64_t r = 0; r < latent; ++r) {
+              weight[r * nope + p] = values[keys + p * latent + r];
+            }
+          }
+        });
+    add(latent_to_value_, value_dim_, latent_,
+        [begin = keys + nope_dim_ * latent_, size = value_dim_ * latent_](
+            const float* values, float* weight) { std::copy_n(values + begin, size, weight); });
+  }
+  return derived;
 }
 
 InputForms MlaAttention::input_forms() const {
@@ -270,7 +286,7 @@ void MlaAttention::Decode(const LayerContext& context, const ForwardBatch& batch
   const TensorView z = context.Take({rows, heads_, latent_});
   context.ops.BatchedLinear({.x = HeadPart(q, heads_, 0, nope_dim_),
                              .x_batch_stride = head_dim,
-                             .weights = query_to_latent_views_,
+                             .weights = query_to_latent_.views,
                              .y = qa});
   context.ops.DecodeAttention(
       {.qa = qa,
@@ -282,7 +298,7 @@ void MlaAttention::Decode(const LayerContext& context, const ForwardBatch& batch
        .scale = scale_,
        .out = z});
   context.ops.BatchedLinear(
-      {.x = z, .weights = latent_to_value_views_, .y = out.Reshaped({rows, heads_, value_dim_})});
+      {.x = z, .weights = latent_to_value_.views, .y = out.Reshaped({rows, heads_, value_dim_})});
 }
 
 AttentionSize MlaAttention::SizeOf(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks,

@@ -27,6 +27,11 @@ class MlaAttention final : public Attention {
                               bool quantises);
 
  private:
+  // Weights of one shape, one for each head, and what BatchedLinear takes of them.
+  struct HeadWeights {
+    std::vector<std::unique_ptr<kernels::PackedLinear>> packed;
+    std::vector<const kernels::PackedLinear*> views;
+  };
   // Keys and values of some positions in the naive form.
   struct ExpandedRows {
     kernels::TensorView kv;    // act [count, heads * (P + W)]
@@ -41,6 +46,7 @@ class MlaAttention final : public Attention {
   void LoadQuery(WeightLoader& loader, const std::string& prefix, const v1::ModelSpec& model);
   void LoadKeyValue(WeightLoader& loader, const LayerContext& context, const std::string& prefix,
                     const v1::ModelSpec& model);
+  std::vector<DerivedLinear> AbsorbedWeights(const LayerContext& context);
   kernels::TensorView Query(const LayerContext& context, const ForwardBatch& batch,
                             const NormedRows& x) const;
   void WriteLatents(const LayerContext& context, const ForwardBatch& batch, int layer,
@@ -72,8 +78,7 @@ class MlaAttention final : public Attention {
   std::unique_ptr<kernels::PackedLinear>
       kv_b_;  // naive form: latent -> keys and values of each head
   // Absorbed form, per head: query into the latent space [R, P], latent into values [W, R].
-  std::vector<std::unique_ptr<kernels::PackedLinear>> query_to_latent_, latent_to_value_;
-  std::vector<const kernels::PackedLinear*> query_to_latent_views_, latent_to_value_views_;
+  HeadWeights query_to_latent_, latent_to_value_;
   RowParallelLinear o_;
 };
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "worker/layers/mlp.h"
 #include "worker/weights/fused_experts.h"
 
@@ -18,18 +21,19 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
   const std::string router = prefix + std::string(names.router);
   const int64_t experts = spec_.num_routed_experts();
   // The router decides in FP32 whatever the linears do (MODEL_SPECS 1.4).
-  loader.Values({.tensor = router + ".weight",
-                 .rows = experts,
-                 .cols = hidden,
-                 .bias = spec_.router_bias() ? router + ".bias" : ""},
-                [this, &loader, experts, hidden](const float* values, std::span<const float> bias) {
-                  kernels::LinearSource source{
-                      .name = "router",
-                      .weight = TensorView(values, DType::kF32, {experts, hidden}),
-                      .compute = kernels::Compute::kF32};
-                  if (!bias.empty()) source.bias = TensorView(bias.data(), DType::kF32, {experts});
-                  gate_ = loader.Pack(source);
-                });
+  loader.Derive(
+      {.tensor = router + ".weight",
+       .rows = experts,
+       .cols = hidden,
+       .bias = spec_.router_bias() ? router + ".bias" : ""},
+      {{.name = "router",
+        .rows = experts,
+        .cols = hidden,
+        .compute = kernels::Compute::kF32,
+        .bias = spec_.router_bias(),
+        .make = [size = experts * hidden](const float* values,
+                                          float* weight) { std::copy_n(values, size, weight); },
+        .take = [this](auto packed) { gate_ = std::move(packed); }}});
   if (!spec_.softmax_scores()) {
     loader.Vector(prefix + "gate.e_score_correction_bias", spec_.num_routed_experts(),
                   &correction_bias_);

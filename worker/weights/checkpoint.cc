@@ -160,6 +160,14 @@ absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
   return checkpoint;
 }
 
+Checkpoint Checkpoint::OfFile(const std::string& path, std::vector<TensorInfo> tensors) {
+  Checkpoint checkpoint;
+  checkpoint.folder_ = std::filesystem::path(path).parent_path();
+  checkpoint.files_ = {path};
+  checkpoint.tensors_ = std::move(tensors);
+  return checkpoint;
+}
+
 const TensorInfo* Checkpoint::Find(std::string_view name) const {
   const auto it = std::ranges::lower_bound(
       tensors_, name, {}, [](const TensorInfo& tensor) { return std::string_view(tensor.name); });

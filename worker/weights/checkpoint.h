@@ -25,6 +25,9 @@ class Checkpoint {
   // broken. Messages name file and tensor.
   static absl::StatusOr<Checkpoint> Open(const std::string& folder);
 
+  // One file of another format that has these tensors, of ascending names.
+  static Checkpoint OfFile(const std::string& path, std::vector<TensorInfo> tensors);
+
   // Of a GGUF file its path.
   const std::string& folder() const { return folder_; }
   // Paths, in ascending order of their names.

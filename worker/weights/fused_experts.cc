@@ -91,22 +91,20 @@ std::vector<float> Alternate(const std::vector<float>& all, size_t first) {
 }
 
 struct Part {
-  std::string name;
   ExpertMatrix matrix;
   std::vector<float> bias;
 
-  kernels::LinearSource Source(kernels::Compute compute, kernels::Gating gating = {}) const {
-    return {.name = name,
-            .weight = matrix.view(),
-            .bias = TensorView(bias.data(), DType::kF32, {std::ssize(bias)}),
-            .compute = compute,
-            .gating = gating};
+  kernels::LinearSource Source(const kernels::PackedForm& form) const {
+    kernels::LinearSource source = form.source;
+    source.weight = matrix.view();
+    source.bias = TensorView(bias.data(), DType::kF32, {std::ssize(bias)});
+    return source;
   }
 };
 
 // A projection [rows, cols] of every expert.
 struct Projection {
-  std::string name;
+  const char* name = "";
   int64_t rows = 0;
   int64_t cols = 0;
 
@@ -121,7 +119,7 @@ struct Projection {
   }
 
   absl::StatusOr<Part> Read(std::span<const StoredEntry> entries, bool mxfp4) const {
-    Part part{.name = name, .bias = BiasOf(entries.back(), rows)};
+    Part part{.bias = BiasOf(entries.back(), rows)};
     if (mxfp4) {
       SY_ASSIGN_OR_RETURN(part.matrix, WidenMxfp4(entries[0], entries[1], rows, cols));
     } else {
@@ -135,25 +133,38 @@ struct Projection {
 
 void LoadFusedExpert(WeightLoader& loader, const FusedExperts& experts, int64_t index,
                      kernels::MlpWeights* mlp) {
+  kernels::Ops& ops = loader.ops();
   const bool mxfp4 = experts.mxfp4;
   const Projection in{"gate_up_proj", 2 * experts.width, experts.hidden};
   const Projection out{"down_proj", experts.hidden, experts.width};
+  const auto form_of = [&](const Projection& projection, int64_t rows) -> kernels::PackedForm {
+    return {.source = {.name = projection.name,
+                       .weight = TensorView(nullptr, DType::kBf16, {rows, projection.cols}),
+                       .compute = loader.compute()},
+            .bias = true};
+  };
+  kernels::PackedForm gate_up = form_of(in, experts.width);
+  gate_up.gate_up = true;
+  gate_up.source.gating = experts.gating;
   loader.Stored(in.Tensors(experts), index,
-                [&loader, in, mxfp4, mlp,
-                 gating = experts.gating](std::span<const StoredEntry> entries) -> absl::Status {
-                  SY_ASSIGN_OR_RETURN(const Part both, in.Read(entries, mxfp4));
-                  const Part gate{in.name, both.matrix.Alternate(0), Alternate(both.bias, 0)};
-                  const Part up{in.name, both.matrix.Alternate(1), Alternate(both.bias, 1)};
-                  mlp->gate_up = loader.PackGateUp(gate.Source(loader.compute(), gating),
-                                                   up.Source(loader.compute(), gating));
-                  return absl::OkStatus();
-                });
+                {.form = gate_up,
+                 .pack = [&ops, in, mxfp4, gate_up](std::span<const StoredEntry> entries)
+                     -> absl::StatusOr<std::unique_ptr<kernels::PackedLinear>> {
+                   SY_ASSIGN_OR_RETURN(const Part both, in.Read(entries, mxfp4));
+                   const Part gate{both.matrix.Alternate(0), Alternate(both.bias, 0)};
+                   const Part up{both.matrix.Alternate(1), Alternate(both.bias, 1)};
+                   return ops.PackGateUp(gate.Source(gate_up), up.Source(gate_up));
+                 },
+                 .out = &mlp->gate_up});
+  const kernels::PackedForm down = form_of(out, experts.hidden);
   loader.Stored(out.Tensors(experts), index,
-                [&loader, out, mxfp4, mlp](std::span<const StoredEntry> entries) -> absl::Status {
-                  SY_ASSIGN_OR_RETURN(const Part down, out.Read(entries, mxfp4));
-                  mlp->down = loader.Pack(down.Source(loader.compute()));
-                  return absl::OkStatus();
-                });
+                {.form = down,
+                 .pack = [&ops, out, mxfp4, down](std::span<const StoredEntry> entries)
+                     -> absl::StatusOr<std::unique_ptr<kernels::PackedLinear>> {
+                   SY_ASSIGN_OR_RETURN(const Part part, out.Read(entries, mxfp4));
+                   return ops.Pack(part.Source(down));
+                 },
+                 .out = &mlp->down});
 }
 
 }  // namespace switchyard::worker

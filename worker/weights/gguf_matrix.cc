@@ -89,4 +89,17 @@ absl::StatusOr<GgufValues> GgufMatrix::Decode(const RangeData& data) const {
   return values;
 }
 
+void GgufMatrix::Widen(const void* codes, std::span<const float> scales, float* values) const {
+  constexpr int kZeroOf4Bits = 8;
+  for (int64_t row = 0, i = 0; row < num_rows_; ++row) {
+    const float* const row_scales = scales.data() + row * num_blocks();
+    for (int64_t column = 0; column < num_cols_; ++column, ++i) {
+      const int code = source_type_ == DType::kI8
+                           ? static_cast<const int8_t*>(codes)[i]
+                           : static_cast<const uint8_t*>(codes)[i] - kZeroOf4Bits;
+      values[i] = static_cast<float>(code) * row_scales[(col_offset() + column) / block_columns()];
+    }
+  }
+}
+
 }  // namespace switchyard::worker

@@ -5,6 +5,7 @@
 #define SWITCHYARD_WORKER_WEIGHTS_GGUF_MATRIX_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/status.h"
@@ -44,6 +45,8 @@ class GgufMatrix {
 
   // INVALID_ARGUMENT, naming the tensor and the row, for scales that are no finite numbers.
   absl::StatusOr<GgufValues> Decode(const RangeData& data) const;
+  // Whole numbers of Decode as f32 [N, K]. REQUIRES: a source type of whole numbers.
+  void Widen(const void* codes, std::span<const float> scales, float* values) const;
 
  private:
   int64_t FileRow(int64_t row) const;

@@ -52,13 +52,12 @@ std::vector<float> ToFloats(const TensorView& view) {
 absl::Status HostMatrix::DecodeInt4(const RangeData& data) {
   SY_ASSIGN_OR_RETURN(Int4Values values, int4->Decode(data));
   if (weight.dtype == DType::kU4) {
-    moved = std::move(values.codes);
-    scales = std::move(values.scales);
-    zeros = std::move(values.zeros);
-  } else {
-    moved.resize(static_cast<size_t>(weight.NumElements() * SizeOf(weight.dtype)));
-    WidenInt4(int4->slice, values, reinterpret_cast<float*>(moved.data()));
+    numbers = std::move(values);
+    weight.data = numbers.codes.data();
+    return absl::OkStatus();
   }
+  moved.resize(static_cast<size_t>(weight.NumElements() * SizeOf(weight.dtype)));
+  WidenInt4(int4->slice, values, reinterpret_cast<float*>(moved.data()));
   weight.data = moved.data();
   return absl::OkStatus();
 }
@@ -106,7 +105,7 @@ absl::Status HostMatrix::Decode(const RangeData& data) {
 // Only the touched scales were read, so offsets count from the first of them.
 void HostMatrix::PlaceBlocks(kernels::LinearSource* source) const {
   if (gguf.has_value()) {
-    if (scales.empty()) return;
+    if (!HasNumbers()) return;
     source->block_rows = 1;
     source->block_cols = gguf->block_columns();
     source->col_offset = gguf->col_offset();
@@ -118,8 +117,10 @@ void HostMatrix::PlaceBlocks(kernels::LinearSource* source) const {
     source->block_rows = 1;
     source->block_cols = part.group_columns();
     source->col_offset = part.col_begin() - part.first_group() * part.group_columns();
-    source->scales = TensorView(scales.data(), DType::kF32, {part.num_rows(), part.num_groups()});
-    source->zeros = TensorView(zeros.data(), DType::kI8, {part.num_rows(), part.num_groups()});
+    source->scales =
+        TensorView(numbers.scales.data(), DType::kF32, {part.num_rows(), part.num_groups()});
+    source->zeros =
+        TensorView(numbers.zeros.data(), DType::kI8, {part.num_rows(), part.num_groups()});
     return;
   }
   source->block_rows = kFp8BlockSize;
@@ -144,6 +145,24 @@ kernels::LinearSource HostMatrix::Source(kernels::Compute mode, kernels::WeightF
   PlaceBlocks(&source);
   if (!bias.empty()) source.bias = TensorView(bias.data(), DType::kF32, {slice.num_rows()});
   return source;
+}
+
+bool HostMatrix::HasNumbers() const {
+  return weight.dtype == DType::kU4 || weight.dtype == DType::kI8;
+}
+
+std::vector<float> HostMatrix::Values() const {
+  if (!HasNumbers() && weight.dtype != DType::kF8E4M3) return ToFloats(weight);
+  std::vector<float> values(static_cast<size_t>(weight.NumElements()));
+  if (gguf.has_value()) {
+    gguf->Widen(weight.data, scales, values.data());
+  } else if (weight.dtype == DType::kU4) {
+    WidenInt4(int4->slice, numbers, values.data());
+  } else {
+    DequantizeBlocks(blocks, static_cast<const kernels::F8E4M3*>(weight.data), scales.data(),
+                     values.data());
+  }
+  return values;
 }
 
 }  // namespace switchyard::worker

@@ -35,11 +35,11 @@ struct HostMatrix {
   HostRange weight_range;                // of a 4-bit weight its codes
   std::optional<HostRange> scale_range;  // FP8 only
   std::vector<float> scales;             // [block rows, block cols] that the slice touches
-  std::vector<int8_t> zeros;             // of whole numbers, of the shape of their scales
   std::optional<HostRange> bias_range;
   kernels::DType bias_dtype = kernels::DType::kF32;
   std::vector<float> bias;
   std::optional<Int4Matrix> int4;  // the weight is made of these parts
+  Int4Values numbers;              // which are the weight, where it stays in whole numbers
   std::optional<GgufMatrix> gguf;  // the weight is made of blocks, or its rows are put in order
   std::vector<std::byte> moved;    // the weight, where it could not stay where it came to
 
@@ -47,10 +47,14 @@ struct HostMatrix {
   // numbers, and see Int4Matrix. REQUIRES: `data` stays as long as the weight is used.
   absl::Status Decode(const RangeData& data);
 
-  // `form`: see LinearSource; `fine` and `precise` slices get a better one.
+  // `form`: see LinearSource; `fine` and `precise` slices get a better one. Before Decode it says
+  // shapes and places, and has no data.
   kernels::LinearSource Source(kernels::Compute mode, kernels::WeightForm form) const;
+  // f32 [num_rows, num_cols], dequantised.
+  std::vector<float> Values() const;
 
  private:
+  bool HasNumbers() const;
   absl::Status DecodeInt4(const RangeData& data);
   absl::Status DecodeGguf(const RangeData& data);
   absl::Status DecodeScales(const RangeData& data);

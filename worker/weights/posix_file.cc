@@ -1,6 +1,7 @@
 #include "worker/weights/posix_file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -64,6 +65,21 @@ absl::StatusOr<PosixFile> PosixFile::Create(const std::string& path) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) return ErrnoStatus(path, "create");
   return PosixFile(path, fd, 0);
+}
+
+absl::StatusOr<PosixFile> PosixFile::CreateLocked(const std::string& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) return ErrnoStatus(path, "create");
+  PosixFile file(path, fd, 0);
+  // The one that had it may have given it its final name meanwhile: it is then no longer at `path`.
+  struct stat opened, named;
+  const bool locked = flock(fd, LOCK_EX | LOCK_NB) == 0;
+  if (!locked || fstat(fd, &opened) != 0 || stat(path.c_str(), &named) != 0 ||
+      opened.st_ino != named.st_ino || opened.st_dev != named.st_dev) {
+    return absl::UnavailableError(fmt::format("{}: another process writes it", path));
+  }
+  SY_RETURN_IF_ERROR(file.Resize(0));
+  return file;
 }
 
 PosixFile::PosixFile(PosixFile&& other) noexcept
@@ -153,6 +169,21 @@ absl::Status PosixFile::Reserve(int64_t num_bytes) const {
 absl::Status PosixFile::Resize(int64_t num_bytes) const {
   if (ftruncate(fd_, num_bytes) == 0) return absl::OkStatus();
   return ErrnoStatus(path_, fmt::format("resize to {} bytes", num_bytes));
+}
+
+absl::Status PosixFile::Sync() const {
+  return fsync(fd_) == 0 ? absl::OkStatus() : ErrnoStatus(path_, "sync");
+}
+
+absl::Status PosixFile::RenameTo(const std::string& path) {
+  if (rename(path_.c_str(), path.c_str()) != 0) return ErrnoStatus(path, "rename");
+  path_ = path;
+  const std::string folder = path.substr(0, path.rfind('/') + 1);
+  const int fd = open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(folder, "open");
+  const bool synced = fsync(fd) == 0;
+  close(fd);
+  return synced ? absl::OkStatus() : ErrnoStatus(folder, "sync");
 }
 
 absl::Status PosixFile::Close() {

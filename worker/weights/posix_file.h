@@ -24,6 +24,9 @@ class PosixFile {
   static absl::StatusOr<PosixFile> OpenDirect(const std::string& path);
   // ALREADY_EXISTS if there is something at `path`.
   static absl::StatusOr<PosixFile> Create(const std::string& path);
+  // An empty file, over whatever was at `path`, that this process alone writes: UNAVAILABLE if
+  // another has it so. The lock ends with the file or the process.
+  static absl::StatusOr<PosixFile> CreateLocked(const std::string& path);
 
   PosixFile(PosixFile&& other) noexcept;
   PosixFile& operator=(PosixFile&& other) noexcept;
@@ -32,6 +35,8 @@ class PosixFile {
   const std::string& path() const { return path_; }
   // Size when it was opened.
   int64_t num_bytes() const { return num_bytes_; }
+  // When its bytes were last changed, in ns of the system's clock, as it was opened.
+  int64_t changed_ns() const { return changed_ns_; }
   int fd() const { return fd_; }
   // Its size now; -1 if the system does not tell.
   int64_t CurrentBytes() const;
@@ -56,6 +61,10 @@ class PosixFile {
   // Makes the file `num_bytes` long without claiming disk space: what is not written reads as
   // zeros.
   absl::Status Resize(int64_t num_bytes) const;
+  // Returns when what was written is on the disk.
+  absl::Status Sync() const;
+  // Gives it another name in its folder, over a file that has it, and returns when the disk knows.
+  absl::Status RenameTo(const std::string& path);
   // Closes and reports what the file system had not told before. The file is not used after it.
   absl::Status Close();
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/units.h"
+#include "proto/load_progress.h"
 
 namespace switchyard::core {
 namespace {
@@ -39,6 +40,10 @@ const char* PhaseName(v1::LoadPhase phase) {
       return "reading headers";
     case v1::LOAD_PHASE_LOADING_WEIGHTS:
       return "loading weights";
+    case v1::LOAD_PHASE_RESTORING_WEIGHTS:
+      return "loading weights from the packed cache";
+    case v1::LOAD_PHASE_KEEPING_WEIGHTS:
+      return "writing weights to the packed cache";
     case v1::LOAD_PHASE_CONNECTING_PEERS:
       return "connecting to its peers";
     case v1::LOAD_PHASE_READY:
@@ -50,7 +55,7 @@ const char* PhaseName(v1::LoadPhase phase) {
 
 std::string DescribeProgress(const v1::LoadProgress& progress) {
   std::string text = PhaseName(progress.phase());
-  if (progress.phase() == v1::LOAD_PHASE_LOADING_WEIGHTS) {
+  if (MovesBytes(progress)) {
     text += fmt::format(", {} of {}", FormatBytes(progress.bytes_done()),
                         FormatBytes(progress.bytes_total()));
   }

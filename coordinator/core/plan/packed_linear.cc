@@ -31,6 +31,10 @@ void ForEachRun(const LinearPart& part, bool at_scale_blocks, const Visit& visit
   }
 }
 
+int64_t BiasBytes(const LinearPart& part) {
+  return part.bias ? (part.gate_up ? 2 : 1) * part.rows * kFloatBytes : 0;
+}
+
 constexpr int64_t kPanelRows = 16;
 
 // Whole numbers (kernels/cpu/int_pack.h): groups of columns, each with F16 scales and perhaps zero
@@ -48,7 +52,7 @@ int64_t CpuIntBytes(const LinearPart& part) {
 // Panels of 16 rows; what begins in one is padded with zeros.
 int64_t CpuBytes(const LinearPart& part) {
   if (part.bits > 0 && part.compute == v1::COMPUTE_MODE_BF16) {
-    if (const int64_t bytes = CpuIntBytes(part); bytes > 0) return bytes;
+    if (const int64_t bytes = CpuIntBytes(part); bytes > 0) return bytes + BiasBytes(part);
   }
   const bool fp8 = IsFp8(part);
   const bool f32 =
@@ -62,7 +66,7 @@ int64_t CpuBytes(const LinearPart& part) {
     panel_bytes += RoundUp(columns, step_columns) * kPanelRows * element +
                    (scaled ? kPanelRows * kFloatBytes : 0);
   });
-  return CeilDiv(part.rows, kPanelRows) * (part.gate_up ? 2 : 1) * panel_bytes;
+  return CeilDiv(part.rows, kPanelRows) * (part.gate_up ? 2 : 1) * panel_bytes + BiasBytes(part);
 }
 
 // The most scales that the rows of one tile need: its rows may reach over a border of blocks.
@@ -105,7 +109,7 @@ int64_t CudaBytes(const LinearPart& part) {
                     CudaScalesOfTile(part, outputs, row_tiles) * kFloatBytes) +
              placed(row_tiles * kTileRows);
   }
-  if (part.bias) bytes += placed((part.gate_up ? 2 : 1) * part.rows * kFloatBytes);
+  bytes += placed(BiasBytes(part));
   return bytes + placed((part.k_shards + 1) * kFloatBytes) + placed(k_tiles * kKTileBytes);
 }
 

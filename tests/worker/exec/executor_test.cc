@@ -391,7 +391,7 @@ int64_t ShardBytes(const TensorInfo& tensor, int rank, int world, int tensor_par
   };
   const bool dense = has("mlp.") && !has("shared_experts");
   if (has("q_b_proj")) return bytes(share(4 * 96), 0);
-  if (has("kv_b_proj")) return 2 * bytes(share(4 * 128), 0);  // in both forms of attention
+  if (has("kv_b_proj")) return bytes(share(4 * 128), 0);  // once for both forms of attention
   if (has("o_proj")) return bytes(share(4 * 64), 1);
   if (dense && (has("gate_proj") || has("up_proj"))) return bytes(share(640), 0);
   if (dense && has("down_proj")) return bytes(share(640), 1);

@@ -102,10 +102,27 @@ class Int4Test : public ::testing::Test {
     const auto checkpoint = Checkpoint::Open(folder.path());
     EXPECT_TRUE(checkpoint.ok()) << checkpoint.status();
     WeightLoader loader(*checkpoint, *ops_, {.int4 = format});
-    loader.Values(slice, [&](const float* from, std::span<const float>) {
-      if (values != nullptr) values->assign(from, from + slice.num_rows() * slice.num_cols());
-    });
-    return loader.Run();
+    std::unique_ptr<kernels::PackedLinear> whole;
+    std::vector<std::vector<float>> seen;
+    // Widened as it comes, and from whole numbers that are packed, too.
+    for (auto* packed : {static_cast<decltype(&whole)>(nullptr), &whole}) {
+      const int64_t size = slice.num_rows() * slice.num_cols();
+      loader.Derive(slice,
+                    {{.name = "seen",
+                      .rows = slice.num_rows(),
+                      .cols = slice.num_cols(),
+                      .make =
+                          [&seen, size](const float* from, float* weight) {
+                            seen.emplace_back(from, from + size);
+                            std::copy_n(from, size, weight);
+                          },
+                      .take = [](auto) {}}},
+                    packed);
+    }
+    SY_RETURN_IF_ERROR(loader.Run());
+    EXPECT_EQ(seen.at(0), seen.at(1));
+    if (values != nullptr) *values = seen.at(0);
+    return absl::OkStatus();
   }
 
   std::unique_ptr<kernels::Ops> ops_ = *kernels::MakeCpuBackend({.num_threads = 1});

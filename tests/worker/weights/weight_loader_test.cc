@@ -42,12 +42,23 @@ class WeightLoaderTest : public ::testing::Test {
     return *loader_;
   }
 
+  // Hands over the values of a slice and makes a weight of them.
+  DerivedLinear SeenValues(const MatrixSlice& slice, std::function<void(const float*)> see) {
+    return {.rows = slice.num_rows(),
+            .cols = slice.num_cols(),
+            .make =
+                [=](const float* from, float* weight) {
+                  std::copy_n(from, slice.num_rows() * slice.num_cols(), weight);
+                  see(from);
+                },
+            .take = [this](auto packed) { packed_ = std::move(packed); }};
+  }
   // Values that a slice arrives with.
   std::vector<float> ValuesOf(WeightLoader& loader, const MatrixSlice& slice) {
     std::vector<float> values;
-    loader.Values(slice, [&](const float* from, std::span<const float>) {
-      values.assign(from, from + slice.num_rows() * slice.num_cols());
-    });
+    loader.Derive(slice, {SeenValues(slice, [&](const float* from) {
+                    values.assign(from, from + slice.num_rows() * slice.num_cols());
+                  })});
     const absl::Status status = loader.Run();
     EXPECT_TRUE(status.ok()) << status;
     return values;
@@ -147,15 +158,17 @@ TEST_F(WeightLoaderTest, LittleStagingMemoryChangesNothing) {
     tensors.push_back(F32(fmt::format("w{}", i), {1, 2}, {float(i), float(-i)}));
   }
   int64_t done = 0, total = 0;
-  WeightLoader& loader = Open(tensors, {.staging_bytes = 1, .progress = [&](int64_t d, int64_t t) {
-                                          EXPECT_GE(d, done);
-                                          done = d, total = t;
-                                        }});
+  WeightLoader& loader =
+      Open(tensors, {.staging_bytes = 1, .progress = [&](LoadStage, int64_t d, int64_t t) {
+                       EXPECT_GE(d, done);
+                       done = d, total = t;
+                     }});
   std::vector<float> sum;
   for (int i = 0; i < 5; ++i) {
-    loader.Values(
-        {.tensor = fmt::format("w{}", i), .rows = 1, .cols = 2},
-        [&](const float* values, std::span<const float>) { sum.push_back(values[0] - values[1]); });
+    const MatrixSlice slice{.tensor = fmt::format("w{}", i), .rows = 1, .cols = 2};
+    loader.Derive(
+        slice,
+        {SeenValues(slice, [&](const float* values) { sum.push_back(values[0] - values[1]); })});
   }
   ASSERT_TRUE(loader.Run().ok());
   EXPECT_THAT(sum, ElementsAre(0, 2, 4, 6, 8));
