@@ -2,6 +2,7 @@
 // as if it were alone.
 #include <cmath>
 
+#include "kernels/cuda/linear_matrix.h"
 #include "tests/kernels/cuda/cuda_linear_fixture.h"
 #include "tests/kernels/reference/linear_reference.h"
 #include "tests/testing/compare.h"
@@ -20,6 +21,14 @@ class CudaMlp : public CudaLinearTest {
     const TensorView y = Make(y_dtype, {rows, weight.n()});
     cuda::GateUp(cuda_, {.x = Put(DType::kBf16, {rows, weight.k()}, x), .weight = &weight, .y = y});
     return Get(y);
+  }
+
+  Buffer CopyOf(const Buffer& from) {
+    std::vector<std::byte> bytes(static_cast<size_t>(from.num_bytes()));
+    cuda_.device.CopyToHost(bytes.data(), from.data(), from.num_bytes());
+    Buffer copy = cuda_.device.Allocate(from.num_bytes());
+    cuda_.device.CopyToDevice(copy.data(), bytes.data(), from.num_bytes());
+    return copy;
   }
 
   MlpWeights MakeMlp(int64_t hidden, int64_t width, uint32_t seed, int64_t down_shards) {
@@ -85,6 +94,13 @@ TEST_P(CudaMlp, EveryGateFunctionAndItsBiasesAgreeWithDoublePrecision) {
                          .num_terms = kK,
                          .epsilon = Epsilon()}))
           << static_cast<int>(gating.function) << ", " << shards << " shards";
+      PackedForm form{.source = gate_source, .gate_up = true, .bias = true};
+      form.source.weight.data = nullptr;
+      form.source.scales = form.source.bias = {};
+      const auto restored = cuda::Restore(form, CopyOf(packed->memory()));
+      ASSERT_TRUE(restored.ok()) << restored.status();
+      EXPECT_EQ(GateUp(**restored, x, DType::kF32), got) << "restored from its memory";
+      EXPECT_FALSE(cuda::Restore(form, cuda_.device.Allocate(packed->num_bytes() - 256)).ok());
     }
   }
 }
