@@ -46,6 +46,31 @@ enum class ValueType : uint32_t {
   kF64,
 };
 
+// Bytes of the character at the head of `text`; 0 if they are no UTF-8.
+size_t CharacterBytes(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
+  const uint8_t lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  }
+  // What is longer than it must be, surrogates, and what lies behind Unicode's end.
+  if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f)) return 0;
+  if ((lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) > 0x8f)) return 0;
+  return length;
+}
+
+bool IsUtf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t bytes = CharacterBytes(text);
+    if (bytes == 0) return false;
+    text.remove_prefix(bytes);
+  }
+  return true;
+}
+
 // Reads one after the other; the first fault stays.
 class Cursor {
  public:
@@ -72,7 +97,9 @@ class Cursor {
     const auto length = Count(most, 1, "a text");
     const std::byte* const from = Take(length);
     if (from == nullptr) return "";
-    return std::string(reinterpret_cast<const char*>(from), static_cast<size_t>(length));
+    std::string text(reinterpret_cast<const char*>(from), static_cast<size_t>(length));
+    if (!IsUtf8(text)) Fail(fmt::format("the text before byte {} is not UTF-8", position_));
+    return ok() ? text : "";
   }
 
   // A count of things of at least `each` bytes, which the file must have room for.
@@ -268,6 +295,18 @@ const GgufType* FindGgufType(uint32_t id) {
   return found == std::end(kTypes) ? nullptr : &*found;
 }
 
+const GgufType* FindGgufType(std::string_view name) {
+  const auto found = std::ranges::find(kTypes, name, &GgufType::name);
+  return found == std::end(kTypes) ? nullptr : &*found;
+}
+
+std::span<const GgufType> KnownGgufTypes() { return kTypes; }
+
+const GgufTensor* GgufHeader::Find(std::string_view name) const {
+  const auto found = std::ranges::find(tensors, name, &GgufTensor::name);
+  return found == tensors.end() ? nullptr : &*found;
+}
+
 absl::StatusOr<GgufHeader> ParseGguf(std::string_view path, std::span<const std::byte> head,
                                      int64_t file_bytes) {
   Cursor in(head, file_bytes);
@@ -296,6 +335,15 @@ absl::StatusOr<GgufHeader> ParseGguf(std::string_view path, std::span<const std:
   return header;
 }
 
+// A part of a file that was split has some of the tensors only.
+static absl::Status CheckWhole(const std::string& path, const Json& metadata) {
+  const auto count = metadata.find("split.count");
+  if (count == metadata.end() || *count == 0 || *count == 1) return absl::OkStatus();
+  return absl::UnimplementedError(fmt::format(
+      "{}: is one of {} parts (split.count): join them by `llama-gguf-split --merge` first", path,
+      count->dump()));
+}
+
 absl::StatusOr<GgufHeader> ReadGguf(const std::string& path) {
   std::error_code error;
   const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
@@ -311,12 +359,32 @@ absl::StatusOr<GgufHeader> ReadGguf(const std::string& path) {
       return absl::DataLossError(fmt::format("{}: ended while it was read", path));
     }
     absl::StatusOr<GgufHeader> header = ParseGguf(path, head, file_bytes);
+    if (header.ok()) SY_RETURN_IF_ERROR(CheckWhole(path, header->metadata));
     if (!absl::IsOutOfRange(header.status())) return header;
     if (want == kMaxGgufHeaderBytes) {
       return absl::InvalidArgumentError(
           fmt::format("{}: its header is longer than {} bytes", path, kMaxGgufHeaderBytes));
     }
   }
+}
+
+absl::StatusOr<std::vector<float>> ReadGgufFloats(const std::string& path, const GgufTensor& tensor,
+                                                  int64_t most) {
+  const int64_t count = tensor.num_bytes / int64_t{sizeof(float)};
+  if (tensor.type->name != "F32" || count > most) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: tensor \"{}\" has {} bytes of {}: expected at most {} elements of F32",
+                    path, tensor.name, tensor.num_bytes, tensor.type->name, most));
+  }
+  std::vector<float> values(static_cast<size_t>(count));
+  std::ifstream file(path, std::ios::binary);
+  file.seekg(tensor.offset);
+  file.read(reinterpret_cast<char*>(values.data()), tensor.num_bytes);
+  if (file.gcount() != tensor.num_bytes) {
+    return absl::DataLossError(
+        fmt::format("{}: ended in tensor \"{}\" while it was read", path, tensor.name));
+  }
+  return values;
 }
 
 bool IsGgufPath(std::string_view path) { return path.ends_with(".gguf"); }

@@ -26,6 +26,8 @@ struct GgufType {
 };
 // Null if it is not known.
 const GgufType* FindGgufType(uint32_t id);
+const GgufType* FindGgufType(std::string_view name);
+std::span<const GgufType> KnownGgufTypes();
 
 struct GgufTensor {
   std::string name;
@@ -36,8 +38,11 @@ struct GgufTensor {
 };
 
 struct GgufHeader {
-  Json metadata;                    // an object: keys as in the file, arrays of one type
+  Json metadata;  // an object: keys as in the file, arrays of one type, texts in UTF-8
   std::vector<GgufTensor> tensors;  // as in the file
+
+  // Null if there is none.
+  const GgufTensor* Find(std::string_view name) const;
 };
 
 inline constexpr int64_t kMaxGgufHeaderBytes = 512 << 20;
@@ -50,6 +55,11 @@ absl::StatusOr<GgufHeader> ParseGguf(std::string_view path, std::span<const std:
 
 // The same of a file. NOT_FOUND if there is none.
 absl::StatusOr<GgufHeader> ReadGguf(const std::string& path);
+
+// The elements of a small F32 tensor of that file. INVALID_ARGUMENT if it is of another type or has
+// more than `most`; DATA_LOSS if the file ends before it does.
+absl::StatusOr<std::vector<float>> ReadGgufFloats(const std::string& path, const GgufTensor& tensor,
+                                                  int64_t most);
 
 // Whether a path names such a file: by its ending, ".gguf".
 bool IsGgufPath(std::string_view path);

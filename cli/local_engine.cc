@@ -6,10 +6,8 @@
 #include <optional>
 #include <thread>
 
-#include "base/file.h"
 #include "base/units.h"
 #include "cli/progress_bar.h"
-#include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/rank_memory.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "coordinator/fleet/step_collector.h"
@@ -26,8 +24,6 @@ struct LocalEngine::Rank {
 };
 
 namespace {
-
-constexpr int64_t kMaxConfigBytes = 16 * kMiB;
 
 int ThreadsPerRank(const LocalEngineOptions& options, int world) {
   const int total = options.num_threads > 0 ? options.num_threads
@@ -59,12 +55,6 @@ absl::Status CheckMemory(const v1::ShardPlan& plan, core::BackendKind backend,
 }
 
 }  // namespace
-
-absl::StatusOr<v1::ModelSpec> ReadModelSpec(const std::string& model_path) {
-  const std::string path = model_path + "/config.json";
-  SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
-  return core::ParseHfConfig(text, path);
-}
 
 LocalEngine::~LocalEngine() = default;
 

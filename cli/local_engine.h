@@ -14,6 +14,7 @@
 
 #include "base/status.h"
 #include "coordinator/core/plan/sharding_planner.h"
+#include "coordinator/model_config.h"
 #include "proto/cluster.pb.h"
 #include "proto/step.pb.h"
 #include "worker/exec/executor.h"
@@ -22,7 +23,7 @@
 namespace switchyard::cli {
 
 struct LocalEngineOptions {
-  std::string model_path;
+  std::string model_path;  // a folder or a GGUF file
   int data_parallel = 1;
   int tensor_parallel = 1;
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
@@ -86,8 +87,7 @@ class LocalEngine {
   std::vector<std::unique_ptr<Rank>> ranks_;
 };
 
-// Reads and parses DIR/config.json.
-absl::StatusOr<v1::ModelSpec> ReadModelSpec(const std::string& model_path);
+using switchyard::ReadModelSpec;
 
 }  // namespace switchyard::cli
 

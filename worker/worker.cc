@@ -264,6 +264,9 @@ class Session {
     if (config_.direct_io != "auto") return config_.direct_io == "on";
     int64_t bytes = 0;
     std::error_code error;
+    if (std::filesystem::is_regular_file(model_path, error)) {  // GGUF
+      bytes = static_cast<int64_t>(std::filesystem::file_size(model_path, error));
+    }
     for (const auto& entry : std::filesystem::directory_iterator(model_path, error)) {
       if (entry.is_regular_file(error)) bytes += static_cast<int64_t>(entry.file_size(error));
     }

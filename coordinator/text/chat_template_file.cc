@@ -3,7 +3,9 @@
 #include <map>
 
 #include "base/file.h"
+#include "base/gguf.h"
 #include "base/json.h"
+#include "coordinator/text/gguf_tokenizer.h"
 #include "coordinator/text/jinja_parser.h"
 
 namespace switchyard::text {
@@ -83,9 +85,30 @@ absl::StatusOr<ModelChatTemplate> CompileSources(const Sources& sources, const s
   return model;
 }
 
+absl::StatusOr<ModelChatTemplate> CompileModel(const Json& config, const std::string& config_path,
+                                               const Sources& sources, const std::string& path) {
+  SY_ASSIGN_OR_RETURN(ModelChatTemplate model, CompileSources(sources, path));
+  SY_ASSIGN_OR_RETURN(model.bos_token, TokenOf(config, "bos_token", config_path));
+  SY_ASSIGN_OR_RETURN(model.eos_token, TokenOf(config, "eos_token", config_path));
+  return model;
+}
+
+absl::StatusOr<ModelChatTemplate> LoadFromGguf(const std::string& path) {
+  SY_ASSIGN_OR_RETURN(const GgufHeader header, ReadGguf(path));
+  const absl::StatusOr<Json> config = GgufTokenizerConfig(header.metadata);
+  if (!config.ok()) return Annotate(config.status(), path);
+  SY_ASSIGN_OR_RETURN(const Sources sources, SourcesOf(*config, path));
+  if (sources.empty()) {
+    return absl::NotFoundError(
+        fmt::format("{}: the model has no chat template (tokenizer.chat_template)", path));
+  }
+  return CompileModel(*config, path, sources, path);
+}
+
 }  // namespace
 
 absl::StatusOr<ModelChatTemplate> LoadChatTemplate(const std::string& dir) {
+  if (IsGgufPath(dir)) return LoadFromGguf(dir);
   const std::string config_path = dir + "/tokenizer_config.json";
   SY_ASSIGN_OR_RETURN(const Json config, ReadJsonFile(config_path));
   std::string path = dir + "/chat_template.jinja";
@@ -111,10 +134,7 @@ absl::StatusOr<ModelChatTemplate> LoadChatTemplate(const std::string& dir) {
                     "tokenizer_config.json)",
                     dir));
   }
-  SY_ASSIGN_OR_RETURN(ModelChatTemplate model, CompileSources(sources, path));
-  SY_ASSIGN_OR_RETURN(model.bos_token, TokenOf(config, "bos_token", config_path));
-  SY_ASSIGN_OR_RETURN(model.eos_token, TokenOf(config, "eos_token", config_path));
-  return model;
+  return CompileModel(config, config_path, sources, path);
 }
 
 }  // namespace switchyard::text

@@ -27,8 +27,8 @@ struct ModelChatTemplate {
 
 // Reads, in this order: `dir`/chat_template.jinja, `dir`/chat_template.json, and `chat_template` of
 // `dir`/tokenizer_config.json (one template, or a list of named ones, of which "default" and
-// "tool_use" are used). NOT_FOUND if the model has no chat template; INVALID_ARGUMENT, with the
-// file, if one of them cannot be read.
+// "tool_use" are used). Of a GGUF file: what it has under `tokenizer.chat_template`. NOT_FOUND if
+// the model has no chat template; INVALID_ARGUMENT, with the file, if one of them cannot be read.
 absl::StatusOr<ModelChatTemplate> LoadChatTemplate(const std::string& dir);
 
 }  // namespace switchyard::text

@@ -1,5 +1,6 @@
 #include "coordinator/text/tokenizer.h"
 
+#include "base/gguf.h"
 #include "coordinator/text/bpe_tokenizer.h"
 #include "coordinator/text/tokenizer_file.h"
 #include "coordinator/text/utf8.h"
@@ -9,7 +10,9 @@ namespace switchyard::text {
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromFiles(const std::string& dir) {
   SY_ASSIGN_OR_RETURN(TokenizerSpec spec, ReadTokenizerSpec(dir));
   absl::StatusOr<std::unique_ptr<BpeTokenizer>> tokenizer = BpeTokenizer::Create(std::move(spec));
-  if (!tokenizer.ok()) return Annotate(tokenizer.status(), fmt::format("{}/tokenizer.json", dir));
+  if (!tokenizer.ok()) {
+    return Annotate(tokenizer.status(), IsGgufPath(dir) ? dir : dir + "/tokenizer.json");
+  }
   return std::move(tokenizer).value();
 }
 

@@ -32,7 +32,8 @@ struct EncodeOptions {
 // One model's tokenizer. Immutable: every method may be called from any number of threads at once.
 class Tokenizer {
  public:
-  // Reads tokenizer.json and, if it is there, tokenizer_config.json of a checkpoint folder.
+  // Reads tokenizer.json and, if it is there, tokenizer_config.json of a checkpoint folder, or a
+  // GGUF file.
   // NOT_FOUND, INVALID_ARGUMENT (malformed or inconsistent) or UNIMPLEMENTED (a kind of tokenizer
   // that Switchyard does not know), each naming file and field.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> FromFiles(const std::string& dir);

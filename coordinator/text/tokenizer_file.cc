@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/gguf.h"
 #include "base/json.h"
 #include "coordinator/text/byte_alphabet.h"
+#include "coordinator/text/gguf_tokenizer.h"
 #include "coordinator/text/json_field.h"
 #include "coordinator/text/tokenizer_components.h"
 
@@ -236,10 +238,7 @@ absl::StatusOr<int32_t> ReadNamedToken(const JsonField& field, const TokenizerSp
   return text.Invalid(fmt::format("\"{}\" is no token of tokenizer.json", content));
 }
 
-}  // namespace
-
-absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
-  SY_ASSIGN_OR_RETURN(const Json json, ParseJson(text));
+absl::StatusOr<TokenizerSpec> ReadTokenizer(const Json& json) {
   const JsonField root(json, "");
   if (!json.is_object()) return absl::InvalidArgumentError("expected an object");
   const JsonField model = root.Member("model");
@@ -264,8 +263,7 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
   return spec;
 }
 
-absl::Status ApplyTokenizerConfig(std::string_view text, TokenizerSpec& spec) {
-  SY_ASSIGN_OR_RETURN(const Json json, ParseJson(text));
+absl::Status ApplyConfig(const Json& json, TokenizerSpec& spec) {
   if (!json.is_object()) return absl::InvalidArgumentError("expected an object");
   const JsonField root(json, "");
   SY_ASSIGN_OR_RETURN(spec.bos_id, ReadNamedToken(root.Member("bos_token"), spec));
@@ -279,7 +277,33 @@ absl::Status ApplyTokenizerConfig(std::string_view text, TokenizerSpec& spec) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<TokenizerSpec> ReadGgufTokenizer(const Json& metadata) {
+  SY_ASSIGN_OR_RETURN(const Json json, GgufTokenizerJson(metadata));
+  SY_ASSIGN_OR_RETURN(TokenizerSpec spec, ReadTokenizer(json));
+  SY_ASSIGN_OR_RETURN(const Json config, GgufTokenizerConfig(metadata));
+  SY_RETURN_IF_ERROR(ApplyConfig(config, spec));
+  return spec;
+}
+
+}  // namespace
+
+absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
+  SY_ASSIGN_OR_RETURN(const Json json, ParseJson(text));
+  return ReadTokenizer(json);
+}
+
+absl::Status ApplyTokenizerConfig(std::string_view text, TokenizerSpec& spec) {
+  SY_ASSIGN_OR_RETURN(const Json json, ParseJson(text));
+  return ApplyConfig(json, spec);
+}
+
 absl::StatusOr<TokenizerSpec> ReadTokenizerSpec(const std::string& dir) {
+  if (IsGgufPath(dir)) {
+    SY_ASSIGN_OR_RETURN(const GgufHeader header, ReadGguf(dir));
+    absl::StatusOr<TokenizerSpec> spec = ReadGgufTokenizer(header.metadata);
+    if (!spec.ok()) return Annotate(spec.status(), dir);
+    return spec;
+  }
   const std::string path = dir + "/tokenizer.json";
   SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxTokenizerFileBytes));
   absl::StatusOr<TokenizerSpec> spec = ParseTokenizerJson(text);

@@ -61,6 +61,17 @@ TEST(Gguf, ReadsHeadersLongerThanTheFirstRead) {
   EXPECT_EQ(ReadGguf("/no/such.gguf").status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST(Gguf, PartsOfASplitFileAreRefused) {
+  GgufWriter writer = Small();
+  writer.U32("split.count", 3);
+  const std::string path = std::filesystem::temp_directory_path() / "switchyard-split-test.gguf";
+  std::ofstream(path, std::ios::binary) << writer.Bytes();
+  const absl::Status status = ReadGguf(path).status();
+  std::filesystem::remove(path);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("is one of 3 parts"));
+}
+
 TEST(Gguf, EveryCutIsRefused) {
   const std::string bytes = Small().Bytes();
   constexpr size_t kPadding = 20;  // behind the last tensor
@@ -123,6 +134,11 @@ TEST(Gguf, FaultsAreNamed) {
   writer = Small();
   writer.TensorAt("t", {2}, 0, 0);
   expect(writer.Bytes(), kInvalid, "overlap");
+  for (const char* text : {"\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82"}) {
+    writer = Small();
+    writer.Text("general.name", text);
+    expect(writer.Bytes(), kInvalid, "is not UTF-8");
+  }
 }
 
 }  // namespace

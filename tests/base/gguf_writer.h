@@ -19,6 +19,10 @@ class GgufWriter {
     Key(key, 6);
     Put(metadata_, value);
   }
+  void Bool(std::string_view key, bool value) {
+    Key(key, 7);
+    Put(metadata_, uint8_t{value});
+  }
   void Text(std::string_view key, std::string_view value) {
     Key(key, 8);
     PutText(metadata_, value);
@@ -29,6 +33,8 @@ class GgufWriter {
     Put(metadata_, uint64_t{values.size()});
     for (const std::string& value : values) PutText(metadata_, value);
   }
+  void Ints(std::string_view key, const std::vector<int32_t>& values) { Numbers(key, 5, values); }
+  void Floats(std::string_view key, const std::vector<float>& values) { Numbers(key, 6, values); }
 
   // `shape` as other formats have it, `type` by its number.
   void Tensor(std::string_view name, const std::vector<int64_t>& shape, uint32_t type,
@@ -60,6 +66,13 @@ class GgufWriter {
   }
 
  private:
+  template <typename T>
+  void Numbers(std::string_view key, uint32_t type, const std::vector<T>& values) {
+    Key(key, 9);
+    Put(metadata_, type);
+    Put(metadata_, uint64_t{values.size()});
+    for (const T value : values) Put(metadata_, value);
+  }
   template <typename T>
   static void Put(std::string& to, T value) {
     to.append(reinterpret_cast<const char*>(&value), sizeof(value));

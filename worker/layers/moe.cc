@@ -42,6 +42,7 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
   MlpPart part{.hidden_size = hidden,
                .width = spec_.intermediate_size(),
                .one_rank = true,
+               .bias = spec_.expert_bias(),
                .gating = GatingOf(model)};
   for (int32_t expert : context.parallel.local_experts()) {
     if (spec_.fused()) {
@@ -62,6 +63,7 @@ void MoeBlock::Load(WeightLoader& loader, const LayerContext& context, const std
   part.prefix = prefix + "shared_experts.";
   part.width *= spec_.num_shared_experts();
   part.one_rank = false;
+  part.bias = false;
   LoadMlp(loader, names, part, add());
 }
 
@@ -71,6 +73,7 @@ void MoeBlock::LoadMlp(WeightLoader& loader, const ExpertNames& names, const Mlp
     return MatrixSlice{.tensor = fmt::format("{}{}.weight", part.prefix, name),
                        .rows = rows,
                        .cols = cols,
+                       .bias = part.bias ? fmt::format("{}{}.bias", part.prefix, name) : "",
                        .gating = part.gating,
                        .one_rank = part.one_rank};
   };

@@ -61,6 +61,7 @@ class MoeBlock {
     int64_t hidden_size;
     int64_t width;
     bool one_rank;  // see MatrixSlice
+    bool bias;      // each weight has one
     kernels::Gating gating;
   };
   void LoadMlp(WeightLoader& loader, const ExpertNames& names, const MlpPart& part,

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/check.h"
+
 namespace switchyard::worker {
 namespace {
 
@@ -60,6 +62,10 @@ std::vector<double> RopeFrequencies(const v1::RopeSpec& spec, int64_t dim) {
       break;
     case v1::RopeSpec::kLinearFactor:
       for (double& frequency : frequencies) frequency /= spec.linear_factor();
+      break;
+    case v1::RopeSpec::kDivisors:
+      SY_CHECK_EQ(spec.divisors().divisors_size(), dim / 2) << "divisors of the rope";
+      for (int i = 0; i < dim / 2; ++i) frequencies[i] /= spec.divisors().divisors(i);
       break;
     case v1::RopeSpec::SCALING_NOT_SET:
       break;

@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/gguf.h"
 #include "base/json.h"
+#include "worker/weights/gguf_tensors.h"
 #include "worker/weights/job_runner.h"
 
 namespace switchyard::worker {
@@ -107,7 +109,21 @@ absl::Status CheckUnique(std::span<const TensorInfo> tensors,
 
 }  // namespace
 
+absl::StatusOr<Checkpoint> Checkpoint::OpenGguf(const std::string& path) {
+  SY_ASSIGN_OR_RETURN(const GgufHeader header, ReadGguf(path));
+  Checkpoint checkpoint;
+  checkpoint.folder_ = path;
+  checkpoint.files_ = {path};
+  auto tensors = GgufTensors(header);
+  if (!tensors.ok()) return Annotate(tensors.status(), path);
+  checkpoint.tensors_ = *std::move(tensors);
+  std::ranges::sort(checkpoint.tensors_, {}, &TensorInfo::name);
+  SY_RETURN_IF_ERROR(Annotate(CheckUnique(checkpoint.tensors_, checkpoint.files_), path));
+  return checkpoint;
+}
+
 absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& folder) {
+  if (IsGgufPath(folder)) return OpenGguf(folder);
   const std::filesystem::path base(folder);
   std::error_code ignored;
   if (!std::filesystem::is_directory(base, ignored)) {

@@ -1,5 +1,6 @@
-// A checkpoint folder as published: `model.safetensors.index.json` with its files, or one
-// `model.safetensors`. Opening it reads headers only; tensor bytes are shard_reader's work.
+// A checkpoint as published: a folder with `model.safetensors.index.json` and its files, or with
+// one `model.safetensors`; or a GGUF file (gguf_tensors.h). Opening it reads headers only; tensor
+// bytes are shard_reader's work.
 #ifndef SWITCHYARD_WORKER_WEIGHTS_CHECKPOINT_H_
 #define SWITCHYARD_WORKER_WEIGHTS_CHECKPOINT_H_
 
@@ -24,6 +25,7 @@ class Checkpoint {
   // broken. Messages name file and tensor.
   static absl::StatusOr<Checkpoint> Open(const std::string& folder);
 
+  // Of a GGUF file its path.
   const std::string& folder() const { return folder_; }
   // Paths, in ascending order of their names.
   const std::vector<std::string>& files() const { return files_; }
@@ -37,6 +39,8 @@ class Checkpoint {
   int64_t num_bytes() const;
 
  private:
+  static absl::StatusOr<Checkpoint> OpenGguf(const std::string& path);
+
   std::string folder_;
   std::vector<std::string> files_;
   std::vector<TensorInfo> tensors_;

@@ -36,6 +36,13 @@ std::optional<DType> WeightDType(FileDtype dtype) {
   }
 }
 
+kernels::WeightForm FormOfSlice(const MatrixSlice& slice, kernels::Compute mode,
+                                kernels::WeightForm form) {
+  using kernels::WeightForm;
+  if (slice.precise && mode == kernels::Compute::kBf16) return WeightForm::kStored;
+  return slice.fine && form == WeightForm::kInt4 ? WeightForm::kInt8 : form;
+}
+
 std::vector<float> ToFloats(const TensorView& view) {
   std::vector<float> values(view.NumElements());
   for (size_t i = 0; i < values.size(); ++i) values[i] = Element(view, i);
@@ -52,6 +59,14 @@ absl::Status HostMatrix::DecodeInt4(const RangeData& data) {
     moved.resize(static_cast<size_t>(weight.NumElements() * SizeOf(weight.dtype)));
     WidenInt4(int4->slice, values, reinterpret_cast<float*>(moved.data()));
   }
+  weight.data = moved.data();
+  return absl::OkStatus();
+}
+
+absl::Status HostMatrix::DecodeGguf(const RangeData& data) {
+  SY_ASSIGN_OR_RETURN(GgufValues values, gguf->Decode(data));
+  moved = std::move(values.values);
+  scales = std::move(values.scales);
   weight.data = moved.data();
   return absl::OkStatus();
 }
@@ -74,6 +89,8 @@ absl::Status HostMatrix::DecodeScales(const RangeData& data) {
 absl::Status HostMatrix::Decode(const RangeData& data) {
   if (int4.has_value()) {
     SY_RETURN_IF_ERROR(DecodeInt4(data));
+  } else if (gguf.has_value()) {
+    SY_RETURN_IF_ERROR(DecodeGguf(data));
   } else {
     weight.data = const_cast<std::byte*>(Contiguous(weight_range, data(weight_range.index), moved));
   }
@@ -88,6 +105,14 @@ absl::Status HostMatrix::Decode(const RangeData& data) {
 
 // Only the touched scales were read, so offsets count from the first of them.
 void HostMatrix::PlaceBlocks(kernels::LinearSource* source) const {
+  if (gguf.has_value()) {
+    if (scales.empty()) return;
+    source->block_rows = 1;
+    source->block_cols = gguf->block_columns();
+    source->col_offset = gguf->col_offset();
+    source->scales = TensorView(scales.data(), DType::kF32, {slice.num_rows(), gguf->num_blocks()});
+    return;
+  }
   if (weight.dtype == DType::kU4) {
     const Int4Slice& part = int4->slice;
     source->block_rows = 1;
@@ -107,12 +132,9 @@ void HostMatrix::PlaceBlocks(kernels::LinearSource* source) const {
 }
 
 kernels::LinearSource HostMatrix::Source(kernels::Compute mode, kernels::WeightForm form) const {
-  using kernels::WeightForm;
   const bool widened = slice.precise && mode == kernels::Compute::kBf16;
-  if (widened) form = WeightForm::kStored;
-  if (slice.fine && form == WeightForm::kInt4 && weight.dtype != DType::kU4) {
-    form = WeightForm::kInt8;
-  }
+  // 4-bit codes stay such whatever the slice would get.
+  if (widened || weight.dtype != DType::kU4) form = FormOfSlice(slice, mode, form);
   kernels::LinearSource source{.name = slice.tensor,
                                .weight = weight,
                                .k_shards = slice.k_shards,

@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "kernels/args/linear.h"
 #include "worker/weights/block_fp8.h"
+#include "worker/weights/gguf_matrix.h"
 #include "worker/weights/host_range.h"
 #include "worker/weights/int4_matrix.h"
 #include "worker/weights/matrix_slice.h"
@@ -18,6 +19,11 @@ namespace switchyard::worker {
 
 // The type that kernels have for it; none for types that nothing computes with.
 std::optional<kernels::DType> WeightDType(FileDtype dtype);
+
+// In which form a slice is packed where others are in `form`: `fine` and `precise` ones get a
+// better one.
+kernels::WeightForm FormOfSlice(const MatrixSlice& slice, kernels::Compute mode,
+                                kernels::WeightForm form);
 
 // REQUIRES: f32, f16 or bf16.
 std::vector<float> ToFloats(const kernels::TensorView& view);
@@ -34,6 +40,7 @@ struct HostMatrix {
   kernels::DType bias_dtype = kernels::DType::kF32;
   std::vector<float> bias;
   std::optional<Int4Matrix> int4;  // the weight is made of these parts
+  std::optional<GgufMatrix> gguf;  // the weight is made of blocks, or its rows are put in order
   std::vector<std::byte> moved;    // the weight, where it could not stay where it came to
 
   // Makes weight, scales and bias of what came. INVALID_ARGUMENT for scales that are no positive
@@ -45,6 +52,7 @@ struct HostMatrix {
 
  private:
   absl::Status DecodeInt4(const RangeData& data);
+  absl::Status DecodeGguf(const RangeData& data);
   absl::Status DecodeScales(const RangeData& data);
   void PlaceBlocks(kernels::LinearSource* source) const;
 };

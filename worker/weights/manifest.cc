@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/gguf.h"
 #include "base/json.h"
 #include "worker/weights/crc32c.h"
 #include "worker/weights/shard_reader.h"
@@ -21,6 +22,9 @@ constexpr int kBatches = 4;  // that are read or hashed
 constexpr size_t kDigits = 8;
 
 std::string PathOf(const Checkpoint& checkpoint) {
+  if (IsGgufPath(checkpoint.folder())) {
+    return fmt::format("{}.{}", checkpoint.folder(), kManifestFileName);
+  }
   return fmt::format("{}/{}", checkpoint.folder(), kManifestFileName);
 }
 

@@ -1,5 +1,5 @@
-// The digests of a checkpoint's bytes: `switchyard.manifest.json` in its folder. Loading holds what
-// it reads against them.
+// The digests of a checkpoint's bytes: `switchyard.manifest.json` in its folder, or beside a GGUF
+// file as `FILE.gguf.switchyard.manifest.json`. Loading holds what it reads against them.
 //
 // A tensor is cut into bands of whole rows, of kBandBytes or one row, each with a CRC-32C. A rank
 // that reads a part of a tensor reads whole bands, so that it can check all that it uses: at most a

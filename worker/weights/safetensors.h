@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/gguf.h"
 #include "base/status.h"
 #include "worker/weights/posix_file.h"
 
@@ -55,6 +56,15 @@ struct TensorSpec {
 };
 int64_t NumBytes(const TensorSpec& spec);
 
+// How a tensor of a GGUF file lies there, where it is no plain matrix with its rows in order.
+struct GgufLayout {
+  const GgufType* type = nullptr;
+  int64_t columns = 0;  // elements of a row
+  // Rows of one head, of which the file has both elements of a rotated pair side by side: its row
+  // 2 i + j is row j head_rows / 2 + i. 0: rows are in order.
+  int64_t head_rows = 0;
+};
+
 // A tensor in a file. The product of any of its dimensions, in bytes, is at most 2^62.
 struct TensorInfo {
   std::string name;
@@ -63,6 +73,8 @@ struct TensorInfo {
   int32_t file = 0;       // index into Checkpoint::files()
   int64_t offset = 0;     // of the first byte, from the file's beginning
   int64_t num_bytes = 0;  // equal to the shape's product times the dtype's size
+  // With it the tensor is a matrix, dtype kU8 and shape [rows, bytes of a row].
+  std::optional<GgufLayout> gguf = std::nullopt;
 };
 
 struct SafetensorsHeader {

@@ -190,6 +190,47 @@ bool WeightLoader::AddInt4(const MatrixSlice& slice, bool whole, HostMatrix* mat
   return matrix->int4->groups.has_value();
 }
 
+const GgufLayout* WeightLoader::FindGguf(const std::string& tensor) const {
+  const TensorInfo* const info = checkpoint_.Find(tensor);
+  return info != nullptr && info->gguf.has_value() ? &*info->gguf : nullptr;
+}
+
+bool WeightLoader::AddGguf(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task) {
+  const TensorInfo& info = *checkpoint_.Find(slice.tensor);
+  const TensorShape shape = {info.shape[0], info.gguf->columns};
+  if (shape != TensorShape{slice.rows, slice.cols}) {
+    Remember(absl::InvalidArgumentError(
+        fmt::format("{}: tensor {} has shape {}, the file's metadata ask for {}",
+                    checkpoint_.files()[info.file], slice.tensor, ShapeString(shape),
+                    ShapeString({slice.rows, slice.cols}))));
+    return false;
+  }
+  const kernels::WeightForm form = FormOfSlice(slice, options_.compute, options_.form);
+  const DType dtype = GgufSourceType(*info.gguf->type, whole, form);
+  matrix->gguf.emplace(info, slice, dtype);
+  matrix->weight = TensorView(nullptr, dtype, {slice.num_rows(), slice.num_cols()});
+  matrix->weight_range = AddRange(matrix->gguf->range(), IsShared(slice), task);
+  matrix->gguf->set_bytes(matrix->weight_range);
+  return true;
+}
+
+bool WeightLoader::MayStayWhole(const MatrixSlice& slice, const MatrixSlice* up) const {
+  if (!ops_.packs_integers()) return false;
+  const GgufLayout* const one = FindGguf(slice.tensor);
+  const GgufLayout* const other = up != nullptr ? FindGguf(up->tensor) : one;
+  return (one != nullptr ? one->type : nullptr) == (other != nullptr ? other->type : nullptr);
+}
+
+// A checkpoint may have gate and up in types of their own.
+bool WeightLoader::CheckPair(const Task& task) {
+  const HostMatrix &gate = task.matrices.front(), &up = task.matrices.back();
+  if (gate.weight.dtype == up.weight.dtype) return true;
+  Remember(absl::UnimplementedError(fmt::format(
+      "tensors {} and {} are {} and {}: what is multiplied together must be of one type",
+      gate.slice.tensor, up.slice.tensor, Name(gate.weight.dtype), Name(up.weight.dtype))));
+  return false;
+}
+
 bool WeightLoader::AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
   const TensorInfo* info = Expect(slice.tensor, {slice.rows, slice.cols});
   if (info == nullptr) return false;
@@ -230,8 +271,9 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, bool whole, Task* task) {
                    .col_begin = slice.col_begin,
                    .num_rows = slice.num_rows(),
                    .num_cols = slice.num_cols()};
-  const bool added =
-      IsInt4(slice.tensor) ? AddInt4(slice, whole, &matrix, task) : AddWeight(slice, &matrix, task);
+  const bool added = IsInt4(slice.tensor)                ? AddInt4(slice, whole, &matrix, task)
+                     : FindGguf(slice.tensor) != nullptr ? AddGguf(slice, whole, &matrix, task)
+                                                         : AddWeight(slice, &matrix, task);
   return added && (slice.bias.empty() || AddBias(slice, &matrix, task));
 }
 
@@ -258,7 +300,9 @@ int64_t WeightLoader::RowsAtOnce(const MatrixSlice& slice, int64_t num_matrices,
   const int64_t cols = options_.manifest != nullptr ? slice.cols : slice.num_cols();
   // 4-bit weights are unpacked beside what came.
   const int64_t unpacked = ops_.packs_integers() ? 1 : sizeof(float);
-  const int64_t element = int4 ? unpacked : FileDtypeBytes(info->dtype);
+  const int64_t element = int4                                ? unpacked
+                          : FindGguf(slice.tensor) != nullptr ? int64_t{sizeof(float)}
+                                                              : FileDtypeBytes(info->dtype);
   const int64_t row_bytes = std::max<int64_t>(1, cols * element * num_matrices);
   const int64_t most = SlotBytes() / 2;
   return rows <= most / row_bytes ? rows : std::max(step, most / row_bytes / step * step);
@@ -272,9 +316,10 @@ void WeightLoader::AddPacked(const MatrixSlice& slice, const MatrixSlice* up,
   for (int64_t begin = 0; begin < rows; begin += at_once) {
     const int64_t end = std::min(begin + at_once, rows);
     auto task = std::make_unique<Task>();
-    const bool integers = ops_.packs_integers();
+    const bool integers = MayStayWhole(slice, up);
     if (!AddMatrix(slice.Rows(begin, end), integers, task.get())) return;
     if (up != nullptr && !AddMatrix(up->Rows(begin, end), integers, task.get())) return;
+    if (!CheckPair(*task)) return;
     task->consume = [this, out, begin, rows](const std::vector<HostMatrix>& matrices) {
       const kernels::LinearSource source = matrices[0].Source(options_.compute, options_.form);
       std::optional<kernels::LinearSource> other;

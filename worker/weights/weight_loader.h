@@ -130,6 +130,12 @@ class WeightLoader {
   int64_t RowsAtOnce(const MatrixSlice& slice, int64_t num_matrices, int64_t step) const;
   int64_t SlotBytes() const;
   bool IsInt4(const std::string& tensor) const;
+  // Null but for what lies in a GGUF file as its GgufLayout says.
+  const GgufLayout* FindGguf(const std::string& tensor) const;
+  bool AddGguf(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task);
+  // Weights that are packed together may stay whole numbers: both, or neither.
+  bool MayStayWhole(const MatrixSlice& slice, const MatrixSlice* up) const;
+  bool CheckPair(const Task& task);
   bool AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
   bool AddInt4(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task);
   // The range of a part of a 4-bit weight, which has one of the types; empty after remembering why

@@ -56,6 +56,23 @@ void ParseDynamic(FieldReader& rope, v1::ModelSpec& spec) {
   spec.set_max_position_embeddings(std::min(context, trained));
 }
 
+// Switchyard's own kind: what a GGUF file has worked out (gguf_config).
+v1::RopeDivisors ParseDivisors(FieldReader& rope) {
+  v1::RopeDivisors parsed;
+  const Json* list = rope.Find("divisors");
+  const bool valid =
+      list != nullptr && list->is_array() && std::ranges::all_of(*list, [](const Json& divisor) {
+        return divisor.is_number() && divisor.get<double>() >= 1e-6 && divisor.get<double>() <= 1e6;
+      });
+  if (!valid) {
+    rope.faults().Invalid(fmt::format("{}: must be a list of numbers from 1e-06 to 1e+06",
+                                      rope.Describe("divisors")));
+    return parsed;
+  }
+  for (const Json& divisor : *list) parsed.add_divisors(divisor.get<double>());
+  return parsed;
+}
+
 // Fills `scaled`. `kind_fallback`: what a missing kind means; empty: a fault.
 void ParseScaling(FieldReader& rope, std::string_view kind_fallback, v1::ModelSpec& spec,
                   v1::RopeSpec& scaled) {
@@ -69,6 +86,8 @@ void ParseScaling(FieldReader& rope, std::string_view kind_fallback, v1::ModelSp
     scaled.set_linear_factor(rope.Real("factor", kFactorRange));
   } else if (kind == "dynamic") {
     ParseDynamic(rope, spec);
+  } else if (kind == "divisors") {
+    *scaled.mutable_divisors() = ParseDivisors(rope);
   } else if (kind.empty()) {
     rope.faults().Invalid("rope_scaling.rope_type is missing: must be the kind of scaling");
   } else if (kind != "default") {

@@ -37,6 +37,18 @@ void CheckTotalSize(const v1::ModelSpec& spec, Faults& faults) {
   }
 }
 
+// Divisors of the rope fit the heads that they are of.
+void CheckDivisors(const v1::ModelSpec& spec, Faults& faults) {
+  if (!spec.rope().has_divisors()) return;
+  const int32_t rotated = spec.has_mla()                ? spec.mla().qk_rope_head_dim()
+                          : spec.gqa().rotary_dim() > 0 ? spec.gqa().rotary_dim()
+                                                        : spec.gqa().head_dim();
+  if (spec.rope().divisors().divisors_size() == rotated / 2) return;
+  faults.Invalid(
+      fmt::format("rope_scaling.divisors: {} of them, must be {}, half of what is rotated",
+                  spec.rope().divisors().divisors_size(), rotated / 2));
+}
+
 constexpr ModelFamily kFamilies[] = {
     {"deepseek_v2", "DeepSeek-V2, V2.5, V2-Lite", "latent; with and without q_lora_rank, YaRN",
      "dense, then experts by softmax (`greedy`, `group_limited_greedy`) with shared ones",
@@ -89,6 +101,7 @@ absl::StatusOr<v1::ModelSpec> ParseHfConfig(std::string_view config_json,
     v1::ModelSpec spec = family.parse(config);
     spec.set_model_type(type_name);
     if (faults.empty()) CheckTotalSize(spec, faults);
+    if (faults.empty()) CheckDivisors(spec, faults);
     SY_RETURN_IF_ERROR(faults.ToStatus(file_name));
     return spec;
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/gguf.h"
 #include "base/json.h"
 
 namespace switchyard::core {
@@ -97,6 +98,15 @@ v1::GroupQuantization ParseGptq(FieldReader& quantization) {
   return groups;
 }
 
+// Of a GGUF file, by gguf_config; config.json files do not have it.
+void ParseGguf(FieldReader& quantization, v1::ModelSpec& spec) {
+  spec.set_gguf_type(quantization.Text("type", ""));
+  if (FindGgufType(spec.gguf_type()) == nullptr) {
+    quantization.faults().Unsupported(
+        fmt::format("{}: is no type of GGUF files", quantization.Describe("type")));
+  }
+}
+
 }  // namespace
 
 void ParseQuantization(FieldReader& config, bool may_be_mxfp4, v1::ModelSpec& spec) {
@@ -117,6 +127,8 @@ void ParseQuantization(FieldReader& config, bool may_be_mxfp4, v1::ModelSpec& sp
     *spec.mutable_groups() = ParseAwq(quantization);
   } else if (method == "gptq") {
     *spec.mutable_groups() = ParseGptq(quantization);
+  } else if (method == "gguf") {
+    ParseGguf(quantization, spec);
   } else {
     config.faults().Unsupported(
         fmt::format("{}: unknown quantisation, only \"fp8\" in blocks, \"awq\", \"gptq\" and "

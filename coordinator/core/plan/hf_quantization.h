@@ -7,8 +7,8 @@
 
 namespace switchyard::core {
 
-// Fills spec.fp8, spec.groups or spec.moe.mxfp4, or leaves all unset; methods and numbers that are not
-// read are faults, and so are experts in MXFP4 where the family has none.
+// Fills spec.fp8, spec.groups, spec.moe.mxfp4 or spec.gguf_type, or leaves all unset; methods and
+// numbers that are not read are faults, and so are experts in MXFP4 where the family has none.
 void ParseQuantization(FieldReader& config, bool may_be_mxfp4, v1::ModelSpec& spec);
 
 }  // namespace switchyard::core

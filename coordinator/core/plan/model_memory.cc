@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/gguf.h"
 #include "base/units.h"
 #include "coordinator/core/plan/topology.h"
 
@@ -34,6 +35,9 @@ int64_t Int4Bytes(const v1::GroupQuantization& groups, int64_t rows, int64_t col
 // A linear [rows, cols] as stored.
 int64_t LinearBytes(const v1::ModelSpec& model, int64_t rows, int64_t cols) {
   if (model.has_groups()) return Int4Bytes(model.groups(), rows, cols);
+  if (const GgufType* const type = FindGgufType(model.gguf_type()); type != nullptr) {
+    return rows * cols * type->block_bytes / type->block_elements;
+  }
   if (!model.has_fp8()) return rows * cols * DtypeBytes(model);
   return rows * cols + CeilDiv(rows, model.fp8().block_rows()) *
                            CeilDiv(cols, model.fp8().block_cols()) * kScaleBytes;
@@ -148,6 +152,7 @@ WeightBytes CheckpointBytes(const v1::ModelSpec& model) {
 
 int64_t NumParameters(v1::ModelSpec model) {
   model.clear_fp8();
+  model.clear_gguf_type();
   if (model.has_moe()) model.mutable_moe()->set_mxfp4(false);
   model.set_num_mtp_layers(0);
   model.set_dtype(v1::DATA_TYPE_BF16);

@@ -23,6 +23,7 @@ std::string_view WeightFormName(v1::WeightForm form) {
 
 std::string_view DescribeWeights(const v1::ModelSpec& model, v1::WeightForm form) {
   if (form != v1::WEIGHT_FORM_STORED) return WeightFormName(form);
+  if (!model.gguf_type().empty()) return model.gguf_type();
   if (model.has_fp8()) return "fp8";
   if (model.has_groups()) {
     return model.groups().layout() == v1::GroupQuantization::LAYOUT_AWQ ? "awq" : "gptq";

@@ -14,7 +14,7 @@ absl::StatusOr<v1::WeightForm> ParseWeightForm(std::string_view name);
 std::string_view WeightFormName(v1::WeightForm form);
 
 // What a served model says of its weights: "q8", or how the checkpoint stores them ("bf16", "fp8",
-// "awq").
+// "awq", of a GGUF file "Q4_K").
 std::string_view DescribeWeights(const v1::ModelSpec& model, v1::WeightForm form);
 
 }  // namespace switchyard::core

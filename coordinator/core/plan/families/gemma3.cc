@@ -88,7 +88,7 @@ v1::ModelSpec ParseText(FieldReader& config) {
   ParseRopes(config, spec);
   RefuseSoftcaps(config);
   spec.set_gate_function(v1::GATE_FUNCTION_GELU_TANH);
-  spec.set_unit_offset_norms(true);
+  spec.set_unit_offset_norms(config.Bool("unit_offset_norms", true));  // false: see gguf_config
   spec.set_output_norms(true);
   spec.set_scaled_embeddings(true);
   return spec;

@@ -28,7 +28,7 @@ void ParseMoe(FieldReader& config, v1::ModelSpec& spec) {
   moe.set_intermediate_size(spec.intermediate_size());
   moe.set_router_bias(true);
   moe.set_expert_bias(true);
-  moe.set_fused(true);
+  moe.set_fused(config.Bool("fused_experts", true));  // false: see gguf_config
   moe.set_mxfp4(mxfp4);
   constexpr int32_t kBlock = 32;
   if (mxfp4 && (spec.hidden_size() % kBlock != 0 || moe.intermediate_size() % kBlock != 0)) {
