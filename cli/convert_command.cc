@@ -7,12 +7,17 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/gguf.h"
 #include "base/json.h"
 #include "base/units.h"
 #include "cli/progress_bar.h"
+#include "coordinator/model_config.h"
+#include "coordinator/text/gguf_tokenizer.h"
 #include "worker/weights/block_fp8.h"
 #include "worker/weights/checkpoint.h"
 #include "worker/weights/decoder_tensors.h"
+#include "worker/weights/gguf_blocks.h"
+#include "worker/weights/gguf_matrix.h"
 #include "worker/weights/job_runner.h"
 
 namespace switchyard::cli {
@@ -41,10 +46,12 @@ constexpr int64_t kMaxRowElements = 64 * kMiB;
 // A tensor of the result and where it comes from.
 struct Conversion {
   const TensorInfo* source;
-  const TensorInfo* scales;  // of an FP8 weight; null: copied as it is
+  const TensorInfo* scales;  // of an FP8 weight; null: copied as it is, but for GGUF's blocks
+
+  bool by_rows() const { return scales != nullptr || source->gguf.has_value(); }
 };
 
-// A part of one conversion: rows of an FP8 weight, or bytes of a copied tensor.
+// A part of one conversion: rows of an FP8 weight or of blocks, or bytes of a copied tensor.
 struct Job {
   size_t tensor;
   int64_t begin;
@@ -60,6 +67,19 @@ struct Scratch {
   std::vector<float> scales;
   std::vector<Bf16> values;
 };
+
+// Elements of a row, and what they become. Blocks are widened; rows that only lie in another order
+// keep their type.
+int64_t Columns(const TensorInfo& tensor) {
+  return tensor.gguf.has_value() ? tensor.gguf->columns : tensor.shape[1];
+}
+FileDtype ResultType(const Conversion& conversion) {
+  const TensorInfo& source = *conversion.source;
+  if (!source.gguf.has_value()) {
+    return conversion.scales != nullptr ? FileDtype::kBf16 : source.dtype;
+  }
+  return worker::PlainDtype(*source.gguf->type).value_or(FileDtype::kBf16);
+}
 
 // Fails unless the config declares FP8 in 128x128 blocks. Removes the declaration.
 absl::Status TakeQuantization(Json& config) {
@@ -85,6 +105,32 @@ absl::StatusOr<Json> ReadConfig(const std::string& path) {
   if (!config.ok()) return Annotate(config.status(), path);
   SY_RETURN_IF_ERROR(Annotate(TakeQuantization(*config), path));
   return config;
+}
+
+// What a GGUF file says, as config.json of the result.
+absl::StatusOr<Json> GgufConfigOfResult(const std::string& path) {
+  SY_ASSIGN_OR_RETURN(const ModelConfig made, ReadModelConfig(path));
+  SY_ASSIGN_OR_RETURN(Json config, ParseJson(made.text));
+  for (const char* own : {"unit_offset_norms", "fused_experts"}) {
+    if (!config.contains(own)) continue;
+    return absl::UnimplementedError(fmt::format(
+        "{}: {} in a GGUF file stores its weights in another way than published checkpoints: it "
+        "cannot be converted",
+        path, config["model_type"].get<std::string>()));
+  }
+  if (config.contains("quantization_config")) config["torch_dtype"] = "bfloat16";
+  config.erase("quantization_config");
+  return config;
+}
+
+absl::Status AddGgufTokenizer(const std::string& path, CheckpointWriter& writer) {
+  SY_ASSIGN_OR_RETURN(const GgufHeader header, ReadGguf(path));
+  const auto tokenizer = text::GgufTokenizerJson(header.metadata);
+  if (!tokenizer.ok()) return Annotate(tokenizer.status(), path);
+  const auto config = text::GgufTokenizerConfig(header.metadata);
+  if (!config.ok()) return Annotate(config.status(), path);
+  SY_RETURN_IF_ERROR(writer.AddFile("tokenizer.json", tokenizer->dump(1) + "\n"));
+  return writer.AddFile("tokenizer_config.json", config->dump(2) + "\n");
 }
 
 absl::Status CheckPair(const TensorInfo& weight, const TensorInfo& scales) {
@@ -143,9 +189,11 @@ absl::StatusOr<std::vector<Conversion>> PlanConversions(const Checkpoint& checkp
 
 std::vector<TensorSpec> ResultSpecs(std::span<const Conversion> conversions) {
   std::vector<TensorSpec> specs;
-  for (const auto& [source, scales] : conversions) {
-    specs.push_back(
-        {source->name, scales != nullptr ? FileDtype::kBf16 : source->dtype, source->shape});
+  for (const Conversion& conversion : conversions) {
+    const TensorInfo& source = *conversion.source;
+    worker::TensorShape shape = source.shape;
+    if (source.gguf.has_value()) shape = {source.shape[0], source.gguf->columns};
+    specs.push_back({source.name, ResultType(conversion), shape});
   }
   return specs;
 }
@@ -153,10 +201,12 @@ std::vector<TensorSpec> ResultSpecs(std::span<const Conversion> conversions) {
 std::vector<Job> PlanJobs(std::span<const Conversion> conversions) {
   std::vector<Job> jobs;
   for (size_t i = 0; i < conversions.size(); ++i) {
-    const auto& [source, scales] = conversions[i];
-    if (source->num_bytes == 0) continue;
-    const int64_t end = scales != nullptr ? source->shape[0] : source->num_bytes;
-    const int64_t unit_bytes = scales != nullptr ? source->shape[1] * int64_t(sizeof(Bf16)) : 1;
+    const TensorInfo& source = *conversions[i].source;
+    if (source.num_bytes == 0) continue;
+    const bool rows = conversions[i].by_rows();
+    const int64_t end = rows ? source.shape[0] : source.num_bytes;
+    const int64_t unit_bytes =
+        rows ? Columns(source) * FileDtypeBytes(ResultType(conversions[i])) : 1;
     const int64_t step = std::max<int64_t>(kJobBytes / unit_bytes, 1);
     for (int64_t begin = 0; begin < end; begin += step) {
       jobs.push_back({i, begin, std::min(begin + step, end)});
@@ -173,6 +223,7 @@ class Converter {
 
   // Any thread, each with its own scratch. Returns the bytes written.
   absl::StatusOr<int64_t> Run(const Job& job, Scratch& scratch) const {
+    if (conversions_[job.tensor].source->gguf.has_value()) return Unpack(job, scratch);
     return conversions_[job.tensor].scales != nullptr ? Dequantize(job, scratch)
                                                       : Copy(job, scratch);
   }
@@ -209,6 +260,35 @@ class Converter {
     return int64_t(bytes.size());
   }
 
+  absl::StatusOr<int64_t> Unpack(const Job& job, Scratch& scratch) const {
+    const TensorInfo& source = *conversions_[job.tensor].source;
+    const worker::MatrixSlice slice{.tensor = source.name,
+                                    .rows = source.shape[0],
+                                    .cols = source.gguf->columns,
+                                    .row_begin = job.begin,
+                                    .row_end = job.end};
+    const auto stored = kernels::WeightForm::kStored;
+    worker::GgufMatrix matrix(source, slice,
+                              worker::GgufSourceType(*source.gguf->type, /*whole=*/false, stored));
+    const worker::TensorRange range = matrix.range();
+    matrix.set_bytes({.wanted = range, .read = range});
+    scratch.bytes.resize(size_t(range.num_bytes()));
+    SY_RETURN_IF_ERROR(files_[source.file].ReadAt(range.file_offset(), scratch.bytes));
+    auto values = matrix.Decode([&](size_t) { return scratch.bytes.data(); });
+    if (!values.ok()) return Annotate(values.status(), files_[source.file].path());
+    std::span<const std::byte> bytes = values->values;
+    const FileDtype type = ResultType(conversions_[job.tensor]);
+    if (!worker::PlainDtype(*source.gguf->type)) {
+      scratch.values.resize(bytes.size() / sizeof(float));
+      const auto* const wide = reinterpret_cast<const float*>(bytes.data());
+      std::transform(wide, wide + scratch.values.size(), scratch.values.begin(), kernels::ToBf16);
+      bytes = std::as_bytes(std::span(scratch.values));
+    }
+    SY_RETURN_IF_ERROR(
+        writer_->Write(job.tensor, job.begin * Columns(source) * FileDtypeBytes(type), bytes));
+    return int64_t(bytes.size());
+  }
+
   // The slice has all columns, so its scales lie in one stretch.
   absl::Status ReadScales(const TensorInfo& scales, const BlockSlice& slice,
                           Scratch& scratch) const {
@@ -232,8 +312,11 @@ absl::Status RunConvert(const ConvertOptions& options) {
   if (options.to != "bf16") {
     return absl::UnimplementedError(fmt::format("--to {}: only bf16 can be made", options.to));
   }
-  SY_ASSIGN_OR_RETURN(const Json config,
-                      ReadConfig(std::filesystem::path(options.model_folder) / "config.json"));
+  const bool gguf = IsGgufPath(options.model_folder);
+  SY_ASSIGN_OR_RETURN(
+      const Json config,
+      gguf ? GgufConfigOfResult(options.model_folder)
+           : ReadConfig(std::filesystem::path(options.model_folder) / "config.json"));
   SY_ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(options.model_folder));
   SY_ASSIGN_OR_RETURN(std::vector<Conversion> conversions, PlanConversions(checkpoint));
   std::vector<PosixFile> files;
@@ -258,7 +341,8 @@ absl::Status RunConvert(const ConvertOptions& options) {
         return absl::OkStatus();
       }));
   SY_RETURN_IF_ERROR(writer->AddFile("config.json", config.dump(2) + "\n"));
-  SY_RETURN_IF_ERROR(writer->CopyTokenizerFiles(options.model_folder));
+  SY_RETURN_IF_ERROR(gguf ? AddGgufTokenizer(options.model_folder, *writer)
+                          : writer->CopyTokenizerFiles(options.model_folder));
   return writer->Finish();
 }
 

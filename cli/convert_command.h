@@ -1,5 +1,5 @@
-// `switchyard convert`: an FP8 checkpoint as BF16, tensor by tensor, for engines and tools that
-// read no block FP8.
+// `switchyard convert`: an FP8 checkpoint or a GGUF file as a folder in BF16, tensor by tensor, for
+// engines and tools that read neither.
 #ifndef SWITCHYARD_CLI_CONVERT_COMMAND_H_
 #define SWITCHYARD_CLI_CONVERT_COMMAND_H_
 
@@ -24,12 +24,17 @@ struct ConvertOptions {
 
 // Every FP8 weight becomes round_to_bf16(float(w8) * scale); its `_scale_inv` goes; all other
 // tensors stay as they are. config.json loses `quantization_config`; tokenizer and generation files
-// are copied. A thread works on some 4 MB at a time, whatever the model's size. After a failure
-// there is no output folder.
+// are copied.
 //
-// INVALID_ARGUMENT: a broken checkpoint, scales that are no positive numbers, a model that is not
-// FP8. UNIMPLEMENTED: another target or quantisation. Others: the files' own errors. Messages name
-// file or tensor.
+// Of a GGUF file, what its blocks stand for is rounded to BF16, rows get their published order;
+// config.json and the tokenizer's files are made of its metadata.
+//
+// A thread works on some 4 MB at a time, whatever the model's size. After a failure there is no
+// output folder.
+//
+// INVALID_ARGUMENT: a broken checkpoint, scales that are no positive numbers, a folder that is not
+// FP8. UNIMPLEMENTED: another target or quantisation, and GGUF files of gemma3 and gpt-oss. Others:
+// the files' own errors. Messages name file or tensor.
 absl::Status RunConvert(const ConvertOptions& options);
 
 }  // namespace switchyard::cli

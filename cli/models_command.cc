@@ -1,13 +1,18 @@
 #include "cli/models_command.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <ostream>
 #include <vector>
 
+#include "base/gguf.h"
+#include "coordinator/core/plan/gguf_config.h"
 #include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/topology.h"
 #include "worker/models/model_registry.h"
+#include "worker/weights/gguf_blocks.h"
 
 namespace switchyard::cli {
 namespace {
@@ -49,6 +54,14 @@ std::string PlainTable(const std::vector<Cells>& rows) {
   return text;
 }
 
+std::vector<std::string_view> GgufTypes() {
+  std::vector<std::string_view> names;
+  for (const GgufType& type : KnownGgufTypes()) {
+    if (worker::PlainDtype(type) || worker::IsReadGgufType(type)) names.push_back(type.name);
+  }
+  return names;
+}
+
 }  // namespace
 
 std::string ModelsTable(const ModelsOptions& options) {
@@ -58,10 +71,12 @@ std::string ModelsTable(const ModelsOptions& options) {
              "\nWeights: BF16, F16 and F32, FP8 e4m3 in 128x128 blocks, and 4 bits of AWQ and "
              "GPTQ, of "
              "every model_type.\n"
+             "GGUF files: architectures {}; tensors in {}.\n"
              "Layouts: dp x tp up to {} ranks; tp is 1, 2, 4 or {}, divides the heads, leaves each "
              "rank an even part of the dense MLP,\nand divides the key-value heads or is a "
              "multiple "
              "of them; each rank needs a routed expert, where there are any.\n",
+             fmt::join(core::GgufArchitectures(), ", "), fmt::join(GgufTypes(), ", "),
              core::kMaxWorld, core::kMaxVirtualShards);
 }
 

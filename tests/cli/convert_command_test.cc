@@ -7,8 +7,12 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "coordinator/model_config.h"
+#include "coordinator/text/tokenizer.h"
 #include "kernels/dtype.h"
 #include "tests/cli/checkpoint_digest.h"
+#include "tests/testing/gguf_model.h"
+#include "tests/worker/weights/checkpoint_files.h"
 
 namespace switchyard::cli {
 namespace {
@@ -94,6 +98,60 @@ TEST(RunConvert, ReadsScalesStoredAsExponents) {
        TensorOf<uint8_t>("w_scale_inv", FileDtype::kF8E8m0, {1, 1}, {129})});
   ASSERT_TRUE(RunConvert({.model_folder = model.path(), .out_folder = out.path()}).ok());
   EXPECT_EQ(Bf16At(TensorBytes(*worker::Checkpoint::Open(out.path()), "w"), 0), 6.0f);
+}
+
+// In BF16 all matrices are those of the checkpoint again; of blocks what they stand for, rounded.
+TEST(RunConvert, AGgufFileBecomesAFolder) {
+  const TempFolder files, out;
+  const std::string original = worker::BundledModel("tiny-llama");
+  testing::WriteGgufModel(original, files / "m.gguf");
+  const absl::Status status =
+      RunConvert({.model_folder = files / "m.gguf", .out_folder = out / "out"});
+  ASSERT_TRUE(status.ok()) << status;
+  const auto want = worker::Checkpoint::Open(original), got = worker::Checkpoint::Open(out / "out");
+  ASSERT_TRUE(got.ok()) << got.status();
+  ASSERT_EQ(got->tensors().size(), want->tensors().size());
+  for (const worker::TensorInfo& tensor : want->tensors()) {
+    EXPECT_EQ(got->Find(tensor.name)->shape, tensor.shape) << tensor.name;
+    if (tensor.shape.size() < 2) continue;  // F32 in the file
+    EXPECT_EQ(TensorBytes(*got, tensor.name), TensorBytes(*want, tensor.name)) << tensor.name;
+  }
+  const auto model = ReadModelSpec(out / "out");
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->rope().divisors().divisors_size(), 8);
+  const auto tokenizer = text::Tokenizer::FromFiles(out / "out");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  EXPECT_EQ((*tokenizer)->Encode("Hello there", {}).value(),
+            (*text::Tokenizer::FromFiles(original))->Encode("Hello there", {}).value());
+}
+
+TEST(RunConvert, BlocksOfAGgufFileAreRoundedToBf16) {
+  const TempFolder files, out;
+  testing::WriteGgufModel(worker::BundledModel("tiny-qwen2"), files / "m.gguf",
+                          [](const std::string&, int64_t, const std::vector<float>& values) {
+                            std::string bytes;
+                            for (size_t block = 0; block < values.size() / 32; ++block) {
+                              bytes += std::string("\x01\x3c", 2);  // F16: 1 + 2^-10
+                              for (int i = 0; i < 32; ++i) bytes += char(i - 16);
+                            }
+                            return testing::StoredMatrix{8, bytes};
+                          });
+  const absl::Status status =
+      RunConvert({.model_folder = files / "m.gguf", .out_folder = out / "out"});
+  ASSERT_TRUE(status.ok()) << status;
+  const auto got = worker::Checkpoint::Open(out / "out");
+  ASSERT_TRUE(got.ok()) << got.status();
+  const std::string bytes = TensorBytes(*got, "model.layers.1.mlp.down_proj.weight");
+  for (int i = 0; i < 64; ++i) EXPECT_EQ(Bf16At(bytes, i), float(i % 32 - 16)) << i;
+  EXPECT_EQ(ReadModelSpec(out / "out")->gguf_type(), "");
+}
+
+TEST(RunConvert, GgufFilesOfGemmaAreRefused) {
+  const TempFolder files, out;
+  testing::WriteGgufModel(worker::BundledModel("tiny-gemma3"), files / "m.gguf");
+  const absl::Status status =
+      RunConvert({.model_folder = files / "m.gguf", .out_folder = out / "out"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
 }
 
 struct BadModel {
