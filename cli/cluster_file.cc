@@ -9,11 +9,11 @@
 #include "base/file.h"
 #include "base/units.h"
 #include "cli/toml_table.h"
-#include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/plan_check.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "coordinator/core/plan/topology.h"
 #include "coordinator/core/plan/weight_form.h"
+#include "coordinator/model_config.h"
 
 namespace switchyard::cli {
 namespace {
@@ -22,7 +22,6 @@ using core::Figure;
 using core::FigureSource;
 
 constexpr int64_t kMaxFileBytes = kMiB;
-constexpr int64_t kMaxConfigBytes = 16 * kMiB;
 
 // Each table of the file, in turn.
 class Reader {
@@ -61,8 +60,7 @@ class Reader {
     const std::optional<std::string> path = model.Text("path");
     if (path.has_value()) {
       file_.model_path = *path;
-      const std::string config = *path + "/config.json";
-      const absl::StatusOr<v1::ModelSpec> spec = Parse(config);
+      const absl::StatusOr<v1::ModelSpec> spec = ReadModelSpec(*path);
       if (spec.ok()) {
         file_.model = *spec;
         has_model_ = true;
@@ -79,11 +77,6 @@ class Reader {
       }
     }
     model.Finish();
-  }
-
-  static absl::StatusOr<v1::ModelSpec> Parse(const std::string& config) {
-    SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(config, kMaxConfigBytes));
-    return core::ParseHfConfig(text, config);
   }
 
   static void Set(std::optional<double> value, FigureSource source, Figure& figure) {

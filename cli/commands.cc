@@ -144,7 +144,7 @@ void AddServe(CLI::App& app, RunCommand* run) {
   command->add_option("--this-host", *this_host,
                       "Which host of the cluster file this is, where it has several: each is "
                       "started by itself, the first with the coordinator");
-  command->add_option("--model", options->model_path, "Folder of the checkpoint");
+  command->add_option("--model", options->model_path, "Folder of the checkpoint, or a GGUF file");
   command->add_option("--dp", options->data_parallel, "Attention groups")
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
@@ -239,7 +239,8 @@ void AddPlan(CLI::App& app, RunCommand* run) {
                       "Cluster file (docs/cluster-file.md); flags override it");
   command->add_option("--diff", options->changed_file,
                       "Say what this cluster file would change in the one of --cluster");
-  command->add_option("--model", options->model, "Folder of the checkpoint, or its config.json");
+  command->add_option("--model", options->model,
+                      "Folder of the checkpoint, its config.json, or a GGUF file");
   number("--hosts", options->hosts, 1, 4096, "Hosts of the cluster (default 1)");
   number("--gpus", options->devices_per_host, 1, 64, "Devices of each host (default 8)");
   command->add_option("--gpu", options->device,
@@ -295,7 +296,8 @@ void AddTokenize(CLI::App& app, RunCommand* run) {
   std::shared_ptr<TokenizeOptions> options;
   CLI::App* command =
       AddCommand(app, "tokenize", "Text on stdin to token ids on stdout, or back", &options);
-  command->add_option("--model", options->model_folder, "Folder of the checkpoint")->required();
+  command->add_option("--model", options->model_folder, "Folder of the checkpoint, or a GGUF file")
+      ->required();
   command->add_flag("!--no-special", options->parse_special,
                     "Take text that looks like a special token as text");
   command->add_flag("--decode", options->decode, "Ids on stdin, text on stdout");
@@ -307,7 +309,7 @@ void AddTemplate(CLI::App& app, RunCommand* run) {
   CLI::App* command =
       AddCommand(app, "template", "Render a chat request with the model's template", &options);
   CLI::Option_group* source = command->add_option_group("source");
-  source->add_option("--model", options->model_folder, "Folder of the checkpoint");
+  source->add_option("--model", options->model_folder, "Folder of the checkpoint, or a GGUF file");
   source->add_option("--template-file", options->template_file, "A Jinja template");
   source->require_option(1);
   command
@@ -321,7 +323,8 @@ void AddLogits(CLI::App& app, RunCommand* run) {
   std::shared_ptr<LogitsOptions> options;
   CLI::App* command = AddCommand(
       app, "logits", "Write the logits of given prompts to a safetensors file", &options);
-  command->add_option("--model", options->model_path, "Folder of the checkpoint")->required();
+  command->add_option("--model", options->model_path, "Folder of the checkpoint, or a GGUF file")
+      ->required();
   command
       ->add_option("--prompts", options->prompts_path,
                    "A JSON object a line: prompt_tokens and, if given, id")
@@ -362,7 +365,8 @@ void AddLogits(CLI::App& app, RunCommand* run) {
 void AddConvert(CLI::App& app, RunCommand* run) {
   std::shared_ptr<ConvertOptions> options;
   CLI::App* command = AddCommand(app, "convert", "Write an FP8 checkpoint as BF16", &options);
-  command->add_option("--model", options->model_folder, "Folder of the checkpoint")->required();
+  command->add_option("--model", options->model_folder, "Folder of the checkpoint, or a GGUF file")
+      ->required();
   command->add_option("--to", options->to, "Target type")
       ->capture_default_str()
       ->check(CLI::IsMember({"bf16"}));
@@ -384,7 +388,8 @@ void AddManifest(CLI::App& app, RunCommand* run) {
   CLI::App* command = AddCommand(
       app, "manifest", "Write the digests of a checkpoint, for --verify, or hold it against them",
       &options);
-  command->add_option("--model", options->model_folder, "Folder of the checkpoint")->required();
+  command->add_option("--model", options->model_folder, "Folder of the checkpoint, or a GGUF file")
+      ->required();
   command->add_flag("--check", options->check, "Write nothing: read all and name what is damaged");
   command->add_option("--threads", options->num_threads, "Threads that read")
       ->capture_default_str()

@@ -4,24 +4,21 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <ostream>
 #include <vector>
 
-#include "base/file.h"
 #include "base/units.h"
 #include "cli/cluster_file.h"
 #include "cli/plan_diff.h"
 #include "cli/plan_report.h"
-#include "coordinator/core/plan/hf_config.h"
 #include "coordinator/core/plan/layout_search.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "coordinator/core/plan/weight_form.h"
+#include "coordinator/model_config.h"
 
 namespace switchyard::cli {
 namespace {
 
-constexpr int64_t kMaxConfigBytes = 16 * kMiB;
 constexpr int32_t kMostHostsToTry = 64;
 
 absl::StatusOr<core::DeviceFigures> FindDevice(const std::string& name) {
@@ -46,14 +43,6 @@ absl::StatusOr<v1::ComputeMode> ChooseCompute(const std::string& name,
   const bool fp8 =
       request.model.has_fp8() && request.cluster.device.backend == core::BackendKind::kCuda;
   return fp8 ? v1::COMPUTE_MODE_W8A8 : v1::COMPUTE_MODE_BF16;
-}
-
-absl::StatusOr<v1::ModelSpec> ReadModel(const std::string& model) {
-  std::error_code ignored;
-  const bool folder = std::filesystem::is_directory(model, ignored);
-  const std::string path = folder ? model + "/config.json" : model;
-  SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
-  return core::ParseHfConfig(text, path);
 }
 
 // As the file has it, all that it leaves out by default.
@@ -95,7 +84,7 @@ absl::StatusOr<core::LayoutRequest> MakeRequest(const PlanOptions& options) {
     return absl::InvalidArgumentError("nothing to plan: give --model or --cluster");
   }
   if (!options.model.empty()) {
-    SY_ASSIGN_OR_RETURN(request.model, ReadModel(options.model));
+    SY_ASSIGN_OR_RETURN(request.model, ReadModelSpec(options.model));
   }
   if (!options.device.empty()) {
     SY_ASSIGN_OR_RETURN(request.cluster.device, FindDevice(options.device));

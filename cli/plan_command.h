@@ -13,7 +13,7 @@ namespace switchyard::cli {
 // What is 0 or empty is as the cluster file has it, or else by default.
 struct PlanOptions {
   std::string cluster_file;  // see cluster_file.h; may be empty
-  std::string model;         // folder of a checkpoint, or a config.json
+  std::string model;         // folder of a checkpoint, a GGUF file, or a config.json
   int hosts = 0;             // default 1
   int devices_per_host = 0;  // default 8
   std::string device;        // one of core::kKnownDevices; default h100

@@ -36,7 +36,7 @@ absl::StatusOr<BpeModel> BpeModel::Create(const TokenizerSpec& spec) {
     }
   }
   for (int byte = 0; byte < 256; ++byte) {
-    if (model.byte_ids_[byte] < 0) {
+    if (model.byte_ids_[byte] < 0 && !spec.may_lack_bytes) {
       return absl::InvalidArgumentError(
           fmt::format("model.vocab has no token for the byte 0x{:02x}", byte));
     }
@@ -52,7 +52,7 @@ absl::StatusOr<BpeModel> BpeModel::Create(const TokenizerSpec& spec) {
     if (!tokens[id].is_mergeable || piece.empty()) continue;
     if (!spec.ignore_merges) {
       model.MergeAll(piece, scratch);
-      if (scratch.symbols[0].id != int32_t(id) || scratch.symbols[0].next != -1) continue;
+      if (scratch.symbols.empty() || scratch.symbols[0].id != int32_t(id) || scratch.symbols[0].next != -1) continue;
     }
     model.whole_pieces_.emplace(piece, int32_t(id));
   }
@@ -66,6 +66,7 @@ void BpeModel::Append(std::string_view piece, Scratch& scratch, std::vector<int3
     return;
   }
   MergeAll(piece, scratch);
+  if (scratch.symbols.empty()) return;
   for (int32_t i = 0; i != -1; i = scratch.symbols[i].next) ids.push_back(scratch.symbols[i].id);
 }
 
@@ -77,7 +78,9 @@ void BpeModel::Begin(std::string_view piece, Scratch& scratch) const {
     symbols.push_back({id, i - 1, i + 1});
   };
   const auto add_bytes = [&](std::string_view bytes) {
-    for (const char byte : bytes) add(byte_ids_[uint8_t(byte)]);
+    for (const char byte : bytes) {
+      if (const int32_t id = byte_ids_[uint8_t(byte)]; id >= 0) add(id);
+    }
   };
   if (symbols_ == Symbols::kBytes) {
     add_bytes(piece);
@@ -89,7 +92,7 @@ void BpeModel::Begin(std::string_view piece, Scratch& scratch) const {
     const auto known = character_ids_.find(character);
     known != character_ids_.end() ? add(known->second) : add_bytes(character);
   }
-  symbols.back().next = -1;
+  if (!symbols.empty()) symbols.back().next = -1;
 }
 
 // Merges the best pair until none is left. Pairs wait in a heap; one that changed meanwhile is

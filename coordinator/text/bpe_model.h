@@ -39,7 +39,7 @@ class BpeModel {
   };
 
   // Keeps views into `spec`, which must live, unmoved, as long as the model. INVALID_ARGUMENT if a
-  // byte has no token.
+  // byte has no token and the spec does not allow that.
   static absl::StatusOr<BpeModel> Create(const TokenizerSpec& spec);
 
   // Appends the ids of `piece`. Time O(n log n). REQUIRES: fewer than 2^31 bytes.

@@ -282,6 +282,7 @@ absl::StatusOr<TokenizerSpec> ReadGgufTokenizer(const Json& metadata) {
   SY_ASSIGN_OR_RETURN(TokenizerSpec spec, ReadTokenizer(json));
   SY_ASSIGN_OR_RETURN(const Json config, GgufTokenizerConfig(metadata));
   SY_RETURN_IF_ERROR(ApplyConfig(config, spec));
+  spec.may_lack_bytes = true;  // published ones do, of bytes that no UTF-8 or hardly a text has
   return spec;
 }
 

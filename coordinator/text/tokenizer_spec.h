@@ -96,6 +96,7 @@ struct TokenizerSpec {
   Symbols symbols = Symbols::kBytes;
   bool strips_space = false;        // text loses the space that it begins with
   bool ignore_merges = false;       // a piece that is a token as a whole is that token
+  bool may_lack_bytes = false;      // text loses bytes that have no token; else that is a fault
   std::vector<int32_t> prefix_ids;  // what `add_special_tokens` puts in front
   int32_t bos_id = -1;              // -1: none
   int32_t eos_id = -1;
