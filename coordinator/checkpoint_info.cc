@@ -3,8 +3,10 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/gguf.h"
 #include "base/units.h"
 #include "coordinator/core/plan/hf_config.h"
+#include "coordinator/model_config.h"
 
 namespace switchyard {
 namespace {
@@ -13,12 +15,14 @@ constexpr int64_t kMaxConfigBytes = 16 * kMiB;
 
 // generation_config.json, or what config.json says of the same where that file is missing.
 absl::StatusOr<core::GenerationConfig> ReadGenerationConfig(const std::string& model_path,
-                                                            const std::string& config_text) {
-  const std::string path = model_path + "/generation_config.json";
-  const absl::StatusOr<std::string> text = ReadFile(path, kMaxConfigBytes);
-  if (text.ok()) return core::ParseGenerationConfig(*text, path);
-  if (!absl::IsNotFound(text.status())) return text.status();
-  return core::ParseGenerationConfig(config_text, model_path + "/config.json");
+                                                            const ModelConfig& config) {
+  if (!IsGgufPath(model_path)) {
+    const std::string path = model_path + "/generation_config.json";
+    const absl::StatusOr<std::string> text = ReadFile(path, kMaxConfigBytes);
+    if (text.ok()) return core::ParseGenerationConfig(*text, path);
+    if (!absl::IsNotFound(text.status())) return text.status();
+  }
+  return core::ParseGenerationConfig(config.text, config.path);
 }
 
 // Ids that config.json's vocabulary does not have would stop no answer, or be refused one prompt at
@@ -31,9 +35,9 @@ absl::Status CheckVocabulary(const CheckpointInfo& info, const std::string& mode
         "{}: eos_token_id {} is no token of config.json's vocab_size = {}", model_path, id, vocab));
   }
   if (info.tokenizer->vocab_size() <= vocab) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      fmt::format("{}/tokenizer.json: has ids up to {}, config.json's vocab_size is {}", model_path,
-                  info.tokenizer->vocab_size() - 1, vocab));
+  return absl::InvalidArgumentError(fmt::format(
+      "{}{}: has ids up to {}, config.json's vocab_size is {}", model_path,
+      IsGgufPath(model_path) ? "" : "/tokenizer.json", info.tokenizer->vocab_size() - 1, vocab));
 }
 
 }  // namespace
@@ -41,10 +45,11 @@ absl::Status CheckVocabulary(const CheckpointInfo& info, const std::string& mode
 absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& model_path) {
   CheckpointInfo info;
   std::error_code ignored;
-  info.name = std::filesystem::canonical(model_path, ignored).filename().string();
-  const std::string config_path = model_path + "/config.json";
-  SY_ASSIGN_OR_RETURN(const std::string config, ReadFile(config_path, kMaxConfigBytes));
-  SY_ASSIGN_OR_RETURN(info.model, core::ParseHfConfig(config, config_path));
+  info.name = IsGgufPath(model_path)
+                  ? std::filesystem::path(model_path).stem().string()
+                  : std::filesystem::canonical(model_path, ignored).filename().string();
+  SY_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(model_path));
+  SY_ASSIGN_OR_RETURN(info.model, core::ParseHfConfig(config.text, config.path));
   SY_ASSIGN_OR_RETURN(info.generation, ReadGenerationConfig(model_path, config));
   SY_ASSIGN_OR_RETURN(info.tokenizer, text::Tokenizer::FromFiles(model_path));
   SY_RETURN_IF_ERROR(CheckVocabulary(info, model_path));

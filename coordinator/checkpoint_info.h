@@ -1,4 +1,5 @@
-// What the coordinator reads of a checkpoint: the small files beside the weights.
+// What the coordinator reads of a checkpoint: the small files beside the weights, or a GGUF file's
+// metadata.
 #ifndef SWITCHYARD_COORDINATOR_CHECKPOINT_INFO_H_
 #define SWITCHYARD_COORDINATOR_CHECKPOINT_INFO_H_
 
@@ -15,7 +16,7 @@
 namespace switchyard {
 
 struct CheckpointInfo {
-  std::string name;  // the folder's own
+  std::string name;  // the folder's, or the file's without its ".gguf"
   v1::ModelSpec model;
   core::GenerationConfig generation;
   std::unique_ptr<text::Tokenizer> tokenizer;
