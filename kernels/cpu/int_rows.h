@@ -36,7 +36,7 @@ static inline void QuantisePart(const float* x, int64_t count, int8_t* q, float*
   const uint32_t bits = LargestBits(x, count);
   const float amax = FloatOf(bits);
   if (bits >= kInfinity || amax < kLeast) {
-    memset(q, 0, static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i) q[i] = 0;
     scale_and_sum[0] = bits >= kInfinity ? FloatOf(kNan) : 0;
     scale_and_sum[1] = 0;
     return;

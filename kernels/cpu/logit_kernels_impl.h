@@ -39,12 +39,24 @@ static inline bool Keeps(const LogitCut& cut, float x) {
   return (x >= cut.least) & (distance <= cut.width);
 }
 
-static void WeighLogits(const float* x, int64_t n, const LogitRow& row, int64_t* weights) {
-  const LogitRow r = row;
-  for (int64_t i = 0; i < n; ++i) {
-    const float weight = Exp((x[i] - r.max) * r.inverse_temperature);
-    weights[i] = static_cast<int64_t>((Keeps(r.cut, x[i]) ? weight : 0.0f) * kLogitWeightOne);
+// y[i] = int64(value(x[i])). In two loops, for AVX2 has no vectors that turn floats into 64 bits.
+template <typename Value>
+static void ToInt64(const float* x, int64_t n, Value value, int64_t* y) {
+  constexpr int64_t kRun = 256;
+  float run[kRun];
+  for (int64_t begin = 0; begin < n; begin += kRun) {
+    const int64_t count = n - begin < kRun ? n - begin : kRun;
+    for (int64_t i = 0; i < count; ++i) run[i] = value(x[begin + i]);
+    for (int64_t i = 0; i < count; ++i) y[begin + i] = static_cast<int64_t>(run[i]);
   }
+}
+
+static void WeighLogits(const float* x, int64_t n, const LogitRow& row, int64_t* weights) {
+  const auto weigh = [r = row](float logit) {
+    const float weight = Exp((logit - r.max) * r.inverse_temperature);
+    return (Keeps(r.cut, logit) ? weight : 0.0f) * kLogitWeightOne;
+  };
+  ToInt64(x, n, weigh, weights);
 }
 
 static void FindBins(const float* x, int64_t n, const LogitHistogramArgs::Search& search,
@@ -63,13 +75,13 @@ static void FindBins(const float* x, int64_t n, const LogitHistogramArgs::Search
 }
 
 static void SurpriseOfLogits(const float* x, int64_t n, const LogitRow& row, int64_t* surprises) {
-  const LogitRow r = row;
-  for (int64_t i = 0; i < n; ++i) {
-    const float surprise = (r.max - x[i]) * r.inverse_temperature;
+  const auto surprise_of = [r = row](float logit) {
+    const float surprise = (r.max - logit) * r.inverse_temperature;
     const float weight = Exp(-surprise);
     const float product = weight > 0.0f ? weight * surprise : 0.0f;  // where a surprise is infinite
-    surprises[i] = static_cast<int64_t>((Keeps(r.cut, x[i]) ? product : 0.0f) * kLogitWeightOne);
-  }
+    return (Keeps(r.cut, logit) ? product : 0.0f) * kLogitWeightOne;
+  };
+  ToInt64(x, n, surprise_of, surprises);
 }
 
 static constexpr LogitKernels kLogitKernels = {
