@@ -52,7 +52,9 @@ absl::StatusOr<BpeModel> BpeModel::Create(const TokenizerSpec& spec) {
     if (!tokens[id].is_mergeable || piece.empty()) continue;
     if (!spec.ignore_merges) {
       model.MergeAll(piece, scratch);
-      if (scratch.symbols.empty() || scratch.symbols[0].id != int32_t(id) || scratch.symbols[0].next != -1) continue;
+      if (scratch.symbols.empty() || scratch.symbols[0].id != int32_t(id) ||
+          scratch.symbols[0].next != -1)
+        continue;
     }
     model.whole_pieces_.emplace(piece, int32_t(id));
   }
@@ -95,19 +97,65 @@ void BpeModel::Begin(std::string_view piece, Scratch& scratch) const {
   if (!symbols.empty()) symbols.back().next = -1;
 }
 
-// Merges the best pair until none is left. Pairs wait in a heap; one that changed meanwhile is
+int32_t BpeModel::Scratch::Allocate(const Candidate& candidate) {
+  if (first_free == kNone) {
+    candidates.push_back(candidate);
+    return int32_t(candidates.size()) - 1;
+  }
+  const int32_t place = first_free;
+  first_free = kFree - candidates[place].next;
+  candidates[place] = candidate;
+  return place;
+}
+
+void BpeModel::Scratch::Add(uint32_t rank, int32_t left, int32_t result) {
+  const uint64_t order = uint64_t{rank} << 32 | uint32_t(left);
+  const int32_t place = Allocate({order, result, kNone});
+  int32_t& last = last_of_run[rank % last_of_run.size()];
+  const bool follows = last < std::ssize(candidates) && candidates[last].next == kNone &&
+                       candidates[last].order < order && candidates[last].order >> 32 == rank;
+  if (follows) {
+    candidates[last].next = place;
+  } else {
+    heap.push_back({order, place});
+    std::push_heap(heap.begin(), heap.end(), kComesLater);
+  }
+  last = place;
+}
+
+BpeModel::Scratch::Candidate BpeModel::Scratch::Take() {
+  std::pop_heap(heap.begin(), heap.end(), kComesLater);
+  const int32_t place = heap.back().first;
+  const Candidate taken = candidates[place];
+  if (taken.next == kNone) {
+    heap.pop_back();
+  } else {
+    heap.back() = {candidates[taken.next].order, taken.next};
+    std::push_heap(heap.begin(), heap.end(), kComesLater);
+  }
+  candidates[place].next = kFree - first_free;
+  first_free = place;
+  return taken;
+}
+
+void BpeModel::Scratch::Clear() {
+  candidates.clear();
+  heap.clear();
+  first_free = kNone;
+}
+
+// Merges the best pair until none is left. Pairs wait in runs; one that changed meanwhile is
 // dropped when it comes up. REQUIRES: a piece that is not empty.
 void BpeModel::MergeAll(std::string_view piece, Scratch& scratch) const {
   auto& symbols = scratch.symbols;
   Begin(piece, scratch);
-  scratch.heap.clear();
+  scratch.Clear();
   for (int32_t i = 0; i + 1 < std::ssize(symbols); ++i) Offer(i, scratch);
 
   while (!scratch.heap.empty()) {
-    std::pop_heap(scratch.heap.begin(), scratch.heap.end(), kComesLater);
-    const Scratch::Candidate best = scratch.heap.back();
-    scratch.heap.pop_back();
-    Scratch::Symbol& left = symbols[uint32_t(best.order)];
+    const Scratch::Candidate best = scratch.Take();
+    const auto at = int32_t(uint32_t(best.order));
+    Scratch::Symbol& left = symbols[at];
     if (left.id < 0 || left.next < 0) continue;
     const Merge* merge = FindMerge(left.id, symbols[left.next].id);
     if (merge == nullptr || merge->result != best.result) continue;
@@ -116,20 +164,18 @@ void BpeModel::MergeAll(std::string_view piece, Scratch& scratch) const {
     right.id = -1;
     left.id = best.result;
     left.next = right.next;
-    if (left.next >= 0) symbols[left.next].previous = int32_t(uint32_t(best.order));
+    if (left.next >= 0) symbols[left.next].previous = at;
     if (left.previous >= 0) Offer(left.previous, scratch);
-    Offer(int32_t(uint32_t(best.order)), scratch);
+    Offer(at, scratch);
   }
 }
 
-// Puts the pair of symbol `left` and its right neighbour into the heap, if there is a merge for it.
+// Lets the pair of symbol `left` and its right neighbour wait, if there is a merge for it.
 void BpeModel::Offer(int32_t left, Scratch& scratch) const {
   const Scratch::Symbol& symbol = scratch.symbols[left];
   if (symbol.next < 0) return;
   const Merge* merge = FindMerge(symbol.id, scratch.symbols[symbol.next].id);
-  if (merge == nullptr) return;
-  scratch.heap.push_back({uint64_t{merge->rank} << 32 | uint32_t(left), merge->result});
-  std::push_heap(scratch.heap.begin(), scratch.heap.end(), kComesLater);
+  if (merge != nullptr) scratch.Add(merge->rank, left, merge->result);
 }
 
 const BpeModel::Merge* BpeModel::FindMerge(int32_t left, int32_t right) const {

@@ -22,6 +22,8 @@ class BpeModel {
   class Scratch {
    private:
     friend class BpeModel;
+    static constexpr int32_t kNone = -1;
+    static constexpr int32_t kFree = -3;  // minus the next free one: less than kNone
     // The piece as a linked list of symbols; a symbol that was merged into its left neighbour has
     // id -1.
     struct Symbol {
@@ -29,13 +31,30 @@ class BpeModel {
       int32_t previous;  // -1: none
       int32_t next;      // -1: none
     };
-    // Two neighbours that may merge. Of the heap the lowest rank comes first, then the leftmost.
+    // Two neighbours that may merge: the lowest rank comes first, then the leftmost. Those of one
+    // rank that were found from left to right stand in a list, a run, of which only the first is in
+    // the heap: in a long piece most pairs are found so, and a heap of millions is slow.
     struct Candidate {
       uint64_t order;  // rank in the high half, index of the left symbol in the low
       int32_t result;
+      int32_t next;  // of its run, or kNone; of one that is free kFree - the next free
+    };
+    struct Run {
+      uint64_t order;  // of its first
+      int32_t first;
     };
     std::vector<Symbol> symbols;
-    std::vector<Candidate> heap;
+    std::vector<Candidate> candidates;
+    std::vector<Run> heap;
+    int32_t first_free = kNone;  // of candidates
+    // By rank: where the last of a run may be found. Hints, which stay from piece to piece.
+    std::array<int32_t, 4096> last_of_run{};
+
+    int32_t Allocate(const Candidate& candidate);
+    // What comes first of all. REQUIRES: there is one.
+    Candidate Take();
+    void Add(uint32_t rank, int32_t left, int32_t result);
+    void Clear();
   };
 
   // Keeps views into `spec`, which must live, unmoved, as long as the model. INVALID_ARGUMENT if a
