@@ -3,37 +3,6 @@
 #include <cmath>
 
 namespace switchyard::kernels {
-namespace {
-
-// sign * mantissa * 2^exponent.
-float Scale(bool negative, uint32_t mantissa, int exponent) {
-  const float magnitude = std::ldexp(static_cast<float>(mantissa), exponent);
-  return negative ? -magnitude : magnitude;
-}
-
-}  // namespace
-
-float ToFloat(F16 value) {
-  const uint32_t bits = static_cast<uint16_t>(value);
-  const bool negative = bits >> 15;
-  const uint32_t exponent = (bits >> 10) & 0x1f;
-  const uint32_t mantissa = bits & 0x3ff;
-  if (exponent == 0x1f) {
-    return std::bit_cast<float>((uint32_t{negative} << 31) | 0x7f800000u | (mantissa << 13));
-  }
-  if (exponent == 0) return Scale(negative, mantissa, -24);
-  return Scale(negative, mantissa | 0x400, static_cast<int>(exponent) - 25);
-}
-
-float ToFloat(F8E4M3 value) {
-  const uint32_t bits = static_cast<uint8_t>(value);
-  const bool negative = bits >> 7;
-  const uint32_t exponent = (bits >> 3) & 0xf;
-  const uint32_t mantissa = bits & 7;
-  if ((bits & 0x7f) == 0x7f) return std::nanf("");
-  if (exponent == 0) return Scale(negative, mantissa, -9);
-  return Scale(negative, mantissa | 8, static_cast<int>(exponent) - 10);
-}
 
 F16 ToF16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);

@@ -69,13 +69,26 @@ constexpr Bf16 ToBf16(float value) {
   return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-// IEEE binary16, subnormals included.
-float ToFloat(F16 value);
+// IEEE binary16, subnormals included. Here and below for e4m3, without branches, so that loops of
+// them become vectors: a float of the same bits is too small by a power of two.
+constexpr float ToFloat(F16 value) {
+  constexpr uint32_t kInfinity = 0x7c00u << 13;
+  const uint32_t bits = static_cast<uint16_t>(value);
+  const uint32_t magnitude = (bits & 0x7fffu) << 13;
+  const uint32_t finite = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f);
+  const uint32_t widened = magnitude >= kInfinity ? magnitude | 0x7f800000u : finite;
+  return std::bit_cast<float>(widened | (bits & 0x8000u) << 16);
+}
 // Round to nearest, ties to even; infinite above the largest, NaN gives NaN.
 F16 ToF16(float value);
 
 // e4m3fn: no infinity, largest 448, 0x7f and 0xff are NaN.
-float ToFloat(F8E4M3 value);
+constexpr float ToFloat(F8E4M3 value) {
+  const uint32_t bits = static_cast<uint8_t>(value);
+  const uint32_t magnitude = bits & 0x7fu;
+  const uint32_t finite = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude << 20) * 0x1p120f);
+  return std::bit_cast<float>(magnitude == 0x7fu ? 0x7fc00000u : finite | (bits & 0x80u) << 24);
+}
 // Round to nearest, ties to even, saturating at +-448; NaN gives NaN.
 F8E4M3 ToF8E4M3(float value);
 

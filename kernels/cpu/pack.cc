@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <iterator>
+#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -12,164 +12,158 @@
 #include "kernels/cpu/linear.h"
 #include "kernels/cpu/panel_matrix.h"
 #include "kernels/cpu/source_rows.h"
+#include "kernels/cpu/turn_rows.h"
 #include "kernels/op_check.h"
 
 namespace switchyard::kernels::cpu {
 namespace {
 
-// Columns that are laid out at once: a multiple of every step's, and with all rows of a panel they
-// fit the nearest cache.
+// Columns that are turned at once: a multiple of every step's.
 constexpr int64_t kTileColumns = 256;
 constexpr int64_t kTileRowBytes = kTileColumns * int64_t{sizeof(float)};  // the widest element's
 
-// Vectors of 16 bytes.
-template <typename T>
-struct VectorOf;
-template <>
-struct VectorOf<uint8_t> {
-  typedef uint8_t Type __attribute__((vector_size(16)));
-};
-template <>
-struct VectorOf<uint16_t> {
-  typedef uint16_t Type __attribute__((vector_size(16)));
-};
-template <>
-struct VectorOf<uint32_t> {
-  typedef uint32_t Type __attribute__((vector_size(16)));
-};
-
-// Of two vectors, element by element: their first halves (kHalf 0), or their second ones.
-template <int kHalf, typename T, size_t... kIndex>
-typename VectorOf<T>::Type Interleaved(const typename VectorOf<T>::Type& a,
-                                       const typename VectorOf<T>::Type& b,
-                                       std::index_sequence<kIndex...>) {
-  constexpr int kCount = sizeof...(kIndex);
-  return __builtin_shufflevector(
-      a, b, (kHalf * kCount / 2 + static_cast<int>(kIndex) / 2 + (kIndex % 2 ? kCount : 0))...);
-}
-
-// Writes a tile of kPanelRows rows, kTileRowBytes apart, `count` columns of it, column by column;
-// `to` points to the panel's place in the first. With rows and columns as bits of an element's
-// place, interleaving the upper half of the rows with the lower one moves one bit of the row behind
-// those of the column: four times, and the tile is turned.
-template <typename T>
-void LayOutColumns(const std::byte* tile, int64_t count, int64_t stride, std::byte* to) {
-  using V = typename VectorOf<T>::Type;
-  constexpr int kColumns = 16 / sizeof(T);
-  constexpr auto kAll = std::make_index_sequence<kColumns>();
-  for (int64_t i = 0; i < count; i += kColumns) {
-    V rows[kPanelRows], turned[kPanelRows];
-    for (int lane = 0; lane < kPanelRows; ++lane) {
-      memcpy(&rows[lane], tile + lane * kTileRowBytes + i * int64_t{sizeof(T)}, sizeof(V));
-    }
-    for (int round = 0; round < 4; ++round) {
-      for (int lane = 0; lane < kPanelRows / 2; ++lane) {
-        turned[2 * lane] = Interleaved<0, T>(rows[lane], rows[lane + kPanelRows / 2], kAll);
-        turned[2 * lane + 1] = Interleaved<1, T>(rows[lane], rows[lane + kPanelRows / 2], kAll);
-      }
-      std::copy(std::begin(turned), std::end(turned), std::begin(rows));
-    }
-    const int64_t columns = std::min<int64_t>(kColumns, count - i);
-    for (int64_t column = 0; column < columns; ++column, to += stride) {
-      memcpy(to, &rows[static_cast<size_t>(column) * sizeof(T)], kPanelRows * sizeof(T));
-    }
+// Whether rows of the source are a panel's as they are.
+bool IsKept(const LinearSource& source, PanelFormat format) {
+  switch (format) {
+    case PanelFormat::kF8:
+      return true;
+    case PanelFormat::kBf16:
+      return source.weight.dtype == DType::kBf16;
+    case PanelFormat::kF32:
+      return source.weight.dtype == DType::kF32;
   }
+  return false;
 }
 
-// Steps of four columns in the order `quad`.
-void LayOutQuads(const std::byte* tile, int64_t count, int64_t stride, std::byte* to) {
-  for (int64_t i = 0; i < count; i += 4, to += stride) {
-    for (int lane = 0; lane < kPanelRows; ++lane) {
-      const std::byte* const from = tile + lane * kTileRowBytes + i;
-      std::byte* const place = to + lane / 4 * 16 + lane % 4 * 2;
-      memcpy(place, from, 2);
-      memcpy(place + 8, from + 2, 2);
-    }
-  }
-}
+// The rows of a source that one panel holds.
+struct PanelRowsOf {
+  const LinearSource* source = nullptr;
+  int64_t first_row = 0;
+  int rows = 0;  // 1 to kPanelRows
+};
 
 // Fills groups of one matrix from one source, or from the gate and the up source of a gate-up
 // matrix; the sources have its rows from `row_begin` on.
 class Packer {
  public:
-  Packer(const PanelMatrix& matrix, const LinearSource& source, const LinearSource* up,
-         int64_t row_begin)
+  Packer(const TurnKernels& turn, const PanelMatrix& matrix, const LinearSource& source,
+         const LinearSource* up, int64_t row_begin)
       : matrix_(matrix),
         layout_(matrix.layout()),
+        turn_(TurnOf(turn, layout_)),
         source_(source),
         up_(up),
         row_begin_(row_begin) {}
 
   void PackGroup(int64_t group) const {
     const int panels = matrix_.PanelsOf(group);
+    std::array<PanelRowsOf, kGroupPanels> rows;
     for (int panel = 0; panel < panels; ++panel) {
-      const int64_t index = group * kGroupPanels + panel;
-      const bool second = up_ != nullptr && index % 2 == 1;
-      const LinearSource& source = second ? *up_ : source_;
-      PackPanel(source, (up_ != nullptr ? index / 2 : index) * kPanelRows - row_begin_,
-                {.group = matrix_.DataOf(group), .panels = panels, .panel = panel});
+      rows[static_cast<size_t>(panel)] = RowsOf(group * kGroupPanels + panel);
+    }
+    std::byte* const to = matrix_.DataOf(group);
+    if (!layout_.ints) return PackFloats({rows.data(), static_cast<size_t>(panels)}, to);
+    for (int panel = 0; panel < panels; ++panel) {
+      const PanelRowsOf& from = rows[static_cast<size_t>(panel)];
+      PackIntPanel(layout_, *from.source, from.first_row,
+                   {.group = to, .panels = panels, .panel = panel});
     }
   }
 
  private:
-  void PackPanel(const LinearSource& source, int64_t first_row, const PanelPlace& place) const {
-    if (layout_.ints) return PackIntPanel(layout_, source, first_row, place);
-    const auto rows =
-        static_cast<int>(std::min<int64_t>(kPanelRows, source.weight.rows() - first_row));
-    // What no row or column of the source fills stays zero.
-    alignas(64) std::array<std::byte, kPanelRows * kTileRowBytes> tile{};
-    const int64_t step_bytes = kPanelRows * layout_.order.step_columns * layout_.element_bytes;
+  // Memory for rows of a tile that are not turned where they are. What no row of a source fills
+  // stays zero.
+  struct Scratch {
+    alignas(64) std::array<std::byte, kGroupPanels * kPanelRows * kTileRowBytes> bytes{};
+  };
+
+  static TurnKernels::Turn TurnOf(const TurnKernels& kernels, const PanelLayout& layout) {
+    if (layout.ints) return nullptr;
+    const PanelOrder& order = layout.order;
+    if (order.quad) {
+      SY_CHECK(order.step_columns == 4 && layout.format == PanelFormat::kF8);
+      return kernels.quads;
+    }
+    switch (order.step_columns * layout.element_bytes) {
+      case 1:
+        return kernels.bytes1;
+      case 2:
+        return kernels.bytes2;
+      default:
+        SY_CHECK_EQ(order.step_columns * layout.element_bytes, 4);
+        return kernels.bytes4;
+    }
+  }
+
+  PanelRowsOf RowsOf(int64_t panel) const {
+    const bool second = up_ != nullptr && panel % 2 == 1;
+    PanelRowsOf rows{.source = second ? up_ : &source_};
+    rows.first_row = (up_ != nullptr ? panel / 2 : panel) * kPanelRows - row_begin_;
+    rows.rows =
+        static_cast<int>(std::min<int64_t>(kPanelRows, source_.weight.rows() - rows.first_row));
+    return rows;
+  }
+
+  void PackFloats(std::span<const PanelRowsOf> panels, std::byte* group) const {
+    const auto width = std::ssize(panels);
+    const int64_t stride = kPanelRows * layout_.order.step_columns * layout_.element_bytes * width;
+    Scratch scratch;
+    std::array<PanelRowPointers, kGroupPanels> tile;
     for (const Segment& segment : layout_.segments) {
-      std::byte* data = place.group + segment.byte_begin * place.panels;
+      std::byte* data = group + segment.byte_begin * width;
       if (layout_.scaled()) {
-        auto* const scales = reinterpret_cast<float*>(data) + place.panel * kPanelRows;
-        for (int lane = 0; lane < rows; ++lane) {
-          scales[lane] = ScaleAt(source, first_row + lane, segment.column_begin);
-        }
-        data += layout_.ScaleBytes() * place.panels;
+        PutScales(panels, segment.column_begin, reinterpret_cast<float*>(data));
+        data += layout_.ScaleBytes() * width;
       }
-      data += place.panel * step_bytes;
       for (int64_t begin = 0; begin < segment.columns; begin += kTileColumns) {
         const int64_t count = std::min(kTileColumns, segment.columns - begin);
-        ReadTile(source, first_row, rows, segment.column_begin + begin, count, tile.data());
-        WriteTile(tile.data(), count, step_bytes * place.panels,
-                  data + begin / layout_.order.step_columns * step_bytes * place.panels);
+        for (size_t panel = 0; panel < panels.size(); ++panel) {
+          ReadTile(panels[panel], segment.column_begin + begin, count,
+                   scratch.bytes.data() + static_cast<int64_t>(panel) * kPanelRows * kTileRowBytes,
+                   tile[panel]);
+        }
+        turn_({.rows = tile.data(),
+               .panels = static_cast<int>(width),
+               .steps = CeilDiv(count, int64_t{layout_.order.step_columns}),
+               .stride = stride,
+               .to = data + begin / layout_.order.step_columns * stride});
       }
     }
   }
 
-  void ReadTile(const LinearSource& source, int64_t first_row, int rows, int64_t begin,
-                int64_t count, std::byte* tile) const {
-    const int64_t last_step = RoundUp(count, int64_t{layout_.order.step_columns});
-    for (int lane = 0; lane < rows; ++lane) {
-      std::byte* const to = tile + lane * kTileRowBytes;
-      ReadRow(source, layout_.format, first_row + lane, begin, count, to);
-      memset(to + count * layout_.element_bytes, 0,
-             static_cast<size_t>((last_step - count) * layout_.element_bytes));
+  static void PutScales(std::span<const PanelRowsOf> panels, int64_t column, float* to) {
+    for (const PanelRowsOf& from : panels) {
+      for (int lane = 0; lane < from.rows; ++lane) {
+        to[lane] = ScaleAt(*from.source, from.first_row + lane, column);
+      }
+      to += kPanelRows;
     }
   }
 
-  // A step's columns of one row are written as one element.
-  void WriteTile(const std::byte* tile, int64_t count, int64_t stride, std::byte* to) const {
-    const PanelOrder& order = layout_.order;
-    if (order.quad) {
-      SY_CHECK(order.step_columns == 4 && layout_.format == PanelFormat::kF8);
-      return LayOutQuads(tile, count, stride, to);
-    }
-    const int64_t steps = CeilDiv(count, int64_t{order.step_columns});
-    switch (order.step_columns * layout_.element_bytes) {
-      case 1:
-        return LayOutColumns<uint8_t>(tile, steps, stride, to);
-      case 2:
-        return LayOutColumns<uint16_t>(tile, steps, stride, to);
-      default:
-        SY_CHECK_EQ(order.step_columns * layout_.element_bytes, 4);
-        return LayOutColumns<uint32_t>(tile, steps, stride, to);
+  // Where columns [begin, begin + count) of each row lie: in the source, if they are a panel's as
+  // they are, and whole ones are turned; else in `scratch`, with zeros behind them.
+  void ReadTile(const PanelRowsOf& from, int64_t begin, int64_t count, std::byte* scratch,
+                PanelRowPointers& tile) const {
+    const int64_t bytes = count * layout_.element_bytes;
+    const bool in_place = bytes % kTurnBytes == 0 && IsKept(*from.source, layout_.format);
+    for (int lane = 0; lane < kPanelRows; ++lane, scratch += kTileRowBytes) {
+      tile[static_cast<size_t>(lane)] = scratch;
+      if (lane >= from.rows) continue;
+      if (in_place) {
+        tile[static_cast<size_t>(lane)] =
+            from.source->weight.row<std::byte>(0) +
+            ((from.first_row + lane) * from.source->weight.row_stride + begin) *
+                layout_.element_bytes;
+        continue;
+      }
+      ReadRow(*from.source, layout_.format, from.first_row + lane, begin, count, scratch);
+      memset(scratch + bytes, 0, static_cast<size_t>(RoundUp(bytes, kTurnBytes) - bytes));
     }
   }
 
   const PanelMatrix& matrix_;
   const PanelLayout& layout_;
+  const TurnKernels::Turn turn_;
   const LinearSource& source_;
   const LinearSource* const up_;
   const int64_t row_begin_;
@@ -225,7 +219,7 @@ void PackRows(const CpuContext& cpu, const LinearSource& rows, const LinearSourc
   if (up != nullptr) put_bias(up->bias, matrix.n() + row_begin);
   const int64_t group_rows = kPackRowStep / (up != nullptr ? 2 : 1);
   const int64_t first_group = row_begin / group_rows;
-  const Packer packer(matrix, rows, up, row_begin);
+  const Packer packer(TurnKernelsFor(cpu.isa), matrix, rows, up, row_begin);
   cpu.pool.ForEach(CeilDiv(count, group_rows), 1,
                    [&](int64_t group) { packer.PackGroup(first_group + group); });
 }
