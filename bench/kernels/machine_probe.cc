@@ -126,6 +126,20 @@ double MachineProbe::ReadBytesPerSecond() const {
   return static_cast<double>(share * pool_.num_threads()) / seconds;
 }
 
+double MachineProbe::NewBytesPerSecond() const {
+  constexpr int64_t kBytes = int64_t{512} << 20;
+  const kernels::cpu::HugePages memory(kBytes);
+  auto* const bytes = static_cast<volatile std::byte*>(memory.data());
+  const auto begin = std::chrono::steady_clock::now();
+  pool_.ForEach(kBytes / kernels::cpu::kHugePageBytes, 1, [&](int64_t page) {
+    for (int64_t i = 0; i < kernels::cpu::kHugePageBytes; i += 4096) {
+      bytes[page * kernels::cpu::kHugePageBytes + i] = std::byte{1};
+    }
+  });
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  return static_cast<double>(kBytes) / seconds.count();
+}
+
 MachineLimits MachineProbe::Measure() const {
   MachineLimits limits{.read_bytes_per_s = ReadBytesPerSecond()};
 #if defined(__x86_64__)

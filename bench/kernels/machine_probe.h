@@ -26,6 +26,9 @@ class MachineProbe {
   // The fastest of some short trials of each: well under a second.
   MachineLimits Measure() const;
   double ReadBytesPerSecond() const;
+  // How fast the system gives memory that was not used before, all threads together: it clears
+  // pages, and under a virtual machine the host may have to find them first.
+  double NewBytesPerSecond() const;
 
  private:
   kernels::cpu::ThreadPool& pool_;

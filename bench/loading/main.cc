@@ -81,8 +81,9 @@ class LoadingBench {
                FormatBytes(checkpoint_.num_bytes()), checkpoint_.files().size(),
                flags_.data_parallel, flags_.tensor_parallel, flags_.compute,
                flags_.verify ? ", verified" : "");
-    fmt::print("{:<6} {:>8} {:>8} {:>8} {:>10} {:>10} {:>9} {:>8} {:>8} {:>6}\n", "cache", "read",
-               "s", "GB/s", "direct", "cached", "staging", "before", "after", "share");
+    fmt::print("{:<6} {:>8} {:>8} {:>8} {:>10} {:>10} {:>9} {:>6} {:>8} {:>8} {:>6}\n", "cache",
+               "read", "s", "GB/s", "direct", "cached", "staging", "new", "before", "after",
+               "share");
     for (int round = 0; round < flags_.rounds; ++round) SY_RETURN_IF_ERROR(Cold());
     for (int round = 0; round < flags_.rounds; ++round) SY_RETURN_IF_ERROR(Warm());
     return flags_.packed_cache.empty() ? absl::OkStatus() : Packed();
@@ -138,7 +139,8 @@ class LoadingBench {
     std::fflush(stdout);
   }
 
-  // Bytes per second of all ranks together, by the slowest.
+  // Bytes per second of all ranks together, by the slowest. Before it, in GB/s, how fast memory
+  // comes that was not used before: packed weights are as large as what is read.
   absl::StatusOr<double> Load(std::string_view cache, bool direct,
                               const std::string& packed_cache = "") {
     cli::LocalEngineOptions options{.model_path = flags_.model,
@@ -156,6 +158,7 @@ class LoadingBench {
       if (note.warning) fmt::print(stderr, "{}\n", note.text);
     };
     options.verify = flags_.verify;
+    const double new_rate = memory_.NewBytesPerSecond();
     SY_ASSIGN_OR_RETURN(const auto engine, cli::LocalEngine::Create(options));
     int64_t bytes = 0, direct_bytes = 0, cached_bytes = 0, staging = 0;
     double seconds = 0;
@@ -168,9 +171,10 @@ class LoadingBench {
       staging += figures.staging_bytes;
       seconds = std::max(seconds, figures.seconds);
     }
-    fmt::print("{:<6} {:>8} {:>8.2f} {:>8.2f} {:>10} {:>10} {:>9}", cache, FormatBytes(bytes),
-               seconds, double(bytes) / seconds / 1e9, FormatBytes(direct_bytes),
-               FormatBytes(cached_bytes), FormatBytes(staging));
+    fmt::print("{:<6} {:>8} {:>8.2f} {:>8.2f} {:>10} {:>10} {:>9} {:>6.2f}", cache,
+               FormatBytes(bytes), seconds, double(bytes) / seconds / 1e9,
+               FormatBytes(direct_bytes), FormatBytes(cached_bytes), FormatBytes(staging),
+               new_rate / 1e9);
     return double(bytes) / seconds;
   }
 
