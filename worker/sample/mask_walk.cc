@@ -30,6 +30,18 @@ std::vector<MaskEntry::Inside> SortedByRounds(const std::vector<MaskEntry::Insid
   return sorted;
 }
 
+// The groups all of whose bytes are `good`.
+template <typename Good>
+uint64_t WholeGroups(Good good) {
+  uint64_t bad = 0;
+  for (int byte = 0; byte < 256; ++byte) {
+    if (!good(static_cast<uint8_t>(byte))) {
+      bad |= uint64_t{1} << TokenTrie::GroupOf(static_cast<uint8_t>(byte));
+    }
+  }
+  return ~bad;
+}
+
 }  // namespace
 
 size_t MaskEntry::bytes() const {
@@ -61,16 +73,62 @@ bool MaskWalk::StepPlainly(const GrammarPositions& from, uint8_t byte, GrammarPo
   return true;
 }
 
+uint64_t MaskWalk::StayingGroups(uint32_t state) {
+  if (staying_groups_.empty()) staying_groups_.resize(automaton_->num_states());
+  std::optional<uint64_t>& groups = staying_groups_[state];
+  if (!groups.has_value()) {
+    const bool stays = automaton_->is_plain(state) && !automaton_->ends(state);
+    groups =
+        stays ? WholeGroups([&](uint8_t b) { return automaton_->Next(state, b) == state; }) : 0;
+  }
+  return *groups;
+}
+
+uint64_t MaskWalk::RoundGroups(const GrammarAutomaton::Loop& loop) const {
+  if (!automaton_->is_plain(loop.body)) return 0;
+  return WholeGroups([&](uint8_t byte) {
+    const uint32_t next = automaton_->Next(loop.body, byte);
+    return next != GrammarAutomaton::kNoState && automaton_->is_final(next) &&
+           !loop.return_bytes.test(byte);
+  });
+}
+
+bool MaskWalk::StaysBelow(uint32_t n, const GrammarPositions& positions) {
+  if (!positions.ended.empty() || positions.all.empty()) return false;
+  const uint64_t below = trie_->groups_below(n);
+  return std::all_of(positions.all.begin(), positions.all.end(), [&](const auto& position) {
+    return (below & ~StayingGroups(position.state)) == 0;
+  });
+}
+
+// Most of a vocabulary is words, and most wide states are text, where a letter changes nothing: a
+// node with such bytes alone below it is taken whole.
 MaskEntry MaskWalk::Find(uint32_t state) {
   MaskEntry entry;
   const GrammarAutomaton::Loop* loop = automaton_->loop(state);
   const bool is_loop = loop != nullptr;
+  const uint64_t round_groups = is_loop ? RoundGroups(*loop) : 0;
   std::vector<GrammarNode> nodes;
   GrammarPositions from;
   from.all.push_back({.state = state});
   std::vector<MaskEntry::Inside> inside;
   Walk(1, trie_->num_nodes(), from, nodes, is_loop ? state : GrammarAutomaton::kNoState,
        [&](uint32_t n, const GrammarPositions& positions) {
+         if (StaysBelow(n, positions)) {
+           const uint32_t rounds = is_loop ? RoundsBegun(positions, nodes) : 0;
+           for (const int32_t token : trie_->tokens_from(n)) inside.push_back({rounds, token});
+           return false;
+         }
+         const bool only_counts = is_loop && positions.all.size() == 1 &&
+                                  positions.all[0].state == state &&
+                                  positions.all[0].stack == kBottom;
+         if (only_counts && (trie_->groups_below(n) & ~round_groups) == 0) {
+           for (const int32_t token : trie_->tokens_from(n)) {
+             const auto length = static_cast<uint32_t>(trie_->bytes(token).size());
+             inside.push_back({positions.all[0].count + length - trie_->node(n).depth, token});
+           }
+           return false;
+         }
          const auto tokens = trie_->tokens(n);
          if (!tokens.empty()) {
            const uint32_t rounds = is_loop ? RoundsBegun(positions, nodes) : 0;

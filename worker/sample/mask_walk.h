@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -79,6 +80,12 @@ class MaskWalk {
   }
 
  private:
+  // The groups of bytes (TokenTrie::GroupOf) on which `state` goes on to itself alone.
+  uint64_t StayingGroups(uint32_t state);
+  // The same for a loop that is free: on which it has made one more round.
+  uint64_t RoundGroups(const GrammarAutomaton::Loop& loop) const;
+  // Whether nothing but these positions comes of any bytes below node `n`.
+  bool StaysBelow(uint32_t n, const GrammarPositions& positions);
   bool StepPlainly(const GrammarPositions& from, uint8_t byte, GrammarPositions* to) const;
   void AddExits(uint32_t n, uint32_t rounds, const GrammarAutomaton::ByteSet& return_bytes,
                 MaskEntry* entry) const;
@@ -88,6 +95,7 @@ class MaskWalk {
   // By depth.
   std::vector<GrammarPositions> levels_;
   std::vector<size_t> node_counts_;
+  std::vector<std::optional<uint64_t>> staying_groups_;  // by state
 };
 
 }  // namespace switchyard::worker

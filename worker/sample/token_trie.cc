@@ -1,8 +1,33 @@
 #include "worker/sample/token_trie.h"
 
 #include <algorithm>
+#include <array>
 
 namespace switchyard::worker {
+namespace {
+
+// Marks, which grammars tell apart, each by itself; what they mostly take together in one: digits,
+// letters, the bytes of UTF-8 by their part in a character.
+constexpr std::array<uint8_t, 256> MakeGroups() {
+  std::array<uint8_t, 256> groups = {};
+  uint8_t group = 0;
+  for (int byte = 1; byte < 256; ++byte) {
+    const bool begins = (byte >= 0x20 && byte <= 0x30) || (byte >= 0x3a && byte <= 0x41) ||
+                        byte == 'G' || (byte >= 0x5b && byte <= 0x61) || byte == 'g' ||
+                        (byte >= 0x7b && byte <= 0x80) || byte == 0xc0 || byte == 0xc2 ||
+                        byte == 0xe0 || byte == 0xe1 || byte == 0xed || byte == 0xee ||
+                        byte == 0xf0 || byte == 0xf1 || byte == 0xf4 || byte == 0xf5;
+    if (begins) ++group;
+    groups[byte] = group;
+  }
+  return groups;
+}
+constexpr std::array<uint8_t, 256> kGroups = MakeGroups();
+static_assert(kGroups[255] < TokenTrie::kNumGroups);
+
+}  // namespace
+
+int TokenTrie::GroupOf(uint8_t byte) { return kGroups[byte]; }
 
 absl::StatusOr<std::shared_ptr<const TokenTrie>> TokenTrie::Create(const v1::TokenTable& table) {
   if (table.lengths_size() > kMaxTokens) {
@@ -54,6 +79,16 @@ void TokenTrie::Build() {
   close_to(0);
   nodes_[0].subtree_end = nodes_.size();
   nodes_.push_back({.tokens_begin = static_cast<uint32_t>(sorted_tokens_.size())});
+  FindGroups();
+}
+
+void TokenTrie::FindGroups() {
+  groups_below_.resize(nodes_.size(), 0);
+  for (uint32_t n = num_nodes(); n-- > 0;) {
+    for (uint32_t child = n + 1; child < nodes_[n].subtree_end; child = nodes_[child].subtree_end) {
+      groups_below_[n] |= groups_below_[child] | uint64_t{1} << GroupOf(nodes_[child].byte);
+    }
+  }
 }
 
 int32_t TokenTrie::LongestPrefix(std::string_view text) const {

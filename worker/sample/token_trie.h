@@ -47,6 +47,17 @@ class TokenTrie {
     return Tokens(nodes_[n].tokens_begin, nodes_[n + 1].tokens_begin);
   }
 
+  // All tokens whose way leads through node `n`, those of the node itself among them.
+  std::span<const int32_t> tokens_from(uint32_t n) const {
+    return Tokens(nodes_[n].tokens_begin, nodes_[nodes_[n].subtree_end].tokens_begin);
+  }
+
+  // Bytes that text uses alike are in one of kNumGroups groups: a small set that stands for many.
+  static constexpr int kNumGroups = 64;
+  static int GroupOf(uint8_t byte);
+  // The groups of all bytes below node `n`, a bit each.
+  uint64_t groups_below(uint32_t n) const { return groups_below_[n]; }
+
   // The longest token that `text` begins with, of doubles the first; -1: none.
   int32_t LongestPrefix(std::string_view text) const;
 
@@ -59,6 +70,7 @@ class TokenTrie {
   TokenTrie() = default;
 
   void Build();
+  void FindGroups();
   std::span<const int32_t> Tokens(uint32_t begin, uint32_t end) const {
     return std::span(sorted_tokens_).subspan(begin, end - begin);
   }
@@ -67,6 +79,7 @@ class TokenTrie {
   std::vector<uint64_t> offsets_;       // in bytes_, by token, and the end
   std::vector<int32_t> sorted_tokens_;  // by bytes, then id
   std::vector<Node> nodes_;             // and one that ends the last
+  std::vector<uint64_t> groups_below_;  // by node
   uint32_t max_depth_ = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 namespace switchyard::worker {
 namespace {
 
@@ -304,6 +306,59 @@ TEST(GrammarMatcher, EndingTokensAreAllowedExactlyWhenTheTextMayEnd) {
   EXPECT_THAT(Allowed(matcher, {1, 2}), ElementsAre(0));
   ASSERT_TRUE(matcher.Advance("a"));
   EXPECT_THAT(Allowed(matcher, {1, 2}), ElementsAre(0, 1, 2));
+}
+
+// Text in quotes with escapes and characters of two bytes, then 0 to 6 letters or escapes.
+Builder Quoted() {
+  std::string text;
+  for (char c = ' '; c < 127; ++c) {
+    if (c != '"' && c != '\\') text += c;
+  }
+  return Builder(12)
+      .Edge(0, "\"", 1)
+      .Edge(1, text, 1)
+      .Edge(1, "\\", 2)
+      .Edge(1, "\xc3", 3)
+      .Edge(1, "\"", 4)
+      .Edge(2, "\"n", 1)
+      .Edge(3, "\xa4\xb6", 1)
+      .Call(4, 5, 6)
+      .Loop(5, 7, 1, 6)
+      .Edge(6, "\"<", 0)
+      .Edge(7, text, 9)
+      .Edge(7, "\\", 8)
+      .Edge(8, "\"n", 9)
+      .End(9)
+      .End(6);
+}
+
+TEST(GrammarMasks, EveryMaskIsWhatEachTokenBringsByItself) {
+  std::vector<std::string> tokens;
+  const std::string_view pieces[] = {"a", "b",    "ab",   "the",      " ", "\"", "\\",
+                                     "n", "\xc3", "\xa4", "\xc3\xb6", "<", ">",  "(",
+                                     ")", "x",    "bb",   "7",        "G"};
+  std::mt19937 random(3);
+  for (int i = 0; i < 3000; ++i) {
+    std::string token;
+    for (size_t n = 1 + random() % 7; n > 0; --n) token += pieces[random() % std::size(pieces)];
+    tokens.push_back(token);
+  }
+  const auto trie = Trie(tokens);
+  for (const Builder& builder : {Quoted(), Nested(), Counted()}) {
+    for (int answer = 0; answer < 20; ++answer) {
+      GrammarMatcher matcher = Matcher(builder, trie);
+      for (int step = 0; step < 20; ++step) {
+        std::vector<int32_t> expected;
+        for (int32_t token = 0; token < std::ssize(tokens); ++token) {
+          GrammarMatcher copy = matcher;
+          if (copy.AdvanceToken(token)) expected.push_back(token);
+        }
+        ASSERT_EQ(Allowed(matcher), expected) << "answer " << answer << ", step " << step;
+        if (expected.empty()) break;
+        ASSERT_TRUE(matcher.AdvanceToken(expected[random() % expected.size()]));
+      }
+    }
+  }
 }
 
 TEST(GrammarMasks, ASmallCacheChangesNothing) {
