@@ -130,6 +130,7 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   if (of_prompt) spec.sampling.set_prompt_logprobs(*of_prompt);
   spec.form.stop = fields.stop;
   spec.form.include_stop = fields.include_stop;
+  spec.form.min_tokens = fields.sampling.min_tokens.value_or(0);
   spec.form.skip_special = fields.skip_special;
   spec.scheduling = fields.scheduling;
   SetEnding(model, fields, &spec);

@@ -46,6 +46,7 @@ AnswerParser::AnswerParser(std::unique_ptr<AnswerReader> reader, StopMatcher sto
       reasoning_stop_(stop),
       content_stop_(std::move(stop)),
       tools_(MakeParser(form)),
+      min_tokens_(form.min_tokens),
       include_stop_(form.include_stop),
       include_reasoning_(form.include_reasoning),
       one_call_ends_(!form.parallel_tool_calls && !form.calls_are_bound) {}
@@ -53,9 +54,10 @@ AnswerParser::AnswerParser(std::unique_ptr<AnswerReader> reader, StopMatcher sto
 AnswerPiece AnswerParser::Push(int32_t id) {
   AnswerPiece piece;
   if (ended_) return piece;
+  ++num_tokens_;
   const bool was_inside = reader_->inside();
   AnswerPiece parts = reader_->Push(id);
-  AddReasoning(reasoning_stop_.Push(parts.reasoning), &piece);
+  AddReasoning(Cut(reasoning_stop_, parts.reasoning), &piece);
   if (was_inside && !reader_->inside() && !ended_) {
     AddReasoning(reasoning_stop_.Flush(), &piece);
   }
@@ -68,7 +70,7 @@ AnswerPiece AnswerParser::Flush() {
   AnswerPiece piece;
   if (ended_) return piece;
   AnswerPiece parts = reader_->Flush();
-  AddReasoning(reasoning_stop_.Push(parts.reasoning), &piece);
+  AddReasoning(Cut(reasoning_stop_, parts.reasoning), &piece);
   if (!ended_) AddReasoning(reasoning_stop_.Flush(), &piece);
   if (!ended_) AddContent(parts.content, &piece);
   if (ended_) return piece;
@@ -87,6 +89,10 @@ const std::optional<std::string>& AnswerParser::stopped_by() const {
   return reasoning_stop_.stopped_by() ? reasoning_stop_.stopped_by() : content_stop_.stopped_by();
 }
 
+std::string AnswerParser::Cut(StopMatcher& stop, std::string_view text) const {
+  return num_tokens_ < min_tokens_ ? std::string(text) : stop.Push(text);
+}
+
 void AnswerParser::AddReasoning(std::string text, AnswerPiece* piece) {
   const bool stops = reasoning_stop_.stopped_by().has_value();
   if (stops && include_stop_) text += *reasoning_stop_.stopped_by();
@@ -95,7 +101,7 @@ void AnswerParser::AddReasoning(std::string text, AnswerPiece* piece) {
 }
 
 void AnswerParser::AddContent(std::string_view text, AnswerPiece* piece) {
-  std::string passed = content_stop_.Push(text);
+  std::string passed = Cut(content_stop_, text);
   if (content_stop_.stopped_by() && include_stop_) passed += *content_stop_.stopped_by();
   if (tools_ == nullptr) {
     piece->content += passed;

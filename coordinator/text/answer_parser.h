@@ -24,6 +24,7 @@ namespace switchyard::text {
 struct AnswerForm {
   std::vector<std::string> stop;
   bool include_stop = false;  // the stop text that ends the answer is part of it
+  int32_t min_tokens = 0;     // stop texts are looked for from this token on, counted from 1
   bool skip_special = true;   // false: special tokens are text; those that end the answer never are
   std::optional<ReasoningMarks> reasoning;  // none: all is content
   bool reasoning_opened = false;            // the prompt ends inside thoughts
@@ -58,6 +59,8 @@ class AnswerParser {
  private:
   AnswerParser(std::unique_ptr<AnswerReader> reader, StopMatcher stop, const AnswerForm& form);
 
+  // What passes `stop` of a text: all of it where it is too early to stop.
+  std::string Cut(StopMatcher& stop, std::string_view text) const;
   void AddReasoning(std::string text, AnswerPiece* piece);
   void AddContent(std::string_view text, AnswerPiece* piece);
   // Calls that the reader has found.
@@ -68,6 +71,8 @@ class AnswerParser {
   StopMatcher reasoning_stop_;
   StopMatcher content_stop_;
   std::unique_ptr<ToolCallParser> tools_;  // null: no calls are looked for
+  const int32_t min_tokens_;
+  int32_t num_tokens_ = 0;
   bool include_stop_;
   bool include_reasoning_;
   bool one_call_ends_;

@@ -172,6 +172,15 @@ TEST_F(OpenAiApiTest, EndsAtAStopTextThatSpansTokens) {
   EXPECT_TRUE(engine_->WaitForCancels(2));
 }
 
+TEST_F(OpenAiApiTest, NoStopTextEndsAnAnswerBeforeItsLeastTokens) {
+  model_.context_length = 1 << 24;
+  const std::string text = "one two three four five six";
+  engine_->SetAnswer({.tokens = Tokens(text), .ending = FakeAnswer::Ending::kRepeat});
+  const Json answer =
+      AskJson(kChat, Body(fmt::format(R"(,"stop":"ee fo","min_tokens":{})", Tokens(text).size())));
+  EXPECT_EQ(answer["choices"][0]["message"]["content"], text + "one two thr");
+}
+
 TEST_F(OpenAiApiTest, GivesBackWhatOnlyBeganLikeAStopText) {
   engine_->SetAnswer({.tokens = TokensThenEos("one two thr")});
   EXPECT_EQ(JoinContent(Stream(kChat, Body(R"(,"stop":"three","stream":true)"))), "one two thr");

@@ -34,6 +34,21 @@ TEST(ReasoningMarks, APromptOpensThoughtsOnlyAtItsEnd) {
   EXPECT_FALSE(opens(""));
 }
 
+TEST(AnswerParser, StopTextsAreLookedForOnceTheAnswerHasItsLeastTokens) {
+  for (int32_t min_tokens = 0; min_tokens <= 2; ++min_tokens) {
+    EXPECT_EQ(Read("xy xy xy", {.stop = {"y"}, .min_tokens = min_tokens}).content, "x");
+  }
+  const ReadAnswer later = Read("xy xy xy", {.stop = {"y"}, .min_tokens = 3});
+  EXPECT_EQ(later.content, "xy x");
+  EXPECT_TRUE(later.ended);
+  // A stop text that began before is not seen.
+  EXPECT_EQ(Read("xy xy xy", {.stop = {"xy"}, .min_tokens = 5}).content, "xy xy ");
+  const ReadAnswer thoughts =
+      Read("<think>xy</think>xy", {.stop = {"y"}, .min_tokens = 5, .reasoning = kMarks});
+  EXPECT_EQ(thoughts.reasoning, "xy");
+  EXPECT_EQ(thoughts.content, "x");
+}
+
 TEST(AnswerParser, PartsThoughtsFromContent) {
   const ReadAnswer answer =
       Read("<think>\nTwo and\ntwo.\n</think>\n\nFour.\n", {.reasoning = kMarks});
