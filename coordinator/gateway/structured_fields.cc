@@ -67,6 +67,11 @@ constexpr Field kStructured[] = {{"json", FromSchema},
                                  {"grammar", FromGrammar},
                                  {"json_object", FromJsonObject}};
 
+// What asks for nothing, or for what happens anyway: JSON is compact.
+bool IsHarmless(const std::string& name, const Json& value) {
+  return value.is_null() || value == false || (name == "disable_any_whitespace" && value == true);
+}
+
 // What one request asks for: at most one thing.
 class Reader {
  public:
@@ -74,7 +79,11 @@ class Reader {
     const Json* type = format.is_object() ? FindField(format, "type") : nullptr;
     if (type == nullptr) return WrongType("response_format", "an object with a type");
     if (*type == "text") return absl::OkStatus();
-    if (*type == "json_object") return Take("response_format", grammar::CompileJsonObject());
+    if (*type == "json_object") {
+      const Json* schema = FindField(format, "schema");  // some servers take one here
+      return Take("response_format", schema == nullptr ? grammar::CompileJsonObject()
+                                                       : grammar::CompileJsonSchema(*schema));
+    }
     if (*type != "json_schema") {
       return WrongType("response_format.type", "text, json_object or json_schema");
     }
@@ -126,7 +135,15 @@ absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const RequestFi
   SY_RETURN_IF_ERROR(reader.ReadFields(request, "", kGuided));
   if (const Json* structured = FindField(request, "structured_outputs")) {
     if (!structured->is_object()) return WrongType("structured_outputs", "an object");
-    SY_RETURN_IF_ERROR(reader.ReadFields(*structured, "structured_outputs.", kStructured));
+    const RequestFields fields(*structured);
+    SY_RETURN_IF_ERROR(reader.ReadFields(fields, "structured_outputs.", kStructured));
+    // A word that is skipped would leave the answer freer than was asked for.
+    for (const std::string& name : fields.Unread()) {
+      if (IsHarmless(name, structured->at(name))) continue;
+      return ParamError("structured_outputs",
+                        fmt::format("'structured_outputs' has a field that is not supported: {}",
+                                    Json(name).dump(-1, ' ', true)));
+    }
   }
   return std::move(reader).result();
 }

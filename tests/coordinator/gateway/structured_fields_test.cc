@@ -27,7 +27,9 @@ TEST(StructuredFields, TakesEveryWayToAskForAForm) {
         R"({"guided_json":"{\"type\":\"string\"}"})", R"({"guided_regex":"[a-z]{2,4}"})",
         R"({"guided_choice":["yes","no"]})", R"({"guided_grammar":"root ::= \"a\" | \"b\""})",
         R"({"structured_outputs":{"choice":["yes","no"]}})",
-        R"({"structured_outputs":{"json_object":true}})"}) {
+        R"({"structured_outputs":{"json_object":true}})",
+        R"({"structured_outputs":{"regex":"a","disable_any_whitespace":true,"backend":null}})",
+        R"({"response_format":{"type":"json_object","schema":{"type":"object"}}})"}) {
     EXPECT_EQ(Read(body), "bound") << body;
   }
 }
@@ -48,6 +50,9 @@ TEST(StructuredFields, RefusesByNameWhatIsWrongOrCannotBeHeld) {
       {R"({"guided_choice":["a",1]})", "guided_choice"},
       {R"({"guided_grammar":"root ::= missing"})", "guided_grammar"},
       {R"({"structured_outputs":[]})", "structured_outputs"},
+      {R"({"structured_outputs":{"structural_tag":"{}"}})", "structured_outputs"},
+      {R"({"structured_outputs":{"regex":"a","whitespace_pattern":" ?"}})", "structured_outputs"},
+      {R"({"response_format":{"type":"json_object","schema":{"not":{}}}})", "response_format"},
       {R"({"structured_outputs":{"json_object":false}})", "structured_outputs.json_object"},
       {R"({"guided_regex":"a","guided_choice":["a"]})", "guided_choice"},
       {R"({"response_format":{"type":"json_object"},"structured_outputs":{"regex":"a"}})",
