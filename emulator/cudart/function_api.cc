@@ -50,7 +50,7 @@ void FillAttributes(const LoadedKernel& kernel, cudaFuncAttributes* attributes) 
   attributes->binaryVersion = 90;
   attributes->maxDynamicSharedSizeBytes = static_cast<int>(kernel.max_dynamic_shared);
   attributes->preferredShmemCarveout = kernel.carveout;
-  const Kernel::ClusterShape required = kernel.kernel->required_cluster();
+  const Shape3 required = kernel.kernel->required_cluster();
   attributes->clusterDimMustBeSet = required.x != 0;
   attributes->requiredClusterWidth = static_cast<int>(std::max(required.x, kernel.cluster_x));
   attributes->requiredClusterHeight = static_cast<int>(std::max(required.y, kernel.cluster_y));
@@ -133,14 +133,6 @@ cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribu
   });
 }
 
-cudaError_t cudaKernelSetAttributeForDevice(cudaKernel_t kernel, cudaFuncAttribute attribute,
-                                            int value, int device) {
-  if (device < 0) return emu::Remember(cudaErrorInvalidDevice);
-  return emu::KernelCall(kernel, device, [&](emu::LoadedKernel& loaded) {
-    return emu::SetAttribute(loaded, attribute, value);
-  });
-}
-
 cudaError_t cudaFuncSetCacheConfig(const void* function, cudaFuncCache /*config*/) {
   return emu::KernelCall(function, -1, [](emu::LoadedKernel&) { return cudaSuccess; });
 }
@@ -165,20 +157,6 @@ cudaError_t cudaFuncGetParamInfo(const void* function, size_t index, size_t* off
   });
 }
 
-cudaError_t cudaGetKernel(cudaKernel_t* kernel, const void* host) {
-  if (kernel == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  return emu::HostCall([&](emu::Runtime& runtime, emu::Lock&) -> cudaError_t {
-    emu::Function* found = runtime.program.FindFunction(host);
-    if (found == nullptr) return cudaErrorInvalidDeviceFunction;
-    *kernel = reinterpret_cast<cudaKernel_t>(found);
-    return cudaSuccess;
-  });
-}
-
-cudaError_t cudaGetFuncBySymbol(cudaFunction_t* function, const void* symbol) {
-  return cudaGetKernel(reinterpret_cast<cudaKernel_t*>(function), symbol);
-}
-
 cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int* num_blocks,
                                                                    const void* function,
                                                                    int threads,
@@ -199,17 +177,6 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* num_blocks, const
                                                           size_t dynamic_shared_bytes) {
   return cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(num_blocks, function, threads,
                                                                 dynamic_shared_bytes, 0);
-}
-
-cudaError_t cudaOccupancyAvailableDynamicSMemPerBlock(size_t* dynamic_shared_bytes,
-                                                      const void* function, int num_blocks,
-                                                      int threads) {
-  if (dynamic_shared_bytes == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  return emu::KernelCall(function, -1, [&](emu::LoadedKernel& kernel) -> cudaError_t {
-    if (num_blocks <= 0 || threads <= 0) return cudaErrorInvalidValue;
-    *dynamic_shared_bytes = emu::DynamicSharedFor(emu::ShapeOf(kernel, threads, 0), num_blocks);
-    return cudaSuccess;
-  });
 }
 
 cudaError_t cudaOccupancyMaxPotentialClusterSize(int* cluster_size, const void* function,

@@ -28,19 +28,24 @@ cudaError_t CheckShape(const LaunchRequest& request, const Device& device,
   }
   const uint32_t bound = loaded.kernel->max_threads();
   if (bound != 0 && threads > bound) return cudaErrorInvalidValue;
+  const Shape3 required = loaded.kernel->required_block();
+  if (required.x != 0 && (request.block.x != required.x || request.block.y != required.y ||
+                          request.block.z != required.z)) {
+    return cudaErrorInvalidValue;
+  }
   if (request.dynamic_shared_bytes > loaded.max_dynamic_shared) return cudaErrorInvalidValue;
   const BlockShape shape = {.threads = static_cast<int>(threads),
                             .registers_per_thread = loaded.resources.num_registers};
   return RegistersFit(shape) ? cudaSuccess : cudaErrorLaunchOutOfResources;
 }
 
-// What the attributes ask for; those that only steer speed are kept and have no effect.
+// What the attributes ask for; those that only steer speed have no effect.
 cudaError_t TakeAttributes(const LaunchRequest& request, KernelWork* work) {
   for (unsigned i = 0; i < request.num_attributes; ++i) {
     const cudaLaunchAttribute& attribute = request.attributes[i];
     switch (attribute.id) {
       case cudaLaunchAttributeIgnore:
-        continue;
+        break;
       case cudaLaunchAttributeClusterDimension:
         work->cluster = {attribute.val.clusterDim.x, attribute.val.clusterDim.y,
                          attribute.val.clusterDim.z};
@@ -49,8 +54,6 @@ cudaError_t TakeAttributes(const LaunchRequest& request, KernelWork* work) {
         work->cooperative = attribute.val.cooperative != 0;
         break;
       case cudaLaunchAttributePriority:
-        work->priority = attribute.val.priority;
-        break;
       case cudaLaunchAttributeAccessPolicyWindow:
       case cudaLaunchAttributeClusterSchedulingPolicyPreference:
       case cudaLaunchAttributeProgrammaticStreamSerialization:
@@ -65,13 +68,12 @@ cudaError_t TakeAttributes(const LaunchRequest& request, KernelWork* work) {
       default:
         return cudaErrorNotSupported;
     }
-    work->attributes.push_back(attribute);
   }
   return cudaSuccess;
 }
 
 cudaError_t CheckCluster(const LoadedKernel& loaded, KernelWork* work) {
-  const Kernel::ClusterShape required = loaded.kernel->required_cluster();
+  const Shape3 required = loaded.kernel->required_cluster();
   const bool asked = work->cluster.Count() != 1;
   if (required.x != 0) {
     const Dim3 shape = {required.x, required.y, required.z};

@@ -20,17 +20,11 @@ std::optional<uint64_t> ParseNumber(std::string_view text, bool with_unit) {
   if (code != std::errc() || end == text.data()) return std::nullopt;
   const std::string_view unit(end, text.data() + text.size() - end);
   if (unit.empty()) return value;
-  if (!with_unit || unit.size() != 1 || value > (uint64_t{1} << 24)) return std::nullopt;
-  switch (unit[0]) {
-    case 'K':
-      return value << 10;
-    case 'M':
-      return value << 20;
-    case 'G':
-      return value << 30;
-    default:
-      return std::nullopt;
-  }
+  const size_t power = std::string_view("KMG").find(unit);
+  if (!with_unit || power == std::string_view::npos || unit.size() != 1) return std::nullopt;
+  const size_t shift = 10 * (power + 1);
+  if (value > (UINT64_MAX >> shift)) return std::nullopt;
+  return value << shift;
 }
 
 bool SetInt(std::string_view value, int low, int high, int* out) {
@@ -60,6 +54,15 @@ bool SetMemory(std::string_view value, size_t* out) {
   if (!bytes || *bytes < kMinMemory || *bytes > kMaxMemory) return false;
   *out = *bytes;
   return true;
+}
+
+// What a key takes, for the sentence that refuses a value.
+std::string_view ValuesOf(std::string_view key) {
+  if (key == "streams") return "lazy, eager or random";
+  if (key == "devices") return "1 to 16";
+  if (key == "memory") return "1M to 1024G";
+  if (key == "progress_ms") return "0 to 3600000";
+  return "a file's name";
 }
 
 enum class Taken { kOk, kBad, kNotOurs };
@@ -99,7 +102,8 @@ bool ParseSettings(std::string_view text, Settings* settings, std::string* error
       case Taken::kOk:
         break;
       case Taken::kBad:
-        *error = "'" + std::string(value) + "' is not a value of '" + std::string(key) + "'";
+        *error = "'" + std::string(value) + "' is not a value of '" + std::string(key) +
+                 "': " + std::string(ValuesOf(key));
         return false;
       case Taken::kNotOurs:
         if (!rest.empty()) rest += ',';

@@ -6,7 +6,7 @@
 //                              once; or at synchronisation points with a seeded choice among all
 //                              streams that could run (default lazy)
 //   devices=N                  devices of the machine, 1 to 16, before CUDA_VISIBLE_DEVICES (1)
-//   memory=BYTES[K|M|G]        memory of each device (4G)
+//   memory=BYTES[K|M|G]        memory of each device, 1M to 1024G (4G)
 //   progress_ms=MS             work that nobody waits for runs after this long, so that a host that
 //                              polls memory sees it move; 0: never (1000)
 //   counters_file=PATH         where counters=1 writes its JSON at exit; "%p" in it becomes the

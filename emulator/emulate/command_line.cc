@@ -24,7 +24,7 @@ struct Flag {
   uint64_t largest = 0;
 };
 
-constexpr std::array<Flag, 13> kFlags = {{
+constexpr std::array<Flag, 14> kFlags = {{
     {"schedule", "schedule", Value::kChoice, "fixed|random"},
     {"async", "async", Value::kChoice, "eager|late|random"},
     {"seed", "seed", Value::kNumber, "", 0, UINT64_MAX},
@@ -36,6 +36,7 @@ constexpr std::array<Flag, 13> kFlags = {{
     {"devices", "devices", Value::kNumber, "", 1, 16},
     {"memory", "memory", Value::kSize, ""},
     {"threads", "threads", Value::kNumber, "", 1, 1024},
+    {"step-limit", "step_limit", Value::kNumber, "", 0, UINT64_MAX},
     {"streams", "streams", Value::kChoice, "lazy|eager|random"},
     {"dead-peer", "dead_peer", Value::kChoice, "hang|error"},
 }};
@@ -71,11 +72,15 @@ bool IsNumber(std::string_view value, uint64_t smallest, uint64_t largest) {
   return code == std::errc() && last == end && number >= smallest && number <= largest;
 }
 
+// Bytes, or a number with K, M or G; from 1M to 1024G, as the runtime takes them.
 bool IsSize(std::string_view value) {
-  if (!value.empty() && std::string_view("KMG").find(value.back()) != std::string_view::npos) {
-    value.remove_suffix(1);
-  }
-  return IsNumber(value, 1, UINT64_MAX);
+  constexpr uint64_t kSmallest = uint64_t{1} << 20, kLargest = uint64_t{1} << 40;
+  const size_t unit =
+      value.empty() ? std::string_view::npos : std::string_view("KMG").find(value.back());
+  if (unit == std::string_view::npos) return IsNumber(value, kSmallest, kLargest);
+  value.remove_suffix(1);
+  const auto shift = static_cast<uint32_t>(10 * (unit + 1));
+  return IsNumber(value, ((kSmallest - 1) >> shift) + 1, kLargest >> shift);
 }
 
 // What the flag's value must be, for the sentence that refuses it; empty if `value` is that.
@@ -88,7 +93,7 @@ std::string Fault(const Flag& flag, std::string_view value) {
       return "a number from " + std::to_string(flag.smallest) +
              (flag.largest == UINT64_MAX ? "" : " to " + std::to_string(flag.largest));
     case Value::kSize:
-      return IsSize(value) ? "" : "bytes, or a number with K, M or G";
+      return IsSize(value) ? "" : "bytes, or a number with K, M or G, from 1M to 1024G";
     case Value::kFile:
       if (!value.empty() && value.find(',') == std::string_view::npos) return "";
       return "a file whose name has no comma";

@@ -44,10 +44,12 @@ Flags
   --numerics fast|h100          tensor-core sums: fast fp32, or the bits of an H100 (fast)
   --counters FILE               write requests, sectors, bank conflicts and opcodes as JSON at exit;
                                 %p in the name becomes the process's number
+  --step-limit N                end a kernel with a block of which the warps run more than N
+                                instructions; 0: let it run (0)
   --streams lazy|eager|random   when enqueued work runs: when somebody waits for it, at once, or in a
                                 seeded order (lazy)
   --devices N                   devices of the machine, 1 to 16 (1)
-  --memory BYTES[K|M|G]         memory of each device (4G)
+  --memory BYTES[K|M|G]         memory of each device, 1M to 1024G (4G)
   --threads N                   processors that run blocks (all)
   --dead-peer hang|error        a rank that waits for a process that has ended: waits until its
                                 communicator is aborted, as on a GPU, or gets ncclRemoteError (hang)
@@ -66,6 +68,7 @@ const char kChecksText[] =
     R"help(Always
   unknown instruction           the PTX is refused when it is loaded, with line and text
   deadlock                      a kernel that cannot go on is ended; every waiting warp's line is named
+                                (with --step-limit: also one that goes on for ever)
   calls of ranks                NCCL calls that do not match are reported by rank and value
 
 Unless --no-memcheck

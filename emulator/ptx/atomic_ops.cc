@@ -312,8 +312,11 @@ Op BindVector(const ParsedInstruction& instruction, KernelBuilder& builder, Atom
     extra->value.push_back(builder.Source(element, cell));
   }
   if (!is_reduction) {
+    if (instruction.operands[0].elements.size() != count) {
+      builder.Fail(instruction, "number of registers");
+    }
     for (const Operand& element : instruction.operands[0].elements) {
-      extra->old.push_back(builder.Destination(element, BitsOf(type)));
+      extra->old.push_back(builder.OptionalDestination(element, BitsOf(type)));
     }
   }
   op.extra = extra;
@@ -343,7 +346,9 @@ Op BindAtomic(const ParsedInstruction& instruction, KernelBuilder& builder) {
     for (size_t i = 0; i < values; ++i) {
       op.slots[2 + i] = builder.Source(instruction.operands[at + 1 + i], type);
     }
-    if (!is_reduction) op.slots[1] = builder.Destination(instruction.operands[0], BitsOf(type));
+    if (!is_reduction) {
+      op.slots[1] = builder.OptionalDestination(instruction.operands[0], BitsOf(type));
+    }
   }
   BindAddress(instruction.operands[at], mode, builder, &op);
   return op;

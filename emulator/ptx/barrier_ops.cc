@@ -192,6 +192,7 @@ Step Sleep(Warp& warp, const Op&, LaneMask) {
 Step Nothing(Warp&, const Op&, LaneMask) { return Step::kNext; }
 
 Op BindSleep(const ParsedInstruction& instruction, KernelBuilder& builder) {
+  RequireModifiers(instruction, builder, {});
   RequireOperandCount(instruction, builder, 1);
   builder.Source32(instruction.operands[0]);
   Op op;
@@ -199,10 +200,37 @@ Op BindSleep(const ParsedInstruction& instruction, KernelBuilder& builder) {
   return op;
 }
 
-Op BindNothing(const ParsedInstruction&, KernelBuilder&) {
+Op DoNothing() {
   Op op;
   op.execute = Nothing;
   return op;
+}
+
+// setmaxnreg.inc|dec.sync.aligned.u32 n: registers are not counted here.
+Op BindSetRegisters(const ParsedInstruction& instruction, KernelBuilder& builder) {
+  RequireModifiers(instruction, builder, {"inc", "dec", "sync", "aligned"});
+  RequireOperandCount(instruction, builder, 1);
+  const int64_t count = builder.Constant(instruction, instruction.operands[0]);
+  if (instruction.Has("inc") == instruction.Has("dec") || count < 24 || count > 256 ||
+      count % 8 != 0) {
+    builder.Fail(instruction, "unknown form");
+  }
+  return DoNothing();
+}
+
+// griddepcontrol.wait|launch_dependents: kernels of a stream run one after another.
+Op BindGridDependency(const ParsedInstruction& instruction, KernelBuilder& builder) {
+  RequireModifiers(instruction, builder, {"wait", "launch_dependents"});
+  RequireOperandCount(instruction, builder, 0);
+  return DoNothing();
+}
+
+// pmevent a, pmevent.mask a: nobody counts.
+Op BindEvent(const ParsedInstruction& instruction, KernelBuilder& builder) {
+  RequireModifiers(instruction, builder, {"mask"});
+  RequireOperandCount(instruction, builder, 1);
+  builder.Constant(instruction, instruction.operands[0]);
+  return DoNothing();
 }
 
 }  // namespace
@@ -217,9 +245,9 @@ void RegisterBarrierOps(InstructionTable& table) {
   table.Add("membar", BindMembar);
   table.Add("membar.proxy", BindProxyFence);
   table.Add("nanosleep", BindSleep);
-  table.Add("setmaxnreg", BindNothing);
-  table.Add("griddepcontrol", BindNothing);
-  table.Add("pmevent", BindNothing);
+  table.Add("setmaxnreg", BindSetRegisters);
+  table.Add("griddepcontrol", BindGridDependency);
+  table.Add("pmevent", BindEvent);
 }
 
 }  // namespace emu

@@ -43,7 +43,6 @@ inline Op BindSimple(const ParsedInstruction& instruction, KernelBuilder& builde
   Op op;
   op.execute = execute;
   op.slots[0] = builder.Destination(instruction.operands[0], BitsOf(result));
-  if (op.slots[0] == kNoSlot) builder.Fail(instruction, "a result is needed");
   size_t i = 1;
   for (const ScalarType type : sources) {
     op.slots[i] = builder.Source(instruction.operands[i], type);

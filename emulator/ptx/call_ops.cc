@@ -1,5 +1,7 @@
 #include "emulator/ptx/call_ops.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -39,49 +41,92 @@ std::string ReadText(const Warp& warp, uint64_t address, int lane) {
   return text;
 }
 
-// One conversion of a format: its flags, its letter, and how much of the argument list it takes.
-std::string FormatOne(const Warp& warp, int lane, const std::string& spec, uint64_t values,
-                      uint64_t& offset) {
-  const char letter = spec.back();
-  const bool wide = spec.find("ll") != std::string::npos || spec.find('l') != std::string::npos ||
-                    letter == 's' || letter == 'p' || spec.find_first_of("eEfFgGaA") != spec.npos;
-  if (wide) offset = (offset + 7) / 8 * 8;
-  uint64_t bits = 0;
-  std::memcpy(&bits, warp.GenericPointer(values + offset, wide ? 8 : 4, lane), wide ? 8 : 4);
-  offset += wide ? 8 : 4;
-  char out[512] = "";
-  if (letter == 's') {
-    return ReadText(warp, bits, lane);
-  } else if (std::strchr("eEfFgGaA", letter) != nullptr) {
-    double value;
-    std::memcpy(&value, &bits, sizeof value);
-    std::snprintf(out, sizeof out, spec.c_str(), value);
-  } else if (letter == 'p') {
-    std::snprintf(out, sizeof out, "0x%llx", static_cast<unsigned long long>(bits));
-  } else if (wide) {
-    std::snprintf(out, sizeof out, spec.c_str(), static_cast<unsigned long long>(bits));
-  } else {
-    std::snprintf(out, sizeof out, spec.c_str(), static_cast<unsigned>(bits));
+// One conversion of a format, "%-8.3lf".
+struct Conversion {
+  std::string flags;
+  uint32_t width = 0;
+  int32_t precision = -1;  // none
+  std::string length;      // "", "h", "hh" or "ll"
+  char letter = '%';       // '\0': the format ends within it
+
+  bool is_float() const { return std::strchr("eEfFgGaA", letter) != nullptr; }
+  // Bytes that it takes from the argument list.
+  uint32_t bytes() const {
+    return length == "ll" || letter == 's' || letter == 'p' || is_float() ? 8 : 4;
   }
+};
+
+constexpr uint32_t kMaxField = 500;  // of a width or precision
+
+uint32_t ReadField(const std::string& format, size_t& at) {
+  uint32_t value = 0;
+  for (; at < format.size() && format[at] >= '0' && format[at] <= '9'; ++at) {
+    value = std::min(kMaxField, value * 10 + static_cast<uint32_t>(format[at] - '0'));
+  }
+  return value;
+}
+
+// From behind the '%' at `at`, which is moved behind the conversion.
+Conversion ReadConversion(const std::string& format, size_t& at) {
+  Conversion result;
+  const auto takes = [&](const char* set) {
+    return at < format.size() && std::strchr(set, format[at]) != nullptr;
+  };
+  for (; takes("-+ #0"); ++at) {
+    if (result.flags.find(format[at]) == std::string::npos) result.flags += format[at];
+  }
+  result.width = ReadField(format, at);
+  if (takes(".")) result.precision = static_cast<int32_t>(ReadField(format, ++at));
+  for (; takes("hlLjzt"); ++at) {
+    if (format[at] != 'h') {
+      result.length = "ll";
+    } else if (result.length.size() < 2) {
+      result.length += 'h';
+    }
+  }
+  result.letter = at < format.size() ? format[at++] : '\0';
+  return result;
+}
+
+std::string Print(const Conversion& c, const std::string& length, auto value) {
+  std::string spec = "%" + c.flags;
+  if (c.width != 0) spec += std::to_string(c.width);
+  if (c.precision >= 0) spec.append(1, '.').append(std::to_string(c.precision));
+  spec.append(length).append(1, c.letter);
+  std::string out(std::snprintf(nullptr, 0, spec.c_str(), value), '\0');
+  std::snprintf(out.data(), out.size() + 1, spec.c_str(), value);
   return out;
+}
+
+std::string Convert(const Warp& warp, int lane, const Conversion& c, uint64_t bits) {
+  if (c.letter == 's') return Print(c, "", ReadText(warp, bits, lane).c_str());
+  if (c.letter == 'p') return Print(c, "", reinterpret_cast<void*>(bits));
+  if (c.is_float()) return Print(c, "", std::bit_cast<double>(bits));
+  if (c.length == "ll") return Print(c, "ll", static_cast<unsigned long long>(bits));
+  return Print(c, c.length, static_cast<unsigned>(bits));
 }
 
 std::string Format(const Warp& warp, int lane, const std::string& format, uint64_t values) {
   std::string result;
   uint64_t offset = 0;
-  for (size_t i = 0; i < format.size(); ++i) {
-    if (format[i] != '%') {
-      result += format[i];
+  for (size_t at = 0; at < format.size();) {
+    const char c = format[at++];
+    if (c != '%') {
+      result += c;
       continue;
     }
-    const size_t end = format.find_first_not_of("0123456789.-+ #lhzjt", i + 1);
-    if (end == std::string::npos) break;
-    if (format[end] == '%') {
+    const Conversion conversion = ReadConversion(format, at);
+    if (conversion.letter == '\0') break;
+    if (conversion.letter == '%') {
       result += '%';
-    } else if (std::strchr("diouxXcspeEfFgGaA", format[end]) != nullptr) {
-      result += FormatOne(warp, lane, format.substr(i, end - i + 1), values, offset);
+    } else if (std::strchr("diouxXcspeEfFgGaA", conversion.letter) != nullptr) {
+      const uint32_t bytes = conversion.bytes();
+      offset = (offset + bytes - 1) / bytes * bytes;
+      uint64_t bits = 0;
+      std::memcpy(&bits, warp.GenericPointer(values + offset, bytes, lane), bytes);
+      offset += bytes;
+      result += Convert(warp, lane, conversion, bits);
     }
-    i = end;
   }
   return result;
 }

@@ -285,7 +285,7 @@ Op BindCompare(const ParsedInstruction& instruction, KernelBuilder& builder, Sca
 
 Op BindSetp(const ParsedInstruction& instruction, KernelBuilder& builder) {
   Op op = BindCompare<true>(instruction, builder, instruction.type());
-  op.slots[0] = builder.Destination(instruction.operands[0], 1);
+  op.slots[0] = builder.OptionalDestination(instruction.operands[0], 1);
   if (const std::string_view second = instruction.operands[0].second; !second.empty()) {
     op.slots[4] = builder.Destination({.kind = Operand::Kind::kName, .name = second}, 1);
   }

@@ -130,10 +130,9 @@ Op BindTest(const ParsedInstruction& instruction, KernelBuilder& builder) {
   static constexpr std::string_view kNames[] = {"finite",     "infinite", "number",
                                                 "notanumber", "normal",   "subnormal"};
   const ScalarType type = instruction.type();
+  if (instruction.parts.size() != 3) builder.Fail(instruction, "unknown form");
   const auto* name = std::find(std::begin(kNames), std::end(kNames), instruction.parts[1]);
-  if (name == std::end(kNames) || instruction.parts.size() != 3) {
-    builder.Fail(instruction, "unknown form");
-  }
+  if (name == std::end(kNames)) builder.Fail(instruction, "unknown form");
   Op op = BindSimple(instruction, builder,
                      type == ScalarType::kF32   ? TestProperty<float>
                      : type == ScalarType::kF64 ? TestProperty<double>

@@ -52,6 +52,7 @@ Gang::Gang(const LaunchContext& launch)
 void Gang::Start(uint64_t index) {
   state_.random = Random(launch_->options->seed ^ (index + 1) * 0x2545f4914f6cdd1dULL);
   state_.progress = 0;
+  steps_ = 0;
   for (size_t i = 0; i < clusters_.size(); ++i) {
     Cluster& cluster = clusters_[i];
     cluster.barrier.Reset();
@@ -70,7 +71,7 @@ Gang::State Gang::Round(std::vector<Observer::OpCount>* counts) {
   Observer::OpCount* const table = counts == nullptr ? nullptr : counts->data();
   for (Warp* warp : order_) {
     if (!warp->runnable()) continue;
-    warp->Run(random_ ? 1 + static_cast<uint32_t>(random.Below(kShortTurn)) : kLongTurn, table);
+    RunWarp(*warp, table);
   }
   state_.async.Tick();
   if (state_.async.mode() == AsyncCompletion::kRandom) {
@@ -81,6 +82,17 @@ Gang::State Gang::Round(std::vector<Observer::OpCount>* counts) {
     }
   }
   return Judge();
+}
+
+void Gang::RunWarp(Warp& warp, Observer::OpCount* counts) {
+  uint64_t turn = random_ ? 1 + state_.random.Below(kShortTurn) : kLongTurn;
+  const uint64_t limit = launch_->options->step_limit;
+  if (limit != 0) turn = std::min(turn, limit - steps_ + 1);
+  steps_ += warp.Run(static_cast<uint32_t>(turn), counts);
+  if (limit != 0 && steps_ > limit) {
+    throw Fault(FaultKind::kDeadlock, "more than " + std::to_string(limit) +
+                                          " instructions (step_limit):" + DescribeWaiting());
+  }
 }
 
 Gang::State Gang::Judge() {

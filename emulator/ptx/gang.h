@@ -38,12 +38,14 @@ class Gang {
   std::string DescribeWaiting() const;
 
  private:
+  void RunWarp(Warp& warp, Observer::OpCount* counts);
   State Judge();
   void End();
 
   const LaunchContext* launch_;
   bool random_;
   GangState state_;
+  uint64_t steps_ = 0;  // instructions of warps since Start
   std::vector<std::unique_ptr<Block>> blocks_;
   std::vector<Cluster> clusters_;
   std::vector<Warp*> order_;

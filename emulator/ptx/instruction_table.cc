@@ -47,4 +47,10 @@ Binder InstructionTable::Find(const ParsedInstruction& instruction) const {
   }
 }
 
+std::vector<std::string_view> InstructionTable::Families() const {
+  std::vector<std::string_view> families;
+  for (const auto& [family, binder] : binders_) families.emplace_back(family);
+  return families;
+}
+
 }  // namespace emu

@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "emulator/ptx/instruction.h"
 #include "emulator/ptx/op.h"
@@ -29,6 +30,8 @@ class InstructionTable {
   void Add(std::string_view family, Binder binder);
   // Null: no family fits.
   Binder Find(const ParsedInstruction& instruction) const;
+  // All, in order. "call" is none: the binder of kernels takes it.
+  std::vector<std::string_view> Families() const;
 
  private:
   std::map<std::string, Binder, std::less<>> binders_;

@@ -86,6 +86,11 @@ struct Scratch {
   uint32_t bytes = 0;
 };
 
+// Three sides that a kernel demands of its launches; 0 in x: it demands none.
+struct Shape3 {
+  uint32_t x = 0, y = 0, z = 0;
+};
+
 class Kernel {
  public:
   const std::string& name() const { return name_; }
@@ -98,12 +103,10 @@ class Kernel {
   bool uses_reserved_shared() const;
   // An estimate: 32-bit registers that ptxas might use. For cudaFuncAttributes.
   uint32_t num_registers() const { return num_registers_; }
-  uint32_t max_threads() const { return max_threads_; }  // .maxntid; 0: not given
-  // .reqnctapercluster, 0 in x: not given
-  struct ClusterShape {
-    uint32_t x = 0, y = 0, z = 0;
-  };
-  ClusterShape required_cluster() const { return required_cluster_; }
+  // Of a block: .maxntid or .reqntid; 0: not given.
+  uint32_t max_threads() const { return max_threads_; }
+  Shape3 required_block() const { return required_block_; }      // .reqntid, threads
+  Shape3 required_cluster() const { return required_cluster_; }  // .reqnctapercluster, blocks
 
   std::span<const Op> ops() const { return ops_; }
   uint32_t register_bytes() const { return register_bytes_; }  // per warp
@@ -123,7 +126,8 @@ class Kernel {
   uint32_t local_bytes_ = 0;
   uint32_t num_registers_ = 0;
   uint32_t max_threads_ = 0;
-  ClusterShape required_cluster_;
+  Shape3 required_block_;
+  Shape3 required_cluster_;
 
   std::vector<Op> ops_;
   uint32_t register_bytes_ = 0;

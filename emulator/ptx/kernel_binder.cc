@@ -16,6 +16,8 @@ namespace {
 constexpr uint32_t kPredicateSlots = 16;  // in one 64-byte line
 // Local memory of a thread; parameters and a block's shared memory are smaller.
 constexpr uint64_t kMaxSpaceBytes = 512 << 10;
+// A warp's register file: some 250,000 registers of 32 bits. Programs have a tenth of that.
+constexpr uint32_t kMaxRegisterBytes = 32 << 20;
 
 uint64_t AlignUp(uint64_t value, uint64_t align) { return (value + align - 1) / align * align; }
 
@@ -35,6 +37,7 @@ std::unique_ptr<Kernel> KernelBinder::Bind(const ParsedFunction& entry) {
   kernel_->name_ = entry.name;
   kernel_->text_ = text_;
   kernel_->max_threads_ = entry.max_threads;
+  kernel_->required_block_ = {entry.block[0], entry.block[1], entry.block[2]};
   kernel_->required_cluster_ = {entry.cluster[0], entry.cluster[1], entry.cluster[2]};
   BindFunction(entry);
   while (!to_bind_.empty()) {
@@ -221,6 +224,7 @@ void KernelBinder::Finish() {
 
 int32_t KernelBinder::AllocateRegister(uint32_t bits) {
   uint32_t& end = kernel_->register_bytes_;
+  if (end > kMaxRegisterBytes) FailOperand("too many registers", "");
   if (bits == 1) {
     if (predicate_cursor_ % 64 == 0) {
       predicate_cursor_ = static_cast<int32_t>(end);

@@ -24,7 +24,6 @@ void KernelBinder::FailOperand(std::string_view message, std::string_view name) 
 }
 
 int32_t KernelBinder::Destination(const Operand& operand, uint32_t bits) {
-  if (operand.kind == Operand::Kind::kSink) return kNoSlot;
   if (operand.kind != Operand::Kind::kName) FailOperand("a register is expected", operand.name);
   const Symbol* symbol = Find(operand.name);
   if (symbol == nullptr || symbol->kind != Symbol::Kind::kRegister) {
@@ -247,15 +246,21 @@ void KernelBinder::BindCall(const ParsedInstruction& instruction) {
 void KernelBinder::BindExternalCall(const ParsedInstruction& instruction, std::string_view name,
                                     const std::vector<Operand>& arguments,
                                     const std::vector<Operand>& returns) {
+  // vprintf(format, values); __assertfail(condition, file, line, function, size of a character).
+  constexpr uint64_t kBytes[] = {8, 8, 4, 8, 8};
+  if (arguments.size() != (name == "vprintf" ? 2 : 5)) Fail(instruction, "number of arguments");
   auto* extra = NewExtra<ExternalCall>();
-  for (const Operand& argument : arguments) {
-    extra->arguments.push_back(static_cast<uint32_t>(CallVariable(instruction, argument).value));
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const Symbol& variable = CallVariable(instruction, arguments[i]);
+    if (variable.bytes < kBytes[i]) Fail(instruction, "an argument that is too short");
+    extra->arguments.push_back(static_cast<uint32_t>(variable.value));
   }
   if (!returns.empty()) {
+    const Symbol& variable = CallVariable(instruction, returns[0]);
+    if (variable.bytes < sizeof(int32_t)) Fail(instruction, "a result that is too short");
     extra->has_result = true;
-    extra->result = static_cast<uint32_t>(CallVariable(instruction, returns[0]).value);
+    extra->result = static_cast<uint32_t>(variable.value);
   }
-  if (arguments.size() != (name == "vprintf" ? 2 : 5)) Fail(instruction, "number of arguments");
   Op op;
   op.execute = name == "vprintf" ? PrintFormatted : AssertFailed;
   op.extra = extra;

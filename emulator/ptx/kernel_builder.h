@@ -32,9 +32,13 @@ class KernelBuilder {
   // [[noreturn]] "line 12: <message>: <text of the instruction>"
   [[noreturn]] void Fail(const ParsedInstruction& instruction, std::string_view message) const;
 
-  // The slot of a register that is written; kNoSlot for "_". Fails unless the register has `bits`
-  // bits (8 and 16 count as 32; 1: a predicate).
+  // The slot of a register that is written. Fails unless the register has `bits` bits (8 and 16
+  // count as 32; 1: a predicate).
   virtual int32_t Destination(const Operand& operand, uint32_t bits) = 0;
+  // The same where the program may write "_": kNoSlot.
+  int32_t OptionalDestination(const Operand& operand, uint32_t bits) {
+    return operand.kind == Operand::Kind::kSink ? kNoSlot : Destination(operand, bits);
+  }
   // The slot of a value that is read: register, special register, immediate or address of a
   // variable. Floating immediates take the width of `type`.
   virtual int32_t Source(const Operand& operand, ScalarType type) = 0;

@@ -6,41 +6,81 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
-#include <numeric>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "emulator/ptx/fault.h"
 #include "emulator/ptx/gang.h"
 #include "emulator/ptx/memory_registry.h"
+#include "emulator/ptx/permutation.h"
 #include "emulator/ptx/shared_window.h"
 
 namespace emu {
 namespace {
 
 constexpr uint32_t kMaxThreads = 1024;
-constexpr uint64_t kMaxClusterBlocks = 16;
+constexpr Dim3 kMaxBlock = {1024, 1024, 64};
+constexpr Dim3 kMaxGrid = {0x7fffffff, 65535, 65535};
+constexpr uint32_t kMaxClusterBlocks = 16;
+constexpr uint64_t kMaxCooperativeBlocks = 132 * 32;  // all resident at once, on an H100
 constexpr uint32_t kParamAlign = 128;
 constexpr size_t kMaxResidentGangs = 1024;  // per OS thread
 // Rounds that change nothing before a worker sleeps between them.
 constexpr uint32_t kQuickRounds = 1000;
 
-// What is wrong with a configuration; empty: nothing.
-std::string CheckConfig(const Kernel& kernel, const LaunchConfig& config) {
-  const Dim3& grid = config.grid;
-  const Dim3& cluster = config.cluster;
-  const uint64_t threads = config.block.Count();
-  if (threads == 0 || grid.Count() == 0 || cluster.Count() == 0) return "an empty grid or block";
-  if (threads > kMaxThreads) return std::to_string(threads) + " threads in a block";
-  if (kernel.max_threads() != 0 && threads > kernel.max_threads()) {
-    return std::to_string(threads) + " threads in a block, the kernel was built for " +
+bool Empty(const Dim3& size) { return size.x == 0 || size.y == 0 || size.z == 0; }
+bool Within(const Dim3& size, const Dim3& limit) {
+  return size.x <= limit.x && size.y <= limit.y && size.z <= limit.z;
+}
+
+std::string Text(const Dim3& size) {
+  return std::to_string(size.x) + " x " + std::to_string(size.y) + " x " + std::to_string(size.z);
+}
+
+// What is wrong with the block; empty: nothing. Sides come before their product, which may
+// overflow.
+std::string CheckBlock(const Kernel& kernel, const Dim3& block) {
+  if (!Within(block, kMaxBlock) || block.Count() > kMaxThreads) {
+    return Text(block) + " threads in a block";
+  }
+  const Shape3 required = kernel.required_block();
+  if (required.x != 0 &&
+      (block.x != required.x || block.y != required.y || block.z != required.z)) {
+    return Text(block) + " threads in a block, the kernel requires " +
+           Text({required.x, required.y, required.z});
+  }
+  if (kernel.max_threads() != 0 && block.Count() > kernel.max_threads()) {
+    return std::to_string(block.Count()) + " threads in a block, the kernel was built for " +
            std::to_string(kernel.max_threads());
   }
-  if (grid.y > 65535 || grid.z > 65535 || grid.x > 0x7fffffff) return "grid too large";
-  if (cluster.Count() > kMaxClusterBlocks) return "more than 16 blocks in a cluster";
+  return {};
+}
+
+std::string CheckGrid(const LaunchConfig& config) {
+  const Dim3& grid = config.grid;
+  const Dim3& cluster = config.cluster;
+  if (!Within(grid, kMaxGrid)) return "grid too large";
+  if (!Within(cluster, {kMaxClusterBlocks, kMaxClusterBlocks, kMaxClusterBlocks}) ||
+      cluster.Count() > kMaxClusterBlocks) {
+    return "more than 16 blocks in a cluster";
+  }
   if (grid.x % cluster.x != 0 || grid.y % cluster.y != 0 || grid.z % cluster.z != 0) {
     return "the cluster does not divide the grid";
   }
+  if (config.cooperative && grid.Count() > kMaxCooperativeBlocks) {
+    return std::to_string(grid.Count()) + " blocks in a cooperative launch";
+  }
+  return {};
+}
+
+// What is wrong with a configuration; empty: nothing.
+std::string CheckConfig(const Kernel& kernel, const LaunchConfig& config) {
+  if (Empty(config.grid) || Empty(config.block) || Empty(config.cluster)) {
+    return "an empty grid or block";
+  }
+  if (std::string wrong = CheckBlock(kernel, config.block); !wrong.empty()) return wrong;
+  if (std::string wrong = CheckGrid(config); !wrong.empty()) return wrong;
   const uint64_t shared = uint64_t{kernel.static_shared_bytes()} + config.dynamic_shared_bytes;
   if (shared > kMaxSharedBytes) return std::to_string(shared) + " bytes of shared memory";
   if (config.params.size() < kernel.param_bytes()) {
@@ -78,10 +118,7 @@ class Workers {
  public:
   explicit Workers(const LaunchContext& context) : context_(context), count_(Gang::Count(context)) {
     if (context.options->schedule == Schedule::kRandom) {
-      order_.resize(count_);
-      std::iota(order_.begin(), order_.end(), uint64_t{0});
-      Random random(context.options->seed);
-      for (size_t i = count_; i > 1; --i) std::swap(order_[i - 1], order_[random.Below(i)]);
+      order_.emplace(count_, context.options->seed);
     }
   }
 
@@ -129,7 +166,7 @@ class Workers {
     if (free.empty()) free.push_back(std::make_unique<Gang>(context_));
     resident.push_back(std::move(free.back()));
     free.pop_back();
-    resident.back()->Start(order_.empty() ? next : order_[next]);
+    resident.back()->Start(order_ ? order_->At(next) : next);
     return true;
   }
 
@@ -187,7 +224,7 @@ class Workers {
 
   const LaunchContext& context_;
   const uint64_t count_;
-  std::vector<uint64_t> order_;  // empty: as numbered
+  std::optional<Permutation> order_;  // none: as numbered
   std::atomic<uint64_t> next_{0};
   std::atomic<bool> stop_{false};
   std::atomic<uint64_t> active_rounds_{0};  // of all workers
@@ -201,7 +238,7 @@ class Workers {
 LaunchResult Launch(const Module& module, const Kernel& kernel, const LaunchConfig& config,
                     const Options& options, Counters* counters) {
   LaunchConfig effective = config;
-  const Kernel::ClusterShape required = kernel.required_cluster();
+  const Shape3 required = kernel.required_cluster();
   if (required.x != 0) effective.cluster = {required.x, required.y, required.z};
   if (const std::string wrong = CheckConfig(kernel, effective); !wrong.empty()) {
     return {false, "kernel " + kernel.name() + ": launch configuration: " + wrong};

@@ -219,11 +219,12 @@ Op BindArrive(const ParsedInstruction& instruction, KernelBuilder& builder) {
   }
   op.detail[kVariant] = variant;
   CheckSuffixes(instruction, builder, first, &op);
+  RequireOperands(instruction, builder, 1, 3);
   // The remote form has no result; PTX lets it be left out altogether.
   const bool no_result = instruction.operands[0].kind == Operand::Kind::kMemory;
   const size_t at = no_result ? 0 : 1;
   RequireOperands(instruction, builder, at + (first == 3 ? 2 : 1), at + 2);
-  if (!no_result) op.slots[kResult] = builder.Destination(instruction.operands[0], 64);
+  if (!no_result) op.slots[kResult] = builder.OptionalDestination(instruction.operands[0], 64);
   BindAddress(instruction.operands[at], builder, &op);
   if (instruction.operands.size() == at + 2) {
     op.slots[kValue] = builder.Source32(instruction.operands[at + 1]);
@@ -241,7 +242,6 @@ Op BindWait(const ParsedInstruction& instruction, KernelBuilder& builder) {
   CheckSuffixes(instruction, builder, by_parity ? 3 : 2, &op);
   RequireOperands(instruction, builder, 3, parts[1] == "try_wait" ? 4 : 3);
   op.slots[kResult] = builder.Destination(instruction.operands[0], 1);
-  if (op.slots[kResult] == kNoSlot) builder.Fail(instruction, "a wait needs its predicate");
   BindAddress(instruction.operands[1], builder, &op);
   op.slots[kValue] = by_parity ? builder.Source32(instruction.operands[2])
                                : builder.Source64(instruction.operands[2]);
@@ -254,7 +254,6 @@ Op BindPendingCount(const ParsedInstruction& instruction, KernelBuilder& builder
   RequireOperands(instruction, builder, 2, 2);
   CheckSuffixes(instruction, builder, 2, &op);
   op.slots[kResult] = builder.Destination(instruction.operands[0], 32);
-  if (op.slots[kResult] == kNoSlot) builder.Fail(instruction, "pending_count needs its result");
   op.slots[kValue] = builder.Source64(instruction.operands[1]);
   op.execute = ExecutePendingCount;
   return op;

@@ -248,7 +248,7 @@ void BindRegisters(const ParsedInstruction& instruction, const Registers& regist
                                                  : wide ? ScalarType::kB64
                                                         : ScalarType::kB32);
     } else {
-      op->slots[1 + i] = builder.Destination(element, wide ? 64 : 32);
+      op->slots[1 + i] = builder.OptionalDestination(element, wide ? 64 : 32);
     }
   }
 }
@@ -314,7 +314,20 @@ Op BindStore(const ParsedInstruction& instruction, KernelBuilder& builder) {
 
 Step Nothing(Warp&, const Op&, LaneMask) { return Step::kNext; }
 
-Op BindHint(const ParsedInstruction&, KernelBuilder&) {
+// prefetch [a], prefetchu [a], applypriority [a], size, discard [a], size: of caches, which are not
+// modelled.
+Op BindHint(const ParsedInstruction& instruction, KernelBuilder& builder) {
+  RequireModifiers(instruction, builder,
+                   {"global", "local", "const", "param", "tensormap", "L1", "L2", "L2::evict_last",
+                    "L2::evict_normal"});
+  const bool sized = instruction.parts[0] == "applypriority" || instruction.parts[0] == "discard";
+  RequireOperandCount(instruction, builder, sized ? 2 : 1);
+  builder.Address(instruction.operands[0], instruction.Has("local")   ? MemorySpace::kLocal
+                                           : instruction.Has("param") ? MemorySpace::kParam
+                                                                      : MemorySpace::kGlobal);
+  if (sized && builder.Constant(instruction, instruction.operands[1]) != 128) {
+    builder.Fail(instruction, "a size other than 128");
+  }
   Op op;
   op.execute = Nothing;
   return op;
@@ -327,9 +340,12 @@ Step ZeroPolicy(Warp& warp, const Op& op, LaneMask active) {
 }
 
 Op BindPolicy(const ParsedInstruction& instruction, KernelBuilder& builder) {
+  RequireModifiers(instruction, builder,
+                   {"fractional", "range", "cvt", "global", "L2", "L2::evict_last",
+                    "L2::evict_normal", "L2::evict_first", "L2::evict_unchanged"});
+  RequireOperandCount(instruction, builder, 1, 4);
   Op op;
   op.execute = ZeroPolicy;
-  if (instruction.operands.empty()) builder.Fail(instruction, "number of operands");
   op.slots[0] = builder.Destination(instruction.operands[0], 64);
   return op;
 }

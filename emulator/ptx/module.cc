@@ -1,10 +1,11 @@
 #include "emulator/ptx/module.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "emulator/ptx/fault.h"
 #include "emulator/ptx/kernel_binder.h"
@@ -15,7 +16,19 @@
 namespace emu {
 namespace {
 
-constexpr size_t kVariableAlign = 256;  // as the driver places them
+constexpr size_t kVariableAlign = 256;                 // as the driver places them
+constexpr uint64_t kMaxVariables = uint64_t{1} << 30;  // bytes, of one module
+
+// Zeros that cost no memory before they are touched.
+struct Zeros {
+  explicit Zeros(uint64_t bytes) : block(std::calloc(1, bytes + kVariableAlign), &std::free) {}
+  void* Aligned() const {
+    const auto address = reinterpret_cast<uintptr_t>(block.get());
+    return static_cast<std::byte*>(block.get()) +
+           (kVariableAlign - address % kVariableAlign) % kVariableAlign;
+  }
+  std::unique_ptr<void, decltype(&std::free)> block;
+};
 
 }  // namespace
 
@@ -23,13 +36,11 @@ struct Module::State {
   std::string text;
   ParsedModule parsed;
   std::unordered_map<std::string_view, Variable> variables;
+  std::vector<Zeros> memory;  // of the variables
   std::unordered_map<std::string_view, std::unique_ptr<Kernel>> kernels;
 
   ~State() {
-    for (auto& [name, variable] : variables) {
-      UnregisterMemory(variable.address);
-      ::operator delete (variable.address, std::align_val_t{kVariableAlign});
-    }
+    for (auto& [name, variable] : variables) UnregisterMemory(variable.address);
   }
 
   void AllocateVariables();
@@ -38,6 +49,7 @@ struct Module::State {
 };
 
 void Module::State::AllocateVariables() {
+  uint64_t total = 0;
   for (const ParsedVariable& variable : parsed.variables) {
     if (variable.space == VariableSpace::kShared) continue;
     if (variable.space != VariableSpace::kGlobal && variable.space != VariableSpace::kConst) {
@@ -49,16 +61,16 @@ void Module::State::AllocateVariables() {
       throw ParseError("line " + std::to_string(variable.line) + ": '" +
                        std::string(variable.name) + "' with another size than before");
     }
-    void* const memory =
-        ::operator new (variable.bytes, std::align_val_t{kVariableAlign}, std::nothrow);
-    if (memory == nullptr) {
+    total += variable.bytes;
+    memory.emplace_back(total <= kMaxVariables ? variable.bytes : 0);
+    if (total > kMaxVariables || memory.back().block == nullptr) {
       throw ParseError("line " + std::to_string(variable.line) + ": no memory for the " +
                        std::to_string(variable.bytes) + " bytes of '" + std::string(variable.name) +
                        "'");
     }
-    std::memset(memory, 0, variable.bytes);
-    variables[variable.name] = {memory, variable.bytes};
-    RegisterMemory(memory, variable.bytes, "variable " + std::string(variable.name));
+    void* const address = memory.back().Aligned();
+    variables[variable.name] = {address, variable.bytes};
+    RegisterMemory(address, variable.bytes, "variable " + std::string(variable.name));
   }
   for (const ParsedVariable& variable : parsed.variables) InitialiseVariable(variable);
 }

@@ -110,8 +110,8 @@ Op BindPack(const ParsedInstruction& instruction, KernelBuilder& builder) {
     op.slots[0] =
         unpack ? builder.Source(whole, instruction.type()) : builder.Destination(whole, bits);
     for (size_t i = 0; i < parts.size(); ++i) {
-      op.slots[1 + i] =
-          unpack ? builder.Destination(parts[i], part_bits) : builder.Source(parts[i], part);
+      op.slots[1 + i] = unpack ? builder.OptionalDestination(parts[i], part_bits)
+                               : builder.Source(parts[i], part);
     }
     return op;
   }

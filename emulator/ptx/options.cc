@@ -48,6 +48,7 @@ std::optional<bool> Set(std::string_view name, std::string_view value, Options* 
   if (name == "counters") return Choose(value, kSwitch, &options->counters);
   if (name == "seed") return ParseNumber(value, &options->seed);
   if (name == "poll_limit") return ParseNumber(value, &options->poll_limit);
+  if (name == "step_limit") return ParseNumber(value, &options->step_limit);
   if (name == "threads") {
     return ParseNumber(value, &options->os_threads) && options->os_threads >= 0 &&
            options->os_threads <= 1024;
@@ -74,8 +75,7 @@ Options ParseOptions(std::string_view text, std::string* error) {
                  ? "value '" + std::string(value) + "' does not fit '" + std::string(name) + "'"
                  : "unknown option '" + std::string(name) +
                        "' (schedule, async, seed, race, memcheck, initcheck, counters, numerics, "
-                       "threads, "
-                       "poll_limit)";
+                       "threads, poll_limit, step_limit)";
     return Options{};
   }
   return options;

@@ -37,6 +37,9 @@ struct Options {
   // process might still change) before that counts as a deadlock. After the first thousand, a round
   // takes about a millisecond.
   uint32_t poll_limit = 30'000;
+  // Instructions of warps after which a block (a cluster, a cooperative grid) counts as endless; 0:
+  // no limit.
+  uint64_t step_limit = 0;
 };
 
 // "schedule=random,async=late,seed=3,race=1,counters=1,numerics=h100,threads=2". Names that are

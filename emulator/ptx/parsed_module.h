@@ -63,8 +63,9 @@ struct ParsedFunction {
   bool is_entry = false;
   bool has_body = false;
   std::vector<ParsedVariable> returns, params;
-  uint32_t max_threads = 0;
-  uint32_t cluster[3] = {0, 0, 0};
+  uint32_t max_threads = 0;         // 0: not given
+  uint32_t block[3] = {0, 0, 0};    // .reqntid; 0: not given
+  uint32_t cluster[3] = {0, 0, 0};  // .reqnctapercluster; 0: not given
   std::vector<BodyItem> body;
 };
 

@@ -30,6 +30,7 @@ bool StartsWithDigit(std::string_view text) {
 }
 
 constexpr uint64_t kMaxVariableBytes = uint64_t{1} << 34;
+constexpr uint64_t kMaxSide = 1024;  // of a block or a cluster; three of them fit 32 bits
 
 }  // namespace
 
@@ -132,11 +133,9 @@ ParsedVariable Parser::ParseVariable(VariableSpace space) {
 
 void Parser::ParseInitializers(ParsedVariable& variable) {
   const ScalarType type = variable_type_;
-  if (!lexer_.TakeIf("{")) {
-    variable.initializers.push_back(ParseInitializer(type));
-    return;
-  }
-  for (int depth = 1; depth > 0;) {
+  const bool list = lexer_.TakeIf("{");
+  if (!list) variable.initializers.push_back(ParseInitializer(type));
+  for (int depth = list ? 1 : 0; depth > 0;) {
     if (lexer_.TakeIf("{")) {
       ++depth;
     } else if (lexer_.TakeIf("}")) {
@@ -215,32 +214,46 @@ void Parser::ParseFunction(bool is_entry, ParsedModule& module) {
   module.functions.push_back(std::move(function));
 }
 
+// One to three numbers; those that are not given are 1.
+void Parser::ParseSides(uint32_t (&sides)[3]) {
+  for (uint32_t& side : sides) side = 1;
+  for (uint32_t i = 0; i < 3 && (i == 0 || lexer_.TakeIf(",")); ++i) {
+    const uint32_t line = lexer_.peek().line;
+    const uint64_t value = ParseUnsigned();
+    if (value == 0 || value > kMaxSide) lexer_.Fail(line, "number out of range");
+    sides[i] = static_cast<uint32_t>(value);
+  }
+}
+
 void Parser::ParseFunctionAttributes(ParsedFunction& function) {
-  auto numbers = [this](uint32_t out[3]) {
-    out[0] = static_cast<uint32_t>(ParseUnsigned());
-    out[1] = out[2] = 1;
-    for (int i = 1; i < 3 && lexer_.TakeIf(","); ++i) {
-      out[i] = static_cast<uint32_t>(ParseUnsigned());
-    }
-  };
-  uint32_t values[3];
+  uint32_t sides[3];
+  bool counts_clusters = false;  // .blocksareclusters: a launch's grid is one of clusters
   while (lexer_.peek().text.starts_with(".")) {
     const Token token = lexer_.Take();
-    if (token.text == ".maxntid" || token.text == ".reqntid") {
-      numbers(values);
-      function.max_threads = values[0] * values[1] * values[2];
+    if (token.text == ".maxntid") {
+      ParseSides(sides);
+      function.max_threads = sides[0] * sides[1] * sides[2];
+    } else if (token.text == ".reqntid") {
+      ParseSides(function.block);
+      function.max_threads = function.block[0] * function.block[1] * function.block[2];
     } else if (token.text == ".reqnctapercluster") {
-      numbers(function.cluster);
+      ParseSides(function.cluster);
+    } else if (token.text == ".blocksareclusters") {
+      counts_clusters = true;
     } else if (token.text == ".minnctapersm" || token.text == ".maxnctapersm" ||
                token.text == ".maxnreg" || token.text == ".maxclusterrank") {
-      numbers(values);
+      ParseSides(sides);
     } else if (token.text == ".pragma") {
       lexer_.Take();
       lexer_.Expect(";");
     } else if (token.text != ".noreturn" && token.text != ".explicitcluster" &&
-               token.text != ".blocksareclusters" && token.text != ".unified") {
+               token.text != ".unified") {
       lexer_.Fail(token.line, "unknown function attribute '" + std::string(token.text) + "'");
     }
+  }
+  const uint32_t(&cluster)[3] = function.cluster;
+  if (counts_clusters && cluster[0] * cluster[1] * cluster[2] > 1) {
+    lexer_.Fail(function.line, "a grid that counts clusters of several blocks");
   }
 }
 

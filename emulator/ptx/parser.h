@@ -20,6 +20,7 @@ class Parser {
  private:
   void ParseTopLevel(ParsedModule& module);
   void ParseFunction(bool is_entry, ParsedModule& module);
+  void ParseSides(uint32_t (&sides)[3]);
   void ParseFunctionAttributes(ParsedFunction& function);
   void ParseBody(ParsedFunction& function);
   void ParseRegisters(ParsedFunction& function);

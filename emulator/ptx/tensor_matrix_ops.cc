@@ -110,7 +110,6 @@ Op BindMatrix(const ParsedInstruction& instruction, KernelBuilder& builder, bool
   for (size_t i = 0; i < vector.elements.size(); ++i) {
     op.slots[i] =
         load ? builder.Destination(vector.elements[i], 32) : builder.Source32(vector.elements[i]);
-    if (op.slots[i] == kNoSlot) builder.Fail(instruction, "a register is missing in a vector");
   }
   const AddressSlot address =
       builder.Address(instruction.operands[load ? 1 : 0], MemorySpace::kShared);

@@ -105,9 +105,11 @@ Warp::Group Warp::Select(LaneMask ready) const {
   return group;
 }
 
-void Warp::Run(uint32_t budget, Observer::OpCount* counts) {
+uint32_t Warp::Run(uint32_t budget, Observer::OpCount* counts) {
+  int64_t left = budget;
   try {
-    RunLanes(budget, counts);
+    RunLanes(left, counts);
+    return static_cast<uint32_t>(budget - left);
   } catch (Fault& fault) {
     if (fault.where().empty()) {
       const int lane = fault.lane() >= 0 ? fault.lane() : std::countr_zero(current_lanes_);
@@ -117,7 +119,7 @@ void Warp::Run(uint32_t budget, Observer::OpCount* counts) {
   }
 }
 
-void Warp::RunLanes(int64_t budget, Observer::OpCount* counts) {
+void Warp::RunLanes(int64_t& budget, Observer::OpCount* counts) {
   const Op* const ops = kernel_->ops().data();
   LaneMask waiting = 0;  // lanes that must wait for others of the warp, or for other warps
   const int64_t full_budget = budget;

@@ -124,9 +124,9 @@ class Warp {
   std::vector<uint32_t>& call_stack(int lane) { return call_stacks_[lane]; }
 
   // --- for the scheduler ---
-  // Runs up to `budget` instructions; returns when the warp has ended, cannot go on, or yielded.
-  // counts: how often each op ran; may be null.
-  void Run(uint32_t budget, Observer::OpCount* counts);
+  // Runs up to `budget` instructions, and tells how many; returns when the warp has ended, cannot
+  // go on, or yielded. counts: how often each op ran; may be null.
+  uint32_t Run(uint32_t budget, Observer::OpCount* counts);
   // Whether nothing this warp waits for can have changed since it last looked.
   bool Stalled() const;
   PollKind poll() const { return poll_; }
@@ -142,7 +142,7 @@ class Warp {
     uint32_t stop = 0;  // the lowest pc above, where other lanes stand
   };
   Group Select(LaneMask ready) const;
-  void RunLanes(int64_t budget, Observer::OpCount* counts);
+  void RunLanes(int64_t& budget, Observer::OpCount* counts);
   void SetPc(LaneMask lanes, uint32_t pc) {
     for (int lane = 0; lane < kWarpSize; ++lane) {
       if (lanes >> lane & 1) pc_[lane] = pc;

@@ -92,7 +92,7 @@ Op BindShuffle(const ParsedInstruction& instruction, KernelBuilder& builder) {
                            : instruction.Has("bfly") ? ShuffleMode::kButterfly
                                                      : ShuffleMode::kIndex;
   op.detail[0] = static_cast<uint8_t>(mode);
-  op.slots[0] = builder.Destination(instruction.operands[0], 32);
+  op.slots[0] = builder.OptionalDestination(instruction.operands[0], 32);
   if (const std::string_view second = instruction.operands[0].second; !second.empty()) {
     op.slots[5] = builder.Destination({.kind = Operand::Kind::kName, .name = second}, 1);
   }
@@ -167,11 +167,15 @@ Op BindMatch(const ParsedInstruction& instruction, KernelBuilder& builder) {
   RequireModifiers(instruction, builder, {"sync", "any", "all"});
   RequireOperandCount(instruction, builder, 3);
   const ScalarType type = instruction.type();
+  if (!instruction.Has("sync") || (type != ScalarType::kB32 && type != ScalarType::kB64) ||
+      instruction.Has("any") == instruction.Has("all")) {
+    builder.Fail(instruction, "unknown form");
+  }
   Op op;
   op.execute = BitsOf(type) == 64 ? ForMembers<MatchLanes<uint64_t>, 2>
                                   : ForMembers<MatchLanes<uint32_t>, 2>;
   op.detail[0] = instruction.Has("all");
-  op.slots[0] = builder.Destination(instruction.operands[0], 32);
+  op.slots[0] = builder.OptionalDestination(instruction.operands[0], 32);
   if (const std::string_view second = instruction.operands[0].second; !second.empty()) {
     op.slots[3] = builder.Destination({.kind = Operand::Kind::kName, .name = second}, 1);
   }
@@ -250,7 +254,7 @@ Op BindElect(const ParsedInstruction& instruction, KernelBuilder& builder) {
   RequireOperandCount(instruction, builder, 2);
   Op op;
   op.execute = ForMembers<ElectLanes, 2>;
-  op.slots[0] = builder.Destination(instruction.operands[0], 32);
+  op.slots[0] = builder.OptionalDestination(instruction.operands[0], 32);
   if (const std::string_view second = instruction.operands[0].second; !second.empty()) {
     op.slots[1] = builder.Destination({.kind = Operand::Kind::kName, .name = second}, 1);
   }

@@ -33,5 +33,20 @@ TEST(SettingsTest, WhatIsNotUnderstoodIsNamed) {
   }
 }
 
+TEST(SettingsTest, MemoryIsBoundedOnBothSides) {
+  Settings settings;
+  std::string error;
+  for (const char* text : {"memory=1K", "memory=1023K", "memory=1048575", "memory=1025G",
+                           "memory=18446744073709551615G", "memory=4KM", "memory=G"}) {
+    EXPECT_FALSE(ParseSettings(text, &settings, &error)) << text;
+    EXPECT_THAT(error, ::testing::HasSubstr("1M to 1024G")) << text;
+  }
+  for (const char* text :
+       {"memory=1M", "memory=1024K", "memory=1048576", "memory=1024G", "memory=1073741824K"}) {
+    EXPECT_TRUE(ParseSettings(text, &settings, &error)) << text << ": " << error;
+  }
+  EXPECT_EQ(settings.memory_bytes, size_t{1} << 40);
+}
+
 }  // namespace
 }  // namespace emu

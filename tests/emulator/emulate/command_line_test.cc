@@ -27,16 +27,36 @@ bool Parse(std::vector<std::string> words, CommandLine* line, std::string* error
 TEST(CommandLine, EveryFlagSetsItsKey) {
   CommandLine line;
   std::string error;
-  ASSERT_TRUE(Parse({"--schedule",  "random",        "--async=late", "--seed",    "7",
-                     "--race",      "--no-memcheck", "--numerics",   "h100",      "--devices",
-                     "4",           "--memory",      "2G",           "--threads", "2",
-                     "--streams",   "eager",         "--dead-peer",  "error",     "--counters",
-                     "/tmp/c.json", "--initcheck",   "./test"},
+  ASSERT_TRUE(Parse({"--schedule",
+                     "random",
+                     "--async=late",
+                     "--seed",
+                     "7",
+                     "--race",
+                     "--no-memcheck",
+                     "--numerics",
+                     "h100",
+                     "--devices",
+                     "4",
+                     "--memory",
+                     "2G",
+                     "--threads",
+                     "2",
+                     "--streams",
+                     "eager",
+                     "--dead-peer",
+                     "error",
+                     "--counters",
+                     "/tmp/c.json",
+                     "--initcheck",
+                     "--step-limit=9",
+                     "./test"},
                     &line, &error))
       << error;
   EXPECT_EQ(line.emulator.ToText(),
             "schedule=random,async=late,seed=7,race=1,memcheck=0,numerics=h100,devices=4,"
-            "memory=2G,threads=2,streams=eager,counters=1,counters_file=/tmp/c.json,initcheck=1");
+            "memory=2G,threads=2,streams=eager,counters=1,counters_file=/tmp/c.json,initcheck=1,"
+            "step_limit=9");
   EXPECT_EQ(line.nccl.ToText(), "dead_peer=error");
   EXPECT_THAT(line.command, ElementsAre("./test"));
 }
@@ -83,6 +103,19 @@ TEST(CommandLine, WrongWordsAreNamed) {
   EXPECT_EQ(error, "which command shall run?");
 }
 
+TEST(CommandLine, MemoryIsWhatTheRuntimeTakes) {
+  CommandLine line;
+  std::string error;
+  for (const char* memory : {"1K", "1023K", "1048575", "0", "1025G", "1099511627777", "K", ""}) {
+    EXPECT_FALSE(Parse({"--memory", memory, "prog"}, &line, &error)) << memory;
+    EXPECT_EQ(error, "--memory takes bytes, or a number with K, M or G, from 1M to 1024G, not '" +
+                         std::string(memory) + "'");
+  }
+  for (const char* memory : {"1M", "1024K", "1048576", "1024G", "1073741824K", "1099511627776"}) {
+    EXPECT_TRUE(Parse({"--memory", memory, "prog"}, &line, &error)) << memory << ": " << error;
+  }
+}
+
 TEST(CommandLine, HelpNamesEveryFlagAndNeedsNoCommand) {
   CommandLine line;
   std::string error;
@@ -92,8 +125,8 @@ TEST(CommandLine, HelpNamesEveryFlagAndNeedsNoCommand) {
   EXPECT_EQ(line.action, CommandLine::Action::kListChecks);
   for (const char* flag :
        {"--schedule", "--async", "--seed", "--race", "--no-memcheck", "--initcheck", "--counters",
-        "--numerics", "--devices", "--memory", "--threads", "--streams", "--dead-peer",
-        "--list-checks", "--print-environment", "--help"}) {
+        "--numerics", "--devices", "--memory", "--threads", "--step-limit", "--streams",
+        "--dead-peer", "--list-checks", "--print-environment", "--help"}) {
     EXPECT_THAT(kHelpText, HasSubstr(flag));
   }
 }

@@ -1,8 +1,10 @@
 // Correct kernels are right and silent in every mode; every planted fault is found by the race and
-// random modes. What found what is written beside the PTX: mutation_findings.md, a table (a copy is
-// findings.md), and mutation_reports.txt, the reports.
+// random modes. What found what is written beside the PTX: mutation_findings.md, a table, and
+// mutation_reports.txt, the reports. findings.md is that table as the compiler which it names gave
+// it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -30,6 +32,13 @@ const Module& ModuleOf(const MutationCase& test) {
     if (!module) throw std::runtime_error(name + ": " + error);
   }
   return *module;
+}
+
+// "V13.0.88", from nvcc's comment at the head of its PTX.
+std::string Compiler(const std::string& ptx) {
+  const size_t begin = ptx.find(", V");
+  return begin == std::string::npos ? "no version"
+                                    : ptx.substr(begin + 2, ptx.find('\n', begin) - begin - 2);
 }
 
 // One word for a table: how a report begins.
@@ -87,6 +96,10 @@ TEST(Mutations, EveryPlantedFaultIsFoundByTheRaceAndRandomModes) {
   const std::string directory = SWITCHYARD_MUTATION_PTX_DIR;
   std::ofstream(directory + "/mutation_findings.md") << table.str();
   std::ofstream(directory + "/mutation_reports.txt") << reports.str();
+  const std::string page = ReadFile(SWITCHYARD_MUTATION_FINDINGS);
+  if (page.find(Compiler(ReadFile(directory + "/norm.0.ptx"))) == std::string::npos) return;
+  EXPECT_EQ(page.substr(std::min(page.find("| kernel"), page.size())), table.str())
+      << "findings.md is old: mutation_findings.md is what the modes say now";
 }
 
 TEST(Mutations, AReportComesAgainFromItsSeed) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
 #include <vector>
 
 #include "emulator/ptx/counters.h"
@@ -130,6 +131,64 @@ TEST_F(CheckLaunch, ARaceOnGlobalMemoryNamesTheAllocation) {
   EXPECT_THAT(result.fault, HasSubstr("race: write of 4 bytes at byte 8 of \"x\" by thread 0"));
   EXPECT_THAT(result.fault,
               HasSubstr("is not ordered after the write by a thread of another block"));
+}
+
+// A block hands a word to another by a flag. membar orders what its scope reaches.
+TEST_F(CheckLaunch, MembarOrdersWithinItsScope) {
+  for (const auto& [fence, ordered] :
+       {std::pair{"membar.gl;", true}, std::pair{"membar.sys;", true},
+        std::pair{"membar.cta;", false}, std::pair{"", false}}) {
+    const auto module = ParseOrDie(Header() + R"(
+.visible .entry pass(.param .u64 x) {
+  .reg .pred %p; .reg .b32 %r<4>; .reg .b64 %x;
+  ld.param.u64 %x, [x]; mov.u32 %r1, %ctaid.x; setp.ne.u32 %p, %r1, 0; @%p bra Read;
+  st.global.u32 [%x], 7; )" + fence +
+                                   R"( st.relaxed.gpu.global.u32 [%x+64], 1; ret;
+Read: ld.relaxed.gpu.global.u32 %r2, [%x+64]; setp.eq.u32 %p, %r2, 0; @%p bra Read;
+  )" + fence + R"( ld.global.u32 %r3, [%x]; ret;
+})");
+    ASSERT_NE(module, nullptr);
+    Array x("x", 0);
+    Params params;
+    params.Add(x.data());
+    const LaunchConfig config = {.grid = {2}, .block = {1}, .params = params.bytes()};
+    Options options;
+    options.race = true;
+    const LaunchResult result =
+        Launch(*module, *module->FindKernel("pass"), config, options, nullptr);
+    EXPECT_EQ(result.ok, ordered) << fence << result.fault;
+    EXPECT_THAT(result.fault, HasSubstr(ordered ? "" : "race: ")) << fence;
+  }
+}
+
+// The asynchronous proxy sees ordinary stores behind a fence of the proxy alone.
+TEST_F(CheckLaunch, MembarProxyOrdersBulkCopies) {
+  for (const auto& [fence, ordered] :
+       {std::pair{"membar.proxy.async;", true}, std::pair{"fence.proxy.async;", true},
+        std::pair{"membar.proxy.alias;", false}, std::pair{"membar.gl;", false}}) {
+    const auto module = ParseOrDie(Header() + R"(
+.visible .entry copy(.param .u64 x) {
+  .reg .b64 %x; .shared .align 16 .b8 s[16];
+  ld.param.u64 %x, [x]; st.shared.u32 [s], 1; st.shared.u32 [s+4], 2; st.shared.u64 [s+8], 3;
+  )" + fence + R"( mov.b64 %x, %x;
+  cp.async.bulk.global.shared::cta.bulk_group [%x], [s], 16;
+  cp.async.bulk.commit_group; cp.async.bulk.wait_group 0; ret;
+})");
+    ASSERT_NE(module, nullptr);
+    alignas(16) uint32_t words[4] = {};
+    RegisterMemory(words, sizeof words, "words");
+    Params params;
+    params.Add(&words[0]);
+    const LaunchConfig config = {.block = {1}, .params = params.bytes()};
+    Options options;
+    options.race = true;
+    const LaunchResult result =
+        Launch(*module, *module->FindKernel("copy"), config, options, nullptr);
+    UnregisterMemory(words);
+    EXPECT_EQ(result.ok, ordered) << fence << result.fault;
+    EXPECT_EQ(words[1], ordered ? 2u : 0u);
+    EXPECT_THAT(result.fault, HasSubstr(ordered ? "" : "race: ")) << fence;
+  }
 }
 
 TEST_F(CheckLaunch, InitcheckReportsSharedBytesThatNobodyWrote) {

@@ -210,7 +210,8 @@ TEST(Deadlock, FindsPollsThatNobodyCanEnd) {
         "mov.u32 %r2, s; st.shared.u32 [%r2], 0; Spin: atom.shared.cas.b32 %r1, "
         "[%r2], 1, 2; setp.eq.u32 %p1, %r1, 0; @%p1 bra Spin;",
         "Spin: atom.global.cas.b32 %r1, [%base], 1, 2; setp.eq.u32 %p1, %r1, 0; "
-        "@%p1 bra Spin;"}) {
+        "@%p1 bra Spin;",
+        "Spin: nanosleep.u32 100; bra Spin;"}) {
     Shape run;
     run.options.poll_limit = 50;
     const LaunchResult result = RunText(KernelText(body), out, run);
@@ -254,6 +255,34 @@ Store: add.u32 %r4, %r4, 1; st.release.gpu.global.u32 [%rd1], %r4;)");
       EXPECT_EQ(out[0], 140u);
     }
   }
+}
+
+// A sleeping warp lets others go on.
+TEST(Blocks, SleepBetweenLooks) {
+  std::vector<uint32_t> out(2);
+  Shape run{.threads = 1, .blocks = 2};
+  run.options.os_threads = 1;
+  const LaunchResult result = RunText(KernelText(R"(
+  mov.u32 %r1, %ctaid.x; setp.ne.u32 %p1, %r1, 0; @%p1 bra Store;
+Look: nanosleep.u32 1000; ld.relaxed.gpu.global.u32 %r2, [%base+4];
+  setp.eq.u32 %p2, %r2, 0; @%p2 bra Look; st.global.u32 [%base], %r2; bra End;
+Store: st.relaxed.gpu.global.u32 [%base+4], 9;
+End:)"),
+                                      out, run);
+  ASSERT_TRUE(result.ok) << result.fault;
+  EXPECT_EQ(out[0], 9u);
+}
+
+// What steers registers, profilers and the next grid computes nothing.
+TEST(Control, HintsToTheDeviceChangeNothing) {
+  std::vector<uint32_t> out(128);
+  const LaunchResult result = RunText(KernelText(R"(
+  griddepcontrol.wait; mov.u32 %r1, 5; setmaxnreg.dec.sync.aligned.u32 40; pmevent 3;
+  setmaxnreg.inc.sync.aligned.u32 232; pmevent.mask 7; add.u32 %r1, %r1, %t;
+  griddepcontrol.launch_dependents; st.global.u32 [%o], %r1;)"),
+                                      out, {.threads = 128});
+  ASSERT_TRUE(result.ok) << result.fault;
+  for (uint32_t t = 0; t < 128; ++t) EXPECT_EQ(out[t], 5 + t);
 }
 
 std::string FaultOf(const std::string& body, Options options = Unchecked(), uint32_t threads = 32) {
@@ -300,6 +329,7 @@ TEST(Faults, OthersAreNamed) {
   EXPECT_NE(FaultOf("mov.u32 %r1, 4096; ld.local.u32 %r2, [%r1];").find("local memory"),
             std::string::npos);
   EXPECT_NE(FaultOf("trap;").find("assertion"), std::string::npos);
+  EXPECT_NE(FaultOf("brkpt;").find("assertion"), std::string::npos);
   EXPECT_NE(FaultOf("setp.lt.u32 %p1, %t, 16; @%p1 exit; bar.warp.sync 0xffffffff;").find("exited"),
             std::string::npos);
   EXPECT_NE(FaultOf("bar.warp.sync 1;").find("member mask"), std::string::npos);

@@ -130,6 +130,10 @@ TEST(Float32, Approximations) {
   CheckNear("rsqrt.approx.f32 %d, %a;", 2, [](double a) { return 1 / std::sqrt(a); });
   CheckNear("lg2.approx.f32 %d, %a;", 2, [](double a) { return std::log2(a); });
   CheckNear("tanh.approx.f32 %d, %a;", 2, [](double a) { return std::tanh(a); });
+  CheckNear("sin.approx.f32 %d, %a;", 2, [](double a) { return std::sin(a); });
+  CheckNear("cos.approx.f32 %d, %a;", 2, [](double a) { return std::cos(a); });
+  CheckNear("sin.approx.ftz.f32 %d, %a;", 2,
+            [](double a) { return std::sin(Flush(static_cast<F>(a))); });
 }
 
 TEST(Float32, Compares) {

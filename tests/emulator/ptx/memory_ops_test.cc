@@ -52,7 +52,9 @@ TEST(Load, EveryWidthExtends) {
                         Case{"ld.s16 %r1, [%rd0]; cvt.s64.s32 %rd1, %r1;", 2, true},
                         Case{"ld.global.s32 %rd1, [%rd0];", 4, true},
                         Case{"ld.relaxed.sys.global.u32 %rd1, [%rd0];", 4, false},
-                        Case{"ld.volatile.global.u64 %rd1, [%rd0];", 8, false}}) {
+                        Case{"ld.volatile.global.u64 %rd1, [%rd0];", 8, false},
+                        Case{"ldu.global.u32 %rd1, [%rd0];", 4, false},
+                        Case{"ldu.global.s8 %r1, [%rd0]; cvt.s64.s32 %rd1, %r1;", 1, true}}) {
     Io io;
     for (size_t i = 0; i < io.in.size(); ++i) io.in[i] = 0x9182838485868788 * (i + 1);
     RunText("mul.wide.u32 %rd0, %t, " + std::to_string(c.bytes) + "; add.u64 %rd0, %rd0, %i;" +
@@ -156,6 +158,23 @@ TEST(CopyAsync, TakesEffectByItsWaitInEveryMode) {
       }
     }
   }
+}
+
+// Hints change nothing that a program can see.
+TEST(Memory, CachePoliciesAndHintsAreTaken) {
+  Io io;
+  for (size_t i = 0; i < io.in.size(); ++i) io.in[i] = 7 * i;
+  RunText(R"(
+  createpolicy.fractional.L2::evict_last.b64 %rd2, 1.0;
+  createpolicy.fractional.L2::evict_last.L2::evict_unchanged.b64 %rd3, 0.5;
+  createpolicy.range.global.L2::evict_last.L2::evict_unchanged.b64 %rd4, [%i], 1024, 2048;
+  mul.wide.u32 %rd0, %t, 8; add.u64 %rd1, %rd0, %i; add.u64 %rd5, %rd0, %o;
+  prefetch.global.L1 [%rd1]; prefetch.global.L2::evict_normal [%rd1]; prefetch.L2 [%rd1];
+  prefetch.local.L1 [l]; prefetchu.L1 [%rd1]; applypriority.global.L2::evict_normal [%rd1], 128;
+  ld.global.L2::cache_hint.u64 %rd6, [%rd1], %rd2; or.b64 %rd6, %rd6, %rd3; or.b64 %rd6, %rd6, %rd4;
+  discard.global.L2 [%o], 128; st.global.u64 [%rd5], %rd6;)",
+          io);
+  for (uint64_t t = 0; t < 32; ++t) EXPECT_EQ(io.out[t], 7 * t);
 }
 
 TEST(Cluster, SharedMemoryOfOtherBlocks) {

@@ -54,6 +54,33 @@ TEST(Parser, RefusesEveryFormThatItDoesNotKnow) {
            "lop3.b32 %r1, %r2, %r3, %r0, %r1;",  // the table is a constant
            "ld.param.u64 %rd1, [p+4];",          // the parameter ends before
            "ld.param.u64 %rd1, [p+-8];",
+           "vote.sync.any.pred _, %p1, -1;",  // results that must be there
+           "mov.pred _, %p1;",
+           "mov.b64 _, {%r1, %r2};",
+           "and.pred _, %p1, %p2;",
+           "selp.b32 _, %r1, %r2, %p1;",
+           "set.lt.u32.u32 _, %r1, %r2;",
+           "lop3.b32 _, %r1, %r2, %r3, 0x80;",
+           "mov.u32 _, %clock;",
+           "createpolicy.fractional.L2::evict_last.b64 _;",
+           "match.any.sync.pred %r1, %p1, -1;",
+           "match.sync.b32 %r1, %r2, -1;",
+           "mbarrier.arrive.b64;",
+           "atom.global.add.v2.f32 {%r1}, [%rd1], {%r2, %r3};",
+           "testp.f32;",
+           "testp;",                      // too short
+           "prefetch.global.L3 [%rd1];",  // hints are checked, too
+           "prefetch.global.L2 %rd1;",
+           "discard.global.L2 [%rd1], 64;",
+           "applypriority.global.L2::evict_normal [%rd1];",
+           "createpolicy.whole.L2::evict_last.b64 %rd1;",
+           "setmaxnreg.inc.sync.aligned.u32 25;",
+           "setmaxnreg.sync.aligned.u32 24;",
+           "griddepcontrol.stay;",
+           "pmevent %r1;",
+           "nanosleep.odd.u32 1;",
+           "isspacep.everywhere %p1, %rd1;",
+           "membar.here;",
        }) {
     EXPECT_NE(ErrorIn(instruction).find("line 6"), std::string::npos) << instruction;
   }
@@ -63,7 +90,8 @@ TEST(Parser, RefusesBrokenText) {
   for (const char* text :
        {".visible .entry k() { ret;", ".visible .entry k( { ret; }", "hello",
         ".global .b8 x[4] = {1, 2, 3, 4, 5};", "/* no end", ".global .b32 x = missing;",
-        ".global .b32 x[2] = {1, ", ".global .b32 x = ", ".global .b64 x; .global .b8 y = 0(x);",
+        ".global .b8 x; .extern .global .b64 x[] = 5;", ".global .b32 x[2] = {1, ",
+        ".global .b32 x = ", ".global .b64 x; .global .b8 y = 0(x);",
         ".visible .entry k() { .reg .b32 %r<0>; }",
         ".func f() { call f; ret; } .visible .entry k() { call f; ret; }"}) {
     EXPECT_FALSE(ErrorOf(Header() + text).empty()) << text;
@@ -81,6 +109,10 @@ TEST(Parser, RefusesWhatFitsNowhere) {
            kernel + ".local .align 2147483648 .b8 x[2]; .local .b8 y; .local .align 2147483648 "
                     ".b8 z; ret; }",
            ".shared .b8 x[4294967312]; " + kernel + "mov.u32 %r, x; ret; }",
+           std::string(".visible .entry k() { .reg .b32 %r<300000>; ret; }"),
+           std::string(
+               ".visible .entry k() { .reg .pred %p<1000000>; .reg .b64 %r<150000>; ret; }"),
+           std::string(".global .b8 x[536870912]; .global .b8 y[536870913];"),
            std::string(".global .b32 x = 1; .global .b32 x[64] = {1, 2, 3, 4};"),
            kernel + "mov.b32 %r, " + std::string(1'000'000, '{'),
        }) {
@@ -134,6 +166,24 @@ TEST(Parser, KeepsParametersSharedMemoryAndVariables) {
   EXPECT_EQ(*static_cast<void* const*>(module->FindVariable("p")->address), v->address);
   EXPECT_EQ(static_cast<const float*>(module->FindVariable("c")->address)[1], 2.0F);
   EXPECT_EQ(module->FindVariable("unused"), nullptr);
+}
+
+TEST(Parser, KeepsTheBlockThatAKernelRequires) {
+  const auto module = ParseOrDie(
+      Header() + ".visible .entry k() .reqntid 32, 2 .blocksareclusters .minnctapersm 1 { ret; }");
+  ASSERT_NE(module, nullptr);
+  const Kernel* kernel = module->FindKernel("k");
+  EXPECT_EQ(kernel->max_threads(), 64u);
+  EXPECT_EQ(kernel->required_block().x, 32u);
+  EXPECT_EQ(kernel->required_block().y, 2u);
+  EXPECT_EQ(kernel->required_block().z, 1u);
+  for (const char* attribute :
+       {".maxntid 65536, 65536, 2", ".maxntid 0", ".reqntid 4294967297", ".reqntid 32,",
+        ".reqnctapercluster 2, 1, 1 .blocksareclusters"}) {  // a grid of clusters, which no launch
+                                                             // here understands
+    EXPECT_FALSE(ErrorOf(Header() + ".visible .entry k() " + attribute + " { ret; }").empty())
+        << attribute;
+  }
 }
 
 TEST(Options, ParseAndRefuse) {

@@ -272,6 +272,29 @@ TEST_P(TmaOps, StoresIntoTheClusterCountTheirBytes) {
   }
 }
 
+// A prefetch of a tensor's box reads the map and moves nothing.
+TEST_P(TmaOps, PrefetchesOfTensors) {
+  DeviceArray<uint32_t> from(std::vector<uint32_t>(16 * 8, 3));
+  TensorMap map = MakeMap({.type = TensorType::kU32,
+                           .data = from.data(),
+                           .width = 16,
+                           .height = 8,
+                           .box_width = 8,
+                           .box_height = 4,
+                           .swizzle = TensorSwizzle::kNone});
+  const std::string text = KernelText(
+      "mov.b64 %rd3, p0;\ncvta.param.u64 %rd3, %rd3;\nmov.u32 %r10, 8;\n"
+      "@first cp.async.bulk.prefetch.tensor.2d.L2.global.tile [%rd3, {%r10, %r10}];\n",
+      /*map=*/true);
+  const auto run = [&] {
+    return Launch1(text, Arguments().Add(map).Add(uint64_t{0}).Add(uint64_t{0}));
+  };
+  EXPECT_EQ(run(), "");
+  EXPECT_EQ(from.values(), std::vector<uint32_t>(16 * 8, 3));
+  std::memset(static_cast<void*>(&map), 0xff, sizeof map);  // of a driver that encoded none
+  EXPECT_NE(run().find("tensor map"), std::string::npos) << run();
+}
+
 TEST_P(TmaOps, FaultsNameTheCopy) {
   DeviceArray<uint32_t> from(64);
   const auto load = [&](const std::string& operands) {
