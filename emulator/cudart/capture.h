@@ -22,8 +22,7 @@ struct Capture {
   Stream* origin = nullptr;
   std::vector<std::shared_ptr<Stream>> streams;  // the origin and those that joined
   std::shared_ptr<Graph> graph;
-  bool extends_graph = false;  // cudaStreamBeginCaptureToGraph: the program owns the graph
-  bool invalid = false;        // an error ended it; only cudaStreamEndCapture is left
+  bool invalid = false;  // an error ended it; only cudaStreamEndCapture is left
 
   // Ends it for all streams: they execute again.
   void Detach();

@@ -16,8 +16,7 @@ cudaStreamCaptureStatus StatusOf(const Stream& stream) {
 }
 
 cudaError_t Begin(Runtime& runtime, const std::shared_ptr<Stream>& stream,
-                  cudaStreamCaptureMode mode, const std::shared_ptr<Graph>& graph,
-                  std::vector<GraphNode*> tail) {
+                  cudaStreamCaptureMode mode) {
   if (mode < cudaStreamCaptureModeGlobal || mode > cudaStreamCaptureModeRelaxed) {
     return cudaErrorInvalidValue;
   }
@@ -29,10 +28,8 @@ cudaError_t Begin(Runtime& runtime, const std::shared_ptr<Stream>& stream,
   capture->thread = std::this_thread::get_id();
   capture->origin = stream.get();
   capture->streams = {stream};
-  capture->extends_graph = graph != nullptr;
-  capture->graph = graph != nullptr ? graph : std::make_shared<Graph>();
+  capture->graph = std::make_shared<Graph>();
   runtime.captures.push_back(capture);
-  stream->capture_tail = std::move(tail);
   stream->capture = std::move(capture);
   return cudaSuccess;
 }
@@ -55,7 +52,7 @@ cudaError_t End(Runtime& runtime, const std::shared_ptr<Stream>& stream, cudaGra
   if (capture->invalid) return cudaErrorStreamCaptureInvalidated;
   if (!joined) return cudaErrorStreamCaptureUnjoined;
   *out = reinterpret_cast<cudaGraph_t>(capture->graph.get());
-  if (!capture->extends_graph) runtime.graphs[capture->graph.get()] = capture->graph;
+  runtime.graphs[capture->graph.get()] = capture->graph;
   return cudaSuccess;
 }
 
@@ -73,23 +70,8 @@ extern "C" {
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
   return emu::StreamCall(stream, [&](emu::Runtime& runtime, const auto& found, emu::Lock&) {
-    return emu::Begin(runtime, found, mode, nullptr, {});
+    return emu::Begin(runtime, found, mode);
   });
-}
-
-cudaError_t cudaStreamBeginCaptureToGraph(cudaStream_t stream, cudaGraph_t handle,
-                                          const cudaGraphNode_t* dependencies,
-                                          const cudaGraphEdgeData* /*edges*/, size_t count,
-                                          cudaStreamCaptureMode mode) {
-  return emu::StreamCall(
-      stream, [&](emu::Runtime& runtime, const auto& found, emu::Lock&) -> cudaError_t {
-        const auto graph = runtime.graphs.find(handle);
-        if (graph == runtime.graphs.end()) return cudaErrorInvalidValue;
-        std::vector<emu::GraphNode*> tail;
-        const cudaError_t error = emu::TakeNodes(*graph->second, dependencies, count, &tail);
-        if (error != cudaSuccess) return error;
-        return emu::Begin(runtime, found, mode, graph->second, std::move(tail));
-      });
 }
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
@@ -135,22 +117,6 @@ cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, cudaStreamCaptureStatu
                            if (count != nullptr) *count = arrays.nodes.size();
                            return cudaSuccess;
                          });
-}
-
-cudaError_t cudaStreamUpdateCaptureDependencies(cudaStream_t stream, cudaGraphNode_t* dependencies,
-                                                const cudaGraphEdgeData* /*edges*/, size_t count,
-                                                unsigned flags) {
-  return emu::StreamCall(stream, [&](emu::Runtime&, const auto& found, emu::Lock&) -> cudaError_t {
-    if (found->capture == nullptr) return cudaErrorIllegalState;
-    if (found->capture->invalid) return cudaErrorStreamCaptureInvalidated;
-    if (flags > cudaStreamSetCaptureDependencies) return cudaErrorInvalidValue;
-    std::vector<emu::GraphNode*> nodes;
-    if (flags == cudaStreamAddCaptureDependencies) nodes = found->capture_tail;
-    const cudaError_t error = emu::TakeNodes(*found->capture->graph, dependencies, count, &nodes);
-    if (error != cudaSuccess) return error;
-    found->capture_tail = std::move(nodes);
-    return cudaSuccess;
-  });
 }
 
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {

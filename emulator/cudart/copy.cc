@@ -57,11 +57,9 @@ bool FitsKind(const Side& dst, const Side& src, cudaMemcpyKind kind) {
 }
 
 // More than kMaxBytes where the bytes cannot be counted.
-size_t Span(size_t width, size_t pitch, size_t rows, size_t height, size_t depth) {
+size_t Span(size_t width, size_t pitch, size_t height) {
   size_t span = 0;
-  const bool too_many = __builtin_mul_overflow(depth - 1, rows, &span) ||
-                        __builtin_add_overflow(span, height - 1, &span) ||
-                        __builtin_mul_overflow(span, pitch, &span) ||
+  const bool too_many = __builtin_mul_overflow(height - 1, pitch, &span) ||
                         __builtin_add_overflow(span, width, &span);
   return too_many ? kMaxBytes + 1 : span;
 }
@@ -74,44 +72,30 @@ cudaError_t FindSides(Runtime& runtime, const CopyRequest& request, Sides* sides
   if (request.kind < cudaMemcpyHostToHost || request.kind > cudaMemcpyDefault) {
     return cudaErrorInvalidMemcpyDirection;
   }
-  const bool many_rows = request.height > 1 || request.depth > 1;
-  if (many_rows && (request.width > request.dst_pitch || request.width > request.src_pitch)) {
+  if (request.height > 1 &&
+      (request.width > request.dst_pitch || request.width > request.src_pitch)) {
     return cudaErrorInvalidPitchValue;
   }
-  if (request.depth > 1 &&
-      (request.height > request.dst_rows || request.height > request.src_rows)) {
-    return cudaErrorInvalidValue;
-  }
-  cudaError_t error = FindSide(
-      runtime, request.dst,
-      Span(request.width, request.dst_pitch, request.dst_rows, request.height, request.depth),
-      &sides->dst);
+  cudaError_t error = FindSide(runtime, request.dst,
+                               Span(request.width, request.dst_pitch, request.height), &sides->dst);
   if (error != cudaSuccess) return error;
-  error = FindSide(
-      runtime, request.src,
-      Span(request.width, request.src_pitch, request.src_rows, request.height, request.depth),
-      &sides->src);
+  error = FindSide(runtime, request.src, Span(request.width, request.src_pitch, request.height),
+                   &sides->src);
   if (error != cudaSuccess) return error;
   return FitsKind(sides->dst, sides->src, request.kind) ? cudaSuccess : cudaErrorInvalidValue;
 }
 
-bool IsEmpty(const CopyRequest& request) {
-  return request.width == 0 || request.height == 0 || request.depth == 0;
-}
+bool IsEmpty(const CopyRequest& request) { return request.width == 0 || request.height == 0; }
 
 CopyWork MakeWork(const CopyRequest& request, const Sides& sides) {
   return {.dst = request.dst,
           .src = request.src,
           .width = request.width,
           .height = request.height,
-          .depth = request.depth,
           .dst_pitch = request.dst_pitch,
           .src_pitch = request.src_pitch,
-          .dst_rows = request.dst_rows,
-          .src_rows = request.src_rows,
           .dst_is_device = !sides.dst.may_be_host(),
-          .src_is_device = !sides.src.may_be_host(),
-          .kind = request.kind};
+          .src_is_device = !sides.src.may_be_host()};
 }
 
 void Stage(const Sides& sides, CopyWork* work) {
@@ -125,29 +109,9 @@ CopyRequest FlatCopy(void* dst, const void* src, size_t bytes, cudaMemcpyKind ki
   return {.dst = dst, .src = src, .width = bytes, .kind = kind};
 }
 
-cudaError_t CopyOf(const cudaMemcpy3DParms& params, CopyRequest* request) {
-  if (params.srcArray != nullptr || params.dstArray != nullptr) return cudaErrorNotSupported;
-  const cudaPitchedPtr& dst = params.dstPtr;
-  const cudaPitchedPtr& src = params.srcPtr;
-  const auto at = [](const cudaPitchedPtr& base, const cudaPos& pos) {
-    return static_cast<std::byte*>(base.ptr) + (pos.z * base.ysize + pos.y) * base.pitch + pos.x;
-  };
-  *request = {.dst = dst.ptr == nullptr ? nullptr : at(dst, params.dstPos),
-              .src = src.ptr == nullptr ? nullptr : at(src, params.srcPos),
-              .width = params.extent.width,
-              .height = params.extent.height,
-              .depth = params.extent.depth,
-              .dst_pitch = dst.pitch,
-              .src_pitch = src.pitch,
-              .dst_rows = dst.ysize,
-              .src_rows = src.ysize,
-              .kind = params.kind};
-  return cudaSuccess;
-}
-
 cudaError_t MakeCopyWork(Runtime& runtime, const CopyRequest& request, CopyWork* work) {
   if (IsEmpty(request)) {
-    *work = {.kind = request.kind};
+    *work = {};
     return cudaSuccess;
   }
   Sides sides;
@@ -207,7 +171,7 @@ cudaError_t MakeFillWork(Runtime& runtime, const FillWork& request, FillWork* wo
   }
   if (request.height > 1 && request.pitch < row_bytes) return cudaErrorInvalidPitchValue;
   Side side;
-  const size_t span = Span(row_bytes, request.pitch, 1, request.height, 1);
+  const size_t span = Span(row_bytes, request.pitch, request.height);
   if (const cudaError_t error = FindSide(runtime, request.dst, span, &side)) return error;
   return side.may_be_device() ? cudaSuccess : cudaErrorInvalidValue;
 }

@@ -21,20 +21,17 @@
 
 namespace emu {
 
-// One-dimensional copies have height = depth = 1 and pitches of no meaning.
+// One-dimensional copies have a height of 1 and pitches of no meaning.
 struct CopyRequest {
   void* dst = nullptr;
   const void* src = nullptr;
   size_t width = 0;  // bytes
-  size_t height = 1, depth = 1;
+  size_t height = 1;
   size_t dst_pitch = 0, src_pitch = 0;
-  size_t dst_rows = 1, src_rows = 1;
   cudaMemcpyKind kind = cudaMemcpyDefault;
 };
 
 CopyRequest FlatCopy(void* dst, const void* src, size_t bytes, cudaMemcpyKind kind);
-// Refuses arrays.
-cudaError_t CopyOf(const cudaMemcpy3DParms& params, CopyRequest* request);
 
 // Checks pointers, sizes and direction against the live allocations.
 cudaError_t MakeCopyWork(Runtime& runtime, const CopyRequest& request, CopyWork* work);

@@ -55,24 +55,6 @@ FillWork Bytes(void* dst, size_t pitch, int value, size_t width, size_t height) 
           .height = height};
 }
 
-FillWork Volume(const cudaPitchedPtr& dst, int value, const cudaExtent& extent) {
-  // Slices of full height follow each other like rows.
-  const size_t height = extent.height * extent.depth;
-  return Bytes(dst.ptr, dst.pitch, value, extent.width, height);
-}
-
-template <typename Queue>
-cudaError_t Volumes(const cudaMemcpy3DParms* params, cudaStream_t stream, Queue queue) {
-  if (params == nullptr) return Remember(cudaErrorInvalidValue);
-  CopyRequest request;
-  if (const cudaError_t error = CopyOf(*params, &request)) return Remember(error);
-  return queue(request, stream);
-}
-
-bool IsWholeSlices(const cudaPitchedPtr& dst, const cudaExtent& extent) {
-  return extent.depth <= 1 || dst.ysize == extent.height;
-}
-
 }  // namespace
 }  // namespace emu
 
@@ -130,45 +112,6 @@ cudaError_t cudaMemcpy2DAsync_ptsz(void* dst, size_t dst_pitch, const void* src,
                            emu::PerThread(stream));
 }
 
-cudaError_t cudaMemcpy3D(const cudaMemcpy3DParms* params) {
-  return emu::Volumes(params, nullptr, emu::Copy);
-}
-
-cudaError_t cudaMemcpy3D_ptds(const cudaMemcpy3DParms* params) {
-  return emu::Volumes(params, cudaStreamPerThread, emu::Copy);
-}
-
-cudaError_t cudaMemcpy3DAsync(const cudaMemcpy3DParms* params, cudaStream_t stream) {
-  return emu::Volumes(params, stream, emu::QueueCopy);
-}
-
-cudaError_t cudaMemcpy3DAsync_ptsz(const cudaMemcpy3DParms* params, cudaStream_t stream) {
-  return cudaMemcpy3DAsync(params, emu::PerThread(stream));
-}
-
-cudaError_t cudaMemcpyBatchAsync(void* const* dsts, const void* const* srcs, const size_t* sizes,
-                                 size_t count, cudaMemcpyAttributes* /*attributes*/,
-                                 size_t* /*attribute_indices*/, size_t /*num_attributes*/,
-                                 cudaStream_t stream) {
-  if (count == 0 || dsts == nullptr || srcs == nullptr || sizes == nullptr) {
-    return emu::Remember(cudaErrorInvalidValue);
-  }
-  for (size_t i = 0; i < count; ++i) {
-    const cudaError_t error =
-        cudaMemcpyAsync(dsts[i], srcs[i], sizes[i], cudaMemcpyDefault, stream);
-    if (error != cudaSuccess) return error;
-  }
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyBatchAsync_ptsz(void* const* dsts, const void* const* srcs,
-                                      const size_t* sizes, size_t count,
-                                      cudaMemcpyAttributes* attributes, size_t* attribute_indices,
-                                      size_t num_attributes, cudaStream_t stream) {
-  return cudaMemcpyBatchAsync(dsts, srcs, sizes, count, attributes, attribute_indices,
-                              num_attributes, emu::PerThread(stream));
-}
-
 cudaError_t cudaMemset(void* dst, int value, size_t bytes) {
   return emu::Fill(emu::Bytes(dst, 0, value, bytes, 1), nullptr);
 }
@@ -201,27 +144,6 @@ cudaError_t cudaMemset2DAsync(void* dst, size_t pitch, int value, size_t width, 
 cudaError_t cudaMemset2DAsync_ptsz(void* dst, size_t pitch, int value, size_t width, size_t height,
                                    cudaStream_t stream) {
   return cudaMemset2DAsync(dst, pitch, value, width, height, emu::PerThread(stream));
-}
-
-cudaError_t cudaMemset3D(cudaPitchedPtr dst, int value, cudaExtent extent) {
-  if (!emu::IsWholeSlices(dst, extent)) return emu::Remember(cudaErrorNotSupported);
-  return emu::Fill(emu::Volume(dst, value, extent), nullptr);
-}
-
-cudaError_t cudaMemset3D_ptds(cudaPitchedPtr dst, int value, cudaExtent extent) {
-  if (!emu::IsWholeSlices(dst, extent)) return emu::Remember(cudaErrorNotSupported);
-  return emu::Fill(emu::Volume(dst, value, extent), cudaStreamPerThread);
-}
-
-cudaError_t cudaMemset3DAsync(cudaPitchedPtr dst, int value, cudaExtent extent,
-                              cudaStream_t stream) {
-  if (!emu::IsWholeSlices(dst, extent)) return emu::Remember(cudaErrorNotSupported);
-  return emu::QueueFill(emu::Volume(dst, value, extent), stream);
-}
-
-cudaError_t cudaMemset3DAsync_ptsz(cudaPitchedPtr dst, int value, cudaExtent extent,
-                                   cudaStream_t stream) {
-  return cudaMemset3DAsync(dst, value, extent, emu::PerThread(stream));
 }
 
 }  // extern "C"

@@ -32,7 +32,6 @@ struct Device {
   std::shared_ptr<MemoryPool> current_pool;
   std::set<int> peers;  // devices whose memory this one may access
   unsigned flags = 0;   // cudaDeviceSchedule*
-  bool active = false;  // was used: flags are fixed
   std::map<cudaLimit, size_t> limits;
 };
 

@@ -63,16 +63,6 @@ cudaError_t cudaGetDeviceCount(int* count) {
 cudaError_t cudaSetDevice(int ordinal) {
   return emu::OrdinalCall(ordinal, [&](emu::Runtime&, emu::Device& device) {
     emu::current_device = ordinal;
-    device.active = true;
-    return device.sticky;
-  });
-}
-
-cudaError_t cudaInitDevice(int ordinal, unsigned device_flags, unsigned flags) {
-  return emu::OrdinalCall(ordinal, [&](emu::Runtime&, emu::Device& device) -> cudaError_t {
-    if ((flags & ~cudaInitDeviceFlagsAreValid) != 0) return cudaErrorInvalidValue;
-    if (flags & cudaInitDeviceFlagsAreValid) device.flags = device_flags;
-    device.active = true;
     return device.sticky;
   });
 }
@@ -82,22 +72,6 @@ cudaError_t cudaGetDevice(int* ordinal) {
   return emu::HostCall([&](emu::Runtime& runtime, emu::Lock&) {
     *ordinal = emu::current_device;
     return runtime.devices.empty() ? cudaErrorNoDevice : cudaSuccess;
-  });
-}
-
-cudaError_t cudaSetValidDevices(int* ordinals, int count) {
-  if (count > 0 && ordinals == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  return emu::OrdinalCall(count > 0 ? ordinals[0] : 0, [&](emu::Runtime&, emu::Device&) {
-    emu::current_device = count > 0 ? ordinals[0] : 0;
-    return cudaSuccess;
-  });
-}
-
-cudaError_t cudaChooseDevice(int* ordinal, const cudaDeviceProp* properties) {
-  if (ordinal == nullptr || properties == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  return emu::OrdinalCall(0, [&](emu::Runtime&, emu::Device&) {
-    *ordinal = 0;
-    return cudaSuccess;
   });
 }
 
@@ -207,21 +181,11 @@ cudaError_t cudaDeviceSetLimit(cudaLimit limit, size_t value) {
   });
 }
 
-cudaError_t cudaDeviceGetCacheConfig(cudaFuncCache* config) {
-  if (config == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  *config = cudaFuncCachePreferNone;
-  return cudaSuccess;
-}
-
-cudaError_t cudaDeviceSetCacheConfig(cudaFuncCache /*config*/) { return cudaSuccess; }
-
 cudaError_t cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
   if (least != nullptr) *least = emu::kLeastPriority;
   if (greatest != nullptr) *greatest = emu::kGreatestPriority;
   return cudaSuccess;
 }
-
-cudaError_t cudaCtxResetPersistingL2Cache() { return cudaSuccess; }
 
 cudaError_t cudaDriverGetVersion(int* version) {
   if (version == nullptr) return emu::Remember(cudaErrorInvalidValue);

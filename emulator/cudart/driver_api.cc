@@ -21,9 +21,4 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function
   return found ? cudaSuccess : emu::Remember(cudaErrorSymbolNotFound);
 }
 
-cudaError_t cudaGetDriverEntryPoint(const char* symbol, void** function, unsigned long long flags,
-                                    cudaDriverEntryPointQueryResult* result) {
-  return cudaGetDriverEntryPointByVersion(symbol, function, CUDART_VERSION, flags, result);
-}
-
 }  // extern "C"

@@ -175,20 +175,6 @@ cudaError_t cudaGraphAddDependencies(cudaGraph_t handle, const cudaGraphNode_t* 
   });
 }
 
-cudaError_t cudaGraphRemoveDependencies(cudaGraph_t handle, const cudaGraphNode_t* from,
-                                        const cudaGraphNode_t* to,
-                                        const cudaGraphEdgeData* /*edges*/, size_t count) {
-  return emu::GraphCall(handle, [&](emu::Runtime&, const auto& graph, emu::Lock&) -> cudaError_t {
-    std::vector<emu::GraphNode*> sources, targets;
-    const cudaError_t error = emu::TakeEdges(*graph, from, to, count, &sources, &targets);
-    if (error != cudaSuccess) return error;
-    for (size_t i = 0; i < count; ++i) {
-      if (std::erase(targets[i]->after, sources[i]) == 0) return cudaErrorInvalidValue;
-    }
-    return cudaSuccess;
-  });
-}
-
 cudaError_t cudaGraphDestroyNode(cudaGraphNode_t handle) {
   return emu::NodeCall(handle, [](emu::Runtime&, const emu::GraphNode& node) {
     node.graph->Remove(&node);

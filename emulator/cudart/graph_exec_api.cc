@@ -1,7 +1,6 @@
 // The C interface: instantiating, updating and launching graphs.
 #include <cuda_runtime_api.h>
 
-#include "emulator/cudart/copy.h"
 #include "emulator/cudart/event_order.h"
 #include "emulator/cudart/graph_call.h"
 #include "emulator/cudart/graph_work.h"
@@ -18,7 +17,6 @@ cudaError_t Instantiate(cudaGraphExec_t* out, cudaGraph_t handle, unsigned long 
         exec->plan = GraphPlan::Make(*graph);
         if (exec->plan == nullptr) return cudaErrorInvalidValue;
         exec->user_objects = graph->user_objects;
-        exec->flags = flags;
         *out = reinterpret_cast<cudaGraphExec_t>(exec.get());
         runtime.execs[exec.get()] = std::move(exec);
         return cudaSuccess;
@@ -79,22 +77,16 @@ cudaError_t ChangeNode(GraphExec& exec, cudaGraphNode_t handle, Change change) {
   return error;
 }
 
-template <typename Make>
-cudaError_t SetExecWork(cudaGraphExec_t exec, cudaGraphNode_t handle, Make make) {
+template <typename Params>
+cudaError_t SetExecParams(cudaGraphExec_t exec, cudaGraphNode_t handle, const Params* params) {
+  if (params == nullptr) return Remember(cudaErrorInvalidValue);
   return ExecCall(exec, [&](Runtime& runtime, GraphExec& found) {
     return ChangeNode(found, handle, [&](PlanNode& node) {
       Work work;
-      const cudaError_t error = make(runtime, &work);
+      const cudaError_t error = ToWork(runtime, *params, &work);
       return error != cudaSuccess ? error : ReplaceWork(work, &node.work);
     });
   });
-}
-
-template <typename Params>
-cudaError_t SetExecParams(cudaGraphExec_t exec, cudaGraphNode_t node, const Params* params) {
-  if (params == nullptr) return Remember(cudaErrorInvalidValue);
-  return SetExecWork(exec, node,
-                     [&](Runtime& runtime, Work* work) { return ToWork(runtime, *params, work); });
 }
 
 // The exec takes the work of a graph of the same shape. The nodes keep the identity of the graph
@@ -136,16 +128,6 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* exec, cudaGraph_t gra
   return emu::Instantiate(exec, graph, flags);
 }
 
-cudaError_t cudaGraphInstantiateWithParams(cudaGraphExec_t* exec, cudaGraph_t graph,
-                                           cudaGraphInstantiateParams* params) {
-  if (params == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  const cudaError_t error = emu::Instantiate(exec, graph, params->flags);
-  params->errNode_out = nullptr;
-  params->result_out =
-      error == cudaSuccess ? cudaGraphInstantiateSuccess : cudaGraphInstantiateInvalidStructure;
-  return error;
-}
-
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t handle) {
   std::shared_ptr<emu::GraphExec> dying;  // may run the program's destructors: not under the lock
   return emu::HostCall([&](emu::Runtime& runtime, emu::Lock&) -> cudaError_t {
@@ -153,14 +135,6 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t handle) {
     if (found == runtime.execs.end()) return cudaErrorInvalidValue;
     dying = std::move(found->second);
     runtime.execs.erase(found);
-    return cudaSuccess;
-  });
-}
-
-cudaError_t cudaGraphExecGetFlags(cudaGraphExec_t handle, unsigned long long* flags) {
-  if (flags == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  return emu::ExecCall(handle, [&](emu::Runtime&, const emu::GraphExec& exec) {
-    *flags = exec.flags;
     return cudaSuccess;
   });
 }
@@ -197,44 +171,13 @@ cudaError_t cudaGraphExecUpdate(cudaGraphExec_t handle, cudaGraph_t graph,
   });
 }
 
-cudaError_t cudaGraphExecNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
-                                       cudaGraphNodeParams* params) {
-  if (params == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  if (params->type == cudaGraphNodeTypeMemAlloc) return emu::Remember(cudaErrorNotSupported);
-  return emu::SetExecWork(exec, node, [&](emu::Runtime& runtime, emu::Work* work) {
-    return emu::ToWork(runtime, params, work);
-  });
-}
-
 cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                              const cudaKernelNodeParams* params) {
   return emu::SetExecParams(exec, node, params);
 }
 
-cudaError_t cudaGraphExecMemcpyNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
-                                             const cudaMemcpy3DParms* params) {
-  return emu::SetExecParams(exec, node, params);
-}
-
-cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNode_t node,
-                                               void* dst, const void* src, size_t bytes,
-                                               cudaMemcpyKind kind) {
-  return emu::SetExecWork(exec, node, [&](emu::Runtime& runtime, emu::Work* work) {
-    emu::CopyWork copy;
-    const cudaError_t error =
-        emu::MakeCopyWork(runtime, emu::FlatCopy(dst, src, bytes, kind), &copy);
-    if (error == cudaSuccess) *work = std::move(copy);
-    return error;
-  });
-}
-
 cudaError_t cudaGraphExecMemsetNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
                                              const cudaMemsetParams* params) {
-  return emu::SetExecParams(exec, node, params);
-}
-
-cudaError_t cudaGraphExecHostNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node,
-                                           const cudaHostNodeParams* params) {
   return emu::SetExecParams(exec, node, params);
 }
 
@@ -243,17 +186,6 @@ cudaError_t cudaGraphNodeSetEnabled(cudaGraphExec_t handle, cudaGraphNode_t node
   return emu::ExecCall(handle, [&](emu::Runtime&, emu::GraphExec& exec) {
     return emu::ChangeNode(exec, node, [&](emu::PlanNode& planned) {
       planned.enabled = enabled != 0;
-      return cudaSuccess;
-    });
-  });
-}
-
-cudaError_t cudaGraphNodeGetEnabled(cudaGraphExec_t handle, cudaGraphNode_t node,
-                                    unsigned* enabled) {
-  if (enabled == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  return emu::ExecCall(handle, [&](emu::Runtime&, emu::GraphExec& exec) {
-    return emu::ChangeNode(exec, node, [&](emu::PlanNode& planned) {
-      *enabled = planned.enabled;
       return cudaSuccess;
     });
   });

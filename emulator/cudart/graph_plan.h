@@ -39,7 +39,6 @@ struct GraphPlan {
 struct GraphExec {
   std::shared_ptr<const GraphPlan> plan;
   std::vector<std::shared_ptr<UserObject>> user_objects;
-  unsigned long long flags = 0;
 };
 
 }  // namespace emu

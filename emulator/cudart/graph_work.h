@@ -12,17 +12,12 @@ namespace emu {
 
 // The same checks as the calls on streams have.
 cudaError_t ToWork(Runtime& runtime, const cudaKernelNodeParams& params, Work* work);
-cudaError_t ToWork(Runtime& runtime, const cudaMemcpy3DParms& params, Work* work);
 cudaError_t ToWork(Runtime& runtime, const cudaMemsetParams& params, Work* work);
 cudaError_t ToWork(Runtime& runtime, const cudaHostNodeParams& params, Work* work);
-// Any kind. An allocation's address is written to params->alloc.dptr.
-cudaError_t ToWork(Runtime& runtime, cudaGraphNodeParams* params, Work* work);
 
 // False: the work is of another kind. Pointers to kernel parameters hold until the work changes.
 bool FromWork(Work& work, cudaKernelNodeParams* params);
-bool FromWork(const Work& work, cudaMemcpy3DParms* params);
 bool FromWork(const Work& work, cudaMemsetParams* params);
-bool FromWork(const Work& work, cudaHostNodeParams* params);
 
 // Replaces work by other work of the same kind; an allocation cannot change.
 cudaError_t ReplaceWork(const Work& by, Work* work);

@@ -107,16 +107,4 @@ cudaError_t cudaHostGetDevicePointer(void** out, void* host, unsigned flags) {
   });
 }
 
-cudaError_t cudaHostGetFlags(unsigned* flags, void* host) {
-  if (flags == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  return emu::DeviceCall([&](emu::Runtime& runtime, emu::Device&, emu::Lock&) -> cudaError_t {
-    const emu::Allocation* found = runtime.allocations.Find(host);
-    if (found == nullptr || found->kind != emu::MemoryKind::kPinned) {
-      return cudaErrorInvalidValue;
-    }
-    *flags = found->flags | cudaHostAllocMapped;
-    return cudaSuccess;
-  });
-}
-
 }  // extern "C"

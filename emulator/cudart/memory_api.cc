@@ -96,17 +96,6 @@ cudaError_t cudaMallocPitch(void** out, size_t* pitch, size_t width, size_t heig
   return cudaMalloc(out, bytes);
 }
 
-cudaError_t cudaMalloc3D(cudaPitchedPtr* out, cudaExtent extent) {
-  if (out == nullptr) return emu::Remember(cudaErrorInvalidValue);
-  size_t rows = 0;
-  if (__builtin_mul_overflow(extent.height, extent.depth, &rows)) {
-    return emu::Remember(cudaErrorMemoryAllocation);
-  }
-  out->xsize = extent.width;
-  out->ysize = extent.height;
-  return cudaMallocPitch(&out->ptr, &out->pitch, extent.width, rows);
-}
-
 cudaError_t cudaMallocManaged(void** out, size_t bytes, unsigned flags) {
   if (out == nullptr || bytes == 0 ||
       (flags != cudaMemAttachGlobal && flags != cudaMemAttachHost)) {
@@ -184,16 +173,6 @@ cudaError_t cudaMemAdvise(const void* pointer, size_t bytes, cudaMemoryAdvise /*
     }
     return cudaSuccess;
   });
-}
-
-cudaError_t cudaStreamAttachMemAsync(cudaStream_t stream, void* pointer, size_t /*bytes*/,
-                                     unsigned /*flags*/) {
-  return emu::StreamCall(
-      stream, [&](emu::Runtime& runtime, const auto&, emu::Lock&) -> cudaError_t {
-        const emu::Allocation* found = runtime.allocations.Find(pointer);
-        const bool managed = found != nullptr && found->kind == emu::MemoryKind::kManaged;
-        return managed ? cudaSuccess : cudaErrorInvalidValue;
-      });
 }
 
 }  // extern "C"

@@ -54,15 +54,6 @@ int BlocksPerMultiprocessor(const BlockShape& shape) {
   return std::min({kMaxBlocksPerMultiprocessor, by_warps, by_registers, by_shared});
 }
 
-size_t DynamicSharedFor(const BlockShape& shape, int blocks) {
-  if (blocks <= 0) return 0;
-  const size_t each =
-      kSharedPerMultiprocessor / static_cast<size_t>(blocks) / kSharedUnit * kSharedUnit;
-  const size_t taken = kReservedSharedPerBlock + shape.static_shared_bytes;
-  if (each <= taken) return 0;
-  return std::min(each - taken, kMaxSharedPerBlock - shape.static_shared_bytes);
-}
-
 int ActiveClusters(const BlockShape& shape, int cluster_blocks) {
   const int blocks = BlocksPerMultiprocessor(shape);
   if (cluster_blocks <= 0 || cluster_blocks > kMaxCluster) return 0;

@@ -35,10 +35,6 @@ int BlocksPerMultiprocessor(const BlockShape& shape);
 // True when the registers of one block exist.
 bool RegistersFit(const BlockShape& shape);
 
-// The largest dynamic shared memory with which `blocks` blocks of `shape` still fit one
-// multiprocessor, by shared memory alone.
-size_t DynamicSharedFor(const BlockShape& shape, int blocks);
-
 // Clusters of `cluster_blocks` blocks that are resident at once. Multiprocessors are taken in
 // groups of 16 or 18 (a GPC); an H100 SXM has 132 of them in 8 groups, and a cluster stays in one.
 int ActiveClusters(const BlockShape& shape, int cluster_blocks);

@@ -62,15 +62,6 @@ cudaError_t cudaStreamSetAttribute_ptsz(cudaStream_t stream, cudaStreamAttrID at
   return cudaStreamSetAttribute(PerThread(stream), attribute, value);
 }
 
-cudaError_t cudaStreamCopyAttributes_ptsz(cudaStream_t to, cudaStream_t from) {
-  return cudaStreamCopyAttributes(PerThread(to), PerThread(from));
-}
-
-cudaError_t cudaStreamAttachMemAsync_ptsz(cudaStream_t stream, void* pointer, size_t bytes,
-                                          unsigned flags) {
-  return cudaStreamAttachMemAsync(PerThread(stream), pointer, bytes, flags);
-}
-
 cudaError_t cudaMemPrefetchAsync_ptsz(const void* pointer, size_t bytes, cudaMemLocation location,
                                       unsigned flags, cudaStream_t stream) {
   return cudaMemPrefetchAsync(pointer, bytes, location, flags, PerThread(stream));
@@ -78,13 +69,6 @@ cudaError_t cudaMemPrefetchAsync_ptsz(const void* pointer, size_t bytes, cudaMem
 
 cudaError_t cudaStreamBeginCapture_ptsz(cudaStream_t stream, cudaStreamCaptureMode mode) {
   return cudaStreamBeginCapture(PerThread(stream), mode);
-}
-
-cudaError_t cudaStreamBeginCaptureToGraph_ptsz(cudaStream_t stream, cudaGraph_t graph,
-                                               const cudaGraphNode_t* dependencies,
-                                               const cudaGraphEdgeData* edges, size_t count,
-                                               cudaStreamCaptureMode mode) {
-  return cudaStreamBeginCaptureToGraph(PerThread(stream), graph, dependencies, edges, count, mode);
 }
 
 cudaError_t cudaStreamEndCapture_ptsz(cudaStream_t stream, cudaGraph_t* graph) {
@@ -102,13 +86,6 @@ cudaError_t cudaStreamGetCaptureInfo_ptsz(cudaStream_t stream, cudaStreamCapture
   return cudaStreamGetCaptureInfo(PerThread(stream), status, id, graph, dependencies, edges, count);
 }
 
-cudaError_t cudaStreamUpdateCaptureDependencies_ptsz(cudaStream_t stream,
-                                                     cudaGraphNode_t* dependencies,
-                                                     const cudaGraphEdgeData* edges, size_t count,
-                                                     unsigned flags) {
-  return cudaStreamUpdateCaptureDependencies(PerThread(stream), dependencies, edges, count, flags);
-}
-
 cudaError_t cudaGraphLaunch_ptsz(cudaGraphExec_t exec, cudaStream_t stream) {
   return cudaGraphLaunch(exec, PerThread(stream));
 }
@@ -117,21 +94,10 @@ cudaError_t cudaGraphUpload_ptsz(cudaGraphExec_t exec, cudaStream_t stream) {
   return cudaGraphUpload(exec, PerThread(stream));
 }
 
-cudaError_t cudaGraphInstantiateWithParams_ptsz(cudaGraphExec_t* exec, cudaGraph_t graph,
-                                                cudaGraphInstantiateParams* params) {
-  return cudaGraphInstantiateWithParams(exec, graph, params);
-}
-
 cudaError_t cudaGetDriverEntryPointByVersion_ptsz(const char* symbol, void** function,
                                                   unsigned version, unsigned long long flags,
                                                   cudaDriverEntryPointQueryResult* result) {
   return cudaGetDriverEntryPointByVersion(symbol, function, version, flags, result);
-}
-
-cudaError_t cudaGetDriverEntryPoint_ptsz(const char* symbol, void** function,
-                                         unsigned long long flags,
-                                         cudaDriverEntryPointQueryResult* result) {
-  return cudaGetDriverEntryPoint(symbol, function, flags, result);
 }
 
 }  // extern "C"

@@ -94,11 +94,7 @@ Runtime::Runtime(const Settings& chosen) : settings(chosen), scheduler(mutex, ch
   }
 }
 
-Device& Runtime::CurrentDevice() {
-  Device& device = *devices[static_cast<size_t>(current_device)];
-  device.active = true;
-  return device;
-}
+Device& Runtime::CurrentDevice() { return *devices[static_cast<size_t>(current_device)]; }
 
 DeviceArena* Runtime::ArenaOf(Device& device) {
   for (void* base : TakeBuried()) {
@@ -250,7 +246,7 @@ void Runtime::Reset(Lock& lock, Device& device) {
   device.peers.clear();
   device.limits.clear();
   device.sticky = cudaSuccess;
-  device.active = false;
+  device.flags = 0;
 }
 
 }  // namespace emu

@@ -172,15 +172,4 @@ cudaError_t cudaStreamSetAttribute(cudaStream_t stream, cudaStreamAttrID attribu
   });
 }
 
-cudaError_t cudaStreamCopyAttributes(cudaStream_t to, cudaStream_t from) {
-  return emu::StreamCall(to,
-                         [&](emu::Runtime& runtime, const auto& found, emu::Lock&) -> cudaError_t {
-                           const auto source = runtime.FindStream(from, *found->device);
-                           if (source == nullptr) return cudaErrorInvalidResourceHandle;
-                           found->access_policy = source->access_policy;
-                           found->synchronization_policy = source->synchronization_policy;
-                           return cudaSuccess;
-                         });
-}
-
 }  // extern "C"

@@ -48,19 +48,17 @@ cudaError_t Run(const KernelWork& work) { return RunKernel(work); }
 cudaError_t Run(const CopyWork& work) {
   const auto* src = work.staged ? work.staged->data() : static_cast<const std::byte*>(work.src);
   auto* dst = static_cast<std::byte*>(work.dst);
-  for (size_t z = 0; z < work.depth; ++z) {
-    for (size_t y = 0; y < work.height; ++y) {
-      std::byte* to = dst + (z * work.dst_rows + y) * work.dst_pitch;
-      const std::byte* from = src + (z * work.src_rows + y) * work.src_pitch;
-      if (work.dst_is_device && !CheckRange("copy to device memory", to, work.width)) {
-        return cudaErrorIllegalAddress;
-      }
-      if (work.src_is_device && !CheckRange("copy from device memory", from, work.width)) {
-        return cudaErrorIllegalAddress;
-      }
-      std::memmove(to, from, work.width);
-      NoteCopy(work, to, from);
+  for (size_t y = 0; y < work.height; ++y) {
+    std::byte* to = dst + y * work.dst_pitch;
+    const std::byte* from = src + y * work.src_pitch;
+    if (work.dst_is_device && !CheckRange("copy to device memory", to, work.width)) {
+      return cudaErrorIllegalAddress;
     }
+    if (work.src_is_device && !CheckRange("copy from device memory", from, work.width)) {
+      return cudaErrorIllegalAddress;
+    }
+    std::memmove(to, from, work.width);
+    NoteCopy(work, to, from);
   }
   return cudaSuccess;
 }

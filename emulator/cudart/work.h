@@ -32,22 +32,18 @@ struct KernelWork {
   Dim3 grid, block, cluster;
   uint32_t dynamic_shared_bytes = 0;
   bool cooperative = false;
-  int priority = 0;
   std::vector<std::byte> params;
-  std::vector<cudaLaunchAttribute> attributes;  // as given; for node queries
-  std::vector<void*> param_pointers;            // into `params`, made by a node query
+  std::vector<void*> param_pointers;  // into `params`, made by a node query
 };
 
-// Bytes of up to three dimensions. A flat copy has height = depth = 1.
+// Rows of bytes. A flat copy has a height of 1.
 struct CopyWork {
   void* dst = nullptr;
   const void* src = nullptr;
   size_t width = 0;  // bytes
-  size_t height = 1, depth = 1;
+  size_t height = 1;
   size_t dst_pitch = 0, src_pitch = 0;  // bytes from row to row
-  size_t dst_rows = 0, src_rows = 0;    // rows from slice to slice
   bool dst_is_device = false, src_is_device = false;
-  cudaMemcpyKind kind = cudaMemcpyDefault;
   // Of a copy from pageable memory: its bytes when the call was made. Null: read `src` when run.
   std::shared_ptr<const std::vector<std::byte>> staged;
 };

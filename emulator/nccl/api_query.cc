@@ -125,10 +125,6 @@ const char* ncclGetLastError(ncclComm_t comm) {
 }
 EMU_PROFILING_NAME(ncclGetLastError);
 
-// The environment is read whenever a communicator is made; there is nothing to read again.
-void ncclResetDebugInit() {}
-void pncclResetDebugInit() {}
-
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* asyncError) {
   return emu::Return(emu::AsyncError(comm, asyncError));
 }
@@ -188,25 +184,5 @@ ncclResult_t ncclCommDeregister(const ncclComm_t comm, void* handle) {
   }));
 }
 EMU_PROFILING_NAME(ncclCommDeregister);
-
-// Symmetric memory is not emulated: the window is null, as the real library answers where the
-// devices cannot reach each other's memory, and programs take the ordinary path.
-ncclResult_t ncclCommWindowRegister(ncclComm_t comm, void*, size_t, ncclWindow_t* win, int) {
-  if (win == nullptr) return emu::Return(emu::kNullResult);
-  emu::CommPointer found;
-  *win = nullptr;
-  return emu::Return(emu::FindReadyComm(comm, &found));
-}
-EMU_PROFILING_NAME(ncclCommWindowRegister);
-
-ncclResult_t ncclCommWindowDeregister(ncclComm_t comm, ncclWindow_t win) {
-  emu::CommPointer found;
-  if (emu::Outcome outcome = emu::FindComm(comm, &found); !outcome.ok()) {
-    return emu::Return(outcome);
-  }
-  if (win == nullptr) return ncclSuccess;
-  return emu::Return({ncclInvalidArgument, "no such window"});
-}
-EMU_PROFILING_NAME(ncclCommWindowDeregister);
 
 }  // extern "C"

@@ -56,6 +56,13 @@ TEST_F(CaptureTest, ForkAndJoinBecomeEdges) {
   journal_.Queue(first_, "2");
   journal_.Queue(second_, "2");
   Join();
+  const cudaGraphNode_t* after = nullptr;
+  size_t num_after = 0;
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  ASSERT_CUDA(
+      cudaStreamGetCaptureInfo(first_, &status, nullptr, nullptr, &after, nullptr, &num_after));
+  EXPECT_EQ(status, cudaStreamCaptureStatusActive);
+  EXPECT_EQ(num_after, 2u) << "both branches";
   journal_.Queue(first_, "3");
   cudaGraph_t graph = nullptr;
   ASSERT_CUDA(cudaStreamEndCapture(first_, &graph));
@@ -116,6 +123,34 @@ TEST_F(CaptureTest, UnsafeCallsDependOnTheMode) {
   EXPECT_CUDA(cudaSuccess, cudaFree(p));
   ASSERT_CUDA(cudaThreadExchangeStreamCaptureMode(&mode));
   ASSERT_CUDA(cudaStreamEndCapture(first_, &graph));
+  ASSERT_CUDA(cudaGraphDestroy(graph));
+}
+
+// An external record or wait is a node of its own, that acts at every launch.
+TEST_F(CaptureTest, ExternalEventsActAtEachLaunch) {
+  Begin();
+  journal_.Queue(first_, "1");
+  ASSERT_CUDA(cudaEventRecordWithFlags(fork_, first_, cudaEventRecordExternal));
+  ASSERT_CUDA(cudaStreamWaitEvent(first_, join_, cudaEventWaitExternal));
+  journal_.Queue(first_, "2");
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  ASSERT_CUDA(cudaStreamEndCapture(first_, &graph));
+  ASSERT_CUDA(cudaGraphInstantiate(&exec, graph, 0));
+  size_t nodes = 0;
+  ASSERT_CUDA(cudaGraphGetNodes(graph, nullptr, &nodes));
+  EXPECT_EQ(nodes, 4u);
+  Gate gate;
+  gate.Queue(second_);
+  ASSERT_CUDA(cudaEventRecord(join_, second_));
+  ASSERT_CUDA(cudaGraphLaunch(exec, first_));
+  EXPECT_CUDA(cudaErrorNotReady, cudaStreamQuery(first_)) << "it waits for the second stream";
+  gate.Open();
+  ASSERT_CUDA(cudaEventSynchronize(fork_));
+  ASSERT_CUDA(cudaStreamSynchronize(first_));
+  EXPECT_EQ(journal_.names(), "12");
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaEventRecordWithFlags(fork_, first_, 8));
+  ASSERT_CUDA(cudaGraphExecDestroy(exec));
   ASSERT_CUDA(cudaGraphDestroy(graph));
 }
 

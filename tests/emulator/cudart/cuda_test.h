@@ -36,10 +36,13 @@ class Journal {
         stream,
         [](void* untyped) {
           auto* one = static_cast<Line*>(untyped);
-          const std::lock_guard<std::mutex> lock(one->journal->mutex_);
-          one->journal->names_ += one->name;
+          one->journal->Write(one->name);
         },
         line));
+  }
+  void Write(const std::string& name) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    names_ += name;
   }
   std::string names() {
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -1,4 +1,5 @@
 // Devices, with SWITCHYARD_EMULATOR=devices=3 and CUDA_VISIBLE_DEVICES=2,0.
+#include <cuda_profiler_api.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -78,6 +79,10 @@ TEST(DeviceTest, CopiesAndEventsCrossDevices) {
   unsigned char back = 0;
   ASSERT_CUDA(cudaMemcpyAsync(&back, there, 1, cudaMemcpyDeviceToHost, stream_there));
   EXPECT_EQ(back, 5);
+  ASSERT_CUDA(cudaMemset(here, 6, 16));
+  ASSERT_CUDA(cudaMemcpyPeer(there, 1, here, 0, 16));
+  ASSERT_CUDA(cudaMemcpy(&back, there, 1, cudaMemcpyDeviceToHost));
+  EXPECT_EQ(back, 6);
   int can = 0;
   ASSERT_CUDA(cudaDeviceCanAccessPeer(&can, 0, 1));
   EXPECT_EQ(can, 1);
@@ -89,6 +94,51 @@ TEST(DeviceTest, CopiesAndEventsCrossDevices) {
   for (void* p : {here, there}) ASSERT_CUDA(cudaFree(p));
   ASSERT_CUDA(cudaSetDevice(0));
   cudaGetLastError();
+}
+
+TEST(DeviceTest, PairsOfDevicesHaveAttributes) {
+  int value = -1;
+  ASSERT_CUDA(cudaDeviceGetP2PAttribute(&value, cudaDevP2PAttrAccessSupported, 0, 1));
+  EXPECT_EQ(value, 1);
+  ASSERT_CUDA(cudaDeviceGetP2PAttribute(&value, cudaDevP2PAttrNativeAtomicSupported, 1, 0));
+  EXPECT_EQ(value, 1);
+  ASSERT_CUDA(cudaDeviceGetP2PAttribute(&value, cudaDevP2PAttrPerformanceRank, 0, 1));
+  EXPECT_EQ(value, 0);
+  EXPECT_CUDA(cudaErrorInvalidDevice,
+              cudaDeviceGetP2PAttribute(&value, cudaDevP2PAttrAccessSupported, 0, 0));
+  EXPECT_CUDA(cudaErrorInvalidDevice,
+              cudaDeviceGetP2PAttribute(&value, cudaDevP2PAttrAccessSupported, 0, 2));
+}
+
+TEST(DeviceTest, VersionsLimitsAndFlags) {
+  int runtime = 0, driver = 0, least = -9, greatest = -9;
+  ASSERT_CUDA(cudaRuntimeGetVersion(&runtime));
+  ASSERT_CUDA(cudaDriverGetVersion(&driver));
+  EXPECT_EQ(runtime, CUDART_VERSION);
+  EXPECT_GE(driver, runtime);
+  ASSERT_CUDA(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+  EXPECT_EQ(least, 0);
+  EXPECT_EQ(greatest, -5);
+  size_t bytes = 0;
+  ASSERT_CUDA(cudaDeviceGetLimit(&bytes, cudaLimitPrintfFifoSize));
+  EXPECT_EQ(bytes, size_t{1} << 20);
+  ASSERT_CUDA(cudaDeviceSetLimit(cudaLimitPrintfFifoSize, 4096));
+  ASSERT_CUDA(cudaDeviceGetLimit(&bytes, cudaLimitPrintfFifoSize));
+  EXPECT_EQ(bytes, 4096u);
+  EXPECT_CUDA(cudaErrorUnsupportedLimit, cudaDeviceSetLimit(static_cast<cudaLimit>(99), 1));
+  EXPECT_CUDA(cudaErrorUnsupportedLimit, cudaDeviceGetLimit(&bytes, static_cast<cudaLimit>(99)));
+  unsigned flags = 0;
+  ASSERT_CUDA(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync));
+  ASSERT_CUDA(cudaGetDeviceFlags(&flags));
+  EXPECT_EQ(flags & cudaDeviceScheduleMask, unsigned{cudaDeviceScheduleBlockingSync});
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaSetDeviceFlags(~0u));
+  EXPECT_CUDA(cudaSuccess, cudaProfilerStart());
+  EXPECT_CUDA(cudaSuccess, cudaProfilerStop());
+  ASSERT_CUDA(cudaDeviceReset());
+  ASSERT_CUDA(cudaDeviceGetLimit(&bytes, cudaLimitPrintfFifoSize));
+  EXPECT_EQ(bytes, size_t{1} << 20) << "a reset device is as new";
+  ASSERT_CUDA(cudaGetDeviceFlags(&flags));
+  EXPECT_EQ(flags & cudaDeviceScheduleMask, unsigned{cudaDeviceScheduleAuto});
 }
 
 TEST(DeviceTest, AForkedChildHasNoCuda) {

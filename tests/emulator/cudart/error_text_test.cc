@@ -32,6 +32,8 @@ TEST(ErrorTextTest, EveryCodeHasItsNameAndADescription) {
   for (const auto& [name, number] : codes) {
     const auto code = static_cast<cudaError_t>(number);
     EXPECT_EQ(ErrorName(code), name);
+    EXPECT_STREQ(cudaGetErrorName(code), ErrorName(code));
+    EXPECT_STREQ(cudaGetErrorString(code), ErrorDescription(code));
     EXPECT_STRNE(ErrorDescription(code), "unrecognized error code") << name;
   }
   EXPECT_STREQ(ErrorName(static_cast<cudaError_t>(12345)), "unrecognized error code");

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "emulator/cudart/enqueue.h"
+#include "emulator/ptx/shadow_memory.h"
 #include "tests/emulator/cudart/cuda_test.h"
 
 namespace emu {
@@ -98,15 +100,14 @@ TEST_F(MemoryTest, RowsKeepTheirPitch) {
   EXPECT_TRUE(std::equal(in, in + 300, out));
   EXPECT_CUDA(cudaErrorInvalidPitchValue,
               cudaMemcpy2D(out, 99, pitched, pitch, 100, 3, cudaMemcpyDeviceToHost));
-  cudaMemcpy3DParms box = {};
-  box.srcPtr = {pitched, pitch, 100, 3};
-  box.srcPos = {10, 1, 0};
-  box.dstPtr = {out, 20, 20, 2};
-  box.extent = {20, 2, 1};
-  box.kind = cudaMemcpyDeviceToHost;
-  ASSERT_CUDA(cudaMemcpy3D(&box));
+  const auto* part = static_cast<unsigned char*>(pitched) + pitch + 10;
+  ASSERT_CUDA(cudaMemset2DAsync(pitched, pitch, 9, 1, 3, stream_));
+  ASSERT_CUDA(cudaMemcpy2DAsync(out, 20, part, pitch, 20, 2, cudaMemcpyDeviceToHost, stream_));
   EXPECT_EQ(out[0], 110);
   EXPECT_EQ(out[39], static_cast<unsigned char>(229));
+  ASSERT_CUDA(cudaMemcpy2D(out, 1, pitched, pitch, 1, 3, cudaMemcpyDeviceToHost));
+  EXPECT_EQ(out[2], 9);
+  EXPECT_CUDA(cudaErrorInvalidPitchValue, cudaMemset2DAsync(pitched, 99, 0, 100, 3, stream_));
   ASSERT_CUDA(cudaFree(pitched));
 }
 
@@ -118,8 +119,6 @@ TEST_F(MemoryTest, SizesThatWrapAroundAreRefused) {
   EXPECT_CUDA(cudaErrorMemoryAllocation, cudaMallocPitch(&p, &pitch, kHuge - 100, 1));
   EXPECT_CUDA(cudaErrorMemoryAllocation,
               cudaMallocPitch(&p, &pitch, size_t{1} << 32, size_t{1} << 32));
-  cudaPitchedPtr box = {};
-  EXPECT_CUDA(cudaErrorMemoryAllocation, cudaMalloc3D(&box, {1, size_t{1} << 32, size_t{1} << 32}));
   char host = 0;
   EXPECT_CUDA(cudaErrorInvalidValue, cudaHostRegister(&host, kHuge, cudaHostRegisterDefault));
   // The last row would begin at the first.
@@ -156,11 +155,21 @@ TEST_F(MemoryTest, PointersKnowWhatTheyAre) {
   EXPECT_CUDA(cudaErrorHostMemoryAlreadyRegistered, cudaHostRegister(plain + 8, 8, 0));
   ASSERT_CUDA(cudaPointerGetAttributes(&attributes, plain + 63));
   EXPECT_EQ(attributes.type, cudaMemoryTypeHost);
+  void* on_device = nullptr;
+  ASSERT_CUDA(cudaHostGetDevicePointer(&on_device, plain + 8, 0));
+  EXPECT_EQ(on_device, plain + 8) << "kernels reach it at its own address";
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaHostGetDevicePointer(&on_device, device_, 0));
   ASSERT_CUDA(cudaHostUnregister(plain));
   void* managed = nullptr;
   ASSERT_CUDA(cudaMallocManaged(&managed, 100, cudaMemAttachGlobal));
   ASSERT_CUDA(cudaPointerGetAttributes(&attributes, managed));
   EXPECT_EQ(attributes.type, cudaMemoryTypeManaged);
+  const cudaMemLocation here = {cudaMemLocationTypeDevice, 0};
+  EXPECT_CUDA(cudaSuccess, cudaMemPrefetchAsync(managed, 100, here, 0, stream_));
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaMemPrefetchAsync(managed, 101, here, 0, stream_));
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaMemPrefetchAsync(device_, 8, here, 0, stream_));
+  EXPECT_CUDA(cudaSuccess, cudaMemAdvise(managed, 100, cudaMemAdviseSetReadMostly, here));
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaMemAdvise(plain, 8, cudaMemAdviseSetReadMostly, here));
   ASSERT_CUDA(cudaFree(managed));
 }
 
@@ -177,6 +186,21 @@ TEST_F(MemoryTest, InfoCountsWhatIsLive) {
   EXPECT_EQ(too_much, nullptr);
   EXPECT_CUDA(cudaErrorMemoryAllocation, cudaGetLastError());
   ASSERT_CUDA(cudaFree(p));
+}
+
+// What the layer above may ask and say: libnccl.so.2 checks its buffers, and marks what it wrote.
+TEST_F(MemoryTest, TheLayerAboveKnowsWhatIsLiveAndWritten) {
+  EXPECT_TRUE(switchyard_emulator_is_live(device_, kBytes));
+  EXPECT_FALSE(switchyard_emulator_is_live(device_, kBytes + 1));
+  EXPECT_FALSE(switchyard_emulator_is_live(this, 1));
+  ShadowMemory(device_, kBytes);
+  uint64_t first = 0;
+  const auto address = reinterpret_cast<uint64_t>(device_);
+  switchyard_emulator_mark_written(device_, 10);
+  EXPECT_TRUE(FindUnwritten(address, kBytes, &first));
+  EXPECT_EQ(first, address + 10);
+  switchyard_emulator_mark_written(device_, kBytes);
+  EXPECT_FALSE(FindUnwritten(address, kBytes, &first));
 }
 
 TEST_F(MemoryTest, PoolMemoryLivesInStreamOrder) {

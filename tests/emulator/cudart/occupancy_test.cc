@@ -41,17 +41,6 @@ TEST(OccupancyTest, AgreesWithTheToolkit) {
   EXPECT_GT(compared, 1000);
 }
 
-TEST(OccupancyTest, WhatDynamicSharedForGivesIsTheMost) {
-  const BlockShape shape = {.threads = 128, .registers_per_thread = 32, .static_shared_bytes = 512};
-  for (int blocks = 1; blocks <= 16; ++blocks) {
-    BlockShape filled = shape;
-    filled.dynamic_shared_bytes = DynamicSharedFor(shape, blocks);
-    EXPECT_GE(BlocksPerMultiprocessor(filled), blocks);
-    filled.dynamic_shared_bytes += 128;
-    EXPECT_LT(BlocksPerMultiprocessor(filled), blocks);
-  }
-}
-
 TEST(OccupancyTest, ClustersStayInTheirGroup) {
   const BlockShape one_per_sm = {
       .threads = 384, .registers_per_thread = 168, .dynamic_shared_bytes = 200000};

@@ -168,6 +168,54 @@ TEST(StreamTest, HostFunctionsMayNotCallCuda) {
   EXPECT_CUDA(cudaErrorNotPermitted, seen);
 }
 
+TEST(StreamTest, StreamsAnswerQuestions) {
+  cudaStream_t stream = nullptr;
+  ASSERT_CUDA(cudaStreamCreateWithPriority(&stream, cudaStreamNonBlocking, -3));
+  unsigned flags = 0;
+  int priority = 0, device = -1;
+  unsigned long long id = 0, other = 0;
+  ASSERT_CUDA(cudaStreamGetFlags(stream, &flags));
+  ASSERT_CUDA(cudaStreamGetPriority(stream, &priority));
+  ASSERT_CUDA(cudaStreamGetDevice(stream, &device));
+  ASSERT_CUDA(cudaStreamGetId(stream, &id));
+  ASSERT_CUDA(cudaStreamGetId(nullptr, &other));
+  EXPECT_EQ(flags, unsigned{cudaStreamNonBlocking});
+  EXPECT_EQ(priority, -3);
+  EXPECT_EQ(device, 0);
+  EXPECT_NE(id, other);
+  cudaStreamAttrValue set = {}, got = {};
+  set.accessPolicyWindow.num_bytes = 4096;
+  ASSERT_CUDA(cudaStreamSetAttribute(stream, cudaLaunchAttributeAccessPolicyWindow, &set));
+  ASSERT_CUDA(cudaStreamGetAttribute(stream, cudaLaunchAttributeAccessPolicyWindow, &got));
+  EXPECT_EQ(got.accessPolicyWindow.num_bytes, 4096u);
+  ASSERT_CUDA(cudaStreamGetAttribute(nullptr, cudaLaunchAttributeAccessPolicyWindow, &got));
+  EXPECT_EQ(got.accessPolicyWindow.num_bytes, 0u) << "each stream has its own";
+  set.priority = -99;
+  ASSERT_CUDA(cudaStreamSetAttribute(stream, cudaLaunchAttributePriority, &set));
+  ASSERT_CUDA(cudaStreamGetPriority(stream, &priority));
+  EXPECT_EQ(priority, -5) << "brought into the range";
+  EXPECT_CUDA(cudaErrorInvalidValue,
+              cudaStreamGetAttribute(stream, cudaLaunchAttributeCooperative, &got));
+  ASSERT_CUDA(cudaStreamDestroy(stream));
+  EXPECT_CUDA(cudaErrorInvalidValue, cudaStreamCreateWithPriority(&stream, 8, 0));
+}
+
+TEST(StreamTest, CallbacksComeInTheStreamsOrder) {
+  Stream stream;
+  Journal journal;
+  journal.Queue(stream.handle, "a");
+  ASSERT_CUDA(cudaStreamAddCallback(
+      stream.handle,
+      [](cudaStream_t, cudaError_t status, void* untyped) {
+        EXPECT_EQ(status, cudaSuccess);
+        static_cast<Journal*>(untyped)->Write("b");
+      },
+      &journal, 0));
+  journal.Queue(stream.handle, "c");
+  ASSERT_CUDA(cudaStreamSynchronize(stream.handle));
+  EXPECT_EQ(journal.names(), "abc");
+}
+
 TEST(StreamTest, HandlesThatMeanNothingAreRefused) {
   int local = 0;
   auto nonsense = reinterpret_cast<cudaStream_t>(&local);

@@ -43,6 +43,11 @@ static void TestSaxpy() {
   CHECK_CUDA(cudaMemcpyFromSymbol(&blocks, num_blocks_run, sizeof blocks));
   CHECK(blocks == 4);
   CHECK(managed_sum == 145);
+  CHECK_CUDA(cudaMemcpyToSymbolAsync(offsets, host_offsets + 1, 4, 0, cudaMemcpyHostToDevice, 0));
+  float first = 0;
+  CHECK_CUDA(cudaMemcpyFromSymbolAsync(&first, offsets, 4, 0, cudaMemcpyDeviceToHost, 0));
+  CHECK_CUDA(cudaStreamSynchronize(nullptr));
+  CHECK(first == 0.5f);
   void* address = nullptr;
   size_t bytes = 0;
   CHECK_CUDA(cudaGetSymbolAddress(&address, offsets));
