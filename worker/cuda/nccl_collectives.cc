@@ -235,7 +235,8 @@ absl::StatusOr<ncclUniqueId> ShareId(RendezvousStore& store, const CommunicatorO
     SY_RETURN_IF_ERROR(store.Put(key, std::string_view(id.internal, sizeof(id.internal))));
     return id;
   }
-  SY_ASSIGN_OR_RETURN(const std::string bytes, store.Wait(key, deadline));
+  SY_ASSIGN_OR_RETURN(const std::string bytes,
+                      WaitUnlessGivenUp(store, key, deadline, options.given_up));
   if (bytes.size() != sizeof(id.internal)) return absl::InternalError("NCCL: an id of wrong size");
   bytes.copy(id.internal, sizeof(id.internal));
   return id;

@@ -37,8 +37,8 @@ struct CommunicatorOptions {
   int size = 1;
   // How long to wait for peers while connecting.
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(30);
-  // Asked while NCCL waits for peers, who may be gone without its noticing: true gives up
-  // connecting, with CANCELLED. May be empty. (Gloo sees that a peer is gone.)
+  // Asked several times a second, on any thread, while this rank waits for peers, who may be gone
+  // without its noticing: true gives up connecting, with CANCELLED. May be empty.
   std::function<bool()> given_up;
   // How long one collective waits for a peer.
   std::chrono::milliseconds timeout = std::chrono::seconds(30);

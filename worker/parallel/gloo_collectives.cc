@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "worker/parallel/connect_watch.h"
 #include "worker/parallel/gloo_mesh.h"
 
 namespace switchyard::worker {
@@ -188,7 +189,11 @@ absl::StatusOr<std::unique_ptr<Collectives>> ConnectGloo(std::shared_ptr<GlooDev
   SY_ASSIGN_OR_RETURN(std::unique_ptr<GlooMesh> mesh,
                       GlooMesh::Connect(std::move(device), store, options));
   auto collectives = std::make_unique<GlooCollectives>(std::move(mesh), options);
-  SY_RETURN_IF_ERROR(collectives->Barrier());
+  {  // a peer may still wait for another one
+    const ConnectWatch watch(ConnectWatch::Deadline::max(), options.given_up,
+                             [all = collectives.get()] { all->Abort(); });
+    SY_RETURN_IF_ERROR(collectives->Barrier());
+  }
   return collectives;
 }
 

@@ -10,17 +10,15 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <csignal>
 #include <cstring>
 #include <mutex>
-#include <stop_token>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
+#include "worker/parallel/connect_watch.h"
 #include "worker/parallel/pair_socket.h"
 
 namespace switchyard::worker {
@@ -119,7 +117,8 @@ class TcpMesh final : public GlooMesh {
                                                            Clock::time_point deadline) const;
   std::string MissingRanks(RendezvousStore& store) const;
   absl::Status ConnectPair(int peer, const std::string& addresses);
-  void CloseUnconnected();
+  void EndConnecting();
+  absl::Status GaveUpOn(int peer) const;
 
   const CommunicatorOptions options_;
   // In the order of their dependence: buffers go before pairs (of the context), pairs before the
@@ -128,6 +127,7 @@ class TcpMesh final : public GlooMesh {
   const std::shared_ptr<gloo::transport::Context> context_;
   size_t address_bytes_ = 0;
   std::atomic<bool> closed_{false};
+  std::mutex connecting_;  // of sockets, while they come
   int culprit_ = -1;
   std::vector<std::byte> outgoing_;
   std::vector<Connection> connections_;  // [size]; empty at this rank
@@ -211,7 +211,8 @@ absl::StatusOr<std::vector<std::string>> TcpMesh::GatherAddresses(
   std::vector<std::string> addresses(options_.size);
   for (int rank = 0; rank < options_.size; ++rank) {
     if (rank == options_.rank) continue;
-    absl::StatusOr<std::string> value = store.Wait(Key(rank), deadline);
+    absl::StatusOr<std::string> value =
+        WaitUnlessGivenUp(store, Key(rank), deadline, options_.given_up);
     if (absl::IsDeadlineExceeded(value.status())) {
       return absl::DeadlineExceededError(fmt::format("no word within {} ms from rank {}",
                                                      options_.connect_timeout.count(),
@@ -239,17 +240,17 @@ absl::Status TcpMesh::ConnectPair(int peer, const std::string& addresses) {
     connection.pair->connect(theirs.bytes());
     connection.pair->setSync(true, /*busyPoll=*/false);
   } catch (const std::exception& error) {
-    if (closed_) {
-      return absl::DeadlineExceededError(fmt::format("rank {} did not connect within {} ms", peer,
-                                                     options_.connect_timeout.count()));
-    }
+    if (closed_) return GaveUpOn(peer);
     return absl::UnavailableError(
         fmt::format("rank {} cannot be connected: {}", peer, error.what()));
   }
   const auto& local = dynamic_cast<const Address&>(connection.pair->address());
-  connection.socket = FindPairSocket({.local = local.getSockaddr(),
-                                      .own_listener = own.getSockaddr(),
-                                      .peer_listener = theirs.getSockaddr()});
+  SocketHandle socket = FindPairSocket({.local = local.getSockaddr(),
+                                        .own_listener = own.getSockaddr(),
+                                        .peer_listener = theirs.getSockaddr()});
+  const std::lock_guard lock(connecting_);
+  if (closed_) return GaveUpOn(peer);
+  connection.socket = std::move(socket);
   if (!connection.socket.valid()) {
     return absl::InternalError(
         fmt::format("no socket found between {} and {}", own.str(), theirs.str()));
@@ -257,12 +258,26 @@ absl::Status TcpMesh::ConnectPair(int peer, const std::string& addresses) {
   return absl::OkStatus();
 }
 
-// For the connect deadline: ends the wait for peers that published their address and went away.
-void TcpMesh::CloseUnconnected() {
+// Ends the wait for peers that published their address and went away, or do not greet. A pair that
+// is read from cannot be closed, its socket can.
+void TcpMesh::EndConnecting() {
   closed_ = true;
+  const std::lock_guard lock(connecting_);
   for (const Connection& connection : connections_) {
-    if (connection.pair != nullptr) connection.pair->close();
+    if (connection.socket.valid()) {
+      connection.socket.Shutdown(SHUT_RDWR);
+    } else if (connection.pair != nullptr) {
+      connection.pair->close();
+    }
   }
+}
+
+absl::Status TcpMesh::GaveUpOn(int peer) const {
+  if (options_.given_up && options_.given_up()) {
+    return absl::CancelledError("connecting was given up");
+  }
+  return absl::DeadlineExceededError(
+      fmt::format("rank {} did not connect within {} ms", peer, options_.connect_timeout.count()));
 }
 
 // A first message of full size each way. Gloo fits a socket's send buffer to the largest message so
@@ -276,7 +291,9 @@ absl::Status TcpMesh::GreetAll() {
     connections_[peer].socket.SetSendBuffer(kSendBufferBytes);
   }
   for (int peer = 0; peer < options_.size; ++peer) {
-    if (peer != options_.rank) SY_RETURN_IF_ERROR(ReceiveNow(peer));
+    if (peer == options_.rank) continue;
+    const absl::Status status = ReceiveNow(peer);
+    if (!status.ok()) return closed_ ? GaveUpOn(peer) : status;
   }
   return absl::OkStatus();
 }
@@ -286,13 +303,7 @@ absl::Status TcpMesh::ConnectAll(RendezvousStore& store) {
   SY_RETURN_IF_ERROR(store.Put(Key(options_.rank), CreatePairs()));
   SY_ASSIGN_OR_RETURN(const std::vector<std::string> addresses, GatherAddresses(store, deadline));
 
-  std::mutex mutex;
-  std::condition_variable_any never;
-  const std::jthread watchdog([&](std::stop_token stop) {
-    std::unique_lock lock(mutex);
-    never.wait_until(lock, stop, deadline, [] { return false; });
-    if (!stop.stop_requested()) CloseUnconnected();
-  });
+  const ConnectWatch watch(deadline, options_.given_up, [this] { EndConnecting(); });
   for (int peer = 0; peer < options_.size; ++peer) {
     if (peer != options_.rank) SY_RETURN_IF_ERROR(ConnectPair(peer, addresses[peer]));
   }

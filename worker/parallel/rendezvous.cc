@@ -1,6 +1,21 @@
 #include "worker/parallel/rendezvous.h"
 
+#include <algorithm>
+
 namespace switchyard::worker {
+
+absl::StatusOr<std::string> WaitUnlessGivenUp(RendezvousStore& store, std::string_view key,
+                                              RendezvousStore::Deadline deadline,
+                                              const std::function<bool()>& given_up) {
+  if (!given_up) return store.Wait(key, deadline);
+  constexpr std::chrono::milliseconds kInterval(200);
+  while (!given_up()) {
+    const auto now = std::chrono::steady_clock::now();
+    absl::StatusOr<std::string> value = store.Wait(key, std::min(deadline, now + kInterval));
+    if (!absl::IsDeadlineExceeded(value.status()) || now + kInterval >= deadline) return value;
+  }
+  return absl::CancelledError("connecting was given up");
+}
 
 absl::Status LocalRendezvous::Put(std::string_view key, std::string_view value) {
   if (std::ssize(key) > kMaxKeyBytes || std::ssize(value) > kMaxValueBytes) {

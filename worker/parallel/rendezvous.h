@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -34,6 +35,11 @@ class RendezvousStore {
   // CANCELLED when the start-up was given up.
   virtual absl::StatusOr<std::string> Wait(std::string_view key, Deadline deadline) = 0;
 };
+
+// Wait, which `given_up` ends soon with CANCELLED. It may be empty.
+absl::StatusOr<std::string> WaitUnlessGivenUp(RendezvousStore& store, std::string_view key,
+                                              RendezvousStore::Deadline deadline,
+                                              const std::function<bool()>& given_up);
 
 // For ranks that are threads of one process.
 class LocalRendezvous final : public RendezvousStore {
