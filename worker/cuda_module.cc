@@ -21,20 +21,33 @@ std::filesystem::path ModulePath() {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device, int num_devices) {
-  const std::filesystem::path path = ModulePath();
-  if (path.empty()) {
-    return absl::NotFoundError("no CUDA backend: this build has none (nvcc was not found)");
-  }
+absl::StatusOr<CudaModuleEntry> OpenCudaModule(const std::string& path) {
   // Never unloaded: objects from it may live until the end.
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     return absl::NotFoundError(fmt::format("no CUDA backend: {}", dlerror()));
   }
+  const auto stamp = reinterpret_cast<CudaModuleStamp>(dlsym(library, kCudaModuleStamp));
+  const std::string_view theirs = stamp == nullptr ? "without a stamp" : stamp();
+  if (theirs != kBuildStamp) {
+    return absl::NotFoundError(
+        fmt::format("no CUDA backend: {} is of another build ({}) than this program ({}): install "
+                    "the two together",
+                    path, theirs, kBuildStamp));
+  }
   const auto entry = reinterpret_cast<CudaModuleEntry>(dlsym(library, kCudaModuleEntry));
   if (entry == nullptr) {
     return absl::NotFoundError(fmt::format("no CUDA backend: {}", dlerror()));
   }
+  return entry;
+}
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(int device, int num_devices) {
+  const std::filesystem::path path = ModulePath();
+  if (path.empty()) {
+    return absl::NotFoundError("no CUDA backend: this build has none (nvcc was not found)");
+  }
+  SY_ASSIGN_OR_RETURN(const CudaModuleEntry entry, OpenCudaModule(path));
   return entry(device, num_devices);
 }
 

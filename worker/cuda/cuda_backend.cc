@@ -44,6 +44,10 @@ class CudaBackend final : public Backend {
 }  // namespace
 }  // namespace switchyard::worker::cuda
 
+extern "C" __attribute__((visibility("default"))) const char* SwitchyardCudaStamp() {
+  return switchyard::worker::kBuildStamp;
+}
+
 extern "C" __attribute__((visibility("default")))
 absl::StatusOr<std::unique_ptr<switchyard::worker::Backend>>
 SwitchyardMakeCudaBackend(int device, int num_devices) {
