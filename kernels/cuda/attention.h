@@ -6,6 +6,7 @@
 
 #include "kernels/args/attention.h"
 #include "kernels/args/gqa.h"
+#include "kernels/cuda/choose/attention_split.h"
 #include "kernels/cuda/cuda_context.h"
 
 namespace switchyard::kernels::cuda {
@@ -19,11 +20,13 @@ void GqaWrite(CudaContext& cuda, const GqaWriteArgs& args);
 void GqaPrefill(CudaContext& cuda, const GqaPrefillArgs& args);
 void GqaDecode(CudaContext& cuda, const GqaDecodeArgs& args);
 
-// Decode with memory for so many unfinished softmaxes, each of all heads over one run of keys:
-// rows that have more between them go one after the other. For tests. REQUIRES: some rows.
+// Decode is a launch over splits of the keys and, where a row has several, one that merges their
+// softmaxes: blocks that wait for others would hold processors that these need. Rows that need more
+// than the bounds between them go in waves, each with its launches. Given bounds: for tests.
+// REQUIRES: some rows.
 void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
-                            int64_t max_partials);
-void GqaDecodeInWaves(CudaContext& cuda, const GqaDecodeArgs& args, int64_t max_partials);
+                            const WaveBounds& bounds);
+void GqaDecodeInWaves(CudaContext& cuda, const GqaDecodeArgs& args, const WaveBounds& bounds);
 
 }  // namespace switchyard::kernels::cuda
 

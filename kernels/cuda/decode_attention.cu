@@ -63,11 +63,11 @@ DecodeStep StepOf(const DecodeAttentionArgs& args) {
 
 void DecodeAttention(CudaContext& cuda, const DecodeAttentionArgs& args) {
   if (args.qa.NumElements() == 0) return;
-  DecodeAttentionInWaves(cuda, args, MaxPartials(args.qa.dims[1], args.qa.dims[2]));
+  DecodeAttentionInWaves(cuda, args, DecodeWaveBounds({args.qa.dims[1], args.qa.dims[2]}));
 }
 
 void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
-                            int64_t max_partials) {
+                            const WaveBounds& bounds) {
   DecodeStep step = StepOf(args);
   const int head_tiles = ChooseDecodeHeadTiles(step.heads, step.cache.width);
   SY_CHECK(head_tiles > 0) << "DecodeAttention: cache: dimension 2: " << step.cache.width
@@ -76,23 +76,24 @@ void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
                            .tables = args.tables,
                            .block_tokens = step.cache.block_tokens,
                            .num_blocks = step.cache.num_blocks};
-  const PartialRoom room = {step.heads, step.latent_dim, max_partials};
-  ForDecodeWaves(cuda, rows, room, [&](const DecodeWave& wave, const StagedWave& staged) {
-    step.splits = staged.splits;
-    step.tables = staged.tables;
-    step.partial_stats = staged.partial_stats;
-    step.partial_sums = staged.partial_sums;
-    LaunchSplits(cuda, wave, step, head_tiles);
-    LaunchMerges(cuda, wave,
-                 {.merges = staged.merges,
-                  .heads = step.heads,
-                  .width = step.latent_dim,
-                  .partial_sums = step.partial_sums,
-                  .partial_stats = step.partial_stats,
-                  .sinks = nullptr,
-                  .out = step.out,
-                  .out_stride = step.out_stride});
-  });
+  const PartialShape partial = {step.heads, step.latent_dim};
+  ForDecodeWaves(cuda, rows, partial, bounds,
+                 [&](const DecodeWave& wave, const StagedWave& staged) {
+                   step.splits = staged.splits;
+                   step.tables = staged.tables;
+                   step.partial_stats = staged.partial_stats;
+                   step.partial_sums = staged.partial_sums;
+                   LaunchSplits(cuda, wave, step, head_tiles);
+                   LaunchMerges(cuda, wave,
+                                {.merges = staged.merges,
+                                 .heads = step.heads,
+                                 .width = step.latent_dim,
+                                 .partial_sums = step.partial_sums,
+                                 .partial_stats = step.partial_stats,
+                                 .sinks = nullptr,
+                                 .out = step.out,
+                                 .out_stride = step.out_stride});
+                 });
 }
 
 }  // namespace switchyard::kernels::cuda

@@ -24,6 +24,11 @@ struct WaveRoom {
   }
 };
 
+DecodeRowWork WorkOf(int64_t splits, int64_t blocks) {
+  const WaveRoom room{.splits = splits, .merges = splits > 1 ? 1 : 0, .blocks = blocks};
+  return {.splits = splits, .staged_bytes = room.num_bytes()};
+}
+
 bool HasKeys(const DecodeRows& rows, int64_t row) {
   return rows.tables[static_cast<size_t>(row)] != nullptr;
 }
@@ -121,34 +126,37 @@ StagedWave StageWave(CudaContext& cuda, const DecodeRows& rows, const DecodeWave
 
 }  // namespace
 
-int64_t MaxPartials(int64_t heads, int64_t width) {
-  return kMaxPartialBytes / PartialRoom{heads, width, 0}.bytes_of_one();
+WaveBounds DecodeWaveBounds(const PartialShape& partial) {
+  return {.partials = kMaxPartialBytes / partial.num_bytes(),
+          .staged_bytes = HostStaging::kSegmentBytes};
 }
 
-void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom& room,
+void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialShape& partial,
+                    const WaveBounds& bounds,
                     const std::function<void(const DecodeWave&, const StagedWave&)>& launch) {
   // Of each row, and, where the op is recorded, of rows that are up to a split longer.
-  std::vector<int64_t> splits, grown;
+  std::vector<DecodeRowWork> now, grown;
   for (int64_t row = 0; row < std::ssize(rows.positions); ++row) {
     const int32_t position = rows.positions[static_cast<size_t>(row)];
-    splits.push_back(NumSplitsOf(rows, row));
-    grown.push_back(MostDecodeSplits(int64_t{position} + kDecodeSplitTokens, rows.window));
+    now.push_back(WorkOf(NumSplitsOf(rows, row), BlocksOf(rows, row).count()));
+    grown.push_back(WorkOf(MostDecodeSplits(int64_t{position} + kDecodeSplitTokens, rows.window),
+                           MostBlocksOf(rows, row)));
   }
-  const std::vector<int64_t>& cut = cuda.staging.recording() ? grown : splits;
+  const std::vector<DecodeRowWork>& cut = cuda.staging.recording() ? grown : now;
   const auto num_rows = std::ssize(rows.positions);
   for (int64_t begin = 0; begin < num_rows;) {
-    const DecodeWave wave = NextDecodeWave(cut, begin, room.max_partials);
+    const DecodeWave wave = NextDecodeWave(cut, begin, bounds);
     // As much as the recorded op will want, and more: when memory moves, all recordings end.
-    const DecodeWave then = NextDecodeWave(grown, begin, room.max_partials);
-    const int64_t wanted = std::max({wave.num_partials, then.num_partials,
-                                     then.end < num_rows ? room.max_partials : int64_t{0}});
+    const DecodeWave then = NextDecodeWave(grown, begin, bounds);
+    const int64_t wanted = std::max(
+        {wave.num_partials, then.num_partials, then.end < num_rows ? bounds.partials : int64_t{0}});
     const auto rounded = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(wanted)));
     auto* const partials = cuda.attention.Reserve<std::byte>(
-        std::min(rounded, std::max(wanted, room.max_partials)) * room.bytes_of_one());
+        std::min(rounded, std::max(wanted, bounds.partials)) * partial.num_bytes());
     StagedWave staged = StageWave(cuda, rows, wave);
     staged.partial_stats = reinterpret_cast<float2*>(partials);
     staged.partial_sums =
-        reinterpret_cast<float*>(staged.partial_stats + wave.num_partials * room.heads);
+        reinterpret_cast<float*>(staged.partial_stats + wave.num_partials * partial.heads);
     launch(wave, staged);
     begin = wave.end;
   }

@@ -1,6 +1,6 @@
 // How a decode op's rows go to the device: each row's keys in splits, one block of threads for
-// each, and rows in waves, because unfinished softmaxes of all of them may not fit in memory at
-// once.
+// each, and rows in waves, because neither unfinished softmaxes nor block tables of all of them
+// need fit at once.
 #ifndef SWITCHYARD_KERNELS_CUDA_DECODE_WAVES_H_
 #define SWITCHYARD_KERNELS_CUDA_DECODE_WAVES_H_
 
@@ -51,22 +51,23 @@ struct StagedWave {
   float* partial_sums;    // [partials, heads, width]: values weighted, not yet divided
 };
 
-// Memory for unfinished softmaxes: so many at once; a row that has more goes by itself.
-struct PartialRoom {
+// An unfinished softmax in memory.
+struct PartialShape {
   int64_t heads;
   int64_t width;
-  int64_t max_partials;
 
-  int64_t bytes_of_one() const {
+  int64_t num_bytes() const {
     return heads * (int64_t{sizeof(float2)} + width * int64_t{sizeof(float)});
   }
 };
 
-// As many as a fixed amount of memory holds.
-int64_t MaxPartials(int64_t heads, int64_t width);
+// A fixed amount of memory for unfinished softmaxes, and what is staged at once.
+WaveBounds DecodeWaveBounds(const PartialShape& partial);
 
-// Stages wave after wave and calls `launch` for each. REQUIRES: some rows.
-void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialRoom& room,
+// Stages wave after wave and calls `launch` for each; a row that is beyond the bounds goes by
+// itself. REQUIRES: some rows, of which none has more to stage than HostStaging takes.
+void ForDecodeWaves(CudaContext& cuda, const DecodeRows& rows, const PartialShape& partial,
+                    const WaveBounds& bounds,
                     const std::function<void(const DecodeWave&, const StagedWave&)>& launch);
 
 }  // namespace switchyard::kernels::cuda

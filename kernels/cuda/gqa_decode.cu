@@ -45,10 +45,10 @@ void LaunchSplits(CudaContext& cuda, const DecodeWave& wave, const GqaDecodeStep
 
 void GqaDecode(CudaContext& cuda, const GqaDecodeArgs& args) {
   if (args.q.NumElements() == 0) return;
-  GqaDecodeInWaves(cuda, args, MaxPartials(args.q.dims[1], args.q.dims[2]));
+  GqaDecodeInWaves(cuda, args, DecodeWaveBounds({args.q.dims[1], args.q.dims[2]}));
 }
 
-void GqaDecodeInWaves(CudaContext& cuda, const GqaDecodeArgs& args, int64_t max_partials) {
+void GqaDecodeInWaves(CudaContext& cuda, const GqaDecodeArgs& args, const WaveBounds& bounds) {
   GqaDecodeStep step = StepOf(args);
   const int columns = GqaColumns(step.cache.dim);
   SY_CHECK(columns > 0) << "GqaDecode: q: dimension 2: heads of " << step.cache.dim
@@ -58,25 +58,26 @@ void GqaDecodeInWaves(CudaContext& cuda, const GqaDecodeArgs& args, int64_t max_
                            .block_tokens = step.cache.block_tokens,
                            .num_blocks = step.cache.num_blocks,
                            .window = args.window == 0 ? kWholeSequence : args.window};
-  const PartialRoom room = {step.heads, step.cache.dim, max_partials};
-  ForDecodeWaves(cuda, rows, room, [&](const DecodeWave& wave, const StagedWave& staged) {
-    step.splits = staged.splits;
-    step.tables = staged.tables;
-    step.partial_stats = staged.partial_stats;
-    step.partial_sums = staged.partial_sums;
-    if (columns == 64) LaunchSplits<64>(cuda, wave, step);
-    if (columns == 128) LaunchSplits<128>(cuda, wave, step);
-    if (columns == 256) LaunchSplits<256>(cuda, wave, step);
-    LaunchMerges(cuda, wave,
-                 {.merges = staged.merges,
-                  .heads = step.heads,
-                  .width = step.cache.dim,
-                  .partial_sums = step.partial_sums,
-                  .partial_stats = step.partial_stats,
-                  .sinks = step.sinks,
-                  .out = step.out,
-                  .out_stride = step.out_stride});
-  });
+  const PartialShape partial = {step.heads, step.cache.dim};
+  ForDecodeWaves(cuda, rows, partial, bounds,
+                 [&](const DecodeWave& wave, const StagedWave& staged) {
+                   step.splits = staged.splits;
+                   step.tables = staged.tables;
+                   step.partial_stats = staged.partial_stats;
+                   step.partial_sums = staged.partial_sums;
+                   if (columns == 64) LaunchSplits<64>(cuda, wave, step);
+                   if (columns == 128) LaunchSplits<128>(cuda, wave, step);
+                   if (columns == 256) LaunchSplits<256>(cuda, wave, step);
+                   LaunchMerges(cuda, wave,
+                                {.merges = staged.merges,
+                                 .heads = step.heads,
+                                 .width = step.cache.dim,
+                                 .partial_sums = step.partial_sums,
+                                 .partial_stats = step.partial_stats,
+                                 .sinks = step.sinks,
+                                 .out = step.out,
+                                 .out_stride = step.out_stride});
+                 });
 }
 
 }  // namespace switchyard::kernels::cuda

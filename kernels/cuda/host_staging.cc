@@ -21,7 +21,8 @@ HostStaging::~HostStaging() {
 }
 
 HostStaging::Place HostStaging::Reserve(int64_t num_bytes) {
-  SY_CHECK(num_bytes >= 0 && num_bytes <= kSegmentBytes) << "staged array of " << num_bytes;
+  SY_CHECK(num_bytes >= 0 && num_bytes <= kSegmentBytes)
+      << "a staged array of " << num_bytes << " bytes: at most " << kSegmentBytes;
   if (used_ + num_bytes > kSegmentBytes) {
     SY_CUDA_CHECK(cudaEventRecord(passed_[segment_], device_.stream()));
     segment_ = (segment_ + 1) % kNumSegments;

@@ -11,15 +11,20 @@ int ChooseDecodeHeadTiles(int64_t heads, int64_t width) {
   return tiles;
 }
 
-DecodeWave NextDecodeWave(std::span<const int64_t> splits, int64_t begin, int64_t max_partials) {
+DecodeWave NextDecodeWave(std::span<const DecodeRowWork> rows, int64_t begin,
+                          const WaveBounds& bounds) {
   DecodeWave wave{.begin = begin, .end = begin};
-  for (; wave.end < std::ssize(splits); ++wave.end) {
-    const int64_t of_row = splits[static_cast<size_t>(wave.end)];
-    const int64_t partials = of_row > 1 ? of_row : 0;
-    if (wave.end > begin && wave.num_partials + partials > max_partials) break;
-    wave.num_splits += of_row;
+  int64_t staged_bytes = 0;
+  for (; wave.end < std::ssize(rows); ++wave.end) {
+    const DecodeRowWork& row = rows[static_cast<size_t>(wave.end)];
+    const int64_t partials = row.splits > 1 ? row.splits : 0;
+    const bool fits = wave.num_partials + partials <= bounds.partials &&
+                      staged_bytes + row.staged_bytes <= bounds.staged_bytes;
+    if (wave.end > begin && !fits) break;
+    staged_bytes += row.staged_bytes;
+    wave.num_splits += row.splits;
     wave.num_partials += partials;
-    wave.num_merges += of_row > 1 ? 1 : 0;
+    wave.num_merges += row.splits > 1 ? 1 : 0;
   }
   return wave;
 }

@@ -70,16 +70,27 @@ constexpr int64_t MostDecodeSplits(int64_t position, int64_t window) {
   return of_window < of_sequence ? of_window : of_sequence;
 }
 
-// Rows that go to the device together, because the softmaxes of their splits fit in memory at once.
+// Rows that go to the device together, because what they need there fits at once.
 struct DecodeWave {
   int64_t begin, end;    // rows
   int64_t num_splits;    // of these rows
   int64_t num_partials;  // of those among them that have more than one
   int64_t num_merges;    // rows that have more than one
 };
-// The wave that begins at row `begin` < splits.size(): at least one row, and further ones while
-// there are at most `max_partials`. splits: how many each row has.
-DecodeWave NextDecodeWave(std::span<const int64_t> splits, int64_t begin, int64_t max_partials);
+// Of a row.
+struct DecodeRowWork {
+  int64_t splits;
+  int64_t staged_bytes;  // of its arrays: splits, merge, block table
+};
+// Of all rows of a wave.
+struct WaveBounds {
+  int64_t partials;
+  int64_t staged_bytes;
+};
+// The wave that begins at row `begin` < rows.size(): at least one row, and further ones while all
+// are within the bounds.
+DecodeWave NextDecodeWave(std::span<const DecodeRowWork> rows, int64_t begin,
+                          const WaveBounds& bounds);
 
 // --- Prefill ---
 inline constexpr int kPrefillQueries = kAttentionWarps * kMmaRows;  // of a block, of one head

@@ -54,9 +54,10 @@ TEST(ChooseAttentionTest, AWindowLeavesOutSplits) {
 }
 
 TEST(ChooseAttentionTest, WavesTakeRowsWhileTheirPartialsFit) {
-  const std::vector<int64_t> splits = {1, 2, 1, 2, 5, 5, 1};
+  std::vector<DecodeRowWork> rows;
+  for (const int64_t splits : {1, 2, 1, 2, 5, 5, 1}) rows.push_back({splits, /*staged_bytes=*/100});
   const auto expect = [&](int64_t begin, int64_t max_partials, const DecodeWave& want) {
-    const DecodeWave wave = NextDecodeWave(splits, begin, max_partials);
+    const DecodeWave wave = NextDecodeWave(rows, begin, {max_partials, /*staged_bytes=*/700});
     EXPECT_EQ(wave.begin, want.begin);
     EXPECT_EQ(wave.end, want.end);
     EXPECT_EQ(wave.num_splits, want.num_splits);
@@ -69,6 +70,16 @@ TEST(ChooseAttentionTest, WavesTakeRowsWhileTheirPartialsFit) {
   expect(6, 4, {.begin = 6, .end = 7, .num_splits = 1, .num_partials = 0, .num_merges = 0});
   expect(0, 0, {.begin = 0, .end = 1, .num_splits = 1, .num_partials = 0, .num_merges = 0});
   expect(0, 100, {.begin = 0, .end = 7, .num_splits = 17, .num_partials = 14, .num_merges = 4});
+}
+
+TEST(ChooseAttentionTest, WavesTakeRowsWhileTheirTablesFit) {
+  const std::vector<DecodeRowWork> rows = {{1, 40}, {2, 50}, {1, 10}, {1, 101}, {3, 60}, {1, 40}};
+  std::vector<int64_t> ends;
+  for (int64_t begin = 0; begin < std::ssize(rows); begin = ends.back()) {
+    ends.push_back(NextDecodeWave(rows, begin, {/*partials=*/9, /*staged_bytes=*/100}).end);
+    ASSERT_GT(ends.back(), begin);
+  }
+  EXPECT_EQ(ends, (std::vector<int64_t>{3, 4, 6}));  // the fourth is beyond the bound by itself
 }
 
 TEST(ChooseAttentionTest, PrefillTakesHeadsThatFit) {

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
+#include <optional>
 #include <random>
 #include <span>
 #include <vector>
 
+#include "kernels/cuda/choose/attention_split.h"
 #include "kernels/cuda/cuda_context.h"
 #include "kernels/cuda/open_device.h"
 #include "kernels/dtype.h"
@@ -21,6 +23,11 @@ namespace switchyard::kernels {
 
 // Race modes are slow: shapes that add no new path are left out there.
 inline bool Brief() { return std::getenv("SWITCHYARD_TEST_BRIEF") != nullptr; }
+
+// Of a decode op: null, as served. Tight: so many softmaxes, so many bytes of arrays.
+using WavesOfRun = std::optional<cuda::WaveBounds>;
+inline constexpr cuda::WaveBounds kTightWaves[] = {
+    {0, 1 << 20}, {2, 1 << 20}, {5, 1 << 20}, {64, 0}, {64, 400}};
 
 // For Comparison: the relative error of one rounding to BF16. The 8 undoes the factor that Close
 // allows.

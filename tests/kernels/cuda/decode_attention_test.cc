@@ -75,7 +75,8 @@ class CudaDecodeAttentionTest : public CudaTest {
   // [rows, heads, latent]. Blocks are dealt out by `seed`; what no sequence wrote is NaN. The rope
   // part of queries lies in wider heads, as a projection leaves it.
   std::vector<float> Run(const Batch& batch, uint32_t seed = 7, int64_t nope = 8,
-                         int64_t max_partials = -1, const std::vector<int64_t>& without_keys = {}) {
+                         const WavesOfRun& waves = {},
+                         const std::vector<int64_t>& without_keys = {}) {
     const int64_t rows = batch.rows(), heads = batch.shape.heads, rope = batch.shape.rope;
     const auto tables = DealBlocks(batch, seed);
     std::vector<float> qa, q(rows * heads * (nope + rope), kNan);
@@ -101,8 +102,11 @@ class CudaDecodeAttentionTest : public CudaTest {
                                       .tables = table_pointers,
                                       .scale = batch.scale(),
                                       .out = out};
-    if (max_partials < 0) cuda::DecodeAttention(cuda_, args);
-    if (max_partials >= 0) cuda::DecodeAttentionInWaves(cuda_, args, max_partials);
+    if (waves.has_value()) {
+      cuda::DecodeAttentionInWaves(cuda_, args, *waves);
+    } else {
+      cuda::DecodeAttention(cuda_, args);
+    }
     return Get(out);
   }
 
@@ -213,8 +217,8 @@ TEST_F(CudaDecodeAttentionTest, NeighboursAndBlocksDoNotShow) {
 TEST_F(CudaDecodeAttentionTest, WavesDoNotShow) {
   const Batch batch({"waves", 3, 0, 8, 0, 24}, {600, 5, 1030, 513, 20, 700});
   const std::vector<float> all = Run(batch);
-  for (const int64_t max_partials : {0, 2, 5}) {
-    EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, /*nope=*/8, max_partials), all, batch.out_width()));
+  for (const cuda::WaveBounds& bounds : kTightWaves) {
+    EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, /*nope=*/8, bounds), all, batch.out_width()));
   }
 }
 
@@ -226,18 +230,17 @@ TEST_F(CudaDecodeAttentionTest, RowsWithoutKeysAreZerosAndDoNotShow) {
     if (Brief() && shape.latent == 600) continue;
     const Batch batch(shape, {600, 3, 70, 700});
     const std::vector<float> all = Run(batch);
-    for (const int64_t max_partials : {-1, 0}) {
+    for (const WavesOfRun& waves : {WavesOfRun(), WavesOfRun(kTightWaves[0])}) {
       std::vector<float> want = all;
       for (const int64_t row : {1, 3}) {
         std::fill_n(want.begin() + row * batch.out_width(), batch.out_width(), 0.0f);
       }
-      EXPECT_TRUE(
-          SameBits(Run(batch, /*seed=*/7, /*nope=*/8, max_partials, /*without_keys=*/{1, 3}), want,
-                   batch.out_width()));
+      EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, /*nope=*/8, waves, /*without_keys=*/{1, 3}), want,
+                           batch.out_width()));
     }
   }
   const Batch none(shapes[0], {0, 5});
-  EXPECT_EQ(Run(none, /*seed=*/7, /*nope=*/8, /*max_partials=*/-1, /*without_keys=*/{0, 1}),
+  EXPECT_EQ(Run(none, /*seed=*/7, /*nope=*/8, /*waves=*/{}, /*without_keys=*/{0, 1}),
             std::vector<float>(static_cast<size_t>(2 * none.out_width())));
 }
 

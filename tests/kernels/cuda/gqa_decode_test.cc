@@ -34,7 +34,7 @@ struct Batch {
 class CudaGqaDecodeTest : public CudaGqaTest {
  protected:
   // [rows, heads, dim]. Blocks are dealt out by `seed`, those behind windows are not there.
-  std::vector<float> Run(const Batch& batch, uint32_t seed = 7, int64_t max_partials = -1,
+  std::vector<float> Run(const Batch& batch, uint32_t seed = 7, const WavesOfRun& waves = {},
                          int64_t without_keys = -1) {
     const auto& shape = batch.shape;
     GqaBlocks blocks(batch.tokens, kBlockTokens, seed);
@@ -57,8 +57,11 @@ class CudaGqaDecodeTest : public CudaGqaTest {
                                 .window = shape.window,
                                 .sinks = PutSinks(shape),
                                 .out = out};
-    if (max_partials < 0) cuda::GqaDecode(cuda_, args);
-    if (max_partials >= 0) cuda::GqaDecodeInWaves(cuda_, args, max_partials);
+    if (waves.has_value()) {
+      cuda::GqaDecodeInWaves(cuda_, args, *waves);
+    } else {
+      cuda::GqaDecode(cuda_, args);
+    }
     return Get(out);
   }
 
@@ -76,7 +79,7 @@ TEST_F(CudaGqaDecodeTest, RowsWithoutKeysAreZerosAndDoNotShow) {
     const Batch batch(shape, {20, 600, 70});
     std::vector<float> want = Run(batch);
     std::fill_n(want.begin() + batch.out_width(), batch.out_width(), 0.0f);
-    EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, /*max_partials=*/-1, /*without_keys=*/1), want,
+    EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, /*waves=*/{}, /*without_keys=*/1), want,
                          batch.out_width()));
   }
 }
@@ -121,8 +124,8 @@ TEST_F(CudaGqaDecodeTest, WavesDoNotShow) {
   for (const int64_t window : {0, 300}) {
     const Batch batch({"waves", 3, 1, 24, window, true}, {600, 5, 1030, 513, 20, 700});
     const std::vector<float> all = Run(batch);
-    for (const int64_t max_partials : {0, 2, 5}) {
-      EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, max_partials), all, batch.out_width()));
+    for (const cuda::WaveBounds& bounds : kTightWaves) {
+      EXPECT_TRUE(SameBits(Run(batch, /*seed=*/7, bounds), all, batch.out_width()));
     }
   }
 }
