@@ -1,5 +1,5 @@
-# cmake -D SOURCE_DIR=... -D FILES=... -D OUTPUT=... -P cmake/build_stamp.cmake: a source with kBuildStamp, a digest of the files, by
-# which a program knows a library of its own build.
+# cmake -D SOURCE_DIR=... -D FILES=... -D OUTPUT=... -P cmake/build_stamp.cmake: a source with kBuildStamp, a digest of the
+# files, by which a program knows a library of its own build.
 set(digests "")
 foreach(file IN LISTS FILES)
   file(SHA256 ${SOURCE_DIR}/${file} digest)
