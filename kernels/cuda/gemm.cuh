@@ -214,6 +214,14 @@ __device__ void Consume(const GemmBlock& block, int warpgroup, StageRing ring) {
   }
 }
 
+// Columns without a token are scaled too, and nobody takes them; no copy brings them a scale.
+__device__ inline void ZeroScales(const GemmBlock& block, int tile_tokens) {
+  auto* const scales = reinterpret_cast<float*>(block.shared + block.at.scales_begin);
+  const int count = block.launch.stages * tile_tokens, step = static_cast<int>(blockDim.x);
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += step) scales[i] = 0;
+  ptx::FenceProxyAsync();  // before the copies
+}
+
 // Blocks stay and take piece after piece in strides of the grid.
 template <GemmForm kForm, int kTokens>
 __global__ void __launch_bounds__(kMaxWarpgroups * 128 + ProducerThreads(kTokens), 1)
@@ -234,6 +242,7 @@ __global__ void __launch_bounds__(kMaxWarpgroups * 128 + ProducerThreads(kTokens
     ptx::InitMbarrier(ring.empty(stage), static_cast<uint32_t>(launch.warpgroups) * 4);
     ptx::FenceMbarrierInit();
   }
+  if constexpr (kForm == GemmForm::kE4m3) ZeroScales(block, kTokens);
   __syncthreads();
   const int warpgroup = static_cast<int>(threadIdx.x) / 128;
   if (warpgroup == launch.warpgroups) {

@@ -60,6 +60,14 @@ class CudaRecordedAttention : public CudaRecordingTest {
     return result;
   }
 
+  // An op with an array of 4 MiB, and little work.
+  static constexpr int64_t kManyRows = 1 << 20;
+  void RotateMany(std::span<const int32_t> positions) {
+    ops_->Rope({.x = many_, .positions = positions, .table = angles_});
+  }
+  const TensorView many_ = Make(DType::kBf16, {kManyRows, 1, 2});
+  const TensorView angles_ = Make(DType::kF32, {1, 2});
+
   const TensorView qa_ = PutBf16({kRows, kHeads, kLatent}, RandomBf16(kRows* kHeads* kLatent, 1));
   const TensorView q_pe_ = PutBf16({kRows, kHeads, kRope}, RandomBf16(kRows* kHeads* kRope, 2));
   const TensorView cache_ = PutBf16({kBlocks, kBlockTokens, kLatent + kRope},
@@ -73,11 +81,9 @@ class CudaRecordedAttention : public CudaRecordingTest {
 TEST_F(CudaRecordedAttention, MoreArraysThanARecordingKeepsAreNeverReplayed) {
   Issue();
   const std::vector<float> want = Result();
-  constexpr int64_t kRowsOfOne = 1 << 20;
-  const std::vector<std::vector<int32_t>> rows(5, std::vector<int32_t>(kRowsOfOne, 0));
-  const TensorView x = Make(DType::kBf16, {1, 1}), y = Make(DType::kBf16, {kRowsOfOne, 1});
+  const std::vector<std::vector<int32_t>> positions(5, std::vector<int32_t>(kManyRows, 0));
   ops_->BeginRecording();
-  for (const auto& some : rows) ops_->GatherRows({.x = x, .rows = some, .y = y});  // 4 MiB each
+  for (const auto& some : positions) RotateMany(some);
   const auto recording = ops_->EndRecording();
   EXPECT_FALSE(recording->Replay());
   Issue();  // and directly all is as before
@@ -85,12 +91,10 @@ TEST_F(CudaRecordedAttention, MoreArraysThanARecordingKeepsAreNeverReplayed) {
 }
 
 TEST_F(CudaRecordedAttention, WhatEveryLayerReadsIsKeptOnce) {
-  constexpr int64_t kRowsOfOne = 1 << 20;
-  const std::vector<int32_t> rows(kRowsOfOne, 0);
-  const TensorView x = Make(DType::kBf16, {1, 1}), y = Make(DType::kBf16, {kRowsOfOne, 1});
+  const std::vector<int32_t> positions(kManyRows, 0);
   const auto recording = Record([&] {
     for (int layer = 0; layer < 5; ++layer) {
-      ops_->GatherRows({.x = x, .rows = rows, .y = y});  // 4 MiB each: too much by itself
+      RotateMany(positions);  // too much for a recording if each kept its own
       Issue();
     }
   });
