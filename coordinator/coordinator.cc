@@ -111,6 +111,9 @@ void Coordinator::Handle(Submission event) {
   if (scheduler_ == nullptr || drain_until_.has_value() || end_.has_value()) {
     refusal.status = absl::UnavailableError("the cluster is shutting down");
   } else {
+    for (const core::RequestEnd& end : scheduler_->MakePlace(event.request)) {
+      FinishRequest(end.id, end.finish);
+    }
     refusal.status = scheduler_->Admit(std::move(event.request), event.at);
   }
   if (!refusal.status.ok()) return event.listener->OnFinish(refusal);

@@ -38,6 +38,11 @@ struct NewRequest {
   int32_t priority = 0;    // among the tenant's requests; smaller goes first
   std::string cache_salt;  // requests share cached prefixes only with those of the same salt
   std::chrono::milliseconds timeout{0};  // from Submit on; 0: none
+
+  // One answer of several choices is as many requests: the first names how many will follow, these
+  // name the first. Whoever cancels the first takes back that more follow.
+  int32_t num_following = 0;
+  RequestId follows = 0;  // 0: none
 };
 
 enum class FinishReason {

@@ -53,9 +53,16 @@ void SetLogprobs(const GenerationFields& fields, const CompletionSpec& spec, Ans
 
 void StartAnswer(CompletionContext& context, const GenerationFields& fields,
                  const CompletionSpec& spec, const std::shared_ptr<Answer>& answer) {
-  const auto start_others = [&context, num_choices = fields.best_of, spec, answer] {
+  // All choices have their place in the queue as soon as the first has, or none.
+  CompletionSpec first = spec;
+  first.id = ++context.last_id;
+  first.num_following = fields.best_of - 1;
+  const auto start_others = [&context, num_choices = fields.best_of, spec, answer,
+                             follows = first.id] {
+    CompletionSpec other = spec;
+    other.follows = follows;
     for (int i = 1; i < num_choices; ++i) {
-      if (!StartChoice(context, spec, i, answer->SinkOf(i), *answer)) return;
+      if (!StartChoice(context, other, i, answer->SinkOf(i), *answer)) return;
     }
   };
   // Log probabilities of the prompt need all of it computed each time.
@@ -63,7 +70,9 @@ void StartAnswer(CompletionContext& context, const GenerationFields& fields,
                              std::ssize(spec.prompt_tokens) >= kMinSharedPromptTokens;
   std::shared_ptr<CompletionSink> sink = answer->SinkOf(0);
   if (shares_prompt) sink = std::make_shared<Leader>(std::move(sink), start_others);
-  if (StartChoice(context, spec, 0, std::move(sink), *answer) && !shares_prompt) start_others();
+  if (StartChoice(context, std::move(first), 0, std::move(sink), *answer) && !shares_prompt) {
+    start_others();
+  }
 }
 
 }  // namespace switchyard::gateway

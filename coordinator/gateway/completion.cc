@@ -24,7 +24,7 @@ void Append(text::AnswerPiece piece, CompletionDelta* delta) {
 Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
                        text::AnswerParser parser, std::shared_ptr<CompletionSink> sink)
     : context_(context),
-      id_(++context.last_id),
+      id_(spec.id != 0 ? spec.id : ++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
       max_tokens_(spec.max_tokens),
       stop_token_ids_(spec.stop_token_ids),
@@ -53,7 +53,9 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
                            .weight = weight,
                            .priority = spec.scheduling.priority,
                            .cache_salt = std::move(spec.scheduling.cache_salt),
-                           .timeout = spec.scheduling.timeout};
+                           .timeout = spec.scheduling.timeout,
+                           .num_following = spec.num_following,
+                           .follows = spec.follows};
   SY_RETURN_IF_ERROR(context.engine->Submit(std::move(request), completion));
   context.metrics->CountPromptTokens(completion->num_prompt_tokens_);
   return completion;

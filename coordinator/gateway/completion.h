@@ -26,6 +26,7 @@ namespace switchyard::gateway {
 
 // A checked generation, ready for the engine (made by request_builder).
 struct CompletionSpec {
+  core::RequestId id = 0;  // 0: any fresh one
   std::vector<int32_t> prompt_tokens;
   int32_t max_tokens = 0;
   v1::SamplingParams sampling;
@@ -33,6 +34,8 @@ struct CompletionSpec {
   std::vector<int32_t> stop_token_ids;
   std::shared_ptr<const v1::Grammar> grammar;  // null: none
   text::AnswerForm form;                       // how the answer is read
+  int32_t num_following = 0;                   // choices of the same answer that start after it
+  core::RequestId follows = 0;                 // the first of them; 0: it is the first
 };
 
 struct CompletionDelta {
@@ -42,7 +45,7 @@ struct CompletionDelta {
   std::string reasoning;                  // thoughts, for models that think; whole UTF-8
   std::vector<text::ToolCall> calls;      // or pieces of calls
   std::vector<core::TokenOutput> tokens;  // all that were sampled, also those without text
-  bool last_ends = false;  // the last of them ends the answer and is no part of its text
+  bool last_ends = false;         // the last of them ends the answer and is no part of its text
   int32_t num_cached_tokens = 0;  // of the prompt's, found in the prefix cache
 };
 

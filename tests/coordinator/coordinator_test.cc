@@ -85,6 +85,7 @@ class CoordinatorTest : public ::testing::Test {
     CoordinatorOptions options{
         .model_name = "tiny-r1", .model_path = "somewhere", .model = checkpoint->model};
     options.step_deadline = step_deadline_;
+    options.max_waiting = max_waiting_;
     options.plan = {.data_parallel = 2,
                     .tensor_parallel = 2,
                     .max_batched_tokens = 64,
@@ -142,9 +143,11 @@ class CoordinatorTest : public ::testing::Test {
     return coordinator_->Status().state() == state;
   }
 
-  std::shared_ptr<Answer> Ask(core::RequestId id, int32_t max_tokens) {
+  std::shared_ptr<Answer> Ask(core::RequestId id, int32_t max_tokens,
+                              const std::string& tenant = "") {
     auto answer = std::make_shared<Answer>();
     core::NewRequest request{.id = id, .prompt_tokens = {1, 2, 3}, .max_tokens = max_tokens};
+    request.tenant = tenant;
     const absl::Status status = coordinator_->Submit(std::move(request), answer);
     EXPECT_TRUE(status.ok()) << status;
     return answer;
@@ -170,6 +173,7 @@ class CoordinatorTest : public ::testing::Test {
   std::vector<StepRecord> steps_;           // of the loop thread, and of nobody while it runs
   std::vector<RankStepRecord> rank_steps_;  // likewise
   milliseconds step_deadline_ = std::chrono::minutes(5);
+  int max_waiting_ = 1024;
   std::optional<Coordinator> coordinator_;
   std::optional<testing::LocalServer> server_;
   std::vector<std::unique_ptr<FakeWorker>> workers_;
@@ -177,6 +181,22 @@ class CoordinatorTest : public ::testing::Test {
   absl::Status result_;
   std::thread loop_;
 };
+
+class FullQueueTest : public CoordinatorTest {
+ protected:
+  FullQueueTest() { max_waiting_ = 4; }
+};
+
+TEST_F(FullQueueTest, WhoHasToMakePlaceForAnotherTenantIsTold) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  Ask(1, 50);
+  for (int i = 0; i < 2; ++i) ReadPlan();  // no more of them before a result
+  std::vector<std::shared_ptr<Answer>> flood;
+  for (core::RequestId id = 2; id <= 5; ++id) flood.push_back(Ask(id, 2));
+  EXPECT_TRUE(absl::IsResourceExhausted(Ask(6, 2)->Wait().status));
+  Ask(7, 2, "other");
+  EXPECT_TRUE(absl::IsResourceExhausted(flood.back()->Wait().status));
+}
 
 TEST_F(CoordinatorTest, RequestRunsThroughStepsAndTheClusterLeavesInOrder) {
   ASSERT_NO_FATAL_FAILURE(Serve());

@@ -42,6 +42,7 @@ struct Request {
   std::vector<int32_t> stop_token_ids;
   std::shared_ptr<const v1::Grammar> grammar;  // null: none
   bool is_drafted = true;                      // where the cluster drafts
+  bool is_alone = true;                        // no choice of an answer that has others
 
   // What a plan under way will sample of it: a token, and one for each draft that turns out right.
   struct Awaited {
@@ -69,6 +70,8 @@ struct Request {
   int32_t num_full_blocks = 0;            // computed, tokens known: offered to the prefix cache
   int32_t last_sampled_position = kNone;  // of the token that its workers still have from sampling
 
+  // It has run, be it that it waits again.
+  bool has_started() const { return num_cached != kNone; }
   int32_t num_known() const { return static_cast<int32_t>(tokens.size()); }
   int32_t num_generated() const { return num_known() - prompt_length; }
   // Drafts of plans under way: positions by which the workers may be further than it is sure.

@@ -1,5 +1,7 @@
 #include "coordinator/core/sched/request_queue.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace switchyard::core {
@@ -37,6 +39,44 @@ void RequestQueue::Reorder(Tenant& tenant) {
   turns_.erase({it->second.turn, &tenant});
   it->second.turn = tenant.turn();
   turns_.insert({it->second.turn, &tenant});
+}
+
+std::vector<Request*> RequestQueue::CrowdedOut(int32_t num, double share) const {
+  struct Rest {
+    double weight;
+    int64_t num;
+    std::map<std::pair<int64_t, uint64_t>, Request*>::const_reverse_iterator next, end;
+    double share() const { return double(num) / weight; }
+  };
+  std::vector<Rest> rests;
+  for (const auto& [turn, tenant] : turns_) {
+    const auto& requests = lines_.find(tenant)->second.requests;
+    const auto size = std::ssize(requests);
+    if (double(size) / tenant->weight <= share) continue;
+    rests.push_back({tenant->weight, size, requests.rbegin(), requests.rend()});
+  }
+  std::vector<Request*> crowded_out;
+  while (std::ssize(crowded_out) < num) {
+    for (Rest& rest : rests) {
+      while (rest.next != rest.end &&
+             (rest.next->second->has_started() || !rest.next->second->is_alone))
+        ++rest.next;
+    }
+    std::erase_if(rests,
+                  [&](const Rest& rest) { return rest.next == rest.end || rest.share() <= share; });
+    if (rests.empty()) return {};
+    Rest& most = *std::max_element(rests.begin(), rests.end(), [](const Rest& a, const Rest& b) {
+      return a.share() < b.share();
+    });
+    crowded_out.push_back((most.next++)->second);
+    --most.num;
+  }
+  return crowded_out;
+}
+
+int32_t RequestQueue::NumOf(const Tenant& tenant) const {
+  const auto it = lines_.find(&tenant);
+  return it == lines_.end() ? 0 : static_cast<int32_t>(it->second.requests.size());
 }
 
 bool RequestQueue::Contains(const Request& request) const {

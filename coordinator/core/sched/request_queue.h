@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/tenants.h"
@@ -32,6 +33,14 @@ class RequestQueue {
 
   // The tenant's turn has changed; no effect on a tenant without requests here.
   void Reorder(Tenant& tenant);
+
+  // The `num` requests that have to go when the queue is too full for one more of somebody who
+  // would have `share` requests here over its weight: one by one the last in rank of the tenant
+  // that has most over its weight, as long as that is more than `share`. Of those that never ran
+  // and are whole answers; none at all if there are fewer than `num`.
+  std::vector<Request*> CrowdedOut(int32_t num, double share) const;
+
+  int32_t NumOf(const Tenant& tenant) const;
 
   bool Contains(const Request& request) const;
 

@@ -59,7 +59,10 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limit
 }
 
 Scheduler::Scheduler(const SchedulerConfig& config)
-    : config_(config), draft_control_(config.max_drafts), prompt_control_(config.max_stretch) {
+    : config_(config),
+      places_(config.max_waiting),
+      draft_control_(config.max_drafts),
+      prompt_control_(config.max_stretch) {
   SY_CHECK_GT(config.num_groups, 0);
   SY_CHECK_GT(config.max_context, 0);
   SY_CHECK(config.max_under_way == 1 || config.max_under_way == 2) << config.max_under_way;
@@ -78,7 +81,7 @@ Scheduler::Scheduler(const SchedulerConfig& config)
   }
 }
 
-absl::Status Scheduler::CheckNew(const NewRequest& request) const {
+absl::Status Scheduler::CheckFits(const NewRequest& request) const {
   const int64_t prompt_length = std::ssize(request.prompt_tokens);
   if (prompt_length >= config_.max_context) {
     return absl::InvalidArgumentError(
@@ -99,18 +102,34 @@ absl::Status Scheduler::CheckNew(const NewRequest& request) const {
         fmt::format("{} prompt tokens and max_tokens = {} do not fit the KV cache of {} tokens",
                     prompt_length, max_generated, pool_tokens));
   }
-  // Asked last, so that what can never run is not told to try later.
-  if (waiting_.size() >= config_.max_waiting) {
-    return absl::ResourceExhaustedError(
-        fmt::format("{} requests are waiting already, try again later", waiting_.size()));
-  }
   return absl::OkStatus();
+}
+
+std::vector<RequestEnd> Scheduler::MakePlace(const NewRequest& request) {
+  const int32_t num_lacking = places_.NumLacking(request, waiting_.size());
+  if (num_lacking == 0 || !CheckFits(request).ok()) return {};
+  const Tenant* tenant = tenants_.Find(request.tenant);
+  const int32_t num_own = tenant == nullptr ? 0 : waiting_.NumOf(*tenant);
+  const double share = double(num_own + 1 + request.num_following) / request.weight;
+  std::vector<RequestEnd> ended;
+  for (const Request* crowded_out : waiting_.CrowdedOut(num_lacking, share)) {
+    RequestEnd& end = ended.emplace_back();
+    end.id = crowded_out->id;
+    end.finish = *Cancel(end.id);
+    end.finish.reason = FinishReason::kError;
+    end.finish.status = absl::ResourceExhaustedError(
+        "too many requests of this tenant wait beside another's, try again later");
+  }
+  return ended;
 }
 
 absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now) {
   SY_CHECK(request.id != 0 && !request.prompt_tokens.empty() && request.max_tokens > 0)
       << "request " << request.id;
-  SY_RETURN_IF_ERROR(CheckNew(request));
+  SY_RETURN_IF_ERROR(CheckFits(request));
+  // Asked last, so that what can never run is not told to try later.
+  SY_RETURN_IF_ERROR(places_.Check(request, waiting_.size()));
+  places_.Enter(request);
   auto admitted = std::make_unique<Request>();
   admitted->id = request.id;
   admitted->prompt_length = static_cast<int32_t>(request.prompt_tokens.size());
@@ -121,6 +140,7 @@ absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now)
   admitted->stop_token_ids = std::move(request.stop_token_ids);
   admitted->grammar = std::move(request.grammar);
   admitted->is_drafted = request.drafts;
+  admitted->is_alone = request.num_following == 0 && request.follows == 0;
   admitted->tokens = std::move(request.prompt_tokens);
   // The length keeps a tenant's name from running into another's salt.
   admitted->salt =
@@ -137,6 +157,7 @@ absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now)
 }
 
 std::optional<RequestFinish> Scheduler::Cancel(RequestId id) {
+  places_.Forget(id);
   const auto it = requests_.find(id);
   if (it == requests_.end()) return std::nullopt;
   DropAwaited(*it->second);
@@ -518,6 +539,7 @@ void Scheduler::CheckIntegrity() const {
   }
   for (const GroupSchedule& group : groups_) group.CheckIntegrity();
   waiting_.CheckIntegrity();
+  places_.CheckIntegrity();
   tenants_.CheckIntegrity();
   SY_CHECK(prompts_.empty());
   SY_CHECK_LE(deadlines_.size(), requests_.size());

@@ -46,6 +46,7 @@
 #include "coordinator/core/sched/draft_control.h"
 #include "coordinator/core/sched/group_schedule.h"
 #include "coordinator/core/sched/prompt_control.h"
+#include "coordinator/core/sched/queue_places.h"
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/request_queue.h"
 #include "coordinator/core/sched/tenants.h"
@@ -121,11 +122,16 @@ class Scheduler {
   // REQUIRES: sizes positive, as CheckShardPlan has it.
   explicit Scheduler(const SchedulerConfig& config);
 
+  // Where the queue is too full for the request, and another tenant has more of it over its weight
+  // than this one's would: ends requests of that one, RESOURCE_EXHAUSTED, to make place. Never one
+  // that ran. None if that is not the way, or if Admit would refuse the request anyway.
+  std::vector<RequestEnd> MakePlace(const NewRequest& request);
+
   // Takes the request into the queue. RESOURCE_EXHAUSTED when the queue is full (try later);
   // INVALID_ARGUMENT (final) when a token is outside the vocabulary, the prompt leaves no room for
-  // an answer in the model's context, or the whole KV cache does not hold prompt and max_tokens. An
-  // answer that would pass the context's end is cut there. `now`, on the caller's clock: when the
-  // request came, which its timeout counts from. REQUIRES: a fresh id, not 0.
+  // an answer in the context, the whole KV cache does not hold prompt and max_tokens, or the queue
+  // not all answers. One that would pass the context's end is cut there. `now`, on the caller's
+  // clock: when the request came, which its timeout counts from. REQUIRES: a fresh id, not 0.
   absl::Status Admit(NewRequest request, std::chrono::milliseconds now = {});
 
   // Forgets the request; its blocks are free for the next plan. Returns how far it came (reason
@@ -158,8 +164,9 @@ class Scheduler {
 
   int32_t num_running() const;
   int32_t num_waiting() const { return waiting_.size(); }
-  int32_t num_free_blocks() const;  // of all groups
-  int32_t num_blocks() const;       // of all groups
+  int32_t num_kept_places() const { return places_.num_kept(); }  // in the queue
+  int32_t num_free_blocks() const;                                // of all groups
+  int32_t num_blocks() const;                                     // of all groups
   int32_t num_free_blocks_of(int group) const { return groups_[group].blocks().num_free(); }
   int32_t num_blocks_of_group() const { return config_.num_blocks; }
   int64_t num_preemptions() const { return num_preemptions_; }
@@ -189,7 +196,8 @@ class Scheduler {
     GroupSchedule::Fit fit;
   };
 
-  absl::Status CheckNew(const NewRequest& request) const;
+  // Whether an empty cluster could answer it.
+  absl::Status CheckFits(const NewRequest& request) const;
   // Where the request starts; nothing if it cannot start now.
   std::optional<Choice> ChooseGroup(const Request& request);
   // Room for the first that waits, if its tenant lacks its share.
@@ -219,6 +227,7 @@ class Scheduler {
   // Looked up by id; decisions walk the queue and the groups, never this.
   absl::flat_hash_map<RequestId, std::unique_ptr<Request>> requests_;
   RequestQueue waiting_;
+  QueuePlaces places_;    // in it
   RequestQueue prompts_;  // running, and wanting a chunk in the step being built
   std::set<std::pair<std::chrono::milliseconds, RequestId>> deadlines_;
   // Sequences that workers know and the next plan makes them forget.

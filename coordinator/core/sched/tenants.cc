@@ -37,6 +37,11 @@ void Tenants::Leave(Tenant& tenant) {
   ForgetIdle();
 }
 
+const Tenant* Tenants::Find(std::string_view name) const {
+  const auto it = tenants_.find(std::string(name));
+  return it == tenants_.end() ? nullptr : it->second.get();
+}
+
 void Tenants::Charge(Tenant& tenant, int32_t num_tokens) {
   SY_CHECK_GT(tenant.num_requests, 0) << "tenant " << tenant.name;
   tenant.virtual_time += num_tokens / tenant.weight;

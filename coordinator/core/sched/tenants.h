@@ -40,6 +40,9 @@ class Tenants {
   Tenant& Join(std::string_view name, double weight);
   void Leave(Tenant& tenant);
 
+  // The tenant of that name, null if nothing is known of it.
+  const Tenant* Find(std::string_view name) const;
+
   // The tenant was given `num_tokens`. A queue that orders by turn() must hear of it.
   void Charge(Tenant& tenant, int32_t num_tokens);
 

@@ -170,6 +170,105 @@ TEST_P(FairnessTest, LowPrioritiesAndLargeRequestsComeToTheirEnd) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FairnessTest, ::testing::Range<uint64_t>(1, 21));
 
+// A queue for 12: what is asked for, and who of those that waited had to go.
+class FullQueueTest : public ::testing::Test {
+ protected:
+  FullQueueTest()
+      : scheduler_({.max_batched_tokens = 8,
+                    .max_running = 1,
+                    .max_waiting = 12,
+                    .num_blocks = 64,
+                    .block_tokens = kBlockTokens,
+                    .max_context = 64,
+                    .vocab_size = PlanExecutor::kVocabSize}) {}
+
+  absl::Status Ask(RequestId id, const std::string& tenant, double weight = 1,
+                   int32_t num_following = 0, RequestId follows = 0) {
+    NewRequest request{.id = id, .prompt_tokens = {1, 2, 3}, .max_tokens = 5};
+    request.tenant = tenant;
+    request.weight = weight;
+    request.num_following = num_following;
+    request.follows = follows;
+    for (const RequestEnd& end : scheduler_.MakePlace(request)) {
+      EXPECT_EQ(end.finish.status.code(), absl::StatusCode::kResourceExhausted);
+      crowded_out_.push_back(end.id);
+    }
+    const absl::Status status = scheduler_.Admit(std::move(request));
+    scheduler_.CheckIntegrity();
+    return status;
+  }
+
+  void Fill() {
+    for (RequestId id = 101; id <= 112; ++id) ASSERT_TRUE(Ask(id, "flood").ok());
+    ASSERT_EQ(Ask(113, "flood").code(), absl::StatusCode::kResourceExhausted);
+    ASSERT_TRUE(crowded_out_.empty()) << "a tenant does not crowd out its own";
+  }
+
+  Scheduler scheduler_;
+  std::vector<RequestId> crowded_out_;
+};
+
+TEST_F(FullQueueTest, IsSharedByWeightAndWhoCameLastMakesPlace) {
+  Fill();
+  for (RequestId id = 201; id <= 206; ++id) EXPECT_TRUE(Ask(id, "other").ok()) << id;
+  EXPECT_EQ(crowded_out_, (std::vector<RequestId>{112, 111, 110, 109, 108, 107}));
+  EXPECT_EQ(Ask(207, "other").code(), absl::StatusCode::kResourceExhausted) << "half is its part";
+  EXPECT_EQ(Ask(114, "flood").code(), absl::StatusCode::kResourceExhausted);
+  // A third tenant that weighs as much as both takes from each.
+  crowded_out_.clear();
+  for (RequestId id = 301; id <= 306; ++id) EXPECT_TRUE(Ask(id, "heavy", 2).ok()) << id;
+  EXPECT_EQ(crowded_out_.size(), 6u);
+  EXPECT_EQ(std::count_if(crowded_out_.begin(), crowded_out_.end(),
+                          [](RequestId id) { return id < 200; }),
+            3);
+  EXPECT_EQ(Ask(307, "heavy", 2).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(scheduler_.num_waiting(), 12);
+}
+
+TEST_F(FullQueueTest, NoneThatCouldNeverRunCrowdsOutAnother) {
+  Fill();
+  NewRequest request{.id = 201, .prompt_tokens = {1}, .max_tokens = 5};
+  request.tenant = "other";
+  request.prompt_tokens.resize(64, 1);
+  EXPECT_TRUE(scheduler_.MakePlace(request).empty());
+  EXPECT_EQ(scheduler_.Admit(std::move(request)).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(FullQueueTest, AnAnswerOfSeveralChoicesHasPlacesForAllOrNone) {
+  for (RequestId id = 101; id <= 106; ++id) ASSERT_TRUE(Ask(id, "one").ok());
+  EXPECT_EQ(Ask(201, "one", 1, /*num_following=*/6).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(Ask(202, "one", 1, /*num_following=*/5).ok());
+  EXPECT_EQ(Ask(107, "one").code(), absl::StatusCode::kResourceExhausted) << "places are kept";
+  for (RequestId id = 203; id <= 207; ++id) {
+    EXPECT_TRUE(Ask(id, "one", 1, 0, /*follows=*/202).ok()) << id;
+  }
+  EXPECT_EQ(Ask(208, "one", 1, 0, /*follows=*/202).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Ask(209, "one", 1, /*num_following=*/12).code(), absl::StatusCode::kInvalidArgument)
+      << "later is no better";
+  // Another tenant takes the places of whole answers alone, and for all of its choices at once.
+  EXPECT_TRUE(Ask(301, "other", 1, /*num_following=*/2).ok());
+  EXPECT_EQ(crowded_out_, (std::vector<RequestId>{106, 105, 104}));
+  EXPECT_EQ(Ask(302, "other", 1, /*num_following=*/3).code(), absl::StatusCode::kResourceExhausted)
+      << "three are left that could go";
+  EXPECT_EQ(crowded_out_.size(), 3u) << "in vain nobody goes";
+}
+
+TEST_F(FullQueueTest, PlacesComeBackWhenTheFirstChoiceIsCancelled) {
+  ASSERT_TRUE(Ask(101, "one", 1, /*num_following=*/11).ok());
+  ASSERT_EQ(Ask(102, "one").code(), absl::StatusCode::kResourceExhausted);
+  // It comes to its end, and those that follow may still come.
+  PlanExecutor workers(
+      {.num_blocks = 64, .block_tokens = kBlockTokens, .max_batched_tokens = 8, .max_running = 1});
+  while (const auto plan = scheduler_.NextPlan()) {
+    ASSERT_TRUE(scheduler_.Complete(workers.Execute(*plan)).ok());
+  }
+  EXPECT_TRUE(Ask(103, "one", 1, 0, /*follows=*/101).ok());
+  EXPECT_EQ(scheduler_.num_kept_places(), 10);
+  scheduler_.Cancel(101);
+  EXPECT_EQ(scheduler_.num_kept_places(), 0);
+  EXPECT_TRUE(Ask(104, "one").ok());
+}
+
 TEST(Tenants, AreForgottenWhenNobodyIsBehindThem) {
   Tenants tenants;
   for (int i = 0; i < 10000; ++i) {

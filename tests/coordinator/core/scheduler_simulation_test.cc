@@ -118,6 +118,8 @@ class Simulation {
       scheduler_.CheckIntegrity();
     }
     EXPECT_TRUE(open_.empty()) << open_.size() << " requests never ended";
+    for (const auto& [first, num] : following_) scheduler_.Cancel(first);
+    EXPECT_EQ(scheduler_.num_kept_places(), 0);
     EXPECT_EQ(scheduler_.num_free_blocks(), scheduler_.num_blocks());
     EXPECT_EQ(scheduler_.num_running() + scheduler_.num_waiting(), 0);
   }
@@ -127,6 +129,7 @@ class Simulation {
   int num_finished() const { return num_finished_; }
   int num_refused() const { return num_refused_; }
   int num_expired() const { return num_expired_; }
+  int num_crowded_out() const { return num_crowded_out_; }
   int64_t longest_wait() const { return longest_wait_; }  // steps, from admission to the end
   const Scheduler& scheduler() const { return scheduler_; }
   const PlanExecutor& workers() const { return workers_; }
@@ -183,17 +186,46 @@ class Simulation {
       expected.reason = FinishReason::kStop;
     }
     const bool fits = end - 1 <= pool_tokens_;  // the last token of an answer is never cached
-    const bool room = scheduler_.num_waiting() < kMaxWaiting;
+    const bool kept = JoinAnswer(request);
+    MakePlace(request);
+    const bool room =
+        scheduler_.num_waiting() + scheduler_.num_kept_places() + request.num_following <
+        kMaxWaiting;
+    const int32_t num_following = request.num_following;
+    const RequestId follows = request.follows;
     const absl::Status status = scheduler_.Admit(std::move(request), now_);
-    EXPECT_EQ(status.code(), !fits   ? absl::StatusCode::kInvalidArgument
-                             : !room ? absl::StatusCode::kResourceExhausted
-                                     : absl::StatusCode::kOk)
+    EXPECT_EQ(status.code(), !fits            ? absl::StatusCode::kInvalidArgument
+                             : !room && !kept ? absl::StatusCode::kResourceExhausted
+                                              : absl::StatusCode::kOk)
         << status;
-    if (status.ok()) {
-      open_.emplace(id, std::move(expected));
-    } else {
+    if (!status.ok()) {
       ++num_refused_;
+      return;
     }
+    open_.emplace(id, std::move(expected));
+    if (num_following > 0) following_[id] = num_following;
+    if (kept && --following_.at(follows) == 0) following_.erase(follows);
+  }
+
+  // The request may be one choice of an answer: the first of several, or one that follows. Whether
+  // a place is kept for it.
+  bool JoinAnswer(NewRequest& request) {
+    if (Random(0, 9) == 0) request.num_following = int32_t(Random(1, 3));
+    if (request.num_following > 0 || following_.empty() || Random(0, 1) == 0) return false;
+    request.follows = following_.begin()->first;
+    return true;
+  }
+
+  void MakePlace(const NewRequest& request) {
+    const int32_t num_running = scheduler_.num_running();
+    for (const RequestEnd& end : scheduler_.MakePlace(request)) {
+      EXPECT_EQ(end.finish.status.code(), absl::StatusCode::kResourceExhausted);
+      EXPECT_TRUE(open_.at(end.id).said.empty()) << "request " << end.id << " had begun";
+      EXPECT_FALSE(following_.contains(end.id)) << "request " << end.id << " is part of an answer";
+      open_.erase(end.id);
+      ++num_crowded_out_;
+    }
+    EXPECT_EQ(scheduler_.num_running(), num_running);
   }
 
   void CancelOne() {
@@ -203,6 +235,7 @@ class Simulation {
     const auto finish = scheduler_.Cancel(victim->first);
     ASSERT_TRUE(finish);
     EXPECT_EQ(finish->num_generated_tokens, int32_t(victim->second.said.size()));
+    following_.erase(victim->first);
     open_.erase(victim);
   }
 
@@ -212,6 +245,7 @@ class Simulation {
       const Expectation& expected = open_.at(end.id);
       EXPECT_EQ(end.finish.status.code(), absl::StatusCode::kDeadlineExceeded);
       EXPECT_LE(expected.deadline, now_) << "request " << end.id;
+      following_.erase(end.id);
       open_.erase(end.id);
       ++num_expired_;
     }
@@ -254,7 +288,8 @@ class Simulation {
   Scheduler scheduler_;
   PlanExecutor workers_;
   std::map<RequestId, Expectation> open_;
-  std::deque<v1::StepResult> results_;  // of plans under way
+  std::map<RequestId, int32_t> following_;  // choices still to come, by the first of the answer
+  std::deque<v1::StepResult> results_;      // of plans under way
   std::string log_;
   std::vector<int32_t> conversation_;  // the newest finished prompt with its answer
   std::chrono::milliseconds now_{0};
@@ -264,6 +299,7 @@ class Simulation {
   int num_finished_ = 0;
   int num_refused_ = 0;
   int num_expired_ = 0;
+  int num_crowded_out_ = 0;
 };
 
 int NumEvents() {
@@ -285,6 +321,7 @@ TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
         << "the cache was never short: the test tests too little";
     EXPECT_GT(simulation.workers().num_tokens_computed(), 1000);
     EXPECT_GT(simulation.num_expired(), 0);
+    EXPECT_GT(simulation.num_crowded_out(), 0);
     EXPECT_LT(simulation.longest_wait(), 1500) << "steps: a request starved";
     if (GetParam().prefix_cache) {
       EXPECT_GT(simulation.workers().num_tokens_cached(), 100);

@@ -100,12 +100,16 @@ TEST_F(ChoicesTest, ALongPromptIsComputedOnceForAllChoices) {
   waits.Close();
   ASSERT_TRUE(engine_->WaitForCancels(1));
   EXPECT_EQ(engine_->num_submitted(), 1);  // none of the others before a first token
+  EXPECT_EQ(engine_->last_request().num_following, 2) << "for which it asks for places";
+  const core::RequestId first = engine_->last_request().id;
 
   engine_->SetAnswers({{.tokens = TokensThenEos("one")},
                        {.tokens = TokensThenEos("two")},
                        {.tokens = TokensThenEos("three")}});
   const Json answer = AskJson(kCompletions, body);
   EXPECT_EQ(engine_->num_submitted(), 4);
+  EXPECT_EQ(engine_->last_request().num_following, 0);
+  EXPECT_EQ(engine_->last_request().follows, first + 1);
   ASSERT_EQ(answer["choices"].size(), 3u);
   EXPECT_EQ(answer["choices"][0]["text"], "one");
   EXPECT_EQ(answer["choices"][2]["text"], "three");
