@@ -77,6 +77,11 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes)
 }
 
 absl::Status WriteFile(const std::string& path, std::string_view bytes) {
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: is there and no regular file: it is not replaced", path));
+  }
   const std::string partial = path + ".partial";
   File file(std::fopen(partial.c_str(), "wb"));
   if (!file) return ErrnoStatus(partial, "create");

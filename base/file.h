@@ -19,7 +19,7 @@ absl::Status ErrnoStatus(const std::string& path, std::string_view what);
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes);
 
 // Writes `bytes` beside `path` and renames into place, so that a reader sees the old file or the
-// whole new one.
+// whole new one. INVALID_ARGUMENT if a folder, a device or a pipe stands there: it would be gone.
 absl::Status WriteFile(const std::string& path, std::string_view bytes);
 
 }  // namespace switchyard

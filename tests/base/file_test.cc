@@ -61,6 +61,16 @@ TEST_F(FileTest, APipeIsRefusedAndNotWaitedFor) {
   EXPECT_TRUE(absl::IsInvalidArgument(ReadFile(path, 9).status()));
 }
 
+TEST_F(FileTest, WhatIsNoFileIsNotReplaced) {
+  const std::string path = folder_ / "pipe";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  EXPECT_TRUE(absl::IsInvalidArgument(WriteFile(path, "bytes")));
+  EXPECT_TRUE(fs::is_fifo(path));
+  fs::create_symlink(path, folder_ / "link");
+  EXPECT_TRUE(absl::IsInvalidArgument(WriteFile(folder_ / "link", "bytes")));
+  EXPECT_EQ(Names().size(), 2u);
+}
+
 TEST_F(FileTest, FailedWriteLeavesTheTargetAndNoPartialFile) {
   const fs::path target = folder_ / "target";
   fs::create_directory(target);  // a file cannot take the place of a folder
