@@ -81,6 +81,8 @@ Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::
     for (const core::TokenLogprob& likely : output.top) {
       top[NameOf(tokenizer, likely.token)] = likely.logprob;
     }
+    // The answer's token is there in any case, so that there may be one more than was asked for.
+    if (!top.contains(texts.back())) top[texts.back().get<std::string>()] = output.logprob;
     tops.push_back(std::move(top));
   }
   return {{"tokens", std::move(texts)},

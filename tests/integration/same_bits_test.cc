@@ -256,6 +256,7 @@ class SameBits : public ClusterTest {
       for (const core::TokenLogprob& likely : output.top) {
         top[name_of(likely.token)] = likely.logprob;
       }
+      top.emplace(name_of(output.token), output.logprob);
       ASSERT_EQ((got["top_logprobs"][i].get<std::map<std::string, float>>()), top)
           << name << ", token " << i;
     }

@@ -39,5 +39,17 @@ TEST_F(CompletionLogprobsTest, HalvesOfACharacterHaveNamesOfTheirOwn) {
   EXPECT_EQ(offset, 7);
 }
 
+TEST_F(CompletionLogprobsTest, TheAnswersTokenIsAmongTheLikeliestInAnyCase) {
+  const int32_t said = TokenOf("a"), likely = TokenOf("b");
+  const std::vector<core::TokenOutput> tokens = {
+      {.token = said, .logprob = -4, .top = {{likely, -1}}},
+      {.token = likely, .logprob = -1, .top = {{likely, -1}}},
+      {.token = said, .logprob = -5}};
+  int64_t offset = 0;
+  const Json logprobs = CompletionLogprobs(*tokenizer_, tokens, &offset);
+  EXPECT_EQ(logprobs["top_logprobs"],
+            Json::array({{{"b", -1}, {"a", -4}}, {{"b", -1}}, {{"a", -5}}}));
+}
+
 }  // namespace
 }  // namespace switchyard::gateway
