@@ -30,6 +30,7 @@ class ObjectWriter {
     }
     SY_RETURN_IF_ERROR(FindMembers());
     SY_RETURN_IF_ERROR(FindOthers());
+    SY_RETURN_IF_ERROR(CheckLeast());
     return WriteStates();
   }
 
@@ -143,6 +144,17 @@ class ObjectWriter {
       others_.push_back({.names = std::move(names), .rule = rule});
     }
     return absl::OkStatus();
+  }
+
+  // Where there are others, more of them might satisfy a schema that is refused here.
+  absl::Status CheckLeast() const {
+    const auto num_named = std::count_if(members_.begin(), members_.end(),
+                                         [](const Member& member) { return !member.is_forbidden; });
+    if (others_.empty() || num_named + 1 >= int64_t{min_}) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        fmt::format("minProperties: {} members cannot be promised: those that the schema does not "
+                    "name count once, since their names may be equal; name them in 'properties'",
+                    min_));
   }
 
   // How far an object has come: before member `next`, with so many of the named members, at most
