@@ -15,11 +15,12 @@ page from a release build.
 ## What the kernels are held to
 
 - ptxas: a spill, local memory or serialised `wgmma` stops the build (`cmake/SwitchyardCuda.cmake`).
-- The emulator: every kernel test runs in five modes, three of them with a random order of warps, late copies and a race check
-  (`tests/kernels/cuda/CMakeLists.txt`).
+- The emulator: every kernel test runs in five modes: one reports reads of what nobody wrote, three have a random order of
+  warps, late copies and a race check (`tests/kernels/cuda/CMakeLists.txt`).
 - This page: a kernel that takes more registers, stack or shared memory than the tables below say, of which fewer warps fit a
-  multiprocessor, or whose accesses take more sectors or wavefronts, fails `gpu_evidence_test`, which makes the run again. So
-  does a page whose stages or bounds are not those of the build. Issue slots are held by nothing: they need NVIDIA's tools.
+  multiprocessor, whose accesses take more sectors or wavefronts, or whose loop more issue slots, fails `gpu_evidence_test`, which
+  makes the run again. So does a page whose stages or bounds are not those of the build. Where nvcc is of another version than
+  the page's, registers, warps and issue slots are left out, in one line that says so: another ptxas gives others.
 
 ## What ptxas gave each kernel
 
@@ -43,9 +44,9 @@ cat <<'END'
 ## Blocks on a multiprocessor
 
 Threads and dynamic shared memory are those of the launches in `bench_kernels --backend cuda --brief`, run on the emulator:
-served widths with few rows, one launch at least of each kernel that served models reach. Kernels without a row are reached by
-other shapes alone. Blocks, warps (of 64) and what limits them are computed by the toolkit's calculator (`cuda_occupancy.h`) from
-these and from what ptxas gave, for an H100: 65,536 registers, 228 KiB of shared memory, 2,048 threads.
+served widths with few rows, and for kernels that no served model reaches another width; one launch at least of each kernel.
+Blocks, warps (of 64) and what limits them are computed by the toolkit's calculator (`cuda_occupancy.h`) from these and from
+what ptxas gave, for an H100: 65,536 registers, 228 KiB of shared memory, 2,048 threads.
 
 END
 table 2
@@ -62,7 +63,8 @@ cat <<'END'
 
 Counted by the emulator in the same run, in percent of the fewest that the bytes of each request need: sectors of 32 bytes of
 global memory, wavefronts of shared memory. 100 is coalesced and without bank conflicts. Bulk copies (TMA) into shared memory move
-whole lines and are not in it; nor are atomics.
+whole lines and are not in it; nor are atomics. Rows begin where sectors do; rows of an odd width (`GqaWriteKernel<unsigned
+short>`, `CombineRowsKernel` of one column) share their first and last sectors with their neighbours where they do not.
 
 END
 table 3
@@ -75,16 +77,14 @@ it may take a sector more than it fills.
 
 ## Issue slots of the products
 
-By `scripts/gpu_sass.sh build/release/lib/switchyard-cuda.so` from the machine code: instructions of a warp in the innermost loop
+By `kernel_issue_slots build/release/lib/switchyard-cuda.so` from the machine code: instructions of a warp in the innermost loop
 that multiplies, for 128 of K (of a latent, in attention). `HGMMA` multiplies BF16, `QGMMA` FP8; the other slots wait for
 stages, make addresses and, where blocks have scales (`GemmForm` 1 and 2), scale and add the sums. Nothing here says how many
 of them hide behind the tensor cores. The loop of `GqaPrefillKernel` is a whole turn, with the softmax and with what only turns
 at the edge of what queries see run.
 
 END
-if ! scripts/gpu_sass.sh build/release/lib/switchyard-cuda.so; then
-  echo 'Missing: this machine has no `cuobjdump` and `nvdisasm` (PyPI: `nvidia-cuda-cuobjdump`, `nvidia-cuda-nvdisasm`).'
-fi
+"$bin/kernel_issue_slots" build/release/lib/switchyard-cuda.so
 printf '\n## Bounds of a step\n\n'
 cat <<END
 Printed by \`bench_bounds\`. "Rows" are tokens that one GPU computes in a step; weights are read once, experts are evenly loaded,

@@ -144,6 +144,9 @@ std::vector<OpCase> AttentionCases(Extent extent) {
     }
     all.push_back(DecodeCase({"v3_32_heads", 32, 128, 64, 128, 512}, 600, 1));
     all.push_back(PrefillCase(cases::kServedAttention[1], 64, 128));
+    // The kernels of other widths.
+    all.push_back(DecodeCase({"64_heads_of_256", 64, 128, 64, 128, 256}, 600, 1));
+    all.push_back(PrefillCase({"values_of_192", 2, 128, 64, 192, 512}, 64, 128));
     all.push_back(WriteCase(kLatent, kRope, 8));
     all.push_back(GatherCase(kLatent, kRope, 128));
     return all;

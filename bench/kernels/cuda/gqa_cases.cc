@@ -102,24 +102,34 @@ OpCase PrefillCase(const cases::GqaCase& shape, int64_t tokens, int64_t keys) {
           }};
 }
 
-// One token of each of `rows` sequences.
+// One token of each of `rows` sequences. Slots and rows begin where sectors do also with heads of
+// an odd width.
+constexpr int64_t kSlotStep = 4;
 OpCase WriteCase(const cases::GqaCase& shape, int64_t rows) {
-  return {.op = "GqaWrite",
-          .shape = fmt::format("{}, {} rows", shape.name, rows),
-          .cost = {.bytes = static_cast<double>(rows * shape.kv_heads * shape.dim * 8)},
-          .prepare = [=](Ops& ops) -> std::function<void()> {
-            const auto tensors = std::make_shared<Tensors>(ops.device());
-            std::vector<int64_t> slots;
-            for (int64_t row = 0; row < rows; ++row) slots.push_back(row * kBlockTokens + row % 7);
-            const TensorView k = tensors->Random(DType::kBf16, {rows, shape.kv_heads, shape.dim});
-            const TensorView v = tensors->Random(DType::kBf16, {rows, shape.kv_heads, shape.dim});
-            const TensorView cache =
-                tensors->Zeros(DType::kBf16, {rows, shape.kv_heads, 2 * kBlockTokens, shape.dim});
-            return [=, &ops] {
-              ops.GqaWrite({.k = k, .v = v, .slots = slots, .cache = cache});
-              (void)tensors;
-            };
-          }};
+  return {
+      .op = "GqaWrite",
+      .shape = fmt::format("{}, {} rows", shape.name, rows),
+      .cost = {.bytes = static_cast<double>(rows * shape.kv_heads * shape.dim * 8)},
+      .prepare = [=](Ops& ops) -> std::function<void()> {
+        const auto tensors = std::make_shared<Tensors>(ops.device());
+        std::vector<int64_t> slots;
+        for (int64_t row = 0; row < rows; ++row) {
+          slots.push_back(row * kBlockTokens + row % 7 * kSlotStep);
+        }
+        const auto heads = [&] {
+          const int64_t width = shape.kv_heads * shape.dim;
+          return tensors->Random(DType::kBf16, {rows, PaddedToSectors(width)})
+              .Cols(0, width)
+              .Reshaped({rows, shape.kv_heads, shape.dim});
+        };
+        const TensorView k = heads(), v = heads();
+        const TensorView cache =
+            tensors->Zeros(DType::kBf16, {rows, shape.kv_heads, 2 * kBlockTokens, shape.dim});
+        return [=, &ops] {
+          ops.GqaWrite({.k = k, .v = v, .slots = slots, .cache = cache});
+          (void)tensors;
+        };
+      }};
 }
 
 }  // namespace
@@ -136,6 +146,7 @@ std::vector<OpCase> GqaCases(Extent extent) {
       all.push_back(PrefillCase(shape, 64, 128));
     }
     all.push_back(WriteCase(widths[1], 8));
+    all.push_back(WriteCase({"heads_of_20", 4, 1, 20, 0, false}, 8));  // by elements
     return all;
   }
   for (const cases::GqaCase& shape : cases::kServedGqa) {

@@ -44,33 +44,37 @@ int CopiesOf(Extent extent, double weight_bytes) {
 
 using Weights = std::vector<std::unique_ptr<PackedLinear>>;
 
+// k_shards: virtual shards of K, which are added in a tree.
 OpCase LinearCase(Extent extent, const Precision& precision, const cases::LinearCase& shape,
-                  int64_t rows) {
+                  int64_t rows, int64_t k_shards = 1) {
   const LinearShape sizes = {.rows = rows,
                              .n = shape.n,
                              .k = shape.k,
                              .weight = precision.weight,
                              .activation = DType::kBf16};
-  return {.op = "Linear",
-          .shape = fmt::format("{} {} {}x{}, {} rows", precision.name, shape.name, shape.n, shape.k,
-                               rows),
-          .arithmetic = precision.arithmetic,
-          .cost = LinearCost(sizes),
-          .prepare = [=](Ops& ops) -> std::function<void()> {
-            const auto tensors = std::make_shared<Tensors>(ops.device());
-            const auto weights = std::make_shared<Weights>();
-            const HostMatrix host(shape.n, shape.k, precision.weight);
-            const double bytes = WeightBytes(shape.n, shape.k, precision.weight);
-            for (int i = CopiesOf(extent, bytes); i > 0; --i) {
-              weights->push_back(ops.Pack(SourceOf(host, precision.compute)));
-            }
-            const TensorView x = tensors->Random(DType::kBf16, {rows, shape.k});
-            const TensorView y = tensors->Zeros(DType::kBf16, {rows, shape.n});
-            return [=, &ops, next = size_t{0}]() mutable {
-              ops.Linear({.x = x, .weight = (*weights)[next++ % weights->size()].get(), .y = y});
-              (void)tensors;
-            };
-          }};
+  return {
+      .op = "Linear",
+      .shape = fmt::format("{} {} {}x{}, {} rows{}", precision.name, shape.name, shape.n, shape.k,
+                           rows, k_shards == 1 ? "" : fmt::format(", K in {}", k_shards)),
+      .arithmetic = precision.arithmetic,
+      .cost = LinearCost(sizes),
+      .prepare = [=](Ops& ops) -> std::function<void()> {
+        const auto tensors = std::make_shared<Tensors>(ops.device());
+        const auto weights = std::make_shared<Weights>();
+        const HostMatrix host(shape.n, shape.k, precision.weight);
+        const double bytes = WeightBytes(shape.n, shape.k, precision.weight);
+        for (int i = CopiesOf(extent, bytes); i > 0; --i) {
+          LinearSource source = SourceOf(host, precision.compute);
+          source.k_shards = k_shards;
+          weights->push_back(ops.Pack(source));
+        }
+        const TensorView x = tensors->Random(DType::kBf16, {rows, shape.k});
+        const TensorView y = tensors->Zeros(DType::kBf16, {rows, shape.n});
+        return [=, &ops, next = size_t{0}]() mutable {
+          ops.Linear({.x = x, .weight = (*weights)[next++ % weights->size()].get(), .y = y});
+          (void)tensors;
+        };
+      }};
 }
 
 OpCase GateUpCase(const Precision& precision, const cases::LinearCase& shape, int64_t rows) {
@@ -205,6 +209,7 @@ std::vector<OpCase> LinearCases(Extent extent) {
         all.push_back(LinearCase(extent, precision, kBrief, rows));
       }
     }
+    all.push_back(LinearCase(extent, kPrecisions[0], kBrief, 8, /*k_shards=*/4));
     all.push_back(BatchedCase(2, 512, 128, 8));
     all.push_back(GateUpCase(kPrecisions[2], kBrief, 8));
     for (const bool routed : {false, true}) {

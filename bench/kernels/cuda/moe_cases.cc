@@ -31,6 +31,7 @@ OpCase GateCase(const cases::MoeCase& shape, int64_t tokens) {
           }};
 }
 
+// Rows begin where sectors do also with an odd width.
 OpCase CombineCase(const cases::MoeCase& shape, DType rows_type, int64_t tokens) {
   const int64_t num_rows = tokens * shape.slots;
   return {.op = "CombineRows",
@@ -43,12 +44,16 @@ OpCase CombineCase(const cases::MoeCase& shape, DType rows_type, int64_t tokens)
             for (int64_t i = 0; i < num_rows; ++i) {
               row_of[static_cast<size_t>(i)] = static_cast<int32_t>((i * 37 + 5) % num_rows);
             }
+            const int64_t padded = PaddedToSectors(shape.hidden);
+            const auto random = [&](DType type, int64_t count) {
+              return tensors->Random(type, {count, padded}).Cols(0, shape.hidden);
+            };
             const CombineRowsArgs args = {
-                .rows = tensors->Random(rows_type, {num_rows, shape.hidden}),
+                .rows = random(rows_type, num_rows),
                 .row_of = tensors->Ints({tokens, shape.slots}, row_of),
                 .weights = tensors->Random(DType::kF32, {tokens, shape.slots}),
-                .base = tensors->Random(DType::kBf16, {tokens, shape.hidden}),
-                .y = tensors->Zeros(DType::kBf16, {tokens, shape.hidden})};
+                .base = random(DType::kBf16, tokens),
+                .y = random(DType::kBf16, tokens)};
             return [=, &ops] { ops.CombineRows(args), (void)tensors; };
           }};
 }
@@ -191,6 +196,12 @@ std::vector<OpCase> MoeCases(Extent extent) {
       all.push_back(DispatchCase(shape, tokens));
       all.push_back(ReceiveCase(shape, tokens));
       all.push_back(SelectCase(shape, tokens));
+    }
+  }
+  if (brief) {
+    constexpr cases::MoeCase kByElements = {"hidden_of_60", 16, 1, 1, 2, 60};
+    for (const DType type : {DType::kBf16, DType::kF32}) {
+      all.push_back(CombineCase(kByElements, type, 8));
     }
   }
   return all;

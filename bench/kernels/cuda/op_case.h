@@ -29,7 +29,7 @@ struct OpCase {
 // Which shapes are wanted.
 enum class Extent {
   kServed,  // all
-  kBrief,   // for each kernel that they reach, a small one that reaches it too
+  kBrief,   // for each kernel a small one that reaches it, served or not
 };
 
 std::vector<OpCase> LinearCases(Extent extent);

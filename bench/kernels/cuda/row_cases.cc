@@ -61,14 +61,14 @@ OpCase QuantisedNormCase(int64_t rows, int64_t width, bool alone) {
           }};
 }
 
-OpCase AddCase(int64_t rows, int64_t width) {
+OpCase AddCase(DType delta, int64_t rows, int64_t width) {
   return {.op = "Add",
-          .shape = ShapeOf(rows, width),
-          .cost = {.bytes = Bytes(rows * width, 6)},
+          .shape = fmt::format("{}, {}", ShapeOf(rows, width), Name(delta)),
+          .cost = {.bytes = Bytes(rows * width, 4 + SizeOf(delta))},
           .prepare = [=](Ops& ops) -> std::function<void()> {
             const auto tensors = std::make_shared<Tensors>(ops.device());
             const AddArgs args = {.x = tensors->Random(DType::kBf16, {rows, width}),
-                                  .delta = tensors->Zeros(DType::kBf16, {rows, width})};
+                                  .delta = tensors->Random(delta, {rows, width})};
             return [=, &ops] { ops.Add(args), (void)tensors; };
           }};
 }
@@ -165,7 +165,8 @@ std::vector<OpCase> RowCases(Extent extent) {
       all.push_back(NormCase(rows, width));
       all.push_back(QuantisedNormCase(rows, width, /*alone=*/false));
       all.push_back(QuantisedNormCase(rows, width, /*alone=*/true));
-      all.push_back(AddCase(rows, width));
+      all.push_back(AddCase(DType::kBf16, rows, width));
+      all.push_back(AddCase(DType::kF32, rows, width));
       for (const DType table : {DType::kBf16, DType::kF16, DType::kF32}) {
         all.push_back(EmbeddingCase(table, rows, width));
       }

@@ -15,6 +15,9 @@ namespace switchyard::bench {
 // begin, begin + 1, ...
 std::vector<int32_t> Ascending(int64_t begin, int64_t count);
 
+// `columns` of rows that begin at sectors of 32 bytes, whatever the type.
+constexpr int64_t PaddedToSectors(int64_t columns) { return (columns + 15) / 16 * 16; }
+
 // Owns the memory. REQUIRES: `device` outlives it.
 class Tensors {
  public:

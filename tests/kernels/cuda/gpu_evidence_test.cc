@@ -84,11 +84,15 @@ class GpuEvidence : public ::testing::Test {
     built_ = OutputOf(SWITCHYARD_KERNELS " " SWITCHYARD_CUDA_MODULE " --counters " + counters);
     std::remove(counters.c_str());
     page_ = *ReadFile(SWITCHYARD_SOURCE_DIR "/docs/gpu-evidence.md", int64_t{kMiB});
+    same_ptxas_ = page_.find("By nvcc " SWITCHYARD_NVCC_VERSION " ") != std::string::npos;
+    if (same_ptxas_) return;
+    std::puts("The page is of another nvcc than " SWITCHYARD_NVCC_VERSION
+              ": registers, warps and issue slots are left out, all else is held.");
   }
 
   // Fails where one of the tables has a kernel that the other lacks.
-  static void ExpectSameKernels(const Table& built, const Table& page) {
-    EXPECT_GT(built.size(), 20u);
+  static void ExpectSameKernels(const Table& built, const Table& page, size_t at_least = 60) {
+    EXPECT_GE(built.size(), at_least);
     for (const auto& [kernel, cells] : built) {
       EXPECT_TRUE(page.contains(kernel))
           << kernel << " is not in the page: scripts/gpu_evidence.sh";
@@ -100,13 +104,17 @@ class GpuEvidence : public ::testing::Test {
 
   static Output bench_, built_;
   static std::string page_;
+  // What ptxas decides can be held against the page.
+  static bool same_ptxas_;
 };
 Output GpuEvidence::bench_, GpuEvidence::built_;
 std::string GpuEvidence::page_;
+bool GpuEvidence::same_ptxas_ = false;
 
 TEST_F(GpuEvidence, NoKernelTakesMoreOfPtxasThanThePageSays) {
   const Table built = ReadTable(built_.text, "registers"), page = ReadTable(page_, "registers");
   ExpectSameKernels(built, page);
+  if (!same_ptxas_) return;
   for (const auto& [kernel, cells] : built) {
     const auto row = page.find(kernel);
     if (row == page.end()) continue;
@@ -138,8 +146,26 @@ TEST_F(GpuEvidence, AsManyWarpsOfAKernelFitAMultiprocessorAsThePageSays) {
   for (const auto& [kernel, cells] : built) {
     const Fit now = WorstFit(built, kernel), recorded = WorstFit(page, kernel);
     EXPECT_LE(now.shared_bytes, recorded.shared_bytes) << kernel;
-    EXPECT_GE(now.warps, recorded.warps) << kernel;
     EXPECT_GT(now.warps, 0) << kernel << " does not fit";
+    if (!same_ptxas_) continue;
+    EXPECT_GE(now.warps, recorded.warps) << kernel;
+  }
+}
+
+TEST_F(GpuEvidence, LoopsThatMultiplyTakeNoMoreIssueSlotsThanThePageSays) {
+  const Output output = OutputOf(SWITCHYARD_ISSUE_SLOTS " " SWITCHYARD_CUDA_MODULE);
+  EXPECT_EQ(output.exit_code, 0);
+  const Table built = ReadTable(output.text, "product"), page = ReadTable(page_, "product");
+  ExpectSameKernels(built, page, /*at_least=*/19);
+  for (const auto& [kernel, cells] : built) {
+    const auto row = page.find(kernel);
+    if (row == page.end()) continue;
+    ASSERT_EQ(cells.size(), 3u) << kernel;
+    ASSERT_EQ(row->second.size(), 3u) << kernel;
+    EXPECT_EQ(cells[1], row->second[1]) << kernel;
+    if (!same_ptxas_) continue;
+    EXPECT_EQ(cells[0], row->second[0]) << kernel;
+    EXPECT_LE(std::stoi(cells[2]), std::stoi(row->second[2])) << kernel;
   }
 }
 
@@ -156,6 +182,13 @@ TEST_F(GpuEvidence, AccessesTakeNoMoreSectorsOrWavefrontsThanThePageSays) {
     for (size_t i = 0; i < cells.size(); ++i) {
       EXPECT_LE(PercentOf(cells[i]), PercentOf(row->second[i])) << kernel << ", column " << i;
     }
+  }
+}
+
+TEST_F(GpuEvidence, EveryKernelIsReachedByTheBench) {
+  const Table counted = ReadTable(built_.text, "load sectors");
+  for (const auto& [kernel, cells] : ReadTable(built_.text, "registers")) {
+    EXPECT_TRUE(counted.contains(kernel)) << kernel << ": a case of bench_kernels is missing";
   }
 }
 
