@@ -53,6 +53,9 @@ void Check(const LatentWriteArgs& args) {
   TensorCheck(kOp, "k_pe", args.k_pe).Type(args.c.dtype).Rank(2);
   TensorCheck(kOp, "k_pe", args.k_pe).Shape({tokens, args.k_pe.dims[1]});
   CheckCache(kOp, args.cache, args.c.dims[1] + args.k_pe.dims[1]);
+  if (args.rotation.empty()) return;
+  CheckRotation(kOp, args.rotation, tokens, args.k_pe.dims[1]);
+  ExpectEqual(kOp, "table: dimension 1", args.k_pe.dims[1], args.rotation.table.dims[1]);
 }
 
 void Check(const LatentGatherArgs& args) {

@@ -40,6 +40,7 @@ void Check(const GqaWriteArgs& args) {
   TensorCheck(kOp, "k", args.k).Shape({tokens, args.k.dims[1], args.k.dims[2]});
   TensorCheck(kOp, "v", args.v).Type(args.k.dtype).Shape({tokens, args.k.dims[1], args.k.dims[2]});
   CheckCache(kOp, args.cache, args.k.dims[1], args.k.dims[2]);
+  CheckRotation(kOp, args.rotation, tokens, args.k.dims[2]);
 }
 
 void Check(const GqaPrefillArgs& args) {

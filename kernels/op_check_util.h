@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "kernels/args/quantised.h"
+#include "kernels/args/rotation.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
@@ -91,6 +92,16 @@ inline void CheckQuantised(std::string_view op, const QuantisedRows& quantised, 
   ExpectEqual(op, "columns of quantised", columns, quantised.columns);
   SY_CHECK(reinterpret_cast<uintptr_t>(quantised.data) % 64 == 0)
       << op << ": quantised: data: expected a multiple of 64 bytes";
+}
+
+// `dim` is at least what is rotated of a head.
+inline void CheckRotation(std::string_view op, const KeyRotation& rotation, int64_t tokens,
+                          int64_t dim) {
+  if (rotation.empty()) return;
+  ExpectEqual(op, "positions", tokens, static_cast<int64_t>(rotation.positions.size()));
+  TensorCheck(op, "table", rotation.table).Type(DType::kF32).Rank(2).Contiguous();
+  ExpectBetween(op, "table: dimension 1", 0, dim, rotation.table.dims[1]);
+  ExpectEqual(op, "table: dimension 1 modulo 2", 0, rotation.table.dims[1] % 2);
 }
 
 }  // namespace switchyard::kernels

@@ -12,6 +12,7 @@
 #include <span>
 
 #include "kernels/args/padding.h"
+#include "kernels/args/rotation.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
@@ -19,9 +20,10 @@ namespace switchyard::kernels {
 // cache[slots[t]] = (c[t], k_pe[t]), rounded to the cache's type; nothing where that is kNoSlot.
 struct LatentWriteArgs {
   TensorView c;                    // act [T, R]
-  TensorView k_pe;                 // act [T, D], rotated
+  TensorView k_pe;                 // act [T, D], rotated, or to be rotated by `rotation`
   std::span<const int64_t> slots;  // T
   TensorView cache;                // bf16 or f32 [blocks, B, R + D]
+  KeyRotation rotation;            // of all D elements; may be empty
 };
 
 // Reads positions [begin, begin + count) of one sequence.

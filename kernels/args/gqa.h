@@ -21,6 +21,7 @@
 #include <span>
 
 #include "kernels/args/padding.h"
+#include "kernels/args/rotation.h"
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
@@ -28,10 +29,11 @@ namespace switchyard::kernels {
 // Keys and values of token t go to slots[t], rounded to the cache's type; nowhere where that is
 // kNoSlot.
 struct GqaWriteArgs {
-  TensorView k;                    // act [T, H, D], rotated
+  TensorView k;                    // act [T, H, D], rotated, or to be rotated by `rotation`
   TensorView v;                    // act [T, H, D]
   std::span<const int64_t> slots;  // T
   TensorView cache;                // bf16 or f32 [blocks, H, 2 B, D]
+  KeyRotation rotation;            // may be empty
 };
 
 // Queries of one sequence at consecutive positions, whose keys are in the cache, their own too.

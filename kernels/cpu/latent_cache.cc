@@ -5,6 +5,7 @@
 #include "kernels/cpu/f32_rows.h"
 #include "kernels/cpu/paged_cache.h"
 #include "kernels/cpu/parallel_rows.h"
+#include "kernels/cpu/rotary.h"
 #include "kernels/cpu/row_kernels.h"
 
 namespace switchyard::kernels::cpu {
@@ -16,10 +17,13 @@ void LatentWrite(const CpuContext& cpu, const LatentWriteArgs& args) {
   const int64_t latent_dim = args.c.dims[1];
   const int64_t rope_dim = args.k_pe.dims[1];
   const int64_t row_bytes = (latent_dim + rope_dim) * 2 * SizeOf(DType::kF32);
+  const KeyRotation& rotation = args.rotation;
+  const Rotary rotary(cpu, "LatentWrite", rotation.positions, rotation.table, rotation.halves);
   ForRows(cpu, args.c.rows(), row_bytes, [&](int64_t t) {
     if (args.slots[t] == kNoSlot) return;
     const auto* c = args.c.row<const float>(t);
-    const auto* k_pe = args.k_pe.row<const float>(t);
+    auto* k_pe = args.k_pe.row<float>(t);
+    if (!rotation.empty()) rotary.Turn(k_pe, rotary.Angles(t));
     std::byte* entry = cache.AtSlot(args.slots[t]);
     if (cache.dtype() == DType::kBf16) {
       auto* to = reinterpret_cast<Bf16*>(entry);

@@ -7,6 +7,7 @@
 #include "kernels/cpu/activations.h"
 #include "kernels/cpu/f32_rows.h"
 #include "kernels/cpu/parallel_rows.h"
+#include "kernels/cpu/rotary.h"
 #include "kernels/cpu/row_kernels.h"
 
 namespace switchyard::kernels::cpu {
@@ -76,18 +77,13 @@ void Add(const CpuContext& cpu, const AddArgs& args) {
 
 void Rope(const CpuContext& cpu, const RopeArgs& args) {
   CheckF32("Rope", {&args.x});
-  const RowKernels& kernels = RowKernelsOf(cpu.isa);
   const auto [tokens, heads, dim, unused] = args.x.dims;
   const int64_t head_stride = args.head_stride == 0 ? dim : args.head_stride;
-  const auto rotate = args.halves ? kernels.rope_halves : kernels.rope;
-  const auto rotate_row = [&, heads = heads, dim = dim](int64_t t) {
-    const int64_t position = args.positions[t];
-    SY_CHECK(position >= 0 && position < args.table.rows())
-        << "Rope: positions[" << t << "]: expected below " << args.table.rows() << ", got "
-        << position;
-    const float* table = args.table.row<const float>(position);
-    float* x = args.x.row<float>(t);
-    for (int64_t head = 0; head < heads; ++head) rotate(x + head * head_stride, table, dim);
+  const Rotary rotary(cpu, "Rope", args.positions, args.table, args.halves);
+  const auto rotate_row = [&, heads = heads](int64_t t) {
+    const float* const angles = rotary.Angles(t);
+    float* const x = args.x.row<float>(t);
+    for (int64_t head = 0; head < heads; ++head) rotary.Turn(x + head * head_stride, angles);
   };
   ForRows(cpu, tokens, 2 * heads * dim * SizeOf(DType::kF32), rotate_row);
 }

@@ -1,4 +1,5 @@
-// The CUDA backend as Ops.
+// The CUDA backend as Ops. An op is one launch, but for products (linear.h), decode attention
+// (attention.h) and EditLogits (logits.cu), which say there why not.
 #ifndef SWITCHYARD_KERNELS_CUDA_CUDA_OPS_H_
 #define SWITCHYARD_KERNELS_CUDA_CUDA_OPS_H_
 

@@ -1,4 +1,5 @@
 // Launchers of kernels/cuda/latent.cuh.
+#include "kernels/cuda/aligned.h"
 #include "kernels/cuda/attention.h"
 #include "kernels/cuda/latent.cuh"
 #include "kernels/cuda/launch.cuh"
@@ -27,8 +28,11 @@ Grid OneBlockPerToken(int64_t tokens) {
 void LatentWrite(CudaContext& cuda, const LatentWriteArgs& args) {
   const LatentCache cache = LatentCacheOf(args.cache);
   if (args.slots.empty()) return;
+  const bool even = AlignedToPairs(args.k_pe.data, {args.k_pe.row_stride}) &&
+                    AlignedToPairs(cache.data, {cache.block_stride, cache.width, args.c.dims[1]});
   Launch(cuda, LatentWriteKernel, OneBlockPerToken(args.c.rows()), RowsOf(args.c, args.k_pe),
-         StageSlots(cuda, args.slots, cache.num_blocks * cache.block_tokens), cache);
+         StageSlots(cuda, args.slots, cache.num_blocks * cache.block_tokens), cache,
+         RotaryOf(cuda, args.rotation, even));
 }
 
 void LatentGather(CudaContext& cuda, const LatentGatherArgs& args) {

@@ -1,4 +1,5 @@
-// Bodies of the latent cache's write and read: a block copies the entry of one token.
+// Bodies of the latent cache's write, which may rotate keys, and read: a block copies the entry of
+// one token.
 #ifndef SWITCHYARD_KERNELS_CUDA_LATENT_CUH_
 #define SWITCHYARD_KERNELS_CUDA_LATENT_CUH_
 
@@ -8,6 +9,7 @@
 
 #include "kernels/args/padding.h"
 #include "kernels/cuda/latent_cache.h"
+#include "kernels/cuda/rope.cuh"
 
 namespace switchyard::kernels::cuda {
 
@@ -38,12 +40,19 @@ __device__ inline void CopyElements(const __nv_bfloat16* from, __nv_bfloat16* to
   for (int i = done + thread; i < count; i += step) to[i] = from[i];
 }
 
-inline __global__ void LatentWriteKernel(LatentRows rows, const int64_t* slots, LatentCache cache) {
+inline __global__ void LatentWriteKernel(LatentRows rows, const int64_t* slots, LatentCache cache,
+                                         Rotary rotary) {
   const int64_t token = blockIdx.x, slot = slots[token];
   if (slot == kNoSlot) return;
   __nv_bfloat16* const entry = cache.Entry(slot / cache.block_tokens, slot % cache.block_tokens);
   CopyElements(rows.c + token * rows.c_stride, entry, rows.latent_dim);
-  CopyElements(rows.k_pe + token * rows.k_pe_stride, entry + rows.latent_dim, rows.rope_dim);
+  __nv_bfloat16 *const k_pe = rows.k_pe + token * rows.k_pe_stride, *to = entry + rows.latent_dim;
+  if (rotary.table == nullptr) return CopyElements(k_pe, to, rows.rope_dim);
+  for (int64_t pair = threadIdx.x; pair < rotary.pairs(); pair += blockDim.x) {
+    const __nv_bfloat162 turned = rotary.Turned(k_pe, token, pair);
+    rotary.Put(k_pe, pair, turned);
+    rotary.Put(to, pair, turned);
+  }
 }
 
 // `table` begins with the block of position `begin`, which lies `offset` tokens into it.

@@ -1,5 +1,10 @@
 // Packing weights into swizzled tiles and multiplying them on tensor cores.
 // Meaning and shapes: kernels/args/linear.h.
+//
+// Launches: a product is two, or three (gemm.h says why); one less where its input comes quantised.
+// An MLP is a product for each half and form of weight, the second without its first launch where
+// the first hands over. RoutedMlp has one more before them, which makes their jobs: every block of
+// theirs reads all of its lists.
 #ifndef SWITCHYARD_KERNELS_CUDA_LINEAR_H_
 #define SWITCHYARD_KERNELS_CUDA_LINEAR_H_
 

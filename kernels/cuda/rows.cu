@@ -1,4 +1,5 @@
 // Launchers of kernels/cuda/rows.cuh and norm.cuh.
+#include "kernels/cuda/aligned.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/norm.cuh"
 #include "kernels/cuda/rows.cuh"
@@ -75,20 +76,14 @@ void Rope(CudaContext& cuda, const RopeArgs& args) {
   const int64_t pairs = args.x.rows() * heads * (dim / 2);
   if (pairs == 0) return;
   const int64_t head_stride = args.head_stride > 0 ? args.head_stride : dim;
-  const auto at = [](const TensorView& view) { return reinterpret_cast<uintptr_t>(view.data); };
-  const int32_t* const positions = cuda.staging.Upload(args.positions);
+  const bool even = AlignedToPairs(args.x.data, {args.x.row_stride, head_stride});
   Launch(cuda, RopeKernel, {.blocks = BlocksFor(pairs, kThreads), .threads = kThreads},
          RopeRows{.x = static_cast<__nv_bfloat16*>(args.x.data),
                   .rows = args.x.rows(),
                   .heads = heads,
-                  .dim = dim,
                   .row_stride = args.x.row_stride,
-                  .head_stride = head_stride,
-                  .whole_pairs = !args.halves && at(args.x) % sizeof(__nv_bfloat162) == 0 &&
-                                 at(args.table) % sizeof(float2) == 0 &&
-                                 args.x.row_stride % 2 == 0 && head_stride % 2 == 0,
-                  .halves = args.halves},
-         positions, static_cast<const float*>(args.table.data));
+                  .head_stride = head_stride},
+         RotaryOf(cuda, {args.positions, args.table, args.halves}, even));
 }
 
 void GatherRows(CudaContext& cuda, const GatherRowsArgs& args) {

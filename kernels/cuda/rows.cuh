@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_KERNELS_CUDA_ROWS_CUH_
 #define SWITCHYARD_KERNELS_CUDA_ROWS_CUH_
 
+#include "kernels/cuda/rope.cuh"
 #include "kernels/cuda/rows_common.cuh"
 
 namespace switchyard::kernels::cuda {
@@ -35,38 +36,17 @@ __global__ void AddKernel(Rows<__nv_bfloat16> x, Rows<const Delta> delta) {
 
 struct RopeRows {
   __nv_bfloat16* x;
-  int64_t rows, heads, dim;
+  int64_t rows, heads;
   int64_t row_stride, head_stride;
-  bool whole_pairs;  // pairs of x and of the table stand together and are aligned
-  bool halves;       // the second of a pair stands in the second half
 };
 
-// Every step is rounded as it stands here: the assembler joins none, and all places get one result.
-__device__ inline __nv_bfloat162 RotatePair(const __nv_bfloat162& pair, const float2& angle) {
-  const float a = ToF32(pair.x), b = ToF32(pair.y);
-  const float first = __fsub_rn(__fmul_rn(a, angle.x), __fmul_rn(b, angle.y));
-  const float second = __fmaf_rn(a, angle.y, __fmul_rn(b, angle.x));
-  return {FromF32<__nv_bfloat16>(first), FromF32<__nv_bfloat16>(second)};
-}
-
-inline __global__ void RopeKernel(RopeRows x, const int32_t* positions, const float* table) {
-  const int64_t pairs = x.dim / 2;
+inline __global__ void RopeKernel(RopeRows x, Rotary rotary) {
+  const int64_t pairs = rotary.pairs();
   for (int64_t item = FirstItem(); item < x.rows * x.heads * pairs; item += ItemStep()) {
     const int64_t pair = item % pairs, head = item / pairs % x.heads;
     const int64_t row = item / pairs / x.heads;
-    const int64_t first = x.halves ? pair : 2 * pair, second = x.halves ? pairs : 1;
-    const float* const angle = table + positions[row] * x.dim + first;
-    __nv_bfloat16* const at = x.x + row * x.row_stride + head * x.head_stride + first;
-    if (x.whole_pairs) {
-      const uint32_t pair_bits = *reinterpret_cast<const uint32_t*>(at);  // one load
-      *reinterpret_cast<__nv_bfloat162*>(at) =
-          RotatePair(reinterpret_cast<const __nv_bfloat162&>(pair_bits),
-                     *reinterpret_cast<const float2*>(angle));
-      continue;
-    }
-    const __nv_bfloat162 turned = RotatePair({at[0], at[second]}, {angle[0], angle[second]});
-    at[0] = turned.x;
-    at[second] = turned.y;
+    __nv_bfloat16* const at = x.x + row * x.row_stride + head * x.head_stride;
+    rotary.Put(at, pair, rotary.Turned(at, row, pair));
   }
 }
 

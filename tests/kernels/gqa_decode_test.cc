@@ -133,6 +133,41 @@ TEST_P(GqaDecodeTest, KeysAndValuesLieWhereTheManualSays) {
   }
 }
 
+// Of each head the first elements; the rest is cached as it is.
+TEST_P(GqaDecodeTest, KeysAreRotatedOnTheirWayIntoTheCache) {
+  constexpr int64_t kTokens = 3, kHeads = 2, kDim = 10, kRotated = 6, kBlock = 2;
+  const auto ops = MakeOps(GetParam());
+  const Tensor<float> before = Random({kTokens, kHeads * kDim}, 1);
+  const Tensor<float> v = Random({kTokens, kHeads * kDim}, 2), table = Random({8, kRotated}, 3);
+  const std::vector<int32_t> positions = {7, 0, 4};
+  const std::vector<int64_t> slots = {1, 2, kNoSlot};
+  for (const bool halves : {false, true}) {
+    Tensor<float> rotated = before, k = before;
+    Tensor<float> want({2, kHeads, 2 * kBlock * kDim}, 9), got = want;
+    const auto cache = [&](Tensor<float>& memory) {
+      return TensorView(memory.values.data(), DType::kF32, {2, kHeads, 2 * kBlock, kDim});
+    };
+    TensorView heads = rotated.view().Reshaped({kTokens, kHeads, kDim});
+    heads.dims[2] = kRotated;
+    ops->Rope({.x = heads,
+               .head_stride = kDim,
+               .positions = positions,
+               .table = table.view(),
+               .halves = halves});
+    const TensorView values = v.view().Reshaped({kTokens, kHeads, kDim});
+    ops->GqaWrite({.k = rotated.view().Reshaped({kTokens, kHeads, kDim}),
+                   .v = values,
+                   .slots = slots,
+                   .cache = cache(want)});
+    ops->GqaWrite({.k = k.view().Reshaped({kTokens, kHeads, kDim}),
+                   .v = values,
+                   .slots = slots,
+                   .cache = cache(got),
+                   .rotation = {.positions = positions, .table = table.view(), .halves = halves}});
+    EXPECT_TRUE(SameBits(got.values, want.values, kDim));
+  }
+}
+
 TEST_P(GqaDecodeTest, RowsWithoutKeysAreZerosAndDoNotShow) {
   const auto ops = MakeOps(GetParam());
   const Batch batch(cases::kCheckedGqa[5], {20, 600, 70});

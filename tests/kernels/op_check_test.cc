@@ -183,6 +183,19 @@ TEST_F(OpCheckDeathTest, GroupedQueriesFitTheCacheAndTheTable) {
                "GqaWrite: v: dimension 1: expected 2, got 1");
   EXPECT_DEATH(ops_->GqaWrite({.k = k.view(), .v = k.view(), .slots = slots, .cache = cache}),
                "cache block 2 of 2");
+  const auto rotate = [&](int64_t dim, std::initializer_list<int32_t> at) {
+    const std::vector<int32_t> rotated(at);
+    Tensor<float> angles({3, dim});
+    ops_->GqaWrite({.k = k.view(),
+                    .v = k.view(),
+                    .slots = std::span(slots).first(1),
+                    .cache = cache,
+                    .rotation = {.positions = rotated, .table = angles.view()}});
+  };
+  EXPECT_DEATH(rotate(kDim, {1, 2}), "GqaWrite: positions: expected 1, got 2");
+  EXPECT_DEATH(rotate(kDim + 2, {1}), "GqaWrite: table: dimension 1: expected 0 to 4, got 6");
+  EXPECT_DEATH(rotate(kDim - 1, {1}), "GqaWrite: table: dimension 1 modulo 2: expected 0, got 1");
+  EXPECT_DEATH(rotate(kDim, {3}), "GqaWrite: positions.0.: expected below 3, got 3");
 }
 
 }  // namespace

@@ -298,6 +298,34 @@ TEST_P(RowsTest, LatentsComeBackFromTheCacheAsTheirTypeHoldsThem) {
   EXPECT_TRUE(std::isnan(layers.values[0]));
 }
 
+TEST_P(RowsTest, LatentsAreRotatedOnTheirWayIntoTheCache) {
+  constexpr int64_t kTokens = 5, kLatent = 9, kRope = 6, kSlots = 8;
+  const Tensor<float> c = Random({kTokens, kLatent}, 1), before = Random({kTokens, kRope}, 2);
+  const Tensor<float> table = Random({10, kRope}, 3);
+  const std::vector<int32_t> positions = {0, 5, 1, 9, 3};
+  const std::vector<int64_t> slots = {3, 6, 0, 7, kNoSlot};
+  for (const bool halves : {false, true}) {
+    Tensor<float> want_k_pe = before, k_pe = before;
+    Tensor<float> want({2, kSlots / 2, kLatent + kRope}, 9), got = want;
+    ops_->Rope({.x = want_k_pe.view().Reshaped({kTokens, 1, kRope}),
+                .positions = positions,
+                .table = table.view(),
+                .halves = halves});
+    ops_->LatentWrite(
+        {.c = c.view(), .k_pe = want_k_pe.view(), .slots = slots, .cache = want.view()});
+    ops_->LatentWrite(
+        {.c = c.view(),
+         .k_pe = k_pe.view(),
+         .slots = slots,
+         .cache = got.view(),
+         .rotation = {.positions = positions, .table = table.view(), .halves = halves}});
+    EXPECT_TRUE(SameBits(got.values, want.values, kLatent + kRope));
+    const size_t with_slots = (kTokens - 1) * kRope;
+    EXPECT_TRUE(SameBits(std::span(k_pe.values).first(with_slots),
+                         std::span(want_k_pe.values).first(with_slots), kRope));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, RowsTest, ::testing::ValuesIn(IsasOfThisMachine()),
                          [](const auto& info) { return NameOf(info.param); });
 

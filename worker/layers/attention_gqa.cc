@@ -71,23 +71,22 @@ TensorView GqaAttention::Query(const LayerContext& context, const ForwardBatch& 
   const TensorView rows = context.Take({x.num_rows(), heads_ * dim_});
   const TensorView q = rows.Reshaped({x.num_rows(), heads_, dim_});
   ApplyLinear(context, *q_, x, rows);
-  NormAndRotate(context, batch, q_norm_, q);
-  return q;
-}
-
-void GqaAttention::NormAndRotate(const LayerContext& context, const ForwardBatch& batch,
-                                 const DeviceTensor& norm, const TensorView& heads) const {
-  if (!norm.view.empty()) {
-    const TensorView rows(heads.data, heads.dtype, {heads.rows() * heads.dims[1], dim_});
-    context.ops.RmsNorm({.x = rows, .weight = norm.view, .eps = eps_, .y = rows});
-  }
-  TensorView rotated = heads;
+  Norm(context, q_norm_, q);
+  TensorView rotated = q;
   rotated.dims[2] = rotary_dim_;
   context.ops.Rope({.x = rotated,
                     .head_stride = dim_,
                     .positions = batch.positions,
                     .table = rope_->view(),
                     .halves = rope_->halves()});
+  return q;
+}
+
+void GqaAttention::Norm(const LayerContext& context, const DeviceTensor& norm,
+                        const TensorView& heads) const {
+  if (norm.view.empty()) return;
+  const TensorView rows(heads.data, heads.dtype, {heads.rows() * heads.dims[1], dim_});
+  context.ops.RmsNorm({.x = rows, .weight = norm.view, .eps = eps_, .y = rows});
 }
 
 void GqaAttention::WriteKeysAndValues(const LayerContext& context, const ForwardBatch& batch,
@@ -99,13 +98,16 @@ void GqaAttention::WriteKeysAndValues(const LayerContext& context, const Forward
   const TensorView k = k_rows.Reshaped({x.num_rows(), kv_heads_, dim_});
   ApplyLinear(context, *k_, x, k_rows);
   ApplyLinear(context, *v_, x, v_rows);
-  NormAndRotate(context, batch, k_norm_, k);
+  Norm(context, k_norm_, k);
+  context.ops.GqaWrite(
+      {.k = k,
+       .v = v_rows.Reshaped({x.num_rows(), kv_heads_, dim_}),
+       .slots = IsApart(batch) ? batch.window_slots : batch.slots,
+       .cache = cache,
+       .rotation = {
+           .positions = batch.positions, .table = rope_->view(), .halves = rope_->halves()}});
   context.Record("k", layer, k_rows);
   context.Record("v", layer, v_rows);
-  context.ops.GqaWrite({.k = k,
-                        .v = v_rows.Reshaped({x.num_rows(), kv_heads_, dim_}),
-                        .slots = IsApart(batch) ? batch.window_slots : batch.slots,
-                        .cache = cache});
 }
 
 void GqaAttention::Attend(const LayerContext& context, const ForwardBatch& batch,

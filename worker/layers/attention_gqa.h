@@ -25,10 +25,9 @@ class GqaAttention final : public Attention {
   static AttentionSize SizeOf(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks);
 
  private:
-  // Of heads [T, heads, D], in place: the norm where the model has one, then the rotation of their
-  // first elements.
-  void NormAndRotate(const LayerContext& context, const ForwardBatch& batch,
-                     const DeviceTensor& norm, const kernels::TensorView& heads) const;
+  // Of heads [T, heads, D], in place, where the model has one.
+  void Norm(const LayerContext& context, const DeviceTensor& norm,
+            const kernels::TensorView& heads) const;
   // Rotated, [T, A, D].
   kernels::TensorView Query(const LayerContext& context, const ForwardBatch& batch,
                             const NormedRows& x) const;

@@ -181,12 +181,13 @@ void MlaAttention::WriteLatents(const LayerContext& context, const ForwardBatch&
   context.ops.RmsNorm(
       {.x = kv.Cols(0, latent_), .weight = kv_a_norm_.view, .eps = kLatentNormEps, .y = c});
   const TensorView k_pe = kv.Cols(latent_, rope_dim_);
-  context.ops.Rope({.x = k_pe.Reshaped({num_rows, 1, rope_dim_}),
-                    .positions = batch.positions,
-                    .table = rope_->view()});
+  context.ops.LatentWrite({.c = c,
+                           .k_pe = k_pe,
+                           .slots = batch.slots,
+                           .cache = cache,
+                           .rotation = {.positions = batch.positions, .table = rope_->view()}});
   context.Record("c", layer, c);
   context.Record("k_pe", layer, k_pe);
-  context.ops.LatentWrite({.c = c, .k_pe = k_pe, .slots = batch.slots, .cache = cache});
 }
 
 void MlaAttention::Prefill(const LayerContext& context, const ForwardBatch& batch,

@@ -92,12 +92,12 @@ OpCase PrefillCase(const cases::AttentionCase& shape, int64_t tokens, int64_t ke
       }};
 }
 
-// One latent for each of `rows` sequences.
+// One latent for each of `rows` sequences, its key rotated on the way.
 OpCase WriteCase(int64_t latent, int64_t rope, int64_t rows) {
   return {
       .op = "LatentWrite",
       .shape = fmt::format("{} rows of {} + {}", rows, latent, rope),
-      .cost = {.bytes = static_cast<double>(rows * (latent + rope) * 4)},
+      .cost = {.bytes = static_cast<double>(rows * (latent * 4 + rope * 10))},
       .prepare = [=](Ops& ops) -> std::function<void()> {
         const auto tensors = std::make_shared<Tensors>(ops.device());
         std::vector<int64_t> slots;
@@ -105,8 +105,14 @@ OpCase WriteCase(int64_t latent, int64_t rope, int64_t rows) {
         const TensorView c = tensors->Random(DType::kBf16, {rows, latent});
         const TensorView k_pe = tensors->Random(DType::kBf16, {rows, rope});
         const TensorView cache = tensors->Zeros(DType::kBf16, {rows, kBlockTokens, latent + rope});
+        const std::vector<int32_t> positions = Ascending(0, rows);
+        const TensorView table = tensors->Random(DType::kF32, {rows, rope});
         return [=, &ops] {
-          ops.LatentWrite({.c = c, .k_pe = k_pe, .slots = slots, .cache = cache});
+          ops.LatentWrite({.c = c,
+                           .k_pe = k_pe,
+                           .slots = slots,
+                           .cache = cache,
+                           .rotation = {.positions = positions, .table = table}});
           (void)tensors;
         };
       }};

@@ -102,14 +102,14 @@ OpCase PrefillCase(const cases::GqaCase& shape, int64_t tokens, int64_t keys) {
           }};
 }
 
-// One token of each of `rows` sequences. Slots and rows begin where sectors do also with heads of
-// an odd width.
+// One token of each of `rows` sequences, its keys rotated on the way. Slots and rows begin where
+// sectors do also with heads of an odd width.
 constexpr int64_t kSlotStep = 4;
 OpCase WriteCase(const cases::GqaCase& shape, int64_t rows) {
   return {
       .op = "GqaWrite",
       .shape = fmt::format("{}, {} rows", shape.name, rows),
-      .cost = {.bytes = static_cast<double>(rows * shape.kv_heads * shape.dim * 8)},
+      .cost = {.bytes = static_cast<double>(rows * shape.dim * (shape.kv_heads * 10 + 4))},
       .prepare = [=](Ops& ops) -> std::function<void()> {
         const auto tensors = std::make_shared<Tensors>(ops.device());
         std::vector<int64_t> slots;
@@ -125,8 +125,15 @@ OpCase WriteCase(const cases::GqaCase& shape, int64_t rows) {
         const TensorView k = heads(), v = heads();
         const TensorView cache =
             tensors->Zeros(DType::kBf16, {rows, shape.kv_heads, 2 * kBlockTokens, shape.dim});
+        const std::vector<int32_t> positions = Ascending(0, rows);
+        const TensorView table = tensors->Random(DType::kF32, {rows, shape.dim});
         return [=, &ops] {
-          ops.GqaWrite({.k = k, .v = v, .slots = slots, .cache = cache});
+          ops.GqaWrite(
+              {.k = k,
+               .v = v,
+               .slots = slots,
+               .cache = cache,
+               .rotation = {.positions = positions, .table = table, .halves = shape.dim >= 64}});
           (void)tensors;
         };
       }};

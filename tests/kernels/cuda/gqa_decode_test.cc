@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/cuda/cuda_ops.h"
+#include "kernels/cuda/rows.h"
 #include "tests/kernels/cuda/gqa_fixture.h"
 
 namespace switchyard::kernels {
@@ -239,6 +240,42 @@ TEST_F(CudaGqaDecodeTest, KeysAndValuesLieWhereTheManualSays) {
       if (block == 1 && place == 2) want = k[at];
       if (block == 1 && place == kBlock + 2) want = v[at];
       EXPECT_EQ(got[static_cast<size_t>(i)], want) << i;
+    }
+  }
+}
+
+// All of a head or its first elements; aligned or not.
+TEST_F(CudaGqaDecodeTest, KeysAreRotatedOnTheirWayIntoTheCache) {
+  constexpr int64_t kTokens = 3, kHeads = 2, kBlock = 4, kPositions = 40;
+  const std::vector<int32_t> positions = {39, 0, 5};
+  const std::vector<int64_t> slots = {5, 2, kNoSlot};
+  struct HeadWidths {
+    int64_t dim, rotated;
+  };
+  for (const auto& [dim, rotated] : {HeadWidths{128, 128}, {64, 32}, {16, 4}, {19, 6}, {3, 2}}) {
+    const std::vector<float> k = RandomBf16(kTokens * kHeads * dim, 1);
+    const TensorView v = PutHeads(kTokens, kHeads, RandomBf16(kTokens * kHeads * dim, 2));
+    const TensorView table = PutF32({kPositions, rotated}, RandomValues(kPositions * rotated, 3));
+    for (const bool halves : {false, true}) {
+      const auto write = [&](bool at_once) {
+        const TensorView keys = PutHeads(kTokens, kHeads, k);
+        const TensorView cache = Make(DType::kBf16, {2, kHeads, 2 * kBlock, dim});
+        GqaWriteArgs args = {.k = keys, .v = v, .slots = slots, .cache = cache};
+        if (at_once) {
+          args.rotation = {.positions = positions, .table = table, .halves = halves};
+        } else {
+          TensorView part = keys;
+          part.dims[2] = rotated;
+          cuda::Rope(cuda_, {.x = part,
+                             .head_stride = dim,
+                             .positions = positions,
+                             .table = table,
+                             .halves = halves});
+        }
+        cuda::GqaWrite(cuda_, args);
+        return Get(cache);
+      };
+      EXPECT_TRUE(SameBits(write(true), write(false), dim)) << dim << ' ' << halves;
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "kernels/cuda/attention.h"
+#include "kernels/cuda/rows.h"
 #include "tests/kernels/cuda/cuda_fixture.h"
 #include "tests/testing/compare.h"
 
@@ -101,6 +102,54 @@ TEST_F(CudaLatentTest, WhatLiesOutsideTheCacheIsRefused) {
                "cache block 2 of 2");
   const TensorView wide = Make(DType::kF32, {2, 4, 8});
   EXPECT_DEATH(cuda::LatentWrite(cuda_, {.cache = wide}), "expected bf16");
+}
+
+// By pairs that are aligned in all places, in some, in none.
+TEST_F(CudaLatentTest, KeysAreRotatedOnTheirWay) {
+  constexpr int64_t kTokens = 5, kBlockTokens = 4, kPositions = 50;
+  const std::vector<int32_t> positions = {0, 49, 7, 1, 12};
+  const std::vector<int64_t> slots = {7, 0, 3, 6, kNoSlot};
+  for (const Widths& widths : {Widths{512, 64, 8}, {512, 64, 3}, {33, 2, 1}, {17, 130, 1}}) {
+    for (const bool halves : {false, true}) {
+      const int64_t width = widths.latent + widths.rope, row = width + widths.spare;
+      const std::vector<float> entries = RandomBf16(kTokens * row, 2);
+      const TensorView table =
+          PutF32({kPositions, widths.rope}, RandomValues(kPositions * widths.rope, 3));
+      const auto write = [&](bool at_once) {
+        const TensorView rows = PutBf16({kTokens, row}, entries);
+        const TensorView k_pe = rows.Cols(widths.latent, widths.rope);
+        const TensorView cache = Make(DType::kBf16, {2, kBlockTokens, width});
+        LatentWriteArgs args = {
+            .c = rows.Cols(0, widths.latent), .k_pe = k_pe, .slots = slots, .cache = cache};
+        if (at_once) {
+          args.rotation = {.positions = positions, .table = table, .halves = halves};
+        } else {
+          cuda::Rope(cuda_, {.x = k_pe.Reshaped({kTokens, 1, widths.rope}),
+                             .positions = positions,
+                             .table = table,
+                             .halves = halves});
+        }
+        cuda::LatentWrite(cuda_, args);
+        std::vector<float> all = Get(cache), used = Get(rows);
+        all.insert(all.end(), used.begin(), used.end() - row);  // the last has no slot
+        return all;
+      };
+      EXPECT_TRUE(SameBits(write(true), write(false), widths.rope)) << width << ' ' << halves;
+    }
+  }
+}
+
+TEST_F(CudaLatentTest, PositionsOutsideTheTableAreRefused) {
+  const TensorView cache = Make(DType::kBf16, {2, 4, 8}), rows = Make(DType::kBf16, {1, 8});
+  const std::vector<int64_t> slots = {1};
+  const std::vector<int32_t> positions = {3};
+  const TensorView table = Make(DType::kF32, {3, 2});
+  EXPECT_DEATH(cuda::LatentWrite(cuda_, {.c = rows.Cols(0, 6),
+                                         .k_pe = rows.Cols(6, 2),
+                                         .slots = slots,
+                                         .cache = cache,
+                                         .rotation = {.positions = positions, .table = table}}),
+               "position 3 of 3");
 }
 
 TEST_F(CudaLatentTest, PaddingIsNotWritten) {

@@ -149,13 +149,15 @@ TEST_F(CudaRecordingTest, IdsSlotsAndRowsAreReadAnew) {
   const TensorView table = PutF32({9, kWidth}, RandomValues(9 * kWidth, 1));
   const TensorView angles = PutF32({50, kWidth}, RandomValues(50 * kWidth, 2));
   const TensorView x = Make(DType::kBf16, {kRows, kWidth}), y = Make(DType::kBf16, {2, kWidth});
+  const TensorView z = PutBf16({kRows, kWidth}, RandomBf16(kRows * kWidth, 3));
   const TensorView cache = Make(DType::kBf16, {1, kSlots, 2 * kWidth});
   std::vector<int32_t> ids = {0, 1, 2, 3}, positions = {0, 0, 0, 0}, rows = {0, 1};
   std::vector<int64_t> slots = {0, 1, 2, 3};
+  const KeyRotation rotation = {.positions = positions, .table = angles};
   const auto issue = [&] {
     ops_->Embedding({.ids = ids, .table = table, .y = x});
     ops_->Rope({.x = x.Reshaped({kRows, 1, kWidth}), .positions = positions, .table = angles});
-    ops_->LatentWrite({.c = x, .k_pe = x, .slots = slots, .cache = cache});
+    ops_->LatentWrite({.c = z, .k_pe = x, .slots = slots, .cache = cache, .rotation = rotation});
     ops_->GatherRows({.x = x, .rows = rows, .y = y});
   };
   const auto results = [&] {
@@ -202,6 +204,16 @@ TEST_F(CudaRecordingTest, ARecordingEndsWhenWorkingMemoryHasMoved) {
 }
 
 using CudaRecordingDeathTest = CudaRecordingTest;
+
+TEST_F(CudaRecordingDeathTest, PositionsAreCheckedAtEachReplay) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // a forked process has no device
+  const TensorView x = Make(DType::kBf16, {1, 1, 8}), table = Make(DType::kF32, {4, 8});
+  std::vector<int32_t> positions = {3};
+  const auto recording =
+      Record([&] { ops_->Rope({.x = x, .positions = positions, .table = table}); });
+  positions[0] = 4;
+  EXPECT_DEATH(recording->Replay(), "position 4 of 4");
+}
 
 TEST_F(CudaRecordingDeathTest, SlotsAreCheckedAtEachReplay) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");  // a forked process has no device
