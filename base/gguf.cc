@@ -5,8 +5,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <set>
 #include <utility>
 
@@ -334,59 +332,5 @@ absl::StatusOr<GgufHeader> ParseGguf(std::string_view path, std::span<const std:
   if (!unknown.ok()) return Annotate(unknown, path);
   return header;
 }
-
-// A part of a file that was split has some of the tensors only.
-static absl::Status CheckWhole(const std::string& path, const Json& metadata) {
-  const auto count = metadata.find("split.count");
-  if (count == metadata.end() || *count == 0 || *count == 1) return absl::OkStatus();
-  return absl::UnimplementedError(fmt::format(
-      "{}: is one of {} parts (split.count): join them by `llama-gguf-split --merge` first", path,
-      count->dump()));
-}
-
-absl::StatusOr<GgufHeader> ReadGguf(const std::string& path) {
-  std::error_code error;
-  const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
-  std::ifstream file(path, std::ios::binary);
-  if (error || !file) return absl::NotFoundError(fmt::format("{}: cannot be opened", path));
-  std::vector<std::byte> head;
-  for (int64_t most = 1 << 20;; most *= 4) {
-    const int64_t want = std::min({most, file_bytes, kMaxGgufHeaderBytes});
-    const int64_t have = std::ssize(head);
-    head.resize(static_cast<size_t>(want));
-    file.read(reinterpret_cast<char*>(head.data() + have), want - have);
-    if (file.gcount() != want - have) {
-      return absl::DataLossError(fmt::format("{}: ended while it was read", path));
-    }
-    absl::StatusOr<GgufHeader> header = ParseGguf(path, head, file_bytes);
-    if (header.ok()) SY_RETURN_IF_ERROR(CheckWhole(path, header->metadata));
-    if (!absl::IsOutOfRange(header.status())) return header;
-    if (want == kMaxGgufHeaderBytes) {
-      return absl::InvalidArgumentError(
-          fmt::format("{}: its header is longer than {} bytes", path, kMaxGgufHeaderBytes));
-    }
-  }
-}
-
-absl::StatusOr<std::vector<float>> ReadGgufFloats(const std::string& path, const GgufTensor& tensor,
-                                                  int64_t most) {
-  const int64_t count = tensor.num_bytes / int64_t{sizeof(float)};
-  if (tensor.type->name != "F32" || count > most) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: tensor \"{}\" has {} bytes of {}: expected at most {} elements of F32",
-                    path, tensor.name, tensor.num_bytes, tensor.type->name, most));
-  }
-  std::vector<float> values(static_cast<size_t>(count));
-  std::ifstream file(path, std::ios::binary);
-  file.seekg(tensor.offset);
-  file.read(reinterpret_cast<char*>(values.data()), tensor.num_bytes);
-  if (file.gcount() != tensor.num_bytes) {
-    return absl::DataLossError(
-        fmt::format("{}: ended in tensor \"{}\" while it was read", path, tensor.name));
-  }
-  return values;
-}
-
-bool IsGgufPath(std::string_view path) { return path.ends_with(".gguf"); }
 
 }  // namespace switchyard

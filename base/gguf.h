@@ -35,11 +35,13 @@ struct GgufTensor {
   std::vector<int64_t> shape;  // as other formats have it: the last dimension is contiguous
   int64_t offset = 0;          // of its first byte, from the file's beginning
   int64_t num_bytes = 0;
+  int32_t file = 0;  // index into GgufHeader::files
 };
 
 struct GgufHeader {
   Json metadata;  // an object: keys as in the file, arrays of one type, texts in UTF-8
   std::vector<GgufTensor> tensors;  // as in the file
+  std::vector<std::string> files;   // paths; of ReadGguf
 
   // Null if there is none.
   const GgufTensor* Find(std::string_view name) const;
@@ -53,13 +55,17 @@ inline constexpr int64_t kMaxGgufHeaderBytes = 512 << 20;
 absl::StatusOr<GgufHeader> ParseGguf(std::string_view path, std::span<const std::byte> head,
                                      int64_t file_bytes);
 
-// The same of a file. NOT_FOUND if there is none.
+// The same of a file, or of all parts of one that was split, of which `path` names the first
+// ("NAME-00001-of-00003.gguf"); the metadata are the first's. NOT_FOUND if a file is missing.
 absl::StatusOr<GgufHeader> ReadGguf(const std::string& path);
 
-// The elements of a small F32 tensor of that file. INVALID_ARGUMENT if it is of another type or has
-// more than `most`; DATA_LOSS if the file ends before it does.
-absl::StatusOr<std::vector<float>> ReadGgufFloats(const std::string& path, const GgufTensor& tensor,
-                                                  int64_t most);
+// The elements of a small F32 tensor of those files. INVALID_ARGUMENT if it is of another type or
+// has more than `most`; DATA_LOSS if the file ends before it does.
+absl::StatusOr<std::vector<float>> ReadGgufFloats(const GgufHeader& header,
+                                                  const GgufTensor& tensor, int64_t most);
+
+// The file's name without ending, and of a split file without the number of its part.
+std::string GgufModelName(std::string_view path);
 
 // Whether a path names such a file: by its ending, ".gguf".
 bool IsGgufPath(std::string_view path);

@@ -162,6 +162,11 @@ bool IsFp8(const TensorInfo* tensor) {
 absl::StatusOr<std::vector<Conversion>> PlanConversions(const Checkpoint& checkpoint) {
   std::vector<Conversion> conversions;
   for (const TensorInfo& tensor : checkpoint.tensors()) {
+    if (tensor.gguf.has_value() && tensor.name.ends_with("self_attn.k_b_proj.weight")) {
+      return absl::UnimplementedError(
+          fmt::format("{}: has kv_b_proj in halves (attn_k_b, attn_v_b), which are not converted",
+                      checkpoint.folder()));
+    }
     if (IsFp8(&tensor)) {
       const TensorInfo* scales = checkpoint.Find(ScaleName(tensor.name));
       if (scales == nullptr) {

@@ -46,7 +46,7 @@ absl::StatusOr<CheckpointInfo> ReadCheckpointInfo(const std::string& model_path)
   CheckpointInfo info;
   std::error_code ignored;
   info.name = IsGgufPath(model_path)
-                  ? std::filesystem::path(model_path).stem().string()
+                  ? GgufModelName(model_path)
                   : std::filesystem::canonical(model_path, ignored).filename().string();
   SY_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(model_path));
   SY_ASSIGN_OR_RETURN(info.model, core::ParseHfConfig(config.text, config.path));

@@ -19,7 +19,7 @@ absl::StatusOr<ModelConfig> ReadGgufConfig(const std::string& path) {
   SY_ASSIGN_OR_RETURN(const GgufHeader header, ReadGguf(path));
   std::vector<float> divisors;
   if (const GgufTensor* const tensor = header.Find(core::kRopeDivisorsTensor)) {
-    SY_ASSIGN_OR_RETURN(divisors, ReadGgufFloats(path, *tensor, kMaxRopeDivisors));
+    SY_ASSIGN_OR_RETURN(divisors, ReadGgufFloats(header, *tensor, kMaxRopeDivisors));
   }
   SY_ASSIGN_OR_RETURN(const Json config, core::GgufConfig(header, divisors, path));
   return ModelConfig{.text = config.dump(2) + "\n", .path = path};

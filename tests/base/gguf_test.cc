@@ -61,15 +61,96 @@ TEST(Gguf, ReadsHeadersLongerThanTheFirstRead) {
   EXPECT_EQ(ReadGguf("/no/such.gguf").status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST(Gguf, PartsOfASplitFileAreRefused) {
-  GgufWriter writer = Small();
-  writer.U32("split.count", 3);
-  const std::string path = std::filesystem::temp_directory_path() / "switchyard-split-test.gguf";
-  std::ofstream(path, std::ios::binary) << writer.Bytes();
-  const absl::Status status = ReadGguf(path).status();
-  std::filesystem::remove(path);
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("is one of 3 parts"));
+// A file that was split in two.
+class SplitGguf : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = std::filesystem::temp_directory_path() / "switchyard-split-XXXXXX";
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    parts_[0].Text("general.architecture", "llama");
+    parts_[0].Tensor("a.weight", {2}, 0, "aaaaaaaa");
+    parts_[1].Tensor("b.weight", {3}, 0, std::string("\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40", 12));
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  static void Number(GgufWriter& part, uint32_t number, uint32_t count, uint32_t tensors) {
+    part.U32("split.no", number);
+    part.U32("split.count", count);
+    part.U32("split.tensors.count", tensors);
+  }
+  std::string Path(int part) const {
+    return folder_ / fmt::format("m-0000{}-of-00002.gguf", part + 1);
+  }
+  void Write() const {
+    for (int i = 0; i < 2; ++i) std::ofstream(Path(i), std::ios::binary) << parts_[i].Bytes();
+  }
+  void ExpectRefused(const std::string& path, absl::StatusCode code, const char* says) const {
+    const absl::Status status = ReadGguf(path).status();
+    EXPECT_EQ(status.code(), code) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(says));
+  }
+
+  std::filesystem::path folder_;
+  GgufWriter parts_[2];
+};
+
+TEST_F(SplitGguf, TensorsOfAllPartsAreThere) {
+  Number(parts_[0], 0, 2, 2);
+  Number(parts_[1], 1, 2, 2);
+  Write();
+  const auto header = ReadGguf(Path(0));
+  ASSERT_TRUE(header.ok()) << header.status();
+  EXPECT_EQ(header->metadata["general.architecture"], "llama");
+  EXPECT_THAT(header->files, ElementsAre(Path(0), Path(1)));
+  const GgufTensor* const second = header->Find("b.weight");
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(second->file, 1);
+  const auto values = ReadGgufFloats(*header, *second, 10);
+  ASSERT_TRUE(values.ok()) << values.status();
+  EXPECT_THAT(*values, ElementsAre(1, 2, 3));
+  EXPECT_EQ(GgufModelName(Path(0)), "m");
+  EXPECT_EQ(GgufModelName("a/m-00001-of-2.gguf"), "m-00001-of-2");
+}
+
+TEST_F(SplitGguf, OtherPartsAreAskedForTheFirst) {
+  Number(parts_[0], 0, 2, 2);
+  Number(parts_[1], 1, 2, 2);
+  Write();
+  const auto kInvalid = absl::StatusCode::kInvalidArgument;
+  ExpectRefused(Path(1), kInvalid, "is part 2 of 2 (split.count): give the first");
+  const std::string renamed = folder_ / "m.gguf";
+  std::filesystem::copy_file(Path(0), renamed);
+  ExpectRefused(renamed, kInvalid, "under its name NAME-00001-of-00002.gguf");
+  std::filesystem::remove(Path(1));
+  ExpectRefused(Path(0), absl::StatusCode::kNotFound, "m-00002-of-00002.gguf: cannot be opened");
+}
+
+TEST_F(SplitGguf, PartsThatDoNotBelongTogetherAreRefused) {
+  const auto kInvalid = absl::StatusCode::kInvalidArgument;
+  const GgufWriter fresh[2] = {parts_[0], parts_[1]};
+  const auto with = [&](uint32_t number, uint32_t count, uint32_t tensors) {
+    std::ranges::copy(fresh, parts_);
+    Number(parts_[0], 0, 2, tensors);
+    Number(parts_[1], number, count, tensors);
+    Write();
+  };
+  with(0, 2, 2);
+  ExpectRefused(Path(0), kInvalid, "split.no and split.count are 0 and 2, expected 1 and 2");
+  with(1, 3, 2);
+  ExpectRefused(Path(0), kInvalid, "are 1 and 3, expected 1 and 2");
+  with(1, 2, 3);
+  ExpectRefused(Path(0), kInvalid, "its 2 parts have 2 tensors, split.tensors.count says 3");
+  std::ranges::copy(fresh, parts_);
+  parts_[1].Tensor("a.weight", {2}, 0, "aaaaaaaa");
+  Number(parts_[0], 0, 2, 3);
+  Number(parts_[1], 1, 2, 3);
+  Write();
+  ExpectRefused(Path(0), kInvalid, "tensor \"a.weight\" is in two parts");
+  std::ranges::copy(fresh, parts_);
+  Number(parts_[0], 0, 70'000, 2);
+  Write();
+  ExpectRefused(Path(0), kInvalid, "split.count is 70000, not a number up to 9999");
 }
 
 TEST(Gguf, EveryCutIsRefused) {

@@ -78,12 +78,13 @@ constexpr Name kNames[] = {
 
 class ModelWriter {
  public:
-  ModelWriter(const std::string& folder, const StoreMatrix& store)
+  ModelWriter(const std::string& folder, const StoreMatrix& store, int num_parts)
       : config_(ReadJson(folder + "/config.json")),
         tokenizer_(ReadJson(folder + "/tokenizer.json")),
         tokenizer_config_(ReadJson(folder + "/tokenizer_config.json")),
         checkpoint_(*Checkpoint::Open(folder)),
-        store_(store) {
+        store_(store),
+        parts_(size_t(num_parts)) {
     const std::string type = config_["model_type"];
     arch_ = type == "gemma3_text"   ? "gemma3"
             : type == "qwen3_moe"   ? "qwen3moe"
@@ -92,12 +93,23 @@ class ModelWriter {
                                     : type;
   }
 
-  std::string Bytes() {
+  void set_mla_halves() { mla_halves_ = true; }
+
+  std::vector<std::string> Bytes() {
     WriteKeys();
     WriteTokenizer();
     for (const TensorInfo& tensor : checkpoint_.tensors()) WriteTensor(tensor);
     for (auto& [name, all] : experts_) WriteExperts(name, all);
-    return out_.Bytes();
+    std::vector<std::string> bytes;
+    for (uint32_t i = 0; i < parts_.size(); ++i) {
+      if (parts_.size() > 1) {
+        parts_[i].U32("split.no", i);
+        parts_[i].U32("split.count", uint32_t(parts_.size()));
+        parts_[i].U32("split.tensors.count", num_tensors_);
+      }
+      bytes.push_back(parts_[i].Bytes());
+    }
+    return bytes;
   }
 
  private:
@@ -106,18 +118,22 @@ class ModelWriter {
     std::map<int, std::vector<float>> values;
   };
 
+  GgufWriter& first() { return parts_[0]; }
+  // Tensors go to all parts in turn.
+  GgufWriter& NextPart() { return parts_[num_tensors_++ % parts_.size()]; }
+
   bool Has(const char* field) const { return config_.contains(field) && !config_[field].is_null(); }
   std::string Key(const std::string& key) const { return arch_ + "." + key; }
   void U32(const std::string& key, const char* field) {
-    if (Has(field)) out_.U32(Key(key), config_[field].get<uint32_t>());
+    if (Has(field)) first().U32(Key(key), config_[field].get<uint32_t>());
   }
   void F32(const std::string& key, const char* field) {
-    if (Has(field)) out_.F32(Key(key), config_[field].get<float>());
+    if (Has(field)) first().F32(Key(key), config_[field].get<float>());
   }
   int64_t Number(const char* field) const { return config_[field].get<int64_t>(); }
 
   void WriteKeys() {
-    out_.Text("general.architecture", arch_);
+    first().Text("general.architecture", arch_);
     U32("block_count", "num_hidden_layers");
     U32("context_length", "max_position_embeddings");
     U32("embedding_length", "hidden_size");
@@ -144,14 +160,22 @@ class ModelWriter {
   void WriteDeepseekKeys() {
     U32("attention.q_lora_rank", "q_lora_rank");
     U32("attention.kv_lora_rank", "kv_lora_rank");
-    U32("attention.value_length", "v_head_dim");
-    out_.U32(Key("attention.key_length"),
-             uint32_t(Number("qk_nope_head_dim") + Number("qk_rope_head_dim")));
+    const auto key_length = uint32_t(Number("qk_nope_head_dim") + Number("qk_rope_head_dim"));
+    if (mla_halves_) {  // those of the absorbed form stand in the old places
+      const auto latent = uint32_t(Number("kv_lora_rank"));
+      first().U32(Key("attention.key_length"), latent + uint32_t(Number("qk_rope_head_dim")));
+      first().U32(Key("attention.value_length"), latent);
+      first().U32(Key("attention.key_length_mla"), key_length);
+      U32("attention.value_length_mla", "v_head_dim");
+    } else {
+      first().U32(Key("attention.key_length"), key_length);
+      U32("attention.value_length", "v_head_dim");
+    }
     U32("rope.dimension_count", "qk_rope_head_dim");
     U32("leading_dense_block_count", "first_k_dense_replace");
     U32("expert_shared_count", "n_shared_experts");
     F32("expert_weights_scale", "routed_scaling_factor");
-    out_.Bool(Key("expert_weights_norm"), config_["norm_topk_prob"].get<bool>());
+    first().Bool(Key("expert_weights_norm"), config_["norm_topk_prob"].get<bool>());
   }
 
   void WriteRope() {
@@ -159,13 +183,13 @@ class ModelWriter {
     const Json& scaling = config_["rope_scaling"];
     const std::string kind = scaling.contains("rope_type") ? scaling["rope_type"] : scaling["type"];
     if (kind == "llama3") return WriteDivisors(scaling);
-    out_.Text(Key("rope.scaling.type"), kind);
-    out_.F32(Key("rope.scaling.factor"), scaling["factor"].get<float>());
-    out_.U32(Key("rope.scaling.original_context_length"),
-             scaling["original_max_position_embeddings"].get<uint32_t>());
+    first().Text(Key("rope.scaling.type"), kind);
+    first().F32(Key("rope.scaling.factor"), scaling["factor"].get<float>());
+    first().U32(Key("rope.scaling.original_context_length"),
+                scaling["original_max_position_embeddings"].get<uint32_t>());
     if (scaling.contains("mscale_all_dim")) {
-      out_.F32(Key("rope.scaling.yarn_log_multiplier"),
-               0.1f * scaling["mscale_all_dim"].get<float>());
+      first().F32(Key("rope.scaling.yarn_log_multiplier"),
+                  0.1f * scaling["mscale_all_dim"].get<float>());
     }
   }
 
@@ -188,7 +212,8 @@ class ModelWriter {
         divisors.push_back(float(1 / ((1 - smooth) / factor + smooth)));
       }
     }
-    out_.Tensor("rope_freqs.weight", {std::ssize(divisors)}, kF32, AsF32("", 1, divisors).bytes);
+    NextPart().Tensor("rope_freqs.weight", {std::ssize(divisors)}, kF32,
+                      AsF32("", 1, divisors).bytes);
   }
 
   void WriteTokenizer();
@@ -226,6 +251,7 @@ class ModelWriter {
 
   void WriteTensor(const TensorInfo& tensor) {
     if (tensor.name.find(".experts.") != std::string::npos) return TakeExpert(tensor);
+    if (mla_halves_ && tensor.name.ends_with("kv_b_proj.weight")) return WriteHalves(tensor);
     std::vector<float> values = FloatsOf(checkpoint_, tensor);
     const std::string name = GgufName(tensor.name);
     if (arch_ == "llama" && name.ends_with("attn_q.weight")) {
@@ -240,7 +266,31 @@ class ModelWriter {
     const bool plain = tensor.shape.size() < 2 || name.find("ffn_gate_inp") != std::string::npos;
     const StoredMatrix stored =
         plain ? AsF32(name, 1, values) : store_(tensor.name, tensor.shape.back(), values);
-    out_.Tensor(name, tensor.shape, stored.type, stored.bytes);
+    NextPart().Tensor(name, tensor.shape, stored.type, stored.bytes);
+  }
+
+  // Of each head the rows of keys, turned, and those of values.
+  void WriteHalves(const TensorInfo& tensor) {
+    const std::vector<float> whole = FloatsOf(checkpoint_, tensor);
+    const int64_t heads = Number("num_attention_heads"), latent = Number("kv_lora_rank");
+    const int64_t nope = Number("qk_nope_head_dim"), value = Number("v_head_dim");
+    std::vector<float> keys, values;
+    for (int64_t head = 0; head < heads; ++head) {
+      const float* const rows = whole.data() + head * (nope + value) * latent;
+      for (int64_t column = 0; column < latent; ++column) {
+        for (int64_t row = 0; row < nope; ++row) keys.push_back(rows[row * latent + column]);
+      }
+      values.insert(values.end(), rows + nope * latent, rows + (nope + value) * latent);
+    }
+    const auto write = [&](char half, const std::vector<float>& floats, int64_t rows,
+                           int64_t columns) {
+      const std::string name = std::regex_replace(GgufName(tensor.name), std::regex("attn_kv_b"),
+                                                  fmt::format("attn_{}_b", half));
+      const StoredMatrix stored = store_(name, columns, floats);
+      NextPart().Tensor(name, {heads, rows, columns}, stored.type, stored.bytes);
+    };
+    write('k', keys, latent, nope);
+    write('v', values, value, latent);
   }
 
   // "model.layers.N.mlp.experts.E.gate_proj.weight", or gpt-oss's tensors of all experts.
@@ -264,7 +314,8 @@ class ModelWriter {
       stored.type = one.type;
       stored.bytes += one.bytes;
     }
-    out_.Tensor(name, {std::ssize(all.values), all.rows, all.columns}, stored.type, stored.bytes);
+    NextPart().Tensor(name, {std::ssize(all.values), all.rows, all.columns}, stored.type,
+                      stored.bytes);
   }
 
   // Gate and up apart; in a block the scale first, and of its codes the first half in low nibbles.
@@ -288,8 +339,8 @@ class ModelWriter {
         for (int64_t i = 0; i < std::ssize(values); ++i) {
           if (every(i % tensor.shape[1])) own.push_back(values[i]);
         }
-        out_.Tensor(name + "bias", {tensor.shape[0], std::ssize(own) / tensor.shape[0]}, kF32,
-                    AsF32("", 1, own).bytes);
+        NextPart().Tensor(name + "bias", {tensor.shape[0], std::ssize(own) / tensor.shape[0]}, kF32,
+                          AsF32("", 1, own).bytes);
         continue;
       }
       WriteMxfp4(tensor, name, every);
@@ -315,14 +366,16 @@ class ModelWriter {
       for (int i = 0; i < 16; ++i) bytes += char(nibbles[i] | nibbles[i + 16] << 4);
     }
     const int64_t kept = name.find("down") != std::string::npos ? rows : rows / 2;
-    out_.Tensor(name + "weight", {tensor.shape[0], kept, row_blocks * 32}, kMxfp4, bytes);
+    NextPart().Tensor(name + "weight", {tensor.shape[0], kept, row_blocks * 32}, kMxfp4, bytes);
   }
 
   const Json config_, tokenizer_, tokenizer_config_;
   const Checkpoint checkpoint_;
   const StoreMatrix& store_;
   std::string arch_;
-  GgufWriter out_;
+  std::vector<GgufWriter> parts_;
+  bool mla_halves_ = false;
+  uint32_t num_tensors_ = 0;
   std::map<std::string, Experts> experts_;
 };
 
@@ -346,9 +399,9 @@ void ModelWriter::WriteTokenizer() {
     ids[tokens[id]] = int32_t(id);
   }
   const bool characters = model.value("byte_fallback", false);
-  out_.Text("tokenizer.ggml.model", characters ? "llama" : "gpt2");
-  out_.Texts("tokenizer.ggml.tokens", tokens);
-  out_.Ints("tokenizer.ggml.token_type", types);
+  first().Text("tokenizer.ggml.model", characters ? "llama" : "gpt2");
+  first().Texts("tokenizer.ggml.tokens", tokens);
+  first().Ints("tokenizer.ggml.token_type", types);
   std::vector<std::string> merges;
   std::vector<float> scores(tokens.size(), -1e6f);
   for (size_t rank = 0; rank < model["merges"].size(); ++rank) {
@@ -363,26 +416,26 @@ void ModelWriter::WriteTokenizer() {
     score = std::max(score, -float(rank));
   }
   if (characters) {
-    out_.Floats("tokenizer.ggml.scores", scores);
-    out_.Bool("tokenizer.ggml.add_space_prefix", false);
+    first().Floats("tokenizer.ggml.scores", scores);
+    first().Bool("tokenizer.ggml.add_space_prefix", false);
   } else {
-    out_.Texts("tokenizer.ggml.merges", merges);
-    out_.Text("tokenizer.ggml.pre", arch_ == "llama"       ? "llama-bpe"
-                                    : arch_ == "gpt-oss"   ? "gpt-4o"
-                                    : arch_ == "deepseek2" ? "deepseek-llm"
-                                                           : "qwen2");
+    first().Texts("tokenizer.ggml.merges", merges);
+    first().Text("tokenizer.ggml.pre", arch_ == "llama"       ? "llama-bpe"
+                                       : arch_ == "gpt-oss"   ? "gpt-4o"
+                                       : arch_ == "deepseek2" ? "deepseek-llm"
+                                                              : "qwen2");
   }
   for (const char* name : {"bos", "eos"}) {
     const Json token = tokenizer_config_.value(std::string(name) + "_token", Json());
     if (token.is_null()) continue;
     const std::string text = token.is_object() ? token["content"] : token;
-    out_.U32(fmt::format("tokenizer.ggml.{}_token_id", name), uint32_t(ids.at(text)));
+    first().U32(fmt::format("tokenizer.ggml.{}_token_id", name), uint32_t(ids.at(text)));
   }
   if (tokenizer_config_.contains("add_bos_token")) {
-    out_.Bool("tokenizer.ggml.add_bos_token", tokenizer_config_["add_bos_token"].get<bool>());
+    first().Bool("tokenizer.ggml.add_bos_token", tokenizer_config_["add_bos_token"].get<bool>());
   }
   if (tokenizer_config_.contains("chat_template")) {
-    out_.Text("tokenizer.chat_template", tokenizer_config_["chat_template"].get<std::string>());
+    first().Text("tokenizer.chat_template", tokenizer_config_["chat_template"].get<std::string>());
   }
 }
 
@@ -399,7 +452,25 @@ StoredMatrix AsF32(const std::string&, int64_t, const std::vector<float>& values
 }
 
 void WriteGgufModel(const std::string& folder, const std::string& path, const StoreMatrix& store) {
-  std::ofstream(path, std::ios::binary) << ModelWriter(folder, store).Bytes();
+  std::ofstream(path, std::ios::binary) << ModelWriter(folder, store, 1).Bytes()[0];
+}
+
+void WriteMlaGgufModel(const std::string& folder, const std::string& path,
+                       const StoreMatrix& store) {
+  ModelWriter writer(folder, store, 1);
+  writer.set_mla_halves();
+  std::ofstream(path, std::ios::binary) << writer.Bytes()[0];
+}
+
+std::string WriteSplitGgufModel(const std::string& folder, const std::string& stem, int num_parts) {
+  const std::vector<std::string> bytes = ModelWriter(folder, AsBf16, num_parts).Bytes();
+  const auto path = [&](size_t part) {
+    return fmt::format("{}-{:05}-of-{:05}.gguf", stem, part + 1, num_parts);
+  };
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    std::ofstream(path(i), std::ios::binary) << bytes[i];
+  }
+  return path(0);
 }
 
 }  // namespace switchyard::testing

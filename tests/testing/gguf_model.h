@@ -31,6 +31,15 @@ StoredMatrix AsF32(const std::string& name, int64_t columns, const std::vector<f
 void WriteGgufModel(const std::string& folder, const std::string& path,
                     const StoreMatrix& store = AsBf16);
 
+// The same of a DeepSeek-V2 as newer converters write it: kv_b_proj in halves, and the keys that
+// say so.
+void WriteMlaGgufModel(const std::string& folder, const std::string& path,
+                       const StoreMatrix& store = AsBf16);
+
+// The same in several files beside each other, "STEM-00001-of-00003.gguf" and so on. Returns the
+// path of the first.
+std::string WriteSplitGgufModel(const std::string& folder, const std::string& stem, int num_parts);
+
 }  // namespace switchyard::testing
 
 #endif  // SWITCHYARD_TESTS_TESTING_GGUF_MODEL_H_

@@ -113,7 +113,7 @@ absl::StatusOr<Checkpoint> Checkpoint::OpenGguf(const std::string& path) {
   SY_ASSIGN_OR_RETURN(const GgufHeader header, ReadGguf(path));
   Checkpoint checkpoint;
   checkpoint.folder_ = path;
-  checkpoint.files_ = {path};
+  checkpoint.files_ = header.files;
   auto tensors = GgufTensors(header);
   if (!tensors.ok()) return Annotate(tensors.status(), path);
   checkpoint.tensors_ = *std::move(tensors);

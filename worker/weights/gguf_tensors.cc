@@ -103,6 +103,8 @@ class Lister {
     }
     const std::string prefix = fmt::format("model.layers.{}.", parts.layer);
     if (parts.stem == "attn_sinks") return AddAs(tensor, prefix + "self_attn.sinks");
+    if (parts.stem == "attn_k_b") return AddHalf(tensor, prefix + "self_attn.k_b_proj.weight");
+    if (parts.stem == "attn_v_b") return AddHalf(tensor, prefix + "self_attn.v_b_proj.weight");
     if (parts.stem == "exp_probs_b") {
       return AddAs(tensor, prefix + "mlp.gate.e_score_correction_bias");
     }
@@ -163,6 +165,22 @@ class Lister {
     return absl::OkStatus();
   }
 
+  // [heads, rows, columns]: the rows of all heads, as gguf_halves reads them.
+  absl::Status AddHalf(const GgufTensor& tensor, std::string name) {
+    if (tensor.shape.size() < 2 || tensor.shape.size() > 3) {
+      return absl::InvalidArgumentError(
+          fmt::format("tensor \"{}\" has shape {}: expected a matrix for each head", tensor.name,
+                      ShapeString(tensor.shape)));
+    }
+    GgufTensor rows = tensor;
+    rows.name = std::move(name);
+    rows.shape = {1, tensor.shape.back()};
+    for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) rows.shape[0] *= tensor.shape[i];
+    SY_ASSIGN_OR_RETURN(TensorInfo info, InfoOf(rows, /*heads=*/0, /*always_rows=*/true));
+    tensors_.push_back(std::move(info));
+    return absl::OkStatus();
+  }
+
   // [experts, ...]: an own tensor for each.
   absl::Status AddExperts(const GgufTensor& tensor, const std::string& before,
                           const std::string& behind) {
@@ -183,14 +201,17 @@ class Lister {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<TensorInfo> InfoOf(const GgufTensor& tensor, int64_t heads) const {
+  // `always_rows`: with a GgufLayout whatever the type.
+  absl::StatusOr<TensorInfo> InfoOf(const GgufTensor& tensor, int64_t heads,
+                                    bool always_rows = false) const {
     const std::optional<FileDtype> plain = PlainDtype(*tensor.type);
     TensorInfo info{.name = tensor.name,
                     .dtype = plain.value_or(FileDtype::kU8),
                     .shape = tensor.shape,
+                    .file = tensor.file,
                     .offset = tensor.offset,
                     .num_bytes = tensor.num_bytes};
-    if (plain.has_value() && heads == 0) return info;
+    if (plain.has_value() && heads == 0 && !always_rows) return info;
     if (!plain.has_value() && !IsReadGgufType(*tensor.type)) {
       return absl::UnimplementedError(fmt::format("tensor \"{}\" is {}, of which nothing is read",
                                                   tensor.name, tensor.type->name));

@@ -70,6 +70,12 @@ absl::Status HostMatrix::DecodeGguf(const RangeData& data) {
   return absl::OkStatus();
 }
 
+absl::Status HostMatrix::DecodeHalves(const RangeData& data) {
+  SY_ASSIGN_OR_RETURN(joined, halves->Decode(data));
+  weight.data = joined.data();
+  return absl::OkStatus();
+}
+
 absl::Status HostMatrix::DecodeScales(const RangeData& data) {
   std::vector<std::byte> scratch;
   const std::byte* const raw = Contiguous(*scale_range, data(scale_range->index), scratch);
@@ -90,6 +96,8 @@ absl::Status HostMatrix::Decode(const RangeData& data) {
     SY_RETURN_IF_ERROR(DecodeInt4(data));
   } else if (gguf.has_value()) {
     SY_RETURN_IF_ERROR(DecodeGguf(data));
+  } else if (halves.has_value()) {
+    SY_RETURN_IF_ERROR(DecodeHalves(data));
   } else {
     weight.data = const_cast<std::byte*>(Contiguous(weight_range, data(weight_range.index), moved));
   }

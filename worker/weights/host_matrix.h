@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "kernels/args/linear.h"
 #include "worker/weights/block_fp8.h"
+#include "worker/weights/gguf_halves.h"
 #include "worker/weights/gguf_matrix.h"
 #include "worker/weights/host_range.h"
 #include "worker/weights/int4_matrix.h"
@@ -38,10 +39,12 @@ struct HostMatrix {
   std::optional<HostRange> bias_range;
   kernels::DType bias_dtype = kernels::DType::kF32;
   std::vector<float> bias;
-  std::optional<Int4Matrix> int4;  // the weight is made of these parts
-  Int4Values numbers;              // which are the weight, where it stays in whole numbers
-  std::optional<GgufMatrix> gguf;  // the weight is made of blocks, or its rows are put in order
-  std::vector<std::byte> moved;    // the weight, where it could not stay where it came to
+  std::optional<Int4Matrix> int4;    // the weight is made of these parts
+  Int4Values numbers;                // which are the weight, where it stays in whole numbers
+  std::optional<GgufMatrix> gguf;    // the weight is made of blocks, or its rows are put in order
+  std::optional<GgufHalves> halves;  // the weight is made of these
+  std::vector<float> joined;         // which is then here
+  std::vector<std::byte> moved;      // the weight, where it could not stay where it came to
 
   // Makes weight, scales and bias of what came. INVALID_ARGUMENT for scales that are no positive
   // numbers, and see Int4Matrix. REQUIRES: `data` stays as long as the weight is used.
@@ -57,6 +60,7 @@ struct HostMatrix {
   bool HasNumbers() const;
   absl::Status DecodeInt4(const RangeData& data);
   absl::Status DecodeGguf(const RangeData& data);
+  absl::Status DecodeHalves(const RangeData& data);
   absl::Status DecodeScales(const RangeData& data);
   void PlaceBlocks(kernels::LinearSource* source) const;
 };

@@ -166,6 +166,28 @@ bool WeightLoader::AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task*
                                    .col_end = slice.col_begin + slice.num_cols()},
                                   IsShared(slice), task);
   return *dtype != DType::kF8E4M3 || AddScales(slice, matrix, task);
+bool WeightLoader::HasHalves(const std::string& tensor) const {
+  const HalfNames names = HalvesOf(tensor);
+  return !names.keys.empty() && !Has(tensor) && FindGguf(names.keys) != nullptr &&
+         FindGguf(names.values) != nullptr;
+}
+
+bool WeightLoader::AddHalves(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
+  const HalfNames names = HalvesOf(slice.tensor);
+  const TensorInfo &keys = *checkpoint_.Find(names.keys), &values = *checkpoint_.Find(names.values);
+  absl::StatusOr<GgufHalves> halves = GgufHalves::Create(keys, values, slice);
+  if (!halves.ok()) {
+    Remember(Annotate(halves.status(), checkpoint_.files()[keys.file]));
+    return false;
+  }
+  matrix->weight = TensorView(nullptr, DType::kF32, {slice.num_rows(), slice.num_cols()});
+  matrix->weight_range = AddRange(halves->keys().range(), IsShared(slice), task);
+  halves->keys().set_bytes(matrix->weight_range);
+  halves->values().set_bytes(AddRange(halves->values().range(), IsShared(slice), task));
+  matrix->halves = *std::move(halves);
+  return true;
+}
+
 }
 
 bool WeightLoader::AddBias(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
@@ -197,3 +219,4 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, bool whole, Task* task) {
 }
 
 }  // namespace switchyard::worker
+                     : HasHalves(slice.tensor)           ? AddHalves(slice, &matrix, task)

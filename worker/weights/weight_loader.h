@@ -181,6 +181,9 @@ class WeightLoader {
   const GgufLayout* FindGguf(const std::string& tensor) const;
   bool AddGguf(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task);
   // Weights that are packed together may stay whole numbers: both, or neither.
+  // Whether a GGUF file has this one in two.
+  bool HasHalves(const std::string& tensor) const;
+  bool AddHalves(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
   bool MayStayWhole(const MatrixSlice& slice, const MatrixSlice* up) const;
   bool CheckPair(const Task& task);
   bool AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task* task);

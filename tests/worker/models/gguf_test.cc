@@ -245,6 +245,29 @@ TEST(GgufTest, WholeNumbersAreMultipliedAsTheyAre) {
   }
 }
 
+TEST(GgufTest, HalvesOfTheLatentsProjectionAreTheWhole) {
+  const worker::TempFolder files;
+  const std::string model = "tiny-deepseek-v2-lite", folder = worker::BundledModel(model);
+  const std::string path = files / "halves.gguf";
+  WriteMlaGgufModel(folder, path);
+  for (const auto compute : {v1::COMPUTE_MODE_F32, v1::COMPUTE_MODE_BF16}) {
+    const auto want = Answers(folder, model, {.compute = compute});
+    ExpectSameBits(Answers(path, model, {.compute = compute}), want);
+    ExpectSameBits(Answers(path, model, {.dp = 2, .tp = 2, .compute = compute}), want);
+  }
+}
+
+TEST(GgufTest, PartsOfASplitFileAreOne) {
+  const worker::TempFolder files;
+  for (const char* model : {"tiny-llama", "tiny-qwen3-moe"}) {
+    const std::string folder = worker::BundledModel(model);
+    const std::string whole = files / "model.gguf";
+    WriteGgufModel(folder, whole);
+    const std::string parts = WriteSplitGgufModel(folder, files / model, 3);
+    ExpectSameBits(Answers(parts, model, {.tp = 2}), Answers(whole, model, {}));
+  }
+}
+
 TEST(GgufTest, LoadsAgainstDigests) {
   const worker::TempFolder folder;
   const std::string path = folder / "model.gguf";
