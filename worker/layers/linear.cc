@@ -41,7 +41,7 @@ void RowParallelLinear::Load(WeightLoader& loader, const LayerContext& context,
   const int64_t ranks = context.parallel.tensor_parallel();
   cols_ = cols;
   col_begin_ = cols / ranks * context.parallel.tensor_rank();
-  fp8_ = loader.Has(tensor + "_scale_inv");
+  fp8_ = loader.IsFp8(tensor);
   loader.Linear({.tensor = tensor,
                  .rows = rows,
                  .cols = cols,

@@ -26,13 +26,13 @@ struct Tile {
 template <typename Function>
 void ForEachTile(const BlockSlice& slice, const Function& function) {
   for (int64_t i = 0; i < slice.num_block_rows(); ++i) {
-    const int64_t row = (slice.first_block_row() + i) * kFp8BlockSize - slice.row_begin;
+    const int64_t row = (slice.first_block_row() + i) * slice.block_rows - slice.row_begin;
     for (int64_t j = 0; j < slice.num_block_cols(); ++j) {
-      const int64_t col = (slice.first_block_col() + j) * kFp8BlockSize - slice.col_begin;
+      const int64_t col = (slice.first_block_col() + j) * slice.block_cols - slice.col_begin;
       function(Tile{.row_begin = std::max<int64_t>(row, 0),
-                    .row_end = std::min(row + kFp8BlockSize, slice.num_rows),
+                    .row_end = std::min(row + slice.block_rows, slice.num_rows),
                     .col_begin = std::max<int64_t>(col, 0),
-                    .col_end = std::min(col + kFp8BlockSize, slice.num_cols),
+                    .col_end = std::min(col + slice.block_cols, slice.num_cols),
                     .block = i * slice.num_block_cols() + j});
     }
   }
@@ -130,7 +130,7 @@ void DequantizeBlocks(const BlockSlice& slice, const F8E4M3* weights, const floa
 }
 
 void QuantizeBlocks(const BlockSlice& slice, const float* values, F8E4M3* weights, float* scales) {
-  SY_CHECK(slice.row_begin % kFp8BlockSize == 0 && slice.col_begin % kFp8BlockSize == 0);
+  SY_CHECK(slice.row_begin % slice.block_rows == 0 && slice.col_begin % slice.block_cols == 0);
   ForEachTile(slice, [&](const Tile& tile) {
     const float amax = MaxMagnitude(slice, tile, values);
     SY_CHECK(std::isfinite(amax));

@@ -1,9 +1,11 @@
-// FP8 weights with a scale per 128x128 block, as published:
+// FP8 weights with a scale per block:
 //
-//   W[r, c] = float(w8[r, c]) * scale[r / 128, c / 128]
+//   W[r, c] = float(w8[r, c]) * scale[r / block_rows, c / block_cols]
 //
-// Blocks count from the whole tensor's first row and column, so a slice of it may begin and end
-// inside one. The last block of a row or column of blocks may be smaller: it is cut, not stretched.
+// Blocks are 128x128 as DeepSeek publishes them, whole rows, or the whole tensor
+// (compressed-tensors, "channel" and "tensor"). They count from the whole tensor's first row and
+// column, so a slice of it may begin and end inside one. The last block of a row or column of
+// blocks may be smaller: it is cut, not stretched.
 //
 // Symbols: R, C rows and columns of the slice; BR, BC rows and columns of the blocks it touches.
 #ifndef SWITCHYARD_WORKER_WEIGHTS_BLOCK_FP8_H_
@@ -28,14 +30,16 @@ struct BlockSlice {
   int64_t col_begin = 0;
   int64_t num_rows = 0;
   int64_t num_cols = 0;
+  int64_t block_rows = kFp8BlockSize;
+  int64_t block_cols = kFp8BlockSize;
 
-  int64_t first_block_row() const { return row_begin / kFp8BlockSize; }
-  int64_t first_block_col() const { return col_begin / kFp8BlockSize; }
+  int64_t first_block_row() const { return row_begin / block_rows; }
+  int64_t first_block_col() const { return col_begin / block_cols; }
   int64_t num_block_rows() const {
-    return CeilDiv(row_begin + num_rows, kFp8BlockSize) - first_block_row();
+    return CeilDiv(row_begin + num_rows, block_rows) - first_block_row();
   }
   int64_t num_block_cols() const {
-    return CeilDiv(col_begin + num_cols, kFp8BlockSize) - first_block_col();
+    return CeilDiv(col_begin + num_cols, block_cols) - first_block_col();
   }
 };
 

@@ -81,12 +81,12 @@ absl::Status HostMatrix::DecodeScales(const RangeData& data) {
   const std::byte* const raw = Contiguous(*scale_range, data(scale_range->index), scratch);
   scales.resize(static_cast<size_t>(blocks.num_block_rows() * blocks.num_block_cols()));
   const TensorInfo& info = *scale_range->wanted.tensor;
-  if (info.dtype == FileDtype::kF32) {
-    std::memcpy(scales.data(), raw, scales.size() * sizeof(float));
-  } else {
+  if (info.dtype == FileDtype::kF8E8m0) {
     for (size_t i = 0; i < scales.size(); ++i) {
       scales[i] = E8m0ToFloat(static_cast<uint8_t>(raw[i]));
     }
+  } else {
+    scales = ToFloats(TensorView(raw, *WeightDType(info.dtype), {std::ssize(scales)}));
   }
   return CheckScales(info.name, blocks, scales);
 }
@@ -131,10 +131,10 @@ void HostMatrix::PlaceBlocks(kernels::LinearSource* source) const {
         TensorView(numbers.zeros.data(), DType::kI8, {part.num_rows(), part.num_groups()});
     return;
   }
-  source->block_rows = kFp8BlockSize;
-  source->block_cols = kFp8BlockSize;
-  source->row_offset = slice.row_begin - blocks.first_block_row() * kFp8BlockSize;
-  source->col_offset = slice.col_begin - blocks.first_block_col() * kFp8BlockSize;
+  source->block_rows = blocks.block_rows;
+  source->block_cols = blocks.block_cols;
+  source->row_offset = slice.row_begin - blocks.first_block_row() * blocks.block_rows;
+  source->col_offset = slice.col_begin - blocks.first_block_col() * blocks.block_cols;
   if (scales.empty()) return;
   source->scales =
       TensorView(scales.data(), DType::kF32, {blocks.num_block_rows(), blocks.num_block_cols()});

@@ -10,6 +10,14 @@ namespace switchyard::worker {
 using kernels::DType;
 using kernels::TensorView;
 
+namespace {
+
+TensorShape BlocksOf(const MatrixSlice& slice) {
+  return {CeilDiv(slice.rows, kFp8BlockSize), CeilDiv(slice.cols, kFp8BlockSize)};
+}
+
+}  // namespace
+
 void WeightLoader::Remember(absl::Status fault) { faults_.push_back(std::move(fault)); }
 
 void WeightLoader::RememberType(const TensorInfo& tensor, std::string_view rule) {
@@ -45,14 +53,39 @@ bool WeightLoader::IsShared(const MatrixSlice& slice) const {
   return (whole ? options_.num_ranks : options_.num_groups) > 1;
 }
 
+bool WeightLoader::IsFp8(const std::string& tensor) const {
+  const TensorInfo* const info = checkpoint_.Find(tensor);
+  return info != nullptr && info->dtype == FileDtype::kF8E4m3;
+}
+
+// compressed-tensors has scales of rows, of the tensor or of blocks under one name: their shape
+// says which.
+const TensorInfo* WeightLoader::FindCompressedScales(const TensorInfo& info,
+                                                     const MatrixSlice& slice, BlockSlice* blocks) {
+  const TensorShape& shape = info.shape;
+  if (shape == TensorShape{slice.rows, 1} || shape == TensorShape{slice.rows}) {
+    blocks->block_rows = 1;
+  } else if (shape.empty() || shape == TensorShape{1} || shape == TensorShape{1, 1}) {
+    blocks->block_rows = slice.rows;
+  } else {
+    return Expect(info.name, BlocksOf(slice));
+  }
+  blocks->block_cols = RoundUp(slice.cols, kFp8BlockSize);
+  return &info;
+}
+
 bool WeightLoader::AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
-  const BlockSlice& blocks = matrix->blocks;
-  const TensorInfo* info =
-      Expect(slice.tensor + "_scale_inv",
-             {CeilDiv(slice.rows, kFp8BlockSize), CeilDiv(slice.cols, kFp8BlockSize)});
+  BlockSlice& blocks = matrix->blocks;
+  const TensorInfo* const compressed = checkpoint_.Find(slice.tensor + "_scale");
+  const TensorInfo* const info = compressed != nullptr
+                                     ? FindCompressedScales(*compressed, slice, &blocks)
+                                     : Expect(slice.tensor + "_scale_inv", BlocksOf(slice));
   if (info == nullptr) return false;
-  if (info->dtype != FileDtype::kF32 && info->dtype != FileDtype::kF8E8m0) {
-    RememberType(*info, "block scales are F32 or F8_E8M0");
+  const std::optional<DType> dtype = WeightDType(info->dtype);
+  const bool floats = compressed != nullptr && dtype.has_value() && *dtype != DType::kF8E4M3;
+  if (!floats && info->dtype != FileDtype::kF32 && info->dtype != FileDtype::kF8E8m0) {
+    RememberType(*info, compressed != nullptr ? "FP8 scales are F32, F16 or BF16"
+                                              : "block scales are F32 or F8_E8M0");
     return false;
   }
   const TensorRange range{.tensor = info,
@@ -133,6 +166,28 @@ bool WeightLoader::AddGguf(const MatrixSlice& slice, bool whole, HostMatrix* mat
   return true;
 }
 
+bool WeightLoader::HasHalves(const std::string& tensor) const {
+  const HalfNames names = HalvesOf(tensor);
+  return !names.keys.empty() && !Has(tensor) && FindGguf(names.keys) != nullptr &&
+         FindGguf(names.values) != nullptr;
+}
+
+bool WeightLoader::AddHalves(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
+  const HalfNames names = HalvesOf(slice.tensor);
+  const TensorInfo &keys = *checkpoint_.Find(names.keys), &values = *checkpoint_.Find(names.values);
+  absl::StatusOr<GgufHalves> halves = GgufHalves::Create(keys, values, slice);
+  if (!halves.ok()) {
+    Remember(Annotate(halves.status(), checkpoint_.files()[keys.file]));
+    return false;
+  }
+  matrix->weight = TensorView(nullptr, DType::kF32, {slice.num_rows(), slice.num_cols()});
+  matrix->weight_range = AddRange(halves->keys().range(), IsShared(slice), task);
+  halves->keys().set_bytes(matrix->weight_range);
+  halves->values().set_bytes(AddRange(halves->values().range(), IsShared(slice), task));
+  matrix->halves = *std::move(halves);
+  return true;
+}
+
 bool WeightLoader::MayStayWhole(const MatrixSlice& slice, const MatrixSlice* up) const {
   if (!ops_.packs_integers()) return false;
   const GgufLayout* const one = FindGguf(slice.tensor);
@@ -166,28 +221,6 @@ bool WeightLoader::AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task*
                                    .col_end = slice.col_begin + slice.num_cols()},
                                   IsShared(slice), task);
   return *dtype != DType::kF8E4M3 || AddScales(slice, matrix, task);
-bool WeightLoader::HasHalves(const std::string& tensor) const {
-  const HalfNames names = HalvesOf(tensor);
-  return !names.keys.empty() && !Has(tensor) && FindGguf(names.keys) != nullptr &&
-         FindGguf(names.values) != nullptr;
-}
-
-bool WeightLoader::AddHalves(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
-  const HalfNames names = HalvesOf(slice.tensor);
-  const TensorInfo &keys = *checkpoint_.Find(names.keys), &values = *checkpoint_.Find(names.values);
-  absl::StatusOr<GgufHalves> halves = GgufHalves::Create(keys, values, slice);
-  if (!halves.ok()) {
-    Remember(Annotate(halves.status(), checkpoint_.files()[keys.file]));
-    return false;
-  }
-  matrix->weight = TensorView(nullptr, DType::kF32, {slice.num_rows(), slice.num_cols()});
-  matrix->weight_range = AddRange(halves->keys().range(), IsShared(slice), task);
-  halves->keys().set_bytes(matrix->weight_range);
-  halves->values().set_bytes(AddRange(halves->values().range(), IsShared(slice), task));
-  matrix->halves = *std::move(halves);
-  return true;
-}
-
 }
 
 bool WeightLoader::AddBias(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
@@ -214,9 +247,9 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, bool whole, Task* task) {
                    .num_cols = slice.num_cols()};
   const bool added = IsInt4(slice.tensor)                ? AddInt4(slice, whole, &matrix, task)
                      : FindGguf(slice.tensor) != nullptr ? AddGguf(slice, whole, &matrix, task)
+                     : HasHalves(slice.tensor)           ? AddHalves(slice, &matrix, task)
                                                          : AddWeight(slice, &matrix, task);
   return added && (slice.bias.empty() || AddBias(slice, &matrix, task));
 }
 
 }  // namespace switchyard::worker
-                     : HasHalves(slice.tensor)           ? AddHalves(slice, &matrix, task)

@@ -125,6 +125,7 @@ class WeightLoader {
   ~WeightLoader();
 
   bool Has(const std::string& tensor) const;
+  bool IsFp8(const std::string& tensor) const;
 
   // Each `out` is filled by Run.
   void Linear(const MatrixSlice& slice, std::unique_ptr<kernels::PackedLinear>* out);
@@ -180,10 +181,10 @@ class WeightLoader {
   // Null but for what lies in a GGUF file as its GgufLayout says.
   const GgufLayout* FindGguf(const std::string& tensor) const;
   bool AddGguf(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task);
-  // Weights that are packed together may stay whole numbers: both, or neither.
   // Whether a GGUF file has this one in two.
   bool HasHalves(const std::string& tensor) const;
   bool AddHalves(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
+  // Weights that are packed together may stay whole numbers: both, or neither.
   bool MayStayWhole(const MatrixSlice& slice, const MatrixSlice* up) const;
   bool CheckPair(const Task& task);
   bool AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
@@ -194,6 +195,9 @@ class WeightLoader {
                                        Int4Slice::Part part, std::string_view types, Task* task);
   bool AddBias(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
   bool AddScales(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
+  // Says what each of the scales is of. Null after remembering why not.
+  const TensorInfo* FindCompressedScales(const TensorInfo& info, const MatrixSlice& slice,
+                                         BlockSlice* blocks);
   bool IsInt4(const std::string& tensor) const;
   void AddPacked(const MatrixSlice& slice, const MatrixSlice* up,
                  std::unique_ptr<kernels::PackedLinear>* out);

@@ -16,23 +16,27 @@ namespace {
 constexpr int kFp8Block = 128;
 constexpr int32_t kWholeRow = -1;  // how group_size says it
 
+v1::BlockQuantization FullBlocks(FieldReader& quantization, std::string_view field) {
+  const Json* block = quantization.Find(field);
+  if (block == nullptr || *block != Json::array({kFp8Block, kFp8Block})) {
+    quantization.faults().Unsupported(fmt::format(
+        "{}: not supported, only [{}, {}] is", quantization.Describe(field), kFp8Block, kFp8Block));
+  }
+  v1::BlockQuantization fp8;
+  fp8.set_block_rows(kFp8Block);
+  fp8.set_block_cols(kFp8Block);
+  return fp8;
+}
+
 v1::BlockQuantization ParseFp8(FieldReader& quantization) {
   quantization.RequireText("fmt", "e4m3");
   quantization.RequireText("activation_scheme", "dynamic");
-  const Json* block = quantization.Find("weight_block_size");
-  if (block == nullptr || *block != Json::array({kFp8Block, kFp8Block})) {
-    quantization.faults().Unsupported(fmt::format("{}: not supported, only [{}, {}] is",
-                                                  quantization.Describe("weight_block_size"),
-                                                  kFp8Block, kFp8Block));
-  }
+  v1::BlockQuantization fp8 = FullBlocks(quantization, "weight_block_size");
   const std::string scale_format = quantization.Text("scale_fmt", "float");
   if (scale_format != "float" && scale_format != "ue8m0") {
     quantization.faults().Unsupported(fmt::format(
         "{}: not supported, only \"float\" and \"ue8m0\" are", quantization.Describe("scale_fmt")));
   }
-  v1::BlockQuantization fp8;
-  fp8.set_block_rows(kFp8Block);
-  fp8.set_block_cols(kFp8Block);
   fp8.set_ue8m0_activation_scales(scale_format == "ue8m0");
   return fp8;
 }
@@ -98,6 +102,71 @@ v1::GroupQuantization ParseGptq(FieldReader& quantization) {
   return groups;
 }
 
+// Whether an entry of `ignore` names what no family quantises: "lm_head",
+// "model.layers.3.mlp.gate", "re:.*mlp.gate$".
+bool NamesPlainModule(const Json& module) {
+  constexpr std::array<std::string_view, 5> kPlain = {"lm_head", "embed_tokens", "gate", "router",
+                                                      "norm"};
+  if (!module.is_string()) return false;
+  std::string_view name = module.get_ref<const std::string&>();
+  if (name.ends_with('$')) name.remove_suffix(1);
+  const size_t begin = name.find_last_of(".*:");
+  return std::ranges::find(kPlain, begin == name.npos ? name : name.substr(begin + 1)) !=
+         kPlain.end();
+}
+
+// How the weights of the one group are quantised.
+v1::BlockQuantization ParseCompressedWeights(FieldReader& weights) {
+  weights.RequireText("type", "float");
+  if (weights.Int("num_bits", {1, 64}) != 8) {
+    weights.faults().Unsupported(
+        fmt::format("{}: not supported, only 8 is", weights.Describe("num_bits")));
+  }
+  if (!weights.Bool("symmetric", true)) {
+    weights.faults().Unsupported(
+        fmt::format("{}: not supported, only true is", weights.Describe("symmetric")));
+  }
+  v1::BlockQuantization fp8;
+  const std::string strategy = weights.Text("strategy", "tensor");
+  if (strategy == "channel") {
+    fp8.set_block_rows(1);
+  } else if (strategy == "block") {
+    fp8 = FullBlocks(weights, "block_structure");
+  } else if (strategy != "tensor") {
+    weights.faults().Unsupported(fmt::format(
+        "{}: not supported, only \"tensor\", \"channel\" and \"block\" are of 8-bit floats",
+        weights.Describe("strategy")));
+  }
+  return fp8;
+}
+
+// compressed-tensors, as llm-compressor writes it. How inputs and the cache would be quantised is
+// not looked at: that is `--compute`, and the cache's type is ours.
+v1::BlockQuantization ParseCompressed(FieldReader& quantization) {
+  quantization.RequireText("format", "float-quantized");
+  const Json* const ignored = quantization.Find("ignore");
+  if (ignored != nullptr &&
+      (!ignored->is_array() || !std::ranges::all_of(*ignored, NamesPlainModule))) {
+    quantization.faults().Unsupported(
+        fmt::format("{}: not supported, only heads, embeddings, routers and norms may be named",
+                    quantization.Describe("ignore")));
+  }
+  const Json* const groups = quantization.Find("config_groups");
+  const bool one = groups != nullptr && groups->is_object() && groups->size() == 1;
+  const Json* const group = one ? &groups->front() : nullptr;
+  if (group == nullptr || !group->is_object() || !group->contains("weights") ||
+      !group->at("weights").is_object() ||
+      group->value("targets", Json()) != Json::array({"Linear"})) {
+    quantization.faults().Unsupported(
+        fmt::format("{}: not supported, only one group of weights with targets [\"Linear\"] is",
+                    quantization.Describe("config_groups")));
+    return {};
+  }
+  FieldReader weights(group->at("weights"), "quantization_config.config_groups.weights.",
+                      quantization.faults());
+  return ParseCompressedWeights(weights);
+}
+
 // Of a GGUF file, by gguf_config; config.json files do not have it.
 void ParseGguf(FieldReader& quantization, v1::ModelSpec& spec) {
   spec.set_gguf_type(quantization.Text("type", ""));
@@ -123,6 +192,8 @@ void ParseQuantization(FieldReader& config, bool may_be_mxfp4, v1::ModelSpec& sp
     spec.mutable_moe()->set_mxfp4(true);
   } else if (method == "fp8") {
     *spec.mutable_fp8() = ParseFp8(quantization);
+  } else if (method == "compressed-tensors") {
+    *spec.mutable_fp8() = ParseCompressed(quantization);
   } else if (method == "awq") {
     *spec.mutable_groups() = ParseAwq(quantization);
   } else if (method == "gptq") {
@@ -131,8 +202,8 @@ void ParseQuantization(FieldReader& config, bool may_be_mxfp4, v1::ModelSpec& sp
     ParseGguf(quantization, spec);
   } else {
     config.faults().Unsupported(
-        fmt::format("{}: unknown quantisation, only \"fp8\" in blocks, \"awq\", \"gptq\" and "
-                    "unquantised weights are read",
+        fmt::format("{}: unknown quantisation, only \"fp8\" in blocks, \"compressed-tensors\" of "
+                    "8-bit floats, \"awq\", \"gptq\" and unquantised weights are read",
                     quantization.Describe("quant_method")));
   }
 }

@@ -39,8 +39,11 @@ int64_t LinearBytes(const v1::ModelSpec& model, int64_t rows, int64_t cols) {
     return rows * cols * type->block_bytes / type->block_elements;
   }
   if (!model.has_fp8()) return rows * cols * DtypeBytes(model);
-  return rows * cols + CeilDiv(rows, model.fp8().block_rows()) *
-                           CeilDiv(cols, model.fp8().block_cols()) * kScaleBytes;
+  const auto blocks = [](int64_t all, int64_t of_block) {
+    return of_block == 0 ? 1 : CeilDiv(all, of_block);
+  };
+  return rows * cols + blocks(rows, model.fp8().block_rows()) *
+                           blocks(cols, model.fp8().block_cols()) * kScaleBytes;
 }
 
 // gate_proj, up_proj and down_proj of one MLP.

@@ -10,7 +10,7 @@
 namespace switchyard::core {
 namespace {
 
-constexpr int64_t kScaleColumns = 128;  // of a scale block, whose rows are as many
+constexpr int64_t kScaleColumns = 128;  // that share a scale as packed
 constexpr int64_t kFloatBytes = 4;
 
 bool IsFp8(const LinearPart& part) { return part.stored == v1::DATA_TYPE_F8_E4M3; }
@@ -69,18 +69,20 @@ int64_t CpuBytes(const LinearPart& part) {
   return CeilDiv(part.rows, kPanelRows) * (part.gate_up ? 2 : 1) * panel_bytes + BiasBytes(part);
 }
 
-// The most scales that the rows of one tile need: its rows may reach over a border of blocks.
+// The most scales that the rows of one tile need: those of all blocks that its rows reach into.
 int64_t CudaScalesOfTile(const LinearPart& part, int64_t outputs, int64_t row_tiles) {
-  const int64_t lead = part.row_begin % kScaleColumns;
-  const auto block = [&](int64_t row) { return (lead + row) / kScaleColumns; };
-  bool reaches_over = false;
-  // The pattern repeats after a block's rows.
-  const int64_t tiles = std::min(row_tiles, kScaleColumns / outputs + 1);
-  for (int64_t tile = 0; tile < tiles && !reaches_over; ++tile) {
-    const int64_t last = std::min((tile + 1) * outputs, part.rows) - 1;
-    reaches_over = block(tile * outputs) != block(last);
+  int64_t most = 1;
+  if (part.scale_rows > 0) {
+    const int64_t lead = part.row_begin % part.scale_rows;
+    const auto block = [&](int64_t row) { return (lead + row) / part.scale_rows; };
+    // The pattern repeats after a block's rows.
+    const int64_t tiles = std::min(row_tiles, part.scale_rows / outputs + 1);
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t last = std::min((tile + 1) * outputs, part.rows) - 1;
+      most = std::max(most, block(last) - block(tile * outputs) + 1);
+    }
   }
-  return (part.gate_up ? 2 : 1) * (reaches_over ? 2 : 1);
+  return (part.gate_up ? 2 : 1) * most;
 }
 
 // Tiles of 64 rows by 128 bytes of K, then what kernels look up beside them.

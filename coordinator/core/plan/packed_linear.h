@@ -26,6 +26,7 @@ struct LinearPart {
   int64_t col_begin = 0;
   int64_t k_shards = 1;  // equal parts of the columns that are summed by themselves
   v1::DataType stored = v1::DATA_TYPE_BF16;
+  int64_t scale_rows = 128;  // of an FP8 weight's scale block; 0: all
   // Whole numbers of so many bits, where a backend keeps such and `compute` is bf16; 0: `stored`.
   int32_t bits = 0;
   int64_t group_columns = 0;  // of these: columns that share a scale; 0: all

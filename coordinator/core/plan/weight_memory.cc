@@ -80,6 +80,7 @@ class PackedWeights {
   int64_t Linear(LinearPart part) const {
     if (!model_.has_groups()) {
       part.stored = model_.has_fp8() ? v1::DATA_TYPE_F8_E4M3 : Plain();
+      if (model_.has_fp8()) part.scale_rows = model_.fp8().block_rows();
       return Packed(Quantised(part));
     }
     part.stored = v1::DATA_TYPE_F32;

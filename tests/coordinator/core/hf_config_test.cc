@@ -128,6 +128,62 @@ TEST(HfConfig, ReadsActivationScalesOfV31) {
   EXPECT_TRUE(SpecWith({{"quantization_config", fp8}}).fp8().ue8m0_activation_scales());
 }
 
+// As llm-compressor writes them.
+Json Compressed(const Json& weights, const Json& ignore = {"lm_head"}) {
+  return {{"quant_method", "compressed-tensors"},
+          {"format", "float-quantized"},
+          {"ignore", ignore},
+          {"config_groups",
+           {{"group_0", {{"targets", Json::array({"Linear"})}, {"weights", weights}}}}}};
+}
+
+TEST(HfConfig, ReadsScalesOfRowsAndTensors) {
+  const auto read = [](Json weights, const Json& ignore = {"lm_head", "re:.*mlp.gate$"}) {
+    weights.update({{"num_bits", 8}, {"type", "float"}, {"symmetric", true}});
+    return SpecWith({{"quantization_config", Compressed(weights, ignore)}}).fp8();
+  };
+  const v1::BlockQuantization rows = read({{"strategy", "channel"}});
+  EXPECT_EQ(rows.block_rows(), 1);
+  EXPECT_EQ(rows.block_cols(), 0);
+  const v1::BlockQuantization tensor = read({{"strategy", "tensor"}}, {"model.layers.3.mlp.gate"});
+  EXPECT_EQ(tensor.block_rows(), 0);
+  EXPECT_EQ(tensor.block_cols(), 0);
+  const v1::BlockQuantization blocks =
+      read({{"strategy", "block"}, {"block_structure", {128, 128}}});
+  EXPECT_EQ(blocks.block_rows(), 128);
+  EXPECT_EQ(blocks.block_cols(), 128);
+}
+
+TEST(HfConfig, RefusesOtherCompressedTensors) {
+  const Json fp8 = {{"num_bits", 8}, {"type", "float"}, {"strategy", "channel"}};
+  const auto with = [&](const Json& changes) {
+    Json weights = fp8;
+    weights.update(changes);
+    return Compressed(weights);
+  };
+  Json packed = Compressed(fp8), two = Compressed(fp8), none = Compressed(fp8);
+  packed["format"] = "pack-quantized";
+  two["config_groups"]["group_1"] = two["config_groups"]["group_0"];
+  none.erase("config_groups");
+  const std::pair<Json, const char*> refused[] = {
+      {with({{"num_bits", 4}}), "num_bits = 4: not supported, only 8 is"},
+      {with({{"type", "int"}}), "type = \"int\": not supported"},
+      {with({{"symmetric", false}}), "symmetric = false: not supported"},
+      {with({{"strategy", "group"}}), "strategy = \"group\": not supported"},
+      {with({{"strategy", "block"}}), "block_structure is missing"},
+      {Compressed(fp8, {"lm_head", "model.layers.0.self_attn.q_proj"}), "ignore = "},
+      {Compressed(fp8, "lm_head"), "ignore = "},
+      {packed, "format = \"pack-quantized\": not supported"},
+      {two, "config_groups = "},
+      {none, "config_groups is missing"},
+  };
+  for (const auto& [quantization, says] : refused) {
+    const auto spec = ParseHfConfig(ConfigWith({{"quantization_config", quantization}}), "c.json");
+    EXPECT_EQ(spec.status().code(), absl::StatusCode::kUnimplemented) << says;
+    EXPECT_THAT(std::string(spec.status().message()), HasSubstr(says));
+  }
+}
+
 TEST(HfConfig, EverySpellingOfYarnMeansTheSame) {
   const Json numbers = {{"factor", 40},    {"original_max_position_embeddings", 4096},
                         {"beta_fast", 32}, {"beta_slow", 1},
@@ -232,7 +288,7 @@ TEST(HfConfig, NamesFieldValueAndWhatIsAllowed) {
       {{{"quantization_config", {{"quant_method", "hqq"}}}},
        kUnsupported,
        "quantization_config.quant_method = \"hqq\": unknown quantisation, only \"fp8\" in blocks, "
-       "\"awq\", \"gptq\""},
+       "\"compressed-tensors\" of 8-bit floats, \"awq\", \"gptq\""},
       {{{"quantization_config", Json::object()}},
        kUnsupported,
        "quantization_config.quant_method is missing"},

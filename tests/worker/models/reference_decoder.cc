@@ -87,7 +87,13 @@ const std::vector<double>& ReferenceDecoder::Weight(const std::string& name) {
   values.resize(
       std::accumulate(tensor->shape.begin(), tensor->shape.end(), int64_t{1}, std::multiplies<>()));
   for (size_t i = 0; i < values.size(); ++i) values[i] = Element(bytes, tensor->dtype, i);
-  if (tensor->dtype == FileDtype::kF8E4m3) {
+  if (tensor->dtype == FileDtype::kF8E4m3 && checkpoint_.Find(name + "_scale") != nullptr) {
+    const std::vector<double>& scales = Weight(name + "_scale");
+    const bool by_rows = scales.size() > 1;
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] *= scales[by_rows ? i / size_t(tensor->shape[1]) : 0];
+    }
+  } else if (tensor->dtype == FileDtype::kF8E4m3) {
     const std::vector<double>& scales = Weight(name + "_scale_inv");
     const int64_t columns = tensor->shape[1];
     const int64_t block_columns = CeilDiv(columns, 128);

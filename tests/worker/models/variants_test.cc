@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "cli/synth_command.h"
 #include "tests/testing/compare.h"
+#include "tests/testing/compressed_fp8.h"
 #include "tests/testing/prompt_runner.h"
 #include "tests/worker/models/reference_decoder.h"
 #include "tests/worker/weights/checkpoint_files.h"
@@ -21,7 +22,8 @@ using worker::TempFolder;
 
 struct Variant {
   const char* name;
-  const char* dtype;              // of the checkpoint
+  // Of the checkpoint: bf16, fp8 in blocks, or FP8 by compressed-tensors' "channel" or "tensor".
+  const char* dtype;
   Json changes;                   // to the base config
   const char* model = "tiny-r1";  // whose config it is
 };
@@ -144,6 +146,10 @@ const std::vector<Variant> kVariants = {
     {"dense", "fp8", {{"n_routed_experts", nullptr}}},
     {"llama", "bf16", Json::object(), "tiny-llama"},
     {"llama_fp8", "fp8", Json::object(), "tiny-llama"},
+    {"llama_fp8_rows", "channel", Json::object(), "tiny-llama"},
+    {"llama_fp8_whole", "tensor", Json::object(), "tiny-llama"},
+    {"fp8_rows", "channel", {{"q_lora_rank", 96}}},
+    {"fp8_whole", "tensor", {{"q_lora_rank", 96}}},
     {"llama_biases", "bf16", {{"attention_bias", true}}, "tiny-llama"},
     {"llama_tied", "bf16", {{"tie_word_embeddings", true}}, "tiny-llama"},
     {"llama_plain_rope", "bf16", {{"rope_scaling", nullptr}}, "tiny-llama"},
@@ -198,11 +204,15 @@ class VariantsTest : public ::testing::TestWithParam<Variant> {
     Json config = BaseConfig(GetParam().model);
     config.update(GetParam().changes);
     worker::WriteText(folder_ / "config.json", config.dump());
+    const std::string_view dtype = GetParam().dtype;
+    const bool compressed = dtype == "channel" || dtype == "tensor";
+    const std::string plain = folder_ / "plain";
     const absl::Status status = cli::RunSynth({.config_path = folder_ / "config.json",
-                                               .dtype = GetParam().dtype,
+                                               .dtype = compressed ? "bf16" : GetParam().dtype,
                                                .seed = 7,
-                                               .out_folder = model_});
+                                               .out_folder = compressed ? plain : model_});
     ASSERT_TRUE(status.ok()) << status;
+    if (compressed) WriteCompressedFp8(plain, model_, dtype);
   }
 
   std::unique_ptr<PromptRunner> MakeRunner(v1::ComputeMode compute, int dp, int tp) {
@@ -264,7 +274,7 @@ TEST_P(VariantsTest, FourRanksGiveTheBitsOfOne) {
   const std::vector<PromptJob> jobs = Jobs();
   for (v1::ComputeMode compute :
        {v1::COMPUTE_MODE_F32, v1::COMPUTE_MODE_BF16, v1::COMPUTE_MODE_W8A8}) {
-    if (compute == v1::COMPUTE_MODE_W8A8 && GetParam().dtype != std::string_view("fp8")) continue;
+    if (compute == v1::COMPUTE_MODE_W8A8 && GetParam().dtype == std::string_view("bf16")) continue;
     const auto one = MakeRunner(compute, 1, 1);
     ASSERT_NE(one, nullptr);
     const auto want = one->Run(jobs, {.batch = 4, .end_token = -1});

@@ -113,6 +113,43 @@ TEST_F(WeightLoaderTest, ScalesMayBePowersOfTwo) {
   EXPECT_EQ(values[4], Fp8Value(3, 1, 1) * 4);
 }
 
+// compressed-tensors: scales of rows, in any float type, or of the whole tensor.
+TEST_F(WeightLoaderTest, ScalesMayBeOfRowsOrOfTheTensor) {
+  std::vector<float> rows(300);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = float(i + 1);
+  Open({Fp8("rows", 300, 140), F32("rows_scale", {300, 1}, rows), Fp8("whole", 200, 3),
+        TensorOf<uint16_t>("whole_scale", FileDtype::kBf16, {1}, {0x4040}), Fp8("scalar", 2, 3),
+        F32("scalar_scale", {}, {5}), Fp8("wrong", 4, 200), F32("wrong_scale", {2, 1}, {1, 1}),
+        Fp8("ints", 1, 3), TensorOf<int32_t>("ints_scale", FileDtype::kI32, {1}, {1})});
+  const auto values = [&](const MatrixSlice& slice) {
+    WeightLoader loader(checkpoint_, *ops_, {});
+    return ValuesOf(loader, slice);
+  };
+  const MatrixSlice slice{.tensor = "rows",
+                          .rows = 300,
+                          .cols = 140,
+                          .row_begin = 190,
+                          .row_end = 260,
+                          .col_begin = 120,
+                          .col_end = 140};
+  const std::vector<float> of_rows = values(slice);
+  for (int64_t row = 190; row < 260; ++row) {
+    ASSERT_EQ(of_rows[(row - 190) * 20 + 7], Fp8Value(140, row, 127) * float(row + 1)) << row;
+  }
+  EXPECT_EQ(values({.tensor = "whole", .rows = 200, .cols = 3, .row_begin = 150})[4],
+            Fp8Value(3, 151, 1) * 3);
+  EXPECT_EQ(values({.tensor = "scalar", .rows = 2, .cols = 3})[5], Fp8Value(3, 1, 2) * 5);
+
+  loader_ = std::make_unique<WeightLoader>(checkpoint_, *ops_, WeightLoader::Options());
+  loader_->Linear({.tensor = "wrong", .rows = 4, .cols = 200}, &packed_);
+  ExpectFault(loader_->Run(), absl::StatusCode::kInvalidArgument,
+              "wrong_scale has shape [2, 1], config.json asks for [1, 2]");
+  loader_ = std::make_unique<WeightLoader>(checkpoint_, *ops_, WeightLoader::Options());
+  loader_->Linear({.tensor = "ints", .rows = 1, .cols = 3}, &packed_);
+  ExpectFault(loader_->Run(), absl::StatusCode::kUnimplemented,
+              "ints_scale is I32; FP8 scales are F32, F16 or BF16");
+}
+
 TEST_F(WeightLoaderTest, EveryFloatTypeArrivesAsItsValues) {
   WeightLoader& loader =
       Open({F32("f32", {2, 2}, {1.5f, -2, 0.1f, 3e38f}),
