@@ -62,7 +62,9 @@ void StartAnswer(CompletionContext& context, const GenerationFields& fields,
     CompletionSpec other = spec;
     other.follows = follows;
     for (int i = 1; i < num_choices; ++i) {
-      if (!StartChoice(context, other, i, answer->SinkOf(i), *answer)) return;
+      if (StartChoice(context, other, i, answer->SinkOf(i), *answer)) continue;
+      context.engine->Cancel(follows);  // even if it has ended: no more follow
+      return;
     }
   };
   // Log probabilities of the prompt need all of it computed each time.

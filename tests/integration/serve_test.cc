@@ -219,6 +219,20 @@ TEST_F(ServeTest, MissingModelIsRefused) {
   ExpectRefused({.model_path = "models/no-such-model"}, 3, "models/no-such-model");
 }
 
+TEST_F(ServeTest, MemoryForPromptsOutsideItsRangeIsRefused) {
+  for (const char* memory : {"-1", "0.5", "1e3", "900EiB", "99999999TiB", "much"}) {
+    ExpectRefused({.more_flags = {fmt::format("--prompt-memory={}", memory)}}, 2,
+                  "--prompt-memory");
+  }
+  // More than the model's context can use is the cache's; the same answer with none of it.
+  for (const char* memory : {"0", "64KiB", "1GiB"}) {
+    const Cluster& cluster = StartServing({.more_flags = {"--prompt-memory", memory}});
+    const auto stub = v1::Inference::NewStub(
+        grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
+    ExpectGreedyTokens(*stub, {ReadGoldenPrompts().at(5)}, seconds(30));
+  }
+}
+
 TEST_F(ServeTest, WithoutAGpuCudaIsRefusedInOneLine) {
   ExpectRefused(
       {.more_flags = {"--backend", "cuda"}, .launcher = {"/usr/bin/env", "CUDA_VISIBLE_DEVICES="}},

@@ -44,9 +44,18 @@ void FakeEngine::SetAnswers(std::vector<FakeAnswer> answers) {
   answers_ = std::move(answers);
 }
 
-void FakeEngine::SetSubmitStatus(absl::Status status) {
+void FakeEngine::SetSubmitStatus(absl::Status status, int num_taken_before) {
   std::lock_guard lock(mutex_);
   submit_status_ = std::move(status);
+  num_taken_before_ = num_taken_before;
+}
+
+bool FakeEngine::WaitUntilNoneIsToFollow() {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, kPatience, [&] {
+    return std::all_of(kept_.begin(), kept_.end(),
+                       [](const auto& entry) { return entry.second == 0; });
+  });
 }
 
 void FakeEngine::SetClusterStatus(v1::StatusResponse status) {
@@ -82,7 +91,9 @@ bool FakeEngine::WaitForSubmissions(int count) {
 absl::Status FakeEngine::Submit(core::NewRequest request,
                                 std::shared_ptr<core::RequestListener> listener) {
   std::lock_guard lock(mutex_);
-  if (!submit_status_.ok()) return submit_status_;
+  if (!submit_status_.ok() && num_taken_before_-- <= 0) return submit_status_;
+  if (request.num_following > 0) kept_[request.id] = request.num_following;
+  if (const auto it = kept_.find(request.follows); it != kept_.end()) --it->second;
   last_request_ = request;
   ++num_submitted_;
   const core::RequestId id = request.id;
@@ -96,6 +107,8 @@ absl::Status FakeEngine::Submit(core::NewRequest request,
 
 void FakeEngine::Cancel(core::RequestId id) {
   std::lock_guard lock(mutex_);
+  kept_.erase(id);
+  changed_.notify_all();
   const auto it = running_.find(id);
   if (it == running_.end() || it->second->cancelled) return;
   it->second->cancelled = true;

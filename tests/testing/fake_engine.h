@@ -41,12 +41,14 @@ class FakeEngine : public core::Engine {
   void SetAnswer(FakeAnswer answer) { SetAnswers({std::move(answer)}); }
   // Choice c of a request gets number c modulo their number.
   void SetAnswers(std::vector<FakeAnswer> answers);
-  // OK: requests are taken.
-  void SetSubmitStatus(absl::Status status);
+  // OK: requests are taken. Else from the next one on, or after so many more.
+  void SetSubmitStatus(absl::Status status, int num_taken_before = 0);
   void SetClusterStatus(v1::StatusResponse status);
 
   core::NewRequest last_request() const;
   int num_submitted() const;
+  // Until every request that was announced to follow has come or was taken back.
+  bool WaitUntilNoneIsToFollow();
   // Requests that are not finished.
   int num_open() const;
   // Waits until `count` requests in all were cancelled before their end.
@@ -76,6 +78,8 @@ class FakeEngine : public core::Engine {
   mutable std::condition_variable changed_;
   std::vector<FakeAnswer> answers_ = {{}};
   absl::Status submit_status_;
+  int num_taken_before_ = 0;                 // of submissions that are refused
+  std::map<core::RequestId, int32_t> kept_;  // places, by the first of the answer
   v1::StatusResponse cluster_status_;
   core::NewRequest last_request_;
   int num_submitted_ = 0;

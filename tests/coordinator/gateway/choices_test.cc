@@ -118,6 +118,25 @@ TEST_F(ChoicesTest, ALongPromptIsComputedOnceForAllChoices) {
   AskJson(kCompletions, body, 500);
 }
 
+// A place in the queue is kept for each choice, until it comes or none will.
+TEST_F(ChoicesTest, NoPlaceStaysKeptForWhatDoesNotCome) {
+  engine_->SetAnswers({{.tokens = TokensThenEos("one")}, {.tokens = TokensThenEos("two")}});
+  EXPECT_EQ(AskJson(kChat, Chat(R"("n":4)"))["choices"].size(), 4u);
+  EXPECT_TRUE(engine_->WaitUntilNoneIsToFollow());
+  engine_->SetSubmitStatus(absl::ResourceExhaustedError("full"), /*num_taken_before=*/2);
+  AskJson(kChat, Chat(R"("n":4)"), 429);
+  EXPECT_EQ(engine_->num_submitted(), 6);
+  EXPECT_TRUE(engine_->WaitUntilNoneIsToFollow());
+  engine_->SetSubmitStatus(absl::OkStatus());
+  engine_->SetAnswers({{.ending = FakeAnswer::Ending::kHang}});
+  switchyard::testing::HttpClient leaves(http_->port());
+  ASSERT_TRUE(leaves.Send(switchyard::testing::Post(kChat, Chat(R"("n":4)"))));
+  ASSERT_TRUE(engine_->WaitForSubmissions(10));
+  leaves.Close();
+  ASSERT_TRUE(engine_->WaitForCancels(4));
+  EXPECT_TRUE(engine_->WaitUntilNoneIsToFollow());
+}
+
 TEST_F(ChoicesTest, OneFailureEndsAllAndFreesTheOthers) {
   engine_->SetAnswers(
       {{.tokens = Tokens("one"), .ending = FakeAnswer::Ending::kHang},
