@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "emulator/ptx/rounding.h"
 
@@ -14,11 +15,24 @@ constexpr uint16_t kNan16 = 0x7fff;
 // The bits of a format and what they mean as f32. FromFloat rounds to nearest even.
 struct F16 {
   static constexpr uint16_t kInfinity = 0x7c00;
-  static float ToFloat(uint16_t bits) { return static_cast<float>(std::bit_cast<_Float16>(bits)); }
+  static float ToFloat(uint16_t bits) {
+    Value value;
+    std::memcpy(&value, &bits, sizeof value);
+    return static_cast<float>(value);
+  }
   static uint16_t FromFloat(float value) {
-    const uint16_t bits = std::bit_cast<uint16_t>(static_cast<_Float16>(value));
+    const auto half = static_cast<Value>(value);
+    uint16_t bits = 0;
+    std::memcpy(&bits, &half, sizeof bits);
     return value == value ? bits : kNan16;
   }
+
+ private:
+#if defined(__clang__) && __clang_major__ < 15 && defined(__x86_64__)
+  using Value = __fp16;  // the type of these compilers, for storage
+#else
+  using Value = _Float16;
+#endif
 };
 struct Bf16 {
   static constexpr uint16_t kInfinity = 0x7f80;

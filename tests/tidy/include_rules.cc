@@ -59,6 +59,7 @@ const std::vector<Row>& Table() {
       {"emulator/emulate", {}},
       {"tests/emulator/**", {"emulator/**", "tests/emulator/**"}},
       {"bench/**", {"base", "proto", "kernels/**", "coordinator/**", "worker/**", "cli", "bench/**"}},
+      {"tests/fuzz", {"base", "proto", "kernels/**", "coordinator/**", "worker/**", "emulator/ptx", "tests/**"}},
       {"tests/**", {"base", "proto", "kernels/**", "coordinator/**", "worker/**", "cli", "bench/**", "tests/**"}},
   };
   return table;
