@@ -1,5 +1,8 @@
 // turn_rows.h for vectors of one width, which are one panel or two side by side. Included by the
 // file of each instruction set, in its own namespace.
+#ifndef SWITCHYARD_KERNELS_CPU_TURN_ROWS_IMPL_H_
+#define SWITCHYARD_KERNELS_CPU_TURN_ROWS_IMPL_H_
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -143,3 +146,5 @@ void TurnPanels(const TurnArgs& args) {
 
 }  // namespace
 }  // namespace switchyard::kernels::cpu
+
+#endif  // SWITCHYARD_KERNELS_CPU_TURN_ROWS_IMPL_H_
