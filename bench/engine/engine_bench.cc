@@ -23,6 +23,8 @@
 namespace switchyard::bench {
 namespace {
 
+constexpr int kMaxTimings = 128;
+
 struct Flags {
   std::string model;
   std::string compute = "bf16";
@@ -34,11 +36,10 @@ struct Flags {
   int context = 128;
   int prefill = 512;
   double seconds = 3;  // per line
+  int timings = 5;     // per line, at least
   uint64_t seed = 1;
 };
 
-constexpr int kMinTimings = 5;
-constexpr int kMaxTimings = 128;
 constexpr int kWarmups = 2;
 
 // Counts the experts that a step's tokens are routed to; ranks record at the same time.
@@ -139,7 +140,7 @@ class EngineBench {
     double total = 0;
     for (const double seconds : line.seconds) total += seconds;
     return std::ssize(line.seconds) >= kMaxTimings ||
-           (total >= flags_.seconds && std::ssize(line.seconds) >= kMinTimings);
+           (total >= flags_.seconds && std::ssize(line.seconds) >= flags_.timings);
   }
 
   absl::Status RunDecode(int batch) {
@@ -250,6 +251,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--seconds", flags.seconds, "Of timing per line")
       ->check(CLI::Range(0.0, 600.0))
+      ->capture_default_str();
+  app.add_option("--timings", flags.timings, "Per line, at least")
+      ->check(CLI::Range(1, bench::kMaxTimings))
       ->capture_default_str();
   app.add_option("--seed", flags.seed, "Of the random tokens")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -9,9 +9,9 @@
 
 namespace switchyard::bench {
 
-// Bytes of weights, as stored, that all ranks together read for one step of generated tokens (their
-// attention is absorbed). `active_experts`: routed experts with at least one token, summed over
-// layers.
+// Bytes of weights, as CPU workers pack them, that all ranks together read for one step of
+// generated tokens (their attention is absorbed). `active_experts`: routed experts with at least
+// one token, summed over layers.
 double DecodeWeightBytes(const v1::ShardPlan& plan, int64_t active_experts);
 
 // Multiplications and additions for one prompt of `num_tokens` computed in one piece (naive causal

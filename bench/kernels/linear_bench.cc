@@ -43,11 +43,19 @@ struct Precision {
   const char* name;
   DType weight;
   Compute compute;
+  WeightForm form = WeightForm::kStored;
+
+  // The type whose bytes are read.
+  DType packed() const {
+    return form == WeightForm::kInt8 ? DType::kI8 : form == WeightForm::kInt4 ? DType::kU4 : weight;
+  }
 };
 constexpr Precision kPrecisions[] = {{"bf16", DType::kBf16, Compute::kBf16},
                                      {"fp8", DType::kF8E4M3, Compute::kBf16},
                                      {"w8a8", DType::kF8E4M3, Compute::kW8A8},
-                                     {"f32", DType::kF32, Compute::kF32}};
+                                     {"f32", DType::kF32, Compute::kF32},
+                                     {"q8", DType::kF32, Compute::kBf16, WeightForm::kInt8},
+                                     {"q4", DType::kF32, Compute::kBf16, WeightForm::kInt4}};
 
 class Bench {
  public:
@@ -84,8 +92,9 @@ class Bench {
     const HostMatrix host(shape.n, shape.k, precision.weight);
     LinearSource source = host.source;
     source.compute = precision.compute;
+    source.form = precision.form;
     std::vector<std::unique_ptr<PackedLinear>> copies;
-    const double bytes = WeightBytes(shape.n, shape.k, precision.weight);
+    const double bytes = WeightBytes(shape.n, shape.k, precision.packed());
     for (double packed = 0; packed < kColdBytes; packed += bytes)
       copies.push_back(cpu::Pack(cpu_, device_, source));
     for (const int64_t rows : {1, 2, 4, 6, 8, 12, 16, 32, 128, 512}) {
@@ -93,7 +102,7 @@ class Bench {
       std::vector<float> y(static_cast<size_t>(rows * shape.n));
       size_t next = 0;
       const OpCost cost =
-          LinearCost({.rows = rows, .n = shape.n, .k = shape.k, .weight = precision.weight});
+          LinearCost({.rows = rows, .n = shape.n, .k = shape.k, .weight = precision.packed()});
       Report(name, rows, precision, cost, [&] {
         cpu::Linear(cpu_, {.x = TensorView(x.data(), DType::kF32, {rows, shape.k}),
                            .weight = copies[next++ % copies.size()].get(),
@@ -110,6 +119,7 @@ class Bench {
     const HostMatrix up(kWidth, kHidden, precision.weight), down(kHidden, kWidth, precision.weight);
     LinearSource up_source = up.source, down_source = down.source;
     up_source.compute = down_source.compute = precision.compute;
+    up_source.form = down_source.form = precision.form;
     std::vector<MlpWeights> experts(kExperts);
     for (MlpWeights& expert : experts) {
       expert.gate_up = cpu::PackGateUp(cpu_, device_, up_source, up_source);
@@ -131,7 +141,7 @@ class Bench {
                                           .active_blocks = mean_active,
                                           .hidden = kHidden,
                                           .width = kWidth,
-                                          .weight = precision.weight});
+                                          .weight = precision.packed()});
       size_t next = 0;
       Report(name, tokens, precision, cost, [&] {
         const size_t i = next++ % mlps.size();
