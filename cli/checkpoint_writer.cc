@@ -24,13 +24,14 @@ constexpr size_t kMaxTensorsPerFile = 50'000;
 
 constexpr int64_t kMaxTokenizerFileBytes = 256 * kMiB;
 
-constexpr std::array<std::string_view, 10> kTokenizerFiles = {"tokenizer.json",
+constexpr std::array<std::string_view, 11> kTokenizerFiles = {"tokenizer.json",
                                                               "tokenizer_config.json",
                                                               "special_tokens_map.json",
                                                               "added_tokens.json",
                                                               "vocab.json",
                                                               "merges.txt",
                                                               "tokenizer.model",
+                                                              "tiktoken.model",
                                                               "chat_template.jinja",
                                                               "chat_template.json",
                                                               "generation_config.json"};

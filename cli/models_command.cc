@@ -68,11 +68,10 @@ std::string ModelsTable(const ModelsOptions& options) {
   const std::vector<Cells> rows = Rows();
   return (options.markdown ? MarkdownTable(rows) : PlainTable(rows)) +
          fmt::format(
-             "\nWeights: BF16, F16 and F32, FP8 e4m3 in 128x128 blocks, and 4 bits of AWQ and "
-             "GPTQ, of "
-             "every model_type.\n"
+             "\nWeights: BF16, F16 and F32, FP8 e4m3 with scales of 128x128 blocks, rows or "
+             "tensors, and 4 bits of AWQ and GPTQ, of every model_type.\n"
              "Tokenizers: tokenizer.json with BPE over bytes, BPE over characters with bytes to "
-             "fall back on, or Unigram.\n"
+             "fall back on, or Unigram; tiktoken.model of Kimi.\n"
              "GGUF files: architectures {}; tensors in {}.\n"
              "Layouts: dp x tp up to {} ranks; tp is 1, 2, 4 or {}, divides the heads, leaves each "
              "rank an even part of the dense MLP,\nand divides the key-value heads or is a "

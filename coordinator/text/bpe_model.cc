@@ -42,9 +42,10 @@ absl::StatusOr<BpeModel> BpeModel::Create(const TokenizerSpec& spec) {
     }
   }
   model.merges_.reserve(merges.size());
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    model.merges_.insert_or_assign(Pair(merges[rank].left, merges[rank].right),
-                                   {uint32_t(rank), merges[rank].result});
+  for (size_t i = 0; i < merges.size(); ++i) {
+    const MergeSpec& merge = merges[i];
+    const auto rank = uint32_t(spec.merges_by_result ? merge.result : i);
+    model.merges_.insert_or_assign(Pair(merge.left, merge.right), {rank, merge.result});
   }
   Scratch scratch;
   for (size_t id = 0; id < tokens.size(); ++id) {

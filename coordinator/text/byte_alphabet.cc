@@ -1,5 +1,6 @@
 #include "coordinator/text/byte_alphabet.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -39,6 +40,17 @@ std::optional<std::string> BytesFromAlphabet(std::string_view token) {
     token.remove_prefix(num_bytes);
   }
   return bytes;
+}
+
+std::string AlphabetFromBytes(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes) {
+    const auto codepoint = static_cast<uint32_t>(
+        std::ranges::find(kByteOfCodepoint, int16_t{static_cast<uint8_t>(byte)}) -
+        kByteOfCodepoint.begin());
+    AppendUtf8(codepoint, text);
+  }
+  return text;
 }
 
 }  // namespace switchyard::text

@@ -14,6 +14,9 @@ namespace switchyard::text {
 // UTF-8.
 std::optional<std::string> BytesFromAlphabet(std::string_view token);
 
+// How `bytes` are spelled.
+std::string AlphabetFromBytes(std::string_view bytes);
+
 }  // namespace switchyard::text
 
 #endif  // SWITCHYARD_COORDINATOR_TEXT_BYTE_ALPHABET_H_

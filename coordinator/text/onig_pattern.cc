@@ -1,7 +1,9 @@
 #include "coordinator/text/onig_pattern.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstddef>
+#include <iterator>
 
 namespace switchyard::text {
 namespace {
@@ -18,6 +20,11 @@ constexpr std::string_view kWord =
     R"(\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc})"
     R"(\x{24b6}-\x{24e9}\x{1f130}-\x{1f149}\x{1f150}-\x{1f169}\x{1f170}-\x{1f189})";
 constexpr std::string_view kHexDigit = "0-9A-Fa-f";
+// Names that to PCRE2 are of characters that are used with a script, to Oniguruma of those that are
+// of it alone.
+constexpr std::string_view kScripts[] = {"Arabic",   "Armenian", "Bengali", "Bopomofo", "Cyrillic",
+                                         "Georgian", "Greek",    "Han",     "Hangul",   "Hebrew",
+                                         "Hiragana", "Katakana", "Latin",   "Thai"};
 
 class Translator {
  public:
@@ -97,7 +104,11 @@ class Translator {
   absl::Status CopyBraced() {
     const size_t close = in_.find('}', at_);
     if (close == in_.npos) return absl::InvalidArgumentError("a brace is not closed");
-    return Copy(close + 1 - at_);
+    const std::string_view name = in_.substr(at_ + 3, close - at_ - 3);
+    if (std::ranges::find(kScripts, name) == std::end(kScripts)) return Copy(close + 1 - at_);
+    out_.append(in_.substr(at_, 3)).append("sc:").append(name).append("}");
+    at_ = close + 1;
+    return absl::OkStatus();
   }
 
   // {n}, {n,} or {n,m}; a brace that begins none of them is a brace in both dialects.

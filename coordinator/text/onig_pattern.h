@@ -3,7 +3,8 @@
 //
 // Where the two differ: in Oniguruma `^` and `$` always stand at line borders, `(?m)` lets `.`
 // match a newline, `\s` and `\w` are Unicode's White_Space and word characters (PCRE2 adds U+180E
-// to the one and takes marks from the other), `\h` is a hexadecimal digit and `\v` is U+000B.
+// to the one and takes marks from the other), `\p{Han}` has no characters of other scripts, `\h` is
+// a hexadecimal digit and `\v` is U+000B.
 #ifndef SWITCHYARD_COORDINATOR_TEXT_ONIG_PATTERN_H_
 #define SWITCHYARD_COORDINATOR_TEXT_ONIG_PATTERN_H_
 

@@ -5,6 +5,7 @@
 #include <absl/strings/str_replace.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "coordinator/text/byte_alphabet.h"
 #include "coordinator/text/gguf_tokenizer.h"
 #include "coordinator/text/json_field.h"
+#include "coordinator/text/tiktoken_file.h"
 #include "coordinator/text/tokenizer_components.h"
 #include "coordinator/text/unigram_vocab.h"
 
@@ -308,6 +310,20 @@ absl::StatusOr<TokenizerSpec> ReadGgufTokenizer(const Json& metadata) {
   return spec;
 }
 
+// A folder without tokenizer.json.
+absl::StatusOr<TokenizerSpec> ReadTiktokenTokenizer(const std::string& model_path,
+                                                    const std::string& config_path) {
+  SY_ASSIGN_OR_RETURN(const std::string model, ReadFile(model_path, kMaxTokenizerFileBytes));
+  SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(config_path, kMaxTokenizerConfigBytes));
+  const absl::StatusOr<Json> config = ParseJson(text);
+  if (!config.ok()) return Annotate(config.status(), config_path);
+  SY_ASSIGN_OR_RETURN(const Json json, TiktokenTokenizerJson(model, *config));
+  SY_ASSIGN_OR_RETURN(TokenizerSpec spec, ReadTokenizer(json));
+  spec.merges_by_result = true;
+  SY_RETURN_IF_ERROR(Annotate(ApplyConfig(*config, spec), config_path));
+  return spec;
+}
+
 }  // namespace
 
 absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
@@ -328,11 +344,17 @@ absl::StatusOr<TokenizerSpec> ReadTokenizerSpec(const std::string& dir) {
     return spec;
   }
   const std::string path = dir + "/tokenizer.json";
+  const std::string config_path = dir + "/tokenizer_config.json";
+  const std::string tiktoken_path = fmt::format("{}/{}", dir, kTiktokenFileName);
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored) && std::filesystem::exists(tiktoken_path, ignored)) {
+    absl::StatusOr<TokenizerSpec> spec = ReadTiktokenTokenizer(tiktoken_path, config_path);
+    return spec.ok() ? std::move(spec) : Annotate(spec.status(), dir);
+  }
   SY_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxTokenizerFileBytes));
   absl::StatusOr<TokenizerSpec> spec = ParseTokenizerJson(text);
   if (!spec.ok()) return Annotate(spec.status(), path);
 
-  const std::string config_path = dir + "/tokenizer_config.json";
   const absl::StatusOr<std::string> config = ReadFile(config_path, kMaxTokenizerConfigBytes);
   if (absl::IsNotFound(config.status())) return spec;
   SY_RETURN_IF_ERROR(config.status());

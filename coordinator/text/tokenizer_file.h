@@ -18,8 +18,9 @@ inline constexpr int64_t kMaxTokenizerConfigBytes = 8 * kMiB;
 inline constexpr int32_t kMaxTokenId = (1 << 24) - 1;
 inline constexpr size_t kMaxAddedTokenBytes = 256;
 
-// Both files of a checkpoint folder; tokenizer_config.json may be missing. Or a GGUF file, which
-// has both in its own way (gguf_tokenizer.h). NOT_FOUND, INVALID_ARGUMENT (malformed, inconsistent,
+// Both files of a checkpoint folder; tokenizer_config.json may be missing. Or tiktoken.model in
+// place of the first (tiktoken_file.h), or a GGUF file, which has both in its own way
+// (gguf_tokenizer.h). NOT_FOUND, INVALID_ARGUMENT (malformed, inconsistent,
 // too large) or UNIMPLEMENTED (a component that Switchyard does not know); the message names file
 // and field.
 absl::StatusOr<TokenizerSpec> ReadTokenizerSpec(const std::string& dir);

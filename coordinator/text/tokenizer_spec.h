@@ -125,6 +125,7 @@ struct TokenizerSpec {
   std::optional<UnigramSpec> unigram;  // none: the model is BPE
   size_t num_stripped_spaces = 0;      // Tokenizer::num_stripped_spaces
   bool ignore_merges = false;          // a piece that is a token as a whole is that token
+  bool merges_by_result = false;       // ranked by the id of what they make; else by their order
   bool may_lack_bytes = false;         // text loses bytes that have no token; else that is a fault
   std::vector<int32_t> prefix_ids;     // what `add_special_tokens` puts in front
   int32_t bos_id = -1;                 // -1: none

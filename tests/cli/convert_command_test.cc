@@ -146,6 +146,15 @@ TEST(RunConvert, BlocksOfAGgufFileAreRoundedToBf16) {
   EXPECT_EQ(ReadModelSpec(out / "out")->gguf_type(), "");
 }
 
+TEST(RunConvert, HalvesOfTheLatentsProjectionAreRefused) {
+  TempFolder files;
+  testing::WriteMlaGgufModel(worker::BundledModel("tiny-deepseek-v2-lite"), files / "m.gguf");
+  const absl::Status status =
+      RunConvert({.model_folder = files / "m.gguf", .out_folder = files / "out"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
+  EXPECT_THAT(std::string(Message(status)), HasSubstr("m.gguf: has kv_b_proj in halves"));
+}
+
 TEST(RunConvert, GgufFilesOfGemmaAreRefused) {
   const TempFolder files, out;
   testing::WriteGgufModel(worker::BundledModel("tiny-gemma3"), files / "m.gguf");

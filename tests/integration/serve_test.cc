@@ -13,7 +13,9 @@
 #include "tests/integration/cluster_fixture.h"
 #include "tests/integration/golden_prompts.h"
 #include "tests/integration/stream_set.h"
+#include "tests/testing/gguf_model.h"
 #include "tests/testing/http_client.h"
+#include "tests/worker/weights/checkpoint_files.h"
 
 namespace switchyard::testing {
 namespace {
@@ -121,6 +123,31 @@ INSTANTIATE_TEST_SUITE_P(Models, FamilyTest,
                            std::ranges::replace(name, '-', '_');
                            return name;
                          });
+
+TEST_F(ServeTest, AGgufFileIsServedWithItsTokenizerAndTemplate) {
+  const worker::TempFolder files;
+  const std::string folder = "models/tiny-qwen2", path = files / "tiny.gguf";
+  WriteGgufModel(folder, path);
+  const Cluster& cluster = StartServing({.model_path = path, .tensor_parallel = 2});
+  ASSERT_FALSE(HasFailure());
+  const auto stub = v1::Inference::NewStub(
+      grpc::CreateChannel(cluster.grpc_address(), grpc::InsecureChannelCredentials()));
+  ExpectGreedyTokens(*stub, ReadGoldenPrompts("tiny-qwen2"), seconds(60));
+
+  HttpClient client(cluster.http_port());
+  client.Send(Get("/v1/models"));
+  const std::optional<HttpAnswer> models = client.ReadAnswer();
+  ASSERT_TRUE(models.has_value());
+  EXPECT_EQ(Json::parse(models->body)["data"][0]["id"], "tiny");
+  EXPECT_EQ(Json::parse(models->body)["data"][0]["weights"], "bf16");
+  const Json body = {{"messages", {{{"role", "user"}, {"content", "Hello"}}}},
+                     {"temperature", 0},
+                     {"max_tokens", 8}};
+  client.Send(Post("/v1/chat/completions", body.dump()));
+  const std::optional<HttpAnswer> answer = client.ReadAnswer();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 200) << answer->body;
+}
 
 TEST_F(ServeTest, OddHeadsAreRefusedWithTheSizesThatWork) {
   ExpectRefused({.model_path = "models/tiny-llama", .tensor_parallel = 3}, 2,

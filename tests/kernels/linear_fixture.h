@@ -46,6 +46,19 @@ class TestWeight {
 
   LinearSource Whole(Compute compute) const { return Slice(compute, 0, n_, 0, k_); }
 
+  // FP8 with a scale for each row (block_rows 1), or for the whole tensor (n).
+  LinearSource WithRowScales(LinearSource source, int64_t block_rows) {
+    row_scales_.clear();
+    for (int64_t i = 0; i < (n_ + block_rows - 1) / block_rows; ++i) {
+      row_scales_.push_back(0.01f + static_cast<float>(i * 37 % 101) / 64);
+    }
+    source.block_rows = block_rows;
+    source.block_cols = Blocks(k_) * 128;
+    source.scales =
+        TensorView(row_scales_.data(), DType::kF32, {std::ssize(row_scales_), int64_t{1}});
+    return source;
+  }
+
   LinearSource Slice(Compute compute, int64_t row, int64_t rows, int64_t col, int64_t cols) const {
     LinearSource source{
         .name = "w", .row_offset = row, .col_offset = col, .compute = compute, .form = form_};
@@ -120,6 +133,7 @@ class TestWeight {
   const int64_t n_, k_;
   std::vector<std::byte> bytes_;
   std::vector<float> scales_;
+  std::vector<float> row_scales_;
   std::vector<int8_t> zeros_;
 };
 

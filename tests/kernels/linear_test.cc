@@ -65,6 +65,20 @@ TEST_P(LinearTest, AgreesOnSlicesThatScaleBlocksDoNotAlignWith) {
   }
 }
 
+TEST_P(LinearTest, AgreesWithScalesOfRowsAndOfTheTensor) {
+  if (dtype() != DType::kF8E4M3) return;
+  TestWeight weight(dtype(), 300, 512, 3);
+  for (const int64_t block_rows : {1, 300}) {
+    for (const auto& [row, rows, col, cols] :
+         {std::tuple{0, 300, 0, 512}, {130, 57, 96, 224}, {299, 1, 500, 12}}) {
+      const LinearSource source =
+          weight.WithRowScales(weight.Slice(compute(), row, rows, col, cols), block_rows);
+      EXPECT_TRUE(Agrees(source, RandomRows(3 * cols, 4)))
+          << block_rows << ' ' << row << ' ' << col;
+    }
+  }
+}
+
 TEST_P(LinearTest, AddsTheBiasToTheFinishedSum) {
   const TestWeight weight(dtype(), 37, 192, 5, form());
   const std::vector<float> bias = RandomRows(37, 6);

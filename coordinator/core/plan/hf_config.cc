@@ -64,7 +64,7 @@ constexpr ModelFamily kFamilies[] = {
      "dense, then experts by `noaux_tc` with shared ones; MTP block", ParseGlm4Moe},
     {"gpt_oss", "gpt-oss-20b, gpt-oss-120b", "grouped-query with sinks; biases, windows, YaRN",
      "experts by softmax, clamped SwiGLU with biases; MXFP4 widened to BF16", ParseGptOss},
-    {"kimi_k2", "Kimi-K2 (its tokenizer is not read yet)", "latent; YaRN",
+    {"kimi_k2", "Kimi-K2", "latent; YaRN",
      "dense, then experts by `noaux_tc` with shared ones", ParseDeepseekV3},
     {"llama", "Llama 3, R1-Distill-Llama",
      "grouped-query; biases, head_dim, rope scaling llama3, linear, dynamic, yarn", "dense; biases",

@@ -65,6 +65,19 @@ TEST_P(CudaLinear, AgreesOnSlicesThatScaleBlocksDoNotAlignWith) {
   }
 }
 
+TEST_P(CudaLinear, AgreesWithScalesOfRowsAndOfTheTensor) {
+  if (dtype() != DType::kF8E4M3) return;
+  TestWeight weight(dtype(), 150, 300, 3);
+  for (const int64_t block_rows : {1, 150}) {
+    for (const auto& [row, rows, col, cols] : {std::tuple{0, 70, 0, 300}, {100, 37, 96, 160}}) {
+      const LinearSource source =
+          weight.WithRowScales(weight.Slice(compute(), row, rows, col, cols), block_rows);
+      EXPECT_TRUE(Agrees(source, RandomBf16(3 * cols, 4)))
+          << block_rows << ' ' << row << ' ' << col;
+    }
+  }
+}
+
 TEST_P(CudaLinear, AddsTheBiasToTheFinishedSum) {
   const TestWeight weight(dtype(), 37, 192, 5);
   const std::vector<float> bias = RandomValues(37, 6);

@@ -80,11 +80,19 @@ TEST(PackedLinear, IsWhatTheBackendPacks) {
   struct Shape {
     int64_t rows, cols, row_begin, col_begin, k_shards;
     bool gate_up = false;
+    int64_t scale_rows = 128;
   };
-  const Shape shapes[] = {{1, 1, 0, 0, 1},          {17, 130, 0, 0, 1},
-                          {64, 128, 0, 0, 2},       {100, 192, 96, 64, 2},
-                          {33, 384, 0, 96, 4},      {200, 96, 40, 160, 2},
-                          {40, 256, 0, 0, 1, true}, {100, 72, 100, 0, 1, true}};
+  const Shape shapes[] = {{1, 1, 0, 0, 1},
+                          {17, 130, 0, 0, 1},
+                          {64, 128, 0, 0, 2},
+                          {100, 192, 96, 64, 2},
+                          {33, 384, 0, 96, 4},
+                          {200, 96, 40, 160, 2},
+                          {40, 256, 0, 0, 1, true},
+                          {100, 72, 100, 0, 1, true},
+                          {200, 96, 40, 160, 2, false, 1},
+                          {100, 256, 50, 0, 1, true, 1},
+                          {200, 96, 40, 160, 2, false, 1000}};
   const std::vector<float> values(1 << 20, 1.0f);
   for (const v1::DataType stored :
        {v1::DATA_TYPE_F8_E4M3, v1::DATA_TYPE_BF16, v1::DATA_TYPE_F16, v1::DATA_TYPE_F32}) {
@@ -100,14 +108,16 @@ TEST(PackedLinear, IsWhatTheBackendPacks) {
         kernels::LinearSource source{
             .name = "w",
             .weight = kernels::TensorView(values.data(), dtype, {shape.rows, shape.cols}),
+            .block_rows = shape.scale_rows,
             .row_offset = shape.row_begin,
             .col_offset = shape.col_begin,
             .k_shards = shape.k_shards,
             .compute = compute};
         if (dtype == kernels::DType::kF8E4M3) {
-          source.scales = kernels::TensorView(values.data(), kernels::DType::kF32,
-                                              {CeilDiv(shape.row_begin + shape.rows, 128),
-                                               CeilDiv(shape.col_begin + shape.cols, 128)});
+          source.scales =
+              kernels::TensorView(values.data(), kernels::DType::kF32,
+                                  {CeilDiv(shape.row_begin + shape.rows, shape.scale_rows),
+                                   CeilDiv(shape.col_begin + shape.cols, 128)});
         }
         kernels::Ops& ops = (*backend)->ops();
         const auto packed = shape.gate_up ? ops.PackGateUp(source, source) : ops.Pack(source);
@@ -117,6 +127,7 @@ TEST(PackedLinear, IsWhatTheBackendPacks) {
                                                            .col_begin = shape.col_begin,
                                                            .k_shards = shape.k_shards,
                                                            .stored = stored,
+                                                           .scale_rows = shape.scale_rows,
                                                            .compute = mode,
                                                            .gate_up = shape.gate_up});
         const std::string what = fmt::format("{} x {}, {}, mode {}", shape.rows, shape.cols,
