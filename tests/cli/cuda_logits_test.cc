@@ -54,17 +54,14 @@ class CudaLogits : public ::testing::TestWithParam<const char*> {
   const std::string folder_ = fmt::format("{}/cuda_logits.{}", ::testing::TempDir(), getpid());
 };
 
-// Activations are BF16 here: both modes are held to the rows of bf16 arithmetic in
-// models/tiny-r1/goldens/README.md.
+// Activations are BF16 here: both modes are held to the rows of bf16 arithmetic.
 TEST_P(CudaLogits, StaysWithinItsTolerancesAndGivesTheTokens) {
   const bool w8a8 = std::string_view(GetParam()) == "w8a8";
   const std::vector<Json> prompts = ShortPrompts(20);
   const Tensors got = Run(prompts, {.chunk = 64, .batch = 8});
   ASSERT_FALSE(got.empty());
-  const std::vector<double> errors = LastErrors(got, w8a8 ? "w8a8" : "w8a32", prompts);
-  EXPECT_LT(errors.back(), w8a8 ? 10.5 : 4.26);
-  EXPECT_LT(errors[errors.size() * 9 / 10], 1.5 * (w8a8 ? 1.5 : 0.27));
-  EXPECT_LT(errors[errors.size() / 2], 1.5 * (w8a8 ? 0.49 : 0.087));
+  ExpectWithin(w8a8 ? kBf16OfW8a8 : kBf16OfW8a32,
+               LastErrors(got, w8a8 ? "w8a8" : "w8a32", prompts));
   EXPECT_EQ(WrongAnswers(got, prompts), 0);
 }
 
@@ -86,8 +83,8 @@ TEST_P(CudaLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
 
 struct FamilyCase {
   const char* model;
-  // Of models/NAME/goldens/README.md, BF16.
-  double largest, median;
+  // Of models/NAME/goldens/README.md, BF16, by position.
+  double largest, of_99_percent, median;
   int most_wrong = 0;  // answers that may differ, where their margins are within the error
 };
 std::ostream& operator<<(std::ostream& out, const FamilyCase& c) { return out << c.model; }
@@ -147,6 +144,7 @@ TEST_P(CudaFamilyLogits, StaysWithinItsTolerancesAndGivesTheTokens) {
   EXPECT_LE(wrong, GetParam().most_wrong);
   EXPECT_GT(errors.size(), 100u);
   EXPECT_LE(testing::Quantile(errors, 1), GetParam().largest);
+  EXPECT_LE(testing::Quantile(errors, 0.99), GetParam().of_99_percent);
   EXPECT_LE(testing::Quantile(errors, 0.5), GetParam().median);
 }
 
@@ -163,11 +161,11 @@ TEST_P(CudaFamilyLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, CudaFamilyLogits,
-                         ::testing::Values(FamilyCase{"tiny-qwen2", 0.447, 0.187},
-                                           FamilyCase{"tiny-llama", 0.683, 0.250},
-                                           FamilyCase{"tiny-qwen3-moe", 1.326, 0.128},
-                                           FamilyCase{"tiny-gemma3", 0.912, 0.332},
-                                           FamilyCase{"tiny-gpt-oss", 3.150, 0.270, 2}),
+                         ::testing::Values(FamilyCase{"tiny-qwen2", 0.447, 0.291, 0.187},
+                                           FamilyCase{"tiny-llama", 0.683, 0.454, 0.250},
+                                           FamilyCase{"tiny-qwen3-moe", 1.326, 0.548, 0.128},
+                                           FamilyCase{"tiny-gemma3", 0.912, 0.643, 0.332},
+                                           FamilyCase{"tiny-gpt-oss", 3.150, 1.791, 0.270, 2}),
                          [](const auto& info) {
                            std::string name = info.param.model;
                            std::ranges::replace(name, '-', '_');

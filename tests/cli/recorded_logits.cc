@@ -51,25 +51,38 @@ std::vector<Json> ReadPrompts() {
   return prompts;
 }
 
-std::vector<double> LastErrors(const Tensors& got, const std::string& reference,
-                               const std::vector<Json>& prompts) {
+std::vector<testing::LogitError> LastErrors(const Tensors& got, const std::string& reference,
+                                            const std::vector<Json>& prompts) {
   static const Tensors goldens = ReadTensors(std::string(kModel) + "/goldens/logits.safetensors");
   const std::vector<float> last = Values<float>(goldens.at(reference + "/last"));
   const size_t vocab = last.size() / ReadPrompts().size();
-  std::vector<double> errors;
+  std::vector<testing::LogitError> errors;
   for (const Json& prompt : prompts) {
     const size_t row = prompt["row"].get<size_t>();
     const std::vector<float> logits =
         Values<float>(got.at("logits." + prompt["id"].get<std::string>()));
-    double largest = 0;
-    for (size_t token = 0; token < vocab; ++token) {
-      largest = std::max<double>(
-          largest, std::abs(logits[logits.size() - vocab + token] - last[row * vocab + token]));
-    }
-    errors.push_back(largest);
+    errors.push_back(testing::CompareLogits(std::span(logits).last(vocab),
+                                            std::span(last).subspan(row * vocab, vocab)));
   }
-  std::sort(errors.begin(), errors.end());
   return errors;
+}
+
+std::vector<double> Largest(const std::vector<testing::LogitError>& errors) {
+  std::vector<double> largest;
+  for (const testing::LogitError& error : errors) largest.push_back(error.max_abs);
+  std::sort(largest.begin(), largest.end());
+  return largest;
+}
+
+void ExpectWithin(const LogitTolerance& tolerance, const std::vector<testing::LogitError>& errors) {
+  const std::vector<double> largest = Largest(errors);
+  EXPECT_LT(largest.back(), tolerance.largest);
+  EXPECT_LT(largest[largest.size() * 9 / 10], tolerance.of_90_percent);
+  EXPECT_LT(largest[largest.size() / 2], tolerance.of_half);
+  for (const testing::LogitError& error : errors) {
+    EXPECT_LT(error.cosine_distance, tolerance.cosine_distance);
+    EXPECT_LT(error.kl, tolerance.kl);
+  }
 }
 
 int WrongAnswers(const Tensors& got, const std::vector<Json>& prompts) {
