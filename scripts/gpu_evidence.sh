@@ -15,8 +15,8 @@ page from a release build.
 ## What the kernels are held to
 
 - ptxas: a spill, local memory or serialised `wgmma` stops the build (`cmake/SwitchyardCuda.cmake`).
-- The emulator: every kernel test runs in five modes: one reports reads of what nobody wrote, three have a random order of
-  warps, late copies and a race check (`tests/kernels/cuda/CMakeLists.txt`).
+- The emulator: every kernel test runs, with all its shapes, in five modes: one reports reads of what nobody wrote, three have a
+  random order of warps, late copies and a race check (`tests/kernels/cuda/CMakeLists.txt`).
 - This page: a kernel that takes more registers, stack or shared memory than the tables below say, of which fewer warps fit a
   multiprocessor, whose accesses take more sectors or wavefronts, or whose loop more issue slots, fails `gpu_evidence_test`, which
   makes the run again. So does a page whose stages or bounds are not those of the build. Where nvcc is of another version than

@@ -6,7 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <cstdlib>
 #include <initializer_list>
 #include <optional>
 #include <random>
@@ -20,9 +19,6 @@
 #include "kernels/tensor_view.h"
 
 namespace switchyard::kernels {
-
-// Race modes are slow: shapes that add no new path are left out there.
-inline bool Brief() { return std::getenv("SWITCHYARD_TEST_BRIEF") != nullptr; }
 
 // Of a decode op: null, as served. Tight: so many softmaxes, so many bytes of arrays.
 using WavesOfRun = std::optional<cuda::WaveBounds>;

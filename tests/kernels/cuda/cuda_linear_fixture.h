@@ -39,15 +39,6 @@ class CudaLinearTest : public CudaTest, public ::testing::WithParamInterface<Mod
   }
 };
 
-// Race modes: one mode for each way that a product can go.
-inline std::vector<Mode> CudaModes() {
-  if (!Brief()) return {std::begin(kFloatModes), std::end(kFloatModes)};
-  return {{DType::kBf16, Compute::kBf16},
-          {DType::kF8E4M3, Compute::kBf16},
-          {DType::kF32, Compute::kF32},
-          {DType::kF8E4M3, Compute::kW8A8}};
-}
-
 inline std::string NameOfMode(const ::testing::TestParamInfo<Mode>& info) {
   return NameOf(info.param);
 }

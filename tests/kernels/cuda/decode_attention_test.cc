@@ -158,9 +158,7 @@ TEST_F(CudaDecodeAttentionTest, AgreesWithDoublePrecision) {
   std::vector<cases::AttentionCase> shapes(std::begin(cases::kOddAttention),
                                            std::end(cases::kOddAttention));
   shapes.push_back(kTinyR1);
-  const std::vector<int32_t> positions =
-      Brief() ? std::vector<int32_t>{0, 70, 520}
-              : std::vector<int32_t>{0, 1, 62, 63, 64, 511, 512, 700};
+  const std::vector<int32_t> positions = {0, 1, 62, 63, 64, 511, 512, 700};
   for (const auto& shape : shapes) {
     const Batch batch(shape, positions);
     ExpectRight(batch, Run(batch, /*seed=*/7, shape.latent % 8 == 0 ? 8 : 3));
@@ -170,7 +168,6 @@ TEST_F(CudaDecodeAttentionTest, AgreesWithDoublePrecision) {
 // Blocks of one, two and four tiles of heads, and more heads than a block takes.
 TEST_F(CudaDecodeAttentionTest, TakesAnyNumberOfHeads) {
   for (const int64_t heads : {16, 17, 33, 64, 70, 128}) {
-    if (Brief() && heads != 17 && heads != 70) continue;
     const Batch batch({"heads", heads, 0, 16, 0, 48}, {5, 130});
     ExpectRight(batch, Run(batch));
   }
@@ -178,12 +175,10 @@ TEST_F(CudaDecodeAttentionTest, TakesAnyNumberOfHeads) {
 
 // By products of warpgroups.
 TEST_F(CudaDecodeAttentionTest, ServedLatentsWithManyHeads) {
-  const std::vector<int32_t> positions =
-      Brief() ? std::vector<int32_t>{70} : std::vector<int32_t>{0, 130, 530};
+  const std::vector<int32_t> positions = {0, 130, 530};
   const Batch batch({"v3", 66, 128, 64, 128, 512}, positions);
   const std::vector<float> all = Run(batch);
   ExpectRight(batch, all);
-  if (Brief()) return;
   EXPECT_TRUE(SameBits(Run(Batch(batch.shape, {530}), /*seed=*/99),
                        std::span(all).last(batch.out_width()), batch.out_width()));
   // Widths that come element by element.
@@ -193,14 +188,12 @@ TEST_F(CudaDecodeAttentionTest, ServedLatentsWithManyHeads) {
 
 // More latent columns than a block sums.
 TEST_F(CudaDecodeAttentionTest, TakesWideLatents) {
-  const Batch batch({"wide", 2, 0, 8, 0, 600}, {Brief() ? 3 : 530});
+  const Batch batch({"wide", 2, 0, 8, 0, 600}, {530});
   ExpectRight(batch, Run(batch));
 }
 
 TEST_F(CudaDecodeAttentionTest, NeighboursAndBlocksDoNotShow) {
-  const std::vector<int32_t> positions = Brief()
-                                             ? std::vector<int32_t>{5, 600, 64}
-                                             : std::vector<int32_t>{5, 1300, 511, 512, 77, 0, 2000};
+  const std::vector<int32_t> positions = {5, 1300, 511, 512, 77, 0, 2000};
   for (const auto& shape : {cases::kOddAttention[3], kTinyR1}) {
     const Batch batch(shape, positions);
     const std::vector<float> all = Run(batch);
@@ -227,7 +220,6 @@ TEST_F(CudaDecodeAttentionTest, RowsWithoutKeysAreZerosAndDoNotShow) {
                                          {"columns", 2, 0, 8, 0, 600},
                                          {"v3", 66, 128, 64, 128, 512}};
   for (const auto& shape : shapes) {
-    if (Brief() && shape.latent == 600) continue;
     const Batch batch(shape, {600, 3, 70, 700});
     const std::vector<float> all = Run(batch);
     for (const WavesOfRun& waves : {WavesOfRun(), WavesOfRun(kTightWaves[0])}) {
@@ -247,7 +239,7 @@ TEST_F(CudaDecodeAttentionTest, RowsWithoutKeysAreZerosAndDoNotShow) {
 // What a row computes when its keys are far apart in size: weights of earlier turns and splits must
 // shrink when a higher score comes.
 TEST_F(CudaDecodeAttentionTest, ScoresMayRiseAndFallFromKeyToKey) {
-  Batch batch({"steep", 3, 0, 8, 0, 24}, {Brief() ? 600 : 1100});
+  Batch batch({"steep", 3, 0, 8, 0, 24}, {1100});
   std::vector<float>& latents = batch.latents[0];
   for (size_t i = 0; i < latents.size(); ++i) {
     const auto key = static_cast<double>(i / static_cast<size_t>(batch.width()));

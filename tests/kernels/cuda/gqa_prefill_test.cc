@@ -67,8 +67,7 @@ class CudaGqaPrefillTest : public CudaGqaTest {
 };
 
 TEST_F(CudaGqaPrefillTest, AgreesWithDoublePrecision) {
-  const std::vector<int64_t> lengths =
-      Brief() ? std::vector<int64_t>{70} : std::vector<int64_t>{1, 2, 63, 65, 200};
+  const std::vector<int64_t> lengths = {1, 2, 63, 65, 200};
   for (const auto& shape : cases::kCheckedGqa) {
     for (const int64_t tokens : lengths) {
       const GqaSequence prompt(shape, tokens);
@@ -80,8 +79,7 @@ TEST_F(CudaGqaPrefillTest, AgreesWithDoublePrecision) {
 // All heads of served models; the last queries of a longer prompt.
 TEST_F(CudaGqaPrefillTest, ServedShapesAreRight) {
   for (const auto& shape : cases::kServedGqa) {
-    if (Brief() && shape.window != 128) continue;
-    const GqaSequence prompt(shape, Brief() ? 140 : 330);
+    const GqaSequence prompt(shape, 330);
     const int64_t begin = prompt.tokens - 9;
     ExpectRight(prompt, Attend(prompt, {.chunks = {9}, .begin = begin}), begin);
   }
@@ -89,11 +87,11 @@ TEST_F(CudaGqaPrefillTest, ServedShapesAreRight) {
 
 TEST_F(CudaGqaPrefillTest, ChunksAndBlocksDoNotShow) {
   for (const size_t i : {2, 3, 4, 9}) {
-    const GqaSequence prompt(cases::kCheckedGqa[i], Brief() ? 90 : 220);
+    const GqaSequence prompt(cases::kCheckedGqa[i], 220);
     const std::vector<float> whole = Attend(prompt, {.chunks = {prompt.tokens}});
     for (const std::vector<int64_t>& chunks :
          std::vector<std::vector<int64_t>>{{100, 1, 30, 3, 64}, {16}, {1}}) {
-      if (chunks[0] == 1 && (Brief() || i == 9)) continue;
+      if (chunks[0] == 1 && i == 9) continue;
       EXPECT_TRUE(
           SameBits(Attend(prompt, {.chunks = chunks, .seed = 5}), whole, prompt.out_width()))
           << prompt.shape.name;
@@ -120,7 +118,6 @@ TEST_F(CudaGqaPrefillTest, KeysThatAQueryDoesNotSeeDoNotExistForIt) {
     const std::vector<float> want = Attend(clean, {.chunks = {kTokens}});
     for (const bool key_too : {false, true}) {
       for (const int64_t bad : {63, 64, 90}) {
-        if (Brief() && bad == 64) continue;
         GqaSequence prompt = clean;
         prompt.v[static_cast<size_t>(bad * kDim + 3)] = kNan;
         if (key_too) prompt.k[static_cast<size_t>(bad * kDim + 4)] = kNan;

@@ -43,7 +43,6 @@ class CudaMlp : public CudaLinearTest {
 
 TEST_P(CudaMlp, GateUpAgreesWithDoublePrecision) {
   for (const auto& [n, k] : {std::pair{1, 5}, {17, 130}, {96, 256}, {250, 64}}) {
-    if (Brief() && n > 96) continue;
     const TestWeight gate(dtype(), n, k, 1), up(dtype(), n, k, 2);
     for (const int64_t shards : {1, 2}) {
       if (k % shards != 0) continue;
@@ -139,7 +138,7 @@ TEST_P(CudaMlp, AnExpertsRowsDependOnTheirTokensAlone) {
   for (size_t expert = 0; expert < experts.size(); ++expert) {
     const int64_t begin = offsets[expert], rows = offsets[expert + 1] - begin;
     if (rows == 0) continue;
-    for (int64_t row = begin; row < begin + rows; row += Brief() ? rows : 5) {
+    for (int64_t row = begin; row < begin + rows; row += 5) {
       const std::vector<float> hidden =
           GateUp(*mlps[expert].gate_up, std::span(x).subspan(row * kHidden, kHidden));
       const std::vector<float> alone = Linear(*mlps[expert].down, hidden, DType::kBf16);
@@ -162,7 +161,7 @@ TEST_P(CudaMlp, RowsBetweenTheHalvesHaveTheBitsOfTwoOps) {
     mlps.push_back(MakeMlp(kHidden, width, static_cast<uint32_t>(width), width == 256 ? 2 : 1));
   }
   const std::vector<const MlpWeights*> experts = {&mlps[0], &mlps[1], &mlps[2], &mlps[3], &mlps[4]};
-  const int64_t many = Brief() ? 20 : 140;
+  const int64_t many = 140;
   for (const std::vector<int32_t>& offsets :
        {std::vector<int32_t>{0, 1, 10, static_cast<int32_t>(10 + many),
                              static_cast<int32_t>(15 + many), static_cast<int32_t>(15 + many)},
@@ -287,7 +286,7 @@ TEST_P(CudaMlp, LargeBlocksGiveTheBitsOfSmallOnes) {
   ASSERT_EQ(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), cudaSuccess);
   cuda::CudaDevice narrow(0, 1, stream);
   cuda::CudaContext busy(narrow);
-  const int64_t most = Brief() ? 40 : 140;
+  const int64_t most = 140;
   const std::vector<float> x = RandomBf16(most * kK, 81);
   const TensorView all = PutBf16({most, kK}, x);
   const TestWeight weight(dtype(), kN, kK, 80);
@@ -303,7 +302,6 @@ TEST_P(CudaMlp, LargeBlocksGiveTheBitsOfSmallOnes) {
       for (const float value : GateUp(*gate_up, rows)) want_gated.push_back(value);
     }
     for (const int64_t rows : {8, 20, 40, 70, 140}) {
-      if (Brief() && rows == 8) continue;
       if (rows > most) break;
       const TensorView y = Make(DType::kBf16, {rows, kN}), gated = Make(DType::kBf16, {rows, kN});
       device_->Synchronize();  // the other device's stream waits for nothing
@@ -340,7 +338,7 @@ TEST_P(CudaMlp, ABusyDeviceWalksExpertsOneAfterTheOther) {
   EXPECT_TRUE(SameBits(Get(y_busy), Get(y), kHidden));
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CudaMlp, ::testing::ValuesIn(CudaModes()), NameOfMode);
+INSTANTIATE_TEST_SUITE_P(All, CudaMlp, ::testing::ValuesIn(kFloatModes), NameOfMode);
 
 }  // namespace
 }  // namespace switchyard::kernels

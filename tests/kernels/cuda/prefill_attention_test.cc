@@ -151,8 +151,7 @@ TEST_F(CudaPrefillAttentionTest, AgreesWithDoublePrecision) {
   std::vector<cases::AttentionCase> shapes(std::begin(cases::kOddAttention),
                                            std::end(cases::kOddAttention));
   shapes.push_back(kTinyR1);
-  const std::vector<int64_t> lengths =
-      Brief() ? std::vector<int64_t>{65} : std::vector<int64_t>{1, 2, 63, 65, 140};
+  const std::vector<int64_t> lengths = {1, 2, 63, 65, 140};
   for (const auto& shape : shapes) {
     for (const int64_t tokens : lengths) {
       const Prompt prompt(shape, tokens);
@@ -172,14 +171,14 @@ TEST_F(CudaPrefillAttentionTest, ResultsHaveTheSameBitsWhereverTheyGo) {
 
 TEST_F(CudaPrefillAttentionTest, TilesHandOnTheirState) {
   for (const auto& shape : {cases::kOddAttention[1], cases::kOddAttention[4]}) {
-    const int64_t tokens = Brief() ? 270 : 600;
+    const int64_t tokens = 600;
     const Prompt prompt(shape, tokens);
     ExpectRight(prompt, Attend(prompt, {.chunks = {tokens}}), tokens - 30);
   }
 }
 
 TEST_F(CudaPrefillAttentionTest, TakesWideValues) {
-  const Prompt prompt({"wide", 2, 24, 8, 200, 0}, Brief() ? 10 : 300);
+  const Prompt prompt({"wide", 2, 24, 8, 200, 0}, 300);
   ExpectRight(prompt, Attend(prompt, {.chunks = {prompt.tokens}}));
 }
 
@@ -188,10 +187,10 @@ TEST_F(CudaPrefillAttentionTest, ChunksOfAnySizeGiveTheSameBits) {
     ExpectSame(Prompt(shape, tokens), {.chunks = {tokens}}, cut);
   };
   const cases::AttentionCase small = {"small", 1, 8, 4, 8, 0};
-  expect(cases::kOddAttention[2], Brief() ? 300 : 530, {.chunks = {100, 1, 255, 3, 64}});
-  expect(kTinyR1, Brief() ? 40 : 290, {.chunks = {16}});
-  expect(small, Brief() ? 20 : 290, {.chunks = {7}});
-  expect(small, Brief() ? 12 : 140, {.chunks = {1}});
+  expect(cases::kOddAttention[2], 530, {.chunks = {100, 1, 255, 3, 64}});
+  expect(kTinyR1, 290, {.chunks = {16}});
+  expect(small, 290, {.chunks = {7}});
+  expect(small, 140, {.chunks = {1}});
 }
 
 // Every key after a query is NaN or infinite in turn: no query before may notice.

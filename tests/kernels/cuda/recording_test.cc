@@ -109,7 +109,6 @@ TEST_F(CudaRecordedAttention, RowsGrowWhileTheyAreReplayed) {
   using Positions = std::vector<int32_t>;
   for (const Positions& positions :
        {Positions{3, 500, 700}, {4, 501, 701}, {4, 512, 1023}, {0, 1023, 0}, {511, 1200, 511}}) {
-    if (Brief() && positions[0] == 3) continue;
     std::copy(positions.begin(), positions.end(), positions_.begin());
     std::swap(views_[0], views_[1]);  // other blocks, too
     Issue();
