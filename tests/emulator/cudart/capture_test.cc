@@ -141,7 +141,7 @@ TEST_F(CaptureTest, ExternalEventsActAtEachLaunch) {
   ASSERT_CUDA(cudaGraphGetNodes(graph, nullptr, &nodes));
   EXPECT_EQ(nodes, 4u);
   Gate gate;
-  gate.Queue(second_);
+  ASSERT_CUDA(gate.Queue(second_));
   ASSERT_CUDA(cudaEventRecord(join_, second_));
   ASSERT_CUDA(cudaGraphLaunch(exec, first_));
   EXPECT_CUDA(cudaErrorNotReady, cudaStreamQuery(first_)) << "it waits for the second stream";

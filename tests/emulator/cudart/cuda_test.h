@@ -6,11 +6,12 @@
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
+
+#include "tests/emulator/cudart/gate.h"
 
 #define EXPECT_CUDA(expected, call) EXPECT_STREQ(cudaGetErrorName(expected), cudaGetErrorName(call))
 #define ASSERT_CUDA(call) ASSERT_STREQ("cudaSuccess", cudaGetErrorName(call))
@@ -53,30 +54,6 @@ class Journal {
   std::mutex mutex_;
   std::string names_;
   std::vector<std::unique_ptr<Line>> lines_;
-};
-
-// A host function that waits until the test opens it.
-class Gate {
- public:
-  void Queue(cudaStream_t stream) {
-    ASSERT_CUDA(cudaLaunchHostFunc(
-        stream, [](void* gate) { static_cast<Gate*>(gate)->Wait(); }, this));
-  }
-  void Open() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  void Wait() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] { return open_; });
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = false;
 };
 
 }  // namespace emu

@@ -193,7 +193,7 @@ TEST_F(GraphTest, BlockingBranchesRunBesideEachOther) {
   cudaStream_t other = nullptr;
   ASSERT_CUDA(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking));
   ASSERT_CUDA(cudaStreamBeginCapture(other, cudaStreamCaptureModeGlobal));
-  gate.Queue(other);
+  ASSERT_CUDA(gate.Queue(other));
   cudaGraph_t captured = nullptr;
   ASSERT_CUDA(cudaStreamEndCapture(other, &captured));
   cudaGraphNode_t node = nullptr;

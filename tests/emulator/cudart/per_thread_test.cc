@@ -18,7 +18,7 @@ class PerThreadTest : public ::testing::Test {
     ASSERT_CUDA(cudaMemset(device_, 1, kBytes));
     ASSERT_CUDA(cudaDeviceSynchronize());
     std::memset(pinned_, 0, kBytes);
-    gate_.Queue(blocking_);
+    ASSERT_CUDA(gate_.Queue(blocking_));
   }
   void TearDown() override {
     gate_.Open();

@@ -155,7 +155,7 @@ TEST_F(PoolTest, MemoryIsFreedInTheOrderOfAnotherStream) {
   ASSERT_CUDA(cudaEventCreateWithFlags(&used, cudaEventDisableTiming));
   void* p = Take(100, pool_);
   Gate gate;
-  gate.Queue(stream_);
+  ASSERT_CUDA(gate.Queue(stream_));
   ASSERT_CUDA(cudaMemsetAsync(p, 4, 100, stream_));
   ASSERT_CUDA(cudaEventRecord(used, stream_));
   ASSERT_CUDA(cudaStreamWaitEvent(other, used, 0));

@@ -50,7 +50,7 @@ TEST(StreamTest, LegacyStreamIsABarrierForBlockingStreams) {
   Stream blocking(cudaStreamDefault), free;
   Journal journal;
   Gate gate;
-  gate.Queue(free.handle);
+  ASSERT_CUDA(gate.Queue(free.handle));
   journal.Queue(blocking.handle, "1");
   journal.Queue(nullptr, "2");
   journal.Queue(blocking.handle, "3");
@@ -68,7 +68,7 @@ TEST(StreamTest, QueriesMakeProgressAndNeverWait) {
   Stream stream;
   Gate gate;
   Event event;
-  gate.Queue(stream.handle);
+  ASSERT_CUDA(gate.Queue(stream.handle));
   ASSERT_CUDA(cudaEventRecord(event.handle, stream.handle));
   for (int i = 0; i < 3; ++i) {
     EXPECT_CUDA(cudaErrorNotReady, cudaStreamQuery(stream.handle));
@@ -85,9 +85,9 @@ TEST(StreamTest, QueriesMakeProgressAndNeverWait) {
 TEST(StreamTest, TheLegacyStreamIsBusyWithBlockingStreams) {
   Stream blocking(cudaStreamDefault), free;
   Gate first, second;
-  first.Queue(free.handle);
+  ASSERT_CUDA(first.Queue(free.handle));
   EXPECT_CUDA(cudaSuccess, cudaStreamQuery(nullptr));
-  second.Queue(blocking.handle);
+  ASSERT_CUDA(second.Queue(blocking.handle));
   EXPECT_CUDA(cudaErrorNotReady, cudaStreamQuery(nullptr));
   first.Open();
   second.Open();
@@ -100,7 +100,7 @@ TEST(StreamTest, TheLegacyStreamIsBusyWithBlockingStreams) {
 TEST(StreamTest, BlockedWorkLetsOtherStreamsGoOn) {
   Stream waiting, opening;
   Gate gate;
-  gate.Queue(waiting.handle);
+  ASSERT_CUDA(gate.Queue(waiting.handle));
   ASSERT_CUDA(cudaLaunchHostFunc(
       opening.handle, [](void* g) { static_cast<Gate*>(g)->Open(); }, &gate));
   ASSERT_CUDA(cudaStreamSynchronize(waiting.handle));

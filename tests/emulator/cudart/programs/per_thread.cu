@@ -1,10 +1,9 @@
 // Built with --default-stream per-thread: each thread's null stream is its own, and a thread that
 // waits for it does not wait for the others'.
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "tests/emulator/cudart/gate.h"
 #include "tests/emulator/cudart/programs/check.h"
 
 __global__ void Accumulate(int* cell, int value) { *cell += value; }
@@ -18,34 +17,12 @@ static void Work(int* cell, int value, int* result) {
 __device__ int variable;
 __global__ void AddTo(int* cell, int value) { *cell += value + variable; }
 
-// Holds back a blocking stream, and with it the legacy stream, until it is opened.
-class Gate {
- public:
-  explicit Gate(cudaStream_t stream) {
-    CHECK_CUDA(cudaLaunchHostFunc(
-        stream, [](void* gate) { static_cast<Gate*>(gate)->Wait(); }, this));
-  }
-  void Open() {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    open_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  void Wait() {
-    std::unique_lock<std::mutex> lock(mutex_);
-    changed_.wait(lock, [this] { return open_; });
-  }
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool open_ = false;
-};
-
 // All of it in the thread's own stream, which the gate does not hold.
 static void LaunchInEveryWay(int* cell) {
   cudaStream_t blocking;
   CHECK_CUDA(cudaStreamCreate(&blocking));
-  Gate gate(blocking);
+  emu::Gate gate;  // holds back a blocking stream, and with it the legacy stream
+  CHECK_CUDA(gate.Queue(blocking));
   int one = 1, back = 0;
   CHECK_CUDA(cudaMemset(cell, 0, sizeof(int)));
   CHECK_CUDA(cudaMemcpyToSymbol(variable, &one, sizeof one));
