@@ -84,15 +84,8 @@ void DecodeAttentionInWaves(CudaContext& cuda, const DecodeAttentionArgs& args,
                    step.partial_stats = staged.partial_stats;
                    step.partial_sums = staged.partial_sums;
                    LaunchSplits(cuda, wave, step, head_tiles);
-                   LaunchMerges(cuda, wave,
-                                {.merges = staged.merges,
-                                 .heads = step.heads,
-                                 .width = step.latent_dim,
-                                 .partial_sums = step.partial_sums,
-                                 .partial_stats = step.partial_stats,
-                                 .sinks = nullptr,
-                                 .out = step.out,
-                                 .out_stride = step.out_stride});
+                   LaunchMerges(cuda, wave, staged, partial,
+                                {.sinks = nullptr, .out = step.out, .out_stride = step.out_stride});
                  });
 }
 

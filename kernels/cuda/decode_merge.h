@@ -11,18 +11,16 @@
 
 namespace switchyard::kernels::cuda {
 
-struct DecodeMerges {
-  const DecodeMerge* merges;
-  int heads, width;             // of a head's values
-  const float* partial_sums;    // [partials, heads, width]: values weighted, not yet divided
-  const float2* partial_stats;  // [partials, heads]: maximum, sum of the weights
-  const float* sinks;           // [heads]: of scores that have no value; may be null
-  __nv_bfloat16* out;
+// Where the rows of a decode op go.
+struct DecodeOutput {
+  const float* sinks;  // [heads]: of scores that have no value; may be null
+  __nv_bfloat16* out;  // [rows, heads, width], rows `out_stride` elements apart
   int64_t out_stride;
 };
 
-// Does nothing where no row of the wave has several splits.
-void LaunchMerges(CudaContext& cuda, const DecodeWave& wave, const DecodeMerges& merges);
+// Of a wave whose splits are done. Does nothing where no row of it has several.
+void LaunchMerges(CudaContext& cuda, const DecodeWave& wave, const StagedWave& staged,
+                  const PartialShape& partial, const DecodeOutput& output);
 
 }  // namespace switchyard::kernels::cuda
 

@@ -59,25 +59,18 @@ void GqaDecodeInWaves(CudaContext& cuda, const GqaDecodeArgs& args, const WaveBo
                            .num_blocks = step.cache.num_blocks,
                            .window = args.window == 0 ? kWholeSequence : args.window};
   const PartialShape partial = {step.heads, step.cache.dim};
-  ForDecodeWaves(cuda, rows, partial, bounds,
-                 [&](const DecodeWave& wave, const StagedWave& staged) {
-                   step.splits = staged.splits;
-                   step.tables = staged.tables;
-                   step.partial_stats = staged.partial_stats;
-                   step.partial_sums = staged.partial_sums;
-                   if (columns == 64) LaunchSplits<64>(cuda, wave, step);
-                   if (columns == 128) LaunchSplits<128>(cuda, wave, step);
-                   if (columns == 256) LaunchSplits<256>(cuda, wave, step);
-                   LaunchMerges(cuda, wave,
-                                {.merges = staged.merges,
-                                 .heads = step.heads,
-                                 .width = step.cache.dim,
-                                 .partial_sums = step.partial_sums,
-                                 .partial_stats = step.partial_stats,
-                                 .sinks = step.sinks,
-                                 .out = step.out,
-                                 .out_stride = step.out_stride});
-                 });
+  ForDecodeWaves(
+      cuda, rows, partial, bounds, [&](const DecodeWave& wave, const StagedWave& staged) {
+        step.splits = staged.splits;
+        step.tables = staged.tables;
+        step.partial_stats = staged.partial_stats;
+        step.partial_sums = staged.partial_sums;
+        if (columns == 64) LaunchSplits<64>(cuda, wave, step);
+        if (columns == 128) LaunchSplits<128>(cuda, wave, step);
+        if (columns == 256) LaunchSplits<256>(cuda, wave, step);
+        LaunchMerges(cuda, wave, staged, partial,
+                     {.sinks = step.sinks, .out = step.out, .out_stride = step.out_stride});
+      });
 }
 
 }  // namespace switchyard::kernels::cuda
