@@ -38,7 +38,7 @@ struct IntBlock {
   bool zeros = false;           // 4 bits only
   const uint32_t* x = nullptr;  // i8 [rows, words of 4 columns]
   int64_t x_stride = 0;         // words from row to row
-  // f32 [rows, parts of all groups, 2]: a part's scale, and the sum of its whole numbers.
+  // [rows, parts of all groups, 2]: a part's scale (f32), and the sum of its whole numbers (i32).
   const float* x_scales = nullptr;
   int64_t x_scale_stride = 0;  // from row to row
   int64_t rows = 0;

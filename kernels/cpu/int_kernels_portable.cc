@@ -52,8 +52,9 @@ class Output {
       const std::byte* codes = group + scale_bytes + zero_bytes + panel_ * F::kStepBytes;
       float of_group = 0;
       for (int64_t part = 0; part < block_.parts; ++part, x_scales_ += 2) {
-        const auto whole = static_cast<float>(Part(codes, stride));
-        of_group += (whole - static_cast<float>(zero) * x_scales_[1]) * x_scales_[0];
+        int32_t x_sum;
+        memcpy(&x_sum, x_scales_ + 1, sizeof(x_sum));
+        of_group += static_cast<float>(Part(codes, stride) - zero * x_sum) * x_scales_[0];
         codes += block_.part_words * stride;
       }
       sum += of_group * ScaleAt(group, at);

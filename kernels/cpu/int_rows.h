@@ -49,7 +49,7 @@ static inline void QuantisePart(const float* x, int64_t count, int8_t* q, float*
     sum += number;
   }
   scale_and_sum[0] = amax / kLargest;
-  scale_and_sum[1] = static_cast<float>(sum);
+  memcpy(scale_and_sum + 1, &sum, sizeof(sum));
 }
 
 static inline void QuantiseIntRow(const float* x, int64_t columns, int64_t part_columns,

@@ -14,6 +14,8 @@ constexpr int64_t kTaskRows = 192;
 // More rows than the tallest tile has: sums leave the registers at every block of K, so that the
 // block of weights stays in the first cache.
 constexpr int64_t kBlockedRows = 13;
+// The same for whole numbers: more rows than read the panels of a group in one pass.
+constexpr int64_t kBlockedIntRows = 3;
 constexpr int64_t kBlockBytes = 16 << 10;  // of weights
 // A region costs some microseconds: not worth it below this many bytes of weights, each counted
 // once per kRowsPerPass rows.
@@ -143,7 +145,7 @@ class Task {
     const int64_t groups = segment.columns / ints.group_columns;
     const int64_t group_bytes = ints.group_bytes() * panels_;
     const int64_t step =
-        rows_ < kBlockedRows ? groups : std::max<int64_t>(1, kBlockBytes / group_bytes);
+        rows_ < kBlockedIntRows ? groups : std::max<int64_t>(1, kBlockBytes / group_bytes);
     IntBlock block{.weights = matrix_.DataOf(group_) + segment.byte_begin * panels_,
                    .panels = panels_,
                    .parts = ints.parts(),
