@@ -15,18 +15,10 @@
 namespace switchyard::worker {
 namespace {
 
-constexpr int64_t kMaxManifestBytes = 256 * kMiB;  // the 671 B parameter checkpoint's has 16 MB
 constexpr int kVersion = 1;
 constexpr int64_t kBatchBytes = 64 * kMiB;
 constexpr int kBatches = 4;  // that are read or hashed
 constexpr size_t kDigits = 8;
-
-std::string PathOf(const Checkpoint& checkpoint) {
-  if (IsGgufPath(checkpoint.folder())) {
-    return fmt::format("{}.{}", checkpoint.folder(), kManifestFileName);
-  }
-  return fmt::format("{}/{}", checkpoint.folder(), kManifestFileName);
-}
 
 int64_t NumRows(const TensorInfo& tensor) { return TensorRange::Whole(tensor).num_rows(); }
 
@@ -106,6 +98,13 @@ std::optional<std::vector<uint32_t>> ParseDigests(const Json& json) {
 
 }  // namespace
 
+std::string Manifest::PathFor(const Checkpoint& checkpoint) {
+  if (IsGgufPath(checkpoint.folder())) {
+    return fmt::format("{}.{}", checkpoint.folder(), kManifestFileName);
+  }
+  return fmt::format("{}/{}", checkpoint.folder(), kManifestFileName);
+}
+
 int64_t BandRows(const TensorInfo& tensor) {
   const int64_t rows = NumRows(tensor);
   if (tensor.num_bytes == 0) return std::max<int64_t>(1, rows);
@@ -166,13 +165,13 @@ absl::Status Manifest::Write(const Checkpoint& checkpoint) const {
   const Json root = {{"switchyard_manifest", kVersion},
                      {"band_bytes", kBandBytes},
                      {"tensors", std::move(tensors)}};
-  return WriteFile(PathOf(checkpoint), root.dump(1) + "\n");
+  return WriteFile(PathFor(checkpoint), root.dump(1) + "\n");
 }
 
 absl::StatusOr<Manifest> Manifest::Read(const Checkpoint& checkpoint) {
   constexpr std::string_view kRemedy = "write it with `switchyard manifest --model DIR`";
-  const std::string path = PathOf(checkpoint);
-  absl::StatusOr<std::string> text = ReadFile(path, kMaxManifestBytes);
+  const std::string path = PathFor(checkpoint);
+  absl::StatusOr<std::string> text = ReadFile(path, kMaxFileBytes);
   if (absl::IsNotFound(text.status())) {
     return absl::NotFoundError(
         fmt::format("{}: there is no manifest to verify by: {}", path, kRemedy));

@@ -41,6 +41,11 @@ struct ManifestOptions {
 // Immutable: any thread may read it.
 class Manifest {
  public:
+  static constexpr int64_t kMaxFileBytes =
+      256 * kMiB;  // the 671 B parameter checkpoint's has 16 MB
+
+  // The file of a checkpoint's manifest, whether there is one or not.
+  static std::string PathFor(const Checkpoint& checkpoint);
   // Reads every byte of the checkpoint. Errors: those of ShardReader::Run.
   static absl::StatusOr<Manifest> Compute(const Checkpoint& checkpoint,
                                           const ManifestOptions& options);

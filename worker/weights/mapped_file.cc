@@ -8,6 +8,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <thread>
 #include <utility>
@@ -21,8 +22,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr int64_t kStepBytes = 4 * kMiB;
 constexpr milliseconds kPoll(100);
+constexpr int64_t kNotWhole = std::numeric_limits<int64_t>::min();  // beside errnos
 #ifndef MADV_POPULATE_READ
 constexpr int MADV_POPULATE_READ = 22;  // Linux 5.14
 #endif
@@ -33,21 +34,32 @@ struct Range {
   std::shared_ptr<const MappedFile> file;
   int64_t begin;
   int64_t end;
+  int64_t step;
+  std::function<bool(int64_t, std::span<const std::byte>)> is_whole;
   std::atomic<int64_t> next;
   std::atomic<bool> stopped = false;
   ReadResults results;  // id: where a step begins; result: its bytes, or an errno, negated
 
   void Work() {
-    for (int64_t at; !stopped && (at = next.fetch_add(kStepBytes)) < end;) {
-      const int64_t count = std::min(kStepBytes, end - at);
-      auto* const address = const_cast<std::byte*>(file->bytes().data()) + at;
-      const bool good = madvise(address, static_cast<size_t>(count), MADV_POPULATE_READ) == 0;
-      results.Push({static_cast<uint64_t>(at), good ? count : -int64_t{errno}});
+    for (int64_t at; !stopped && (at = next.fetch_add(step)) < end;) {
+      results.Push({static_cast<uint64_t>(at), BringIn(at, std::min(step, end - at))});
     }
+  }
+
+  int64_t BringIn(int64_t at, int64_t count) const {
+    const std::span<const std::byte> bytes =
+        file->bytes().subspan(static_cast<size_t>(at), static_cast<size_t>(count));
+    auto* const address = const_cast<std::byte*>(bytes.data());
+    if (madvise(address, bytes.size(), MADV_POPULATE_READ) != 0) return -int64_t{errno};
+    return !is_whole || is_whole(at, bytes) ? count : kNotWhole;
   }
 };
 
 absl::Status Failed(const std::string& path, const ReadResult& result) {
+  if (result.result == kNotWhole) {
+    return absl::DataLossError(
+        fmt::format("{}: bytes from {} on are not what was written", path, result.id));
+  }
   if (result.result == -EINVAL) {
     return absl::UnimplementedError("this system cannot bring in mapped pages");
   }
@@ -74,10 +86,11 @@ MappedFile::~MappedFile() { munmap(data_, static_cast<size_t>(num_bytes_)); }
 absl::Status MappedFile::BringIn(int64_t begin, int64_t end, const BringInOptions& options) const {
   constexpr int64_t kPage = 4096;
   begin = begin / kPage * kPage;
-  const auto range = std::make_shared<Range>(shared_from_this(), begin, end, begin);
+  const auto range = std::make_shared<Range>(shared_from_this(), begin, end, options.step_bytes,
+                                             options.is_whole, begin);
   // In the order in which steps are begun: the first is the one that has waited longest.
   std::set<int64_t> waiting;
-  for (int64_t at = begin; at < end; at += kStepBytes) waiting.insert(at);
+  for (int64_t at = begin; at < end; at += options.step_bytes) waiting.insert(at);
   const int64_t steps = std::ssize(waiting);
   for (int64_t i = 0; i < std::min<int64_t>(options.num_threads, steps); ++i) {
     std::thread([range] { range->Work(); }).detach();

@@ -1,30 +1,34 @@
 #include "worker/weights/packed_cache.h"
 
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <utility>
 
+#include "base/file.h"
 #include "base/version.h"
+#include "worker/weights/content_sample.h"
 #include "worker/weights/crc32c.h"
+#include "worker/weights/manifest.h"
+#include "worker/weights/sha256.h"
 
 namespace switchyard::worker {
 namespace {
 
 constexpr int64_t kProbeBytes = 64 * kMiB;  // shows whether the system gives huge pages
 
-std::string Sha256(std::string_view text) {
-  unsigned char bytes[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), bytes);
-  std::string hex;
-  for (const unsigned char byte : bytes) hex += fmt::format("{:02x}", byte);
-  return hex;
+// A digest of the manifest that lies beside the checkpoint, whoever asks for it.
+std::string DescribeManifest(const Checkpoint& checkpoint) {
+  const absl::StatusOr<std::string> text =
+      ReadFile(Manifest::PathFor(checkpoint), Manifest::kMaxFileBytes);
+  if (text.ok()) return Sha256(*text);
+  return absl::IsNotFound(text.status()) ? "none" : "cannot be read";
 }
 
-// Names, sizes and times of change of the files, and what their headers say.
-absl::StatusOr<std::string> DescribeCheckpoint(const Checkpoint& checkpoint) {
+// Names, sizes and times of change of the files, what their headers say, some of their bytes, and
+// what the manifest says of all.
+absl::StatusOr<std::string> DescribeCheckpoint(const Checkpoint& checkpoint,
+                                               const ShardReaderOptions& reader) {
   std::string text;
   for (const std::string& path : checkpoint.files()) {
     SY_ASSIGN_OR_RETURN(const PosixFile file, PosixFile::OpenForRead(path));
@@ -42,7 +46,10 @@ absl::StatusOr<std::string> DescribeCheckpoint(const Checkpoint& checkpoint) {
     }
     tensors += "\n";
   }
-  return text + fmt::format("tensors {}\n", Sha256(tensors));
+  const std::vector<TensorInfo> places = ChooseSample(checkpoint);
+  SY_ASSIGN_OR_RETURN(const std::string sample, DigestOfSample(checkpoint, places, reader));
+  return text + fmt::format("tensors {}\nbytes at {} places {}\nmanifest {}\n", Sha256(tensors),
+                            places.size(), sample, DescribeManifest(checkpoint));
 }
 
 std::string FirstLine(std::string_view text) {
@@ -64,7 +71,6 @@ struct Restoring {
   const PackedHeader& header;
   kernels::Device& device;
   const PackedCache::RestoreOptions& options;
-  bool check;  // all slabs against their digests
 };
 
 absl::Status CheckSlab(const Restoring& restoring, size_t slab, std::span<const std::byte> bytes) {
@@ -142,21 +148,11 @@ absl::StatusOr<std::vector<kernels::Buffer>> ReadParts(const Restoring& restorin
   return filler.Take();
 }
 
-absl::Status CheckMapped(const Restoring& restoring, const MappedFile& file) {
-  const PackedHeader& header = restoring.header;
-  std::span<const std::byte> left = file.bytes().subspan(static_cast<size_t>(header.body_begin()));
-  for (size_t slab = 0; !left.empty(); ++slab) {
-    const size_t count = std::min(left.size(), static_cast<size_t>(kPackedSlabBytes));
-    SY_RETURN_IF_ERROR(CheckSlab(restoring, slab, left.first(count)));
-    left = left.subspan(count);
-  }
-  return absl::OkStatus();
-}
-
 // Parts where the file is mapped. UNIMPLEMENTED where that would be slow memory.
 absl::StatusOr<std::vector<kernels::Buffer>> MapParts(const Restoring& restoring,
                                                       const PosixFile& opened) {
   const int64_t bytes = restoring.header.file_bytes();
+  const int64_t body_begin = restoring.header.body_begin();
   SY_ASSIGN_OR_RETURN(const auto file, MappedFile::Map(restoring.path, opened.fd(), bytes));
   const ShardReaderOptions& reader = restoring.options.reader;
   BringInOptions options{.cancelled = reader.cancelled, .max_silence = reader.max_silence};
@@ -168,11 +164,16 @@ absl::StatusOr<std::vector<kernels::Buffer>> MapParts(const Restoring& restoring
   options.progress = [&](int64_t done, int64_t total) {
     if (reader.progress) reader.progress({.bytes_done = done, .bytes_total = total});
   };
-  SY_RETURN_IF_ERROR(file->BringIn(0, bytes, options));
-  if (restoring.check) SY_RETURN_IF_ERROR(CheckMapped(restoring, *file));
+  // Held against their digests as they come, which is faster than disks are.
+  options.step_bytes = kPackedSlabBytes;
+  options.is_whole = [digests = restoring.header.slab_digests, body_begin](
+                         int64_t begin, std::span<const std::byte> slab) {
+    return Crc32c(slab) == digests[static_cast<size_t>((begin - body_begin) / kPackedSlabBytes)];
+  };
+  SY_RETURN_IF_ERROR(file->BringIn(body_begin, bytes, options));
   std::vector<kernels::Buffer> parts;
   const std::vector<int64_t> places = restoring.header.PartPlaces();
-  auto* const body = const_cast<std::byte*>(file->bytes().data()) + restoring.header.body_begin();
+  auto* const body = const_cast<std::byte*>(file->bytes().data()) + body_begin;
   for (size_t i = 0; i < places.size(); ++i) {
     parts.emplace_back(body + places[i], restoring.header.part_bytes[i],
                        [file](void*) {});  // the mapping goes with the last part
@@ -184,8 +185,9 @@ absl::StatusOr<std::vector<kernels::Buffer>> MapParts(const Restoring& restoring
 
 absl::StatusOr<PackedCache> PackedCache::Create(const PackedCacheOptions& options,
                                                 const Checkpoint& checkpoint,
-                                                const Subject& subject) {
-  SY_ASSIGN_OR_RETURN(const std::string described, DescribeCheckpoint(checkpoint));
+                                                const Subject& subject,
+                                                const ShardReaderOptions& reader) {
+  SY_ASSIGN_OR_RETURN(const std::string described, DescribeCheckpoint(checkpoint, reader));
   std::string forms;
   for (const std::string& form : subject.forms) forms += form + "\n";
   PackedCache cache;
@@ -227,11 +229,7 @@ absl::StatusOr<std::vector<kernels::Buffer>> PackedCache::Restore(kernels::Devic
                                                                   PipelineFigures* figures) const {
   SY_ASSIGN_OR_RETURN(const PosixFile file, PosixFile::OpenForRead(path_));
   SY_ASSIGN_OR_RETURN(const PackedHeader header, ReadHeader(file));
-  const Restoring restoring{.path = path_,
-                            .header = header,
-                            .device = device,
-                            .options = options,
-                            .check = manifest_.has_value()};
+  const Restoring restoring{.path = path_, .header = header, .device = device, .options = options};
   if (options.in_place && device.shares_host_memory()) {
     absl::StatusOr<std::vector<kernels::Buffer>> mapped = MapParts(restoring, file);
     if (!absl::IsUnimplemented(mapped.status())) {

@@ -3,10 +3,13 @@
 // when it no longer fits; its key says all that decides the bytes. What does not fit to the letter
 // is not used.
 //
-// The key has, of the checkpoint: names, sizes and times of change of its files, and a digest of
-// their headers. So it costs no read of the weights; who changes bytes behind a file's back, with
-// its time of change kept, is not found out, but with `--verify`: then what is used must have been
-// held against the manifest of today when it was packed.
+// The key has, of the checkpoint: names, sizes and times of change of its files, a digest of their
+// headers, one of a sample of their bytes (content_sample.h), and one of the manifest that lies
+// beside them. So it costs no read of the weights. Who changes a few bytes behind a file's back,
+// with its time of change kept and no new manifest, is not found out, but with `--verify`: then
+// what is used must have been held against the manifest of today when it was packed.
+//
+// All bytes that are used are held against the digests that were written with them, each time.
 #ifndef SWITCHYARD_WORKER_WEIGHTS_PACKED_CACHE_H_
 #define SWITCHYARD_WORKER_WEIGHTS_PACKED_CACHE_H_
 
@@ -43,9 +46,11 @@ class PackedCache {
     std::span<const std::string> forms;  // of all weights, in order
     std::optional<uint32_t> manifest;    // digest; set: bytes must be verified
   };
-  // UNAVAILABLE or NOT_FOUND: the checkpoint's files cannot be looked at.
+  // UNAVAILABLE or NOT_FOUND: the checkpoint's files cannot be looked at. Other errors: those of
+  // ShardReader::Run, which reads some of their bytes as `reader` says.
   static absl::StatusOr<PackedCache> Create(const PackedCacheOptions& options,
-                                            const Checkpoint& checkpoint, const Subject& subject);
+                                            const Checkpoint& checkpoint, const Subject& subject,
+                                            const ShardReaderOptions& reader = {});
 
   const std::string& path() const { return path_; }
 

@@ -98,7 +98,9 @@ absl::StatusOr<PackedCache> WeightLoader::OpenCache() const {
                                .int4 = options_.int4.has_value() ? NameOf(*options_.int4) : "none",
                                .forms = forms};
   if (options_.manifest != nullptr) subject.manifest = options_.manifest->digest();
-  return PackedCache::Create(options_.packed_cache, checkpoint_, subject);
+  ShardReaderOptions reader = ReaderOptions(LoadStage::kRestoring);
+  reader.progress = nullptr;  // of a little that nobody waits for
+  return PackedCache::Create(options_.packed_cache, checkpoint_, subject, reader);
 }
 
 absl::Status WeightLoader::Restore(const PackedCache& cache) {
