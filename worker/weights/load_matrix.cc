@@ -43,7 +43,8 @@ const TensorInfo* WeightLoader::Expect(const std::string& tensor, const TensorSh
 
 HostRange WeightLoader::AddRange(const TensorRange& range, bool shared, Task* task) {
   const TensorRange read = options_.manifest != nullptr ? WidenToBands(range) : range;
-  task->ranges.push_back({.range = read, .shared = shared});
+  // Rows of which a rank needs some columns are needed by the others of its group.
+  task->ranges.push_back({.range = read, .shared = shared || !range.whole_rows()});
   return {.wanted = range, .read = read, .index = task->ranges.size() - 1};
 }
 

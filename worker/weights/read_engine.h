@@ -14,10 +14,14 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "base/units.h"
 
 namespace switchyard::worker {
 
 // `runs` stretches of `run_bytes`, `run_stride` apart in the file, one behind the other in memory.
+// Several runs with small gaps are asked of the disk as one stretch, gaps included, and only they
+// are copied: disks give a long stretch as fast as its parts, and the gaps are what other ranks of
+// the host read, who then find them in the page cache.
 struct ReadOp {
   uint64_t id = 0;  // of the caller's choice, told with the result
   int fd = -1;
@@ -30,6 +34,9 @@ struct ReadOp {
   // Keeps the memory at `out` for as long as the system may write there, whoever gave up waiting.
   std::shared_ptr<void> memory;
 };
+
+// The longest gap between runs that is read with them: a disk reads as much in the time of a seek.
+inline constexpr int64_t kMostGapBytes = 256 * kKiB;
 
 // Bytes that came, all runs together, from the first on: fewer than asked for where the file ends
 // or the system felt like it, 0 at the file's end. Or an errno, negated.

@@ -106,12 +106,13 @@ class Planner {
     plan_.staging_bytes = staging + end - begin;
   }
 
-  // Runs of some columns: pieces of whole runs, or of parts of one run where it is long.
+  // Runs of some columns: pieces of whole runs that with their gaps are as long as others, or of
+  // parts of one run where it is long.
   void AddRuns(size_t index) {
     const TensorRange& range = wanted_[index].range;
     const int64_t run = range.num_bytes() / range.num_rows();
     const int64_t staging = RoundUp(plan_.staging_bytes, kPlaceAlignment);
-    const int64_t at_once = std::max<int64_t>(1, options_.piece_bytes / run);
+    const int64_t at_once = std::max<int64_t>(1, options_.piece_bytes / range.row_bytes());
     for (int64_t row = 0; row < range.num_rows(); row += at_once) {
       const int64_t offset = range.file_offset() + row * range.row_bytes();
       for (int64_t part = 0; part < run; part += options_.piece_bytes) {

@@ -3,9 +3,8 @@
 //
 // Ranges of whole rows become extents: neighbours in a file are one extent, cut into pieces of a
 // bounded size. An extent is read directly, past the page cache, where that pays: it is then
-// widened to whole blocks, and its ranges lie inside it. Ranges of some columns are runs with gaps;
-// only the runs are read, through the page cache, for the disk reads the blocks that hold them at
-// any rate.
+// widened to whole blocks, and its ranges lie inside it. Ranges of some columns are runs with gaps,
+// which other ranks read: they go through the page cache (ReadOp says how).
 #ifndef SWITCHYARD_WORKER_WEIGHTS_READ_PLAN_H_
 #define SWITCHYARD_WORKER_WEIGHTS_READ_PLAN_H_
 

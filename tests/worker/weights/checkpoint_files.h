@@ -2,8 +2,10 @@
 #ifndef SWITCHYARD_TESTS_WORKER_WEIGHTS_CHECKPOINT_FILES_H_
 #define SWITCHYARD_TESTS_WORKER_WEIGHTS_CHECKPOINT_FILES_H_
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
@@ -45,6 +47,14 @@ class TempFolder {
 
 inline void WriteText(const std::string& path, std::string_view text) {
   std::ofstream(path, std::ios::binary) << text;
+}
+
+// Has the system forget what it has of a file.
+inline void DropFromCache(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY);
+  ASSERT_EQ(fsync(fd), 0);  // pages that were not written yet would stay
+  ASSERT_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+  close(fd);
 }
 
 // The format's length field and a header.

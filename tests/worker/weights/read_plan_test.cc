@@ -56,6 +56,9 @@ TEST(ReadPlan, PiecesAreBounded) {
               ElementsAre("0:10+100", "0:110+100", "0:210+50"));
   EXPECT_THAT(Text(PlanReads({{{TensorRange::Cols(t, 5, 45)}}}, {.piece_bytes = 100})),
               ElementsAre("0:15+40x2/50", "0:115+40x2/50", "0:215+40"));
+  // With their gaps: small parts of long rows are no more of the file at once.
+  EXPECT_THAT(Text(PlanReads({{{TensorRange::Cols(t, 5, 10)}}}, {.piece_bytes = 100})),
+              ElementsAre("0:15+5x2/50", "0:115+5x2/50", "0:215+5"));
   EXPECT_THAT(Text(PlanReads({{{TensorRange::Cols(t, 5, 45)}}}, {.piece_bytes = 30})),
               ElementsAre("0:15+30", "0:45+10", "0:65+30", "0:95+10", "0:115+30", "0:145+10",
                           "0:165+30", "0:195+10", "0:215+30", "0:245+10"));

@@ -1,6 +1,5 @@
 #include "worker/weights/shard_reader.h"
 
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -115,12 +114,13 @@ ReadBatch TensorParallelHalf(const Checkpoint& checkpoint, int tp_rank) {
   return batch;
 }
 
-// What the kernel has handed to this process, by its own account.
-int64_t BytesReadByProcess() {
+// Of the kernel, of this process: "rchar:", what it has handed over; "read_bytes:", what it asked
+// of disks for it.
+int64_t AccountOfProcess(std::string_view wanted) {
   std::ifstream io("/proc/self/io");
   std::string field;
   int64_t value = -1;
-  while (io >> field >> value && field != "rchar:") {
+  while (io >> field >> value && field != wanted) {
   }
   return value;
 }
@@ -131,9 +131,9 @@ TEST(ShardReader, ARankReadsOnlyItsOwnBytes) {
   for (int tp_rank = 0; tp_rank < 2; ++tp_rank) {
     ReadBatch batch = TensorParallelHalf(*checkpoint, tp_rank);
     ShardReader reader(&*checkpoint);
-    const int64_t before = BytesReadByProcess();
+    const int64_t before = AccountOfProcess("rchar:");
     ASSERT_TRUE(reader.Read(batch).ok());
-    const int64_t read = BytesReadByProcess() - before;
+    const int64_t read = AccountOfProcess("rchar:") - before;
     EXPECT_EQ(reader.bytes_read(), BytesOf(batch));
     EXPECT_EQ(reader.counters().cached_bytes, BytesOf(batch));
     // Reading the account is itself accounted: its text has some hundred bytes.
@@ -388,11 +388,7 @@ TEST_F(ShardReaderTest, WhatOneRankReadsGoesPastThePageCacheAndWhatManyReadThrou
          CountingTensor("of_all", FileDtype::kU8, {1, 1'000'000}, 5)});
   ReadBatch batch{.ranges = {{TensorRange::Whole(tensor("own"))},
                              {.range = TensorRange::Whole(tensor("of_all")), .shared = true}}};
-  // What was just written is in the page cache: direct reads are for what is not.
-  const int fd = open((folder_ / "model.safetensors").c_str(), O_RDONLY);
-  ASSERT_EQ(fsync(fd), 0);
-  ASSERT_EQ(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
-  close(fd);
+  DropFromCache(folder_ / "model.safetensors");  // direct reads are for what is not there
   ShardReader reader(&checkpoint_, {.plan = {.direct = true}});
   ASSERT_TRUE(reader.Read(batch).ok());
   EXPECT_EQ(Came(batch, 0), TensorBytes(checkpoint_, "own"));
@@ -401,6 +397,34 @@ TEST_F(ShardReaderTest, WhatOneRankReadsGoesPastThePageCacheAndWhatManyReadThrou
   EXPECT_GE(reader.counters().direct_bytes, 2'000'000);
   EXPECT_LT(reader.counters().direct_bytes, 2'000'000 + 2 * kDirectBlock);
   EXPECT_EQ(reader.counters().cached_bytes, 1'000'000);
+}
+
+// Ranks of one host: what the first brings in, the second finds in the page cache, also where it
+// wants other columns of the same rows.
+TEST_F(ShardReaderTest, TheSecondRankAsksTheDiskForNothing) {
+  const std::vector<TestTensor> tensors = {
+      CountingTensor("near", FileDtype::kU8, {64, 64 * kKiB}, 3),
+      CountingTensor("whole", FileDtype::kU8, {64, 64 * kKiB})};
+  Write(tensors);
+  DropFromCache(folder_ / "model.safetensors");
+  std::vector<int64_t> from_disk;
+  for (const int64_t column : {8 * kKiB, 40 * kKiB}) {
+    ReadBatch batch{.ranges = {
+                        {.range = TensorRange::Whole(tensor("whole")), .shared = true},
+                        {TensorRange::Cols(tensor("near"), column, column + 4096)},
+                    }};
+    const int64_t before = AccountOfProcess("read_bytes:");
+    ShardReader reader(&checkpoint_, {.plan = {.direct = true}});
+    ASSERT_TRUE(reader.Read(batch).ok());
+    from_disk.push_back(AccountOfProcess("read_bytes:") - before);
+    EXPECT_EQ(reader.counters().cached_bytes, 64 * (64 * kKiB + 4096));
+    for (size_t i = 0; i < 2; ++i) {
+      const TensorRange& range = batch.ranges[i].range;
+      EXPECT_EQ(Came(batch, i), Expected(range, tensors[1 - i].bytes));
+    }
+  }
+  EXPECT_LE(from_disk[1], 64 * kKiB)
+      << "of " << from_disk[0] << ": the end of the last row at most";
 }
 
 using ShardReaderDeathTest = ShardReaderTest;

@@ -333,6 +333,29 @@ TEST_F(WeightLoaderTest, AVerifiedSliceHasTheSameValuesAndNamesADamagedTensor) {
   }
 }
 
+// Each rank of a group needs all rows to verify its columns: one of them asks the disk.
+TEST_F(WeightLoaderTest, ColumnsThatAreVerifiedComeThroughThePageCache) {
+  constexpr int64_t kSize = 1000;
+  Open({CountingTensor("w", FileDtype::kBf16, {kSize, kSize})});
+  const auto manifest = Manifest::Compute(checkpoint_, {});
+  ASSERT_TRUE(manifest.ok());
+  const auto direct_bytes = [&](const MatrixSlice& slice) {
+    DropFromCache(folder_ / kSingleFileName);
+    WeightLoader loader(checkpoint_, *ops_,
+                        {.direct = true, .manifest = &*manifest, .num_ranks = 2});
+    loader.Table(slice, &tensor_);
+    const absl::Status status = loader.Run();
+    EXPECT_TRUE(status.ok()) << status;
+    return loader.counters().direct_bytes;
+  };
+  const MatrixSlice whole{.tensor = "w", .rows = kSize, .cols = kSize};
+  MatrixSlice rows = whole, columns = whole;
+  rows.row_end = kSize / 2;
+  columns.col_end = kSize / 2;
+  if (direct_bytes(rows) == 0) GTEST_SKIP() << "a file system without direct reads";
+  EXPECT_EQ(direct_bytes(columns), 0);
+}
+
 TEST_F(WeightLoaderTest, LargeSlicesComeInPiecesAndAreTheSame) {
   constexpr int64_t kRows = 2005, kCols = 130;
   std::mt19937 random(5);
