@@ -21,6 +21,7 @@ struct HttpRequest {
   std::string authorization;  // the header's value, or empty; so are all below up to the body
   std::string api_key;        // x-api-key
   std::string content_type;
+  std::string content_encoding;   // of several such headers all values, with commas between them
   std::string tenant;             // X-Tenant; where keys are in force, the tenant of the key
   std::string origin;             // Origin: the page whose script asks
   std::string requested_method;   // Access-Control-Request-Method: what a script is about to send

@@ -15,6 +15,21 @@ namespace switchyard::gateway {
 namespace beast = boost::beast;
 namespace http = beast::http;
 
+namespace {
+
+// A header that may stand there several times, as if it stood there once.
+std::string Joined(const http::fields& fields, http::field name) {
+  std::string joined;
+  const auto [begin, end] = fields.equal_range(name);
+  for (auto field = begin; field != end; ++field) {
+    if (!joined.empty()) joined += ", ";
+    joined += std::string(field->value());
+  }
+  return joined;
+}
+
+}  // namespace
+
 struct HttpParser::Impl {
   explicit Impl(const HttpParserLimits& limits) {
     parser.header_limit(static_cast<uint32_t>(limits.max_header_bytes));
@@ -94,6 +109,7 @@ std::optional<HttpRequest> HttpParser::Next() {
   request.authorization = std::string(message[http::field::authorization]);
   request.api_key = std::string(message["X-Api-Key"]);
   request.content_type = std::string(message[http::field::content_type]);
+  request.content_encoding = Joined(message, http::field::content_encoding);
   request.tenant = std::string(message["X-Tenant"]);
   request.origin = std::string(message[http::field::origin]);
   request.requested_method = std::string(message[http::field::access_control_request_method]);

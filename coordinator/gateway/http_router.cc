@@ -23,13 +23,30 @@ bool Takes(const HttpRoute& route, std::string_view method) {
   return method == route.method || (method == "HEAD" && route.method == "GET");
 }
 
+// A header's word: in small letters, without the blanks around it.
+std::string Word(std::string_view text) {
+  const size_t begin = text.find_first_not_of(" \t");
+  if (begin == text.npos) return "";
+  std::string word(text.substr(begin, text.find_last_not_of(" \t") + 1 - begin));
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return word;
+}
+
 // A body is JSON unless its sender says otherwise.
 bool IsJson(std::string_view content_type) {
-  std::string type(content_type.substr(0, content_type.find(';')));
-  while (!type.empty() && type.back() == ' ') type.pop_back();
-  std::transform(type.begin(), type.end(), type.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string type = Word(content_type.substr(0, content_type.find(';')));
   return type.empty() || type == "application/json";
+}
+
+// As it was written: no coding of the list changed its bytes.
+bool IsPlain(std::string_view content_encoding) {
+  while (!content_encoding.empty()) {
+    const std::string_view coding = content_encoding.substr(0, content_encoding.find(','));
+    content_encoding.remove_prefix(std::min(content_encoding.size(), coding.size() + 1));
+    if (const std::string word = Word(coding); !word.empty() && word != "identity") return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -97,6 +114,10 @@ void HttpRouter::HandleAt(const HttpRoute& route, HttpRequest request,
   if (route.method == "POST" && !IsJson(request.content_type)) {
     return Refuse(route, *reply, {.status = 415},
                   "the body must be JSON: say 'Content-Type: application/json'");
+  }
+  if (route.method == "POST" && !IsPlain(request.content_encoding)) {
+    return Refuse(route, *reply, {.status = 415, .headers = {{"Accept-Encoding", "identity"}}},
+                  "the body must not be compressed: send it without 'Content-Encoding'");
   }
   route.handle(std::move(request), std::move(reply));
 }

@@ -1,5 +1,5 @@
 // From a request's path and method to whoever answers it, and what is refused before that: unknown
-// paths, wrong methods, callers without a key, bodies that are no JSON.
+// paths, wrong methods, callers without a key, bodies that are no JSON or are compressed.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_HTTP_ROUTER_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_HTTP_ROUTER_H_
 

@@ -60,6 +60,12 @@ std::string PostText(std::string_view path) {
       "POST {} HTTP/1.1\r\nHost: t\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{{}}",
       path);
 }
+std::string PostEncoded(std::string_view path, std::string_view headers) {
+  return fmt::format(
+      "POST {} HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n{}Content-Length: "
+      "{}\r\n\r\n{}",
+      path, headers, Body().size(), Body());
+}
 std::string Half(std::string_view path) {
   return fmt::format("POST {} HTTP/1.1\r\nHost: t\r\nContent-Length: 9\r\n\r\nhalf", path);
 }
@@ -82,6 +88,7 @@ TEST_F(StatusCodesTest, OfOpenAisDialect) {
   ExpectOpenAi(Half(kChat), 408, kInvalid, nullptr);
   ExpectOpenAi(Oversized(kChat), 413, kInvalid, nullptr);
   ExpectOpenAi(PostText(kChat), 415, kInvalid, nullptr);
+  ExpectOpenAi(PostEncoded(kChat, "Content-Encoding: gzip\r\n"), 415, kInvalid, nullptr);
   ExpectOpenAi(Post(kChat, Body(kTools)), 422, kInvalid, "unsupported_parameter");
   ExpectOpenAi(ManyFields(kChat), 431, kInvalid, nullptr);
   engine_->SetSubmitStatus(absl::ResourceExhaustedError("the queue is full"));
@@ -103,6 +110,7 @@ TEST_F(StatusCodesTest, OfAnthropicsDialect) {
   ExpectAnthropic(Half(kMessages), 408, kInvalid);
   ExpectAnthropic(Oversized(kMessages), 413, "request_too_large");
   ExpectAnthropic(PostText(kMessages), 415, kInvalid);
+  ExpectAnthropic(PostEncoded(kMessages, "Content-Encoding: br\r\n"), 415, kInvalid);
   ExpectAnthropic(Post(kMessages, Body(kMessagesTools)), 422, kInvalid);
   ExpectAnthropic(ManyFields(kMessages), 431, kInvalid);
   engine_->SetSubmitStatus(absl::ResourceExhaustedError("the queue is full"));
@@ -113,6 +121,22 @@ TEST_F(StatusCodesTest, OfAnthropicsDialect) {
   EXPECT_EQ(
       ExpectAnthropic(Post(kMessages, Body()), 503, "overloaded_error").headers.at("retry-after"),
       "1");
+}
+
+// A body that no coding has changed is taken; one that another field says is coded is not.
+TEST_F(StatusCodesTest, ABodyIsTakenAsItIsOrRefused) {
+  const auto status = [&](std::string_view headers) {
+    return Ask(PostEncoded(kChat, headers)).status;
+  };
+  EXPECT_EQ(status(""), 200);
+  EXPECT_EQ(status("Content-Encoding: identity\r\n"), 200);
+  EXPECT_EQ(status("Content-Encoding: Identity , \r\n"), 200);
+  EXPECT_EQ(status("Content-Encoding: x-unheard-of\r\n"), 415);
+  EXPECT_EQ(status("Content-Encoding: identity, GZIP\r\n"), 415);
+  EXPECT_EQ(status("Content-Encoding: identity\r\nContent-Encoding: gzip\r\n"), 415);
+  const HttpAnswer refused = Ask(PostEncoded(kChat, "Content-Encoding: gzip\r\n"));
+  EXPECT_EQ(refused.headers.at("accept-encoding"), "identity");
+  EXPECT_THAT(refused.body, HasSubstr("Content-Encoding"));
 }
 
 class SlowReaderTest : public ApiFixture {};
