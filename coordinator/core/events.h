@@ -74,7 +74,8 @@ struct RequestFinish {
   FinishReason reason = FinishReason::kStop;
   // OK unless reason is kError: RESOURCE_EXHAUSTED (queue full: try later), INVALID_ARGUMENT (does
   // not fit the context), DEADLINE_EXCEEDED (its timeout), UNAVAILABLE (a worker was lost, or the
-  // coordinator stops).
+  // coordinator stops). Where a field of the request is at fault, FieldOf (base/field_error.h)
+  // names it: prompt, max_tokens, n, timeout.
   absl::Status status;
   int32_t num_prompt_tokens = 0;
   int32_t num_generated_tokens = 0;

@@ -3,14 +3,15 @@
 #include <absl/strings/cord.h>
 
 #include <iterator>
+#include <utility>
 
 #include "base/check.h"
+#include "base/field_error.h"
 #include "coordinator/gateway/sse_writer.h"
 
 namespace switchyard::gateway {
 namespace {
 
-constexpr char kParamUrl[] = "switchyard.v1/param";
 constexpr char kCodeUrl[] = "switchyard.v1/code";
 
 // Also what a header of gRPC can carry.
@@ -50,11 +51,12 @@ const Row& RowOf(absl::StatusCode code) {
   return kTable[std::size(kTable) - 1];
 }
 
-Json PayloadOr(const absl::Status& status, const char* url, std::string_view fallback) {
-  const auto payload = status.GetPayload(url);
-  if (payload && !payload->empty()) return std::string(*payload);
-  if (fallback.empty()) return nullptr;
-  return fallback;
+Json TextOrNull(std::string_view text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+// What the status says itself, else what the table says of its kind.
+Json CodeOf(const absl::Status& status) {
+  const auto code = status.GetPayload(kCodeUrl);
+  return TextOrNull(code ? std::string(*code) : std::string(RowOf(status.code()).error_code));
 }
 
 Json MakeErrorObject(std::string_view message, std::string_view type, Json param, Json code) {
@@ -69,7 +71,7 @@ Json MakeErrorObject(std::string_view message, std::string_view type, Json param
 
 absl::Status WithParam(absl::Status status, std::string_view param, std::string_view code) {
   SY_CHECK(!status.ok());
-  if (!param.empty()) status.SetPayload(kParamUrl, absl::Cord(std::string(param)));
+  if (!param.empty()) status = AboutField(std::move(status), param);
   if (!code.empty()) status.SetPayload(kCodeUrl, absl::Cord(std::string(code)));
   return status;
 }
@@ -91,8 +93,8 @@ int HttpStatusOf(const absl::Status& status) { return RowOf(status.code()).http_
 Json ErrorObject(const absl::Status& status) {
   SY_CHECK(!status.ok());
   const Row& row = RowOf(status.code());
-  return MakeErrorObject(ClientMessage(status), row.type, PayloadOr(status, kParamUrl, ""),
-                         PayloadOr(status, kCodeUrl, row.error_code));
+  return MakeErrorObject(ClientMessage(status), row.type, TextOrNull(FieldOf(status)),
+                         CodeOf(status));
 }
 
 HttpResponse ErrorResponse(const absl::Status& status) {
@@ -106,8 +108,7 @@ int GrpcCodeOf(const absl::Status& status) { return static_cast<int>(status.code
 std::string HttpErrorBody(int http_status, std::string_view message) {
   for (const Row& row : kTable) {
     if (row.http_status != http_status) continue;
-    Json code = row.error_code.empty() ? Json(nullptr) : Json(row.error_code);
-    return DumpJson(MakeErrorObject(message, row.type, nullptr, std::move(code)));
+    return DumpJson(MakeErrorObject(message, row.type, nullptr, TextOrNull(row.error_code)));
   }
   const std::string_view type = http_status >= 500 ? "server_error" : "invalid_request_error";
   return DumpJson(MakeErrorObject(message, type, nullptr, nullptr));

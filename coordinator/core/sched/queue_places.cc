@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/field_error.h"
 
 namespace switchyard::core {
 
@@ -15,8 +16,10 @@ int32_t QueuePlaces::NumLacking(const NewRequest& request, int32_t num_waiting) 
 absl::Status QueuePlaces::Check(const NewRequest& request, int32_t num_waiting) const {
   if (NumLacking(request, num_waiting) == 0) return absl::OkStatus();
   if (request.num_following >= most_) {
-    return absl::InvalidArgumentError(fmt::format("{} answers are more than the {} that may wait",
-                                                  int64_t{request.num_following} + 1, most_));
+    return AboutField(
+        absl::InvalidArgumentError(fmt::format("{} answers are more than the {} that may wait",
+                                               int64_t{request.num_following} + 1, most_)),
+        "n");
   }
   return absl::ResourceExhaustedError(
       fmt::format("{} requests are waiting already, try again later", num_waiting));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/field_error.h"
 
 namespace switchyard::core {
 namespace {
@@ -84,23 +85,29 @@ Scheduler::Scheduler(const SchedulerConfig& config)
 absl::Status Scheduler::CheckFits(const NewRequest& request) const {
   const int64_t prompt_length = std::ssize(request.prompt_tokens);
   if (prompt_length >= config_.max_context) {
-    return absl::InvalidArgumentError(
-        fmt::format("the prompt has {} tokens, the model's context is {} for prompt and answer",
-                    prompt_length, config_.max_context));
+    return AboutField(
+        absl::InvalidArgumentError(
+            fmt::format("the prompt has {} tokens, the model's context is {} for prompt and answer",
+                        prompt_length, config_.max_context)),
+        "prompt");
   }
   for (const int32_t token : request.prompt_tokens) {
     if (token < 0 || token >= config_.vocab_size) {
-      return absl::InvalidArgumentError(fmt::format(
-          "prompt token {} is outside the vocabulary of {}", token, config_.vocab_size));
+      return AboutField(
+          absl::InvalidArgumentError(fmt::format("prompt token {} is outside the vocabulary of {}",
+                                                 token, config_.vocab_size)),
+          "prompt");
     }
   }
   const int64_t max_generated =
       std::min<int64_t>(request.max_tokens, config_.max_context - prompt_length);
   const int64_t pool_tokens = int64_t{config_.num_blocks} * config_.block_tokens;
   if (prompt_length + max_generated - 1 > pool_tokens) {
-    return absl::InvalidArgumentError(
-        fmt::format("{} prompt tokens and max_tokens = {} do not fit the KV cache of {} tokens",
-                    prompt_length, max_generated, pool_tokens));
+    return AboutField(
+        absl::InvalidArgumentError(
+            fmt::format("{} prompt tokens and max_tokens = {} do not fit the KV cache of {} tokens",
+                        prompt_length, max_generated, pool_tokens)),
+        "max_tokens");
   }
   return absl::OkStatus();
 }
@@ -172,9 +179,10 @@ std::vector<RequestEnd> Scheduler::Expire(std::chrono::milliseconds now) {
     const RequestId id = deadlines_.begin()->second;
     RequestFinish finish = *Cancel(id);
     finish.reason = FinishReason::kError;
-    finish.status = absl::DeadlineExceededError(
-        fmt::format("the request's timeout is over, after {} tokens of its answer",
-                    finish.num_generated_tokens));
+    finish.status = AboutField(absl::DeadlineExceededError(fmt::format(
+                                   "the request's timeout is over, after {} tokens of its answer",
+                                   finish.num_generated_tokens)),
+                               "timeout");
     ended.push_back({.id = id, .finish = std::move(finish)});
   }
   return ended;

@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include "base/field_error.h"
 #include "coordinator/core/sched/scheduler.h"
 #include "tests/coordinator/core/plan_executor.h"
 
@@ -232,6 +233,37 @@ TEST_F(FullQueueTest, NoneThatCouldNeverRunCrowdsOutAnother) {
   request.prompt_tokens.resize(64, 1);
   EXPECT_TRUE(scheduler_.MakePlace(request).empty());
   EXPECT_EQ(scheduler_.Admit(std::move(request)).code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(FullQueueTest, RefusalsNameTheFieldThatIsAtFault) {
+  const auto field = [&](int32_t prompt_length, int32_t token, int32_t max_tokens,
+                         int32_t num_following) {
+    NewRequest request{.id = 1, .max_tokens = max_tokens, .num_following = num_following};
+    request.prompt_tokens.assign(prompt_length, token);
+    const absl::Status status = scheduler_.Admit(std::move(request));
+    EXPECT_FALSE(status.ok());
+    return FieldOf(status);
+  };
+  EXPECT_EQ(field(64, 1, 5, 0), "prompt");
+  EXPECT_EQ(field(3, PlanExecutor::kVocabSize, 5, 0), "prompt");
+  EXPECT_EQ(field(3, 1, 5, 12), "n");
+  Fill();
+  EXPECT_EQ(field(3, 1, 5, 0), "") << "the queue is full: no field is at fault";
+  Scheduler small({.max_batched_tokens = 8,
+                   .max_running = 1,
+                   .max_waiting = 1,
+                   .num_blocks = 2,
+                   .block_tokens = kBlockTokens,
+                   .max_context = 64,
+                   .vocab_size = PlanExecutor::kVocabSize});
+  EXPECT_EQ(FieldOf(small.Admit({.id = 1, .prompt_tokens = {1, 2}, .max_tokens = 8})),
+            "max_tokens");
+  NewRequest late{.id = 2, .prompt_tokens = {1, 2}, .max_tokens = 2};
+  late.timeout = std::chrono::milliseconds(5);
+  ASSERT_TRUE(small.Admit(std::move(late), std::chrono::milliseconds(0)).ok());
+  const std::vector<RequestEnd> expired = small.Expire(std::chrono::milliseconds(6));
+  ASSERT_EQ(expired.size(), 1u);
+  EXPECT_EQ(FieldOf(expired[0].finish.status), "timeout");
 }
 
 TEST_F(FullQueueTest, AnAnswerOfSeveralChoicesHasPlacesForAllOrNone) {
