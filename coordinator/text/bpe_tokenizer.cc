@@ -2,6 +2,7 @@
 
 #include <absl/container/flat_hash_set.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/text/utf8.h"
@@ -38,6 +39,44 @@ absl::StatusOr<std::vector<AddedTokenSpec>> NormalizedForms(
     }
   }
   return forms;
+}
+
+// By how much a normalizer may shrink a text, at most; none: there is no bound.
+std::optional<size_t> MaxShrinking(const NormalizerSpec& normalizer) {
+  if (std::holds_alternative<PrependSpec>(normalizer)) return 1;
+  if (const auto* form = std::get_if<UnicodeFormSpec>(&normalizer)) {
+    // At worst U+1FBE U+0308 U+0301, seven bytes, become U+0390, two; and U+1FEF, three, becomes
+    // "`".
+    using Form = UnicodeFormSpec::Form;
+    if (form->form == Form::kNfc) return 4;
+    if (form->form == Form::kNfd) return 3;
+    return std::nullopt;
+  }
+  const auto* replace = std::get_if<ReplaceSpec>(&normalizer);
+  const bool grows = replace != nullptr && !replace->pattern.is_regex &&
+                     replace->content.size() >= replace->pattern.text.size();
+  return grows ? std::optional<size_t>(1) : std::nullopt;
+}
+
+std::optional<size_t> MaxTokenBytes(const TokenizerSpec& spec) {
+  if (spec.may_lack_bytes || spec.unigram.has_value()) return std::nullopt;
+  for (const SplitSpec& split : spec.splits) {
+    if (split.has_pattern && split.behavior == SplitBehavior::kRemoved) return std::nullopt;
+  }
+  size_t most = 1;
+  for (const TokenSpec& token : spec.tokens) {
+    most = std::max({most, token.bytes.size(), token.piece().size()});
+  }
+  for (const AddedTokenSpec& token : spec.added_tokens) {
+    if (token.lstrip || token.rstrip) return std::nullopt;  // any number of blanks
+    most = std::max(most, token.content.size());
+  }
+  for (const NormalizerSpec& normalizer : spec.normalizers) {
+    const std::optional<size_t> shrinking = MaxShrinking(normalizer);
+    if (!shrinking) return std::nullopt;
+    most *= *shrinking;
+  }
+  return most;
 }
 
 // Ranges of `prompt` that the template wrote; neighbours are joined.
@@ -147,6 +186,7 @@ absl::StatusOr<std::unique_ptr<BpeTokenizer>> BpeTokenizer::Create(TokenizerSpec
 BpeTokenizer::BpeTokenizer(TokenizerSpec spec, Normalizer normalizer, Pretokenizer pretokenizer,
                            AddedTokens verbatim, AddedTokens normalized, AddedTokens all)
     : spec_(std::move(spec)),
+      max_token_bytes_(MaxTokenBytes(spec_)),
       normalizer_(std::move(normalizer)),
       pretokenizer_(std::move(pretokenizer)),
       verbatim_tokens_(std::move(verbatim)),

@@ -7,6 +7,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <variant>
@@ -35,6 +36,7 @@ class BpeTokenizer : public Tokenizer {
   bool IsSpecial(int32_t id) const override;
   int32_t vocab_size() const override { return int32_t(spec_.tokens.size()); }
   size_t num_stripped_spaces() const override { return spec_.num_stripped_spaces; }
+  std::optional<size_t> max_token_bytes() const override { return max_token_bytes_; }
   std::optional<int32_t> TokenToId(std::string_view token) const override;
   std::optional<int32_t> bos_id() const override;
   std::optional<int32_t> eos_id() const override;
@@ -46,6 +48,7 @@ class BpeTokenizer : public Tokenizer {
                AddedTokens verbatim, AddedTokens normalized, AddedTokens all);
 
   const TokenizerSpec spec_;
+  const std::optional<size_t> max_token_bytes_;
   const Normalizer normalizer_;
   const Pretokenizer pretokenizer_;
   const AddedTokens verbatim_tokens_;  // those to look for in the text as it stands

@@ -32,6 +32,12 @@ struct RenderedText {
     }
   }
 
+  size_t num_bytes() const {
+    size_t sum = 0;
+    for (const Segment& segment : segments) sum += segment.text.size();
+    return sum;
+  }
+
   // The rendered prompt.
   std::string Text() const {
     std::string all;

@@ -65,6 +65,10 @@ class Tokenizer {
   // vocabulary.
   virtual std::optional<int32_t> TokenToId(std::string_view token) const = 0;
 
+  // No token stands for more bytes of the text that it encodes; none where it may drop or shrink
+  // text, so that there is no such bound.
+  virtual std::optional<size_t> max_token_bytes() const { return std::nullopt; }
+
   // From tokenizer_config.json; none if it names none.
   virtual std::optional<int32_t> bos_id() const = 0;
   virtual std::optional<int32_t> eos_id() const = 0;

@@ -148,6 +148,43 @@ TEST(EncodeRendered, BordersDoNotShowInTheIds) {
   }
 }
 
+TEST(BpeTokenizer, KnowsHowManyBytesATokenStandsForAtMost) {
+  const auto most = [](const Json& json) { return MakeTokenizer(json).value()->max_token_bytes(); };
+  const auto with = [](const char* member, const char* value) {
+    Json json = SmallTokenizerJson();
+    json[member] = Json::parse(value);
+    return json;
+  };
+  EXPECT_EQ(most(SmallTokenizerJson()), 3u) << "abc, <s> and <x>";
+  Json longer = SmallTokenizerJson();
+  longer["added_tokens"][0]["content"] = "<special>";
+  EXPECT_EQ(most(longer), 9u);
+  // What a normalizer shrinks counts as it was.
+  const auto composing = MakeTokenizer(with("normalizer", R"({"type":"NFC"})")).value();
+  EXPECT_EQ(composing->max_token_bytes(), 12u);
+  std::string marks;
+  for (int i = 0; i < 100; ++i) marks += "\u1FBE\u0308\u0301";
+  EXPECT_GE(Ids(*composing, marks).size() * 12, marks.size());
+  EXPECT_EQ(most(with("normalizer", R"({"type":"NFD"})")), 9u);
+  EXPECT_EQ(most(with("normalizer", R"({"type":"Prepend","prepend":"_"})")), 3u);
+  EXPECT_EQ(
+      most(with("normalizer", R"({"type":"Replace","pattern":{"String":" "},"content":"_"})")), 3u);
+  // Text that may go without a token has no bound.
+  for (const char* normalizer :
+       {R"({"type":"NFKC"})", R"({"type":"Strip","strip_left":true,"strip_right":true})",
+        R"({"type":"Replace","pattern":{"String":"  "},"content":"_"})",
+        R"({"type":"Replace","pattern":{"Regex":" +"},"content":"_"})"}) {
+    EXPECT_EQ(most(with("normalizer", normalizer)), std::nullopt) << normalizer;
+  }
+  EXPECT_EQ(most(with("pre_tokenizer", R"({"type":"Sequence","pretokenizers":[
+      {"type":"Split","pattern":{"String":" "},"behavior":"Removed","invert":false},
+      {"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]})")),
+            std::nullopt);
+  Json greedy = SmallTokenizerJson();
+  greedy["added_tokens"][0]["rstrip"] = true;
+  EXPECT_EQ(most(greedy), std::nullopt);
+}
+
 TEST(BpeTokenizer, RefusesTextThatIsNotUtf8) {
   const auto tokenizer = TinyR1();
   for (const std::string text : {"\xff", "a\xc3", "\xed\xa0\x80", "\xc0\x80", "\xf5\x80\x80\x80"}) {

@@ -74,6 +74,9 @@ TEST_P(FamilyGolden, TokenizesEveryRecordedText) {
       const auto ids =
           tokenizer->Encode(text, {.parse_special = true, .add_special_tokens = add_special});
       ASSERT_TRUE(ids.ok()) << ids.status();
+      if (const auto most = tokenizer->max_token_bytes()) {
+        EXPECT_LE(text.size(), ids->size() * *most);
+      }
       if (MakesOneOfSpaces(text)) {
         EXPECT_EQ(tokenizer->Decode(*ids, /*skip_special=*/true),
                   golden["decoded_skip_special"].get<std::string>());

@@ -52,6 +52,7 @@ TEST(TokenizerGoldens, EncodesEveryRecordedText) {
     ASSERT_TRUE(ids.ok()) << ids.status();
     EXPECT_EQ(*ids, golden["ids"].get<std::vector<int32_t>>())
         << golden["group"] << ": " << golden["text"];
+    EXPECT_LE(text.size(), ids->size() * TinyR1().max_token_bytes().value());
   }
 }
 
