@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "coordinator/core/plan/kv_kinds.h"
 
 namespace switchyard::cli {
 namespace {
@@ -82,6 +83,24 @@ std::string_view DraftName(const v1::DraftPlan& drafts) {
   }
 }
 
+// What the cache holds.
+std::string CacheText(const LayoutRequest& request, const LayoutPlan& layout) {
+  const v1::KvPlan& kv = layout.plan.kv();
+  const core::KvTokenBytes token =
+      core::KvTokenBytesOf(layout.plan, request.cluster.device.backend);
+  std::string text = fmt::format(
+      "\n  {} blocks of {} tokens, {} tokens of {} bytes: {} requests of {} tokens\n"
+      "  of each group, which is asked to run {}.\n",
+      Grouped(kv.num_blocks()), kv.block_tokens(), Grouped(layout.kv_tokens()),
+      Grouped(token.others), Grouped(layout.kv_tokens() / request.load.context),
+      Grouped(request.load.context), Grouped(layout.running));
+  if (kv.num_window_blocks() == 0) return text;
+  return text + fmt::format(
+                    "  Layers with a window of {} tokens have {} blocks of their own, {} bytes for "
+                    "each token.\n",
+                    Grouped(kv.window()), Grouped(kv.num_window_blocks()), Grouped(token.windowed));
+}
+
 std::string MemoryText(const LayoutRequest& request, const LayoutPlan& layout) {
   const core::RankMemory& memory = layout.memory;
   const auto device = static_cast<int64_t>(request.cluster.device.memory_bytes.value);
@@ -98,14 +117,7 @@ std::string MemoryText(const LayoutRequest& request, const LayoutPlan& layout) {
   }
   text += Row("KV blocks", memory.kv_blocks, "computed");
   text += Row("prompts in progress", memory.kv_expanded, "computed");
-  const int64_t token = core::KvBytesPerToken(layout.plan, request.cluster.device.backend);
-  text += fmt::format(
-      "\n  {} blocks of {} tokens, {} tokens of {} bytes: {} requests of {} tokens\n"
-      "  of each group, which is asked to run {}.\n",
-      Grouped(layout.plan.kv().num_blocks()), layout.plan.kv().block_tokens(),
-      Grouped(layout.kv_tokens()), Grouped(token),
-      Grouped(layout.kv_tokens() / request.load.context), Grouped(request.load.context),
-      Grouped(layout.running));
+  text += CacheText(request, layout);
   const v1::StepLimits& limits = layout.plan.limits();
   return text + fmt::format(
                     "  Start such a cluster with --compute {} --drafts {} --max-batched-tokens {} "
@@ -185,7 +197,12 @@ Json LayoutJson(const LayoutRequest& request, const LayoutPlan& layout) {
                {"left_for_cache_bytes", layout.memory_limit - memory.Fixed() - memory.Beside()}};
   if (!layout.fits()) return json;
   json["worker_memory_bytes"] = layout.memory_limit - memory.Beside();
+  const core::KvTokenBytes token =
+      core::KvTokenBytesOf(layout.plan, request.cluster.device.backend);
   json["kv"] = {{"blocks", layout.plan.kv().num_blocks()},
+                {"token_bytes", token.others},
+                {"window_blocks", layout.plan.kv().num_window_blocks()},
+                {"window_token_bytes", token.windowed},
                 {"block_tokens", layout.plan.kv().block_tokens()},
                 {"tokens", layout.kv_tokens()},
                 {"bytes", memory.kv_blocks},

@@ -136,6 +136,63 @@ TEST(PlanCommand, ModelsWithGroupedQueriesHaveBoundsOfTime) {
   }
 }
 
+// One rank reads in a step as much of its experts as it holds: all of them have rows.
+TEST(PlanCommand, BoundsCountWeightsAsTheyAreKept) {
+  double stored = 0;
+  for (const char* weights : {"stored", "q8", "q4"}) {
+    const auto json = ParseJson(Plan({.model = "bench/shapes/v3-small.json",
+                                      .devices_per_host = 1,
+                                      .device = "cpu",
+                                      .context = 200,
+                                      .weights = weights,
+                                      .drafts = "off",
+                                      .json = true})
+                                    .text);
+    ASSERT_TRUE(json.ok()) << json.status();
+    const Json& best = (*json)["layouts"][0];
+    double read = 0;
+    for (const Json& op : best["decode"]["ops"]) {
+      if (op["op"] == "routed experts") read = op["bytes"];
+    }
+    const double held = best["memory"]["routed_experts"]["bytes"];
+    EXPECT_NEAR(read / held, 1, 0.05) << weights;  // activations are little
+    if (stored == 0) stored = read;
+    if (weights == std::string("q4")) {
+      EXPECT_LT(read, 0.6 * stored);
+    }
+  }
+  EXPECT_THAT(
+      std::string(Message(Plan({.device = "h200", .compute = "bf16", .weights = "q4"}).status)),
+      HasSubstr("weights = q4: GPUs take weights as they are stored"));
+}
+
+// What the cache takes is blocks times tokens times bytes, in each kind of layers.
+TEST(PlanCommand, LayersWithAWindowHaveBytesOfTheirOwn) {
+  const auto json = ParseJson(Plan({.model = "models/tiny-gemma3",
+                                    .devices_per_host = 1,
+                                    .device = "h100",
+                                    .context = 200,
+                                    .drafts = "off",
+                                    .json = true})
+                                  .text);
+  ASSERT_TRUE(json.ok()) << json.status();
+  const Json& kv = (*json)["layouts"][0]["kv"];
+  const int64_t blocks = kv["blocks"], window_blocks = kv["window_blocks"];
+  const int64_t token = kv["token_bytes"], window_token = kv["window_token_bytes"];
+  EXPECT_GT(window_blocks, 0);
+  EXPECT_EQ(window_token, 6 * token) << "six of seven layers";
+  EXPECT_EQ(16 * (blocks * token + window_blocks * window_token), kv["bytes"]);
+  const Answer text = Plan({.model = "models/tiny-gemma3",
+                            .devices_per_host = 1,
+                            .device = "h100",
+                            .context = 200,
+                            .drafts = "off"});
+  EXPECT_THAT(text.text, HasSubstr(fmt::format(" tokens of {} bytes: ", token)));
+  EXPECT_THAT(text.text, HasSubstr(fmt::format("Layers with a window of 16 tokens have ")));
+  EXPECT_THAT(text.text, HasSubstr(fmt::format(" blocks of their own, {} bytes for each token.",
+                                               window_token)));
+}
+
 TEST(PlanCommand, FlagsAreRefusedByName) {
   EXPECT_THAT(std::string(Message(Plan({.device = "h900"}).status)),
               HasSubstr("--gpu \"h900\": must be one of h100, h200, h800, b200, cpu"));

@@ -29,19 +29,14 @@ int64_t MostSeen(const v1::ShardPlan& plan) {
          CeilDiv(int64_t{plan.limits().max_batched_tokens()}, block);
 }
 
-// Of one token, in the layers of either kind.
-struct TokenBytes {
-  int64_t windowed = 0;
-  int64_t others = 0;
-};
-
-TokenBytes TokenBytesOf(const v1::ShardPlan& plan, BackendKind backend) {
+// With layers that have a window apart from the others.
+KvTokenBytes SplitTokenBytes(const v1::ShardPlan& plan, BackendKind backend) {
   const auto& windows = plan.model().gqa().windows();
   const auto num_windowed =
       std::count_if(windows.begin(), windows.end(), [](int32_t window) { return window > 0; });
   const int64_t all = KvBytesPerToken(plan, backend);
   const int64_t windowed = all / plan.model().num_layers() * num_windowed;
-  return {.windowed = windowed, .others = all - windowed};
+  return {.others = all - windowed, .windowed = windowed};
 }
 
 }  // namespace
@@ -56,12 +51,14 @@ void SetKvKinds(v1::ShardPlan* plan) {
   kv->set_window(LargestWindow(plan->model()));
 }
 
+KvTokenBytes KvTokenBytesOf(const v1::ShardPlan& plan, BackendKind backend) {
+  if (plan.kv().num_window_blocks() > 0) return SplitTokenBytes(plan, backend);
+  return {.others = KvBytesPerToken(plan, backend), .windowed = 0};
+}
+
 int64_t KvBytes(const v1::ShardPlan& plan, BackendKind backend) {
   const v1::KvPlan& kv = plan.kv();
-  if (kv.num_window_blocks() == 0) {
-    return int64_t{kv.num_blocks()} * kv.block_tokens() * KvBytesPerToken(plan, backend);
-  }
-  const TokenBytes token = TokenBytesOf(plan, backend);
+  const KvTokenBytes token = KvTokenBytesOf(plan, backend);
   return kv.block_tokens() *
          (kv.num_blocks() * token.others + kv.num_window_blocks() * token.windowed);
 }
@@ -70,7 +67,7 @@ int64_t KvBytesOf(const v1::ShardPlan& plan, int64_t num_blocks, BackendKind bac
   const int64_t most = MostSeen(plan);
   const int64_t block = plan.kv().block_tokens();
   if (most == 0 || most >= num_blocks) return num_blocks * block * KvBytesPerToken(plan, backend);
-  const TokenBytes token = TokenBytesOf(plan, backend);
+  const KvTokenBytes token = SplitTokenBytes(plan, backend);
   return block * (num_blocks * token.others + most * token.windowed);
 }
 
@@ -79,7 +76,7 @@ int64_t KvBlocksIn(const v1::ShardPlan& plan, int64_t bytes, BackendKind backend
   const int64_t alike = bytes / (block * KvBytesPerToken(plan, backend));
   const int64_t most = MostSeen(plan);
   if (most == 0 || alike <= most) return alike;
-  const TokenBytes token = TokenBytesOf(plan, backend);
+  const KvTokenBytes token = SplitTokenBytes(plan, backend);
   if (token.others == 0) return std::numeric_limits<int64_t>::max();
   return (bytes / block - most * token.windowed) / token.others;
 }

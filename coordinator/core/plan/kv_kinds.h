@@ -15,6 +15,13 @@ namespace switchyard::core {
 // see. REQUIRES: model, drafts, limits and kv of the plan are set.
 void SetKvKinds(v1::ShardPlan* plan);
 
+// Bytes of one token in the layers of each kind, on every rank of a group.
+struct KvTokenBytes {
+  int64_t others = 0;    // of layers without a window; of all layers where they are one kind
+  int64_t windowed = 0;  // of those with a window, where plan.kv() has blocks for them
+};
+KvTokenBytes KvTokenBytesOf(const v1::ShardPlan& plan, BackendKind backend);
+
 // The cache of every rank of a group, both kinds, as plan.kv() has them.
 int64_t KvBytes(const v1::ShardPlan& plan, BackendKind backend);
 // And what it would take with so many blocks.

@@ -10,6 +10,7 @@
 #include "coordinator/core/plan/plan_check.h"
 #include "coordinator/core/plan/sharding_planner.h"
 #include "coordinator/core/plan/topology.h"
+#include "coordinator/core/plan/weight_form.h"
 
 namespace switchyard::core {
 namespace {
@@ -36,6 +37,10 @@ absl::Status CheckRequest(const LayoutRequest& request) {
     return fault("max_running", load.max_running, 0, kMaxRunning);
   if (load.running < 0 || load.running > kMaxClusterRunning)
     return fault("running", load.running, 0, kMaxClusterRunning);
+  if (request.weights != v1::WEIGHT_FORM_STORED && cluster.device.backend == BackendKind::kCuda) {
+    return absl::InvalidArgumentError(fmt::format(
+        "weights = {}: GPUs take weights as they are stored", WeightFormName(request.weights)));
+  }
   const int64_t experts = request.model.has_moe() ? request.model.moe().num_routed_experts() : 0;
   if (request.redundant_experts < 0 || request.redundant_experts > experts)
     return fault("redundant experts", request.redundant_experts, 0, experts);
@@ -166,10 +171,15 @@ class OneLayout {
     return absl::OkStatus();
   }
 
-  // GPUs widen FP8 weights for products in BF16.
-  bool KeepsFp8() const {
-    if (!request_.model.has_fp8() || request_.compute == v1::COMPUTE_MODE_F32) return false;
-    return request_.compute == v1::COMPUTE_MODE_W8A8 || backend_ == BackendKind::kCpu;
+  // GPUs widen FP8 weights for products in BF16. Of 4 bits some keep 8: a bound is less.
+  kernels::DType WeightType() const {
+    if (request_.weights == v1::WEIGHT_FORM_Q8) return kernels::DType::kI8;
+    if (request_.weights == v1::WEIGHT_FORM_Q4) return kernels::DType::kU4;
+    if (!request_.model.has_fp8() || request_.compute == v1::COMPUTE_MODE_F32) {
+      return kernels::DType::kBf16;
+    }
+    const bool kept = request_.compute == v1::COMPUTE_MODE_W8A8 || backend_ == BackendKind::kCpu;
+    return kept ? kernels::DType::kF8E4M3 : kernels::DType::kBf16;
   }
 
   void Bound() {
@@ -186,7 +196,7 @@ class OneLayout {
                     .experts_per_gpu = CeilDiv(experts, ranks),
                     .gpus = ranks,
                     .gpus_per_node = request_.cluster.devices_per_host,
-                    .fp8_weights = KeepsFp8(),
+                    .weight = WeightType(),
                     .fp8_products = request_.compute == v1::COMPUTE_MODE_W8A8,
                     .cache_element_bytes = double(CacheElementBytes(backend_, request_.compute)),
                     .exchange = {.once = ExchangeForm::Once::kRank,

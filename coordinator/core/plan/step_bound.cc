@@ -27,7 +27,7 @@ class StepCosts {
         ranks_(shape.tensor_parallel),
         layers_(double(model.num_layers())),
         moe_layers_(model.has_moe() ? layers_ - double(model.moe().first_moe_layer()) : 0),
-        weight_(shape.fp8_weights ? DType::kF8E4M3 : DType::kBf16),
+        weight_(shape.weight),
         linear_unit_(shape.fp8_products ? Unit::kFp8 : Unit::kBf16) {}
 
   std::vector<OpBound> All() {

@@ -32,8 +32,9 @@ struct StepShape {
   int64_t experts_per_gpu = 0;  // routed
   int64_t gpus = 0;             // over which experts are spread
   int64_t gpus_per_node = 8;    // what crosses between nodes takes the network
-  bool fp8_weights = true;      // of the linears that a checkpoint quantises, else BF16
-  bool fp8_products = true;     // in FP8, else in BF16
+  // As the rank keeps the linears that a checkpoint quantises.
+  kernels::DType weight = kernels::DType::kF8E4M3;
+  bool fp8_products = true;  // in FP8, else in BF16
   double cache_element_bytes = 2;
   ExchangeForm exchange;
 };

@@ -37,6 +37,9 @@ TEST(KvKinds, LayersWithAWindowHaveAsManyBlocksAsRunningSequencesSee) {
   EXPECT_EQ(KvBytes(plan, BackendKind::kCpu), kBlockBytes * (100 + 6 * 16));
   EXPECT_EQ(MemoryOfRank(plan, 0, {}).kv_blocks, kBlockBytes * (100 + 6 * 16));
   EXPECT_EQ(KvBytesOf(plan, 16, BackendKind::kCpu), kBlockBytes * 7 * 16);
+  const KvTokenBytes token = KvTokenBytesOf(plan, BackendKind::kCpu);
+  EXPECT_EQ(token.others, 64 * 2);
+  EXPECT_EQ(token.windowed, 6 * 64 * 2);
 }
 
 TEST(KvKinds, WhatSavesNothingIsOneKind) {
@@ -46,6 +49,8 @@ TEST(KvKinds, WhatSavesNothingIsOneKind) {
     EXPECT_EQ(plan.kv().num_window_blocks(), 0);
     EXPECT_EQ(plan.kv().window(), 0);
     EXPECT_EQ(KvBytes(plan, BackendKind::kCpu), kBlockBytes * 7 * (one ? 100 : 16));
+    EXPECT_EQ(KvTokenBytesOf(plan, BackendKind::kCpu).others, 7 * 64 * 2);
+    EXPECT_EQ(KvTokenBytesOf(plan, BackendKind::kCpu).windowed, 0);
   }
 }
 

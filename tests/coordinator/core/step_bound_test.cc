@@ -96,21 +96,25 @@ kernels::OpCost CostOf(const std::vector<OpBound>& ops, std::string_view name) {
 // others, and 64 layers x 2 x 8 heads x 128 numbers of each token before it.
 TEST(StepBound, GroupedQueriesReadEveryWeightAndTheKeysAndValues) {
   const auto bytes = [](int64_t context) {
-    return Total(StepBound(Qwq(), {.rows = 1, .context = context, .gpus = 1, .fp8_weights = false}),
-                 &kernels::OpCost::bytes);
+    return Total(
+        StepBound(Qwq(),
+                  {.rows = 1, .context = context, .gpus = 1, .weight = kernels::DType::kBf16}),
+        &kernels::OpCost::bytes);
   };
   EXPECT_NEAR(bytes(0), 2 * (32.76e9 - 0.78e9), 0.02e9);
   EXPECT_EQ(bytes(1000) - bytes(0), 1000.0 * 64 * 2 * 8 * 128 * 2);
   const auto flops = [](int64_t context) {
-    return Total(StepBound(Qwq(), {.rows = 1, .context = context, .gpus = 1, .fp8_weights = false}),
-                 &kernels::OpCost::flops);
+    return Total(
+        StepBound(Qwq(),
+                  {.rows = 1, .context = context, .gpus = 1, .weight = kernels::DType::kBf16}),
+        &kernels::OpCost::flops);
   };
   EXPECT_NEAR(flops(0), 2 * (32.76e9 - 0.78e9), 0.02e9);
   EXPECT_EQ(flops(1000) - flops(0), 1000.0 * 64 * 4 * 40 * 128);
 }
 
 TEST(StepBound, RanksHaveTheirHeadsAndWholeKeyValueHeads) {
-  StepShape shape{.rows = 16, .context = 2000, .gpus = 1, .fp8_weights = false};
+  StepShape shape{.rows = 16, .context = 2000, .gpus = 1, .weight = kernels::DType::kBf16};
   const std::vector<OpBound> alone = StepBound(Qwq(), shape);
   shape.tensor_parallel = 4;
   shape.gpus = 4;
@@ -126,12 +130,12 @@ TEST(StepBound, RanksHaveTheirHeadsAndWholeKeyValueHeads) {
 // A token of a prompt sees half of it on average; with a window, what the window holds.
 TEST(StepBound, PromptsAreCausalAndWindowsBoundWhatIsSeen) {
   const StepShape prompt{
-      .rows = 8192, .context = 8192, .decode = false, .gpus = 1, .fp8_weights = false};
+      .rows = 8192, .context = 8192, .decode = false, .gpus = 1, .weight = kernels::DType::kBf16};
   const double all = CostOf(StepBound(Mixtral(0), prompt), "attention, core").flops;
   EXPECT_EQ(all, 32 * 4 * (8192.0 * 8192 / 2) * 32 * 128);
   const double windowed = CostOf(StepBound(Mixtral(4096), prompt), "attention, core").flops;
   EXPECT_EQ(windowed, 32 * 4 * (4096.0 * 4096 / 2 + 4096.0 * 4096) * 32 * 128);
-  StepShape decode{.rows = 3, .context = 8192, .gpus = 1, .fp8_weights = false};
+  StepShape decode{.rows = 3, .context = 8192, .gpus = 1, .weight = kernels::DType::kBf16};
   const double far = CostOf(StepBound(Mixtral(4096), decode), "attention, core").flops;
   decode.context = 4096;
   EXPECT_EQ(far, CostOf(StepBound(Mixtral(0), decode), "attention, core").flops);
@@ -139,7 +143,7 @@ TEST(StepBound, PromptsAreCausalAndWindowsBoundWhatIsSeen) {
 
 TEST(StepBound, MixturesWithoutSharedExpertsOrDenseLayersHaveNoneInTheTable) {
   const StepShape shape{
-      .rows = 4, .context = 100, .experts_per_gpu = 8, .gpus = 1, .fp8_weights = false};
+      .rows = 4, .context = 100, .experts_per_gpu = 8, .gpus = 1, .weight = kernels::DType::kBf16};
   const std::vector<OpBound> ops = StepBound(Mixtral(0), shape);
   for (const OpBound& op : ops) {
     EXPECT_NE(op.name, "shared experts");
