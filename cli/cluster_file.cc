@@ -1,5 +1,7 @@
 #include "cli/cluster_file.h"
 
+#include <absl/strings/ascii.h>
+#include <absl/strings/escaping.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -22,6 +24,13 @@ using core::Figure;
 using core::FigureSource;
 
 constexpr int64_t kMaxFileBytes = kMiB;
+
+bool IsHostName(std::string_view name) {
+  return std::ranges::all_of(name, [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           std::string_view(".-_:").find(c) != std::string_view::npos;
+  });
+}
 
 // Each table of the file, in turn.
 class Reader {
@@ -55,6 +64,7 @@ class Reader {
       model.Fault("weights", fmt::format("[model] weights = \"{}\": must be stored, q8 or q4",
                                          *file_.weights));
     }
+    CheckWeights(model);
     file_.drafts = model.Text("drafts");
     file_.packed_cache = model.Text("packed_cache");
     file_.draft_tokens = model.Int("draft_tokens", 1, core::kMaxDraftTokens);
@@ -80,6 +90,21 @@ class Reader {
     model.Finish();
   }
 
+  // Who quantises, and for what.
+  void CheckWeights(TomlTable& model) {
+    const std::string weights = file_.weights.value_or("stored");
+    if (weights == "stored") return;
+    if (file_.cluster.device.backend == core::BackendKind::kCuda && has_kind_) {
+      model.Fault("weights", fmt::format("[model] weights = \"{}\": GPUs take weights as they are "
+                                         "stored; leave it out",
+                                         weights));
+    } else if (file_.compute.value_or("bf16") != "bf16") {
+      model.Fault("weights", fmt::format("[model] weights = \"{}\": needs compute = \"bf16\", the "
+                                         "file has \"{}\"",
+                                         weights, *file_.compute));
+    }
+  }
+
   static void Set(std::optional<double> value, FigureSource source, Figure& figure) {
     if (value.has_value()) figure = {.value = *value, .source = source};
   }
@@ -97,6 +122,7 @@ class Reader {
         figures = known;
         found = true;
       }
+      has_kind_ = found;
       if (!found) {
         device.Fault("kind", fmt::format("[device] kind = \"{}\": must be one of {}", *kind,
                                          fmt::join(names, ", ")));
@@ -154,6 +180,11 @@ class Reader {
                                          "remove one of the two",
                                          *name, known->second));
         }
+        if (!IsHostName(*name)) {
+          host.Fault("name", fmt::format("[[host]] name = \"{}\": must be a name or an address, of "
+                                         "letters, digits and . - _ :",
+                                         absl::CEscape(*name)));
+        }
         file_.hosts.push_back(*name);
       }
       if (const auto devices = host.Int("devices", 1, core::kMaxDevicesPerHost)) {
@@ -175,6 +206,13 @@ class Reader {
     file_.data_parallel = layout.Int("dp", 1, core::kMaxWorld);
     file_.tensor_parallel = layout.Int("tp", 1, core::kMaxWorld);
     file_.redundant_experts = layout.Int("redundant_experts", 0, core::kMaxWorld);
+    const int64_t experts = file_.model.has_moe() ? file_.model.moe().num_routed_experts() : 0;
+    if (has_model_ && file_.redundant_experts.value_or(0) > experts) {
+      layout.Fault("redundant_experts",
+                   fmt::format("[layout] redundant_experts = {}: the model has {} experts in a "
+                               "layer; take no more",
+                               *file_.redundant_experts, experts));
+    }
     if (layout.Has("dp") != layout.Has("tp")) {
       layout.Fault("dp", "[layout] has one of dp and tp; give both, or none for the best");
     }
@@ -220,6 +258,11 @@ class Reader {
     file_.http_host = server.Text("host");
     file_.http_port = server.Int("port", 0, 65535);
     file_.grpc_port = server.Int("grpc_port", 0, 65535);
+    if (file_.grpc_port.value_or(0) > 0 && file_.grpc_port == file_.http_port) {
+      server.Fault("grpc_port", fmt::format("[server] grpc_port = {}: is the port of the HTTP API; "
+                                            "take another",
+                                            *file_.grpc_port));
+    }
     file_.coordinator = server.Text("coordinator");
     const auto& hosts = file_.hosts;
     if (file_.coordinator.has_value() &&
@@ -246,6 +289,7 @@ class Reader {
   TomlTable root_;
   ClusterFile file_;
   bool has_model_ = false;
+  bool has_kind_ = false;  // of the devices
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ struct UnitName {
   double factor;
 };
 
+constexpr double kMostAmount = 1e18;
 constexpr double kKi = 1024;
 constexpr UnitName kByteUnits[] = {{"TiB", kKi* kKi* kKi* kKi},
                                    {"GiB", kKi* kKi* kKi},
@@ -97,7 +98,11 @@ absl::StatusOr<double> ParseAmount(std::string_view text, TomlUnit unit) {
   while (name.starts_with(' ')) name.remove_prefix(1);
   if (error == std::errc() && std::isfinite(value) && value > 0) {
     for (const UnitName& known : UnitsOf(unit)) {
-      if (name == known.name) return value * known.factor;
+      if (name != known.name) continue;
+      const double amount = value * known.factor;
+      if (amount >= 1 && amount <= kMostAmount) return amount;
+      return absl::InvalidArgumentError(
+          fmt::format("is {:g} in bytes or FLOPs: must be from 1 to {:g}", amount, kMostAmount));
     }
   }
   std::vector<std::string_view> names;

@@ -131,6 +131,40 @@ metrics_need_key = true
       "23: [security] metrics_need_key needs api_keys; add api_keys = \"FILE\"");
 }
 
+TEST_F(ClusterFileTest, WhatWouldFailWhenItServesIsAFaultOfTheFile) {
+  EXPECT_EQ(FaultsOf(R"([model]
+path = "models/tiny-r1"
+weights = "q4"
+[device]
+kind = "h100"
+memory = "1e30 TiB"
+memory_rate = "1e-300 GB/s"
+[[host]]
+name = "a b\n"
+devices = 2
+[layout]
+dp = 1
+tp = 2
+redundant_experts = 33
+[server]
+port = 8000
+grpc_port = 8000
+)"),
+            "3: [model] weights = \"q4\": GPUs take weights as they are stored; leave it out; "
+            "6: [device] memory = '1e30 TiB': is 1.09951e+42 in bytes or FLOPs: must be from 1 to "
+            "1e+18; "
+            "7: [device] memory_rate = '1e-300 GB/s': is 1e-291 in bytes or FLOPs: must be from 1 "
+            "to 1e+18; "
+            "9: [[host]] name = \"a b\\n\": must be a name or an address, of letters, digits and "
+            ". - _ :; "
+            "14: [layout] redundant_experts = 33: the model has 32 experts in a layer; take no "
+            "more; "
+            "17: [server] grpc_port = 8000: is the port of the HTTP API; take another");
+  EXPECT_THAT(
+      FaultsOf(With(With(Example(), "\"bf16\" ", "\"f32\" "), "\"stored\"", "\"q8\"")),
+      HasSubstr("[model] weights = \"q8\": needs compute = \"bf16\", the file has \"f32\""));
+}
+
 TEST_F(ClusterFileTest, WeightsHaveOneOfThreeForms) {
   EXPECT_THAT(FaultsOf("[model]\npath = \"models/tiny-r1\"\nweights = \"q5\"\n"),
               HasSubstr("3: [model] weights = \"q5\": must be stored, q8 or q4"));
@@ -268,6 +302,59 @@ TEST_F(ClusterFileTest, PlanTakesItAndSaysWhatAChangeDoes) {
   const std::string host = diff(With(Example(), "localhost", "elsewhere"));
   EXPECT_THAT(host, HasSubstr("[[host]] name                     localhost -> elsewhere\n"));
   EXPECT_THAT(host, testing::Not(HasSubstr("of it 0 B")));
+}
+
+TEST_F(ClusterFileTest, NoChangeOfAKeyIsOverlooked) {
+  const std::string text =
+      With(Example(), "# packed_cache", "packed_cache") + "[measured]\ndisk_rate = \"1 GB/s\"\n";
+  const std::string path = Write("old.toml", text);
+  struct Change {
+    const char *from, *to;
+    bool restarts;
+  };
+  constexpr Change kChanges[] = {
+      {"path = \"models/tiny-r1\"", "path = \"models/tiny-deepseek-v2-lite\"", true},
+      {"compute = \"bf16\"", "compute = \"f32\"", true},
+      {"weights = \"stored\"", "weights = \"q8\"", true},
+      {"drafts = \"auto\"", "drafts = \"off\"", true},
+      {"packed_cache = \"/var/lib/switchyard\"", "packed_cache = \"/var/cache\"", true},
+      {"kind = \"cpu\"", "kind = \"h100\"", true},
+      {"memory = \"8 GiB\"", "memory = \"9 GiB\"", true},
+      {"memory_rate = \"20 GB/s\"", "memory_rate = \"21 GB/s\"", false},
+      {"bf16 = \"300 GFLOP/s\"", "bf16 = \"301 GFLOP/s\"", false},
+      {"link_rate = \"10 GB/s\"", "link_rate = \"11 GB/s\"", false},
+      {"network_rate = \"25 Gb/s\"", "network_rate = \"26 Gb/s\"", false},
+      {"disk_rate = \"1 GB/s\"", "disk_rate = \"2 GB/s\"", false},
+      {"name = \"localhost\"", "name = \"elsewhere\"", true},
+      {"devices = 4", "devices = 5", true},
+      {"dp = 2", "dp = 1", true},
+      {"tp = 2", "tp = 1", true},
+      {"context = 2048", "context = 2047", false},
+      {"running = 8 ", "running = 7 ", false},
+      {"max_batched_tokens = 256", "max_batched_tokens = 255", true},
+      {"micro_batch_tokens = 0", "micro_batch_tokens = 128", true},
+      {"max_running = 16", "max_running = 15", true},
+      {"max_waiting = 64", "max_waiting = 63", true},
+      {"step_seconds = 60", "step_seconds = 61", true},
+      {"drain_seconds = 30", "drain_seconds = 31", true},
+      {"host = \"127.0.0.1\"", "host = \"0.0.0.0\"", true},
+      {"port = 8000", "port = 8001", true},
+      {"grpc_port = 7070", "grpc_port = 7071", true},
+      {"# api_keys", "api_keys", true},
+      {"# cors_origins", "cors_origins", true},
+  };
+  for (const Change& change : kChanges) {
+    std::ostringstream out;
+    const absl::Status status =
+        RunPlan({.cluster_file = path,
+                 .changed_file = Write("new.toml", With(text, change.from, change.to))},
+                out);
+    EXPECT_TRUE(status.ok()) << change.from << status;
+    EXPECT_THAT(out.str(), HasSubstr("settings\n")) << change.from;
+    const char* const starts =
+        change.restarts ? "starts again\n  the coordinator and all " : "starts again\n  nothing: ";
+    EXPECT_THAT(out.str(), HasSubstr(starts)) << change.from;
+  }
 }
 
 TEST_F(ClusterFileTest, WhatIsProbedIsWrittenAndReadAgain) {
