@@ -1,3 +1,4 @@
+// Digests of texts and small pieces of files, for names and keys.
 #ifndef SWITCHYARD_WORKER_WEIGHTS_SHA256_H_
 #define SWITCHYARD_WORKER_WEIGHTS_SHA256_H_
 

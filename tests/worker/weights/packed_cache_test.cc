@@ -46,7 +46,7 @@ TEST_F(PackedCacheTest, MappedAndReadPartsAreTheSame) {
                                           .weights = "w",
                                           .int4 = "none",
                                           .forms = forms,
-                                          .manifest = 7});
+                                          .manifest = {}});
   ASSERT_TRUE(cache.ok()) << cache.status();
   std::vector<kernels::Buffer> weights;
   std::vector<const kernels::Buffer*> pointers;
