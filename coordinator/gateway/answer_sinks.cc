@@ -22,14 +22,19 @@ class Answer::Sink final : public CompletionSink {
   const int index_;
 };
 
-Answer::Answer(AnswerHead head, int num_completions, std::shared_ptr<HttpReply> reply,
+Answer::Answer(AnswerHead head, AnswerShape shape, std::shared_ptr<HttpReply> reply,
                GatewayMetrics& metrics)
     : head_(std::move(head)),
+      shape_(shape),
       reply_(std::move(reply)),
       metrics_(metrics),
-      choices_(num_completions),
-      num_open_(num_completions) {
-  for (int i = 0; i < num_completions; ++i) choices_[i].piece = {.index = i, .first = true};
+      choices_(shape.num_completions()),
+      num_open_(shape.num_completions()) {
+  SY_CHECK_EQ(std::ssize(head_.prompts), shape.num_prompts);
+  SY_CHECK_GE(shape.best_of, shape.n);
+  for (int i = 0; i < num_open_; ++i) {
+    choices_[i].piece = {.index = i, .prompt_index = i / shape.best_of, .first = true};
+  }
 }
 
 std::shared_ptr<CompletionSink> Answer::SinkOf(int index) {
@@ -78,8 +83,10 @@ void Answer::OnEnd(int index, const CompletionEnd& end) {
   Choice& choice = choices_[index];
   choice.ended = true;
   choice.end = {.reason = end.reason, .called_tools = end.called_tools};
-  usage_.prompt_tokens = end.num_prompt_tokens;
-  if (index == 0) usage_.cached_tokens = end.num_cached_tokens;
+  if (index % shape_.best_of == 0) {
+    usage_.prompt_tokens += end.num_prompt_tokens;
+    usage_.cached_tokens += end.num_cached_tokens;
+  }
   usage_.completion_tokens += end.num_completion_tokens;
   usage_.reasoning_tokens += end.num_reasoning_tokens;
   TakeEnd(choice);
@@ -88,15 +95,20 @@ void Answer::OnEnd(int index, const CompletionEnd& end) {
   Finish();
 }
 
-void Answer::KeepBest(int n) {
-  if (n == static_cast<int>(choices_.size())) return;
+void Answer::KeepBest() {
+  if (shape_.n == shape_.best_of) return;
   const auto mean = [](const Choice& choice) {
     return choice.num_tokens == 0 ? 0 : choice.logprob / choice.num_tokens;
   };
-  std::stable_sort(choices_.begin(), choices_.end(),
-                   [&](const Choice& a, const Choice& b) { return mean(a) > mean(b); });
-  choices_.resize(n);
-  for (int i = 0; i < n; ++i) choices_[i].piece.index = i;
+  std::vector<Choice> best;
+  for (auto of_prompt = choices_.begin(); of_prompt != choices_.end();
+       of_prompt += shape_.best_of) {
+    std::stable_sort(of_prompt, of_prompt + shape_.best_of,
+                     [&](const Choice& a, const Choice& b) { return mean(a) > mean(b); });
+    std::move(of_prompt, of_prompt + shape_.n, std::back_inserter(best));
+  }
+  choices_ = std::move(best);
+  for (int i = 0; i < std::ssize(choices_); ++i) choices_[i].piece.index = i;
 }
 
 void Answer::Fail(const absl::Status& status) {
@@ -134,15 +146,15 @@ void SendAndCount(Endpoint endpoint, HttpResponse response, HttpReply& reply,
 
 class WholeAnswer final : public Answer {
  public:
-  WholeAnswer(AnswerHead head, int n, int num_completions, std::shared_ptr<HttpReply> reply,
+  WholeAnswer(AnswerHead head, AnswerShape shape, std::shared_ptr<HttpReply> reply,
               GatewayMetrics& metrics)
-      : Answer(std::move(head), num_completions, std::move(reply), metrics), n_(n) {}
+      : Answer(std::move(head), shape, std::move(reply), metrics) {}
 
  private:
   void TakeDelta(Choice&) override {}
   void TakeEnd(Choice&) override {}
   void Finish() override {
-    KeepBest(n_);
+    KeepBest();
     std::vector<ChoicePiece> pieces;
     std::vector<ChoiceEnd> ends;
     for (Choice& choice : choices_) {
@@ -155,23 +167,23 @@ class WholeAnswer final : public Answer {
   void WriteError(const absl::Status& status) override {
     SendAndCount(head_.endpoint, ErrorResponse(status), *reply_, metrics_);
   }
-
-  const int n_;
 };
 
 // The head waits for the first token, so that a request which fails before it gets a true HTTP
 // status.
 class StreamedAnswer final : public Answer {
  public:
-  StreamedAnswer(AnswerHead head, int n, std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics)
-      : Answer(std::move(head), n, std::move(reply), metrics), writer_(reply_) {}
+  StreamedAnswer(AnswerHead head, AnswerShape shape, std::shared_ptr<HttpReply> reply,
+                 GatewayMetrics& metrics)
+      : Answer(std::move(head), shape, std::move(reply), metrics), writer_(reply_) {}
 
  private:
   void TakeDelta(Choice& choice) override {
     Begin(choice);
     ChoicePiece& piece = choice.piece;
     const bool has_logprobs = head_.with_logprobs && !piece.tokens.empty();
-    const bool has_prompt = piece.first && (head_.echo || head_.with_prompt_logprobs);
+    const bool shows_prompt = head_.prompts[piece.prompt_index].echo || head_.with_prompt_logprobs;
+    const bool has_prompt = piece.first && shows_prompt;
     if (piece.has_text() || has_logprobs || has_prompt) {
       writer_.Event(TextChunk(head_, piece));
       piece.first = false;
@@ -212,14 +224,13 @@ class StreamedAnswer final : public Answer {
 
 }  // namespace
 
-std::shared_ptr<Answer> MakeAnswer(AnswerHead head, int n, int num_completions, bool stream,
+std::shared_ptr<Answer> MakeAnswer(AnswerHead head, AnswerShape shape, bool stream,
                                    std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics) {
-  SY_CHECK(stream ? num_completions == n : num_completions >= n) << num_completions;
-  if (stream) {
-    return std::make_shared<StreamedAnswer>(std::move(head), n, std::move(reply), metrics);
+  if (!stream) {
+    return std::make_shared<WholeAnswer>(std::move(head), shape, std::move(reply), metrics);
   }
-  return std::make_shared<WholeAnswer>(std::move(head), n, num_completions, std::move(reply),
-                                       metrics);
+  SY_CHECK_EQ(shape.best_of, shape.n);
+  return std::make_shared<StreamedAnswer>(std::move(head), shape, std::move(reply), metrics);
 }
 
 const char* RouteName(Endpoint endpoint) {

@@ -13,9 +13,19 @@
 
 namespace switchyard::gateway {
 
-// The reply to one request: `n` choices, chosen from as many completions or more. Each completion
-// has a sink here, and the sinks keep the answer alive. If one completion fails, the reply is an
-// error and the others are cancelled. Thread-safe.
+// How many completions make an answer. Those of prompt p are `best_of` neighbours, from number
+// p * best_of on; its choices are numbered from p * n on.
+struct AnswerShape {
+  int num_prompts = 1;
+  int n = 1;        // choices for each prompt
+  int best_of = 1;  // at least n: completions for each prompt, of which the likeliest are chosen
+
+  int num_completions() const { return num_prompts * best_of; }
+};
+
+// The reply to one request: `n` choices for each prompt, chosen from as many completions or more.
+// Each completion has a sink here, and the sinks keep the answer alive. If one completion fails,
+// the reply is an error and the others are cancelled. Thread-safe.
 class Answer : public std::enable_shared_from_this<Answer> {
  public:
   virtual ~Answer() = default;
@@ -39,13 +49,15 @@ class Answer : public std::enable_shared_from_this<Answer> {
     int32_t num_tokens = 0;
   };
 
-  Answer(AnswerHead head, int num_completions, std::shared_ptr<HttpReply> reply,
+  Answer(AnswerHead head, AnswerShape shape, std::shared_ptr<HttpReply> reply,
          GatewayMetrics& metrics);
 
-  // Leaves the n likeliest choices, by the mean of their tokens' log probabilities, numbered anew.
-  void KeepBest(int n);
+  // Leaves each prompt's n likeliest choices, by the mean of their tokens' log probabilities,
+  // numbered anew.
+  void KeepBest();
 
   const AnswerHead head_;
+  const AnswerShape shape_;
   const std::shared_ptr<HttpReply> reply_;  // may be null, for answers that do not go there
   GatewayMetrics& metrics_;
   std::vector<Choice> choices_;  // one for each completion
@@ -70,8 +82,9 @@ class Answer : public std::enable_shared_from_this<Answer> {
   std::vector<std::weak_ptr<Completion>> completions_;
 };
 
-// `num_completions` is at least `n`; more only when not streamed. `metrics` outlives the answer.
-std::shared_ptr<Answer> MakeAnswer(AnswerHead head, int n, int num_completions, bool stream,
+// Streamed answers are not chosen: REQUIRES best_of == n there. `head` has as many prompts as
+// `shape`. `metrics` outlives the answer.
+std::shared_ptr<Answer> MakeAnswer(AnswerHead head, AnswerShape shape, bool stream,
                                    std::shared_ptr<HttpReply> reply, GatewayMetrics& metrics);
 
 // The route's name in metrics.

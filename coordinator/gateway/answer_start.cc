@@ -45,31 +45,44 @@ bool StartChoice(CompletionContext& context, CompletionSpec spec, int choice,
 
 }  // namespace
 
-void SetLogprobs(const GenerationFields& fields, const CompletionSpec& spec, AnswerHead* head) {
-  head->with_logprobs = fields.logprobs.answer.has_value();
-  head->with_prompt_logprobs = fields.logprobs.prompt.has_value();
-  if (spec.sampling.has_prompt_logprobs()) head->prompt_tokens = spec.prompt_tokens;
+AnswerShape ShapeOf(const GenerationFields& fields, const std::vector<CompletionSpec>& specs) {
+  return {.num_prompts = static_cast<int>(specs.size()), .n = fields.n, .best_of = fields.best_of};
 }
 
-void StartAnswer(CompletionContext& context, const GenerationFields& fields,
-                 const CompletionSpec& spec, const std::shared_ptr<Answer>& answer) {
+void SetShown(const GenerationFields& fields, const std::vector<CompletionSpec>& specs,
+              std::vector<std::string> echoes, AnswerHead* head) {
+  head->with_logprobs = fields.logprobs.answer.has_value();
+  head->with_prompt_logprobs = fields.logprobs.prompt.has_value();
+  head->prompts.resize(specs.size());
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (!echoes.empty()) head->prompts[i].echo = std::move(echoes[i]);
+    if (specs[i].sampling.has_prompt_logprobs()) head->prompts[i].tokens = specs[i].prompt_tokens;
+  }
+}
+
+void StartAnswer(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,
+                 const std::shared_ptr<Answer>& answer) {
   // All choices have their place in the queue as soon as the first has, or none.
-  CompletionSpec first = spec;
+  CompletionSpec first = specs[0];
   first.id = ++context.last_id;
-  first.num_following = fields.best_of - 1;
-  const auto start_others = [&context, num_choices = fields.best_of, spec, answer,
+  first.num_following = shape.num_completions() - 1;
+  // Log probabilities of the prompt need all of it computed each time. With several prompts all go
+  // at once: the first may end, and with it the places kept for the others, before a second begins.
+  const bool shares_prompt = specs.size() == 1 && shape.best_of > 1 &&
+                             !first.sampling.has_prompt_logprobs() &&
+                             std::ssize(first.prompt_tokens) >= kMinSharedPromptTokens;
+  const auto start_others = [&context, shape, specs = std::move(specs), answer,
                              follows = first.id] {
-    CompletionSpec other = spec;
-    other.follows = follows;
-    for (int i = 1; i < num_choices; ++i) {
-      if (StartChoice(context, other, i, answer->SinkOf(i), *answer)) continue;
+    for (int i = 1; i < shape.num_completions(); ++i) {
+      CompletionSpec other = specs[i / shape.best_of];
+      other.follows = follows;
+      if (StartChoice(context, std::move(other), i % shape.best_of, answer->SinkOf(i), *answer)) {
+        continue;
+      }
       context.engine->Cancel(follows);  // even if it has ended: no more follow
       return;
     }
   };
-  // Log probabilities of the prompt need all of it computed each time.
-  const bool shares_prompt = fields.best_of > 1 && !spec.sampling.has_prompt_logprobs() &&
-                             std::ssize(spec.prompt_tokens) >= kMinSharedPromptTokens;
   std::shared_ptr<CompletionSink> sink = answer->SinkOf(0);
   if (shares_prompt) sink = std::make_shared<Leader>(std::move(sink), start_others);
   if (StartChoice(context, std::move(first), 0, std::move(sink), *answer) && !shares_prompt) {

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "coordinator/gateway/answer_sinks.h"
 #include "coordinator/gateway/completion.h"
@@ -11,17 +13,22 @@
 
 namespace switchyard::gateway {
 
-// What the choices hold beside their text.
-void SetLogprobs(const GenerationFields& fields, const CompletionSpec& spec, AnswerHead* head);
+// `specs` below are the request's, one for each prompt, at least one.
+
+AnswerShape ShapeOf(const GenerationFields& fields, const std::vector<CompletionSpec>& specs);
+
+// What the choices hold beside their text. `echoes`: each prompt's text, or empty.
+void SetShown(const GenerationFields& fields, const std::vector<CompletionSpec>& specs,
+              std::vector<std::string> echoes, AnswerHead* head);
 
 // Prompts of so many tokens are computed once for all choices.
 inline constexpr int32_t kMinSharedPromptTokens = 256;
 
-// Starts as many completions as the request asks for; the first that cannot start ends the answer.
-// Where the prompt is long, the first goes alone until its first token comes: the others then find
-// their prompt in the prefix cache.
-void StartAnswer(CompletionContext& context, const GenerationFields& fields,
-                 const CompletionSpec& spec, const std::shared_ptr<Answer>& answer);
+// Starts as many completions as `answer` has sinks for; the first that cannot start ends the
+// answer. Where there is one prompt, and it is long, the first goes alone until its first token
+// comes: the others then find their prompt in the prefix cache.
+void StartAnswer(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,
+                 const std::shared_ptr<Answer>& answer);
 
 }  // namespace switchyard::gateway
 

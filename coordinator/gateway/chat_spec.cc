@@ -16,15 +16,16 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
   SY_RETURN_IF_ERROR(CheckModelName(model, generation.model));
   SY_ASSIGN_OR_RETURN(const bool calls_are_bound,
                       BindToolCalls(model, request.options, &generation));
-  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, request.chat));
+  const int32_t context_length = ContextLength(model, *context.engine);
+  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, request.chat, context_length));
   const bool is_bound = model.harmony && generation.grammar != nullptr;
   if (is_bound && !calls_are_bound) {  // the form is that of the final channel's message
     SY_ASSIGN_OR_RETURN(const std::vector<int32_t> head,
                         text::FinalHead(*model.tokenizer, *model.harmony));
     tokens.insert(tokens.end(), head.begin(), head.end());
   }
-  SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, ContextLength(model, *context.engine),
-                                                     generation, std::move(tokens)));
+  SY_ASSIGN_OR_RETURN(CompletionSpec spec,
+                      BuildSpec(model, context_length, generation, std::move(tokens)));
   SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, request.options, spec.prompt_tokens, &spec.form));
   spec.form.calls_are_bound = calls_are_bound;

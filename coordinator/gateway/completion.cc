@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/field_error.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -26,6 +27,7 @@ Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
     : context_(context),
       id_(spec.id != 0 ? spec.id : ++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
+      prompt_field_(spec.prompt_field),
       max_tokens_(spec.max_tokens),
       stop_token_ids_(spec.stop_token_ids),
       sink_(std::move(sink)),
@@ -165,7 +167,8 @@ void Completion::FinishAnswer(const core::RequestFinish& finish) {
   if (finish.reason == core::FinishReason::kError) {
     SY_CHECK(!finish.status.ok()) << "request " << id_;
     CompletionEnd end = MakeEnd(finish.reason);
-    end.status = finish.status;
+    end.status = FieldOf(finish.status) == "prompt" ? AboutField(finish.status, prompt_field_)
+                                                    : finish.status;
     return End(end);
   }
   text::AnswerPiece piece = parser_.Flush();

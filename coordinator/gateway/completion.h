@@ -28,6 +28,7 @@ namespace switchyard::gateway {
 struct CompletionSpec {
   core::RequestId id = 0;  // 0: any fresh one
   std::vector<int32_t> prompt_tokens;
+  std::string prompt_field = "prompt";  // where they come from: what errors name
   int32_t max_tokens = 0;
   v1::SamplingParams sampling;
   SchedulingFields scheduling;
@@ -125,6 +126,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   CompletionContext& context_;
   const core::RequestId id_;
   const int32_t num_prompt_tokens_;
+  const std::string prompt_field_;
   const int32_t max_tokens_;
   const std::vector<int32_t> stop_token_ids_;
 

@@ -27,10 +27,11 @@ v1::FinishReason ToReason(const ChoiceEnd& end) {
 }
 
 void AddPrompt(const AnswerHead& head, const ChoicePiece& piece, v1::GenerateResponse* response) {
-  if (head.echo) response->set_text(*head.echo);
-  const bool echoes_logprobs = head.echo && head.with_logprobs;
+  const ShownPrompt& prompt = head.prompts[piece.prompt_index];
+  if (prompt.echo) response->set_text(*prompt.echo);
+  const bool echoes_logprobs = prompt.echo && head.with_logprobs;
   if (!echoes_logprobs && !head.with_prompt_logprobs) return;
-  for (const core::TokenOutput& token : EchoedTokens(head.prompt_tokens, piece.prompt)) {
+  for (const core::TokenOutput& token : EchoedTokens(prompt.tokens, piece.prompt)) {
     const v1::ScoredToken scored = ToScored(token);
     if (echoes_logprobs) *response->add_logprobs() = scored;
     if (head.with_prompt_logprobs) *response->add_prompt_logprobs() = scored;
@@ -56,21 +57,18 @@ v1::GenerateResponse TakePiece(const AnswerHead& head, ChoicePiece& piece) {
     if (head.with_logprobs) *response.add_logprobs() = ToScored(token);
   }
   if (piece.end_token) response.add_tokens(*piece.end_token);
-  piece = {.index = piece.index};
+  piece = {.index = piece.index, .prompt_index = piece.prompt_index};
   return response;
 }
 
 class GenerateAnswer final : public Answer {
  public:
-  GenerateAnswer(AnswerHead head, int n, int num_completions,
-                 std::shared_ptr<GenerateStream> stream, GatewayMetrics& metrics)
-      : Answer(std::move(head), num_completions, /*reply=*/nullptr, metrics),
-        n_(n),
-        num_completions_(num_completions),
-        stream_(std::move(stream)) {}
+  GenerateAnswer(AnswerHead head, AnswerShape shape, std::shared_ptr<GenerateStream> stream,
+                 GatewayMetrics& metrics)
+      : Answer(std::move(head), shape, /*reply=*/nullptr, metrics), stream_(std::move(stream)) {}
 
  private:
-  bool chooses() const { return num_completions_ > n_; }
+  bool chooses() const { return shape_.best_of > shape_.n; }
 
   void TakeDelta(Choice& choice) override {
     if (!chooses()) stream_->Push(TakePiece(head_, choice.piece));
@@ -79,7 +77,7 @@ class GenerateAnswer final : public Answer {
     if (chooses()) return;
     v1::GenerateResponse response = TakeLast(choice);
     // The call's last message has the usage, too.
-    if (++num_ended_ == num_completions_) {
+    if (++num_ended_ == shape_.num_completions()) {
       last_ = std::move(response);
     } else {
       stream_->Push(std::move(response));
@@ -87,8 +85,8 @@ class GenerateAnswer final : public Answer {
   }
   void Finish() override {
     if (chooses()) {
-      KeepBest(n_);
-      for (int i = 0; i + 1 < n_; ++i) stream_->Push(TakeLast(choices_[i]));
+      KeepBest();
+      for (size_t i = 0; i + 1 < choices_.size(); ++i) stream_->Push(TakeLast(choices_[i]));
       last_ = TakeLast(choices_.back());
     }
     last_.mutable_usage()->set_prompt_tokens(usage_.prompt_tokens);
@@ -106,8 +104,6 @@ class GenerateAnswer final : public Answer {
     return response;
   }
 
-  const int n_;
-  const int num_completions_;
   const std::shared_ptr<GenerateStream> stream_;
   int num_ended_ = 0;
   v1::GenerateResponse last_;
@@ -115,11 +111,10 @@ class GenerateAnswer final : public Answer {
 
 }  // namespace
 
-std::shared_ptr<Answer> MakeGenerateAnswer(AnswerHead head, int n, int num_completions,
+std::shared_ptr<Answer> MakeGenerateAnswer(AnswerHead head, AnswerShape shape,
                                            std::shared_ptr<GenerateStream> stream,
                                            GatewayMetrics& metrics) {
-  return std::make_shared<GenerateAnswer>(std::move(head), n, num_completions, std::move(stream),
-                                          metrics);
+  return std::make_shared<GenerateAnswer>(std::move(head), shape, std::move(stream), metrics);
 }
 
 }  // namespace switchyard::gateway

@@ -19,8 +19,8 @@ class GenerateStream {
   virtual void End(const absl::Status& status) = 0;
 };
 
-// `n` answers, chosen from as many completions or more. `metrics` outlives the answer.
-std::shared_ptr<Answer> MakeGenerateAnswer(AnswerHead head, int n, int num_completions,
+// `metrics` outlives the answer.
+std::shared_ptr<Answer> MakeGenerateAnswer(AnswerHead head, AnswerShape shape,
                                            std::shared_ptr<GenerateStream> stream,
                                            GatewayMetrics& metrics);
 

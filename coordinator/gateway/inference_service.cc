@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "coordinator/gateway/access.h"
 #include "coordinator/gateway/answer_start.h"
@@ -105,29 +106,33 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
                             std::string_view tenant) {
     SY_ASSIGN_OR_RETURN(const auto fields, ReadGenerateRequest(request));
     if (const auto* chat = std::get_if<ChatCompletionRequest>(&fields)) {
-      SY_ASSIGN_OR_RETURN(const CompletionSpec spec, BuildChatSpec(context, *chat, tenant));
-      Launch(context, chat->generation, spec, MakeAnswerHead(Endpoint::kChat, *context.model));
+      std::vector<CompletionSpec> specs(1);
+      SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context, *chat, tenant));
+      AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context.model);
+      SetShown(chat->generation, specs, {}, &head);
+      const AnswerShape shape = ShapeOf(chat->generation, specs);
+      Launch(context, shape, std::move(specs), std::move(head));
       return absl::OkStatus();
     }
     const auto& text = std::get<CompletionRequest>(fields);
-    SY_ASSIGN_OR_RETURN(const CompletionSpec spec, BuildTextSpec(context, text, tenant));
+    SY_ASSIGN_OR_RETURN(std::vector<CompletionSpec> specs, BuildTextSpecs(context, text, tenant));
     AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context.model);
-    head.echo = EchoOf(*context.model, text, spec);
-    Launch(context, text.generation, spec, std::move(head));
+    SetShown(text.generation, specs, EchoesOf(*context.model, text, specs), &head);
+    const AnswerShape shape = ShapeOf(text.generation, specs);
+    Launch(context, shape, std::move(specs), std::move(head));
     return absl::OkStatus();
   }
 
-  void Launch(CompletionContext& context, const GenerationFields& fields,
-              const CompletionSpec& spec, AnswerHead head) {
-    SetLogprobs(fields, spec, &head);
-    const std::shared_ptr<Answer> answer = MakeGenerateAnswer(
-        std::move(head), fields.n, fields.best_of, shared_from_this(), *context.metrics);
+  void Launch(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,
+              AnswerHead head) {
+    const std::shared_ptr<Answer> answer =
+        MakeGenerateAnswer(std::move(head), shape, shared_from_this(), *context.metrics);
     {
       std::lock_guard lock(mutex_);
       answer_ = answer;
       if (cancelled_) return;
     }
-    StartAnswer(context, fields, spec, answer);
+    StartAnswer(context, shape, std::move(specs), answer);
     std::unique_lock lock(mutex_);
     const bool cancelled = cancelled_;
     lock.unlock();

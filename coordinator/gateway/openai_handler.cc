@@ -68,8 +68,12 @@ void OpenAiHandler::Complete(HttpRequest request, std::shared_ptr<HttpReply> rep
 absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
                                       const std::shared_ptr<HttpReply>& reply) {
   SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseChatCompletionRequest(request.body));
-  SY_ASSIGN_OR_RETURN(const CompletionSpec spec, BuildChatSpec(context_, chat, request.tenant));
-  Launch(chat.generation, chat.delivery, spec, MakeAnswerHead(Endpoint::kChat, *context_.model),
+  std::vector<CompletionSpec> specs(1);
+  SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context_, chat, request.tenant));
+  AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context_.model);
+  SetShown(chat.generation, specs, {}, &head);
+  const AnswerShape shape = ShapeOf(chat.generation, specs);
+  Launch(chat.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, chat.unknown_fields));
   return absl::OkStatus();
 }
@@ -77,23 +81,23 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
 absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
                                             const std::shared_ptr<HttpReply>& reply) {
   SY_ASSIGN_OR_RETURN(const CompletionRequest completion, ParseCompletionRequest(request.body));
-  SY_ASSIGN_OR_RETURN(const CompletionSpec spec,
-                      BuildTextSpec(context_, completion, request.tenant));
+  SY_ASSIGN_OR_RETURN(std::vector<CompletionSpec> specs,
+                      BuildTextSpecs(context_, completion, request.tenant));
   AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context_.model);
-  head.echo = EchoOf(*context_.model, completion, spec);
-  Launch(completion.generation, completion.delivery, spec, std::move(head),
+  SetShown(completion.generation, specs, EchoesOf(*context_.model, completion, specs), &head);
+  const AnswerShape shape = ShapeOf(completion.generation, specs);
+  Launch(completion.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, completion.unknown_fields));
   return absl::OkStatus();
 }
 
-void OpenAiHandler::Launch(const GenerationFields& fields, const StreamFields& delivery,
-                           const CompletionSpec& spec, AnswerHead head,
+void OpenAiHandler::Launch(const StreamFields& delivery, AnswerShape shape,
+                           std::vector<CompletionSpec> specs, AnswerHead head,
                            const std::shared_ptr<HttpReply>& reply) {
   head.usage_chunk = delivery.include_usage;
-  SetLogprobs(fields, spec, &head);
-  const std::shared_ptr<Answer> answer = MakeAnswer(std::move(head), fields.n, fields.best_of,
-                                                    delivery.stream, reply, *context_.metrics);
-  StartAnswer(context_, fields, spec, answer);
+  const std::shared_ptr<Answer> answer =
+      MakeAnswer(std::move(head), shape, delivery.stream, reply, *context_.metrics);
+  StartAnswer(context_, shape, std::move(specs), answer);
   reply->OnDisconnect([weak = std::weak_ptr(answer)] {
     if (const auto running = weak.lock()) running->Cancel();
   });

@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "coordinator/gateway/answer_sinks.h"
 #include "coordinator/gateway/completion.h"
 #include "coordinator/gateway/executor.h"
 #include "coordinator/gateway/http_message.h"
@@ -36,8 +38,8 @@ class OpenAiHandler {
   absl::Status StartCompletion(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
   // Starts as many completions as the request asks for, answers through `reply`, and cancels them
   // when the client goes away.
-  void Launch(const GenerationFields& fields, const StreamFields& delivery,
-              const CompletionSpec& spec, AnswerHead head, const std::shared_ptr<HttpReply>& reply);
+  void Launch(const StreamFields& delivery, AnswerShape shape, std::vector<CompletionSpec> specs,
+              AnswerHead head, const std::shared_ptr<HttpReply>& reply);
 
   int32_t context_length() const;
 

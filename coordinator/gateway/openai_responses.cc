@@ -55,9 +55,14 @@ const char* ChunkName(const AnswerHead& head) {
   return head.endpoint == Endpoint::kChat ? "chat.completion.chunk" : "text_completion";
 }
 
+const ShownPrompt& PromptOf(const AnswerHead& head, const ChoicePiece& piece) {
+  return head.prompts[piece.prompt_index];
+}
+
 // The text of a piece, an echoed prompt before it.
 std::string TextOf(const AnswerHead& head, const ChoicePiece& piece) {
-  return piece.first && head.echo ? *head.echo + piece.text : piece.text;
+  const std::optional<std::string>& echo = PromptOf(head, piece).echo;
+  return piece.first && echo ? *echo + piece.text : piece.text;
 }
 
 // A chat's whole message. Where the answer is all calls, its content is null, as OpenAI has it.
@@ -84,14 +89,16 @@ Json Logprobs(const AnswerHead& head, ChoicePiece& piece) {
   if (!head.with_logprobs) return nullptr;
   if (head.endpoint == Endpoint::kChat) return ChatLogprobs(*head.tokenizer, piece.tokens);
   std::vector<core::TokenOutput> tokens;
-  if (piece.first && head.echo) tokens = EchoedTokens(head.prompt_tokens, piece.prompt);
+  const ShownPrompt& prompt = PromptOf(head, piece);
+  if (piece.first && prompt.echo) tokens = EchoedTokens(prompt.tokens, piece.prompt);
   tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
   return CompletionLogprobs(*head.tokenizer, tokens, &piece.text_offset);
 }
 
 void AddPromptLogprobs(const AnswerHead& head, const ChoicePiece& piece, Json* choice) {
   if (!head.with_prompt_logprobs || !piece.first) return;
-  (*choice)["prompt_logprobs"] = PromptLogprobs(*head.tokenizer, head.prompt_tokens, piece.prompt);
+  (*choice)["prompt_logprobs"] =
+      PromptLogprobs(*head.tokenizer, PromptOf(head, piece).tokens, piece.prompt);
 }
 
 // `finish_reason` is a string or null.

@@ -18,6 +18,12 @@ namespace switchyard::gateway {
 
 enum class Endpoint { kChat, kCompletion };
 
+// A prompt, as far as its choices show it.
+struct ShownPrompt {
+  std::optional<std::string> echo;  // its text, where that comes first
+  std::vector<int32_t> tokens;      // where their log probabilities are given; else empty
+};
+
 // What all messages of one reply share.
 struct AnswerHead {
   Endpoint endpoint = Endpoint::kChat;
@@ -30,9 +36,7 @@ struct AnswerHead {
   // What the choices hold beside their text.
   bool with_logprobs = false;
   bool with_prompt_logprobs = false;
-  // Of the prompt, where it is echoed or its log probabilities are given.
-  std::optional<std::string> echo;
-  std::vector<int32_t> prompt_tokens;
+  std::vector<ShownPrompt> prompts = {{}};  // at least one
 };
 
 // A head with a fresh id and the time of now.
@@ -52,6 +56,7 @@ ToolCallPiece MakeToolCallPiece(int index, text::ToolCall call);
 // A piece of one choice, or all of it.
 struct ChoicePiece {
   int index = 0;
+  int prompt_index = 0;     // of the head's prompts
   bool first = false;       // nothing of this choice was written before: an echo comes along
   int64_t text_offset = 0;  // characters before this piece; the writer moves it on
   std::string text;
@@ -70,8 +75,8 @@ struct ChoiceEnd {
 };
 
 struct Usage {
-  int32_t prompt_tokens = 0;
-  int32_t cached_tokens = 0;      // of the prompt's, found in the prefix cache by the first choice
+  int32_t prompt_tokens = 0;      // each prompt's once
+  int32_t cached_tokens = 0;      // of these, found in the prefix cache by a prompt's first choice
   int32_t completion_tokens = 0;  // of all choices, those that were not chosen too
   int32_t reasoning_tokens = 0;   // of the completion tokens
 };

@@ -215,29 +215,49 @@ absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
   return CheckChat(chat);
 }
 
-absl::Status ReadPrompt(const RequestFields& request, CompletionRequest* out) {
-  const Json* prompt = FindField(request, "prompt");
-  if (prompt == nullptr) return ParamError("prompt", "'prompt' is missing");
-  if (prompt->is_string()) {
-    out->prompt = prompt->get<std::string>();
-    return absl::OkStatus();
-  }
-  if (!prompt->is_array() || prompt->empty()) {
-    return ParamError("prompt", "'prompt' must be a string or a list of token ids, not empty");
-  }
-  if (prompt->front().is_array() || (prompt->front().is_string() && prompt->size() > 1)) {
-    return ParamError("prompt",
-                      "several prompts in one request are not supported; send one request for each",
-                      kUnsupportedParameter);
-  }
-  if (prompt->front().is_string()) {
-    out->prompt = prompt->front().get<std::string>();
-    return absl::OkStatus();
+// A text, or a list of token ids that is not empty; `where` is the param of errors.
+absl::StatusOr<TextPrompt> ReadOnePrompt(const Json& prompt, const std::string& where) {
+  if (prompt.is_string()) return prompt.get<std::string>();
+  if (!prompt.is_array() || prompt.empty()) {
+    return ParamError(
+        where, fmt::format("'{}' must be a string or a list of token ids, not empty", where));
   }
   std::vector<int32_t> tokens;
-  SY_RETURN_IF_ERROR(ReadInt32Array(*prompt, "prompt", &tokens));
-  out->prompt = std::move(tokens);
+  SY_RETURN_IF_ERROR(ReadInt32Array(prompt, where.c_str(), &tokens));
+  return tokens;
+}
+
+// One prompt or a list of them: a list of numbers is one prompt.
+absl::Status ReadPrompts(const RequestFields& request, std::vector<TextPrompt>* prompts) {
+  const Json* given = FindField(request, "prompt");
+  if (given == nullptr) return ParamError("prompt", "'prompt' is missing");
+  const bool is_list = given->is_array() && !given->empty() &&
+                       (given->front().is_string() || given->front().is_array());
+  if (!is_list) {
+    SY_ASSIGN_OR_RETURN(prompts->emplace_back(), ReadOnePrompt(*given, "prompt"));
+    return absl::OkStatus();
+  }
+  if (given->size() > GenerationFields::kMaxAnswers) {
+    return ParamError("prompt", fmt::format("'prompt' has {} prompts; at most {} go in one request",
+                                            given->size(), GenerationFields::kMaxAnswers));
+  }
+  for (size_t i = 0; i < given->size(); ++i) {
+    SY_ASSIGN_OR_RETURN(prompts->emplace_back(),
+                        ReadOnePrompt((*given)[i], fmt::format("prompt[{}]", i)));
+  }
   return absl::OkStatus();
+}
+
+// REQUIRES: each number alone is within its bounds.
+absl::Status CheckNumAnswers(const CompletionRequest& request) {
+  const int64_t num_prompts = std::ssize(request.prompts);
+  const int64_t num_answers = num_prompts * request.generation.best_of;
+  if (num_answers <= GenerationFields::kMaxAnswers) return absl::OkStatus();
+  const bool chooses = request.generation.best_of > request.generation.n;
+  return ParamError(
+      chooses ? "best_of" : "n",
+      fmt::format("{} prompts with {} answers each are {}; one request takes {}", num_prompts,
+                  request.generation.best_of, num_answers, GenerationFields::kMaxAnswers));
 }
 
 absl::Status CheckLogprobs(const char* name, const std::optional<int32_t>& likeliest) {
@@ -299,6 +319,7 @@ absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_vie
 absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFields& fields) {
   SY_RETURN_IF_ERROR(RefuseUnsupportedFields(fields));
   ChatCompletionRequest request;
+  request.generation.prompt_field = "messages";
   SY_RETURN_IF_ERROR(ReadChatLogprobs(fields, &request.generation.logprobs));
   SY_RETURN_IF_ERROR(ReadGeneration(fields, &request.generation));
   SY_RETURN_IF_ERROR(ReadDelivery(fields, &request.delivery));
@@ -322,7 +343,8 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(const RequestFields& fie
   if (request.delivery.stream && request.generation.best_of > request.generation.n) {
     return ParamError("best_of", "a streamed answer cannot be the best of several");
   }
-  SY_RETURN_IF_ERROR(ReadPrompt(fields, &request));
+  SY_RETURN_IF_ERROR(ReadPrompts(fields, &request.prompts));
+  SY_RETURN_IF_ERROR(CheckNumAnswers(request));
   request.unknown_fields = fields.Unread();
   return request;
 }

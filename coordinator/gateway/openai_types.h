@@ -32,10 +32,11 @@ struct LogprobFields {
 
 // What both endpoints, and the gRPC service, ask of a generation. Unset: the model's default.
 struct GenerationFields {
-  static constexpr int32_t kMaxAnswers = 128;
+  static constexpr int32_t kMaxAnswers = 128;  // of one request, to all its prompts together
 
-  std::string model;                  // empty: the one that is served
-  std::optional<int32_t> max_tokens;  // unset: what the context leaves
+  std::string model;                    // empty: the one that is served
+  std::string prompt_field = "prompt";  // what the request calls its prompt: for errors
+  std::optional<int32_t> max_tokens;    // unset: what the context leaves
   SamplingFields sampling;
   SchedulingFields scheduling;
   std::shared_ptr<const v1::Grammar> grammar;  // what the answer must look like; null: anything
@@ -68,10 +69,12 @@ struct ChatCompletionRequest {
   std::vector<std::string> unknown_fields;  // of the body, not asked for by anything above
 };
 
+using TextPrompt = std::variant<std::string, std::vector<int32_t>>;  // a text, or token ids
+
 struct CompletionRequest {
   GenerationFields generation;
   StreamFields delivery;
-  std::variant<std::string, std::vector<int32_t>> prompt;
+  std::vector<TextPrompt> prompts;  // at least one, each answered as if it were alone
   std::vector<std::string> unknown_fields;
 };
 

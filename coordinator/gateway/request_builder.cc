@@ -17,6 +17,20 @@ std::tm LocalTime() {
   return local;
 }
 
+// Tokenizing what cannot fit would only take time.
+absl::Status CheckSize(const ServedModel& model, size_t num_bytes, int32_t max_tokens,
+                       std::string_view field) {
+  const std::optional<size_t> of_token = model.tokenizer->max_token_bytes();
+  if (!of_token || num_bytes / *of_token <= static_cast<size_t>(max_tokens)) {
+    return absl::OkStatus();
+  }
+  return ParamError(field,
+                    fmt::format("the prompt has {} bytes, and the context of {} tokens holds at "
+                                "most {} bytes for each",
+                                num_bytes, max_tokens, *of_token),
+                    kContextLengthExceeded);
+}
+
 }  // namespace
 
 absl::Status CheckModelName(const ServedModel& model, std::string_view name) {
@@ -26,7 +40,8 @@ absl::Status CheckModelName(const ServedModel& model, std::string_view name) {
                    "model", kModelNotFound);
 }
 
-absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const ChatFields& chat) {
+absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const ChatFields& chat,
+                                                int32_t max_tokens) {
   if (model.chat_template == nullptr) {
     return ParamError("messages", "this model has no chat template; use /v1/completions");
   }
@@ -43,13 +58,16 @@ absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const 
                                                      .now = LocalTime()});
   // Whatever a template stumbles over came with the request.
   if (!rendered.ok()) return ParamError("messages", Message(rendered.status()));
+  SY_RETURN_IF_ERROR(CheckSize(model, rendered->num_bytes(), max_tokens, "messages"));
   absl::StatusOr<std::vector<int32_t>> tokens = model.tokenizer->EncodeRendered(*rendered);
   if (!tokens.ok()) return WithParam(tokens.status(), "messages");
   return tokens;
 }
 
-absl::StatusOr<std::vector<int32_t>> EncodeText(const ServedModel& model, std::string_view text) {
+absl::StatusOr<std::vector<int32_t>> EncodeText(const ServedModel& model, std::string_view text,
+                                                int32_t max_tokens) {
   if (text.empty()) return ParamError("prompt", "the prompt is empty");
+  SY_RETURN_IF_ERROR(CheckSize(model, text.size(), max_tokens, "prompt"));
   absl::StatusOr<std::vector<int32_t>> tokens =
       model.tokenizer->Encode(text, {.parse_special = true, .add_special_tokens = true});
   if (!tokens.ok()) return WithParam(tokens.status(), "prompt");
@@ -96,14 +114,15 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
                                          const GenerationFields& fields,
                                          std::vector<int32_t> prompt_tokens) {
   const auto num_prompt_tokens = int64_t(prompt_tokens.size());
-  if (num_prompt_tokens == 0) return ParamError("prompt", "the prompt is empty");
+  if (num_prompt_tokens == 0) return ParamError(fields.prompt_field, "the prompt is empty");
   const int64_t room = context_length - num_prompt_tokens;
   if (room < 1) {
-    return WithParam(
-        absl::InvalidArgumentError(fmt::format(
+    return ParamError(
+        fields.prompt_field,
+        fmt::format(
             "the prompt has {} tokens, and the context of {} tokens must hold it and an answer",
-            num_prompt_tokens, context_length)),
-        "", kContextLengthExceeded);
+            num_prompt_tokens, context_length),
+        kContextLengthExceeded);
   }
   if (fields.max_tokens && *fields.max_tokens > room) {
     return ParamError("max_tokens",
@@ -118,6 +137,7 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   }
   CompletionSpec spec;
   spec.prompt_tokens = std::move(prompt_tokens);
+  spec.prompt_field = fields.prompt_field;
   spec.max_tokens = fields.max_tokens.value_or(int32_t(room));
   SY_ASSIGN_OR_RETURN(spec.sampling, MakeSampling(model, fields.sampling));
   if (fields.logprobs.answer) {

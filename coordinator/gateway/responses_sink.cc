@@ -7,6 +7,7 @@
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/responses_answer.h"
+#include "coordinator/gateway/responses_types.h"
 #include "coordinator/gateway/sse_writer.h"
 
 namespace switchyard::gateway {
@@ -28,7 +29,7 @@ class ResponseSink final : public CompletionSink {
     const bool is_open = target_.stream && events_->started();
     if (!end.status.ok() && !target_.background && !is_open) {
       return SendAnswer(*target_.metrics, kResponsesRoute, *target_.reply,
-                        ErrorResponse(end.status));
+                        ErrorResponse(InResponsesWords(end.status)));
     }
     Begin();
     writer_.End(end);

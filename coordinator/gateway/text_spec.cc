@@ -4,33 +4,59 @@
 #include <variant>
 #include <vector>
 
+#include "base/field_error.h"
+#include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/request_builder.h"
 
 namespace switchyard::gateway {
 
-absl::StatusOr<CompletionSpec> BuildTextSpec(const CompletionContext& context,
-                                             const CompletionRequest& request,
-                                             std::string_view tenant) {
+namespace {
+
+absl::StatusOr<CompletionSpec> BuildOne(const CompletionContext& context, const TextPrompt& prompt,
+                                        const GenerationFields& generation) {
   const ServedModel& model = *context.model;
-  SY_RETURN_IF_ERROR(CheckModelName(model, request.generation.model));
+  const int32_t context_length = ContextLength(model, *context.engine);
   std::vector<int32_t> tokens;
-  if (const auto* prompt = std::get_if<std::string>(&request.prompt)) {
-    SY_ASSIGN_OR_RETURN(tokens, EncodeText(model, *prompt));
+  if (const auto* text = std::get_if<std::string>(&prompt)) {
+    SY_ASSIGN_OR_RETURN(tokens, EncodeText(model, *text, context_length));
   } else {
-    tokens = std::get<std::vector<int32_t>>(request.prompt);
+    tokens = std::get<std::vector<int32_t>>(prompt);
     SY_RETURN_IF_ERROR(CheckTokens(model, tokens));
   }
-  SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildSpec(model, ContextLength(model, *context.engine),
-                                                     request.generation, std::move(tokens)));
-  SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec.scheduling));
-  return spec;
+  return BuildSpec(model, context_length, generation, std::move(tokens));
 }
 
-std::optional<std::string> EchoOf(const ServedModel& model, const CompletionRequest& request,
-                                  const CompletionSpec& spec) {
-  if (!request.generation.echo) return std::nullopt;
-  if (const auto* prompt = std::get_if<std::string>(&request.prompt)) return *prompt;
-  return model.tokenizer->Decode(spec.prompt_tokens, /*skip_special=*/true);
+}  // namespace
+
+absl::StatusOr<std::vector<CompletionSpec>> BuildTextSpecs(const CompletionContext& context,
+                                                           const CompletionRequest& request,
+                                                           std::string_view tenant) {
+  SY_RETURN_IF_ERROR(CheckModelName(*context.model, request.generation.model));
+  std::vector<CompletionSpec> specs;
+  for (const TextPrompt& prompt : request.prompts) {
+    absl::StatusOr<CompletionSpec> spec = BuildOne(context, prompt, request.generation);
+    if (!spec.ok()) {
+      const bool names_one = request.prompts.size() > 1 && FieldOf(spec.status()) == "prompt";
+      return names_one ? WithParam(spec.status(), fmt::format("prompt[{}]", specs.size()))
+                       : spec.status();
+    }
+    SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec->scheduling));
+    specs.push_back(*std::move(spec));
+  }
+  return specs;
+}
+
+std::vector<std::string> EchoesOf(const ServedModel& model, const CompletionRequest& request,
+                                  const std::vector<CompletionSpec>& specs) {
+  std::vector<std::string> echoes;
+  if (!request.generation.echo) return echoes;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const auto* text = std::get_if<std::string>(&request.prompts[i]);
+    echoes.push_back(text != nullptr
+                         ? *text
+                         : model.tokenizer->Decode(specs[i].prompt_tokens, /*skip_special=*/true));
+  }
+  return echoes;
 }
 
 }  // namespace switchyard::gateway

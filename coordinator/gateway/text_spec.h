@@ -1,11 +1,11 @@
-// From a request to continue a text, over HTTP or gRPC, to a generation that is ready for the
-// engine.
+// From a request to continue one or several texts, over HTTP or gRPC, to generations that are ready
+// for the engine.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_TEXT_SPEC_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_TEXT_SPEC_H_
 
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "coordinator/gateway/completion.h"
@@ -13,15 +13,16 @@
 
 namespace switchyard::gateway {
 
-// Encodes and checks it: the model's name, the tokens, the room that the context leaves. Errors as
-// of request_builder. Takes as long as the prompt is long: not for I/O threads.
-absl::StatusOr<CompletionSpec> BuildTextSpec(const CompletionContext& context,
-                                             const CompletionRequest& request,
-                                             std::string_view tenant);
+// One for each prompt, in their order: encoded and checked, the model's name, the tokens, the room
+// that the context leaves. Errors as of request_builder; of several prompts they say which
+// ("prompt[2]"). Takes as long as the prompts are long: not for I/O threads.
+absl::StatusOr<std::vector<CompletionSpec>> BuildTextSpecs(const CompletionContext& context,
+                                                           const CompletionRequest& request,
+                                                           std::string_view tenant);
 
-// The prompt's text, where the request has it echoed. `spec` is the request's.
-std::optional<std::string> EchoOf(const ServedModel& model, const CompletionRequest& request,
-                                  const CompletionSpec& spec);
+// Each prompt's text, where the request has it echoed; else empty. `specs` are the request's.
+std::vector<std::string> EchoesOf(const ServedModel& model, const CompletionRequest& request,
+                                  const std::vector<CompletionSpec>& specs);
 
 }  // namespace switchyard::gateway
 

@@ -215,6 +215,20 @@ class Completions(unittest.TestCase):
         chunks = self.client.completions.create(stream=True, **arguments)
         self.assertEqual("".join(chunk.choices[0].text for chunk in chunks), whole.text)
 
+    def test_several_prompts(self):
+        arguments = {"model": MODEL, "temperature": 0, "max_tokens": 8}
+        prompts = ["The capital of Egypt", "Hello"]
+        alone = [self.client.completions.create(prompt=prompt, **arguments) for prompt in prompts]
+        answer = self.client.completions.create(prompt=prompts, n=2, **arguments)
+        self.assertEqual([choice.index for choice in answer.choices], [0, 1, 2, 3])
+        texts = [one.choices[0].text for one in alone]
+        self.assertEqual([choice.text for choice in answer.choices], [texts[0], texts[0], texts[1], texts[1]])
+        self.assertEqual(answer.usage.prompt_tokens, sum(one.usage.prompt_tokens for one in alone))
+        streamed = ["", ""]
+        for chunk in self.client.completions.create(prompt=prompts, stream=True, **arguments):
+            streamed[chunk.choices[0].index] += chunk.choices[0].text
+        self.assertEqual(streamed, texts)
+
     def test_echo_and_logprobs(self):
         choice = self.client.completions.create(
             model=MODEL, prompt="The capital of Egypt", echo=True, logprobs=2, max_tokens=3, temperature=0

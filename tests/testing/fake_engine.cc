@@ -42,6 +42,13 @@ FakeEngine::~FakeEngine() {
 void FakeEngine::SetAnswers(std::vector<FakeAnswer> answers) {
   std::lock_guard lock(mutex_);
   answers_ = std::move(answers);
+  next_answer_.reset();
+}
+
+void FakeEngine::SetAnswersInTurn(std::vector<FakeAnswer> answers) {
+  std::lock_guard lock(mutex_);
+  answers_ = std::move(answers);
+  next_answer_ = 0;
 }
 
 void FakeEngine::SetSubmitStatus(absl::Status status, int num_taken_before) {
@@ -65,7 +72,12 @@ void FakeEngine::SetClusterStatus(v1::StatusResponse status) {
 
 core::NewRequest FakeEngine::last_request() const {
   std::lock_guard lock(mutex_);
-  return last_request_;
+  return requests_.empty() ? core::NewRequest() : requests_.back();
+}
+
+std::vector<core::NewRequest> FakeEngine::requests() const {
+  std::lock_guard lock(mutex_);
+  return requests_;
 }
 
 int FakeEngine::num_submitted() const {
@@ -94,10 +106,11 @@ absl::Status FakeEngine::Submit(core::NewRequest request,
   if (!submit_status_.ok() && num_taken_before_-- <= 0) return submit_status_;
   if (request.num_following > 0) kept_[request.id] = request.num_following;
   if (const auto it = kept_.find(request.follows); it != kept_.end()) --it->second;
-  last_request_ = request;
+  requests_.push_back(request);
   ++num_submitted_;
   const core::RequestId id = request.id;
-  FakeAnswer answer = answers_[size_t(request.sampling.choice()) % answers_.size()];
+  const size_t number = next_answer_ ? (*next_answer_)++ : size_t(request.sampling.choice());
+  FakeAnswer answer = answers_[number % answers_.size()];
   running_.emplace(id, std::make_shared<Running>(Running{.request = std::move(request),
                                                          .listener = std::move(listener),
                                                          .answer = std::move(answer)}));

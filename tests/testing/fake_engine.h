@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -41,11 +42,14 @@ class FakeEngine : public core::Engine {
   void SetAnswer(FakeAnswer answer) { SetAnswers({std::move(answer)}); }
   // Choice c of a request gets number c modulo their number.
   void SetAnswers(std::vector<FakeAnswer> answers);
+  // Requests get them in the order in which they come, from the first on.
+  void SetAnswersInTurn(std::vector<FakeAnswer> answers);
   // OK: requests are taken. Else from the next one on, or after so many more.
   void SetSubmitStatus(absl::Status status, int num_taken_before = 0);
   void SetClusterStatus(v1::StatusResponse status);
 
   core::NewRequest last_request() const;
+  std::vector<core::NewRequest> requests() const;  // all that were taken, in their order
   int num_submitted() const;
   // Until every request that was announced to follow has come or was taken back.
   bool WaitUntilNoneIsToFollow();
@@ -77,11 +81,12 @@ class FakeEngine : public core::Engine {
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::vector<FakeAnswer> answers_ = {{}};
+  std::optional<size_t> next_answer_;  // of those that go in turn; none: by choice
   absl::Status submit_status_;
   int num_taken_before_ = 0;                 // of submissions that are refused
   std::map<core::RequestId, int32_t> kept_;  // places, by the first of the answer
   v1::StatusResponse cluster_status_;
-  core::NewRequest last_request_;
+  std::vector<core::NewRequest> requests_;
   int num_submitted_ = 0;
   int num_cancelled_ = 0;
   bool stopping_ = false;

@@ -1,12 +1,15 @@
 // OpenAI requests: what is taken, and what is refused with which param.
 #include "coordinator/gateway/openai_types.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "coordinator/gateway/error_map.h"
 
 namespace switchyard::gateway {
 namespace {
+
+using ::testing::ElementsAre;
 
 constexpr std::string_view kHi = R"("messages":[{"role":"user","content":"Hi"}])";
 
@@ -161,19 +164,44 @@ TEST(ChatRequest, RefusesByNameWhatItKnowsAndCannotDo) {
             "OK");
 }
 
-TEST(CompletionRequest, TakesTextOrTokens) {
-  EXPECT_EQ(std::get<std::string>(ParseCompletionRequest(R"({"prompt":"Hi"})")->prompt), "Hi");
-  EXPECT_EQ(std::get<std::string>(ParseCompletionRequest(R"({"prompt":["Hi"]})")->prompt), "Hi");
-  EXPECT_EQ(std::get<std::vector<int32_t>>(ParseCompletionRequest(R"({"prompt":[5,6]})")->prompt),
-            (std::vector<int32_t>{5, 6}));
+std::vector<TextPrompt> PromptsOf(std::string_view prompt) {
+  const auto request = ParseCompletionRequest(fmt::format(R"({{"prompt":{}}})", prompt));
+  EXPECT_TRUE(request.ok()) << request.status();
+  return request.ok() ? request->prompts : std::vector<TextPrompt>();
+}
+TextPrompt Ids(std::vector<int32_t> ids) { return ids; }
+
+TEST(CompletionRequest, TakesTextsOrTokens) {
+  EXPECT_THAT(PromptsOf(R"("Hi")"), ElementsAre(TextPrompt("Hi")));
+  EXPECT_THAT(PromptsOf(R"(["Hi"])"), ElementsAre(TextPrompt("Hi")));
+  EXPECT_THAT(PromptsOf(R"(["a","b",[5]])"),
+              ElementsAre(TextPrompt("a"), TextPrompt("b"), Ids({5})));
+  EXPECT_THAT(PromptsOf("[[1],[2,3]]"), ElementsAre(Ids({1}), Ids({2, 3})));
+  EXPECT_THAT(PromptsOf("[5,6]"), ElementsAre(Ids({5, 6})));
+}
+
+TEST(CompletionRequest, OneRequestTakesSoManyAnswers) {
+  const auto param = [](size_t num_prompts, std::string_view more) {
+    const Json prompts = std::vector<std::string>(num_prompts, "a");
+    return ParamOf(
+        ParseCompletionRequest(fmt::format(R"({{"prompt":{}{}}})", prompts.dump(), more)).status());
+  };
+  EXPECT_EQ(param(128, ""), "OK");
+  EXPECT_EQ(param(129, ""), "prompt");
+  EXPECT_EQ(param(64, R"(,"n":2)"), "OK");
+  EXPECT_EQ(param(65, R"(,"n":2)"), "n");
+  EXPECT_EQ(param(33, R"(,"n":2,"best_of":4)"), "best_of");
 }
 
 TEST(CompletionRequest, RefusesOtherPrompts) {
-  for (const char* body :
-       {R"({})", R"({"prompt":null})", R"({"prompt":7})", R"({"prompt":[]})", R"({"prompt":{}})",
-        R"({"prompt":["a","b"]})", R"({"prompt":[[1],[2]]})", R"({"prompt":[1,"a"]})",
-        R"({"prompt":[1.5]})", R"({"prompt":[99999999999]})"}) {
+  for (const char* body : {R"({})", R"({"prompt":null})", R"({"prompt":7})", R"({"prompt":[]})",
+                           R"({"prompt":{}})", R"({"prompt":[1,"a"]})", R"({"prompt":[1,[2]]})",
+                           R"({"prompt":[1.5]})", R"({"prompt":[99999999999]})"}) {
     EXPECT_EQ(ParamOf(ParseCompletionRequest(body).status()), "prompt") << body;
+  }
+  for (const char* body : {R"({"prompt":["a",7]})", R"({"prompt":["a",null]})",
+                           R"({"prompt":[[1],[]]})", R"({"prompt":[[1],["a"]]})"}) {
+    EXPECT_EQ(ParamOf(ParseCompletionRequest(body).status()), "prompt[1]") << body;
   }
   EXPECT_EQ(ParamOf(ParseCompletionRequest(R"({"prompt":"a","suffix":"b"})").status()), "suffix");
 }

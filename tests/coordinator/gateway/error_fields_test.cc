@@ -1,0 +1,132 @@
+// Errors name the field of the request that they are about, whoever finds them, in the words of the
+// dialect that was asked; and what cannot fit is refused before it takes time.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <tuple>
+
+#include "base/field_error.h"
+#include "tests/coordinator/gateway/api_fixture.h"
+
+namespace switchyard::gateway {
+namespace {
+
+using switchyard::testing::FakeAnswer;
+using ::testing::HasSubstr;
+
+constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kCompletions = "/v1/completions";
+constexpr const char* kResponses = "/v1/responses";
+
+std::string Chat(std::string_view content = "Hi") {
+  return fmt::format(R"({{"messages":[{{"role":"user","content":"{}"}}]}})", content);
+}
+
+// Counts what it is asked to encode.
+class CountingTokenizer final : public text::Tokenizer {
+ public:
+  explicit CountingTokenizer(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  absl::StatusOr<std::vector<int32_t>> Encode(std::string_view text,
+                                              const text::EncodeOptions& options) const override {
+    ++num_encoded_;
+    return tokenizer_.Encode(text, options);
+  }
+  absl::StatusOr<std::vector<int32_t>> EncodeRendered(
+      const text::RenderedText& prompt) const override {
+    ++num_encoded_;
+    return tokenizer_.EncodeRendered(prompt);
+  }
+  std::string_view DecodeToken(int32_t id) const override { return tokenizer_.DecodeToken(id); }
+  bool IsSpecial(int32_t id) const override { return tokenizer_.IsSpecial(id); }
+  int32_t vocab_size() const override { return tokenizer_.vocab_size(); }
+  std::optional<int32_t> TokenToId(std::string_view token) const override {
+    return tokenizer_.TokenToId(token);
+  }
+  std::optional<size_t> max_token_bytes() const override { return tokenizer_.max_token_bytes(); }
+  std::optional<int32_t> bos_id() const override { return tokenizer_.bos_id(); }
+  std::optional<int32_t> eos_id() const override { return tokenizer_.eos_id(); }
+
+  int num_encoded() const { return num_encoded_; }
+
+ private:
+  const text::Tokenizer& tokenizer_;
+  mutable std::atomic<int> num_encoded_{0};
+};
+
+class ErrorFieldsTest : public ApiFixture {
+ protected:
+  void SetUp() override { StartHttp(); }
+
+  // Whether the answer is whole or streamed.
+  void ExpectParam(const char* path, std::string body, int status, const Json& param) {
+    EXPECT_EQ(AskJson(path, body, status)["error"]["param"], param) << path;
+    body.insert(body.size() - 1, R"(,"stream":true)");
+    EXPECT_EQ(AskJson(path, body, status)["error"]["param"], param) << path;
+  }
+
+  CountingTokenizer counting_{*TinyModel().tokenizer};
+};
+
+TEST_F(ErrorFieldsTest, WhatTheEngineRefusesNamesTheFieldInTheDialectsWords) {
+  const auto fail = [&](absl::Status status, const char* field) {
+    engine_->SetAnswer({.ending = FakeAnswer::Ending::kFail,
+                        .error = *field == 0 ? status : AboutField(status, field)});
+  };
+  fail(absl::InvalidArgumentError("too long"), "prompt");
+  ExpectParam(kCompletions, R"({"prompt":[5]})", 400, "prompt");
+  ExpectParam(kChat, Chat(), 400, "messages");
+  ExpectParam(kResponses, R"({"input":"Hi"})", 400, "input");
+  fail(absl::InvalidArgumentError("too much"), "max_tokens");
+  ExpectParam(kChat, Chat(), 400, "max_tokens");
+  ExpectParam(kResponses, R"({"input":"Hi"})", 400, "max_output_tokens");
+  fail(absl::DeadlineExceededError("late"), "timeout");
+  ExpectParam(kChat, Chat(), 504, "timeout");
+  fail(absl::UnavailableError("rank 3 was lost"), "");
+  ExpectParam(kChat, Chat(), 503, nullptr);
+}
+
+TEST_F(ErrorFieldsTest, APromptThatDoesNotFitIsNamedByItsField) {
+  std::string words = "a";
+  for (int i = 0; i < 70; ++i) words += " b";
+  const auto error = [&](const char* path, const std::string& body) {
+    return AskJson(path, body, 400)["error"];
+  };
+  for (const auto& [path, body, param] :
+       {std::tuple(kCompletions, fmt::format(R"({{"prompt":"{}"}})", words), "prompt"),
+        std::tuple(kChat, Chat(words), "messages"),
+        std::tuple(kResponses, fmt::format(R"({{"input":"{}"}})", words), "input")}) {
+    EXPECT_EQ(error(path, body)["param"], param);
+    EXPECT_EQ(error(path, body)["code"], "context_length_exceeded");
+  }
+}
+
+// Megabytes would keep a thread that others wait for.
+TEST_F(ErrorFieldsTest, MoreBytesThanTheContextCanHoldAreNotTokenized) {
+  model_.tokenizer = &counting_;
+  const size_t most = counting_.max_token_bytes().value();
+  const size_t num_fit = most * size_t(model_.context_length);
+  const auto ask = [&](const char* path, const std::string& body) {
+    const Json error = AskJson(path, body, 400)["error"];
+    EXPECT_EQ(error["code"], "context_length_exceeded");
+    return error["message"].get<std::string>();
+  };
+  const std::string blanks(num_fit + most, ' ');
+  EXPECT_THAT(ask(kCompletions, fmt::format(R"({{"prompt":"{}"}})", blanks)), HasSubstr("bytes"));
+  EXPECT_THAT(ask(kCompletions, fmt::format(R"({{"prompt":["a","{}"]}})", blanks)),
+              HasSubstr("bytes"));
+  EXPECT_EQ(counting_.num_encoded(), 1) << "the prompt before it";
+  EXPECT_THAT(ask(kChat, Chat(blanks)), HasSubstr("bytes"));
+  EXPECT_EQ(counting_.num_encoded(), 1);
+  // One that might fit is counted in tokens.
+  EXPECT_THAT(ask(kCompletions, fmt::format(R"({{"prompt":"{}"}})", std::string(num_fit, 'x'))),
+              HasSubstr("tokens, and the context of"));
+  EXPECT_EQ(counting_.num_encoded(), 2);
+  // Those who only count have no context.
+  AskJson("/tokenize", fmt::format(R"({{"prompt":"{}"}})", blanks));
+  EXPECT_EQ(counting_.num_encoded(), 3);
+}
+
+}  // namespace
+}  // namespace switchyard::gateway
