@@ -14,6 +14,14 @@
 namespace switchyard::cli {
 namespace {
 
+constexpr std::string_view kHelp =
+    "/clear        forgets the conversation, but not the system message; so does /reset\n"
+    "/system TEXT  sets the system message; without TEXT, none\n"
+    "/save FILE    writes the conversation as the JSON list of messages that the API takes\n"
+    "/help         this list\n"
+    "/quit         leaves\n"
+    "//...         asks what begins with a slash, without the first one\n";
+
 Json Message(std::string_view role, const std::string& content) {
   return Json{{"role", std::string(role)}, {"content", content}};
 }
@@ -137,28 +145,42 @@ class Conversation {
   Json messages_ = Json::array();  // without the system message
 };
 
-// What stands behind `command` in `line`; none if the line is another command or a question.
-std::optional<std::string> Argument(const std::string& line, std::string_view command) {
-  if (line.rfind(command, 0) != 0) return std::nullopt;
-  const std::string rest = line.substr(command.size());
-  if (!rest.empty() && rest[0] != ' ') return std::nullopt;
-  const size_t begin = rest.find_first_not_of(' ');
-  return begin == std::string::npos ? "" : rest.substr(begin);
+// A line that begins with a slash: "/save  a file" -> "/save", "a file".
+struct TypedCommand {
+  std::string name;
+  std::string argument;  // without the blanks around it
+};
+TypedCommand ParseCommand(std::string_view line) {
+  constexpr std::string_view kBlanks = " \t\r";
+  line = line.substr(0, line.find_last_not_of(kBlanks) + 1);
+  const size_t end = std::min(line.find_first_of(kBlanks), line.size());
+  const size_t argument = std::min(line.find_first_not_of(kBlanks, end), line.size());
+  return {.name = std::string(line.substr(0, end)), .argument = std::string(line.substr(argument))};
 }
 
-// One line of the input.
+// One line of the input that is not "/quit".
 absl::Status Obey(const std::string& line, Conversation& conversation, std::ostream& out) {
   if (line.empty()) return absl::OkStatus();
-  if (line == "/clear" || line == "/reset") {
+  if (line.front() != '/') return conversation.Ask(line, out);
+  if (line.rfind("//", 0) == 0) return conversation.Ask(line.substr(1), out);
+  const auto [name, argument] = ParseCommand(line);
+  if (name == "/system") {
+    conversation.SetSystem(argument);
+    return absl::OkStatus();
+  }
+  if (name == "/save") return conversation.Save(argument);
+  if (!argument.empty() || (name != "/clear" && name != "/reset" && name != "/help")) {
+    return absl::InvalidArgumentError(fmt::format(
+        "there is no command '{}': /help lists them; a question that begins with / takes another "
+        "/ before it",
+        argument.empty() ? name : name + " " + argument));
+  }
+  if (name == "/help") {
+    out << kHelp << std::flush;
+  } else {
     conversation.Clear();
-    return absl::OkStatus();
   }
-  if (const auto text = Argument(line, "/system")) {
-    conversation.SetSystem(*text);
-    return absl::OkStatus();
-  }
-  if (const auto path = Argument(line, "/save")) return conversation.Save(*path);
-  return conversation.Ask(line, out);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> FirstModel(HttpClient& client) {
@@ -189,13 +211,12 @@ absl::Status RunChat(const ChatOptions& options, std::istream& in, std::ostream&
   if (!options.message.empty()) return conversation.Ask(options.message, out);
 
   const bool terminal = isatty(STDIN_FILENO) != 0;
-  if (terminal)
-    out << model << " at " << options.url << "; /clear, /system TEXT, /save FILE, /quit\n";
+  if (terminal) out << model << " at " << options.url << "; /help lists commands, /quit leaves\n";
   std::string line;
   while (true) {
     if (terminal) out << "> " << std::flush;
     const int interrupts_before = interrupts;
-    if (!std::getline(in, line) || line == "/quit") {
+    if (!std::getline(in, line) || ParseCommand(line).name == "/quit") {
       const bool stopped = !terminal && interrupts != interrupts_before;
       return stopped ? absl::CancelledError("stopped") : absl::OkStatus();
     }

@@ -29,7 +29,11 @@ struct ChatOptions {
 //   /clear (or /reset)   forgets it, but not the system message
 //   /system TEXT         sets the system message; without TEXT, none
 //   /save FILE           writes it as the JSON list of messages that the API takes
+//   /help                lists these
 //   /quit                leaves, as the end of input does
+//   //...                asks what begins with a slash, without the first one
+// Another command is INVALID_ARGUMENT, of which a person is told; questions that no keyboard types
+// end there.
 // A signal while an answer comes breaks off that answer, otherwise leaves.
 // `interrupts` counts Ctrl-C: it ends the answer under way, or the conversation between answers.
 // With `message`, or questions that no keyboard types, it ends the command with CANCELLED.

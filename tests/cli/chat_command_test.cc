@@ -168,6 +168,34 @@ TEST(ChatCommand, SavesTheConversation) {
             R"({"role":"assistant","content":"two"}])");
 }
 
+// What looks like a command and is none must not reach the model.
+TEST(ChatCommand, AnUnknownCommandIsNoQuestion) {
+  for (const char* typed : {"/savee x\n", "/\n", "/clear all\n", "/system\n/what's this?\n"}) {
+    const CannedServer server({Answer(kModels)});
+    const ChatResult result = Chat(server, "", typed);
+    EXPECT_EQ(result.status.code(), absl::StatusCode::kInvalidArgument) << typed;
+    EXPECT_THAT(std::string(result.status.message()), HasSubstr("/help"));
+    EXPECT_EQ(server.requests().find("POST"), std::string::npos) << typed;
+  }
+}
+
+TEST(ChatCommand, ASecondSlashMakesItAQuestion) {
+  const std::string path = ::testing::TempDir() + "/slash.json";
+  const CannedServer server({Answer(kModels), Answer(Delta("one") + "data: [DONE]\n\n")});
+  const ChatResult result = Chat(server, "", "//etc/hosts?\n/save " + path + " \n/quit \nmore\n");
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  EXPECT_EQ(ParseJson(ReadFile(path, 1 << 20).value()).value()[0]["content"], "/etc/hosts?");
+}
+
+TEST(ChatCommand, HelpListsTheCommands) {
+  const CannedServer server({Answer(kModels)});
+  const ChatResult result = Chat(server, "", "/help\n");
+  EXPECT_TRUE(result.status.ok()) << result.status;
+  for (const char* command : {"/clear", "/system", "/save", "/help", "/quit", "//"}) {
+    EXPECT_THAT(result.text, HasSubstr(command));
+  }
+}
+
 TEST(ChatCommand, SavingNeedsAFile) {
   const CannedServer server({Answer(kModels)});
   EXPECT_EQ(Chat(server, "", "/save\n").status.code(), absl::StatusCode::kInvalidArgument);
