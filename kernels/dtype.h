@@ -9,14 +9,15 @@
 
 namespace switchyard::kernels {
 
-// kU4: whole numbers 0 to 15, in host memory one to a byte.
-enum class DType : uint8_t { kF32, kBf16, kF16, kF8E4M3, kI32, kI64, kI8, kU4 };
+// kU4: whole numbers 0 to 15, and kF4E2M1: codes of floats of 4 bits; in host memory one to a byte.
+enum class DType : uint8_t { kF32, kBf16, kF16, kF8E4M3, kI32, kI64, kI8, kU4, kF4E2M1 };
 
 constexpr int64_t SizeOf(DType dtype) {
   switch (dtype) {
     case DType::kF8E4M3:
     case DType::kI8:
     case DType::kU4:
+    case DType::kF4E2M1:
       return 1;
     case DType::kBf16:
     case DType::kF16:
@@ -48,6 +49,8 @@ constexpr std::string_view Name(DType dtype) {
       return "i8";
     case DType::kU4:
       return "u4";
+    case DType::kF4E2M1:
+      return "f4e2m1";
   }
   return "?";
 }
@@ -57,6 +60,7 @@ constexpr std::string_view Name(DType dtype) {
 enum class Bf16 : uint16_t {};
 enum class F16 : uint16_t {};
 enum class F8E4M3 : uint8_t {};
+enum class F4E2M1 : uint8_t {};  // in the low four bits
 
 constexpr float ToFloat(Bf16 value) {
   return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
@@ -88,6 +92,12 @@ constexpr float ToFloat(F8E4M3 value) {
   const uint32_t magnitude = bits & 0x7fu;
   const uint32_t finite = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude << 20) * 0x1p120f);
   return std::bit_cast<float>(magnitude == 0x7fu ? 0x7fc00000u : finite | (bits & 0x80u) << 24);
+}
+// e2m1: 0, .5, 1, 1.5, 2, 3, 4, 6 and the negatives; neither infinity nor NaN.
+constexpr float ToFloat(F4E2M1 value) {
+  const uint32_t bits = static_cast<uint8_t>(value);
+  const float magnitude = std::bit_cast<float>((bits & 7u) << 22) * 0x1p126f;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) | (bits & 8u) << 28);
 }
 // Round to nearest, ties to even, saturating at +-448; NaN gives NaN.
 F8E4M3 ToF8E4M3(float value);

@@ -11,10 +11,13 @@ constexpr int64_t kScaleColumns = 128;
 
 int64_t CeilDiv(int64_t value, int64_t divisor) { return (value + divisor - 1) / divisor; }
 
-bool IsWhole(DType dtype) { return dtype == DType::kI8 || dtype == DType::kU4; }
+// With a scale for a group of a row's columns.
+bool IsGrouped(DType dtype) {
+  return dtype == DType::kI8 || dtype == DType::kU4 || dtype == DType::kF4E2M1;
+}
 
 void CheckBlocks(const std::string& op, const LinearSource& source) {
-  if (IsWhole(source.weight.dtype)) {
+  if (IsGrouped(source.weight.dtype)) {
     ExpectEqual(op, "block_rows", 1, source.block_rows);
     SY_CHECK_GE(source.block_cols, 1) << op << ": block_cols";
     return;
@@ -42,7 +45,7 @@ void CheckForm(const std::string& op, const LinearSource& source) {
 }
 
 void CheckScales(const std::string& op, const LinearSource& source) {
-  const bool scaled = source.weight.dtype == DType::kF8E4M3 || IsWhole(source.weight.dtype);
+  const bool scaled = source.weight.dtype == DType::kF8E4M3 || IsGrouped(source.weight.dtype);
   SY_CHECK(source.scales.empty() != scaled)
       << op << ": scales: expected " << (scaled ? "some" : "none") << " for "
       << Name(source.weight.dtype);
@@ -97,7 +100,8 @@ void CheckSource(const LinearSource& source) {
   const std::string op = "Pack " + std::string(source.name);
   const TensorView& weight = source.weight;
   TensorCheck(op, "weight", weight)
-      .OneOf({DType::kF32, DType::kF16, DType::kBf16, DType::kF8E4M3, DType::kI8, DType::kU4})
+      .OneOf({DType::kF32, DType::kF16, DType::kBf16, DType::kF8E4M3, DType::kI8, DType::kU4,
+              DType::kF4E2M1})
       .Rank(2)
       .Shape({weight.dims[0], weight.dims[1]});
   SY_CHECK(weight.dims[0] > 0 && weight.dims[1] > 0)
@@ -125,6 +129,9 @@ void CheckGateUpSources(const LinearSource& gate, const LinearSource& up) {
   SY_CHECK(gate.compute == up.compute) << op << ": compute: expected that of gate";
   SY_CHECK(gate.form == up.form) << op << ": form: expected that of gate";
   SY_CHECK(gate.zeros.empty() == up.zeros.empty()) << op << ": zeros: expected as of gate";
+  if (IsGrouped(gate.weight.dtype)) {
+    ExpectEqual(op, "block_cols", gate.block_cols, up.block_cols);
+  }
   ExpectEqual(op, "col_offset", gate.col_offset, up.col_offset);
   ExpectEqual(op, "k_shards", gate.k_shards, up.k_shards);
   SY_CHECK(gate.bias.empty() == up.bias.empty()) << op << ": bias: expected both or none";

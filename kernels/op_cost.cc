@@ -15,6 +15,7 @@ double WeightBytes(int64_t n, int64_t k, DType dtype) {
   constexpr int64_t kBlock = 128;
   constexpr int64_t kGroup = 32, kScaleBytes = 2;
   const double group_scales = Product(n, (k + kGroup - 1) / kGroup) * kScaleBytes;
+  if (dtype == DType::kF4E2M1) return Product(n, k) / 2 + group_scales / kScaleBytes;
   if (dtype == DType::kU4) return Product(n, k) / 2 + group_scales;
   if (dtype == DType::kI8) return Product(n, k) + group_scales;
   const double elements = Product(n, k) * static_cast<double>(SizeOf(dtype));

@@ -25,7 +25,8 @@ struct LinearShape {
   int64_t rows = 0;
   int64_t n = 0;
   int64_t k = 0;
-  DType weight = DType::kBf16;  // f8e4m3, i8, u4: with the scales of blocks, or of 32 columns
+  DType weight =
+      DType::kBf16;  // f8e4m3, i8, u4, f4e2m1: with the scales of blocks, or of 32 columns
   DType activation = DType::kF32;
 };
 

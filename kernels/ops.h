@@ -61,7 +61,7 @@ class Ops {
   void PackRows(const LinearSource& rows, const LinearSource* up, int64_t row_begin,
                 PackedLinear* packed);
 
-  // Whether sources may be whole numbers, or of a form other than kStored.
+  // Whether sources may be i8, or of a form other than kStored.
   virtual bool packs_integers() const { return false; }
 
   // Names the form that Pack gives weights on this device. Another name: other bytes. It changes

@@ -27,7 +27,8 @@ page from a release build.
 END
 cat <<END
 By nvcc $compiler for sm_90a, printed by \`switchyard-kernels build/release/lib/switchyard-cuda.so\`. Where a kernel uses shared
-memory, 1,024 bytes are the system's. \`GemmForm\` 0 is BF16, 1 BF16 with block scales, 2 FP8.
+memory, 1,024 bytes are the system's. \`GemmForm\` 0 is BF16, 1 BF16 with block scales, 2 FP8, 3 whole numbers of 4 bits,
+4 MXFP4.
 
 END
 counters=$(mktemp)
@@ -79,7 +80,8 @@ it may take a sector more than it fills.
 
 By `kernel_issue_slots build/release/lib/switchyard-cuda.so` from the machine code: instructions of a warp in the innermost loop
 that multiplies, for 128 of K (of a latent, in attention). `HGMMA` multiplies BF16, `QGMMA` FP8; the other slots wait for
-stages, make addresses and, where blocks have scales (`GemmForm` 1 and 2), scale and add the sums. Nothing here says how many
+stages, make addresses and, where blocks have scales (`GemmForm` 1 and 2), scale and add the sums; where weights are codes (3
+and 4) they widen 32 of them in each thread for each 64 of K. Nothing here says how many
 of them hide behind the tensor cores. The loop of `GqaPrefillKernel` is a whole turn, with the softmax and with what only turns
 at the edge of what queries see run.
 

@@ -15,7 +15,11 @@ struct HostMatrix {
       : bytes(static_cast<size_t>(n * k * SizeOf(dtype))) {
     using kernels::DType;
     std::mt19937 random(11);
-    scales.assign(static_cast<size_t>(((n + 127) / 128) * ((k + 127) / 128)), 0.01f);
+    const bool coded = dtype == DType::kU4 || dtype == DType::kF4E2M1;
+    const int64_t columns = dtype == DType::kF4E2M1 ? 32 : 128;
+    const int64_t scale_rows = coded ? n : (n + 127) / 128;
+    const int64_t scale_columns = (k + columns - 1) / columns;
+    scales.assign(static_cast<size_t>(scale_rows * scale_columns), 0x1p-7f);
     for (int64_t i = 0; i < n * k; ++i) {
       const float value = static_cast<float>(static_cast<int>(random() % 512) - 256) / 256.0f;
       if (dtype == DType::kBf16) {
@@ -25,12 +29,16 @@ struct HostMatrix {
       if (dtype == DType::kF8E4M3) {
         reinterpret_cast<kernels::F8E4M3*>(bytes.data())[i] = kernels::ToF8E4M3(value);
       }
+      if (coded) bytes[static_cast<size_t>(i)] = static_cast<std::byte>(random() % 16);
     }
     source.name = "bench";
     source.weight = kernels::TensorView(bytes.data(), dtype, {n, k});
-    if (dtype == DType::kF8E4M3) {
-      source.scales =
-          kernels::TensorView(scales.data(), DType::kF32, {(n + 127) / 128, (k + 127) / 128});
+    if (dtype == DType::kF8E4M3 || coded) {
+      source.scales = kernels::TensorView(scales.data(), DType::kF32, {scale_rows, scale_columns});
+    }
+    if (coded) {
+      source.block_rows = 1;
+      source.block_cols = columns;
     }
   }
   HostMatrix(const HostMatrix&) = delete;

@@ -31,12 +31,14 @@ enum class WeightForm : uint8_t { kStored, kInt8, kInt4 };
 // A slice of a weight matrix in host memory, row-major [N, K], as the checkpoint stores it.
 struct LinearSource {
   std::string_view name;  // for messages
-  // f32, f16, bf16 or f8e4m3 [N, K]; or whole numbers of a group-quantised weight, i8 or u4, where
-  // the backend takes them (Ops::packs_integers).
+  // f32, f16, bf16 or f8e4m3 [N, K]; or codes of a group-quantised weight: u4, f4e2m1 (MXFP4), or
+  // i8 where the backend takes it (Ops::packs_integers).
   TensorView weight;
   // Block scales of the *whole* tensor, f32 [ceil(rows / block_rows), ceil(cols / block_cols)];
-  // empty unless weight is f8e4m3, i8 or u4. Of whole numbers block_rows is 1 and a block is a
-  // *group* of columns; their scales are kept as F16.
+  // empty unless weight is f8e4m3, i8, u4 or f4e2m1. Of the last three block_rows is 1 and a block
+  // is a *group* of columns. Those of whole numbers are finite and kept with 11 bits of
+  // significand, as F16 has; those of f4e2m1 are powers of two from 2^-127 to 2^125:
+  //   W[n, k] = weight[n, k] * scales[n, k / block_cols]
   TensorView scales;
   // u4 only: the zero points, i8 of the shape of scales, 0 to 16; empty: 8 everywhere.
   //   W[n, k] = (weight[n, k] - zeros[n, k / block_cols]) * scales[n, k / block_cols]
@@ -55,8 +57,9 @@ struct LinearSource {
   // The backend's arithmetic. kW8A8 falls back to kF32 where the weight is not FP8.
   Compute compute = Compute::kBf16;
   Gating gating;  // of gate and up projections
-  // u4 and i8 keep their codes in kInt4 and kInt8, and are widened in kStored. Other than kStored
-  // only in kBf16, and where the backend takes whole numbers.
+  // u4 and i8 keep their codes in kInt4 and kInt8, and are widened in kStored: while they are
+  // packed, or in the product, to the same bits. Other than kStored only in kBf16, and where the
+  // backend takes whole numbers.
   WeightForm form = WeightForm::kStored;
 };
 

@@ -53,6 +53,16 @@ void Dequantise(const LinearSource& source, int64_t row, int64_t begin, int64_t 
   });
 }
 
+// Codes of 4-bit floats times their scales.
+void WidenFloats(const LinearSource& source, int64_t row, int64_t begin, int64_t count,
+                 float* out) {
+  const auto* const codes = source.weight.row<F4E2M1>(row);
+  ForEachRun(source, begin, count, [&](int64_t column, int64_t end) {
+    const float scale = ScaleAt(source, row, column);
+    for (; column < end; ++column) *out++ = ToFloat(codes[column]) * scale;
+  });
+}
+
 // Whole numbers less their zero points, times their scales.
 void WidenWhole(const LinearSource& source, int64_t row, int64_t begin, int64_t count, float* out) {
   const auto* const codes = source.weight.row<int8_t>(row);
@@ -63,15 +73,23 @@ void WidenWhole(const LinearSource& source, int64_t row, int64_t begin, int64_t 
   });
 }
 
-bool IsWhole(DType dtype) { return dtype == DType::kI8 || dtype == DType::kU4; }
+bool IsGrouped(DType dtype) {
+  return dtype == DType::kI8 || dtype == DType::kU4 || dtype == DType::kF4E2M1;
+}
+
+void WidenGroups(const LinearSource& source, int64_t row, int64_t begin, int64_t count,
+                 float* out) {
+  if (source.weight.dtype == DType::kF4E2M1) return WidenFloats(source, row, begin, count, out);
+  WidenWhole(source, row, begin, count, out);
+}
 
 // The same as BF16, some columns at once.
-void RoundWhole(const LinearSource& source, int64_t row, int64_t begin, int64_t count, Bf16* out) {
+void RoundGroups(const LinearSource& source, int64_t row, int64_t begin, int64_t count, Bf16* out) {
   constexpr int64_t kColumns = 64;
   float values[kColumns];
   for (int64_t done = 0; done < count; done += kColumns) {
     const int64_t columns = std::min(kColumns, count - done);
-    WidenWhole(source, row, begin + done, columns, values);
+    WidenGroups(source, row, begin + done, columns, values);
     Convert(values, columns, out + done);
   }
 }
@@ -113,8 +131,8 @@ void ReadRow(const LinearSource& source, PanelFormat format, int64_t row, int64_
       memcpy(out, weight.row<uint8_t>(row) + begin, static_cast<size_t>(count));
       return;
     case PanelFormat::kBf16:
-      if (IsWhole(weight.dtype)) {
-        return RoundWhole(source, row, begin, count, static_cast<Bf16*>(out));
+      if (IsGrouped(weight.dtype)) {
+        return RoundGroups(source, row, begin, count, static_cast<Bf16*>(out));
       }
       if (weight.dtype == DType::kBf16) {
         memcpy(out, weight.row<Bf16>(row) + begin, static_cast<size_t>(count) * sizeof(Bf16));
@@ -122,8 +140,8 @@ void ReadRow(const LinearSource& source, PanelFormat format, int64_t row, int64_
       }
       return ConvertRow(weight, row, begin, count, static_cast<Bf16*>(out));
     case PanelFormat::kF32:
-      if (IsWhole(weight.dtype)) {
-        return WidenWhole(source, row, begin, count, static_cast<float*>(out));
+      if (IsGrouped(weight.dtype)) {
+        return WidenGroups(source, row, begin, count, static_cast<float*>(out));
       }
       if (weight.dtype == DType::kF8E4M3) {
         return Dequantise(source, row, begin, count, static_cast<float*>(out));

@@ -19,7 +19,7 @@ class CudaOps final : public Ops {
 
   DType activation_dtype() const override { return DType::kBf16; }
   Device& device() override { return cuda_.device; }
-  std::string packed_form() const override { return "cuda-" + cuda_.device.isa() + "-1"; }
+  std::string packed_form() const override { return "cuda-" + cuda_.device.isa() + "-2"; }
   int64_t QuantisedBytes(int64_t rows, int64_t columns) const override {
     return cuda::QuantisedBytes(rows, columns);
   }

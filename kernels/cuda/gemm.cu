@@ -16,8 +16,12 @@ GemmKernelPointer KernelOf(GemmForm form, int tokens) {
       return Bf16Kernel(tokens);
     case GemmForm::kBf16Scaled:
       return Bf16ScaledKernel(tokens);
-    default:
+    case GemmForm::kE4m3:
       return E4m3Kernel(tokens);
+    case GemmForm::kInt4:
+      return Int4Kernel(tokens);
+    default:
+      return Mxfp4Kernel(tokens);
   }
 }
 
@@ -41,7 +45,8 @@ void LaunchProduct(CudaContext& cuda, GemmForm form, const GemmTile& tile, GemmL
     launch.pending = cuda.sums.Reserve<float>(blocks * launch.levels * tile.warpgroups *
                                               tile.tokens * kTileRows);
   }
-  const int shared_bytes = SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes;
+  const int shared_bytes =
+      SharedOf(tile.tokens, tile.warpgroups, tile.stages, tile.slot_bytes).num_bytes;
   SY_CUDA_CHECK(
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
   Launch(cuda, kernel,

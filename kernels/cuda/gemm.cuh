@@ -8,6 +8,7 @@
 
 #include "kernels/cuda/choose/gemm_tile.h"
 #include "kernels/cuda/gemm.h"
+#include "kernels/cuda/gemm_coded_sum.cuh"
 #include "kernels/cuda/gemm_common.cuh"
 #include "kernels/cuda/gemm_hand_over.cuh"
 #include "kernels/cuda/gemm_store.cuh"
@@ -98,28 +99,29 @@ __device__ void ProducePiece(const GemmBlock& block, const GemmJob& job, const G
   const GemmWeight& weight = job.weight;
   const GemmActivations& x = block.launch.rows.x;
   const int64_t tiles_of_row = int64_t{weight.k_tiles} * weight.planes;
+  const int tile_bytes = TileBytes(kForm, weight.groups);
   const uint8_t* tile =
       weight.tiles +
-      (piece.first_row_tile * tiles_of_row + int64_t{piece.k_begin} * weight.planes) * kTileBytes;
+      (piece.first_row_tile * tiles_of_row + int64_t{piece.k_begin} * weight.planes) * tile_bytes;
   const int first_atom = job.first_atom + piece.first_token / kAtomRows;
   const int num_atoms = (piece.tokens + kAtomRows - 1) / kAtomRows;
   const auto atom_bytes = static_cast<uint32_t>(num_atoms * kAtomBytes);
   const auto scale_bytes = static_cast<uint32_t>(num_atoms * kAtomRows * sizeof(float));
-  const uint32_t bytes = static_cast<uint32_t>(piece.row_tiles) * kTileBytes + atom_bytes +
+  const uint32_t bytes = static_cast<uint32_t>(piece.row_tiles * tile_bytes) + atom_bytes +
                          (kForm == GemmForm::kE4m3 ? scale_bytes : 0);
   int plane = 0, k_tile = piece.k_begin;
-  for (int step = 0; step < piece.steps(job); ++step, ring.Next(), tile += kTileBytes) {
+  for (int step = 0; step < piece.steps(job); ++step, ring.Next(), tile += tile_bytes) {
     ptx::Wait(ring.empty(ring.stage), ring.parity ^ 1);
     const uint32_t full = ring.full(ring.stage);
     const uint32_t to = block.address + static_cast<uint32_t>(ring.stage * block.at.stage_bytes);
     ptx::ArriveExpectBytes(full, bytes);
     for (int i = 0; i < piece.row_tiles; ++i) {
-      ptx::BulkLoad(to + static_cast<uint32_t>(i * kTileBytes),
-                    tile + i * tiles_of_row * kTileBytes, kTileBytes, full);
+      ptx::BulkLoad(to + static_cast<uint32_t>(i * SlotBytes(kForm)),
+                    tile + i * tiles_of_row * tile_bytes, static_cast<uint32_t>(tile_bytes), full);
     }
     const int64_t atom = int64_t{k_tile} * x.num_atoms + first_atom;
-    ptx::BulkLoad(to + static_cast<uint32_t>(block.launch.warpgroups * kTileBytes),
-                  x.atoms + atom * kAtomBytes, atom_bytes, full);
+    ptx::BulkLoad(to + static_cast<uint32_t>(block.at.x_begin), x.atoms + atom * kAtomBytes,
+                  atom_bytes, full);
     if constexpr (kForm == GemmForm::kE4m3) {
       const int scales = block.at.scales_begin + ring.stage * kTokens * int{sizeof(float)};
       ptx::BulkLoad(block.address + static_cast<uint32_t>(scales), x.scales + atom * kAtomRows,
@@ -156,6 +158,8 @@ __device__ void SumPart(const Accumulator<kForm, kTokens>& accumulator, const Ge
   const int k_begin = weight.part_begin[part], k_end = weight.part_begin[part + 1];
   if constexpr (kForm == GemmForm::kBf16) {
     accumulator.SumPlain(sums, ring, (k_end - k_begin) * weight.planes);
+  } else if constexpr (IsCoded(kForm)) {
+    CodedSum<kForm, kTokens>{accumulator, weight.groups}.Sum(sums, ring, k_end - k_begin);
   } else {
     constexpr int kTiles = TilesPerScale(kForm);
     const int row = static_cast<int>(threadIdx.x) / kWarpThreads % 4 * 16 + accumulator.lane / 4;
@@ -179,7 +183,6 @@ __device__ void Consume(const GemmBlock& block, int warpgroup, StageRing ring) {
       .at = block.at,
       .shared = block.shared,
       .shared_address = block.address,
-      .warpgroups = launch.warpgroups,
       .warpgroup = warpgroup,
       .lane = static_cast<int>(threadIdx.x) % kWarpThreads};
   GemmJob& job = block.job(warpgroup);
@@ -231,7 +234,7 @@ __global__ void __launch_bounds__(kMaxWarpgroups * 128 + ProducerThreads(kTokens
   constexpr int kProducerRegisters = 40, kConsumerRegisters = 232;
   extern __shared__ __align__(1024) uint8_t shared[];
   const GemmBlock block{.launch = launch,
-                        .at = SharedOf(kTokens, launch.warpgroups, launch.stages),
+                        .at = SharedOf(kTokens, launch.warpgroups, launch.stages, SlotBytes(kForm)),
                         .shared = shared,
                         .address = ptx::SharedAddress(shared)};
   const StageRing ring{.barriers = block.address + static_cast<uint32_t>(block.at.barriers_begin),

@@ -51,6 +51,8 @@ using GemmKernelPointer = void (*)(GemmLaunch);
 GemmKernelPointer Bf16Kernel(int tokens);
 GemmKernelPointer Bf16ScaledKernel(int tokens);
 GemmKernelPointer E4m3Kernel(int tokens);
+GemmKernelPointer Int4Kernel(int tokens);
+GemmKernelPointer Mxfp4Kernel(int tokens);
 
 }  // namespace switchyard::kernels::cuda
 

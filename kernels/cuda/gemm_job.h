@@ -16,7 +16,7 @@ namespace switchyard::kernels::cuda {
 
 // A packed weight in device memory.
 struct GemmWeight {
-  const uint8_t* tiles;        // [row_tiles, k_tiles, planes] tiles of kTileBytes
+  const uint8_t* tiles;        // [row_tiles, k_tiles, planes] tiles of TileBytes
   const KTile* k_tiles_of_x;   // [k_tiles]
   const int32_t* part_begin;   // [parts + 1], in k tiles
   const float* scales;         // f32 [row_tiles, k_tiles / TilesPerScale, slots]; null: none
@@ -25,7 +25,8 @@ struct GemmWeight {
   int32_t n, k;
   int32_t row_tiles, k_tiles;
   int16_t planes, parts, slots;
-  bool gate_up;  // rows of a tile alternate by 8: gate, up
+  int16_t groups;  // of a tile of codes
+  bool gate_up;    // rows of a tile alternate by 8: gate, up
   GateFunction gate_function;
   float gate_limit;
 };

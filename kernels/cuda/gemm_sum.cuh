@@ -43,15 +43,19 @@ struct Accumulator {
   const GemmShared& at;
   const uint8_t* shared;
   uint32_t shared_address;
-  int warpgroups, warpgroup, lane;
+  int warpgroup, lane;
+
+  // The right operand of a stage.
+  __device__ uint64_t ActivationsAt(int stage) const {
+    return ptx::OperandDescriptor(shared_address +
+                                  static_cast<uint32_t>(stage * at.stage_bytes + at.x_begin));
+  }
 
   // `fresh`: D begins with this tile.
   __device__ void Issue(Sums& d, int stage, bool fresh) const {
-    const uint32_t tiles = shared_address + static_cast<uint32_t>(stage * at.stage_bytes);
-    const uint64_t a =
-        ptx::OperandDescriptor(tiles + static_cast<uint32_t>(warpgroup * kTileBytes));
-    const uint64_t b =
-        ptx::OperandDescriptor(tiles + static_cast<uint32_t>(warpgroups * kTileBytes));
+    const uint64_t a = ptx::OperandDescriptor(
+        shared_address + static_cast<uint32_t>(stage * at.stage_bytes + warpgroup * kTileBytes));
+    const uint64_t b = ActivationsAt(stage);
     ptx::WgmmaFence();
 #pragma unroll
     for (int i = 0; i < kStepsOfTile; ++i) {

@@ -66,6 +66,7 @@ int64_t SumsOf(const Product& product, const GemmTile& tile) {
              : 0;
 }
 
+// Of products of one form.
 GemmTile TileFor(const CudaContext& cuda, std::span<const Product> products) {
   GemmWork work{.jobs = std::ssize(products)};
   int64_t k_bytes = 0;
@@ -74,11 +75,12 @@ GemmTile TileFor(const CudaContext& cuda, std::span<const Product> products) {
     work.rows += product.rows;
     work.row_tiles += weight.row_tiles;
     work.parts = std::max<int64_t>(work.parts, weight.parts);
-    k_bytes += int64_t{weight.k_tiles} * weight.planes * (kTileBytes / kTileRows);
+    k_bytes += product.matrix->layout().row_tile_bytes() / kTileRows;
   }
   work.rows = (work.rows + work.jobs - 1) / work.jobs;
   work.row_tiles = (work.row_tiles + work.jobs - 1) / work.jobs;
   work.k_bytes = k_bytes / work.jobs;
+  work.slot_bytes = SlotBytes(products.front().matrix->layout().form);
   return ChooseGemmTile(work, cuda.device.num_sms());
 }
 
@@ -158,7 +160,7 @@ void RunForm(CudaContext& cuda, GemmForm form, std::span<const Product> products
 
 // Weights of several forms may meet in one op: a checkpoint need not quantise all experts.
 void RunProducts(CudaContext& cuda, std::span<const Product> products) {
-  for (const GemmForm form : {GemmForm::kBf16, GemmForm::kBf16Scaled, GemmForm::kE4m3}) {
+  for (const GemmForm form : kGemmForms) {
     std::vector<Product> of_form;
     for (const Product& product : products) {
       if (product.rows > 0 && product.matrix->layout().form == form) of_form.push_back(product);

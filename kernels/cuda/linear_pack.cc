@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "kernels/cuda/choose/code_tile.h"
 #include "kernels/cuda/linear.h"
 #include "kernels/cuda/linear_matrix.h"
 #include "kernels/op_check.h"
@@ -51,7 +52,60 @@ struct SourceRow {
 
   // Of the whole tensor's scales.
   int64_t scale_row() const { return (row + source->row_offset) / source->block_rows; }
+  int64_t scale_column(int64_t column) const {
+    return (column + source->col_offset) / source->block_cols;
+  }
+  float ScaleAt(int64_t column) const {
+    return source->scales.row<float>(scale_row())[scale_column(column)];
+  }
+  int ZeroAt(int64_t column) const {
+    constexpr int kMiddle = 8;
+    if (source->zeros.empty()) return kMiddle;
+    return source->zeros.row<int8_t>(scale_row())[scale_column(column)];
+  }
+  const uint8_t* codes() const { return source->weight.row<uint8_t>(row); }
+
+  // What is multiplied, but for the scales of FP8.
+  float ValueAt(int64_t column) const {
+    switch (source->weight.dtype) {
+      case DType::kU4:
+        return static_cast<float>(codes()[column] - ZeroAt(column)) * ScaleAt(column);
+      case DType::kF4E2M1:
+        return ToFloat(static_cast<F4E2M1>(codes()[column])) * ScaleAt(column);
+      default:
+        return ElementAsFloat(source->weight, row, column);
+    }
+  }
 };
+
+// A row's part of a tile of codes.
+void PackCodes(const SourceRow& from, const KTile& tile, int row, std::byte* to) {
+  const uint8_t* const codes = from.codes() + tile.column;
+  auto* const words = reinterpret_cast<uint32_t*>(to);
+  for (int step = 0; step < tile.columns / kStepColumns; ++step) {
+    const uint8_t* const here = codes + step * kStepColumns;
+    for (int quad = 0; quad < 4; ++quad) {
+      const uint8_t* const c = here + 2 * quad;
+      words[CodeWord(row, step, quad)] |= PlaceCodes(row, c[0], c[1], c[8], c[9]);
+    }
+  }
+}
+
+// Behind the codes; what no group fills stands for zeros.
+void PackScales(const KLayout& layout, const SourceRow& from, const KTile& tile, int row,
+                std::byte* to) {
+  const int group_columns = TileColumns(layout.form) / layout.groups;
+  for (int group = 0; group < tile.columns / group_columns; ++group) {
+    const int64_t column = tile.column + group * group_columns;
+    const float scale = from.ScaleAt(column);
+    if (layout.form == GemmForm::kInt4) {
+      auto* const words = reinterpret_cast<uint32_t*>(to + kCodeBytes);
+      words[Int4ScalePlace(row, group)] = ScaleWord(scale, from.ZeroAt(column));
+    } else {
+      to[kCodeBytes + Mxfp4ScalePlace(row, group)] = static_cast<std::byte>(ScaleExponent(scale));
+    }
+  }
+}
 
 // Fills tiles and scales of one weight from one source, or from gate and up.
 class Packer {
@@ -66,24 +120,12 @@ class Packer {
   bool gate_up() const { return up_ != nullptr; }
   const Gating& gating() const { return source_.gating; }
   int64_t row_tiles() const { return row_tiles_; }
-  int64_t RowTileBytes() const { return layout_.num_tiles() * layout_.planes * kTileBytes; }
 
-  // Row by row: a source is read as it lies in memory.
   void PackRowTile(int64_t row_tile, std::byte* to) const {
-    alignas(16) std::array<std::byte, kLineBytes> line{};
-    for (int row = 0; row < kTileRows; ++row) {
-      const SourceRow from = RowOf(row_tile, row);
-      if (from.source == nullptr) line.fill(std::byte{0});
-      std::byte* tile_to = to;
-      for (const KTile& tile : layout_.tiles) {
-        for (int plane = 0; plane < layout_.planes; ++plane, tile_to += kTileBytes) {
-          if (tile.columns < TileColumns(layout_.form)) line.fill(std::byte{0});
-          if (from.source != nullptr) ReadLine(from, tile, plane, line.data());
-          for (int chunk = 0; chunk < kLineBytes / 16; ++chunk) {
-            memcpy(tile_to + SwizzledChunk(row, chunk), line.data() + chunk * 16, 16);
-          }
-        }
-      }
+    if (IsCoded(layout_.form)) {
+      PackCodeTiles(row_tile, to);
+    } else {
+      PackLines(row_tile, to);
     }
   }
 
@@ -120,9 +162,8 @@ class Packer {
       for (int64_t tile = 0; tile < layout_.num_tiles(); tile += step) {
         for (int64_t slot = 0; slot < num_slots_; ++slot) {
           const bool used = slot < std::ssize(rows);
-          scales.push_back(used ? ScaleOf(rows[static_cast<size_t>(slot)],
-                                          layout_.tiles[static_cast<size_t>(tile)])
-                                : 0.0f);
+          const int64_t column = layout_.tiles[static_cast<size_t>(tile)].column;
+          scales.push_back(used ? rows[static_cast<size_t>(slot)].ScaleAt(column) : 0.0f);
         }
       }
     }
@@ -130,6 +171,39 @@ class Packer {
   }
 
  private:
+  // Row by row: a source is read as it lies in memory.
+  void PackCodeTiles(int64_t row_tile, std::byte* to) const {
+    memset(to, 0, static_cast<size_t>(layout_.row_tile_bytes()));
+    for (int row = 0; row < kTileRows; ++row) {
+      const SourceRow from = RowOf(row_tile, row);
+      if (from.source == nullptr) continue;
+      std::byte* tile_to = to;
+      for (const KTile& tile : layout_.tiles) {
+        PackCodes(from, tile, row, tile_to);
+        PackScales(layout_, from, tile, row, tile_to);
+        tile_to += layout_.tile_bytes();
+      }
+    }
+  }
+
+  void PackLines(int64_t row_tile, std::byte* to) const {
+    alignas(16) std::array<std::byte, kLineBytes> line{};
+    for (int row = 0; row < kTileRows; ++row) {
+      const SourceRow from = RowOf(row_tile, row);
+      if (from.source == nullptr) line.fill(std::byte{0});
+      std::byte* tile_to = to;
+      for (const KTile& tile : layout_.tiles) {
+        for (int plane = 0; plane < layout_.planes; ++plane, tile_to += kTileBytes) {
+          if (tile.columns < TileColumns(layout_.form)) line.fill(std::byte{0});
+          if (from.source != nullptr) ReadLine(from, tile, plane, line.data());
+          for (int chunk = 0; chunk < kLineBytes / 16; ++chunk) {
+            memcpy(tile_to + SwizzledChunk(row, chunk), line.data() + chunk * 16, 16);
+          }
+        }
+      }
+    }
+  }
+
   SourceRow RowOf(int64_t row_tile, int row) const {
     SourceRow from{.source = &source_, .row = row_tile * kTileRows + row};
     if (up_ != nullptr) {
@@ -156,16 +230,9 @@ class Packer {
       memcpy(line, weight.row<Bf16>(from.row) + tile.column, count * sizeof(Bf16));
     } else {
       for (size_t i = 0; i < count; ++i) {
-        words[i] =
-            PlaneOf(ElementAsFloat(weight, from.row, tile.column + static_cast<int64_t>(i)), plane);
+        words[i] = PlaneOf(from.ValueAt(tile.column + static_cast<int64_t>(i)), plane);
       }
     }
-  }
-
-  static float ScaleOf(const SourceRow& row, const KTile& tile) {
-    const LinearSource& source = *row.source;
-    return source.scales.row<float>(
-        row.scale_row())[(tile.column + source.col_offset) / source.block_cols];
   }
 
   const KLayout& layout_;
@@ -191,7 +258,7 @@ Places PlacesOf(const KLayout& layout, const Packer& packer, int64_t num_biases)
         (count * static_cast<int64_t>(element_bytes) + kAlignment - 1) / kAlignment * kAlignment;
     return at;
   };
-  places.tiles = place(packer.row_tiles(), static_cast<size_t>(packer.RowTileBytes()));
+  places.tiles = place(packer.row_tiles(), static_cast<size_t>(layout.row_tile_bytes()));
   places.scales = place(layout.scaled() ? packer.NumScales() : 0, sizeof(float));
   places.slots = place(layout.scaled() ? packer.row_tiles() * kTileRows : 0, 1);
   places.bias = place(num_biases, sizeof(float));
@@ -218,6 +285,7 @@ std::unique_ptr<PackedLinear> MakeMatrix(KLayout layout, const Packer& packer, c
       .planes = static_cast<int16_t>(layout.planes),
       .parts = static_cast<int16_t>(layout.num_parts()),
       .slots = static_cast<int16_t>(packer.num_slots()),
+      .groups = static_cast<int16_t>(layout.groups),
       .gate_up = packer.gate_up(),
       .gate_function = packer.gating().function,
       .gate_limit = packer.gating().limit};
@@ -225,8 +293,7 @@ std::unique_ptr<PackedLinear> MakeMatrix(KLayout layout, const Packer& packer, c
 }
 
 // Tiles go to `to` (device) piece by piece, of which one is packed while another is on its way.
-void SendTiles(UploadLane& uploads, const Packer& packer, std::byte* to) {
-  const int64_t row_tile_bytes = packer.RowTileBytes();
+void SendTiles(UploadLane& uploads, const Packer& packer, int64_t row_tile_bytes, std::byte* to) {
   const int64_t step = std::max<int64_t>(1, UploadLane::kPieceBytes / row_tile_bytes);
   for (int64_t begin = 0; begin < packer.row_tiles(); begin += step) {
     const int64_t count = std::min(step, packer.row_tiles() - begin);
@@ -266,7 +333,7 @@ std::unique_ptr<PackedLinear> PackMatrix(CudaContext& cuda, const LinearSource& 
   copy(places.bias, std::span<const float>(bias));
   copy(places.part_begin, std::span<const int32_t>(layout.part_begin));
   copy(places.k_tiles, std::span<const KTile>(layout.tiles));
-  SendTiles(cuda.uploads, packer, base + places.tiles);
+  SendTiles(cuda.uploads, packer, layout.row_tile_bytes(), base + places.tiles);
   return MakeMatrix(std::move(layout), packer, places, !bias.empty(), std::move(buffer));
 }
 

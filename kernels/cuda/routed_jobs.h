@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_KERNELS_CUDA_ROUTED_JOBS_H_
 #define SWITCHYARD_KERNELS_CUDA_ROUTED_JOBS_H_
 
+#include <iterator>
 #include <span>
 
 #include "kernels/cuda/cuda_context.h"
@@ -35,7 +36,7 @@ struct RoutedSet {
 };
 
 // Halves times forms.
-inline constexpr int kMostRoutedSets = 6;
+inline constexpr int kMostRoutedSets = 2 * static_cast<int>(std::size(kGemmForms));
 
 struct RoutedSpans {
   const int2* spans;  // [blocks]: first row and number

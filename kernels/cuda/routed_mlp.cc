@@ -53,7 +53,7 @@ void MakeList(CudaContext& cuda, std::span<const LinearMatrix* const> matrices,
     quantise_jobs.push_back(QuantiseJobOf(*matrix));
     jobs.push_back({.weight = weight});
     set->row_tiles += weight.row_tiles;
-    set->k_bytes += int64_t{weight.k_tiles} * weight.planes * (kTileBytes / kTileRows);
+    set->k_bytes += matrix->layout().row_tile_bytes() / kTileRows;
     set->most_row_tiles = std::max<int64_t>(set->most_row_tiles, weight.row_tiles);
     set->most_k_tiles = std::max<int64_t>(set->most_k_tiles, weight.k_tiles);
     set->most_parts = std::max<int64_t>(set->most_parts, weight.parts);
@@ -83,7 +83,7 @@ void MakeList(CudaContext& cuda, std::span<const LinearMatrix* const> matrices,
 // One half, by form.
 std::vector<TableSet> MakeSets(CudaContext& cuda, std::span<const LinearMatrix* const> half) {
   std::vector<TableSet> sets;
-  for (const GemmForm form : {GemmForm::kBf16, GemmForm::kBf16Scaled, GemmForm::kE4m3}) {
+  for (const GemmForm form : kGemmForms) {
     std::vector<const LinearMatrix*> matrices;
     std::vector<int32_t> blocks;
     for (size_t i = 0; i < half.size(); ++i) {
@@ -115,7 +115,8 @@ GemmTile TileFor(const CudaContext& cuda, const TableSet& set, const RoutedMlpAr
   return ChooseGemmTile({.rows = CeilDiv(likely, likely_jobs),
                          .jobs = likely_jobs,
                          .row_tiles = CeilDiv(set.row_tiles, jobs),
-                         .k_bytes = set.k_bytes / jobs},
+                         .k_bytes = set.k_bytes / jobs,
+                         .slot_bytes = SlotBytes(set.form)},
                         cuda.device.num_sms());
 }
 

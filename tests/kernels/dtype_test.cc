@@ -51,5 +51,15 @@ TEST(DType, EveryE4M3IsWidenedAsDefined) {
   }
 }
 
+TEST(DType, EveryE2M1IsWidenedAsDefined) {
+  const float values[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+  for (uint32_t code = 0; code < 16; ++code) {
+    const float value = ToFloat(static_cast<F4E2M1>(code));
+    EXPECT_EQ(std::bit_cast<uint32_t>(value), std::bit_cast<uint32_t>(ByDefinition(code, 2, 1)))
+        << code;
+    EXPECT_EQ(std::fabs(value), values[code % 8]) << code;
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::kernels

@@ -2,6 +2,7 @@
 #ifndef SWITCHYARD_TESTS_KERNELS_LINEAR_FIXTURE_H_
 #define SWITCHYARD_TESTS_KERNELS_LINEAR_FIXTURE_H_
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -27,11 +28,13 @@ inline std::vector<float> RandomRows(int64_t count, uint32_t seed) {
 // A whole tensor as a checkpoint has it; slices of it are LinearSources.
 class TestWeight {
  public:
+  // `group_columns`: of codes; 0: as usual for the type.
   TestWeight(DType dtype, int64_t n, int64_t k, uint32_t seed,
-             WeightForm form = WeightForm::kStored)
-      : dtype_(dtype), form_(form), n_(n), k_(k) {
-    if (IsWhole()) {
-      FillWhole(seed);
+             WeightForm form = WeightForm::kStored, int64_t group_columns = 0)
+      : dtype_(dtype), form_(form), n_(n), k_(k), group_columns_(group_columns) {
+    if (group_columns_ == 0) group_columns_ = dtype == DType::kU4 ? 128 : 32;
+    if (IsGrouped()) {
+      FillGroups(seed);
       return;
     }
     const std::vector<float> values = RandomRows(n * k, seed);
@@ -63,10 +66,10 @@ class TestWeight {
     LinearSource source{
         .name = "w", .row_offset = row, .col_offset = col, .compute = compute, .form = form_};
     source.weight = TensorView(bytes_.data(), dtype_, {n_, k_}).Rows(row, rows).Cols(col, cols);
-    if (IsWhole()) {
+    if (IsGrouped()) {
       const int64_t groups = NumGroups();
       source.block_rows = 1;
-      source.block_cols = GroupColumns();
+      source.block_cols = group_columns_;
       source.scales = TensorView(scales_.data(), DType::kF32, {n_, groups});
       if (!zeros_.empty()) source.zeros = TensorView(zeros_.data(), DType::kI8, {n_, groups});
     } else if (!scales_.empty()) {
@@ -94,19 +97,25 @@ class TestWeight {
   }
 
  private:
-  // Of whole numbers.
-  int64_t GroupColumns() const { return dtype_ == DType::kU4 ? 128 : 32; }
-  int64_t NumGroups() const { return (k_ + GroupColumns() - 1) / GroupColumns(); }
-  bool IsWhole() const { return dtype_ == DType::kI8 || dtype_ == DType::kU4; }
+  // Of codes.
+  int64_t NumGroups() const { return (k_ + group_columns_ - 1) / group_columns_; }
+  bool IsGrouped() const {
+    return dtype_ == DType::kI8 || dtype_ == DType::kU4 || dtype_ == DType::kF4E2M1;
+  }
 
-  // Codes, scales that are F16, and zero points of those that are without a sign.
-  void FillWhole(uint32_t seed) {
+  // Codes, scales that are F16 or (of floats) powers of two, and zero points of those that are
+  // without a sign.
+  void FillGroups(uint32_t seed) {
     std::mt19937 random(seed);
     for (int64_t i = 0; i < n_ * k_; ++i) {
-      const auto code = static_cast<int>(random() % (dtype_ == DType::kU4 ? 16 : 256));
+      const auto code = static_cast<int>(random() % (dtype_ == DType::kI8 ? 256 : 16));
       bytes_.push_back(static_cast<std::byte>(code));
     }
     for (int64_t i = 0; i < n_ * NumGroups(); ++i) {
+      if (dtype_ == DType::kF4E2M1) {
+        scales_.push_back(std::ldexp(1.0f, static_cast<int>(random() % 6) - 6));
+        continue;
+      }
       scales_.push_back(static_cast<float>(1 + random() % 1024) / 2048);
       if (dtype_ == DType::kU4) zeros_.push_back(static_cast<int8_t>(random() % 17));
     }
@@ -131,6 +140,7 @@ class TestWeight {
   const DType dtype_;
   const WeightForm form_;
   const int64_t n_, k_;
+  int64_t group_columns_;
   std::vector<std::byte> bytes_;
   std::vector<float> scales_;
   std::vector<float> row_scales_;
@@ -190,9 +200,19 @@ inline constexpr Mode kWholeModes[] = {
     {DType::kI8, Compute::kBf16},
     {DType::kU4, Compute::kBf16},
     {DType::kU4, Compute::kF32},
+    {DType::kF4E2M1, Compute::kBf16},
+    {DType::kF4E2M1, Compute::kF32},
+    {DType::kF4E2M1, Compute::kBf16, WeightForm::kInt8},
     {DType::kF32, Compute::kBf16, WeightForm::kInt8},
     {DType::kF8E4M3, Compute::kBf16, WeightForm::kInt8},
     {DType::kBf16, Compute::kBf16, WeightForm::kInt4},
+};
+
+// Weights of codes on every backend.
+inline constexpr Mode kCodeModes[] = {
+    {DType::kU4, Compute::kBf16},
+    {DType::kF4E2M1, Compute::kBf16},
+    {DType::kU4, Compute::kF32},
 };
 
 inline std::vector<Mode> AllModes() {

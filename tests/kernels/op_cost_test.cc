@@ -20,6 +20,7 @@ TEST(OpCostTest, Fp8WeightsBringTheirBlockScales) {
 TEST(OpCostTest, WholeNumbersBringAScaleForEveryGroup) {
   EXPECT_EQ(WeightBytes(64, 4096, DType::kI8), 64.0 * 4096 / 32 * 34);
   EXPECT_EQ(WeightBytes(64, 4096, DType::kU4), 64.0 * 4096 / 32 * 18);
+  EXPECT_EQ(WeightBytes(64, 4096, DType::kF4E2M1), 64.0 * 4096 / 32 * 17);
 }
 
 // MODEL_SPECS 1.2: one routed expert of DeepSeek-V3 has 44,040,192 bytes and 10,752 bytes of

@@ -27,6 +27,8 @@ constexpr Precision kPrecisions[] = {
     {"bf16", DType::kBf16, Compute::kBf16, Arithmetic::kBf16},
     {"fp8", DType::kF8E4M3, Compute::kBf16, Arithmetic::kBf16},
     {"w8a8", DType::kF8E4M3, Compute::kW8A8, Arithmetic::kFp8},
+    {"int4", DType::kU4, Compute::kBf16, Arithmetic::kBf16},
+    {"mxfp4", DType::kF4E2M1, Compute::kBf16, Arithmetic::kBf16},
 };
 
 LinearSource SourceOf(const HostMatrix& host, Compute compute) {

@@ -22,23 +22,30 @@ void PrintRow(const std::string& kernel, const std::string& stage, int stages, i
   fmt::print("| `{}` | {} | {} | {} | {} |\n", kernel, stage, stages, threads, shared_bytes);
 }
 
+// Of the forms that `kernel` names, whose tiles take `slot_bytes`.
+void PrintGemmRows(const char* kernel, const char* stage, int slot_bytes) {
+  for (const int tokens : {8, 16, 32, 64, 128}) {
+    // A single row of tiles, and more of them than there are multiprocessors.
+    for (const int64_t row_tiles : {1, 4 * kNumSms}) {
+      const GemmTile tile = ChooseGemmTile(
+          {.rows = tokens, .row_tiles = row_tiles, .k_bytes = 4096, .slot_bytes = slot_bytes},
+          kNumSms);
+      PrintRow(fmt::format("GemmKernel<{}, {}>", kernel, tile.tokens),
+               fmt::format("{} of K for {} outputs and {} rows", stage, tile.warpgroups * kTileRows,
+                           tile.tokens),
+               tile.stages, tile.threads(),
+               SharedOf(tile.tokens, tile.warpgroups, tile.stages, slot_bytes).num_bytes);
+    }
+  }
+}
+
 }  // namespace
 
 void PrintStages() {
   fmt::print("| kernel | a stage | stages | threads | dynamic shared bytes |\n");
   fmt::print("|---|---|---|---|---|\n");
-  for (const int tokens : {8, 16, 32, 64, 128}) {
-    // A single row of tiles, and more of them than there are multiprocessors.
-    for (const int64_t row_tiles : {1, 4 * kNumSms}) {
-      const GemmTile tile =
-          ChooseGemmTile({.rows = tokens, .row_tiles = row_tiles, .k_bytes = 4096}, kNumSms);
-      PrintRow(fmt::format("GemmKernel<*, {}>", tile.tokens),
-               fmt::format("128 bytes of K for {} outputs and {} rows", tile.warpgroups * kTileRows,
-                           tile.tokens),
-               tile.stages, tile.threads(),
-               SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes);
-    }
-  }
+  PrintGemmRows("0 to 2", "128 bytes", kTileBytes);
+  PrintGemmRows("3 and 4", "64 columns", SlotBytes(GemmForm::kInt4));
   const int width = static_cast<int>(kServed.latent + kServed.rope);
   for (const int head_tiles : {1, 2, kMaxDecodeHeadTiles}) {
     PrintRow(DecodeTakesWgmma(head_tiles, kServed.latent)

@@ -5,6 +5,10 @@
 // rows, activations are atoms of 8 rows, each in the 128-byte swizzle that wgmma reads: they are
 // copied into shared memory as they are. A tile never reaches over a border at which sums are cut;
 // what it has too much is zero.
+//
+// A weight of 4-bit codes with a scale for a group of columns stays so in memory, as tiles of 64
+// rows and 64 columns with their scales (choose/code_tile.h). The threads that multiply widen them
+// to the bf16 that packing would have made of them, in registers: the product has the same bits.
 #ifndef SWITCHYARD_KERNELS_CUDA_CHOOSE_GEMM_LAYOUT_H_
 #define SWITCHYARD_KERNELS_CUDA_CHOOSE_GEMM_LAYOUT_H_
 
@@ -31,10 +35,30 @@ enum class GemmForm : uint8_t {
   kBf16,        // bf16 x bf16, one sum per shard of K
   kBf16Scaled,  // bf16 x bf16; every two tiles (one scale block) are summed and scaled
   kE4m3,        // e4m3 x e4m3; every tile (one scale block) is summed and scaled
+  kInt4,        // as kBf16, of whole numbers of 4 bits with zero points
+  kMxfp4,       // as kBf16, of floats of 4 bits (e2m1) with powers of two for 32 columns
 };
+inline constexpr GemmForm kGemmForms[] = {GemmForm::kBf16, GemmForm::kBf16Scaled, GemmForm::kE4m3,
+                                          GemmForm::kInt4, GemmForm::kMxfp4};
+// Weights are codes of 4 bits.
+constexpr bool IsCoded(GemmForm form) {
+  return form == GemmForm::kInt4 || form == GemmForm::kMxfp4;
+}
 
 constexpr int TileColumns(GemmForm form) { return form == GemmForm::kE4m3 ? 128 : 64; }
 constexpr int TilesPerScale(GemmForm form) { return form == GemmForm::kBf16Scaled ? 2 : 1; }
+
+// Of a tile of codes: the codes, and behind them the scales of `groups` (1 or 2) of each row.
+inline constexpr int kCodeBytes = kTileRows * 64 / 2;
+constexpr int TileBytes(GemmForm form, int groups) {
+  if (!IsCoded(form)) return kTileBytes;
+  const int scale_bytes = form == GemmForm::kInt4 ? 4 : 1;
+  return kCodeBytes + kTileRows * groups * scale_bytes;
+}
+// The room for a tile, of any number of groups, in shared memory.
+constexpr int SlotBytes(GemmForm form) {
+  return IsCoded(form) ? TileBytes(GemmForm::kInt4, 2) : kTileBytes;
+}
 
 // The columns of x in one tile of K; none where a scale block fills only its first tile.
 struct KTile {
@@ -49,6 +73,7 @@ struct KLayout {
   // Weights finer than bf16 are sums of bf16 planes, which lie one after the other in each tile of
   // K: weight tile t meets activation tile t / planes.
   int32_t planes = 1;
+  int32_t groups = 1;  // of a tile of codes, which share its columns evenly
   int64_t columns = 0;
   int64_t lead = 0;  // columns of the first scale group that lie before column 0
   std::vector<KTile> tiles;
@@ -58,7 +83,10 @@ struct KLayout {
   int64_t num_parts() const { return static_cast<int64_t>(part_begin.size()) - 1; }
   // Activations are quantised.
   bool quantised() const { return form == GemmForm::kE4m3; }
-  bool scaled() const { return form != GemmForm::kBf16; }
+  bool scaled() const { return form == GemmForm::kBf16Scaled || quantised(); }
+  int64_t tile_bytes() const { return TileBytes(form, groups); }
+  // Of the tiles of all of K.
+  int64_t row_tile_bytes() const { return num_tiles() * planes * tile_bytes(); }
 };
 
 KLayout MakeKLayout(const LinearSource& source);

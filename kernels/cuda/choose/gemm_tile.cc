@@ -22,7 +22,7 @@ int TokensFor(const GemmWork& work) {
 }
 
 int SharedBytes(const GemmTile& tile) {
-  return SharedOf(tile.tokens, tile.warpgroups, tile.stages).num_bytes;
+  return SharedOf(tile.tokens, tile.warpgroups, tile.stages, tile.slot_bytes).num_bytes;
 }
 
 // Blocks of one launch. `parts`: of K that run side by side.
@@ -55,7 +55,7 @@ int ResidentBlocks(const GemmTile& tile) {
 }
 
 GemmTile ChooseGemmTile(const GemmWork& work, int num_sms) {
-  GemmTile tile{.tokens = TokensFor(work)};
+  GemmTile tile{.tokens = TokensFor(work), .slot_bytes = work.slot_bytes};
   tile.split_parts = PartsPay(work, tile.tokens, num_sms);
   // Wider blocks read less, narrower ones keep all processors busy.
   const int64_t parts = tile.split_parts ? work.parts : 1;

@@ -74,43 +74,60 @@ struct Wgmma;
   ", "                                                                               \
   "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
   "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
-#define SY_WGMMA(columns, registers, a_operand, b_operand, add_operand)                     \
-  template <>                                                                               \
-  struct Wgmma<columns> {                                                                   \
-    using Sums = float[registers];                                                          \
-    __device__ __forceinline__ static void E4m3(Sums& d, uint64_t a, uint64_t b, int add) { \
-      asm volatile(                                                                         \
-          "{\n"                                                                             \
-          ".reg .pred add;\n"                                                               \
-          "setp.ne.b32 add, " add_operand                                                   \
-          ", 0;\n"                                                                          \
-          "wgmma.mma_async.sync.aligned.m64n" #columns                                      \
-          "k32.f32.e4m3.e4m3 {" SY_REGISTERS_##registers "}, " a_operand ", " b_operand     \
-                                                         ", add, 1, 1;\n"                   \
-                                                         "}"                                \
-          : SY_OUT##registers(0)                                                            \
-          : "l"(a), "l"(b), "r"(add));                                                      \
-    }                                                                                       \
-    __device__ __forceinline__ static void Bf16(Sums& d, uint64_t a, uint64_t b, int add) { \
-      asm volatile(                                                                         \
-          "{\n"                                                                             \
-          ".reg .pred add;\n"                                                               \
-          "setp.ne.b32 add, " add_operand                                                   \
-          ", 0;\n"                                                                          \
-          "wgmma.mma_async.sync.aligned.m64n" #columns                                      \
-          "k16.f32.bf16.bf16 {" SY_REGISTERS_##registers "}, " a_operand ", " b_operand     \
-                                                         ", add, 1, 1, 0, 0;\n"             \
-                                                         "}"                                \
-          : SY_OUT##registers(0)                                                            \
-          : "l"(a), "l"(b), "r"(add));                                                      \
-    }                                                                                       \
+// `o0` to `o5`: the operands behind D's registers. Bf16Left: A lies in registers, each warp's 16
+// rows of a step as mma.cuh has them.
+#define SY_WGMMA(columns, registers, o0, o1, o2, o3, o4, o5)                                     \
+  template <>                                                                                    \
+  struct Wgmma<columns> {                                                                        \
+    using Sums = float[registers];                                                               \
+    __device__ __forceinline__ static void E4m3(Sums& d, uint64_t a, uint64_t b, int add) {      \
+      asm volatile(                                                                              \
+          "{\n"                                                                                  \
+          ".reg .pred add;\n"                                                                    \
+          "setp.ne.b32 add, " o2                                                                 \
+          ", 0;\n"                                                                               \
+          "wgmma.mma_async.sync.aligned.m64n" #columns                                           \
+          "k32.f32.e4m3.e4m3 {" SY_REGISTERS_##registers "}, " o0 ", " o1                        \
+                                                         ", add, 1, 1;\n"                        \
+                                                         "}"                                     \
+          : SY_OUT##registers(0)                                                                 \
+          : "l"(a), "l"(b), "r"(add));                                                           \
+    }                                                                                            \
+    __device__ __forceinline__ static void Bf16(Sums& d, uint64_t a, uint64_t b, int add) {      \
+      asm volatile(                                                                              \
+          "{\n"                                                                                  \
+          ".reg .pred add;\n"                                                                    \
+          "setp.ne.b32 add, " o2                                                                 \
+          ", 0;\n"                                                                               \
+          "wgmma.mma_async.sync.aligned.m64n" #columns                                           \
+          "k16.f32.bf16.bf16 {" SY_REGISTERS_##registers "}, " o0 ", " o1                        \
+                                                         ", add, 1, 1, 0, 0;\n"                  \
+                                                         "}"                                     \
+          : SY_OUT##registers(0)                                                                 \
+          : "l"(a), "l"(b), "r"(add));                                                           \
+    }                                                                                            \
+    __device__ __forceinline__ static void Bf16Left(Sums& d, const uint32_t (&a)[4], uint64_t b, \
+                                                    int add) {                                   \
+      asm volatile(                                                                              \
+          "{\n"                                                                                  \
+          ".reg .pred add;\n"                                                                    \
+          "setp.ne.b32 add, " o5                                                                 \
+          ", 0;\n"                                                                               \
+          "wgmma.mma_async.sync.aligned.m64n" #columns                                           \
+          "k16.f32.bf16.bf16 {" SY_REGISTERS_##registers "}, {" o0 ", " o1 ", " o2 ", " o3       \
+                                                         "}, " o4                                \
+                                                         ", add, 1, 1, 0;\n"                     \
+                                                         "}"                                     \
+          : SY_OUT##registers(0)                                                                 \
+          : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(add));                       \
+    }                                                                                            \
   }
 
-SY_WGMMA(8, 4, "%4", "%5", "%6");
-SY_WGMMA(16, 8, "%8", "%9", "%10");
-SY_WGMMA(32, 16, "%16", "%17", "%18");
-SY_WGMMA(64, 32, "%32", "%33", "%34");
-SY_WGMMA(128, 64, "%64", "%65", "%66");
+SY_WGMMA(8, 4, "%4", "%5", "%6", "%7", "%8", "%9");
+SY_WGMMA(16, 8, "%8", "%9", "%10", "%11", "%12", "%13");
+SY_WGMMA(32, 16, "%16", "%17", "%18", "%19", "%20", "%21");
+SY_WGMMA(64, 32, "%32", "%33", "%34", "%35", "%36", "%37");
+SY_WGMMA(128, 64, "%64", "%65", "%66", "%67", "%68", "%69");
 
 #undef SY_OUT4
 #undef SY_REGISTERS_4

@@ -113,5 +113,54 @@ TEST(MakeKLayoutTest, FinerWeightsAreSumsOfPlanes) {
   EXPECT_EQ(MakeKLayout(SourceOf(DType::kF32, 8, Compute::kW8A8)).planes, 3);
 }
 
+LinearSource CodesOf(DType dtype, int64_t columns, int64_t group_columns) {
+  LinearSource source = SourceOf(dtype, columns, Compute::kBf16);
+  source.block_rows = 1;
+  source.block_cols = group_columns;
+  return source;
+}
+
+TEST(MakeKLayoutTest, CodesStayWhereEveryTileOrHalfOfOneHasOneScaleOfARow) {
+  const auto layout = [](DType dtype, int64_t columns, int64_t group_columns, int64_t k_shards = 1,
+                         int64_t col_offset = 0) {
+    LinearSource source = CodesOf(dtype, columns, group_columns);
+    source.k_shards = k_shards;
+    source.col_offset = col_offset;
+    return MakeKLayout(source);
+  };
+  for (const int64_t group : {64, 128, 4096}) {
+    EXPECT_EQ(layout(DType::kU4, 4096, group).form, GemmForm::kInt4) << group;
+    EXPECT_EQ(layout(DType::kU4, 4096, group).groups, 1) << group;
+  }
+  EXPECT_EQ(layout(DType::kU4, 4096, 32).groups, 2);
+  EXPECT_EQ(layout(DType::kU4, 4096, 128, 1, 96).groups, 2);
+  EXPECT_EQ(layout(DType::kU4, 192, 64, 2).groups, 2) << "shards end in the middle of tiles";
+  EXPECT_THAT(ColumnsOf(layout(DType::kU4, 192, 64, 2)), ElementsAre(64, 32, 64, 32));
+  EXPECT_EQ(layout(DType::kF4E2M1, 2880, 32).form, GemmForm::kMxfp4);
+  EXPECT_EQ(layout(DType::kF4E2M1, 2880, 32).groups, 2);
+  for (const KLayout& widened : {layout(DType::kU4, 4096, 16), layout(DType::kU4, 4096, 128, 1, 8),
+                                 layout(DType::kF4E2M1, 64, 32, 4)}) {
+    EXPECT_EQ(widened.form, GemmForm::kBf16);
+  }
+  LinearSource exact = CodesOf(DType::kU4, 4096, 128);
+  exact.compute = Compute::kF32;
+  EXPECT_EQ(MakeKLayout(exact).planes, 3);
+  exact = CodesOf(DType::kF4E2M1, 4096, 32);
+  exact.compute = Compute::kF32;
+  EXPECT_EQ(MakeKLayout(exact).form, GemmForm::kMxfp4) << "exact as they are";
+}
+
+TEST(ChooseGemmTileTest, CodesTakeAQuarterOfTheMemory) {
+  EXPECT_EQ(TileBytes(GemmForm::kBf16, 1), 8192);
+  EXPECT_EQ(TileBytes(GemmForm::kInt4, 1), 2304);
+  EXPECT_EQ(TileBytes(GemmForm::kInt4, 2), 2560);
+  EXPECT_EQ(TileBytes(GemmForm::kMxfp4, 2), 2176);
+  for (const int warpgroups : {1, 2}) {
+    const GemmShared shared = SharedOf(8, warpgroups, 4, SlotBytes(GemmForm::kInt4));
+    EXPECT_EQ(shared.x_begin % 1024, 0);
+    EXPECT_GE(shared.x_begin, warpgroups * TileBytes(GemmForm::kInt4, 2));
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::kernels::cuda

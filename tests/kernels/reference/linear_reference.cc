@@ -21,6 +21,8 @@ float Element(const TensorView& tensor, int64_t row, int64_t column) {
       return ToFloat(tensor.row<Bf16>(row)[column]);
     case DType::kF16:
       return ToFloat(tensor.row<F16>(row)[column]);
+    case DType::kF4E2M1:
+      return ToFloat(tensor.row<F4E2M1>(row)[column]);
     default:
       return ToFloat(tensor.row<F8E4M3>(row)[column]);
   }
@@ -86,6 +88,7 @@ double Weight(const LinearSource& source, int64_t n, int64_t k) {
   }
   if (groups.part != 0) return Quantised(source, n, k, groups.group);
   const float value = Element(source.weight, n, k);
+  if (source.weight.dtype == DType::kF4E2M1) return value * ScaleOf(source, n, k);  // exact
   if (source.weight.dtype != DType::kF8E4M3) {
     return source.compute == Compute::kBf16 ? ToFloat(ToBf16(value)) : value;
   }
