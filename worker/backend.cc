@@ -4,6 +4,7 @@
 
 #include "kernels/backend.h"
 #include "worker/cuda_module.h"
+#include "worker/memory_node.h"
 #include "worker/parallel/gloo_collectives.h"
 
 namespace switchyard::worker {
@@ -34,6 +35,10 @@ class CpuBackend final : public Backend {
 };
 
 absl::StatusOr<std::unique_ptr<Backend>> MakeCpu(const BackendOptions& options) {
+  if (options.first_cpu < 0) {  // else somebody knows better
+    const std::string kept = KeepToNode(options.device, options.host_workers);
+    if (!kept.empty()) spdlog::info("{}", kept);
+  }
   SY_ASSIGN_OR_RETURN(std::unique_ptr<kernels::Ops> ops,
                       kernels::MakeCpuBackend({.num_threads = options.num_threads,
                                                .first_cpu = options.first_cpu,

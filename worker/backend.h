@@ -33,7 +33,8 @@ class Backend {
 
 struct BackendOptions {
   std::string backend = "auto";  // cpu, cuda, or auto: cuda where devices are found
-  int device = 0;                // cuda: which GPU of those that are visible
+  // cuda: which GPU of those that are visible. cpu: which worker of this host, see KeepToNode.
+  int device = 0;
   // Workers of this host. auto: all of them compute on GPUs or none, for the coordinator takes one
   // kind.
   int host_workers = 1;

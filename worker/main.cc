@@ -42,12 +42,13 @@ int main(int argc, char** argv) {
                  "Network interface whose address other workers reach, in place of --host");
   app.add_option("--backend", config.backend, "cpu, cuda, or auto: cuda where a device is found")
       ->capture_default_str();
-  app.add_option("--device", config.device, "cuda: which GPU of those that are visible")
+  app.add_option("--device", config.device,
+                 "cuda: which GPU of those that are visible; cpu: which worker of this host")
       ->capture_default_str()
       ->check(CLI::Range(0, 63));
   app.add_option("--host-workers", config.host_workers,
                  "Workers on this host; with --backend auto they compute on GPUs only where there "
-                 "is one for each")
+                 "is one for each; CPU workers spread evenly over the machine's memory nodes")
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
   app.add_option("--cuda-graphs", config.cuda_graphs,
@@ -59,7 +60,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(0, 1024));
   app.add_option("--first-cpu", config.first_cpu,
-                 "Pin threads to cores from this one on; -1: do not pin")
+                 "Pin threads to cores from this one on; -1: do not pin, but keep to the cores of "
+                 "one memory node where the host's workers spread evenly over several")
       ->capture_default_str()
       ->check(CLI::Range(-1, 4095));
   app.add_option(
