@@ -55,6 +55,13 @@ class LoadingTest : public ClusterTest {
     EXPECT_EQ(cluster.WaitForExit(), 0) << cluster.Log();
   }
 
+  // Starts a program on a disk that stops to answer.
+  static std::vector<std::string> StuckAt(const std::string& file, int64_t byte) {
+    return {"/usr/bin/env", "LD_PRELOAD=" SWITCHYARD_STUCK_DISK,
+            "ASAN_OPTIONS=verify_asan_link_order=0", "STUCK_FILE=" + file,
+            fmt::format("STUCK_BYTE={}", byte)};
+  }
+
   std::vector<std::string> NamesIn(const fs::path& folder) {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(folder)) names.push_back(entry.path());
@@ -108,13 +115,10 @@ TEST_F(LoadingTest, VerifyNamesTheTensorOfAFlippedBit) {
 }
 
 TEST_F(LoadingTest, ADiskThatStopsToAnswerIsNamedWithRankFileAndByte) {
-  Cluster& stuck =
-      Start({.model_path = model_,
-             .tensor_parallel = 2,
-             .more_flags = {"--max-load-silence", "1", "--direct-io", "off"},
-             .launcher = {"/usr/bin/env", "LD_PRELOAD=" SWITCHYARD_STUCK_DISK,
-                          "ASAN_OPTIONS=verify_asan_link_order=0",
-                          std::string("STUCK_FILE=") + kSecondFile, "STUCK_BYTE=2000000"}});
+  Cluster& stuck = Start({.model_path = model_,
+                          .tensor_parallel = 2,
+                          .more_flags = {"--max-load-silence", "1", "--direct-io", "off"},
+                          .launcher = StuckAt(kSecondFile, 2'000'000)});
   EXPECT_FALSE(stuck.WaitUntilServing());
   EXPECT_EQ(stuck.WaitForExit(), kExitLost) << stuck.Log();
   const std::string log = stuck.Log();
@@ -124,6 +128,25 @@ TEST_F(LoadingTest, ADiskThatStopsToAnswerIsNamedWithRankFileAndByte) {
             std::string::npos)
       << log;
   EXPECT_TRUE(stuck.WaitUntilNothingIsLeft()) << stuck.Log();
+}
+
+TEST_F(LoadingTest, ADiskThatStopsToAnswerUnderThePackedCacheIsNamed) {
+  const fs::path cache = folder_ / "cache";
+  const std::vector<std::string> flags = {"--packed-cache", cache, "--max-load-silence", "1",
+                                          "--direct-io",    "off"};
+  Cluster& first = StartServing({.model_path = model_, .more_flags = flags});
+  first.Signal(SIGINT);
+  EXPECT_EQ(first.WaitForExit(), 0) << first.Log();
+  Cluster& stuck =
+      Start({.model_path = model_, .more_flags = flags, .launcher = StuckAt(".packed", 1)});
+  EXPECT_FALSE(stuck.WaitUntilServing());
+  EXPECT_EQ(stuck.WaitForExit(), kExitLost) << stuck.Log();
+  const std::string log = stuck.Log();
+  EXPECT_NE(log.find("rank 0"), std::string::npos) << log;
+  EXPECT_NE(log.find(".packed: loading is stuck: for 1 s no byte has come of a read at byte "),
+            std::string::npos)
+      << log;
+  EXPECT_TRUE(stuck.WaitUntilNothingIsLeft()) << log;
 }
 
 TEST_F(LoadingTest, ASecondStartTakesThePackedCacheAndAnswersAlike) {
