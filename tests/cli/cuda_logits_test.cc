@@ -11,6 +11,7 @@
 
 #include "cli/logits_command.h"
 #include "tests/cli/recorded_logits.h"
+#include "tests/testing/compressed_fp8.h"
 #include "tests/testing/golden.h"
 
 namespace switchyard::cli {
@@ -160,12 +161,60 @@ TEST_P(CudaFamilyLogits, BitsDoNotDependOnLayoutBatchOrChunk) {
   }
 }
 
+// A checkpoint as compressed-tensors writes it, a scale for each row: GPUs are held against CPUs in
+// FP32, within the tolerances of tiny-qwen2's BF16 arithmetic.
+TEST(CudaFp8Logits, RowScalesOfCompressedTensorsAreThoseOfCpus) {
+  const std::string folder = fmt::format("{}/cuda_fp8.{}", ::testing::TempDir(), getpid());
+  const std::string plain = SWITCHYARD_SOURCE_DIR "/models/tiny-qwen2";
+  std::filesystem::create_directories(folder);
+  testing::WriteCompressedFp8(plain, folder + "/model", "channel");
+  std::ofstream file(folder + "/prompts.jsonl");
+  for (const testing::GoldenCase& golden : testing::ReadGoldenCases(plain)) {
+    if (golden.prompt_tokens.size() > 65) continue;
+    file << Json{{"id", golden.id}, {"prompt_tokens", golden.prompt_tokens}}.dump() << "\n";
+  }
+  file.close();
+  const auto run = [&](const char* backend, const char* compute) {
+    const LogitsOptions options{.model_path = folder + "/model",
+                                .prompts_path = folder + "/prompts.jsonl",
+                                .out_path = folder + "/out.safetensors",
+                                .compute = compute,
+                                .chunk = 64,
+                                .backend = backend};
+    const absl::Status status = RunLogits(options);
+    EXPECT_TRUE(status.ok()) << status;
+    return status.ok() ? ReadTensors(options.out_path) : Tensors();
+  };
+  const Tensors want = run("cpu", "f32"), got = run("cuda", "bf16");
+  ASSERT_FALSE(want.empty());
+  ASSERT_EQ(got.size(), want.size());
+  constexpr size_t kVocabulary = 640;
+  std::vector<double> errors;
+  for (const auto& [name, bytes] : want) {
+    const auto* const logits = reinterpret_cast<const float*>(bytes.data());
+    const auto* const cuda = reinterpret_cast<const float*>(got.at(name).data());
+    const size_t count = bytes.size() / sizeof(float);
+    ASSERT_EQ(got.at(name).size(), bytes.size());
+    for (size_t row = 0; row < count; row += kVocabulary) {
+      errors.push_back(
+          testing::CompareLogits({cuda + row, kVocabulary}, {logits + row, kVocabulary}).max_abs);
+    }
+  }
+  EXPECT_GT(errors.size(), 100u);
+  EXPECT_LE(testing::Quantile(errors, 1), 0.447);
+  EXPECT_LE(testing::Quantile(errors, 0.99), 0.291);
+  EXPECT_LE(testing::Quantile(errors, 0.5), 0.187);
+  std::filesystem::remove_all(folder);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, CudaFamilyLogits,
                          ::testing::Values(FamilyCase{"tiny-qwen2", 0.447, 0.291, 0.187},
                                            FamilyCase{"tiny-llama", 0.683, 0.454, 0.250},
                                            FamilyCase{"tiny-qwen3-moe", 1.326, 0.548, 0.128},
                                            FamilyCase{"tiny-gemma3", 0.912, 0.643, 0.332},
-                                           FamilyCase{"tiny-gpt-oss", 3.150, 1.791, 0.270, 2}),
+                                           FamilyCase{"tiny-gpt-oss", 3.150, 1.791, 0.270, 2},
+                                           FamilyCase{"tiny-qwen2-awq", 0.647, 0.481, 0.281},
+                                           FamilyCase{"tiny-qwen2-gptq", 0.687, 0.478, 0.284}),
                          [](const auto& info) {
                            std::string name = info.param.model;
                            std::ranges::replace(name, '-', '_');

@@ -21,10 +21,15 @@ struct ExpertMatrix {
   DType dtype = DType::kBf16;
   int64_t cols = 0;
   std::vector<std::byte> bytes;
+  std::vector<float> scales;  // of MXFP4, [rows, cols / kMxfp4Block]
 
   int64_t row_bytes() const { return cols * SizeOf(dtype); }
   int64_t rows() const { return std::ssize(bytes) / row_bytes(); }
   TensorView view() const { return TensorView(bytes.data(), dtype, {rows(), cols}); }
+  TensorView scale_view() const {
+    if (scales.empty()) return {};
+    return TensorView(scales.data(), DType::kF32, {rows(), std::ssize(scales) / rows()});
+  }
 
   // Every second row, from `first` on.
   ExpertMatrix Alternate(int64_t first) const {
@@ -34,6 +39,11 @@ struct ExpertMatrix {
       std::memcpy(half.bytes.data() + row * row_bytes(),
                   bytes.data() + (2 * row + first) * row_bytes(), size_t(row_bytes()));
     }
+    const auto row_scales = static_cast<int64_t>(scales.size()) / rows();
+    for (int64_t row = first; row < rows(); row += 2) {
+      const auto begin = scales.begin() + row * row_scales;
+      half.scales.insert(half.scales.end(), begin, begin + row_scales);
+    }
     return half;
   }
 };
@@ -42,8 +52,8 @@ std::span<const uint8_t> BytesOf(const StoredEntry& entry, int64_t count) {
   return {reinterpret_cast<const uint8_t*>(entry.data), static_cast<size_t>(count)};
 }
 
-absl::StatusOr<ExpertMatrix> WidenMxfp4(const StoredEntry& blocks, const StoredEntry& scales,
-                                        int64_t rows, int64_t cols) {
+absl::StatusOr<ExpertMatrix> CodesOfMxfp4(const StoredEntry& blocks, const StoredEntry& scales,
+                                          int64_t rows, int64_t cols) {
   const int64_t num_blocks = rows * cols / kMxfp4Block;
   const auto codes = BytesOf(blocks, num_blocks * kMxfp4BlockBytes);
   const auto exponents = BytesOf(scales, num_blocks);
@@ -54,11 +64,10 @@ absl::StatusOr<ExpertMatrix> WidenMxfp4(const StoredEntry& blocks, const StoredE
         fmt::format("tensor \"{}\": a scale is {}, above {}: its values are not finite in BF16",
                     scales.tensor->name, int{*bad}, int{kMxfp4LargestScale}));
   }
-  ExpertMatrix matrix{.dtype = DType::kBf16, .cols = cols};
-  std::vector<kernels::Bf16> values(static_cast<size_t>(rows * cols));
-  DecodeMxfp4(codes, exponents, values.data());
-  matrix.bytes.resize(values.size() * sizeof(kernels::Bf16));
-  std::memcpy(matrix.bytes.data(), values.data(), matrix.bytes.size());
+  Mxfp4Values values = UnpackMxfp4(codes, exponents);
+  ExpertMatrix matrix{.dtype = DType::kF4E2M1, .cols = cols, .scales = std::move(values.scales)};
+  matrix.bytes.resize(values.codes.size());
+  std::memcpy(matrix.bytes.data(), values.codes.data(), matrix.bytes.size());
   return matrix;
 }
 
@@ -97,6 +106,7 @@ struct Part {
   kernels::LinearSource Source(const kernels::PackedForm& form) const {
     kernels::LinearSource source = form.source;
     source.weight = matrix.view();
+    source.scales = matrix.scale_view();
     source.bias = TensorView(bias.data(), DType::kF32, {std::ssize(bias)});
     return source;
   }
@@ -121,7 +131,7 @@ struct Projection {
   absl::StatusOr<Part> Read(std::span<const StoredEntry> entries, bool mxfp4) const {
     Part part{.bias = BiasOf(entries.back(), rows)};
     if (mxfp4) {
-      SY_ASSIGN_OR_RETURN(part.matrix, WidenMxfp4(entries[0], entries[1], rows, cols));
+      SY_ASSIGN_OR_RETURN(part.matrix, CodesOfMxfp4(entries[0], entries[1], rows, cols));
     } else {
       part.matrix = Transposed(entries[0], rows, cols);
     }
@@ -138,10 +148,15 @@ void LoadFusedExpert(WeightLoader& loader, const FusedExperts& experts, int64_t 
   const Projection in{"gate_up_proj", 2 * experts.width, experts.hidden};
   const Projection out{"down_proj", experts.hidden, experts.width};
   const auto form_of = [&](const Projection& projection, int64_t rows) -> kernels::PackedForm {
-    return {.source = {.name = projection.name,
-                       .weight = TensorView(nullptr, DType::kBf16, {rows, projection.cols}),
-                       .compute = loader.compute()},
-            .bias = true};
+    const DType dtype = mxfp4 ? DType::kF4E2M1 : DType::kBf16;
+    kernels::LinearSource source{.name = projection.name,
+                                 .weight = TensorView(nullptr, dtype, {rows, projection.cols}),
+                                 .compute = loader.compute()};
+    if (mxfp4) {
+      source.block_rows = 1;
+      source.block_cols = kMxfp4Block;
+    }
+    return {.source = source, .bias = true};
   };
   kernels::PackedForm gate_up = form_of(in, experts.width);
   gate_up.gate_up = true;

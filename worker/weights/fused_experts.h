@@ -20,7 +20,7 @@ struct FusedExperts {
   kernels::Gating gating;
 };
 
-// Asks for expert `index`, its biases too; Run fills `mlp`. MXFP4 is widened to BF16, exactly.
+// Asks for expert `index`, its biases too; Run fills `mlp`. MXFP4 is packed as it is.
 // INVALID_ARGUMENT from Run for a scale of MXFP4 that no BF16 holds.
 void LoadFusedExpert(WeightLoader& loader, const FusedExperts& experts, int64_t index,
                      kernels::MlpWeights* mlp);

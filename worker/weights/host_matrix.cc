@@ -50,15 +50,8 @@ std::vector<float> ToFloats(const TensorView& view) {
 }
 
 absl::Status HostMatrix::DecodeInt4(const RangeData& data) {
-  SY_ASSIGN_OR_RETURN(Int4Values values, int4->Decode(data));
-  if (weight.dtype == DType::kU4) {
-    numbers = std::move(values);
-    weight.data = numbers.codes.data();
-    return absl::OkStatus();
-  }
-  moved.resize(static_cast<size_t>(weight.NumElements() * SizeOf(weight.dtype)));
-  WidenInt4(int4->slice, values, reinterpret_cast<float*>(moved.data()));
-  weight.data = moved.data();
+  SY_ASSIGN_OR_RETURN(numbers, int4->Decode(data));
+  weight.data = numbers.codes.data();
   return absl::OkStatus();
 }
 

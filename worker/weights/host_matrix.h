@@ -40,7 +40,7 @@ struct HostMatrix {
   kernels::DType bias_dtype = kernels::DType::kF32;
   std::vector<float> bias;
   std::optional<Int4Matrix> int4;    // the weight is made of these parts
-  Int4Values numbers;                // which are the weight, where it stays in whole numbers
+  Int4Values numbers;                // which are the weight
   std::optional<GgufMatrix> gguf;    // the weight is made of blocks, or its rows are put in order
   std::optional<GgufHalves> halves;  // the weight is made of these
   std::vector<float> joined;         // which is then here

@@ -115,7 +115,7 @@ std::optional<HostRange> WeightLoader::AddInt4Part(const MatrixSlice& slice, con
   return AddRange(part.range, IsShared(slice), task);
 }
 
-bool WeightLoader::AddInt4(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task) {
+bool WeightLoader::AddInt4(const MatrixSlice& slice, HostMatrix* matrix, Task* task) {
   const Int4Slice parts(*options_.int4, slice);
   if (slice.rows % kCodesPerWord != 0 || slice.cols % kCodesPerWord != 0) {
     Remember(absl::InvalidArgumentError(
@@ -128,8 +128,7 @@ bool WeightLoader::AddInt4(const MatrixSlice& slice, bool whole, HostMatrix* mat
   const auto scales = AddInt4Part(slice, "scales", parts.Scales(), "F16, BF16 or F32", task);
   if (!codes || !zeros || !scales) return false;
   matrix->weight_range = *codes;
-  const DType dtype = whole ? DType::kU4 : DType::kF32;
-  matrix->weight = TensorView(nullptr, dtype, {slice.num_rows(), slice.num_cols()});
+  matrix->weight = TensorView(nullptr, DType::kU4, {slice.num_rows(), slice.num_cols()});
   matrix->int4.emplace(Int4Matrix{.slice = parts,
                                   .codes = *codes,
                                   .zeros = *zeros,
@@ -246,7 +245,7 @@ bool WeightLoader::AddMatrix(const MatrixSlice& slice, bool whole, Task* task) {
                    .col_begin = slice.col_begin,
                    .num_rows = slice.num_rows(),
                    .num_cols = slice.num_cols()};
-  const bool added = IsInt4(slice.tensor)                ? AddInt4(slice, whole, &matrix, task)
+  const bool added = IsInt4(slice.tensor)                ? AddInt4(slice, &matrix, task)
                      : FindGguf(slice.tensor) != nullptr ? AddGguf(slice, whole, &matrix, task)
                      : HasHalves(slice.tensor)           ? AddHalves(slice, &matrix, task)
                                                          : AddWeight(slice, &matrix, task);

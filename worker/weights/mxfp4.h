@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "kernels/dtype.h"
 
@@ -16,10 +17,13 @@ inline constexpr int64_t kMxfp4Block = 32;          // values
 inline constexpr int64_t kMxfp4BlockBytes = 16;     // of a block, without its scale
 inline constexpr uint8_t kMxfp4LargestScale = 252;  // the largest that leaves 6 finite in BF16
 
-// `out` has a place for each value, in order. Exact: two bits of mantissa fit BF16. REQUIRES: a
-// scale for each block of `blocks`, none above kMxfp4LargestScale.
-void DecodeMxfp4(std::span<const uint8_t> blocks, std::span<const uint8_t> scales,
-                 kernels::Bf16* out);
+// The nibbles in order, one to a byte, and each block's scale as a float. REQUIRES: a scale for
+// each block of `blocks`, none above kMxfp4LargestScale.
+struct Mxfp4Values {
+  std::vector<kernels::F4E2M1> codes;
+  std::vector<float> scales;
+};
+Mxfp4Values UnpackMxfp4(std::span<const uint8_t> blocks, std::span<const uint8_t> scales);
 
 }  // namespace switchyard::worker
 

@@ -127,8 +127,7 @@ int64_t WeightLoader::RowsAtOnce(const MatrixSlice& slice, int64_t num_matrices,
   // What is verified comes in whole rows.
   const int64_t cols = options_.manifest != nullptr ? slice.cols : slice.num_cols();
   // 4-bit weights are unpacked beside what came.
-  const int64_t unpacked = ops_.packs_integers() ? 1 : sizeof(float);
-  const int64_t element = int4                                ? unpacked
+  const int64_t element = int4                                ? 1
                           : FindGguf(slice.tensor) != nullptr ? int64_t{sizeof(float)}
                                                               : FileDtypeBytes(info->dtype);
   const int64_t row_bytes = std::max<int64_t>(1, cols * element * num_matrices);

@@ -175,8 +175,8 @@ class WeightLoader {
   absl::Status RestorePacked(const kernels::PackedForm& form, kernels::Buffer memory,
                              const TakePacked& take);
   void Filled(Output* output, const kernels::Buffer& memory);
-  // load_matrix.cc. False after remembering why not. Whole numbers stay such if `whole`, where they
-  // are stored so.
+  // load_matrix.cc. False after remembering why not. Whole numbers of a GGUF file stay such if
+  // `whole`; those of 4-bit checkpoints always.
   bool AddMatrix(const MatrixSlice& slice, bool whole, Task* task);
   // Null but for what lies in a GGUF file as its GgufLayout says.
   const GgufLayout* FindGguf(const std::string& tensor) const;
@@ -184,11 +184,11 @@ class WeightLoader {
   // Whether a GGUF file has this one in two.
   bool HasHalves(const std::string& tensor) const;
   bool AddHalves(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
-  // Weights that are packed together may stay whole numbers: both, or neither.
+  // Weights of a GGUF file that are packed together may stay whole numbers: both, or neither.
   bool MayStayWhole(const MatrixSlice& slice, const MatrixSlice* up) const;
   bool CheckPair(const Task& task);
   bool AddWeight(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
-  bool AddInt4(const MatrixSlice& slice, bool whole, HostMatrix* matrix, Task* task);
+  bool AddInt4(const MatrixSlice& slice, HostMatrix* matrix, Task* task);
   // The range of a part of a 4-bit weight, which has one of the types; empty after remembering why
   // not.
   std::optional<HostRange> AddInt4Part(const MatrixSlice& slice, const char* suffix,

@@ -63,7 +63,7 @@ constexpr ModelFamily kFamilies[] = {
      "grouped-query with q, k, v biases; q and k norms; half of each head rotated",
      "dense, then experts by `noaux_tc` with shared ones; MTP block", ParseGlm4Moe},
     {"gpt_oss", "gpt-oss-20b, gpt-oss-120b", "grouped-query with sinks; biases, windows, YaRN",
-     "experts by softmax, clamped SwiGLU with biases; MXFP4 widened to BF16", ParseGptOss},
+     "experts by softmax, clamped SwiGLU with biases; MXFP4, on CPUs widened to BF16", ParseGptOss},
     {"kimi_k2", "Kimi-K2", "latent; YaRN",
      "dense, then experts by `noaux_tc` with shared ones", ParseDeepseekV3},
     {"llama", "Llama 3, R1-Distill-Llama",

@@ -182,6 +182,12 @@ class OneLayout {
     return kept ? kernels::DType::kF8E4M3 : kernels::DType::kBf16;
   }
 
+  // GPUs multiply weights of 4 bits as they are, whole numbers only in BF16.
+  bool KeepsCodes() const {
+    return backend_ == BackendKind::kCuda &&
+           (request_.model.moe().mxfp4() || request_.compute == v1::COMPUTE_MODE_BF16);
+  }
+
   void Bound() {
     const v1::Layout& layout = result_.plan.layout();
     const int64_t ranks = result_.ranks();
@@ -198,6 +204,7 @@ class OneLayout {
                     .gpus_per_node = request_.cluster.devices_per_host,
                     .weight = WeightType(),
                     .fp8_products = request_.compute == v1::COMPUTE_MODE_W8A8,
+                    .keeps_codes = KeepsCodes(),
                     .cache_element_bytes = double(CacheElementBytes(backend_, request_.compute)),
                     .exchange = {.once = ExchangeForm::Once::kRank,
                                  .dispatch_element_bytes = wire,

@@ -85,16 +85,30 @@ int64_t CudaScalesOfTile(const LinearPart& part, int64_t outputs, int64_t row_ti
   return (part.gate_up ? 2 : 1) * most;
 }
 
-// Tiles of 64 rows by 128 bytes of K, then what kernels look up beside them.
+// Of a tile of codes and their scales (kernels/cuda/choose/gemm_layout.h). 0: the weight has none,
+// or borders cut its groups so that it is widened.
+int64_t CudaCodeTileBytes(const LinearPart& part) {
+  constexpr int64_t kCodeBytes = 2048, kRows = 64, kColumns = 64;
+  const int64_t shard = part.cols / part.k_shards;
+  const int64_t group_columns = part.mxfp4 ? 32 : part.group_columns;
+  const int64_t group = std::gcd(std::gcd(group_columns, shard), part.col_begin);
+  if (group % (kColumns / 2) != 0) return 0;
+  if (part.mxfp4) return kCodeBytes + 2 * kRows;
+  if (part.bits != 4 || part.compute != v1::COMPUTE_MODE_BF16) return 0;
+  return kCodeBytes + (group % kColumns == 0 ? 1 : 2) * kRows * kFloatBytes;
+}
+
+// Tiles of 64 rows by 128 bytes of K, or of codes, then what kernels look up beside them.
 int64_t CudaBytes(const LinearPart& part) {
   constexpr int64_t kTileRows = 64, kLineBytes = 128, kKTileBytes = 12;
+  const int64_t code_tile_bytes = CudaCodeTileBytes(part);
   const bool fp8 = IsFp8(part);
   const bool e4m3 = fp8 && part.compute == v1::COMPUTE_MODE_W8A8;
   const int64_t tile_columns = e4m3 ? 128 : 64;
   const int64_t tiles_per_scale = fp8 && !e4m3 ? 2 : 1;
   // Weights finer than bf16 are sums of bf16 planes.
   int64_t planes = 1;
-  if (part.compute != v1::COMPUTE_MODE_BF16) {
+  if (code_tile_bytes == 0 && part.compute != v1::COMPUTE_MODE_BF16) {
     if (part.stored == v1::DATA_TYPE_F32) planes = 3;
     if (part.stored == v1::DATA_TYPE_F16) planes = 2;
   }
@@ -105,7 +119,8 @@ int64_t CudaBytes(const LinearPart& part) {
   const int64_t outputs = part.gate_up ? kTileRows / 2 : kTileRows;
   const int64_t row_tiles = CeilDiv(part.rows, outputs);
   const auto placed = [](int64_t bytes) { return RoundUp(bytes, 256); };
-  int64_t bytes = placed(row_tiles * k_tiles * planes * kTileRows * kLineBytes);
+  const int64_t tile_bytes = code_tile_bytes > 0 ? code_tile_bytes : kTileRows * kLineBytes;
+  int64_t bytes = placed(row_tiles * k_tiles * planes * tile_bytes);
   if (fp8) {
     bytes += placed(row_tiles * CeilDiv(k_tiles, tiles_per_scale) *
                     CudaScalesOfTile(part, outputs, row_tiles) * kFloatBytes) +

@@ -31,6 +31,7 @@ struct LinearPart {
   int32_t bits = 0;
   int64_t group_columns = 0;  // of these: columns that share a scale; 0: all
   bool zeros = false;         // with zero points
+  bool mxfp4 = false;         // floats of 4 bits in blocks of 32 columns; CPUs keep `stored`
   v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
   bool gate_up = false;  // two weights of this shape, packed together
   bool bias = false;

@@ -27,7 +27,7 @@ class StepCosts {
         ranks_(shape.tensor_parallel),
         layers_(double(model.num_layers())),
         moe_layers_(model.has_moe() ? layers_ - double(model.moe().first_moe_layer()) : 0),
-        weight_(shape.weight),
+        weight_(shape.keeps_codes && model.has_groups() ? DType::kU4 : shape.weight),
         linear_unit_(shape.fp8_products ? Unit::kFp8 : Unit::kBf16) {}
 
   std::vector<OpBound> All() {
@@ -123,11 +123,14 @@ class StepCosts {
   }
 
   OpCost Mlp(int64_t rows, int64_t blocks, int64_t width) const {
+    return Mlp(rows, blocks, width, weight_);
+  }
+  OpCost Mlp(int64_t rows, int64_t blocks, int64_t width, DType weight) const {
     return kernels::GroupedMlpCost({.rows = rows,
                                     .active_blocks = blocks,
                                     .hidden = model_.hidden_size(),
                                     .width = width,
-                                    .weight = weight_,
+                                    .weight = weight,
                                     .activation = DType::kBf16});
   }
 
@@ -155,8 +158,9 @@ class StepCosts {
     }
     // Every GPU sends as many rows as it gets; with few rows some experts have none.
     const int64_t rows = Slice() * moe.experts_per_token();
+    const DType weight = shape_.keeps_codes && moe.mxfp4() ? DType::kF4E2M1 : weight_;
     Add("routed experts",
-        Times(Mlp(rows, std::min(rows, shape_.experts_per_gpu), moe.intermediate_size()),
+        Times(Mlp(rows, std::min(rows, shape_.experts_per_gpu), moe.intermediate_size(), weight),
               moe_layers_),
         linear_unit_);
   }

@@ -35,6 +35,7 @@ struct StepShape {
   // As the rank keeps the linears that a checkpoint quantises.
   kernels::DType weight = kernels::DType::kF8E4M3;
   bool fp8_products = true;  // in FP8, else in BF16
+  bool keeps_codes = false;  // of 4 bits, where the checkpoint has them
   double cache_element_bytes = 2;
   ExchangeForm exchange;
 };

@@ -76,7 +76,8 @@ class PackedWeights {
     if (part.bits > 0) part.bits = 8;
     return Packed(part);
   }
-  // A weight that a checkpoint may quantise. 4-bit weights are widened, or keep their groups.
+  // A weight that a checkpoint may quantise. GPUs keep 4-bit weights; CPUs widen them, or keep
+  // their groups.
   int64_t Linear(LinearPart part) const {
     if (!model_.has_groups()) {
       part.stored = model_.has_fp8() ? v1::DATA_TYPE_F8_E4M3 : Plain();
@@ -84,7 +85,7 @@ class PackedWeights {
       return Packed(Quantised(part));
     }
     part.stored = v1::DATA_TYPE_F32;
-    if (form_ == v1::WEIGHT_FORM_Q4) {
+    if (form_ == v1::WEIGHT_FORM_Q4 || backend_ == BackendKind::kCuda) {
       part.bits = 4;
       part.group_columns = model_.groups().columns();
       part.zeros = true;
@@ -149,11 +150,11 @@ class PackedWeights {
            (packed(latent, mla.qk_nope_head_dim()) + packed(mla.v_head_dim(), latent));
   }
 
-  int64_t ExpertMlp(int64_t width) const {
+  int64_t ExpertMlp(int64_t width, bool mxfp4) const {
     const int64_t hidden = model_.hidden_size();
     const bool bias = model_.moe().expert_bias();
-    return Linear({.rows = width, .cols = hidden, .gate_up = true, .bias = bias}) +
-           Linear({.rows = hidden, .cols = width, .bias = bias});
+    return Linear({.rows = width, .cols = hidden, .mxfp4 = mxfp4, .gate_up = true, .bias = bias}) +
+           Linear({.rows = hidden, .cols = width, .mxfp4 = mxfp4, .bias = bias});
   }
 
   void AddExperts(int64_t moe_layers, WeightBytes* bytes) const {
@@ -167,9 +168,11 @@ class PackedWeights {
                                 (moe.softmax_scores() ? 0 : experts * kFloatBytes));
     if (moe.num_shared_experts() > 0) {
       bytes->shared_experts =
-          moe_layers * ExpertMlp(int64_t{moe.num_shared_experts()} * moe.intermediate_size());
+          moe_layers *
+          ExpertMlp(int64_t{moe.num_shared_experts()} * moe.intermediate_size(), false);
     }
-    bytes->routed_experts = moe_layers * num_experts_ * ExpertMlp(moe.intermediate_size());
+    bytes->routed_experts =
+        moe_layers * num_experts_ * ExpertMlp(moe.intermediate_size(), moe.mxfp4());
   }
 
   const v1::ModelSpec& model_;

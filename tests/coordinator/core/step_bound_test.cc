@@ -141,6 +141,22 @@ TEST(StepBound, PromptsAreCausalAndWindowsBoundWhatIsSeen) {
   EXPECT_EQ(far, CostOf(StepBound(Mixtral(0), decode), "attention, core").flops);
 }
 
+// 4.5 bits a weight with scales of whole numbers, 4.25 in MXFP4, of which only experts are.
+TEST(StepBound, CodesThatAreKeptAreAQuarterOfTheBytes) {
+  StepShape shape{
+      .rows = 4, .context = 100, .experts_per_gpu = 8, .gpus = 1, .weight = kernels::DType::kBf16};
+  v1::ModelSpec model = Mixtral(0);
+  const auto bytes = [&](const char* op) { return CostOf(StepBound(model, shape), op).bytes; };
+  const double experts = bytes("routed experts"), attention = bytes("attention, projection out");
+  shape.keeps_codes = true;
+  EXPECT_EQ(bytes("routed experts"), experts) << "a checkpoint in BF16";
+  model.mutable_moe()->set_mxfp4(true);
+  EXPECT_EQ(experts - bytes("routed experts"), 32 * 8 * 3 * 4096.0 * 14336 * (2 - 4.25 / 8));
+  EXPECT_EQ(bytes("attention, projection out"), attention);
+  model.mutable_groups()->set_columns(128);
+  EXPECT_EQ(attention - bytes("attention, projection out"), 32 * 4096.0 * 4096 * (2 - 4.5 / 8));
+}
+
 TEST(StepBound, MixturesWithoutSharedExpertsOrDenseLayersHaveNoneInTheTable) {
   const StepShape shape{
       .rows = 4, .context = 100, .experts_per_gpu = 8, .gpus = 1, .weight = kernels::DType::kBf16};

@@ -144,6 +144,63 @@ TEST(PackedLinear, IsWhatTheBackendPacks) {
   }
 }
 
+// Codes in groups of every width, and slices and shards that cut them.
+TEST(PackedLinear, CodesOf4BitsAreWhatTheBackendPacks) {
+  const bool cpu = Kind() == BackendKind::kCpu;
+  const auto backend = MakeBackend({.backend = cpu ? "cpu" : "cuda"});
+  ASSERT_TRUE(backend.ok()) << backend.status();
+  struct Shape {
+    int64_t rows, cols, group_columns, col_begin = 0, k_shards = 1;
+    bool gate_up = false, mxfp4 = false;
+  };
+  const Shape shapes[] = {{70, 512, 128},
+                          {70, 512, 512, 0, 2, true},
+                          {70, 192, 32, 0, 2},
+                          {70, 96, 64, 32},
+                          {70, 96, 64, 16},
+                          {70, 256, 16},
+                          {70, 256, 32, 0, 1, false, true},
+                          {70, 96, 32, 0, 1, true, true},
+                          {70, 64, 32, 0, 4, false, true}};
+  const std::vector<std::byte> codes(1 << 16);
+  const std::vector<float> scales(1 << 16, 1.0f);
+  for (const Shape& shape : shapes) {
+    const int64_t groups = CeilDiv(shape.col_begin + shape.cols, shape.group_columns);
+    kernels::LinearSource source{
+        .name = "w",
+        .weight = kernels::TensorView(codes.data(),
+                                      shape.mxfp4 ? kernels::DType::kF4E2M1 : kernels::DType::kU4,
+                                      {shape.rows, shape.cols}),
+        .scales = kernels::TensorView(scales.data(), kernels::DType::kF32, {shape.rows, groups}),
+        .block_rows = 1,
+        .block_cols = shape.group_columns,
+        .col_offset = shape.col_begin,
+        .k_shards = shape.k_shards};
+    for (const auto& [mode, compute] : {std::pair(v1::COMPUTE_MODE_BF16, kernels::Compute::kBf16),
+                                        std::pair(v1::COMPUTE_MODE_F32, kernels::Compute::kF32)}) {
+      source.compute = compute;
+      kernels::Ops& ops = (*backend)->ops();
+      const auto packed = shape.gate_up ? ops.PackGateUp(source, source) : ops.Pack(source);
+      // As plans say it: CPUs widen what is not quantised while it is loaded.
+      const bool kept = !cpu && !shape.mxfp4;
+      EXPECT_EQ(
+          core::PackedBytes(Kind(), {.rows = shape.rows,
+                                     .cols = shape.cols,
+                                     .col_begin = shape.col_begin,
+                                     .k_shards = shape.k_shards,
+                                     .stored = shape.mxfp4 ? v1::DATA_TYPE_BF16 : v1::DATA_TYPE_F32,
+                                     .bits = kept ? 4 : 0,
+                                     .group_columns = shape.group_columns,
+                                     .mxfp4 = shape.mxfp4,
+                                     .compute = mode,
+                                     .gate_up = shape.gate_up}),
+          packed->num_bytes())
+          << shape.cols << " in groups of " << shape.group_columns << ", mode "
+          << static_cast<int>(mode);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Layouts, RankMemoryTest,
     testing::Values(Case{"Bf16Alone", 1, 1, v1::COMPUTE_MODE_BF16},
