@@ -1,0 +1,128 @@
+// A full queue, from socket to socket: whoever finds it full is told at once, and no worker has to
+// do anything for that.
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/json.h"
+#include "base/version.h"
+#include "coordinator/checkpoint_info.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/gateway/gateway.h"
+#include "tests/testing/fake_worker.h"
+#include "tests/testing/http_client.h"
+
+namespace switchyard {
+namespace {
+
+using testing::FakeWorker;
+using testing::HttpAnswer;
+using testing::HttpClient;
+
+constexpr int32_t kMaxWaiting = 3;
+constexpr char kBody[] = R"({"prompt":[5,6,7],"max_tokens":50})";
+
+// A coordinator with both its fronts, and one worker, who computes nothing.
+class FullQueueHttpTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto checkpoint = ReadCheckpointInfo(SWITCHYARD_SOURCE_DIR "/models/tiny-r1");
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    checkpoint_.emplace(*std::move(checkpoint));
+    CoordinatorOptions options{
+        .model_name = "tiny-r1", .model_path = "somewhere", .model = checkpoint_->model};
+    options.max_waiting = kMaxWaiting;
+    options.plan = {.data_parallel = 1,
+                    .tensor_parallel = 1,
+                    .max_batched_tokens = 64,
+                    .max_running = 8,
+                    .kv_num_blocks = 64};
+    options.membership = {.world = 1, .version = kVersion};
+    coordinator_.emplace(std::move(options));
+    const gateway::ServedModel model{.name = "tiny-r1",
+                                     .context_length = 4096,
+                                     .vocab_size = checkpoint_->model.vocab_size(),
+                                     .tokenizer = checkpoint_->tokenizer.get()};
+    auto gateway = gateway::Gateway::Start(
+        {.http = {.port = 0}, .grpc = {.port = 0}}, model, *coordinator_,
+        {coordinator_->worker_service(), coordinator_->rendezvous_service()});
+    ASSERT_TRUE(gateway.ok()) << gateway.status();
+    gateway_ = *std::move(gateway);
+    loop_ = std::thread([this] { (void)coordinator_->Run(); });
+    ASSERT_NO_FATAL_FAILURE(JoinWorker());
+  }
+
+  void JoinWorker() {
+    worker_.emplace(grpc::CreateChannel(fmt::format("127.0.0.1:{}", gateway_->grpc_port()),
+                                        grpc::InsecureChannelCredentials()));
+    worker_->SendHello(0, kVersion);
+    const auto message = worker_->Read();
+    ASSERT_TRUE(message.has_value() && message->has_assignment());
+    worker_->SendReady(message->assignment());
+    ASSERT_TRUE(WaitForStatus([](const v1::StatusResponse& status) {
+      return status.state() == v1::CLUSTER_STATE_SERVING;
+    }));
+  }
+
+  void TearDown() override {
+    coordinator_->Drain();
+    coordinator_->Drain();
+    if (loop_.joinable()) loop_.join();
+    worker_.reset();
+    clients_.clear();
+    gateway_.reset();
+  }
+
+  template <typename Condition>
+  bool WaitForStatus(const Condition& condition) {
+    for (int i = 0; i < 2000 && !condition(coordinator_->Status()); ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return condition(coordinator_->Status());
+  }
+
+  // A request that is not answered.
+  HttpClient& Ask(const std::string& body = kBody) {
+    clients_.push_back(std::make_unique<HttpClient>(gateway_->http_port()));
+    EXPECT_TRUE(clients_.back()->Send(testing::Post("/v1/completions", body)));
+    return *clients_.back();
+  }
+
+  std::optional<CheckpointInfo> checkpoint_;
+  std::optional<Coordinator> coordinator_;
+  std::unique_ptr<gateway::Gateway> gateway_;
+  std::optional<FakeWorker> worker_;
+  std::vector<std::unique_ptr<HttpClient>> clients_;
+  std::thread loop_;
+};
+
+TEST_F(FullQueueHttpTest, IsToldWhileNoStepEnds) {
+  Ask();
+  for (int i = 0; i < 2; ++i) {  // no more of them before a result, which never comes
+    const auto message = worker_->Read();
+    ASSERT_TRUE(message.has_value() && message->has_plan());
+  }
+  for (int i = 0; i < kMaxWaiting; ++i) Ask();
+  ASSERT_TRUE(WaitForStatus(
+      [](const v1::StatusResponse& status) { return status.waiting_requests() == kMaxWaiting; }));
+  for (const char* more : {"", R"(,"stream":true)", R"(,"n":2)"}) {
+    const auto answer =
+        Ask(fmt::format(R"({{"prompt":[5,6,7],"max_tokens":50{}}})", more)).ReadAnswer();
+    ASSERT_TRUE(answer.has_value()) << more;
+    EXPECT_EQ(answer->status, 429) << answer->body;
+    EXPECT_EQ(answer->headers.at("retry-after"), "1");
+  }
+  // What needs more places than there are need not come again.
+  for (const char* body : {R"({"prompt":[5],"n":4})", R"({"prompt":[[5],[6]],"n":2})"}) {
+    const auto never = Ask(body).ReadAnswer();
+    ASSERT_TRUE(never.has_value()) << body;
+    EXPECT_EQ(never->status, 400) << never->body;
+    EXPECT_EQ(ParseJson(never->body).value()["error"]["param"], "n");
+  }
+}
+
+}  // namespace
+}  // namespace switchyard
