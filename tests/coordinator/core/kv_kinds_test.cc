@@ -42,6 +42,50 @@ TEST(KvKinds, LayersWithAWindowHaveAsManyBlocksAsRunningSequencesSee) {
   EXPECT_EQ(token.windowed, 6 * 64 * 2);
 }
 
+TEST(KvKinds, WhatASequenceSeesIsItsWindowAndItsDrafts) {
+  const auto num_window_blocks = [](const v1::ModelSpec& model, int32_t max_tokens,
+                                    int32_t max_forced) {
+    PlanRequest request{.kv_num_blocks = 100};
+    if (max_tokens > 0) request.drafts.set_method(v1::DRAFT_METHOD_NGRAM);
+    request.drafts.set_max_tokens(max_tokens);
+    request.drafts.set_max_forced(max_forced);
+    return PlanOf(model, request).kv().num_window_blocks();
+  };
+  v1::ModelSpec model = Gemma();
+  EXPECT_EQ(num_window_blocks(model, 0, 0), 4 * 3 + 4);
+  // Four plans' drafts may be under way or behind: 15 and 12 tokens fill two blocks.
+  EXPECT_EQ(num_window_blocks(model, 3, 0), 4 * 4 + 4);
+  EXPECT_EQ(num_window_blocks(model, 1, 5), 4 * 5 + 4) << "forced ones are more";
+  // A query is the last of its window: 16 before it still fill one block, 17 do not.
+  const auto widen = [&](int32_t window) {
+    for (int32_t& of_layer : *model.mutable_gqa()->mutable_windows()) {
+      if (of_layer > 0) of_layer = window;
+    }
+  };
+  widen(17);
+  EXPECT_EQ(num_window_blocks(model, 0, 0), 4 * 3 + 4);
+  widen(18);
+  EXPECT_EQ(num_window_blocks(model, 0, 0), 4 * 4 + 4);
+}
+
+TEST(KvKinds, ByTheLargestWindow) {
+  v1::ModelSpec model = Gemma();
+  model.mutable_gqa()->set_windows(1, 40);
+  const v1::ShardPlan plan = PlanOf(model, {.kv_num_blocks = 100});
+  EXPECT_EQ(plan.kv().window(), 40);
+  EXPECT_EQ(plan.kv().num_window_blocks(), 4 * 5 + 4);
+}
+
+// The block that drafts has a cache, too, which is of no kind.
+TEST(KvKinds, WithABlockThatDraftsThereIsOne) {
+  v1::ShardPlan plan = PlanOf(Gemma(), {.kv_num_blocks = 100});
+  ASSERT_GT(plan.kv().num_window_blocks(), 0);
+  plan.mutable_drafts()->set_method(v1::DRAFT_METHOD_MTP);
+  SetKvKinds(&plan);
+  EXPECT_EQ(plan.kv().num_window_blocks(), 0);
+  EXPECT_EQ(plan.kv().window(), 0);
+}
+
 TEST(KvKinds, WhatSavesNothingIsOneKind) {
   for (const bool one : {false, true}) {
     const v1::ShardPlan plan =

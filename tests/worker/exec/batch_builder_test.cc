@@ -238,6 +238,25 @@ TEST_F(BatchBuilderTest, CachedTokensAreToldWhereSamplingLooksBack) {
   EXPECT_EQ(outputs_[0].sequence->sampling.Changes().size(), 4u) << "3, 7, 8 and 9 are there";
 }
 
+// Each row scores the token behind it, as long as that is the prompt's.
+TEST_F(BatchBuilderTest, APromptsTokensAreScoredWhereTheirLogprobsAreWanted) {
+  Step step = Step(1).Start(1, 4).Do({.tokens = {5, 6}, .blocks = {0}});
+  step.plan().mutable_started(0)->mutable_sampling()->set_prompt_logprobs(0);
+  step.plan().mutable_groups(1)->mutable_sequences(0)->set_next_token(7);
+  ASSERT_TRUE(Build(step).ok());
+  EXPECT_THAT(batch_.output_rows, ElementsAre(0, 1));
+  EXPECT_EQ(outputs_[0].next_token, 6);
+  EXPECT_EQ(outputs_[1].next_token, 7) << "which the next chunk begins with";
+  EXPECT_THAT(batch_.next_tokens, ElementsAre(6, 7));
+  EXPECT_FALSE(outputs_[1].sample);
+  ASSERT_TRUE(Build(Step(2).Do({.begin = 2, .tokens = {7, 8}, .sample = true})).ok());
+  EXPECT_THAT(batch_.output_rows, ElementsAre(0, 1));
+  EXPECT_EQ(outputs_[0].next_token, 8);
+  EXPECT_FALSE(outputs_[0].sample);
+  EXPECT_EQ(outputs_[1].next_token, OutputRow::kNone);
+  EXPECT_TRUE(outputs_[1].sample);
+}
+
 TEST_F(BatchBuilderTest, OtherGroupsWorkIsNotKept) {
   ASSERT_TRUE(Build(Step(1)
                         .Start(9, 2, /*group=*/0)
@@ -255,6 +274,7 @@ TEST_F(BatchBuilderTest, AllOutputsGivesEveryRowAndSamplesTheLast) {
   EXPECT_THAT(batch_.output_rows, ElementsAre(0, 1, 2));
   EXPECT_FALSE(outputs_[1].sample);
   EXPECT_TRUE(outputs_[2].sample);
+  EXPECT_EQ(outputs_[0].next_token, OutputRow::kNone) << "nobody asks for its log probability";
 }
 
 // Each refusal names the sequence and what does not fit.
@@ -281,7 +301,23 @@ Step Cached(int32_t num_cached, const std::vector<int32_t>& tokens = {}, float p
   return step;
 }
 
+Step WithPromptLogprobs(int32_t prompt_length, const Work& work, int32_t next_token = -1) {
+  Step step = Step(1).Start(1, prompt_length).Do(work);
+  step.plan().mutable_started(0)->mutable_sampling()->set_prompt_logprobs(0);
+  if (next_token >= 0) {
+    step.plan().mutable_groups(1)->mutable_sequences(0)->set_next_token(next_token);
+  }
+  return step;
+}
+
 const BadStep kBadSteps[] = {
+    {"next_token_missing", WithPromptLogprobs(4, {.tokens = {5, 6}, .blocks = {0}}),
+     "sequence 1: the next token is missing"},
+    {"foreign_next_token", WithPromptLogprobs(4, {.tokens = {5, 6}, .blocks = {0}}, 100),
+     "sequence 1: token 100 is not in the vocabulary of 100"},
+    {"too_many_logits",
+     WithPromptLogprobs(5, {.tokens = {1, 2, 3, 4, 5}, .blocks = {0, 1}, .sample = true}),
+     "logits of 5 tokens in a step, the limit is 4"},
     {"half_a_block_cached", Cached(6), "sequence 1: 6 cached tokens, and a block has 4"},
     {"less_than_nothing_cached", Cached(-4), "sequence 1: -4 cached tokens, and a block has 4"},
     {"whole_context_cached", Cached(16), "sequence 1: 16 cached tokens, the context is 16"},
@@ -374,8 +410,8 @@ TEST(BatchBuilderTiles, BelongToPromptsInProgress) {
   build(Step(6).Release(2).Start(3, 2 * kTile).Do({.id = 3, .tokens = chunk, .blocks = {6, 7}}));
   EXPECT_EQ(batch.prefill[0].tiles.size(), 2u);
   EXPECT_EQ(batch.prefill[0].num_expanded, 0);
-  build(Step(7).Start(4, 5).Do({.id = 4, .tokens = {1, 2, 3, 4, 5}, .blocks = {3}}));
-  EXPECT_THAT(batch.prefill[0].tiles, IsEmpty());
+  build(Step(7).Release(3).Start(4, 5).Do({.id = 4, .tokens = {1, 2, 3, 4, 5}, .blocks = {3}}));
+  EXPECT_THAT(batch.prefill[0].tiles, IsEmpty()) << "although both are free";
 }
 
 // Layers with a window have blocks of their own: 5 of them, windows of 6 tokens.
@@ -419,6 +455,20 @@ TEST_F(WindowBatchTest, WhatTheFirstQueryDoesNotSeeHasNoBlock) {
   ASSERT_TRUE(Build(step, {3, 1, 2}).ok());
   EXPECT_THAT(batch_.window_slots, ElementsAre(8, 9));
   EXPECT_THAT(batch_.prefill[0].window_table, ElementsAre(0, 3, 1, 2));
+}
+
+TEST_F(WindowBatchTest, AQuerySeesItselfAndWhatIsBeforeIt) {
+  v1::ShardPlan plan = Plan();
+  plan.mutable_kv()->set_window(5);
+  BatchBuilder builder(plan, {.group = 1});
+  Step step(1);
+  step.Start(1, 14).Do({.begin = 12, .tokens = {1, 2}, .blocks = {0, 1, 2, 3}});
+  step.plan().mutable_started(0)->set_num_cached(12);
+  for (const int32_t block : {3, 1}) {  // positions 8 to 12
+    step.plan().mutable_groups(1)->mutable_sequences(0)->add_new_window_blocks(block);
+  }
+  ASSERT_TRUE(builder.Build(step.plan(), &batch_, &outputs_).ok());
+  EXPECT_THAT(batch_.prefill[0].window_table, ElementsAre(0, 0, 3, 1));
 }
 
 TEST_F(WindowBatchTest, BlocksThatAreNotThereOrTooFewAreRefused) {
