@@ -40,6 +40,7 @@ TEST(KvKinds, LayersWithAWindowHaveAsManyBlocksAsRunningSequencesSee) {
   const KvTokenBytes token = KvTokenBytesOf(plan, BackendKind::kCpu);
   EXPECT_EQ(token.others, 64 * 2);
   EXPECT_EQ(token.windowed, 6 * 64 * 2);
+  EXPECT_EQ(KvBytesOf(plan, 10, BackendKind::kCpu), kBlockBytes * 7 * 10) << "one kind";
 }
 
 TEST(KvKinds, WhatASequenceSeesIsItsWindowAndItsDrafts) {
