@@ -150,11 +150,19 @@ class PackedWeights {
            (packed(latent, mla.qk_nope_head_dim()) + packed(mla.v_head_dim(), latent));
   }
 
-  int64_t ExpertMlp(int64_t width, bool mxfp4) const {
+  int64_t ExpertMlp(int64_t width, bool routed) const {
     const int64_t hidden = model_.hidden_size();
-    const bool bias = model_.moe().expert_bias();
-    return Linear({.rows = width, .cols = hidden, .mxfp4 = mxfp4, .gate_up = true, .bias = bias}) +
-           Linear({.rows = hidden, .cols = width, .mxfp4 = mxfp4, .bias = bias});
+    const v1::MoeSpec& moe = model_.moe();
+    const auto packed = [&](LinearPart part) {
+      part.bias = moe.expert_bias();
+      if (!routed || !moe.fused()) return Linear(part);
+      // These are packed as they are stored, whatever others are quantised to.
+      part.stored = Plain();
+      part.mxfp4 = moe.mxfp4();
+      return Packed(part);
+    };
+    return packed({.rows = width, .cols = hidden, .gate_up = true}) +
+           packed({.rows = hidden, .cols = width});
   }
 
   void AddExperts(int64_t moe_layers, WeightBytes* bytes) const {
@@ -169,10 +177,10 @@ class PackedWeights {
     if (moe.num_shared_experts() > 0) {
       bytes->shared_experts =
           moe_layers *
-          ExpertMlp(int64_t{moe.num_shared_experts()} * moe.intermediate_size(), false);
+          ExpertMlp(int64_t{moe.num_shared_experts()} * moe.intermediate_size(), /*routed=*/false);
     }
     bytes->routed_experts =
-        moe_layers * num_experts_ * ExpertMlp(moe.intermediate_size(), moe.mxfp4());
+        moe_layers * num_experts_ * ExpertMlp(moe.intermediate_size(), /*routed=*/true);
   }
 
   const v1::ModelSpec& model_;

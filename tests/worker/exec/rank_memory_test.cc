@@ -263,7 +263,13 @@ INSTANTIATE_TEST_SUITE_P(
                          .data_parallel = 2,
                          .tensor_parallel = 2,
                          .compute = v1::COMPUTE_MODE_BF16,
-                         .model = "tiny-gpt-oss"}),
+                         .model = "tiny-gpt-oss"},
+                    Case{.name = "FusedExpertsBesideQuantised",
+                         .data_parallel = 1,
+                         .tensor_parallel = 1,
+                         .compute = v1::COMPUTE_MODE_BF16,
+                         .model = "tiny-gpt-oss",
+                         .weights = v1::WEIGHT_FORM_Q4}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
