@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <system_error>
 
 namespace switchyard {
 
@@ -96,11 +98,27 @@ void ExitOutOfMemory() {
   _exit(kExitResources);
 }
 
+namespace {
+
+// False where no parent wants to hear it.
+bool TellParent(std::string_view message) {
+  const char* const value = std::getenv(kFaultFdVariable);
+  if (value == nullptr) return false;
+  int fd = -1;
+  const std::string_view text = value;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), fd);
+  if (error != std::errc() || end != text.data() + text.size() || fd < 0) return false;
+  message = message.substr(0, kMaxFaultBytes);
+  return write(fd, message.data(), message.size()) == static_cast<ssize_t>(message.size());
+}
+
+}  // namespace
+
 int ReportAndExitCode(std::string_view program, const absl::Status& status) {
-  if (!status.ok()) {
+  if (const std::string line = OneLine(Message(status)); !status.ok() && !TellParent(line)) {
     const bool color = StderrHasColor();
     std::fprintf(stderr, "%s%.*s: %s%s\n", color ? "\033[31m" : "", int(program.size()),
-                 program.data(), OneLine(Message(status)).c_str(), color ? "\033[0m" : "");
+                 program.data(), line.c_str(), color ? "\033[0m" : "");
   }
   return ExitCode(status);
 }

@@ -35,8 +35,12 @@ bool StderrHasColor();
 // For std::set_new_handler: says that there is no memory and ends the process with kExitResources.
 [[noreturn]] void ExitOutOfMemory();
 
+// Names, in the environment, the descriptor of a pipe to a parent that tells our faults itself.
+inline constexpr char kFaultFdVariable[] = "SWITCHYARD_FAULT_FD";
+inline constexpr size_t kMaxFaultBytes = 4096;  // what a pipe takes without a reader, at once
+
 // Prints "PROGRAM: message" in one line to stderr, in red where it has colours, unless the status
-// is OK. Returns the exit code.
+// is OK; where a parent wants to tell it, hands it the message instead. Returns the exit code.
 int ReportAndExitCode(std::string_view program, const absl::Status& status);
 
 }  // namespace switchyard

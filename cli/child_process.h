@@ -16,8 +16,9 @@ class ChildProcess {
  public:
   // Starts argv[0] in a process group of its own, so that Ctrl-C reaches it only through us; it is
   // killed when this process dies, however it dies. `inherited_fd` (or -1) stays open in the child
-  // under the same number. stdout and stderr go to `log_path`, or to ours if that is empty.
-  // NOT_FOUND if the program is not there.
+  // under the same number. stdout and stderr go to `log_path`, or to ours if that is empty: then a
+  // program of ours leaves it to us to tell what ended it (fault). NOT_FOUND if the program is not
+  // there.
   static absl::StatusOr<ChildProcess> Start(const std::vector<std::string>& argv, int inherited_fd,
                                             const std::string& log_path);
 
@@ -30,12 +31,17 @@ class ChildProcess {
   void Signal(int signal) const;
   // The exit code once it has ended (128 + signal if a signal ended it), nothing before. Reaps.
   std::optional<int> Poll();
+  // What it said of its end, in one line; empty if it still runs, said nothing, or said it in its
+  // log.
+  const std::string& fault() const { return fault_; }
 
  private:
-  explicit ChildProcess(pid_t pid) : pid_(pid) {}
+  ChildProcess(pid_t pid, int fault_fd) : pid_(pid), fault_fd_(fault_fd) {}
 
   pid_t pid_ = -1;
+  int fault_fd_ = -1;  // read end of a pipe; -1: none
   std::optional<int> exit_code_;
+  std::string fault_;
 };
 
 // The folder of the running program, where its siblings lie.

@@ -46,11 +46,14 @@ std::string LogPath(const ServeOptions& options, const std::string& name) {
   return options.log_folder.empty() ? "" : options.log_folder + "/" + name + ".log";
 }
 
-absl::Status ProcessFault(const ServeOptions& options, int code, std::string what,
+absl::Status ProcessFault(const ServeOptions& options, ChildProcess& process, std::string what,
                           const std::string& log_name) {
+  const int code = process.Poll().value();
   if (code > 128) what += fmt::format(" (killed by signal {})", code - 128);
   if (const std::string path = LogPath(options, log_name); !path.empty()) {
     what += fmt::format("; {} ends with: {}", path, LastLine(path));
+  } else if (!process.fault().empty()) {
+    what += ": " + process.fault();
   }
   return StatusOfExitCode(code == kExitOk ? kExitLost : code, what);
 }
@@ -109,7 +112,7 @@ absl::Status RunLocalWorkers(const ServeOptions& options, const std::atomic<int>
       ++gone;
       if (*code == kExitOk || !status.ok() || num_signals > 0) continue;
       const int rank = options.first_rank + static_cast<int>(i);
-      status = ProcessFault(options, *code, fmt::format("worker {} ended", rank),
+      status = ProcessFault(options, workers[i], fmt::format("worker {} ended", rank),
                             fmt::format("worker-{}", rank));
     }
     if (gone == workers.size()) return status;

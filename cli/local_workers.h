@@ -23,9 +23,9 @@ std::string LogPath(const ServeOptions& options, const std::string& name);
 absl::StatusOr<std::vector<ChildProcess>> StartLocalWorkers(const ServeOptions& options,
                                                             const std::string& grpc);
 
-// The error of a process that ended, with `code`, when it should not have. It has told why on its
-// stderr, which is this terminal or the log `log_name`.
-absl::Status ProcessFault(const ServeOptions& options, int code, std::string what,
+// The error of a process that ended when it should not have: `what`, and why by its own words,
+// which it gave us or wrote into the log `log_name`. REQUIRES: it has ended.
+absl::Status ProcessFault(const ServeOptions& options, ChildProcess& process, std::string what,
                           const std::string& log_name);
 
 // A host of a cluster whose coordinator runs on another (options.coordinator): starts its workers

@@ -74,12 +74,20 @@ class LocalCluster {
     const absl::Status watched = Watch();
     const absl::Status ended = EndAll();
     if (!watched.ok() || !ended.ok()) return watched.ok() ? ended : watched;
+    TellLastFault();
     return served_ ? absl::OkStatus() : absl::CancelledError("stopped while starting");
   }
 
  private:
-  absl::Status Fault(int code, std::string what, const std::string& log_name) const {
-    return ProcessFault(options_, code, std::move(what), log_name);
+  absl::Status Fault(ChildProcess& process, std::string what, const std::string& log_name) const {
+    return ProcessFault(options_, process, std::move(what), log_name);
+  }
+
+  // Of the way out, which ends well whatever is met on it.
+  void TellLastFault() const {
+    std::string fault = coordinator_->fault();
+    for (size_t i = 0; i < workers_.size() && fault.empty(); ++i) fault = workers_[i].fault();
+    if (!fault.empty()) std::fprintf(stderr, "switchyard: while leaving: %s\n", fault.c_str());
   }
 
   absl::Status StartAll() {
@@ -138,11 +146,10 @@ class LocalCluster {
     return Addresses{.http = json.value("http", ""), .grpc = json.value("grpc", "")};
   }
 
-  // The coordinator has told why on its own stderr.
   absl::Status CoordinatorRefused() {
     for (int i = 0; i < 50; ++i) {
-      if (const std::optional<int> code = coordinator_->Poll()) {
-        return Fault(*code, "the coordinator did not start", "coordinator");
+      if (coordinator_->Poll().has_value()) {
+        return Fault(*coordinator_, "the coordinator did not start", "coordinator");
       }
       std::this_thread::sleep_for(kPollInterval);
     }
@@ -154,9 +161,9 @@ class LocalCluster {
   absl::Status Watch() {
     LoadingView view;
     while (num_signals_ == 0) {
-      if (const std::optional<int> code = coordinator_->Poll()) {
+      if (coordinator_->Poll().has_value()) {
         lost_ = true;
-        return Fault(*code, "the coordinator ended", "coordinator");
+        return Fault(*coordinator_, "the coordinator ended", "coordinator");
       }
       if (admin_ != nullptr) {
         const absl::StatusOr<v1::StatusResponse> status = admin_->Status(kStatusTimeout);
@@ -179,11 +186,10 @@ class LocalCluster {
   // Before it has joined, the coordinator cannot miss a worker; we can.
   absl::Status CheckWorkersRun() {
     for (size_t i = 0; i < workers_.size(); ++i) {
-      const std::optional<int> code = workers_[i].Poll();
-      if (!code.has_value() || coordinator_->Poll().has_value()) continue;
+      if (!workers_[i].Poll().has_value() || coordinator_->Poll().has_value()) continue;
       lost_ = true;
       const size_t rank = options_.first_rank + i;
-      return Fault(*code, fmt::format("worker {} ended while the cluster started", rank),
+      return Fault(workers_[i], fmt::format("worker {} ended while the cluster started", rank),
                    fmt::format("worker-{}", rank));
     }
     return absl::OkStatus();
@@ -192,14 +198,14 @@ class LocalCluster {
   // While it serves, the coordinator tells why a worker was lost, unless it hangs itself.
   absl::Status CheckCoordinatorSees() {
     for (size_t i = 0; i < workers_.size(); ++i) {
-      const std::optional<int> code = workers_[i].Poll();
-      if (!code.has_value()) continue;
+      if (!workers_[i].Poll().has_value()) continue;
       if (!lost_since_.has_value()) lost_since_ = Clock::now();
       if (Clock::now() < *lost_since_ + kLeaveDeadline) return absl::OkStatus();
       lost_ = true;
-      return absl::UnavailableError(
-          fmt::format("worker {} ended, and the coordinator does not react",
-                      options_.first_rank + static_cast<int>(i)));
+      const size_t rank = options_.first_rank + i;
+      return Fault(workers_[i],
+                   fmt::format("worker {} ended, and the coordinator does not react", rank),
+                   fmt::format("worker-{}", rank));
     }
     return absl::OkStatus();
   }

@@ -367,7 +367,7 @@ void Coordinator::StartServing() {
 
 void Coordinator::Fail(const absl::Status& reason) {
   if (end_.has_value()) return;
-  spdlog::error("the cluster is over: {}", Message(reason));
+  spdlog::error("the cluster is over, and {} requests with it", listeners_.size());  // Run says why
   end_ = reason;
   PublishStatus();
   if (scheduler_ != nullptr) {

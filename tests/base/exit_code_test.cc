@@ -1,8 +1,11 @@
 #include "base/exit_code.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <string>
 
 namespace switchyard {
 namespace {
@@ -31,6 +34,28 @@ TEST(ExitCodeTest, AChildThatSomebodyKilledIsLost) {
 
 TEST(ExitCodeDeathTest, WithoutMemoryAProgramSaysSoAndEnds) {
   EXPECT_EXIT(ExitOutOfMemory(), ::testing::ExitedWithCode(kExitResources), "out of memory");
+}
+
+TEST(ExitCodeTest, AParentThatWantsToTellTheFaultIsHandedIt) {
+  int fds[2];
+  ASSERT_EQ(pipe(fds), 0);
+  setenv(kFaultFdVariable, std::to_string(fds[1]).c_str(), 1);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(ReportAndExitCode("worker", absl::NotFoundError("no\nfile")), kExitNotFound);
+  EXPECT_EQ(ReportAndExitCode("worker", absl::OkStatus()), kExitOk);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  close(fds[1]);
+  char bytes[100];
+  EXPECT_EQ(std::string(bytes, read(fds[0], bytes, sizeof(bytes))), "no\\nfile");
+  close(fds[0]);
+  // One that is gone, or never was, is no reason to say nothing.
+  for (const char* fd : {"", "x", "-1", "999", "1x"}) {
+    setenv(kFaultFdVariable, fd, 1);
+    ::testing::internal::CaptureStderr();
+    EXPECT_EQ(ReportAndExitCode("worker", absl::NotFoundError("no file")), kExitNotFound);
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(), "worker: no file\n") << fd;
+  }
+  unsetenv(kFaultFdVariable);
 }
 
 TEST(ExitCodeTest, AMessageIsOneLineWhateverItQuotes) {

@@ -94,8 +94,8 @@ TEST_F(FailureTest, StoppedCoordinatorIsLostToItsWorkers) {
   EXPECT_TRUE(WaitUntil(seconds(10), [&] {
     return cluster.WorkerPid(0) == 0 && cluster.WorkerPid(1) == 0;
   })) << cluster.Log();
-  EXPECT_NE(cluster.Log().find("was lost: silent for 2 s"), std::string::npos) << cluster.Log();
   EXPECT_EQ(cluster.WaitForExit(), kExitLost) << cluster.Log();
+  EXPECT_NE(cluster.Log().find("was lost: silent for 2 s"), std::string::npos) << cluster.Log();
   EXPECT_TRUE(cluster.WaitUntilNothingIsLeft()) << cluster.Log();
   EXPECT_TRUE(PortBecomesFree(cluster.http_port()));
 }
