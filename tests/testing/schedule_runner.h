@@ -51,6 +51,7 @@ class ScheduleRunner {
   absl::Status Finish(int max_steps = 100'000);
 
   const core::Scheduler& scheduler() const { return scheduler_; }
+  const v1::ShardPlan& plan() const { return engine_->plan(); }
   const std::map<core::RequestId, ScheduledAnswer>& answers() const { return answers_; }
   int64_t num_tokens() const { return num_tokens_; }  // of all answers
   int64_t num_drafted() const { return num_drafted_; }
