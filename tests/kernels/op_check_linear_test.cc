@@ -80,6 +80,17 @@ TEST_F(OpCheckLinearDeathTest, GateAndUpMustBeAlike) {
   EXPECT_DEATH(CheckGateUpSources(gate, up), "PackGateUp up: up: dimension 0: expected 4, got 5");
   up.weight = View(DType::kF32, {4, 12});
   EXPECT_DEATH(CheckGateUpSources(gate, up), "type: expected bf16, got f32");
+  LinearSource codes{.name = "gate",
+                     .weight = View(DType::kF4E2M1, {4, 64}),
+                     .scales = View(DType::kF32, {4, 2}),
+                     .block_rows = 1,
+                     .block_cols = 32};
+  up = codes;
+  CheckGateUpSources(codes, up);
+  up.block_cols = 64;
+  EXPECT_DEATH(CheckGateUpSources(codes, up), "block_cols: expected 32, got 64");
+  codes.scales = {};
+  EXPECT_DEATH(CheckSource(codes), "scales: expected some for f4e2m1");
 }
 
 TEST_F(OpCheckLinearDeathTest, ProductsMustFitTheirWeight) {
