@@ -19,9 +19,9 @@
 namespace switchyard::worker {
 
 // `runs` stretches of `run_bytes`, `run_stride` apart in the file, one behind the other in memory.
-// Several runs with small gaps are asked of the disk as one stretch, gaps included, and only they
-// are copied: disks give a long stretch as fast as its parts, and the gaps are what other ranks of
-// the host read, who then find them in the page cache.
+// Several runs with small gaps come in one long read, gaps included, which go nowhere: the disk
+// sees long reads, and the gaps are what other ranks of the host want, who then find them in the
+// page cache.
 struct ReadOp {
   uint64_t id = 0;  // of the caller's choice, told with the result
   int fd = -1;
@@ -35,8 +35,10 @@ struct ReadOp {
   std::shared_ptr<void> memory;
 };
 
-// The longest gap between runs that is read with them: a disk reads as much in the time of a seek.
+// Gaps that are read with their runs: a disk reads as much in the time of a seek, and to copy them
+// costs little beside it.
 inline constexpr int64_t kMostGapBytes = 256 * kKiB;
+inline constexpr int64_t kMostGapRuns = 7;  // times as long as a run
 
 // Bytes that came, all runs together, from the first on: fewer than asked for where the file ends
 // or the system felt like it, 0 at the file's end. Or an errno, negated.
