@@ -41,9 +41,9 @@ TEST(CpusByNode, AreThoseThatTheProcessMayUse) {
   std::filesystem::remove_all(folder);
 }
 
+// Or none, where the system does not tell.
 TEST(CpusByNode, OfThisMachineHaveAllThatTheProcessMayUse) {
   const std::string folder = "/sys/devices/system/node";
-  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no " << folder;
   cpu_set_t set;
   ASSERT_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
   std::vector<int> allowed, found;
@@ -53,6 +53,7 @@ TEST(CpusByNode, OfThisMachineHaveAllThatTheProcessMayUse) {
   for (const std::vector<int>& cpus : CpusByNode(folder, allowed)) {
     found.insert(found.end(), cpus.begin(), cpus.end());
   }
+  if (!std::filesystem::exists(folder)) allowed.clear();
   EXPECT_THAT(found, ::testing::UnorderedElementsAreArray(allowed));
 }
 
