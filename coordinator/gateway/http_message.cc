@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <ctime>
-#include <iterator>
 
 namespace switchyard::gateway {
 namespace {
@@ -67,18 +66,15 @@ std::string HttpDate() {
 std::string FormatHttpHead(const HttpResponse& response, const HttpHeadOptions& options) {
   std::string head = fmt::format("HTTP/1.1 {} {}\r\nServer: switchyard\r\nDate: {}\r\n",
                                  response.status, ReasonPhrase(response.status), HttpDate());
-  auto out = std::back_inserter(head);
   if (response.status != 204) {
-    fmt::format_to(out, "Content-Type: {}\r\n", response.content_type);
+    head += fmt::format("Content-Type: {}\r\n", response.content_type);
     if (options.content_length >= 0) {
-      fmt::format_to(out, "Content-Length: {}\r\n", options.content_length);
+      head += fmt::format("Content-Length: {}\r\n", options.content_length);
     } else if (!options.http_1_0) {
       head += "Transfer-Encoding: chunked\r\n";
     }
   }
-  for (const auto& [name, value] : response.headers) {
-    fmt::format_to(out, "{}: {}\r\n", name, value);
-  }
+  for (const auto& [name, value] : response.headers) head += fmt::format("{}: {}\r\n", name, value);
   head += options.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
   return head;
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <functional>
-#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -58,12 +57,11 @@ std::shared_ptr<HttpReply> NameIgnoredFields(std::shared_ptr<HttpReply> reply,
   size_t num_named = 0;
   for (const std::string& name : names) {
     if (warning.size() > kMaxWarningBytes) break;
-    fmt::format_to(std::back_inserter(warning), "{}unknown field {} ignored",
-                   warning.empty() ? "" : ", ", Quoted(name));
+    warning += fmt::format("{}unknown field {} ignored", warning.empty() ? "" : ", ", Quoted(name));
     ++num_named;
   }
   if (num_named < names.size()) {
-    fmt::format_to(std::back_inserter(warning), ", and {} more", names.size() - num_named);
+    warning += fmt::format(", and {} more", names.size() - num_named);
   }
   return WithHeaders(std::move(reply), {{kWarningHeader, std::move(warning)}});
 }
