@@ -107,6 +107,8 @@ absl::StatusOr<gateway::ServedModel> DescribeModel(const ServerConfig& config,
         "--tool-parser harmony: the model's tokenizer or its chat template has no channels");
   }
   SY_ASSIGN_OR_RETURN(const v1::WeightForm form, core::ParseWeightForm(config.weights));
+  const std::optional<text::ReasoningMarks> reasoning =
+      text::FindReasoningMarks(*checkpoint.tokenizer, source);
   return gateway::ServedModel{
       .name = name,
       .created_unix_s = std::time(nullptr),
@@ -121,7 +123,9 @@ absl::StatusOr<gateway::ServedModel> DescribeModel(const ServerConfig& config,
       .default_repetition_penalty = static_cast<float>(generation.repetition_penalty),
       .tokenizer = checkpoint.tokenizer.get(),
       .chat_template = chat_template,
-      .reasoning = text::FindReasoningMarks(*checkpoint.tokenizer, source),
+      .reasoning = reasoning,
+      .opens_thoughts = reasoning && chat_template != nullptr &&
+                        text::LeavesBeginToModel(*checkpoint.tokenizer, *reasoning, *chat_template),
       .harmony = harmony,
       .tool_format = tool_format};
 }

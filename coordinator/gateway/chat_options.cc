@@ -86,7 +86,8 @@ absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& optio
   form->harmony = model.harmony;
   form->reasoning = model.reasoning;
   form->reasoning_opened =
-      model.reasoning && text::OpensReasoning(*model.tokenizer, *model.reasoning, prompt);
+      model.reasoning && text::ThoughtsAtEnd(*model.tokenizer, *model.reasoning, prompt) ==
+                             text::PromptThoughts::kOpened;
   form->include_reasoning = options.include_reasoning;
   if (options.tool_choice == ToolChoice::kNone) return absl::OkStatus();
   if (!model.tool_format) {

@@ -320,6 +320,7 @@ absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFie
   SY_RETURN_IF_ERROR(RefuseUnsupportedFields(fields));
   ChatCompletionRequest request;
   request.generation.prompt_field = "messages";
+  request.generation.is_chat = true;
   SY_RETURN_IF_ERROR(ReadChatLogprobs(fields, &request.generation.logprobs));
   SY_RETURN_IF_ERROR(ReadGeneration(fields, &request.generation));
   SY_RETURN_IF_ERROR(ReadDelivery(fields, &request.delivery));

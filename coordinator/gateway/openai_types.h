@@ -36,6 +36,7 @@ struct GenerationFields {
 
   std::string model;                    // empty: the one that is served
   std::string prompt_field = "prompt";  // what the request calls its prompt: for errors
+  bool is_chat = false;                 // the answer is a model's turn: it may begin with thoughts
   std::optional<int32_t> max_tokens;    // unset: what the context leaves
   SamplingFields sampling;
   SchedulingFields scheduling;

@@ -89,8 +89,24 @@ int32_t ContextLength(const ServedModel& model, const core::Engine& engine) {
   return served > 0 ? std::min(served, model.context_length) : model.context_length;
 }
 
+// Thoughts come before an answer of a given form, and are of a limited length: those that the
+// prompt has opened, and in a chat those that the model begins by itself.
+void SetThoughts(const ServedModel& model, const GenerationFields& fields, CompletionSpec* spec) {
+  const std::optional<int32_t>& max_thoughts = fields.sampling.max_thinking_tokens;
+  if (!model.reasoning || (fields.grammar == nullptr && !max_thoughts)) return;
+  const text::PromptThoughts at_end =
+      text::ThoughtsAtEnd(*model.tokenizer, *model.reasoning, spec->prompt_tokens);
+  if (at_end == text::PromptThoughts::kClosed) return;
+  if (at_end == text::PromptThoughts::kNone) {
+    if (!model.opens_thoughts || !fields.is_chat) return;
+    spec->sampling.set_thoughts_begin_token(model.reasoning->begin);
+  }
+  spec->sampling.set_thoughts_end_token(model.reasoning->end);
+  spec->sampling.set_max_thought_tokens(max_thoughts.value_or(0));
+}
+
 // How the answer ends: an answer of a given form by the model's end tokens where the form is whole,
-// whatever the request says of them. Thoughts that the prompt has opened come before that form.
+// whatever the request says of them.
 void SetEnding(const ServedModel& model, const GenerationFields& fields, CompletionSpec* spec) {
   SamplingFields sampling = fields.sampling;
   sampling.ignore_eos = sampling.ignore_eos && fields.grammar == nullptr;
@@ -103,11 +119,6 @@ void SetEnding(const ServedModel& model, const GenerationFields& fields, Complet
       if (token < model.tokenizer->vocab_size()) spec->sampling.add_ending_tokens(token);
     }
   }
-  const std::optional<int32_t>& max_thoughts = fields.sampling.max_thinking_tokens;
-  if (!model.reasoning || (fields.grammar == nullptr && !max_thoughts)) return;
-  if (!text::OpensReasoning(*model.tokenizer, *model.reasoning, spec->prompt_tokens)) return;
-  spec->sampling.set_thoughts_end_token(model.reasoning->end);
-  spec->sampling.set_max_thought_tokens(max_thoughts.value_or(0));
 }
 
 absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t context_length,
@@ -154,6 +165,7 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   spec.form.skip_special = fields.skip_special;
   spec.scheduling = fields.scheduling;
   SetEnding(model, fields, &spec);
+  SetThoughts(model, fields, &spec);
   return spec;
 }
 

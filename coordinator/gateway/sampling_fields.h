@@ -34,7 +34,7 @@ struct SamplingFields {
   std::vector<std::pair<int32_t, float>> logit_bias;  // token, [-100, 100]; each token once
   std::optional<uint64_t> seed;                       // unset: chosen by the gateway
   std::optional<int32_t> min_tokens;
-  std::optional<int32_t> max_thinking_tokens;  // thoughts that the prompt has opened; positive
+  std::optional<int32_t> max_thinking_tokens;  // positive
   std::vector<std::string> bad_words;          // texts that the answer must not contain
   std::vector<int32_t> stop_token_ids;  // each ends the answer, as the model's own end tokens do
   bool ignore_eos = false;              // the model's own end tokens do not

@@ -32,8 +32,9 @@ struct ServedModel {
   const text::Tokenizer* tokenizer = nullptr;
   const text::ModelChatTemplate* chat_template = nullptr;  // may be null: chat requests are refused
   std::optional<text::ReasoningMarks> reasoning;           // none: the model does not think
-  std::optional<text::HarmonyMarks> harmony;               // none: its answers have no channels
-  std::optional<text::ToolFormat> tool_format;             // none: its tool calls cannot be read
+  bool opens_thoughts = false;                  // itself, by the begin mark; else its template does
+  std::optional<text::HarmonyMarks> harmony;    // none: its answers have no channels
+  std::optional<text::ToolFormat> tool_format;  // none: its tool calls cannot be read
 };
 
 }  // namespace switchyard::gateway

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
+
+#include "base/json.h"
 
 namespace switchyard::text {
 namespace {
@@ -24,15 +27,32 @@ std::optional<ReasoningMarks> FindReasoningMarks(const Tokenizer& tokenizer,
   return ReasoningMarks{.begin = *begin, .end = *end};
 }
 
-bool OpensReasoning(const Tokenizer& tokenizer, const ReasoningMarks& marks,
-                    std::span<const int32_t> prompt) {
+PromptThoughts ThoughtsAtEnd(const Tokenizer& tokenizer, const ReasoningMarks& marks,
+                             std::span<const int32_t> prompt) {
   for (size_t i = prompt.size(); i > 0; --i) {
     const int32_t id = prompt[i - 1];
-    if (id == marks.begin) return true;
+    if (id == marks.begin) return PromptThoughts::kOpened;
+    if (id == marks.end) return PromptThoughts::kClosed;
     const std::string_view text = tokenizer.DecodeToken(id);
-    if (text.empty() || text.find_first_not_of(kWhiteSpace) != text.npos) return false;
+    if (text.empty() || text.find_first_not_of(kWhiteSpace) != text.npos) break;
   }
-  return false;
+  return PromptThoughts::kNone;
+}
+
+bool LeavesBeginToModel(const Tokenizer& tokenizer, const ReasoningMarks& marks,
+                        const ModelChatTemplate& chat_template) {
+  const Json thinks = {{"enable_thinking", true},
+                       {"thinking", true}};  // by Qwen's and by DeepSeek's name
+  const Json messages = Json::array({{{"role", "user"}, {"content", "Hi"}}});
+  const absl::StatusOr<RenderedText> rendered =
+      chat_template.chat.Render({.messages = messages,
+                                 .add_generation_prompt = true,
+                                 .kwargs = &thinks,
+                                 .bos_token = chat_template.bos_token,
+                                 .eos_token = chat_template.eos_token});
+  if (!rendered.ok()) return false;
+  const absl::StatusOr<std::vector<int32_t>> prompt = tokenizer.EncodeRendered(*rendered);
+  return prompt.ok() && ThoughtsAtEnd(tokenizer, marks, *prompt) == PromptThoughts::kNone;
 }
 
 ReasoningParser::ReasoningParser(Detokenizer detokenizer, std::optional<ReasoningMarks> marks,

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "coordinator/text/answer_reader.h"
+#include "coordinator/text/chat_template_file.h"
 #include "coordinator/text/detokenizer.h"
 #include "coordinator/text/tokenizer.h"
 
@@ -29,9 +30,16 @@ struct ReasoningMarks {
 std::optional<ReasoningMarks> FindReasoningMarks(const Tokenizer& tokenizer,
                                                  std::string_view template_source);
 
-// Whether `prompt` ends inside thoughts: nothing but white space follows its last begin mark.
-bool OpensReasoning(const Tokenizer& tokenizer, const ReasoningMarks& marks,
-                    std::span<const int32_t> prompt);
+// How `prompt` ends: nothing but white space follows a begin mark (kOpened: inside thoughts), an
+// end mark (kClosed: the model is told not to think), or something else.
+enum class PromptThoughts { kNone, kOpened, kClosed };
+PromptThoughts ThoughtsAtEnd(const Tokenizer& tokenizer, const ReasoningMarks& marks,
+                             std::span<const int32_t> prompt);
+
+// Whether the template leaves the begin mark to the model: it writes none where it is told to let
+// the model think. False where it cannot be rendered.
+bool LeavesBeginToModel(const Tokenizer& tokenizer, const ReasoningMarks& marks,
+                        const ModelChatTemplate& chat_template);
 
 // Owned by one answer, used by one thread at a time. What comes out, joined, does not depend on how
 // the text was cut into tokens. Thoughts stand once, at the answer's beginning: marks later on are

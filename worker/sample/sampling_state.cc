@@ -68,6 +68,10 @@ absl::StatusOr<SamplingState> SamplingState::Create(const v1::SamplingParams& pa
   if (params.has_thoughts_end_token()) {
     SY_RETURN_IF_ERROR(CheckToken(params.thoughts_end_token(), vocab_size, "thoughts_end_token"));
   }
+  if (params.has_thoughts_begin_token()) {
+    SY_RETURN_IF_ERROR(
+        CheckToken(params.thoughts_begin_token(), vocab_size, "thoughts_begin_token"));
+  }
   if (params.max_thought_tokens() < 0) return Wrong("max_thought_tokens");
   SamplingState state;
   for (const v1::TokenSequence& word : params.bad_words()) {
@@ -137,7 +141,8 @@ std::span<const SamplingState::Change> SamplingState::Changes() {
 // first: a row of which no token is left has none to choose.
 std::vector<int32_t> SamplingState::Forbidden() {
   std::vector<int32_t> forbidden;
-  if (num_answered() < params_->min_tokens()) {
+  const bool awaits_text = constraint_ && constraint_->awaits_text();
+  if (num_answered() < params_->min_tokens() || awaits_text) {
     forbidden.assign(params_->ending_tokens().begin(), params_->ending_tokens().end());
   }
   for (const v1::TokenSequence& word : params_->bad_words()) {

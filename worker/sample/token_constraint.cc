@@ -27,23 +27,34 @@ std::vector<uint32_t> Slice(const std::vector<uint32_t>& whole, const TokenRange
 TokenConstraint::TokenConstraint(const v1::SamplingParams& params, int32_t vocab_size,
                                  std::optional<GrammarMatcher> grammar)
     : vocab_size_(vocab_size),
-      in_thoughts_(params.has_thoughts_end_token()),
+      thoughts_begin_token_(params.thoughts_begin_token()),
       thoughts_end_token_(params.thoughts_end_token()),
       max_thought_tokens_(params.max_thought_tokens()),
       grammar_(std::move(grammar)),
-      ending_tokens_(params.ending_tokens().begin(), params.ending_tokens().end()) {}
+      ending_tokens_(params.ending_tokens().begin(), params.ending_tokens().end()) {
+  if (!params.has_thoughts_end_token()) return;
+  place_ = params.has_thoughts_begin_token() ? Place::kBefore : Place::kThoughts;
+}
 
 void TokenConstraint::See(int32_t token) {
-  if (in_thoughts_) {
+  if (place_ == Place::kBefore && token == thoughts_begin_token_) {
+    place_ = Place::kThoughts;
+    return;
+  }
+  // Without a grammar white space may come before thoughts: whatever comes, they may still begin.
+  if (place_ == Place::kBefore && grammar_) place_ = Place::kText;
+  if (place_ == Place::kThoughts) {
     ++num_thought_tokens_;
-    in_thoughts_ = token != thoughts_end_token_;
+    if (token == thoughts_end_token_) place_ = Place::kText;
   } else if (grammar_) {
     grammar_->AdvanceToken(token);  // an ending token is no part of the text, and refused
   }
 }
 
 bool TokenConstraint::binds() const {
-  if (in_thoughts_) return max_thought_tokens_ > 0 && num_thought_tokens_ >= max_thought_tokens_;
+  if (place_ == Place::kThoughts) {
+    return max_thought_tokens_ > 0 && num_thought_tokens_ >= max_thought_tokens_;
+  }
   return grammar_.has_value();
 }
 
@@ -59,7 +70,7 @@ bool TokenConstraint::AllowsOtherThan(std::span<const int32_t> tokens) {
 
 std::vector<uint32_t> TokenConstraint::AllowedOfAll() {
   std::vector<uint32_t> whole((vocab_size_ + 31) / 32, 0);
-  if (in_thoughts_) {
+  if (place_ == Place::kThoughts) {
     Allow(whole, thoughts_end_token_);
     return whole;
   }
@@ -67,6 +78,7 @@ std::vector<uint32_t> TokenConstraint::AllowedOfAll() {
   std::vector<uint32_t> mask(std::max<int64_t>(grammar_->mask_words(), std::ssize(whole)), 0);
   const bool any = grammar_->FillMask(
       ending_tokens_, std::span(mask).first(static_cast<size_t>(grammar_->mask_words())));
+  if (place_ == Place::kBefore) Allow(mask, thoughts_begin_token_);
   if (any) return mask;
   // Where the vocabulary has no token for what the grammar wants, the answer ends.
   for (const int32_t token : ending_tokens_) Allow(mask, token);
@@ -78,7 +90,7 @@ std::vector<uint32_t> TokenConstraint::AllowedOfAll() {
 }
 
 std::vector<int32_t> TokenConstraint::Forced(int32_t max_tokens) const {
-  if (in_thoughts_ || !grammar_) return {};
+  if (place_ != Place::kText || !grammar_) return {};
   return grammar_->ForcedTokens(max_tokens);
 }
 

@@ -1,5 +1,5 @@
-// What an answer may say next, beside what is likely: thoughts first, of a limited length, then a
-// text that a grammar describes.
+// What an answer may say next, beside what is likely: thoughts first, of a limited length and never
+// the end where a text has yet to come, then a text that a grammar describes.
 #ifndef SWITCHYARD_WORKER_SAMPLE_TOKEN_CONSTRAINT_H_
 #define SWITCHYARD_WORKER_SAMPLE_TOKEN_CONSTRAINT_H_
 
@@ -37,15 +37,20 @@ class TokenConstraint {
   // Whether any token may come next beside these. REQUIRES: binds(); the tokens are in the
   // vocabulary.
   bool AllowsOtherThan(std::span<const int32_t> tokens);
+  // Whether the answer may not end here, for the text that the grammar describes has not begun.
+  bool awaits_text() const { return place_ == Place::kThoughts && grammar_.has_value(); }
   // The next tokens, as far as there is no choice about their text: see GrammarMatcher.
   std::vector<int32_t> Forced(int32_t max_tokens) const;
 
  private:
+  enum class Place { kBefore, kThoughts, kText };  // kBefore: thoughts may begin, or the text
+
   // As Allowed, of the whole vocabulary. Never empty.
   std::vector<uint32_t> AllowedOfAll();
 
   int32_t vocab_size_;
-  bool in_thoughts_;
+  Place place_ = Place::kText;
+  int32_t thoughts_begin_token_;
   int32_t thoughts_end_token_;
   int32_t max_thought_tokens_;
   int32_t num_thought_tokens_ = 0;

@@ -23,15 +23,27 @@ TEST(ReasoningMarks, AModelThinksWhenItsTokensAndItsTemplateSaySo) {
 }
 
 TEST(ReasoningMarks, APromptOpensThoughtsOnlyAtItsEnd) {
-  const auto opens = [](std::string_view prompt) {
-    return OpensReasoning(AnswerTokenizer(), kMarks, AnswerIds(prompt));
+  const auto at_end = [](std::string_view prompt) {
+    return ThoughtsAtEnd(AnswerTokenizer(), kMarks, AnswerIds(prompt));
   };
-  EXPECT_TRUE(opens("Hi<think>"));
-  EXPECT_TRUE(opens("Hi<think>\n \n"));
-  EXPECT_FALSE(opens("Hi<think>\n\n</think>\n\n"));
-  EXPECT_FALSE(opens("Think between <think> and </think>. Hi"));
-  EXPECT_FALSE(opens("Write <think> first. Hi"));
-  EXPECT_FALSE(opens(""));
+  EXPECT_EQ(at_end("Hi<think>"), PromptThoughts::kOpened);
+  EXPECT_EQ(at_end("Hi<think>\n \n"), PromptThoughts::kOpened);
+  EXPECT_EQ(at_end("Hi<think>\n\n</think>\n\n"), PromptThoughts::kClosed);
+  EXPECT_EQ(at_end("Think between <think> and </think>. Hi"), PromptThoughts::kNone);
+  EXPECT_EQ(at_end("Write <think> first. Hi"), PromptThoughts::kNone);
+  EXPECT_EQ(at_end(""), PromptThoughts::kNone);
+}
+
+TEST(ReasoningMarks, TheTemplateOrTheModelWritesTheFirst) {
+  const auto left_to_model = [](std::string_view source) {
+    const ModelChatTemplate chat_template = {.chat = ChatTemplate::Compile(source).value()};
+    return LeavesBeginToModel(AnswerTokenizer(), kMarks, chat_template);
+  };
+  EXPECT_TRUE(left_to_model("Hi"));
+  EXPECT_TRUE(left_to_model("{% if not enable_thinking %}<think></think>{% endif %}"));
+  EXPECT_FALSE(left_to_model("{% if enable_thinking %}<think>{% endif %}"));
+  EXPECT_FALSE(left_to_model("{% if thinking %}<think>\n{% else %}</think>{% endif %}"));
+  EXPECT_FALSE(left_to_model("{{ raise_exception('no system message') }}"));
 }
 
 TEST(AnswerParser, StopTextsAreLookedForOnceTheAnswerHasItsLeastTokens) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <set>
@@ -20,6 +21,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr int32_t kVocab = 100;  // the model's: more than the table's
+constexpr int32_t kThoughtsBegin = 69;
 constexpr int32_t kThoughtsEnd = 70;
 constexpr int32_t kEnd = 71;
 
@@ -105,6 +107,35 @@ TEST(TokenConstraint, BindsAfterThoughtsAndEndsLongOnes) {
   EXPECT_FALSE(thoughts_alone.binds());
 }
 
+// A model that writes the begin mark itself: it may think first, or begin the text.
+TEST(TokenConstraint, ThoughtsMayBeginWithTheAnswer) {
+  v1::SamplingParams params = Params();
+  params.set_thoughts_begin_token(kThoughtsBegin);
+  params.set_thoughts_end_token(kThoughtsEnd);
+  params.set_max_thought_tokens(2);
+  TokenConstraint thinks(params, kVocab, Matcher("xy"));
+  ASSERT_TRUE(thinks.binds());
+  EXPECT_THAT(Allowed(thinks), ElementsAre('x' - 'a', kThoughtsBegin));
+  EXPECT_THAT(thinks.Forced(5), IsEmpty());  // there is a choice
+  thinks.See(kThoughtsBegin);
+  EXPECT_FALSE(thinks.binds());
+  for (const int32_t token : {3, 4}) thinks.See(token);
+  EXPECT_THAT(Allowed(thinks), ElementsAre(kThoughtsEnd));
+  thinks.See(kThoughtsEnd);
+  EXPECT_THAT(Allowed(thinks), ElementsAre('x' - 'a'));
+
+  TokenConstraint answers(params, kVocab, Matcher("xy"));
+  answers.See('x' - 'a');
+  EXPECT_THAT(Allowed(answers), ElementsAre('y' - 'a'));
+
+  TokenConstraint late(params, kVocab, std::nullopt);  // white space first, as GLM writes
+  late.See(0);
+  EXPECT_FALSE(late.binds());
+  for (const int32_t token : {kThoughtsBegin, 3, 4}) late.See(token);
+  ASSERT_TRUE(late.binds());
+  EXPECT_THAT(Allowed(late), ElementsAre(kThoughtsEnd));
+}
+
 TEST(TokenConstraint, EndsWhereTheVocabularyHasNoWayOn) {
   TokenConstraint constraint(Params(), kVocab, Matcher("a#"));
   constraint.See(0);
@@ -124,6 +155,24 @@ TEST(TokenConstraint, SomethingMayComeWhereNoTokenEndsAnAnswer) {
   TokenConstraint constraint({}, kVocab, Matcher("a"));
   constraint.See(0);
   EXPECT_EQ(Allowed(constraint).size(), static_cast<size_t>(kVocab));
+}
+
+// An answer of a form is not over before the form has begun.
+TEST(SamplingState, ThoughtsBeforeAFormDoNotEndTheAnswer) {
+  const auto may_end_in_thoughts = [](std::optional<GrammarMatcher> grammar) {
+    v1::SamplingParams params = Params();
+    params.set_thoughts_end_token(kThoughtsEnd);
+    auto state = SamplingState::Create(params, /*prompt_length=*/1, kVocab);
+    SY_CHECK(state.ok());
+    state->Bind(TokenConstraint(params, kVocab, std::move(grammar)));
+    state->See(0, std::vector<int32_t>{50, 3});
+    const auto changes = state->Changes();
+    return std::none_of(changes.begin(), changes.end(), [](const auto& change) {
+      return change.token == kEnd && std::isinf(change.bias);
+    });
+  };
+  EXPECT_FALSE(may_end_in_thoughts(Matcher("ab")));
+  EXPECT_TRUE(may_end_in_thoughts(std::nullopt));
 }
 
 // Least lengths and bad words give way to a form that leaves nothing else.

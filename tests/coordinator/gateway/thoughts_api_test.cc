@@ -1,0 +1,60 @@
+// What the engine is told of thoughts that a model begins itself: tokens and template of the
+// bundled Qwen3.
+#include <gtest/gtest.h>
+
+#include "tests/coordinator/gateway/api_fixture.h"
+
+namespace switchyard::gateway {
+namespace {
+
+using switchyard::testing::Post;
+
+class ThoughtsApiTest : public ApiFixture {
+ protected:
+  void SetUp() override {
+    const std::string dir = std::string(SWITCHYARD_SOURCE_DIR) + "/models/tiny-qwen3-moe";
+    static const text::Tokenizer* const kTokenizer =
+        text::Tokenizer::FromFiles(dir).value().release();
+    static const text::ModelChatTemplate* const kTemplate =
+        new text::ModelChatTemplate(text::LoadChatTemplate(dir).value());
+    model_.tokenizer = kTokenizer;
+    model_.chat_template = kTemplate;
+    model_.context_length = 4096;
+    model_.vocab_size = kTokenizer->vocab_size();
+    model_.reasoning = text::FindReasoningMarks(*kTokenizer, kTemplate->source);
+    model_.opens_thoughts = text::LeavesBeginToModel(*kTokenizer, *model_.reasoning, *kTemplate);
+    StartHttp();
+  }
+
+  v1::SamplingParams SamplingOf(const char* path, std::string_view body) {
+    engine_->SetAnswer({.tokens = {5}});
+    const auto answer = Ask(Post(path, body));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return engine_->last_request().sampling;
+  }
+  v1::SamplingParams OfChat(std::string_view more) {
+    return SamplingOf("/v1/chat/completions",
+                      fmt::format(R"({{"messages":[{{"role":"user","content":"Hi"}}]{}}})", more));
+  }
+};
+
+TEST_F(ThoughtsApiTest, AnAnswerMayBeginWithThem) {
+  for (const char* more : {R"(,"max_thinking_tokens":3)", R"(,"guided_choice":["yes","no"])"}) {
+    const v1::SamplingParams sampling = OfChat(more);
+    EXPECT_EQ(sampling.thoughts_begin_token(), model_.reasoning->begin) << more;
+    EXPECT_EQ(sampling.thoughts_end_token(), model_.reasoning->end) << more;
+  }
+  EXPECT_EQ(OfChat(R"(,"max_thinking_tokens":3)").max_thought_tokens(), 3);
+  EXPECT_FALSE(OfChat("").has_thoughts_begin_token());  // nothing binds it
+}
+
+TEST_F(ThoughtsApiTest, NotWhereThePromptHasClosedThemAndNotInATextsCompletion) {
+  EXPECT_FALSE(OfChat(R"(,"guided_choice":["yes","no"],
+                         "chat_template_kwargs":{"enable_thinking":false})")
+                   .has_thoughts_end_token());
+  EXPECT_FALSE(SamplingOf("/v1/completions", R"({"prompt":"Hi","guided_choice":["yes","no"]})")
+                   .has_thoughts_end_token());
+}
+
+}  // namespace
+}  // namespace switchyard::gateway
