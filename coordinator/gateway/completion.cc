@@ -73,6 +73,14 @@ void Completion::Cancel() {
   context_.engine->Cancel(id_);
 }
 
+void Completion::OnAdmitted() {
+  {
+    std::lock_guard lock(mutex_);
+    admitted_ = true;
+  }
+  Schedule();
+}
+
 void Completion::OnStarted() {
   std::lock_guard lock(mutex_);
   if (!computed_since_) computed_since_ = Clock::now();
@@ -118,15 +126,17 @@ void Completion::Drain() {
   while (true) {
     std::vector<core::PromptTokenOutput> prompt;
     std::vector<Arrival> arrivals;
+    bool admitted = false;
     bool cancelled = false;
     std::optional<core::RequestFinish> finish;
     {
       std::lock_guard lock(mutex_);
+      admitted = std::exchange(admitted_, false);
       arrivals.swap(inbox_);
       if (!arrivals.empty()) prompt.swap(prompt_inbox_);
       finish = finished_;
       cancelled = cancelled_;
-      if (arrivals.empty() && !(sink_ && (finish || cancelled))) {
+      if (!admitted && arrivals.empty() && !(sink_ && (finish || cancelled))) {
         draining_ = false;
         return;
       }
@@ -135,6 +145,7 @@ void Completion::Drain() {
       ObserveEnd(RequestEnding::kCancelled);
       sink_ = nullptr;
     }
+    if (sink_ && admitted) sink_->OnAdmitted(shared_from_this());
     if (sink_) Process(std::move(prompt), std::move(arrivals));
     if (sink_ && finish) FinishAnswer(*finish);
   }

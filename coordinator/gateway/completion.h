@@ -61,10 +61,14 @@ struct CompletionEnd {
   std::optional<std::string> stopped_by;  // the stop text that ended it
 };
 
+class Completion;
+
 // Where an answer goes. Called on the executor, one call at a time; does not block.
 class CompletionSink {
  public:
   virtual ~CompletionSink() = default;
+  // The request has its place in the queue; not called when it is refused. Before all others.
+  virtual void OnAdmitted(const std::shared_ptr<Completion>& /*completion*/) {}
   virtual void OnDelta(CompletionDelta delta) = 0;
   // Once and last.
   virtual void OnEnd(const CompletionEnd& end) = 0;
@@ -94,7 +98,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   // under way is over.
   void Cancel();
 
-  void OnAdmitted() override {}
+  void OnAdmitted() override;
   void OnStarted() override;
   void OnPromptDone(int32_t num_cached_tokens) override;
   void OnPromptToken(const core::PromptTokenOutput& output) override;
@@ -131,6 +135,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   const std::vector<int32_t> stop_token_ids_;
 
   std::mutex mutex_;
+  bool admitted_ = false;                              // guarded by mutex_: the sink is to be told
   int32_t num_cached_tokens_ = 0;                      // guarded by mutex_
   std::optional<Clock::time_point> computed_since_;    // guarded by mutex_: first OnStarted
   std::vector<core::PromptTokenOutput> prompt_inbox_;  // guarded by mutex_

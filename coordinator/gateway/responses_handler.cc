@@ -184,34 +184,19 @@ absl::Status ResponsesHandler::Start(const ResponsesRequest& wanted, const Json&
                            .response = DumpJson(response),
                            .input = DumpJson(wanted.input),
                            .context = DumpJson(context)};
-  const bool answers_now = wanted.background && !wanted.stream;
-  ResponseTarget target = {.reply = answers_now ? nullptr : reply,
+  ResponseTarget target = {.reply = reply,
                            .stream = wanted.stream,
                            .background = wanted.background,
-                           .record = record,
+                           .record = std::move(record),
                            .store = wanted.store ? &store_ : nullptr,
                            .metrics = context_.metrics};
-  record.under_way = true;
-  if (wanted.background) store_.Put(record, Now());
-  const std::string body = record.response;
-  const auto completion =
-      Completion::Start(context_, std::move(spec), MakeResponseSink(std::move(response), target));
-  if (!completion.ok()) {
-    (void)store_.Delete(record.tenant, record.id, Now());
-    return completion.status();
-  }
-  if (!wanted.background) {
-    reply->OnDisconnect([weak = std::weak_ptr(*completion)] {
-      if (const auto running = weak.lock()) running->Cancel();
-    });
-    return absl::OkStatus();
-  }
-  record.running = *completion;
-  // It may have been cancelled, or have ended, meanwhile.
-  if (!store_.Replace(std::move(record), Now())) (*completion)->Cancel();
-  if (answers_now) {
-    SendAnswer(*context_.metrics, kResponsesRoute, *reply, {.body = body});
-  }
+  SY_ASSIGN_OR_RETURN(const auto completion,
+                      Completion::Start(context_, std::move(spec),
+                                        MakeResponseSink(std::move(response), std::move(target))));
+  if (wanted.background) return absl::OkStatus();
+  reply->OnDisconnect([weak = std::weak_ptr(completion)] {
+    if (const auto running = weak.lock()) running->Cancel();
+  });
   return absl::OkStatus();
 }
 

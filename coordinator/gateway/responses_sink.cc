@@ -20,14 +20,27 @@ class ResponseSink final : public CompletionSink {
     if (target_.stream) events_.emplace(target_.reply);
   }
 
+  // What runs in the background is answered as soon as it has its place in the queue.
+  void OnAdmitted(const std::shared_ptr<Completion>& completion) override {
+    if (!target_.background) return;
+    admitted_ = true;
+    StoredResponse record = target_.record;
+    record.under_way = true;
+    record.running = completion;
+    target_.store->Put(std::move(record), std::chrono::steady_clock::now());
+    if (target_.stream) return Begin();
+    SendAnswer(*target_.metrics, kResponsesRoute, *target_.reply,
+               {.body = target_.record.response});
+  }
+
   void OnDelta(CompletionDelta delta) override {
     Begin();
     writer_.Add(delta);
   }
 
   void OnEnd(const CompletionEnd& end) override {
-    const bool is_open = target_.stream && events_->started();
-    if (!end.status.ok() && !target_.background && !is_open) {
+    const bool is_open = admitted_ || (target_.stream && events_->started());
+    if (!end.status.ok() && !is_open) {
       return SendAnswer(*target_.metrics, kResponsesRoute, *target_.reply,
                         ErrorResponse(InResponsesWords(end.status)));
     }
@@ -35,7 +48,7 @@ class ResponseSink final : public CompletionSink {
     writer_.End(end);
     Keep(end);
     if (target_.stream) return events_->End();
-    if (target_.reply == nullptr) return;
+    if (admitted_) return;
     SendAnswer(*target_.metrics, kResponsesRoute, *target_.reply,
                {.body = DumpJson(writer_.response())});
   }
@@ -72,6 +85,7 @@ class ResponseSink final : public CompletionSink {
   std::optional<SseWriter> events_;  // none: it is not streamed
   int num_events_ = 0;
   bool begun_ = false;
+  bool admitted_ = false;  // in the background: the client has its answer
 };
 
 }  // namespace

@@ -15,9 +15,9 @@ namespace switchyard::gateway {
 inline constexpr std::string_view kResponsesRoute = "/v1/responses";
 
 struct ResponseTarget {
-  std::shared_ptr<HttpReply> reply;  // null: it was answered, and nobody waits
+  std::shared_ptr<HttpReply> reply;
   bool stream = false;
-  bool background = false;            // the store has it already, under way
+  bool background = false;            // it is answered, and kept, once it is admitted
   StoredResponse record;              // what to keep it with
   ResponsesStore* store = nullptr;    // outlives the sink; null: it is not kept
   GatewayMetrics* metrics = nullptr;  // outlives the sink

@@ -23,6 +23,8 @@ using testing::HttpAnswer;
 using testing::HttpClient;
 
 constexpr int32_t kMaxWaiting = 3;
+constexpr char kCompletions[] = "/v1/completions";
+constexpr char kResponses[] = "/v1/responses";
 constexpr char kBody[] = R"({"prompt":[5,6,7],"max_tokens":50})";
 
 // A coordinator with both its fronts, and one worker, who computes nothing.
@@ -45,7 +47,8 @@ class FullQueueHttpTest : public ::testing::Test {
     const gateway::ServedModel model{.name = "tiny-r1",
                                      .context_length = 4096,
                                      .vocab_size = checkpoint_->model.vocab_size(),
-                                     .tokenizer = checkpoint_->tokenizer.get()};
+                                     .tokenizer = checkpoint_->tokenizer.get(),
+                                     .chat_template = &*checkpoint_->chat_template};
     auto gateway = gateway::Gateway::Start(
         {.http = {.port = 0}, .grpc = {.port = 0}}, model, *coordinator_,
         {coordinator_->worker_service(), coordinator_->rendezvous_service()});
@@ -85,10 +88,31 @@ class FullQueueHttpTest : public ::testing::Test {
   }
 
   // A request that is not answered.
-  HttpClient& Ask(const std::string& body = kBody) {
+  HttpClient& Ask(const std::string& body = kBody, const char* path = kCompletions) {
     clients_.push_back(std::make_unique<HttpClient>(gateway_->http_port()));
-    EXPECT_TRUE(clients_.back()->Send(testing::Post("/v1/completions", body)));
+    EXPECT_TRUE(clients_.back()->Send(testing::Post(path, body)));
     return *clients_.back();
+  }
+
+  std::optional<HttpAnswer> GetAnswer(const std::string& path) {
+    HttpClient client(gateway_->http_port());
+    EXPECT_TRUE(client.Send(testing::Get(path)));
+    return client.ReadAnswer();
+  }
+
+  // With one request; no more plans come before a result, which never does.
+  void KeepTheWorkerBusy() {
+    Ask();
+    for (int i = 0; i < 2; ++i) {
+      const auto message = worker_->Read();
+      ASSERT_TRUE(message.has_value() && message->has_plan());
+    }
+  }
+  void FillTheQueue() {
+    ASSERT_NO_FATAL_FAILURE(KeepTheWorkerBusy());
+    for (int i = 0; i < kMaxWaiting; ++i) Ask();
+    ASSERT_TRUE(WaitForStatus(
+        [](const v1::StatusResponse& status) { return status.waiting_requests() == kMaxWaiting; }));
   }
 
   std::optional<CheckpointInfo> checkpoint_;
@@ -100,14 +124,7 @@ class FullQueueHttpTest : public ::testing::Test {
 };
 
 TEST_F(FullQueueHttpTest, IsToldWhileNoStepEnds) {
-  Ask();
-  for (int i = 0; i < 2; ++i) {  // no more of them before a result, which never comes
-    const auto message = worker_->Read();
-    ASSERT_TRUE(message.has_value() && message->has_plan());
-  }
-  for (int i = 0; i < kMaxWaiting; ++i) Ask();
-  ASSERT_TRUE(WaitForStatus(
-      [](const v1::StatusResponse& status) { return status.waiting_requests() == kMaxWaiting; }));
+  ASSERT_NO_FATAL_FAILURE(FillTheQueue());
   for (const char* more : {"", R"(,"stream":true)", R"(,"n":2)"}) {
     const auto answer =
         Ask(fmt::format(R"({{"prompt":[5,6,7],"max_tokens":50{}}})", more)).ReadAnswer();
@@ -122,6 +139,35 @@ TEST_F(FullQueueHttpTest, IsToldWhileNoStepEnds) {
     EXPECT_EQ(never->status, 400) << never->body;
     EXPECT_EQ(ParseJson(never->body).value()["error"]["param"], "n");
   }
+}
+
+TEST_F(FullQueueHttpTest, IsToldInTheBackgroundToo) {
+  ASSERT_NO_FATAL_FAILURE(FillTheQueue());
+  for (const char* more : {"", R"(,"stream":true)"}) {
+    const auto answer =
+        Ask(fmt::format(R"({{"input":"Hi","background":true{}}})", more), kResponses).ReadAnswer();
+    ASSERT_TRUE(answer.has_value()) << more;
+    EXPECT_EQ(answer->status, 429) << answer->body;
+    EXPECT_EQ(answer->headers.at("retry-after"), "1");
+    EXPECT_EQ(ParseJson(answer->body).value()["error"]["code"], "rate_limit_exceeded");
+  }
+}
+
+// A place in the queue is enough for the answer: no step has to end.
+TEST_F(FullQueueHttpTest, APlaceInItAnswersWhatRunsInTheBackground) {
+  ASSERT_NO_FATAL_FAILURE(KeepTheWorkerBusy());
+  const auto waiting = Ask(R"({"input":"Hi","background":true})", kResponses).ReadAnswer();
+  ASSERT_TRUE(waiting.has_value());
+  EXPECT_EQ(waiting->status, 200) << waiting->body;
+  const Json response = ParseJson(waiting->body).value();
+  EXPECT_EQ(response["status"], "in_progress");
+  const auto again = GetAnswer("/v1/responses/" + response["id"].get<std::string>());
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(ParseJson(again->body).value()["status"], "in_progress");
+  HttpClient& stream = Ask(R"({"input":"Hi","background":true,"stream":true})", kResponses);
+  const auto head = stream.ReadHead();
+  ASSERT_TRUE(head.has_value());
+  EXPECT_EQ(head->status, 200);
 }
 
 }  // namespace
