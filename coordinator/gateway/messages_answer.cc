@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/field_error.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/random_id.h"
@@ -78,8 +79,13 @@ const char* ErrorType(int http_status) {
 Json ErrorObjectOf(int http_status, std::string_view message) {
   return {{"type", "error"}, {"error", {{"type", ErrorType(http_status)}, {"message", message}}}};
 }
+// The field has no place of its own in this shape: the message begins with it unless it says it.
 Json ErrorObjectOf(const absl::Status& status) {
-  return ErrorObjectOf(HttpStatusOf(status), ClientMessage(status));
+  const std::string field = FieldOf(status);
+  const std::string message = ClientMessage(status);
+  const bool is_said = message.find(field) != message.npos;
+  return ErrorObjectOf(HttpStatusOf(status),
+                       is_said ? message : fmt::format("{}: {}", field, message));
 }
 
 class WholeMessage final : public CompletionSink {

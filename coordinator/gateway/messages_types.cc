@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/field_names.h"
 #include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/sse_writer.h"
 
@@ -197,6 +198,49 @@ absl::Status TranslateThinking(const Json& thinking, Json* request) {
   return absl::OkStatus();
 }
 
+// {type: json_schema, schema} -> response_format
+absl::Status TranslateFormat(const Json& format, const std::string& where, Json* request) {
+  const Json* type = StringField(format, "type");
+  const Json* schema = format.is_object() ? FindField(format, "schema") : nullptr;
+  if (type == nullptr || *type != "json_schema" || schema == nullptr) {
+    return ParamError(where,
+                      fmt::format("'{}' must have the type json_schema and a schema", where));
+  }
+  (*request)["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"schema", *schema}}}};
+  return absl::OkStatus();
+}
+
+// `output_format` is the older name of `output_config.format`.
+absl::Status TranslateOutput(const RequestFields& given, Json* request) {
+  const Json* older = FindField(given, "output_format");
+  const Json* config = FindField(given, "output_config");
+  if (older != nullptr) SY_RETURN_IF_ERROR(TranslateFormat(*older, "output_format", request));
+  if (config == nullptr) return absl::OkStatus();
+  if (!config->is_object()) return ParamError("output_config", "'output_config' must be an object");
+  for (const auto& [name, value] : config->items()) {
+    const std::string where = "output_config." + name.substr(0, 100);
+    if (value.is_null()) continue;
+    if (name != "format") {
+      return ParamError(where, fmt::format("'{}' is not supported", where), kUnsupportedParameter);
+    }
+    if (older != nullptr && *older != value) {
+      return ParamError(where,
+                        fmt::format("'{}' and 'output_format' contradict each other", where));
+    }
+    SY_RETURN_IF_ERROR(TranslateFormat(value, where, request));
+  }
+  return absl::OkStatus();
+}
+
+// What these requests call fields of a chat request.
+absl::Status InMessagesWords(const RequestFields& given, const absl::Status& status) {
+  const bool has_older = FindField(given, "output_format") != nullptr;
+  const FieldName names[] = {
+      {"stop", "stop_sequences"},
+      {"response_format", has_older ? "output_format" : "output_config.format"}};
+  return InWordsOf(names, status);
+}
+
 // The chat request that means the same; the checks of its fields are those of chat requests.
 absl::StatusOr<Json> ToChatRequest(const RequestFields& given) {
   Json request = Json::object();
@@ -218,6 +262,7 @@ absl::StatusOr<Json> ToChatRequest(const RequestFields& given) {
   if (const Json* thinking = FindField(given, "thinking")) {
     SY_RETURN_IF_ERROR(TranslateThinking(*thinking, &request));
   }
+  SY_RETURN_IF_ERROR(TranslateOutput(given, &request));
   return request;
 }
 
@@ -231,8 +276,9 @@ absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_ma
     return ParamError("max_tokens", "'max_tokens' is missing");
   }
   SY_ASSIGN_OR_RETURN(const Json chat, ToChatRequest(fields));
-  SY_ASSIGN_OR_RETURN(ChatCompletionRequest request, ReadChatCompletionRequest(chat));
-  request.unknown_fields = fields.Unread();
+  absl::StatusOr<ChatCompletionRequest> request = ReadChatCompletionRequest(chat);
+  if (!request.ok()) return InMessagesWords(fields, request.status());
+  request->unknown_fields = fields.Unread();
   return request;
 }
 

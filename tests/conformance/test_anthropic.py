@@ -5,6 +5,7 @@ import unittest
 
 import anthropic
 from anthropic import Anthropic
+from pydantic import BaseModel
 
 MODEL = "tiny-r1"
 EGYPT = [{"role": "user", "content": "What is the capital of Egypt?"}]
@@ -15,6 +16,11 @@ TOOLS = [
     {"name": "get_weather", "description": "Weather of a city", "input_schema": CITY},
     {"name": "get_time", "description": "Local time of a city", "input_schema": CITY},
 ]
+
+
+class Place(BaseModel):
+    country: str
+    capital: str
 
 
 class Messages(unittest.TestCase):
@@ -58,6 +64,17 @@ class Messages(unittest.TestCase):
         self.assertEqual([block.type for block in message.content], ["thinking", "text"])
         self.assertEqual(message.content[0].thinking, "The user wants JSON.")
         self.assertIn("Zagreb", message.content[1].text)
+
+    def test_parse(self):
+        message = self.client.messages.parse(
+            system="You serve as a test of a cluster.",
+            messages=[{"role": "user", "content": "Describe Croatia as JSON."}],
+            output_format=Place,
+            extra_body={"temperature": 0},
+            **self.fields,
+        )
+        self.assertIsInstance(message.parsed_output, Place)
+        self.assertEqual(message.parsed_output.country, "Croatia")
 
     def test_stops(self):
         message = self.create(messages=EGYPT, stop_sequences=["Egypt"])

@@ -139,6 +139,35 @@ TEST_F(MessagesApiTest, DemandedCallsAndBudgetsReachTheEngine) {
   EXPECT_EQ(engine_->last_request().sampling.max_thought_tokens(), 5);
 }
 
+TEST_F(MessagesApiTest, AFormReachesTheEngineAsAGrammar) {
+  SetText("{}");
+  AskJson(kMessages, Body(""));
+  EXPECT_EQ(engine_->last_request().grammar, nullptr);
+  constexpr const char* kFormat = R"({"type":"json_schema","schema":{"type":"object"}})";
+  for (const std::string& more :
+       {fmt::format(R"(,"output_config":{{"format":{}}})", kFormat),
+        fmt::format(R"(,"output_format":{})", kFormat),
+        fmt::format(R"(,"output_format":{0},"output_config":{{"format":{0}}})", kFormat)}) {
+    const HttpAnswer answer = Ask(Post(kMessages, Body(more)));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(answer.headers.count("x-switchyard-warning"), 0u) << more;
+    EXPECT_NE(engine_->last_request().grammar, nullptr) << more;
+  }
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"(,"output_config":7)", "'output_config'"},
+      {R"(,"output_config":{"size":3})", "'output_config.size'"},
+      {R"(,"output_config":{"format":{"type":"json_object"}})", "'output_config.format'"},
+      {R"(,"output_format":{"type":"json_schema"})", "'output_format'"},
+      {R"(,"output_config":{"format":{"type":"json_schema","schema":7}})", "output_config.format"},
+      {R"(,"output_format":{"type":"json_schema","schema":{}},
+          "output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}})",
+       "'output_format'"}};
+  for (const auto& [more, word] : wrong) {
+    const Json error = AskJson(kMessages, Body(more), 400);
+    EXPECT_THAT(error["error"]["message"].get<std::string>(), HasSubstr(word)) << more;
+  }
+}
+
 TEST_F(MessagesApiTest, AnEmptyAnswerStreamsNoBlock) {
   SetText("");
   const std::vector<Json> events = Stream(Body(R"(,"stream":true)"));
@@ -203,6 +232,8 @@ TEST_F(MessagesApiTest, ThinkingIsSwitchedInTheTemplate) {
 TEST_F(MessagesApiTest, NamesWhatIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {R"(,"stop_sequences":"a")", "stop_sequences"},
+      {R"(,"stop_sequences":[1])", "'stop_sequences'"},
+      {R"(,"stop_sequences":[""])", "stop_sequences"},
       {R"(,"thinking":{"type":"maybe"})", "thinking"},
       {R"(,"tools":[{"name":"f"}])", "tools[0]"},
       {R"(,"tools":[{"type":"web_search_20250305","name":"web_search"}])", "tools[0]"},
