@@ -95,6 +95,12 @@ absl::Status ReadDelivery(const RequestFields& request, StreamFields* fields) {
   return ReadBool(*options, "include_usage", &fields->include_usage);
 }
 
+// What has been streamed cannot be chosen from.
+absl::Status CheckDelivery(const StreamFields& delivery, const GenerationFields& generation) {
+  if (!delivery.stream || generation.best_of == generation.n) return absl::OkStatus();
+  return ParamError("best_of", "a streamed answer cannot be the best of several");
+}
+
 // The text of a list of content parts. Parts are joined without a separator, as chat templates that
 // take parts do it.
 absl::StatusOr<std::string> JoinParts(const Json& parts, const std::string& where) {
@@ -324,6 +330,7 @@ absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFie
   SY_RETURN_IF_ERROR(ReadChatLogprobs(fields, &request.generation.logprobs));
   SY_RETURN_IF_ERROR(ReadGeneration(fields, &request.generation));
   SY_RETURN_IF_ERROR(ReadDelivery(fields, &request.delivery));
+  SY_RETURN_IF_ERROR(CheckDelivery(request.delivery, request.generation));
   SY_RETURN_IF_ERROR(ReadChat(fields, &request.chat));
   SY_ASSIGN_OR_RETURN(request.options, ReadChatOptions(fields));
   return request;
@@ -341,9 +348,7 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(const RequestFields& fie
   SY_RETURN_IF_ERROR(ReadBool(fields, "echo", &request.generation.echo));
   SY_RETURN_IF_ERROR(ReadGeneration(fields, &request.generation));
   SY_RETURN_IF_ERROR(ReadDelivery(fields, &request.delivery));
-  if (request.delivery.stream && request.generation.best_of > request.generation.n) {
-    return ParamError("best_of", "a streamed answer cannot be the best of several");
-  }
+  SY_RETURN_IF_ERROR(CheckDelivery(request.delivery, request.generation));
   SY_RETURN_IF_ERROR(ReadPrompts(fields, &request.prompts));
   SY_RETURN_IF_ERROR(CheckNumAnswers(request));
   request.unknown_fields = fields.Unread();

@@ -79,9 +79,9 @@ TEST_F(ChoicesTest, BestOfGivesTheLikeliestPerToken) {
   EXPECT_TRUE(answer["choices"][0]["logprobs"].is_null());
   EXPECT_EQ(AskJson(kCompletions, Completion(R"("n":2,"best_of":1)"), 400)["error"]["param"],
             "best_of");
-  EXPECT_EQ(
-      AskJson(kCompletions, Completion(R"("best_of":2,"stream":true)"), 400)["error"]["param"],
-      "best_of");
+  const char* streamed = R"("best_of":2,"stream":true)";
+  EXPECT_EQ(AskJson(kCompletions, Completion(streamed), 400)["error"]["param"], "best_of");
+  EXPECT_EQ(AskJson(kChat, Chat(streamed), 400)["error"]["param"], "best_of");
 }
 
 // Of a long prompt the first choice computes what the others find in the cache.
