@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "base/check.h"
@@ -39,6 +40,12 @@ absl::Status BrokenLogits(int32_t position) {
 }
 
 namespace {
+
+// Of a tiny temperature the inverse would be infinite, and the likeliest token, infinity times 0,
+// no number: so it is as large as it can be, and what lies below the likeliest has no weight.
+float InverseOf(float temperature) {
+  return std::min(1.0f / temperature, std::numeric_limits<float>::max());
+}
 
 uint64_t DrawBelow(uint64_t bound, const v1::SamplingParams& params, int32_t position) {
   const uint64_t key = RandomBits(params.seed(), static_cast<uint64_t>(params.choice()));
@@ -140,7 +147,7 @@ absl::Status Sampler::Cut(std::vector<Draw>& draws) {
     if (!draw.is_drawn()) continue;
     draw.sampling = {.row = draw.row,
                      .max = draw.peak.logit,
-                     .inverse_temperature = 1.0f / draw.params().temperature()};
+                     .inverse_temperature = InverseOf(draw.params().temperature())};
     if (draw.params().top_k() > 0) {
       draw.search = ThresholdSearch::ForCount({.row = draw.sampling}, draw.params().top_k());
     }

@@ -95,6 +95,19 @@ TEST(Sampler, FrequenciesFollowTheSoftmaxAtTemperature) {
   EXPECT_NEAR(cold.at(1), 4000, 250);
 }
 
+TEST(Sampler, TheLowestTemperatureIsGreedy) {
+  const std::vector<float> logits = {1, -2, 1.5f, -kInfinity, 1.25f};
+  for (const float temperature :
+       {1e-3f, 1e-38f, 1e-39f, std::numeric_limits<float>::denorm_min()}) {
+    EXPECT_THAT(Kept(logits, Params(temperature)), ElementsAre(2)) << temperature;
+    EXPECT_THAT(Kept(logits, Params(temperature, 0.9f, 3)), ElementsAre(2)) << temperature;
+    v1::SamplingParams params = Params(temperature);
+    params.set_min_p(0.1f);
+    params.set_typical_p(0.5f);
+    EXPECT_THAT(Kept(logits, params), ElementsAre(2)) << temperature;
+  }
+}
+
 TEST(Sampler, TopKAndTopPKeepTheLikeliest) {
   const std::vector<float> logits = {0, std::log(2.0f), std::log(5.0f), std::log(2.0f)};
   EXPECT_THAT(Kept(logits, Params(1, 1, 1)), ElementsAre(2));
