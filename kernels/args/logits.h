@@ -40,8 +40,8 @@ struct LogitRow {
 struct LogitEdit {
   int32_t row = 0;
   int32_t column = 0;
-  float repetition = 1;
-  float bias = 0;
+  float repetition = 1;  // takes no finite logit beyond the largest float: no row breaks by it
+  float bias = 0;        // the same; but of -infinity, which forbids the token
 };
 
 // First copies whole rows, then edits, then sets to -infinity what a mask forbids.

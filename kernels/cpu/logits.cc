@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "kernels/cpu/logit_kernels.h"
 #include "kernels/cpu/parallel_rows.h"
@@ -22,6 +23,15 @@ void ForEachPiece(int64_t columns, Body&& body) {
 }
 
 int64_t RowBytes(const TensorView& logits) { return logits.dims[1] * SizeOf(DType::kF32); }
+
+// LogitEdit (args/logits.h).
+float Edited(float x, const LogitEdit& edit) {
+  if (!std::isfinite(x)) return x;
+  if (std::isinf(edit.bias)) return edit.bias;
+  constexpr float kMost = std::numeric_limits<float>::max();
+  const float repeated = x > 0 ? x / edit.repetition : x * edit.repetition;
+  return std::clamp(std::clamp(repeated, -kMost, kMost) + edit.bias, -kMost, kMost);
+}
 
 // One piece of a row. Where few tokens are met, only these are weighed.
 void CountPiece(const LogitKernels& kernels, const float* x, int64_t n,
@@ -51,7 +61,7 @@ void EditLogits(const CpuContext& cpu, const EditLogitsArgs& args) {
   }
   for (const LogitEdit& edit : args.edits) {
     float& x = args.logits.row<float>(edit.row)[edit.column];
-    x = (x > 0 ? x / edit.repetition : x * edit.repetition) + edit.bias;
+    x = Edited(x, edit);
   }
   ForRows(cpu, std::ssize(args.masked_rows), RowBytes(args.logits), [&](int64_t m) {
     float* x = args.logits.row<float>(args.masked_rows[m]);

@@ -3,6 +3,8 @@
 #ifndef SWITCHYARD_KERNELS_CUDA_LOGITS_CUH_
 #define SWITCHYARD_KERNELS_CUDA_LOGITS_CUH_
 
+#include <cfloat>
+
 #include "kernels/args/logits.h"
 #include "kernels/cuda/rows_common.cuh"
 
@@ -44,6 +46,15 @@ __device__ inline uint64_t WarpSum(uint64_t value) {
   return value;
 }
 
+// LogitEdit (args/logits.h).
+__device__ inline float Edited(float x, const LogitEdit& edit) {
+  if (!isfinite(x)) return x;
+  if (isinf(edit.bias)) return edit.bias;
+  const auto bounded = [](float y) { return fminf(fmaxf(y, -FLT_MAX), FLT_MAX); };
+  const float repeated = x > 0 ? __fdiv_rn(x, edit.repetition) : __fmul_rn(x, edit.repetition);
+  return bounded(__fadd_rn(bounded(repeated), edit.bias));
+}
+
 // Grid: one block for each copy.
 __global__ void CopyLogitsKernel(LogitTable logits, const EditLogitsArgs::Copy* copies) {
   const float* const from = logits.Row(copies[blockIdx.x].from);
@@ -59,8 +70,7 @@ __global__ void EditLogitsKernel(LogitTable logits, const LogitEdit* edits, int6
   const int4 words = reinterpret_cast<const int4*>(edits)[i];
   const LogitEdit edit{words.x, words.y, __int_as_float(words.z), __int_as_float(words.w)};
   float& x = logits.Row(edit.row)[edit.column];
-  const float repeated = x > 0 ? __fdiv_rn(x, edit.repetition) : __fmul_rn(x, edit.repetition);
-  x = __fadd_rn(repeated, edit.bias);
+  x = Edited(x, edit);
 }
 
 // Grid: one block for each mask.

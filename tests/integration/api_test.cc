@@ -152,6 +152,28 @@ TEST_F(ApiTest, ToolsThatMustBeCalledAreCalled) {
   }
 }
 
+// What one request asks for ends neither it nor the cluster.
+TEST_F(ApiTest, ParametersAtTheEndOfTheirRangesAreAnswered) {
+  const Cluster& cluster = StartServing({.tensor_parallel = 2});
+  const GoldenPrompt prompt = ReadGoldenPrompts()[0];
+  const auto complete = [&](const Json& fields) {
+    return Complete(cluster, CompletionBody(prompt, fields), /*stream=*/false);
+  };
+  EXPECT_EQ(complete({{"temperature", 1e-39}, {"seed", 3}}), prompt.text) << "greedy";
+  EXPECT_EQ(complete({{"temperature", 1e-39}, {"top_p", 1e-39}, {"min_p", 1e-39}, {"seed", 3}}),
+            prompt.text);
+  for (const double repetition : {1e-38, 1e-45, 10.0}) {
+    EXPECT_NE(complete({{"repetition_penalty", repetition}}), "");
+    EXPECT_NE(complete({{"repetition_penalty", repetition},
+                        {"temperature", 1e-39},
+                        {"logit_bias", {{"17", 100}, {"18", -100}}},
+                        {"frequency_penalty", -2},
+                        {"presence_penalty", -2}}),
+              "");
+  }
+  EXPECT_EQ(complete(Json::object()), prompt.text);
+}
+
 TEST_F(ApiTest, StopTextsCutTheSameTextInEveryForm) {
   const Cluster& cluster = StartServing({.tensor_parallel = 2});
   int num_cut = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -10,6 +11,7 @@
 namespace switchyard::worker {
 namespace {
 
+constexpr float kMost = std::numeric_limits<float>::max();
 constexpr float kForbidden = -std::numeric_limits<float>::infinity();
 
 absl::Status Wrong(std::string_view field) {
@@ -60,7 +62,7 @@ absl::StatusOr<SamplingState> SamplingState::Create(const v1::SamplingParams& pa
   SY_RETURN_IF_ERROR(CheckNumbers(params));
   for (const v1::LogitBias& bias : params.logit_bias()) {
     SY_RETURN_IF_ERROR(CheckToken(bias.token(), vocab_size, "logit_bias"));
-    if (std::isnan(bias.bias())) return Wrong("logit_bias");
+    if (!std::isfinite(bias.bias())) return Wrong("logit_bias");
   }
   for (const int32_t token : params.ending_tokens()) {
     SY_RETURN_IF_ERROR(CheckToken(token, vocab_size, "ending_tokens"));
@@ -83,6 +85,7 @@ absl::StatusOr<SamplingState> SamplingState::Create(const v1::SamplingParams& pa
   }
   state.params_ = std::make_shared<const v1::SamplingParams>(params);
   state.prompt_length_ = prompt_length;
+  state.vocab_size_ = vocab_size;
   state.counts_tokens_ =
       params.presence_penalty() != 0 || params.frequency_penalty() != 0 || Repeats(params);
   return state;
@@ -133,12 +136,13 @@ std::span<const SamplingState::Change> SamplingState::Changes() {
   }
   for (const v1::LogitBias& bias : params_->logit_bias())
     ChangeOf(bias.token()).bias += bias.bias();
+  for (Change& change : changes_) change.bias = std::clamp(change.bias, -kMost, kMost);
   for (const int32_t token : Forbidden()) ChangeOf(token).bias = kForbidden;
   return changes_;
 }
 
-// What is no answer yet, and bad words. Where nothing else may come the form of the answer goes
-// first: a row of which no token is left has none to choose.
+// What is no answer yet, and bad words. Where nothing else may come these go: a row of which no
+// token is left has none to choose.
 std::vector<int32_t> SamplingState::Forbidden() {
   std::vector<int32_t> forbidden;
   const bool awaits_text = constraint_ && constraint_->awaits_text();
@@ -149,9 +153,14 @@ std::vector<int32_t> SamplingState::Forbidden() {
     const std::span<const int32_t> tokens(word.tokens().data(), word.tokens_size());
     if (EndsWith(tokens.first(tokens.size() - 1))) forbidden.push_back(tokens.back());
   }
-  const bool is_bound = !forbidden.empty() && constraint_ && constraint_->binds();
-  if (is_bound && !constraint_->AllowsOtherThan(forbidden)) forbidden.clear();
+  if (!forbidden.empty() && !AllowsOtherThan(forbidden)) forbidden.clear();
   return forbidden;
+}
+
+bool SamplingState::AllowsOtherThan(const std::vector<int32_t>& forbidden) {
+  if (constraint_ && constraint_->binds()) return constraint_->AllowsOtherThan(forbidden);
+  if (std::ssize(forbidden) < vocab_size_) return true;
+  return std::ssize(std::set<int32_t>(forbidden.begin(), forbidden.end())) < vocab_size_;
 }
 
 }  // namespace switchyard::worker

@@ -66,10 +66,12 @@ class SamplingState {
   bool EndsWith(std::span<const int32_t> tokens) const;
   Change& ChangeOf(int32_t token);
   std::vector<int32_t> Forbidden();
+  bool AllowsOtherThan(const std::vector<int32_t>& forbidden);
 
   std::shared_ptr<const v1::SamplingParams> params_;  // copies of a state share them
   std::optional<TokenConstraint> constraint_;
   int32_t prompt_length_ = 0;
+  int32_t vocab_size_ = 0;
   bool counts_tokens_ = false;
   size_t tail_length_ = 0;  // tokens that the longest forbidden sequence looks back
   int32_t num_seen_ = 0;

@@ -235,6 +235,32 @@ TEST(Sampler, ReportsTheLikeliestAndGivenTokens) {
   EXPECT_EQ(TrySample(logits, {.position = 3, .given = 1, .num_top = 9})->top.size(), 4u);
 }
 
+TEST(Sampler, NoParametersBreakARow) {
+  const std::vector<float> logits = {4, 3.5f, -4, 5};
+  v1::SamplingParams params = Params(0);
+  params.set_repetition_penalty(1e-38f);
+  EXPECT_EQ(Choose(logits, params, 7, {2, 1, 0, 2, 0, 1, 2}), 0) << "the lower of two largest";
+  params.set_temperature(1);
+  for (int position = 7; position < 40; ++position) {
+    EXPECT_LT(Choose(logits, params, position, {2, 1, 0, 2, 0, 1, 2}), 2);
+  }
+  params = Params(0);
+  params.set_repetition_penalty(3e38f);
+  EXPECT_EQ(Choose(logits, params, 7, {2, 2, 2, 2, 2, 2, 2}), 3);
+  EXPECT_EQ(Choose({-4, -5, -6, -7}, params, 7, {1, 1, 2, 0, 3, 1, 2}), 0);
+  params = Params(0);
+  params.set_frequency_penalty(-3e38f);
+  EXPECT_EQ(Choose(logits, params, 6, {0, 0, 0, 0, 1, 1}), 1);
+  params.set_presence_penalty(3e38f);
+  params.set_frequency_penalty(3e38f);
+  EXPECT_EQ(Choose({1, -kInfinity}, params, 6, {0, 0, 0, 0, 0, 0}), 0);
+  // Every token ends the answer, and it may not end yet.
+  params = Params(0);
+  params.set_min_tokens(9);
+  for (const int32_t token : {0, 3, 1, 2, 1}) params.add_ending_tokens(token);
+  EXPECT_EQ(Choose(logits, params, 4, {0, 0, 0, 0}), 3);
+}
+
 TEST(Sampler, BrokenLogitsAreAnErrorAndNoToken) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   SamplingState greedy = StateOf(Params(0), 3);
@@ -260,6 +286,8 @@ TEST(Sampler, RefusesParametersThatHaveNoMeaning) {
   EXPECT_EQ(code([](auto& p) { p.add_ending_tokens(10); }), absl::StatusCode::kInternal);
   EXPECT_EQ(code([](auto& p) { p.add_bad_words(); }), absl::StatusCode::kInternal);
   EXPECT_EQ(code([](auto& p) { p.add_logit_bias()->set_token(-1); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) { p.add_logit_bias()->set_bias(-kInfinity); }),
+            absl::StatusCode::kInternal);
   EXPECT_EQ(code([](auto& p) { p.set_top_logprobs(5000); }), absl::StatusCode::kInternal);
 }
 
