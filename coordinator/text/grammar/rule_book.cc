@@ -6,6 +6,26 @@
 #include "coordinator/text/grammar/automaton_writer.h"
 
 namespace switchyard::text::grammar {
+namespace {
+
+// The texts of `dfa` but the empty one. A text may come back to where it begins: such ways go to a
+// copy of the first state.
+void DropEmptyText(Dfa& dfa) {
+  const auto copy = static_cast<uint32_t>(dfa.states.size());
+  bool is_met = false;
+  const auto move = [&](uint32_t& target) {
+    is_met |= target == 0;
+    if (target == 0) target = copy;
+  };
+  for (Dfa::State& state : dfa.states) {
+    for (Nfa::Edge& edge : state.edges) move(edge.target);
+    for (Nfa::CallEdge& edge : state.calls) move(edge.target);
+  }
+  if (is_met) dfa.states.push_back(dfa.states[0]);
+  dfa.states[0].accepts = false;
+}
+
+}  // namespace
 
 uint32_t RuleBook::AddRule(std::string name) {
   if (!budget_.Spend(16)) return 0;
@@ -50,6 +70,7 @@ bool RuleBook::ReachesEnd(const Dfa& dfa, bool by_empty_calls_only) const {
 }
 
 absl::Status RuleBook::FindPossible() {
+  for (Rule& rule : rules_) rule.is_possible = false;
   for (bool has_changed = true; has_changed;) {
     has_changed = false;
     // Rules are mostly added before those that they call.
@@ -74,77 +95,72 @@ absl::Status RuleBook::FindEmpty() {
   return absl::OkStatus();
 }
 
-// Takes out calls that can never be finished. Those that may be repeated no times at all go to a
-// rule that is the empty text.
-absl::Status RuleBook::DropImpossible() {
-  const uint32_t nothing = AddRule("nothing");
-  SY_RETURN_IF_ERROR(budget_.Check());
-  rules_[nothing].body.states[0].accepts = true;
-  rules_[nothing].is_possible = rules_[nothing].may_be_empty = true;
+absl::Status RuleBook::ReplaceCalls(
+    const std::function<bool(const Call&)>& is_meant,
+    const std::function<void(Nfa&, uint32_t, const Nfa::CallEdge&)>& replace) {
   for (Rule& rule : rules_) {
+    const std::vector<Dfa::State>& states = rule.body.states;
+    const bool has_any = std::any_of(states.begin(), states.end(), [&](const Dfa::State& state) {
+      return std::any_of(state.calls.begin(), state.calls.end(),
+                         [&](const Nfa::CallEdge& edge) { return is_meant(edge.call); });
+    });
+    if (!has_any) continue;
     Nfa nfa(budget_);
-    while (nfa.states().size() < rule.body.states.size() && !budget_.is_spent()) nfa.AddState();
+    while (nfa.states().size() < states.size() && !budget_.is_spent()) nfa.AddState();
     SY_RETURN_IF_ERROR(budget_.Check());
-    bool has_changed = false;
-    for (uint32_t s = 0; s < rule.body.states.size(); ++s) {
-      const Dfa::State& state = rule.body.states[s];
-      if (state.accepts) nfa.Accept(s);
-      for (const Nfa::Edge& edge : state.edges) nfa.AddBytes(s, edge.bytes, edge.target);
-      for (const Nfa::CallEdge& edge : state.calls) {
-        const bool is_possible = rules_[edge.call.rule].is_possible;
-        has_changed |= !is_possible;
-        if (is_possible) {
+    for (uint32_t s = 0; s < states.size(); ++s) {
+      if (states[s].accepts) nfa.Accept(s);
+      for (const Nfa::Edge& edge : states[s].edges) nfa.AddBytes(s, edge.bytes, edge.target);
+      for (const Nfa::CallEdge& edge : states[s].calls) {
+        if (is_meant(edge.call)) {
+          replace(nfa, s, edge);
+        } else {
           nfa.AddJump(nfa.AddCall(s, edge.call), edge.target);
-        } else if (edge.call.min == 0) {
-          nfa.AddJump(s, edge.target);
         }
       }
     }
-    if (!has_changed) continue;
     SY_ASSIGN_OR_RETURN(rule.body, Determinize(nfa, budget_));
   }
   return absl::OkStatus();
 }
 
-// For each rule those that it may begin with: called where nothing before them takes a byte.
-absl::StatusOr<RuleBook::RuleGraph> RuleBook::FindBegins() {
-  RuleGraph begins(rules_.size());
-  for (size_t r = 0; r < rules_.size(); ++r) {
-    const Dfa& body = rules_[r].body;
-    std::vector<bool> seen(body.states.size());
-    std::vector<uint32_t> open = {0};
-    while (!open.empty()) {
-      const uint32_t s = open.back();
-      open.pop_back();
-      if (seen[s]) continue;
-      seen[s] = true;
-      for (const Nfa::CallEdge& edge : body.states[s].calls) {
-        begins[r].push_back(edge.call.rule);
-        if (MayBeEmpty(edge.call)) open.push_back(edge.target);
-      }
-    }
-    if (!budget_.Spend(body.states.size() + begins[r].size())) return budget_.Check();
-  }
-  return begins;
-}
-
-absl::Status RuleBook::CheckLoops() const {
-  for (const Rule& rule : rules_) {
-    for (const Dfa::State& state : rule.body.states) {
-      for (const auto& [call, target] : state.calls) {
-        const bool is_loop = call.min != 1 || call.max != 1;
-        if (!is_loop || !rules_[call.rule].may_be_empty) continue;
-        return absl::InvalidArgumentError(
-            fmt::format("{} is repeated, and may be empty", rules_[call.rule].name));
-      }
-    }
+// Takes the empty text from all rules. A call that may be empty may be passed over instead; and if
+// some of its rounds may be empty, any number of them, it has at least one that is not.
+absl::Status RuleBook::DropEmpty() {
+  SY_RETURN_IF_ERROR(ReplaceCalls([this](const Call& call) { return MayBeEmpty(call); },
+                                  [](Nfa& nfa, uint32_t from, const Nfa::CallEdge& edge) {
+                                    nfa.AddJump(from, edge.target);
+                                    if (edge.call.max == 0) return;
+                                    const Call call = {
+                                        .rule = edge.call.rule, .min = 1, .max = edge.call.max};
+                                    nfa.AddJump(nfa.AddCall(from, call), edge.target);
+                                  }));
+  for (Rule& rule : rules_) {
+    if (rule.may_be_empty) DropEmptyText(rule.body);
   }
   return absl::OkStatus();
 }
 
+// Takes out calls that can never be finished. REQUIRES: no call may be empty.
+absl::Status RuleBook::DropImpossible() {
+  return ReplaceCalls([this](const Call& call) { return !rules_[call.rule].is_possible; },
+                      [](Nfa&, uint32_t, const Nfa::CallEdge&) {});
+}
+
+// For each rule those that it may begin with. REQUIRES: no call may be empty.
+RuleBook::RuleGraph RuleBook::FindBegins() const {
+  RuleGraph begins(rules_.size());
+  for (size_t r = 0; r < rules_.size(); ++r) {
+    for (const Nfa::CallEdge& edge : rules_[r].body.states[0].calls) {
+      begins[r].push_back(edge.call.rule);
+    }
+  }
+  return begins;
+}
+
 // A rule that comes to itself before a byte.
-absl::Status RuleBook::CheckLeftRecursion() {
-  SY_ASSIGN_OR_RETURN(const RuleGraph begins, FindBegins());
+absl::Status RuleBook::CheckLeftRecursion() const {
+  const RuleGraph begins = FindBegins();
   RuleGraph callers(rules_.size());
   for (uint32_t r = 0; r < rules_.size(); ++r) {
     for (const uint32_t rule : begins[r]) callers[rule].push_back(r);
@@ -177,16 +193,24 @@ absl::Status RuleBook::CheckLeftRecursion() {
 
 absl::StatusOr<v1::Grammar> RuleBook::Compile(uint32_t start) {
   SY_RETURN_IF_ERROR(budget_.Check());
+  SY_RETURN_IF_ERROR(FindEmpty());
+  SY_RETURN_IF_ERROR(DropEmpty());
   SY_RETURN_IF_ERROR(FindPossible());
-  if (!rules_[start].is_possible) {
+  const bool may_be_empty = rules_[start].may_be_empty;
+  if (!rules_[start].is_possible && !may_be_empty) {
     return absl::InvalidArgumentError(fmt::format("no text satisfies {}", rules_[start].name));
   }
   SY_RETURN_IF_ERROR(DropImpossible());
-  SY_RETURN_IF_ERROR(FindEmpty());
-  SY_RETURN_IF_ERROR(CheckLoops());
   SY_RETURN_IF_ERROR(CheckLeftRecursion());
   std::vector<const Dfa*> bodies;
   for (const Rule& rule : rules_) bodies.push_back(&rule.body);
+  // The whole text may be empty; where the rule calls itself, its text may not.
+  Dfa whole = rules_[start].body;
+  if (may_be_empty) {
+    whole.states[0].accepts = true;
+    start = static_cast<uint32_t>(bodies.size());
+    bodies.push_back(&whole);
+  }
   return AutomatonWriter(std::move(bodies)).Write(start, budget_.limits().states_max);
 }
 

@@ -3,6 +3,7 @@
 #define SWITCHYARD_COORDINATOR_TEXT_GRAMMAR_RULE_BOOK_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,10 @@ class RuleBook {
   bool is_possible(uint32_t rule) const { return rules_[rule].is_possible; }
 
   // The automaton of the texts of `start`. What can never be finished is left out, and so is what
-  // `start` does not reach. INVALID_ARGUMENT when `start` has no text, when a rule begins with
-  // itself (naming it) or repeats something that may be empty, or when a limit is passed.
+  // `start` does not reach. Every call in it takes a byte at least: what may be empty is called
+  // without its empty text or passed over, so that it may be repeated like any other. Used once.
+  // INVALID_ARGUMENT when `start` has no text, when a rule begins with itself (naming it), or when
+  // a limit is passed.
   absl::StatusOr<v1::Grammar> Compile(uint32_t start);
 
  private:
@@ -45,14 +48,18 @@ class RuleBook {
   absl::Status FindEmpty();
   // By rule: other rules.
   using RuleGraph = std::vector<std::vector<uint32_t>>;
-  absl::StatusOr<RuleGraph> FindBegins();
-  absl::Status CheckLoops() const;
-  absl::Status CheckLeftRecursion();
+  RuleGraph FindBegins() const;
+  absl::Status CheckLeftRecursion() const;
   bool IsPossible(const Call& call) const { return call.min == 0 || rules_[call.rule].is_possible; }
   bool MayBeEmpty(const Call& call) const {
     return call.min == 0 || rules_[call.rule].may_be_empty;
   }
   bool ReachesEnd(const Dfa& dfa, bool by_empty_calls_only) const;
+  // Puts `replace` in the place of the calls of all rules that `is_meant`.
+  absl::Status ReplaceCalls(
+      const std::function<bool(const Call&)>& is_meant,
+      const std::function<void(Nfa&, uint32_t, const Nfa::CallEdge&)>& replace);
+  absl::Status DropEmpty();
   absl::Status DropImpossible();
 
   Budget& budget_;

@@ -50,6 +50,21 @@ TEST(EbnfGrammar, AmbiguousGrammarsFollowAllWays) {
         {"ab", "aba"});
 }
 
+TEST(EbnfGrammar, WhatMayBeEmptyIsRepeatedLikeAnythingElse) {
+  Check("root ::= ws* \"a\"\nws ::= \" \"*", {"a", "  a"}, {"", " ", "aa"});
+  Check("root ::= (ws | item)* \"!\"\nws ::= \" \"*\nitem ::= [a-c]", {"!", " a  b!", "   !"},
+        {"", "d!", "a! "});
+  Check("root ::= \"<\" (ws item?)* \">\"\nws ::= [ ]{0,3}\nitem ::= [a-c]",
+        {"<>", "< >", "<a   b      c>"}, {"<", "< d>"});
+  Check("root ::= a+ \"x\"?\na ::= b b\nb ::= \"\" | c\nc ::= \"y\"{0,2}",
+        {"", "x", "yyyyyyy", "yyyyyx"}, {"xx", "xy"});
+  // Nothing but the empty text.
+  Check("root ::= none* \"a\" none\nnone ::= \"\"", {"a"}, {"", "aa"});
+  Check("root ::= none+\nnone ::= \"\" | ()", {""}, {"a"});
+  // The whole text may be empty, and calls itself.
+  Check("root ::= (\"(\" root* \")\")*", {"", "()", "(())()"}, {"(", ")"});
+}
+
 TEST(EbnfGrammar, LarkRulesTerminalsAndRepetition) {
   Check(R"x(// a query
 ?start: select ("where" condition)? ";" -> query
