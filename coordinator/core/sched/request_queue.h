@@ -47,7 +47,6 @@ class RequestQueue {
   void CheckIntegrity() const;
 
  private:
-  using Turn = std::pair<double, int64_t>;
   // One tenant's requests.
   struct Line {
     Turn turn;                                                  // under which `turns_` knows it

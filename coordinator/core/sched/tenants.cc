@@ -19,6 +19,7 @@ Tenant& Tenants::Join(std::string_view name, double weight) {
     idle_.erase({tenant.turn(), &tenant});
     tenant.virtual_time = std::max(tenant.virtual_time, now_);
     tenant.number = next_number_++;
+    tenant.waits_since = came_now_;
     ++num_active_;
   } else {
     active_weight_ -= tenant.weight;
@@ -45,19 +46,27 @@ const Tenant* Tenants::Find(std::string_view name) const {
 void Tenants::Charge(Tenant& tenant, int32_t num_tokens) {
   SY_CHECK_GT(tenant.num_requests, 0) << "tenant " << tenant.name;
   tenant.virtual_time += num_tokens / tenant.weight;
+  tenant.waits_since = came_now_ + 3;
+  num_served_ += num_tokens;
   if (tenant.served) return;
   tenant.served = true;
   served_.push_back(&tenant);
 }
 
 void Tenants::EndStep(std::optional<double> waiting) {
-  std::optional<double> least = waiting;
+  std::optional<double> least;
   for (Tenant* tenant : served_) {
     tenant->served = false;
     least = std::min(least.value_or(tenant->virtual_time), tenant->virtual_time);
   }
   served_.clear();
+  if (waiting.has_value()) {
+    const double passed = num_active_ > 0 ? num_served_ / active_weight_ : 0;
+    least = std::min(least.value_or(*waiting), std::max(*waiting, now_ + passed));
+  }
   if (least.has_value()) now_ = std::max(now_, *least);
+  num_served_ = 0;
+  came_now_ += 2;
   ForgetIdle();
 }
 

@@ -169,6 +169,39 @@ TEST_P(FairnessTest, LowPrioritiesAndLargeRequestsComeToTheirEnd) {
   }
 }
 
+// More than is ever served, every request of a tenant that nobody knew.
+TEST_P(FairnessTest, EverNewTenantsKeepNobodyWaiting) {
+  const RequestId low = Submit("flood", 10, 5, 1, /*priority=*/1);
+  const RequestId large = Submit("other", 100, 28);
+  // One that was served, and is preempted or has more to ask for.
+  Submit("known", 60, 4);
+  const RequestId more = Submit("known", 20, 28);
+  int num_steps = 0;
+  for (int64_t num_ended = 0; num_ended < 3; ++num_steps) {
+    ASSERT_LT(num_steps, 1000) << "a request starves";
+    while (scheduler_.num_waiting() < 40) {
+      Submit("new" + std::to_string(last_id_), Random(1, 20), Random(1, 28));
+    }
+    Step();
+    num_ended = std::count_if(ended_.begin(), ended_.end(),
+                              [&](RequestId id) { return id == low || id == large || id == more; });
+  }
+}
+
+TEST_P(FairnessTest, EverNewTenantsAreServedAsTheyCome) {
+  std::vector<RequestId> started;
+  for (int i = 0; i < 100; ++i) {
+    for (int n = 0; n < 4; ++n) Submit("new" + std::to_string(last_id_), 4, 4);
+    const auto plan = scheduler_.NextPlan();
+    ASSERT_TRUE(plan);
+    for (const v1::SequenceStart& start : plan->started()) started.push_back(start.sequence_id());
+    ASSERT_TRUE(scheduler_.Complete(workers_.Execute(*plan)).ok());
+  }
+  EXPECT_GT(started.size(), 100u);
+  EXPECT_GT(scheduler_.num_waiting(), 50) << "none had to wait: the test tests too little";
+  EXPECT_TRUE(std::is_sorted(started.begin(), started.end()));
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, FairnessTest, ::testing::Range<uint64_t>(1, 21));
 
 // A queue for 12: what is asked for, and who of those that waited had to go.
