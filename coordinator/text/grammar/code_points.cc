@@ -1,6 +1,7 @@
 #include "coordinator/text/grammar/code_points.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -69,33 +70,42 @@ void AddEscape(uint32_t code_point, uint32_t from, uint32_t to, Nfa& nfa) {
   nfa.AddBytes(nfa.AddText(from, code_point < 16 ? "u000" : "u001"), last_digit, to);
 }
 
+// What lies before them, and behind.
+std::array<CodePoints::Range, 2> WithoutSurrogates(const CodePoints::Range& range) {
+  return {CodePoints::Range{range.first, std::min(range.last, kFirstSurrogate - 1)},
+          CodePoints::Range{std::max(range.first, kLastSurrogate + 1), range.last}};
+}
+
 }  // namespace
 
-void CodePoints::Add(uint32_t first, uint32_t last) {
-  if (first < kFirstSurrogate && last > kLastSurrogate) {
-    Add(first, kFirstSurrogate - 1);
-    return Add(kLastSurrogate + 1, last);
-  }
-  if (last >= kFirstSurrogate && last <= kLastSurrogate) last = kFirstSurrogate - 1;
-  if (first >= kFirstSurrogate && first <= kLastSurrogate) first = kLastSurrogate + 1;
-  if (first > last) return;
-  Range added = {first, last};
-  std::vector<Range> merged;
-  for (const Range& range : ranges_) {
-    if (range.first <= added.last + 1 && added.first <= range.last + 1) {
-      added = {std::min(added.first, range.first), std::max(added.last, range.last)};
-    } else {
-      merged.push_back(range);
+CodePoints CodePoints::Of(std::vector<Range> ranges) {
+  std::sort(ranges.begin(), ranges.end(),
+            [](const Range& a, const Range& b) { return a.first < b.first; });
+  CodePoints set;
+  std::vector<Range>& merged = set.ranges_;
+  for (const Range& range : ranges) {
+    for (const Range& part : WithoutSurrogates(range)) {
+      if (part.first > part.last) continue;
+      if (!merged.empty() && part.first <= merged.back().last + 1) {
+        merged.back().last = std::max(merged.back().last, part.last);
+      } else {
+        merged.push_back(part);
+      }
     }
   }
-  merged.push_back(added);
-  std::sort(merged.begin(), merged.end(),
-            [](const Range& a, const Range& b) { return a.first < b.first; });
-  ranges_ = std::move(merged);
+  return set;
+}
+
+void CodePoints::Add(uint32_t first, uint32_t last) {
+  std::vector<Range> all = std::move(ranges_);
+  all.push_back({first, last});
+  *this = Of(std::move(all));
 }
 
 void CodePoints::Add(const CodePoints& other) {
-  for (const Range& range : other.ranges_) Add(range.first, range.last);
+  std::vector<Range> all = std::move(ranges_);
+  all.insert(all.end(), other.ranges_.begin(), other.ranges_.end());
+  *this = Of(std::move(all));
 }
 
 void CodePoints::AddOtherCase() {
@@ -106,26 +116,26 @@ void CodePoints::AddOtherCase() {
 }
 
 CodePoints CodePoints::Complement() const {
-  CodePoints others;
+  std::vector<Range> others;
   uint32_t next = 0;
   for (const Range& range : ranges_) {
-    if (range.first > next) others.Add(next, range.first - 1);
+    if (range.first > next) others.push_back({next, range.first - 1});
     next = range.last + 1;
   }
-  if (next <= kMax) others.Add(next, kMax);
-  return others;
+  if (next <= kMax) others.push_back({next, kMax});
+  return Of(std::move(others));
 }
 
 CodePoints CodePoints::Intersection(const CodePoints& other) const {
-  CodePoints both;
-  for (const Range& a : ranges_) {
-    for (const Range& b : other.ranges_) {
-      const uint32_t first = std::max(a.first, b.first);
-      const uint32_t last = std::min(a.last, b.last);
-      if (first <= last) both.Add(first, last);
-    }
+  std::vector<Range> both;
+  auto a = ranges_.begin();
+  auto b = other.ranges_.begin();
+  while (a != ranges_.end() && b != other.ranges_.end()) {
+    const Range shared = {std::max(a->first, b->first), std::min(a->last, b->last)};
+    if (shared.first <= shared.last) both.push_back(shared);
+    a->last < b->last ? ++a : ++b;
   }
-  return both;
+  return Of(std::move(both));
 }
 
 uint32_t AddCodePoints(const CodePoints& set, Encoding encoding, uint32_t from, Nfa& nfa) {

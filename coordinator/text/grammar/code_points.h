@@ -25,6 +25,10 @@ class CodePoints {
     return set;
   }
 
+  // All of `ranges`, in any order. Takes n log n steps; so many calls of Add take n * n.
+  // REQUIRES: first <= last <= kMax in each.
+  static CodePoints Of(std::vector<Range> ranges);
+
   // Surrogates in the range are no scalar values and left out. REQUIRES: first <= last <= kMax.
   void Add(uint32_t first, uint32_t last);
   void Add(const CodePoints& other);
@@ -33,7 +37,7 @@ class CodePoints {
   CodePoints Complement() const;
   CodePoints Intersection(const CodePoints& other) const;
 
-  // Ascending, apart from each other.
+  // Ascending, apart from each other, no surrogates.
   const std::vector<Range>& ranges() const { return ranges_; }
 
  private:

@@ -19,9 +19,9 @@ absl::Status CheckSource(size_t num_bytes, const GrammarLimits& limits) {
 
 absl::StatusOr<v1::Grammar> CompileRegex(std::string_view pattern, const GrammarLimits& limits) {
   SY_RETURN_IF_ERROR(CheckSource(pattern.size(), limits));
-  SY_ASSIGN_OR_RETURN(ExprPtr expr, ParseRegex(pattern));
-  SY_ASSIGN_OR_RETURN(expr, ExpandFullMatch(expr));
   Budget budget(limits);
+  SY_ASSIGN_OR_RETURN(ExprPtr expr, ParseRegex(pattern, budget));
+  SY_ASSIGN_OR_RETURN(expr, ExpandFullMatch(expr));
   RuleBook book(budget);
   const uint32_t rule = book.AddRule("the regex");
   Nfa nfa(budget);

@@ -131,7 +131,7 @@ class EbnfParser {
       at_ += 3;
       std::string alias = name;
       if (TakeMark("->")) alias = Peek().text, ++at_;
-      SY_ASSIGN_OR_RETURN(const ExprPtr expr, ParseRegex(pattern));
+      SY_ASSIGN_OR_RETURN(const ExprPtr expr, ParseRegex(pattern, book_.budget()));
       return Define(alias, expr);
     }
     return Error("this %import is not supported");
@@ -200,7 +200,8 @@ class EbnfParser {
       case Kind::kString:
         return ParseLiteral(token);
       case Kind::kRegex: {
-        auto expr = ParseRegex(token.text, {token.any_case, token.dot_takes_newline});
+        auto expr =
+            ParseRegex(token.text, book_.budget(), {token.any_case, token.dot_takes_newline});
         if (expr.ok()) expr = ExpandFullMatch(*expr);
         if (!expr.ok()) return Annotate(expr.status(), fmt::format("grammar, line {}", token.line));
         return expr;
@@ -223,6 +224,7 @@ class EbnfParser {
   }
 
   absl::StatusOr<ExprPtr> ParseLiteral(const EbnfToken& token) {
+    if (!book_.budget().Spend(2 * token.text.size())) return book_.budget().Check();
     if (!is_lark() || !TakeMark("..")) return MakeText(token.text, token.any_case);
     const ExprPtr first = MakeText(token.text);
     const ExprPtr last = MakeText(Peek().text);

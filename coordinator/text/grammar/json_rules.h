@@ -27,6 +27,7 @@ class JsonRules {
   absl::StatusOr<uint32_t> Object();
   absl::StatusOr<uint32_t> Array();
   absl::StatusOr<uint32_t> String();
+  bool IsValue(uint32_t rule) const { return value_ == rule; }
   // One character of a string, in any of its forms.
   absl::StatusOr<uint32_t> Character();
 

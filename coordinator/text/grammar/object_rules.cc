@@ -2,7 +2,8 @@
 // that they do not name.
 #include <algorithm>
 #include <map>
-#include <tuple>
+#include <string_view>
+#include <unordered_map>
 
 #include "coordinator/text/grammar/schema_compiler.h"
 
@@ -61,8 +62,15 @@ class ObjectWriter {
     for (const SchemaId id : branch_) {
       for (const std::string& name : compiler_.node(id).required) find(name).is_required = true;
     }
+    std::vector<Properties> properties;
+    for (const SchemaId id : branch_) {
+      const auto& named = compiler_.node(id).properties;
+      properties.emplace_back(named.begin(), named.end());
+    }
     for (Member& member : members_) {
-      for (const SchemaId id : branch_) AddSchemas(compiler_.node(id), member);
+      for (size_t i = 0; i < branch_.size(); ++i) {
+        SY_RETURN_IF_ERROR(AddSchemas(compiler_.node(branch_[i]), properties[i], member));
+      }
       for (const SchemaId id : member.schemas) {
         member.is_forbidden |= compiler_.node(id).is_false();
       }
@@ -72,14 +80,15 @@ class ObjectWriter {
     return absl::OkStatus();
   }
 
-  void AddSchemas(const SchemaNode& node, Member& member) {
-    compiler_.budget().Spend(1 + node.properties.size());
-    bool is_known = false;
-    for (const auto& [name, schema] : node.properties) {
-      if (name != member.name) continue;
-      member.schemas.push_back(schema);
-      is_known = true;
-    }
+  using Properties = std::unordered_map<std::string_view, SchemaId>;
+
+  // What `node`, whose properties are these, asks of the member.
+  absl::Status AddSchemas(const SchemaNode& node, const Properties& properties, Member& member) {
+    const size_t work = 1 + node.pattern_properties.size() * (1 + member.name.size() / 8);
+    if (!compiler_.budget().Spend(work)) return compiler_.budget().Check();
+    const auto property = properties.find(member.name);
+    bool is_known = property != properties.end();
+    if (is_known) member.schemas.push_back(property->second);
     for (const auto& pattern : node.pattern_properties) {
       if (!pattern.name.plain.Matches(member.name)) continue;
       member.schemas.push_back(pattern.schema);
@@ -88,6 +97,7 @@ class ObjectWriter {
     if (!is_known && node.additional_properties.has_value()) {
       member.schemas.push_back(*node.additional_properties);
     }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<Dfa> Names(const Expr& expr) {

@@ -42,8 +42,8 @@ CodePoints LineEnds() {
 
 class RegexParser {
  public:
-  RegexParser(std::string_view pattern, const RegexOptions& options)
-      : pattern_(pattern), options_(options) {}
+  RegexParser(std::string_view pattern, Budget& budget, const RegexOptions& options)
+      : pattern_(pattern), budget_(budget), options_(options) {}
 
   absl::StatusOr<ExprPtr> Parse() {
     if (pattern_.size() > kMaxPatternBytes) return Error("the pattern is too long");
@@ -94,6 +94,7 @@ class RegexParser {
   }
 
   absl::StatusOr<ExprPtr> ParseAtom() {
+    if (!budget_.Spend(2)) return budget_.Check();
     if (Take("(")) return ParseGroup();
     if (Take("[")) return ParseSet();
     if (Take("^")) return MakeAnchor(Expr::Kind::kBegin);
@@ -259,7 +260,7 @@ class RegexParser {
   // After the bracket.
   absl::StatusOr<ExprPtr> ParseSet() {
     const bool is_negative = Take("^");
-    CodePoints set;
+    std::vector<CodePoints::Range> ranges;
     for (bool is_first = true;; is_first = false) {
       if (at_ == pattern_.size()) return Error("a [ without a ]");
       if (!is_first && Take("]")) break;
@@ -273,8 +274,10 @@ class RegexParser {
         SY_ASSIGN_OR_RETURN(const CodePoints last, ParseSetItem());
         SY_ASSIGN_OR_RETURN(item, RangeOf(item, last));
       }
-      set.Add(item);
+      if (!budget_.Spend(1 + item.ranges().size())) return budget_.Check();
+      ranges.insert(ranges.end(), item.ranges().begin(), item.ranges().end());
     }
+    CodePoints set = CodePoints::Of(std::move(ranges));
     if (options_.any_case) set.AddOtherCase();
     return MakeCharacters(is_negative ? set.Complement() : set);
   }
@@ -296,6 +299,7 @@ class RegexParser {
   }
 
   std::string_view pattern_;
+  Budget& budget_;
   RegexOptions options_;
   size_t at_ = 0;
   int depth_ = 0;
@@ -303,8 +307,9 @@ class RegexParser {
 
 }  // namespace
 
-absl::StatusOr<ExprPtr> ParseRegex(std::string_view pattern, const RegexOptions& options) {
-  return RegexParser(pattern, options).Parse();
+absl::StatusOr<ExprPtr> ParseRegex(std::string_view pattern, Budget& budget,
+                                   const RegexOptions& options) {
+  return RegexParser(pattern, budget, options).Parse();
 }
 
 }  // namespace switchyard::text::grammar

@@ -19,8 +19,10 @@ struct RegexOptions {
 // same), ^ and $. \d, \w and \s are those of ECMAScript: \s has the Unicode spaces.
 //
 // INVALID_ARGUMENT naming byte and reason for anything else: look-around, back references, word
-// boundaries, Unicode classes, possessive repetition and flags among it.
-absl::StatusOr<ExprPtr> ParseRegex(std::string_view pattern, const RegexOptions& options = {});
+// boundaries, Unicode classes, possessive repetition and flags among it; and when the budget is
+// spent.
+absl::StatusOr<ExprPtr> ParseRegex(std::string_view pattern, Budget& budget,
+                                   const RegexOptions& options = {});
 
 }  // namespace switchyard::text::grammar
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -36,11 +37,17 @@ struct StringPattern {
   Dfa plain;     // the same over UTF-8
 };
 
+// Values of `const` or `enum`.
+struct ValueList {
+  std::vector<Json> values;
+  std::unordered_set<std::string> texts;  // CanonicalText of each
+};
+
 struct SchemaNode {
   std::string pointer;  // where it stands, "#" for the whole
   uint8_t types = kAnyType;
   // `const`, and `enum`; a value must be in each list.
-  std::vector<std::vector<Json>> values;
+  std::vector<ValueList> values;
 
   NumberWords number;
 

@@ -11,6 +11,13 @@ bool Contains(const SchemaSet& set, SchemaId id) {
   return std::find(set.begin(), set.end(), id) != set.end();
 }
 
+absl::Status BothFit(size_t first, size_t second) {
+  return absl::InvalidArgumentError(
+      fmt::format("oneOf: a value may fit both alternative {} and {}: say anyOf, or make them "
+                  "differ in a type or a required constant",
+                  first, second));
+}
+
 // The text of a constant: compact, escaped where JSON demands it.
 std::string TextOf(const Json& value) { return value.dump(); }
 
@@ -37,6 +44,7 @@ absl::StatusOr<uint32_t> SchemaCompiler::AddRules() {
 
 SchemaSet SchemaCompiler::Simplify(const SchemaSet& schemas) const {
   SchemaSet simple;
+  std::set<SchemaId> met;
   for (const SchemaId id : schemas) {
     const SchemaNode& n = nodes_[id];
     const bool says_nothing = n.types == kAnyType && n.values.empty() && n.number.is_any() &&
@@ -44,15 +52,15 @@ SchemaSet SchemaCompiler::Simplify(const SchemaSet& schemas) const {
                               !n.has_array_words() && !n.has_object_words() && n.all_of.empty() &&
                               n.any_of.empty() && n.one_of.empty();
     if (n.is_false()) return {id};
-    if (!says_nothing && !Contains(simple, id)) simple.push_back(id);
+    if (!says_nothing && met.insert(id).second) simple.push_back(id);
   }
   return simple;
 }
 
 absl::StatusOr<uint32_t> SchemaCompiler::RuleOf(const SchemaSet& schemas) {
+  if (!budget().Spend(10 + schemas.size())) return budget().Check();
   SchemaSet simple = Simplify(schemas);
   if (simple.empty()) return json_.Value();
-  if (!budget().Spend(10 + simple.size())) return budget().Check();
   const auto known = rules_.find(simple);
   if (known != rules_.end()) return known->second;
   const uint32_t rule = book_.AddRule(fmt::format("schema {}", nodes_[simple.front()].pointer));
@@ -102,6 +110,7 @@ absl::StatusOr<std::vector<SchemaSet>> SchemaCompiler::Expand(const SchemaSet& s
       std::vector<SchemaSet> longer;
       for (const SchemaSet& choice : choices) {
         for (const SchemaId alternative : *list) {
+          if (!budget().Spend(2 + choice.size())) return budget().Check();
           longer.push_back(choice);
           longer.back().push_back(alternative);
         }
@@ -126,6 +135,7 @@ absl::Status SchemaCompiler::CompareAlternatives(SchemaId id) {
   for (size_t a = 0; a < alternatives.size(); ++a) {
     for (size_t b = a + 1; b < alternatives.size(); ++b) {
       SY_ASSIGN_OR_RETURN(const uint32_t rule, RuleOf({alternatives[a], alternatives[b]}));
+      if (json_.IsValue(rule)) return BothFit(a, b);
       pairs_.push_back({.rule = rule, .of = id, .first = a, .second = b});
     }
   }
@@ -137,10 +147,8 @@ absl::Status SchemaCompiler::CheckAlternatives() {
   SY_RETURN_IF_ERROR(book_.FindPossible());
   for (const Pair& pair : pairs_) {
     if (!book_.is_possible(pair.rule)) continue;
-    return absl::InvalidArgumentError(
-        fmt::format("schema {}: oneOf: a value may fit both alternative {} and {}: say anyOf, or "
-                    "make them differ in a type or a required constant",
-                    nodes_[pair.of].pointer, pair.first, pair.second));
+    return Annotate(BothFit(pair.first, pair.second),
+                    fmt::format("schema {}", nodes_[pair.of].pointer));
   }
   return absl::OkStatus();
 }
@@ -169,7 +177,7 @@ absl::Status SchemaCompiler::AddValues(const SchemaSet& branch, Nfa& nfa) {
   const auto with_values = std::find_if(branch.begin(), branch.end(),
                                         [&](SchemaId id) { return !nodes_[id].values.empty(); });
   ValueCheck check(nodes_, budget());
-  for (const Json& value : nodes_[*with_values].values.front()) {
+  for (const Json& value : nodes_[*with_values].values.front().values) {
     const bool fits = std::all_of(branch.begin(), branch.end(),
                                   [&](SchemaId id) { return check.Fits(value, id); });
     if (fits) nfa.Accept(nfa.AddText(0, TextOf(value)));
@@ -252,7 +260,7 @@ SchemaSet SchemaCompiler::ItemAt(const SchemaSet& branch, size_t i) const {
       item.push_back(*n.items);
     }
   }
-  return Simplify(item);
+  return item;
 }
 
 absl::Status SchemaCompiler::AddArrays(const SchemaSet& branch, Nfa& nfa) {
@@ -285,6 +293,7 @@ absl::Status SchemaCompiler::AddItems(const SchemaSet& branch, uint32_t min, uin
   // The items that have a place of their own, and one more where none has.
   uint32_t num_items = 0;
   for (; num_items < std::min<size_t>(std::max<size_t>(num_prefix, 1), max); ++num_items) {
+    if (!budget().Spend(branch.size())) return budget().Check();
     SY_ASSIGN_OR_RETURN(const uint32_t item, RuleOf(ItemAt(branch, num_items)));
     if (num_items > 0) at = json_.AddComma(at, nfa);
     at = json_.AddSpace(nfa.AddCall(at, {.rule = item}), nfa);

@@ -6,9 +6,13 @@
 #include <unordered_map>
 
 #include "coordinator/text/grammar/schema.h"
+#include "coordinator/text/grammar/value_check.h"
 
 namespace switchyard::text::grammar {
 namespace {
+
+// Of a pointer in messages: a name may be very long, and stands in the pointers of all below it.
+constexpr size_t kMaxPointerBytes = 300;
 
 constexpr std::string_view kIgnored[] = {
     "$schema",         "$id",        "$comment",         "$anchor",      "$defs",     "definitions",
@@ -57,6 +61,11 @@ class SchemaReader {
   SchemaId Find(const Json& source, std::string pointer) {
     const auto [at, is_new] = ids_.try_emplace(&source, static_cast<SchemaId>(sources_.size()));
     if (is_new) {
+      if (pointer.size() > kMaxPointerBytes) {
+        size_t end = kMaxPointerBytes;
+        while ((pointer[end] & 0xc0) == 0x80) --end;  // do not cut a character
+        pointer.replace(end, pointer.npos, "...");
+      }
       sources_.push_back(&source);
       nodes_.push_back({.pointer = std::move(pointer)});
     }
@@ -143,15 +152,20 @@ class SchemaReader {
     return Bad(fmt::format("there is no type {}", name.dump()));
   }
 
-  absl::Status ReadConst(std::string_view, const Json& value) {
-    node_.values.push_back({value});
+  absl::Status AddValues(std::vector<Json> values) {
+    ValueList& list = node_.values.emplace_back();
+    list.values = std::move(values);
+    for (const Json& value : list.values) list.texts.insert(CanonicalText(value));
     return absl::OkStatus();
+  }
+
+  absl::Status ReadConst(std::string_view, const Json& value) {
+    return AddValues(std::vector<Json>{value});
   }
 
   absl::Status ReadEnum(std::string_view, const Json& value) {
     if (!value.is_array() || value.empty()) return Bad("needs a list of values");
-    node_.values.emplace_back(value.begin(), value.end());
-    return absl::OkStatus();
+    return AddValues({value.begin(), value.end()});
   }
 
   absl::Status ReadBound(std::string_view word, const Json& value) {
@@ -252,6 +266,7 @@ class SchemaReader {
     for (size_t at = 1; at < pointer.size();) {
       const size_t end = std::min(pointer.find('/', at + 1), pointer.size());
       target = Below(*target, pointer.substr(at + 1, end - at - 1));
+      if (!budget_.Spend(1)) return budget_.Check();
       if (target == nullptr) return Bad(fmt::format("there is no '{}'", pointer));
       at = end;
     }
@@ -278,7 +293,7 @@ class SchemaReader {
   }
 
   // One step of a JSON pointer; null if there is nothing.
-  static const Json* Below(const Json& value, std::string_view part) {
+  const Json* Below(const Json& value, std::string_view part) {
     std::string name;
     for (size_t i = 0; i < part.size(); ++i) {
       const std::string_view rest = part.substr(i);
@@ -288,15 +303,22 @@ class SchemaReader {
         name += part[i];
       }
     }
-    if (value.is_object()) {
-      const auto member = value.find(name);
-      return member == value.end() ? nullptr : &*member;
-    }
+    if (value.is_object()) return Member(value, name);
     const bool is_index =
         !name.empty() && name.size() < 8 && name.find_first_not_of("0123456789") == name.npos;
     if (!value.is_array() || !is_index) return nullptr;
     const size_t index = std::stoul(name);
     return index < value.size() ? &value[index] : nullptr;
+  }
+
+  // Null if there is none. An object searches all its members; a schema may refer to as many.
+  const Json* Member(const Json& object, const std::string& name) {
+    const auto [at, is_new] = members_.try_emplace(&object);
+    if (is_new) {
+      for (const auto& [key, value] : object.items()) at->second.emplace(key, &value);
+    }
+    const auto member = at->second.find(name);
+    return member == at->second.end() ? nullptr : member->second;
   }
 
   // No schema holds only if it holds.
@@ -337,6 +359,8 @@ class SchemaReader {
   std::unordered_map<const Json*, SchemaId> ids_;
   std::vector<const Json*> sources_;
   std::deque<SchemaNode> nodes_;
+  // Of objects that references go through.
+  std::unordered_map<const Json*, std::unordered_map<std::string, const Json*>> members_;
   SchemaNode node_;  // the one that is being read
 };
 

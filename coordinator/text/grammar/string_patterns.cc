@@ -77,14 +77,14 @@ absl::StatusOr<StringPattern> Prepare(ExprPtr expr, Budget& budget) {
 }  // namespace
 
 absl::StatusOr<StringPattern> ReadPattern(std::string_view pattern, Budget& budget) {
-  SY_ASSIGN_OR_RETURN(const ExprPtr expr, ParseRegex(pattern));
+  SY_ASSIGN_OR_RETURN(const ExprPtr expr, ParseRegex(pattern, budget));
   SY_ASSIGN_OR_RETURN(ExprPtr whole, ExpandSearch(expr));
   return Prepare(std::move(whole), budget);
 }
 
 absl::StatusOr<StringPattern> ReadFormat(std::string_view format, Budget& budget) {
   SY_ASSIGN_OR_RETURN(const std::string regex, FormatRegex(format));
-  SY_ASSIGN_OR_RETURN(ExprPtr expr, ParseRegex(regex));
+  SY_ASSIGN_OR_RETURN(ExprPtr expr, ParseRegex(regex, budget));
   return Prepare(std::move(expr), budget);
 }
 

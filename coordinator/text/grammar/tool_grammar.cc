@@ -93,7 +93,7 @@ class ToolGrammarWriter {
     Nfa all = AnyText();
     SY_ASSIGN_OR_RETURN(Dfa free, Determinize(all, book_.budget()));
     if (!layout_.may_follow_text) {
-      SY_ASSIGN_OR_RETURN(const ExprPtr begin, ParseRegex(kBeginOfCall));
+      SY_ASSIGN_OR_RETURN(const ExprPtr begin, ParseRegex(kBeginOfCall, book_.budget()));
       Nfa calls(book_.budget());
       const uint32_t behind = AddExpr(*begin, Encoding::kPlain, 0, calls);
       calls.Accept(AddDfa(free, behind, calls));

@@ -2,34 +2,38 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 namespace switchyard::text::grammar {
 namespace {
 
 constexpr int kMaxDepth = 1000;  // of schemas within and behind each other
 
-// 1 and 1.0 are the same, and members have no order.
-bool Same(const Json& a, const Json& b) {
-  if (a.is_number() && b.is_number()) {
-    return Decimal::Compare(Decimal::Of(a), Decimal::Of(b)) == 0;
-  }
-  if (a.type() != b.type() || a.size() != b.size()) return false;
-  if (a.is_array()) {
-    return std::equal(a.begin(), a.end(), b.begin(),
-                      [](const Json& x, const Json& y) { return Same(x, y); });
-  }
-  if (!a.is_object()) return a == b;
-  for (const auto& [name, value] : a.items()) {
-    if (!b.contains(name) || !Same(value, b.at(name))) return false;
-  }
-  return true;
-}
-
 bool IsCount(uint64_t count, uint32_t min, uint32_t max) {
   return count >= min && (max == kNoLimit || count <= max);
 }
 
 }  // namespace
+
+std::string CanonicalText(const Json& value) {
+  if (value.is_number()) {
+    const Decimal number = Decimal::Of(value);
+    return fmt::format("{}{}.{}", number.is_negative ? "-" : "", number.whole, number.fraction);
+  }
+  if (value.is_array()) {
+    std::string text = "[";
+    for (const Json& item : value) text += CanonicalText(item) + ",";
+    return text + "]";
+  }
+  if (!value.is_object()) return value.dump();
+  std::map<std::string, const Json*> members;
+  for (const auto& [name, member] : value.items()) members.emplace(name, &member);
+  std::string text = "{";
+  for (const auto& [name, member] : members) {
+    text += Json(name).dump() + ":" + CanonicalText(*member) + ",";
+  }
+  return text + "}";
+}
 
 uint8_t TypeOfValue(const Json& value) {
   if (value.is_number()) return Decimal::Of(value).is_whole() ? kInteger : kFraction;
@@ -52,10 +56,11 @@ bool ValueCheck::Fits(const Json& value, SchemaId id) {
 bool ValueCheck::FitsNode(const Json& value, SchemaId id) {
   const SchemaNode& node = nodes_[id];
   if ((node.types & TypeOfValue(value)) == 0) return false;
-  for (const auto& list : node.values) {
-    if (!budget_.Spend(list.size())) return false;
-    if (std::none_of(list.begin(), list.end(), [&](const Json& v) { return Same(v, value); })) {
-      return false;
+  if (!node.values.empty()) {
+    const std::string text = CanonicalText(value);
+    if (!budget_.Spend(text.size() / 4 + node.values.size())) return false;
+    for (const ValueList& list : node.values) {
+      if (list.texts.count(text) == 0) return false;
     }
   }
   if (value.is_number() && !FitsNumber(value, node)) return false;
@@ -72,7 +77,8 @@ bool ValueCheck::FitsNumber(const Json& value, const SchemaNode& node) const {
   return node.number.Allows(Decimal::Of(value));
 }
 
-bool ValueCheck::FitsString(const std::string& text, const SchemaNode& node) const {
+bool ValueCheck::FitsString(const std::string& text, const SchemaNode& node) {
+  if (!budget_.Spend(text.size() / 4 * (1 + node.patterns.size()))) return false;
   const auto length =
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; });
   return IsCount(length, node.min_length, node.max_length) &&
@@ -93,6 +99,9 @@ bool ValueCheck::FitsArray(const Json& array, const SchemaNode& node) {
 }
 
 bool ValueCheck::FitsObject(const Json& object, const SchemaNode& node) {
+  const size_t num_words =
+      node.properties.size() + node.pattern_properties.size() + node.required.size();
+  if (!budget_.Spend(object.size() * num_words / 4)) return false;
   if (!IsCount(object.size(), node.min_properties, node.max_properties)) return false;
   for (const std::string& name : node.required) {
     if (!object.contains(name)) return false;

@@ -3,6 +3,7 @@
 #define SWITCHYARD_COORDINATOR_TEXT_GRAMMAR_VALUE_CHECK_H_
 
 #include <span>
+#include <string>
 
 #include "coordinator/text/grammar/schema.h"
 
@@ -20,7 +21,7 @@ class ValueCheck {
  private:
   bool FitsNode(const Json& value, SchemaId id);
   bool FitsNumber(const Json& value, const SchemaNode& node) const;
-  bool FitsString(const std::string& text, const SchemaNode& node) const;
+  bool FitsString(const std::string& text, const SchemaNode& node);
   bool FitsArray(const Json& array, const SchemaNode& node);
   bool FitsObject(const Json& object, const SchemaNode& node);
   bool FitsMember(const std::string& name, const Json& value, const SchemaNode& node);
@@ -29,6 +30,9 @@ class ValueCheck {
   Budget& budget_;
   int depth_ = 0;
 };
+
+// The same for equal values and for no others: 1 and 1.0 are equal, and members have no order.
+std::string CanonicalText(const Json& value);
 
 // The bit of the value's type.
 uint8_t TypeOfValue(const Json& value);

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/text/grammar/regex_parser.h"
+#include "coordinator/text/utf8.h"
 #include "tests/coordinator/text/grammar/grammar_testing.h"
 
 namespace switchyard::text::grammar {
@@ -69,6 +71,60 @@ TEST(GrammarLimits, AConstantIsNotFollowedDownALongChain) {
   ExpectTooLarge(
       Schema(R"({"enum": [[null], [1]], "items": {"$ref": "#/$defs/d19999"}, "$defs": {)" +
              definitions + "}}"));
+}
+
+TEST(GrammarLimits, AlternativesThatSayNothingAreRefusedAtOnce) {
+  const auto grammar = Schema(R"({"oneOf": [{})" + Repeat(",{}", 19'999) + "]}");
+  EXPECT_EQ(grammar.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(Message(grammar.status())),
+              HasSubstr("schema #: oneOf: a value may fit both alternative 0 and 1"));
+  // Each pair is paid for.
+  std::string constants = R"({"const": 0})";
+  for (int i = 1; i < 20'000; ++i) constants += fmt::format(R"(,{{"const": {}}})", i);
+  ExpectTooLarge(Schema(R"({"oneOf": [)" + constants + "]}"));
+}
+
+TEST(GrammarLimits, SetsOfManyCharactersAreSortedOnce) {
+  std::string set = "[";
+  for (int i = 0; i < 10'000; ++i) AppendUtf8(0x4e00 + 2 * i, set);
+  set += "]";
+  Budget enough({.work_max = 21'000});
+  EXPECT_TRUE(ParseRegex(set, enough).ok());
+  Budget less({.work_max = 19'000});
+  EXPECT_FALSE(ParseRegex(set, less).ok());
+  // So many that work of the square of it would not end.
+  std::vector<CodePoints::Range> ranges;
+  for (uint32_t c = CodePoints::kMax - 1; c > 0x20000; c -= 2) ranges.push_back({c, c});
+  const CodePoints many = CodePoints::Of(ranges);
+  EXPECT_EQ(many.ranges().size(), ranges.size());
+  EXPECT_EQ(many.Complement().Intersection(many).ranges().size(), 0u);
+  EXPECT_EQ(many.Complement().Complement().Intersection(many).ranges().size(), ranges.size());
+}
+
+TEST(GrammarLimits, MembersAreFoundByTheirNames) {
+  Json schema = {{"type", "object"}, {"additionalProperties", false}};
+  for (int i = 0; i < 1'900; ++i) {
+    schema["properties"][fmt::format("m{:04}", i)] = {{"type", "null"}};
+    schema["required"].push_back(fmt::format("m{:04}", i));
+  }
+  EXPECT_TRUE(CompileJsonSchema(schema, JsonSpacing::kCompact, {.work_max = 2'000'000}).ok());
+}
+
+TEST(GrammarLimits, ChoicesOfBothKindsMultiply) {
+  std::string any = "{}";
+  for (int i = 1; i < 100'000; ++i) any += ",{}";
+  std::string one = "0";
+  for (int i = 1; i < 100; ++i) one += fmt::format(R"(}},{{"const":{})", i);
+  ExpectTooLarge(Schema(R"({"anyOf":[)" + any + R"(],"oneOf":[{"const":)" + one + "}]}"));
+}
+
+TEST(GrammarLimits, ALongNameStandsNotInThePlacesOfAllBelowIt) {
+  const auto grammar = Schema(R"({"properties": {")" + Repeat("\u00e9", 100'000) +
+                              R"(": {"properties": {"a": {"typo": 1}}}}})");
+  EXPECT_EQ(grammar.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(Message(grammar.status())), HasSubstr("the word 'typo'"));
+  EXPECT_LT(Message(grammar.status()).size(), 1'000u);
+  EXPECT_TRUE(IsValidUtf8(Message(grammar.status())));
 }
 
 TEST(GrammarLimits, TheLimitsAreTheCallers) {

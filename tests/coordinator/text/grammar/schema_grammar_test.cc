@@ -307,5 +307,12 @@ TEST(SchemaGrammar, WordsThatSayNothingAboutValidityAreTaken) {
                   .ok());
 }
 
+TEST(SchemaGrammar, EqualConstantsAreEqualHoweverTheyAreWritten) {
+  Check({{R"({"enum": [1, "1", [1, {"a": 1, "b": 2}], {"x": [1]}],
+              "allOf": [{"enum": [1.0, [1.0, {"b": 2, "a": 1.0}], {"x": ["1"]}, "1.0", true]}]})",
+          {"1", R"([1,{"a":1,"b":2}])"},
+          {"1.0", R"("1")", R"({"x":[1]})", "true"}}});
+}
+
 }  // namespace
 }  // namespace switchyard::text::grammar
