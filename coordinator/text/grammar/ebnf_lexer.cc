@@ -183,9 +183,21 @@ class Lexer {
 }  // namespace
 
 EbnfDialect FindDialect(std::string_view source) {
-  // Strings may hold anything, but the first rule's mark stands before the first string.
-  const size_t end = std::min(source.find('"'), source.size());
-  return source.substr(0, end).find("::=") != source.npos ? EbnfDialect::kGbnf : EbnfDialect::kLark;
+  // The first rule is the first line that is neither empty nor a comment of one of the dialects.
+  while (!source.empty()) {
+    const size_t end = std::min(source.find('\n'), source.size());
+    std::string_view line = source.substr(0, end);
+    source.remove_prefix(std::min(end + 1, source.size()));
+    line.remove_prefix(std::min(line.find_first_not_of(" \t\r"), line.size()));
+    const bool is_comment = line.starts_with('#') || line.starts_with("//");
+    if (line.empty() || is_comment) continue;
+    const auto is_name = [](char c) { return IsNameByte(c, EbnfDialect::kGbnf); };
+    const auto name_end = std::find_if_not(line.begin(), line.end(), is_name);
+    line.remove_prefix(static_cast<size_t>(name_end - line.begin()));
+    line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    return line.starts_with("::=") ? EbnfDialect::kGbnf : EbnfDialect::kLark;
+  }
+  return EbnfDialect::kLark;
 }
 
 absl::StatusOr<std::vector<EbnfToken>> ReadEbnfTokens(std::string_view source,

@@ -169,8 +169,6 @@ class EbnfParser {
   absl::StatusOr<ExprPtr> ParseChoice() {
     if (++depth_ > kMaxDepth) return Error("groups are nested too deeply");
     std::vector<ExprPtr> alternatives;
-    SkipLines();
-    TakeMark("|");  // some write one before the first, too
     do {
       SkipLines();
       std::vector<ExprPtr> parts;

@@ -50,6 +50,21 @@ TEST(EbnfGrammar, AmbiguousGrammarsFollowAllWays) {
         {"ab", "aba"});
 }
 
+TEST(EbnfGrammar, AnAlternativeMayBeEmptyAlsoTheFirst) {
+  Check("root ::= \"a\" ws \"b\"\nws ::= | \" \" | \"\\n\" [ \\t]{0,20}", {"ab", "a b", "a\n  b"},
+        {"a  b", " ab"});
+  Check("root ::= \"a\" tail\ntail ::= | \"b\" tail", {"a", "abbb"}, {"", "ba"});
+  Check("root ::= \"a\" ( | \"b\" | ) \"c\"", {"ac", "abc"}, {"abbc"});
+  Check("root ::=\n  | \"a\"\n  | \"b\"", {"", "a", "b"}, {"ab"});
+  Check("start: \"a\" tail\ntail: | \"b\" tail", {"a", "abb"}, {"b"});
+}
+
+TEST(EbnfGrammar, TheFirstRuleSaysWhichFormItIs) {
+  Check("# \"root\": a word\n\n  # more\nroot-a ::= \"a\"\nroot ::= root-a", {"a"}, {"b"});
+  Check("// a ::= b\nstart: /x::=y/", {"x::=y"}, {"x"});
+  Check("start: \"a\" | mark\nmark: /::=/", {"a", "::="}, {"b"});
+}
+
 TEST(EbnfGrammar, WhatMayBeEmptyIsRepeatedLikeAnythingElse) {
   Check("root ::= ws* \"a\"\nws ::= \" \"*", {"a", "  a"}, {"", " ", "aa"});
   Check("root ::= (ws | item)* \"!\"\nws ::= \" \"*\nitem ::= [a-c]", {"!", " a  b!", "   !"},
