@@ -97,8 +97,8 @@ struct SchemaNode {
 //
 // Ignored are the words that say nothing about validity: $schema, $id, $comment, $anchor, $defs,
 // definitions, title, description, default, examples, deprecated, readOnly, writeOnly,
-// contentEncoding, contentMediaType, contentSchema, and what begins with x-. A $ref is "#" or a
-// JSON pointer behind it.
+// contentEncoding, contentMediaType, contentSchema, discriminator (OpenAPI's, beside oneOf), and
+// what begins with x-. A $ref is "#" or a JSON pointer behind it.
 absl::StatusOr<std::vector<SchemaNode>> ReadSchema(const Json& document, Budget& budget);
 
 // One pattern of a schema as it is searched for in a string. The regex parser's errors.

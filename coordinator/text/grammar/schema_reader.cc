@@ -1,6 +1,7 @@
 // ReadSchema of schema.h: one function for each word.
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstdlib>
 #include <deque>
 #include <unordered_map>
@@ -15,11 +16,18 @@ namespace {
 constexpr size_t kMaxPointerBytes = 300;
 
 constexpr std::string_view kIgnored[] = {
-    "$schema",         "$id",        "$comment",         "$anchor",      "$defs",     "definitions",
-    "title",           "default",    "examples",         "readOnly",     "writeOnly", "description",
-    "contentEncoding", "deprecated", "contentMediaType", "contentSchema"};
+    "$schema",       "$id",          "$comment",        "$anchor",    "$defs",
+    "definitions",   "title",        "default",         "examples",   "readOnly",
+    "writeOnly",     "description",  "contentEncoding", "deprecated", "contentMediaType",
+    "contentSchema", "discriminator"};
 
 absl::Status Bad(std::string what) { return absl::InvalidArgumentError(std::move(what)); }
+
+// Whole numbers beyond 64 bits come as the double next to them, and would be written as that.
+bool IsKept(const Json& value) {
+  if (value.is_number_float()) return std::abs(value.get<double>()) < 0x1p63;
+  return !value.is_structured() || std::all_of(value.begin(), value.end(), IsKept);
+}
 
 // A part of a JSON pointer as it is written in one.
 std::string Escaped(std::string_view name) {
@@ -116,6 +124,10 @@ class SchemaReader {
             {"uniqueItems", &SchemaReader::ReadUnique},
             {"$ref", &SchemaReader::ReadReference},
         };
+    // What refers to places within another document stands there, too.
+    if (&source != &document_ && source.contains("$id")) {
+      return Bad("$id: only the whole schema may have one");
+    }
     for (const auto& [word, value] : source.items()) {
       const auto reader = kReaders->find(word);
       if (reader != kReaders->end()) {
@@ -155,7 +167,10 @@ class SchemaReader {
   absl::Status AddValues(std::vector<Json> values) {
     ValueList& list = node_.values.emplace_back();
     list.values = std::move(values);
-    for (const Json& value : list.values) list.texts.insert(CanonicalText(value));
+    for (const Json& value : list.values) {
+      if (!IsKept(value)) return Bad("a number is larger than 64 bits hold exactly");
+      list.texts.insert(CanonicalText(value));
+    }
     return absl::OkStatus();
   }
 

@@ -283,6 +283,10 @@ TEST(SchemaGrammar, WhatIsNotSupportedIsNamedWithItsPlace) {
        "no text satisfies"},
       {R"({"$ref": "#/$defs/x"})", "there is no '#/$defs/x'"},
       {R"({"$ref": "http://x/y"})", "not in this schema"},
+      {R"({"properties": {"a": {"$id": "http://x/y", "$ref": "#/$defs/b"}}, "$defs": {"b": {}}})",
+       "schema #/properties/a: $id"},
+      {R"({"const": 123456789012345678901234567890})", "const: a number is larger than 64 bits"},
+      {R"({"enum": [1, {"a": [-98765432109876543210]}]})", "enum: a number is larger"},
       {R"({"$ref": "#"})", "refers to itself"},
       {R"({"anyOf": [{"type": "null"}, {"$ref": "#"}]})", "refers to itself"},
       {R"({"oneOf": [{"type": "string"}, {"minLength": 3}]})", "oneOf"},
@@ -302,9 +306,15 @@ TEST(SchemaGrammar, WhatIsNotSupportedIsNamedWithItsPlace) {
 
 TEST(SchemaGrammar, WordsThatSayNothingAboutValidityAreTaken) {
   EXPECT_TRUE(Schema(R"({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "t",
-      "$comment": "c", "description": "d", "default": 1, "examples": [1], "deprecated": true,
+      "$comment": "c", "$id": "http://x/y", "discriminator": {"propertyName": "k"}, "description": "d", "default": 1, "examples": [1], "deprecated": true,
       "x-order": 3, "uniqueItems": false, "type": "integer"})")
                   .ok());
+}
+
+TEST(SchemaGrammar, ConstantsKeepTheirDigits) {
+  Check({{R"({"enum": [18446744073709551615, -9223372036854775808, 0.1, 1e18, 2.5e-7]})",
+          {"18446744073709551615", "-9223372036854775808", "0.1", "1e+18", "2.5e-07"},
+          {"18446744073709551616", "1.8446744073709552e+19"}}});
 }
 
 TEST(SchemaGrammar, EqualConstantsAreEqualHoweverTheyAreWritten) {
