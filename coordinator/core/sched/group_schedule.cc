@@ -53,22 +53,38 @@ int32_t GroupSchedule::num_generating() const {
                     [](const Request* request) { return request->num_remaining() == 1; }));
 }
 
-int32_t GroupSchedule::NumDrafts(const Request& request, int32_t num_drafts,
-                                 int32_t num_owed) const {
+// Drafts are planned before prompts, and could want all there is in every step: of tokens, and of
+// rows of logits, which prompts need whose log probabilities are reported.
+TokenBudget GroupSchedule::BudgetForDrafts(const Request* first_waiting) const {
+  bool has_prompts = first_waiting != nullptr;
+  bool has_scored = has_prompts && first_waiting->NumScored(1) > 0;
+  for (const Request* request : running_) {
+    if (request->num_remaining() <= 1) continue;
+    has_prompts = true;
+    has_scored |= request->NumScored(1) > 0;
+  }
+  const int32_t tokens = std::max(0, budget_.left() - num_generating());
+  const int32_t rows = extra_rows_.left();
+  return TokenBudget(std::min(has_prompts ? tokens / 2 : tokens, has_scored ? rows / 2 : rows));
+}
+
+int32_t GroupSchedule::NumDrafts(const Request& request, int32_t num_drafts, int32_t num_owed,
+                                 int32_t num_left) const {
   if (!request.is_drafted || !request.goes_on()) return 0;
   const int32_t wanted =
       request.grammar != nullptr ? std::max(num_drafts, limits_.max_forced) : num_drafts;
-  return std::clamp(std::min(budget_.left() - num_owed, extra_rows_.left()), 0, wanted);
+  return std::clamp(std::min(budget_.left() - num_owed, num_left), 0, wanted);
 }
 
-void GroupSchedule::PlanTokens(int32_t num_drafts, StepBuilder& builder,
-                               std::vector<Request*>& preempted) {
+void GroupSchedule::PlanTokens(int32_t num_drafts, const Request* first_waiting,
+                               StepBuilder& builder, std::vector<Request*>& preempted) {
   // Drafts come after everyone's own token.
   int32_t num_owed = num_generating();
+  TokenBudget for_drafts = BudgetForDrafts(first_waiting);
   for (size_t place = 0; place < running_.size();) {
     Request& request = *running_[place];
     if (request.num_remaining() == 1) {
-      int32_t drafts = NumDrafts(request, num_drafts, num_owed);
+      int32_t drafts = NumDrafts(request, num_drafts, num_owed, for_drafts.left());
       std::span<const int32_t> appended;
       if (drafts > 0 && !MakeRoomForDrafts(request, drafts, appended)) drafts = 0;
       if (drafts == 0 && !MakeRoom(place, preempted, appended)) {
@@ -77,6 +93,7 @@ void GroupSchedule::PlanTokens(int32_t num_drafts, StepBuilder& builder,
       }
       --num_owed;
       budget_.Take(1 + drafts);
+      for_drafts.Take(drafts);
       extra_rows_.Take(drafts);
       AddWork(request, 1, drafts, appended, builder);
     }

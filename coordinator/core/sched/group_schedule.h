@@ -45,12 +45,14 @@ class GroupSchedule {
   void BeginStep(uint64_t step, const PromptBound& bound);
 
   // A token for each request that lacks only one, by rank, and up to `num_drafts` drafts behind it
-  // (or Limits::max_forced) as far as budget and free blocks have room. A request that needs a
-  // block when none is free takes those of another that has got nothing yet in this step, which
-  // stops and is appended to `preempted` (maybe itself): of a tenant over its share of blocks if
-  // there is one, else of any, the last in rank. A tenant's first request does not go as one over
-  // its share.
-  void PlanTokens(int32_t num_drafts, StepBuilder& builder, std::vector<Request*>& preempted);
+  // (or Limits::max_forced) as far as budget and free blocks have room, and half of what prompts
+  // could do with is left to these; `first_waiting` is the next to be admitted, maybe null. A
+  // request that needs a block when none is free takes those of another that has got nothing yet in
+  // this step, which stops and is appended to `preempted` (maybe itself): of a tenant over its
+  // share of blocks if there is one, else of any, the last in rank. A tenant's first request does
+  // not go as one over its share.
+  void PlanTokens(int32_t num_drafts, const Request* first_waiting, StepBuilder& builder,
+                  std::vector<Request*>& preempted);
 
   // The next `max_tokens` at most of a running request that PlanTokens gave nothing. Returns how
   // many: none if the budget is used up.
@@ -113,8 +115,12 @@ class GroupSchedule {
     int32_t num_blocks = 0;
   };
 
-  // How many drafts the request may have, with tokens still owed to `num_owed` requests.
-  int32_t NumDrafts(const Request& request, int32_t num_drafts, int32_t num_owed) const;
+  // How many drafts all requests together may have.
+  TokenBudget BudgetForDrafts(const Request* first_waiting) const;
+  // How many the request may have, with tokens still owed to `num_owed` requests and so many drafts
+  // left for all.
+  int32_t NumDrafts(const Request& request, int32_t num_drafts, int32_t num_owed,
+                    int32_t num_left) const;
   // Blocks for the request's next token; those appended, in `appended`. False if the request itself
   // had to go. `place` is where it stands in running_.
   bool MakeRoom(size_t place, std::vector<Request*>& preempted, std::span<const int32_t>& appended);

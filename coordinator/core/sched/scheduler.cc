@@ -209,7 +209,8 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   for (GroupSchedule& group : groups_) group.BeginStep(next_step_, bound);
   MakeWay(builder);
   std::vector<Request*> preempted;
-  for (GroupSchedule& group : groups_) group.PlanTokens(num_drafts, builder, preempted);
+  const Request* const waiting = waiting_.empty() ? nullptr : &waiting_.Front();
+  for (GroupSchedule& group : groups_) group.PlanTokens(num_drafts, waiting, builder, preempted);
   const int32_t num_samples = builder.num_samples();
   PutBack(preempted, builder);
   PlanPrompts(builder);

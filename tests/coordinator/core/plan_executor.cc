@@ -44,6 +44,20 @@ std::vector<int32_t> PlanExecutor::AnswerTo(std::span<const int32_t> prompt, int
   return answer;
 }
 
+float PlanExecutor::Sequence::Score(int32_t token) const {
+  return -float(Mix(digest, uint64_t(token)) % 4096) / 64;
+}
+
+std::vector<float> PlanExecutor::ScoresOf(std::span<const int32_t> prompt) {
+  Sequence alone{.prompt_length = int32_t(prompt.size())};
+  std::vector<float> scores;
+  for (size_t i = 0; i + 1 < prompt.size(); ++i) {
+    alone.Append(alone.Next(prompt[i]));
+    scores.push_back(alone.Score(prompt[i + 1]));
+  }
+  return scores;
+}
+
 PlanExecutor::Slot& PlanExecutor::SlotOf(const Sequence& sequence, int32_t position) {
   const int32_t block = sequence.blocks.at(position / limits_.block_tokens);
   return cache_[sequence.group].at(block * limits_.block_tokens + position % limits_.block_tokens);
@@ -79,6 +93,7 @@ void PlanExecutor::Start(const v1::SequenceStart& start) {
   sequence.max_length = start.max_length();
   sequence.is_drafted = start.drafts();
   sequence.has_grammar = start.has_grammar();
+  sequence.is_scored = start.sampling().has_prompt_logprobs();
   sequence.stop_tokens.assign(start.stop_tokens().begin(), start.stop_tokens().end());
   sequence.num_cached = start.num_cached();
   sequence.cached_tokens.assign(start.cached_tokens().begin(), start.cached_tokens().end());
@@ -155,6 +170,7 @@ void PlanExecutor::Compute(int32_t group, const v1::SequenceWork& work, v1::Step
     if (work.sample() && (work.use_last_sampled() || i + 1 == tokens.size())) {
       Sample(id, sequence, result);
     }
+    Score(work, int32_t(i), sequence, result);
   }
   if (!work.sample()) sequence.last_sampled.reset();
   // Attention reads all that came before: it must still be there.
@@ -198,6 +214,19 @@ void PlanExecutor::Sample(uint64_t id, Sequence& sequence, v1::StepResult& resul
   sampled->set_token(token);
 }
 
+void PlanExecutor::Score(const v1::SequenceWork& work, int32_t i, const Sequence& sequence,
+                         v1::StepResult& result) {
+  const auto position = int32_t(sequence.slots.size());
+  if (!sequence.is_scored || position >= sequence.prompt_length) return;
+  const bool is_last = i + 1 == work.tokens_size();
+  ASSERT_TRUE(!is_last || work.has_next_token()) << "sequence " << work.sequence_id();
+  v1::PromptLogprob* scored = result.add_prompt_logprobs();
+  scored->set_sequence_id(work.sequence_id());
+  scored->set_position(position);
+  scored->set_logprob(sequence.Score(is_last ? work.next_token() : work.tokens(i + 1)));
+  ++num_scored_;
+}
+
 void PlanExecutor::Draft(int32_t num_drafts, Sequence& sequence) const {
   if (sequence.has_grammar && sequence.slots.size() % 3 == 0) num_drafts = limits_.max_forced;
   sequence.drafts.clear();
@@ -223,7 +252,7 @@ v1::StepResult PlanExecutor::Execute(const v1::StepPlan& plan) {
   EXPECT_EQ(plan.groups_size(), limits_.num_groups);
   for (int32_t group = 0; group < plan.groups_size(); ++group) {
     const int64_t computed_before = num_tokens_computed_;
-    const int64_t drafts_before = num_drafts_accepted_ + num_drafts_refused_;
+    const int64_t extra_before = num_drafts_accepted_ + num_drafts_refused_ + num_scored_;
     std::set<uint64_t> seen;
     for (const v1::SequenceWork& work : plan.groups(group).sequences()) {
       EXPECT_TRUE(seen.insert(work.sequence_id()).second)
@@ -233,7 +262,9 @@ v1::StepResult PlanExecutor::Execute(const v1::StepPlan& plan) {
     EXPECT_LE(num_tokens_computed_ - computed_before, limits_.max_batched_tokens)
         << "step " << plan.step();
     EXPECT_LE(int32_t(seen.size()), limits_.max_running) << "step " << plan.step();
-    EXPECT_LE(num_drafts_accepted_ + num_drafts_refused_ - drafts_before, limits_.max_running)
+    const int64_t num_extra =
+        num_drafts_accepted_ + num_drafts_refused_ + num_scored_ - extra_before;
+    EXPECT_LE(num_extra, limits_.max_running)
         << "step " << plan.step() << ": more logits than workers have memory for";
     for (const uint64_t id : seen) Draft(plan.num_drafts(), sequences_.at(id));
   }

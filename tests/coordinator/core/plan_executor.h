@@ -2,7 +2,8 @@
 // Instead of keys and values a cache slot holds a number that follows from its token, the token's
 // form and all slots before it, and the next token follows from all slots. So a wrong block,
 // position, form or order of steps cannot go unseen: the answer would be another. Its drafts are
-// right more often than not.
+// right more often than not. The log probability of a prompt's token follows from all slots before
+// it, too.
 #ifndef SWITCHYARD_TESTS_COORDINATOR_CORE_PLAN_EXECUTOR_H_
 #define SWITCHYARD_TESTS_COORDINATOR_CORE_PLAN_EXECUTOR_H_
 
@@ -36,6 +37,8 @@ class PlanExecutor {
   // What the model says after a prompt, alone in the world.
   static std::vector<int32_t> AnswerTo(std::span<const int32_t> prompt, int32_t num_tokens);
   static constexpr int32_t kVocabSize = 1000;
+  // Of each token of a prompt but the first.
+  static std::vector<float> ScoresOf(std::span<const int32_t> prompt);
 
   v1::StepResult Execute(const v1::StepPlan& plan);
 
@@ -43,6 +46,7 @@ class PlanExecutor {
   int64_t num_tokens_cached() const { return num_tokens_cached_; }
   int64_t num_drafts_accepted() const { return num_drafts_accepted_; }
   int64_t num_drafts_refused() const { return num_drafts_refused_; }
+  int64_t num_scored() const { return num_scored_; }  // tokens of prompts
 
  private:
   // The slots of a sequence, one after the other.
@@ -52,6 +56,7 @@ class PlanExecutor {
     int32_t max_length = 0;  // 0: none
     bool is_drafted = false;
     bool has_grammar = false;
+    bool is_scored = false;
     std::vector<int32_t> stop_tokens;
     bool is_ended = false;
     std::vector<int32_t> drafts;
@@ -66,6 +71,7 @@ class PlanExecutor {
     void Append(uint64_t slot);
     uint64_t Next(int32_t token) const;  // what computing it next gives
     int32_t Sample() const { return static_cast<int32_t>((digest >> 20) % kVocabSize); }
+    float Score(int32_t token) const;  // of the next one
   };
 
   struct Slot {
@@ -80,6 +86,9 @@ class PlanExecutor {
   std::vector<int32_t> TokensOf(const v1::SequenceWork& work, const Sequence& sequence) const;
   void Write(const Sequence& sequence, int32_t position, uint64_t value);
   void Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) const;
+  // Reports the token behind the work's i-th where its prompt is to be.
+  void Score(const v1::SequenceWork& work, int32_t i, const Sequence& sequence,
+             v1::StepResult& result);
   void Draft(int32_t num_drafts, Sequence& sequence) const;
   Slot& SlotOf(const Sequence& sequence, int32_t position);
   Slot& WindowSlotOf(const Sequence& sequence, int32_t position);
@@ -93,6 +102,7 @@ class PlanExecutor {
   int64_t num_tokens_cached_ = 0;
   int64_t num_drafts_accepted_ = 0;
   int64_t num_drafts_refused_ = 0;
+  int64_t num_scored_ = 0;
   std::map<uint64_t, Sequence> sequences_;
   std::vector<std::vector<Slot>> cache_;  // [group][block * block_tokens + offset]
   std::vector<std::vector<Slot>> window_cache_;

@@ -46,6 +46,8 @@ struct Expectation {
   std::vector<int32_t> answer;
   FinishReason reason = FinishReason::kLength;
   std::vector<int32_t> said;
+  std::vector<float> scores;  // of the prompt's tokens, where they are asked for
+  std::vector<float> scored;
   std::chrono::milliseconds deadline = std::chrono::milliseconds::max();
   int64_t admitted_at = 0;  // steps
 };
@@ -170,6 +172,10 @@ class Simulation {
     request.weight = double(Random(1, 4)) / 2;
     request.priority = int32_t(Random(-1, 1));
     if (Random(0, 2) == 0) request.sampling.set_repetition_penalty(1.5f);
+    if (Random(0, 5) == 0) {
+      request.sampling.set_prompt_logprobs(0);
+      expected.scores = PlanExecutor::ScoresOf(expected.prompt);
+    }
     request.drafts = Random(0, 4) > 0;
     if (Random(0, 4) == 0) request.grammar = std::make_shared<v1::Grammar>();
     if (Random(0, 9) == 0) {
@@ -267,11 +273,18 @@ class Simulation {
     results_.pop_front();
     ++num_steps_;
     ASSERT_TRUE(outcome.ok()) << outcome.status();
+    for (const RequestPromptToken& token : outcome->prompt_tokens) {
+      Expectation& expected = open_.at(token.id);
+      expected.scored.push_back(token.output.logprob);
+      EXPECT_EQ(token.output.position, int32_t(expected.scored.size()));
+      EXPECT_TRUE(expected.said.empty());
+    }
     for (const RequestToken& token : outcome->tokens)
       open_.at(token.id).said.push_back(token.output.token);
     for (const RequestEnd& end : outcome->finished) {
       const Expectation& expected = open_.at(end.id);
       EXPECT_EQ(expected.said, expected.answer) << "request " << end.id;
+      EXPECT_EQ(expected.scored, expected.scores) << "request " << end.id;
       EXPECT_EQ(end.finish.reason, expected.reason) << "request " << end.id;
       EXPECT_EQ(end.finish.num_generated_tokens, int32_t(expected.answer.size()))
           << "request " << end.id;
@@ -320,6 +333,7 @@ TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
     EXPECT_GT(simulation.scheduler().num_preemptions(), 0)
         << "the cache was never short: the test tests too little";
     EXPECT_GT(simulation.workers().num_tokens_computed(), 1000);
+    EXPECT_GT(simulation.workers().num_scored(), 100);
     EXPECT_GT(simulation.num_expired(), 0);
     EXPECT_GT(simulation.num_crowded_out(), 0);
     EXPECT_LT(simulation.longest_wait(), 1500) << "steps: a request starved";
