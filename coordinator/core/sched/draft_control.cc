@@ -10,22 +10,31 @@ constexpr double kKept = 0.97;  // of what is known, with every step
 
 }  // namespace
 
-int32_t DraftControl::Choose(int32_t num_sequences) {
+int32_t DraftControl::Choose(int32_t num_sequences, bool generates) {
+  wants_quiet_ = false;
   if (max_drafts_ == 0 || num_sequences == 0) return 0;
   Size& size = SizeOf(num_sequences);
   const int32_t best = Best(size);
-  if (size.trial_left == 0 && --size.until_trial == 0) {
-    size.trial_left = kTrialSteps;
-    size.tried = (size.tried + 1) % (max_drafts_ + 1);
-    if (size.tried == best) size.tried = (size.tried + 1) % (max_drafts_ + 1);
+  if (size.trial_left == 0) {
+    size.num_seen += generates ? 1 : 0;
+    if (--size.until_trial == 0) StartTrial(size, best);
   }
   if (size.trial_left == 0) return best;
+  wants_quiet_ = size.is_quiet;
   if (--size.trial_left == 0) {
     const bool all_known = std::all_of(size.rates.begin(), size.rates.end(),
                                        [](const Rate& rate) { return rate.is_known(); });
     size.until_trial = all_known ? kTrialEvery : kFirstTrialsEvery;
   }
   return size.tried;
+}
+
+void DraftControl::StartTrial(Size& size, int32_t best) const {
+  size.trial_left = kTrialSteps;
+  size.is_quiet = size.num_seen < kTrialSteps;
+  size.num_seen = 0;
+  size.tried = (size.tried + 1) % (max_drafts_ + 1);
+  if (size.tried == best && !size.is_quiet) size.tried = (size.tried + 1) % (max_drafts_ + 1);
 }
 
 void DraftControl::Observe(int32_t num_sequences, int32_t num_drafts, int64_t num_tokens,

@@ -195,7 +195,7 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   if (!under_way_.empty() && !goes_on) return std::nullopt;
   const int32_t num_drafted = NumDrafted();
   // What starts now is drafted for, too.
-  const int32_t num_drafts = draft_control_.Choose(std::max(num_drafted, 1));
+  const int32_t num_drafts = draft_control_.Choose(std::max(num_drafted, 1), last_generates_);
   StepBuilder builder({.epoch = config_.epoch,
                        .step = next_step_,
                        .placement_version = config_.placement_version,
@@ -205,9 +205,11 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
   for (const RequestId id : released_) builder.Release(id);
   released_.clear();
   const int32_t num_writing = NumWriting();
-  const PromptBound bound = prompt_control_.BoundOf(num_writing, PromptsPerWriting());
+  const bool is_quiet = num_drafted > 0 && draft_control_.wants_quiet();
+  const PromptBound bound =
+      is_quiet ? PromptBound() : prompt_control_.BoundOf(num_writing, PromptsPerWriting());
   for (GroupSchedule& group : groups_) group.BeginStep(next_step_, bound);
-  MakeWay(builder);
+  if (bound.units > 0) MakeWay(builder);
   std::vector<Request*> preempted;
   const Request* const waiting = waiting_.empty() ? nullptr : &waiting_.Front();
   for (GroupSchedule& group : groups_) group.PlanTokens(num_drafts, waiting, builder, preempted);

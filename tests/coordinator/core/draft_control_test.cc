@@ -5,18 +5,24 @@
 
 #include <functional>
 #include <map>
+#include <utility>
 
 namespace switchyard::core {
 namespace {
 
 // Steps of `num_generating` sequences on a cluster where drafts are right at random and a step
-// takes `micros` of its rows. Returns how often each number was chosen.
+// takes `micros` of its rows. Returns how often each number was chosen. With `prompts` every step
+// has a part of one, unless it is not to.
 std::map<int32_t, int> ChoicesIn(DraftControl& control, int32_t num_generating, int num_steps,
-                                 double acceptance, const std::function<double(int)>& micros) {
+                                 double acceptance, const std::function<double(int)>& micros,
+                                 bool prompts = false) {
   std::map<int32_t, int> chosen;
+  bool generates = true;
   for (int step = 0; step < num_steps; ++step) {
-    const int32_t drafts = control.Choose(num_generating);
+    const int32_t drafts = control.Choose(num_generating, generates);
     ++chosen[drafts];
+    const bool generated = std::exchange(generates, !prompts || control.wants_quiet());
+    if (!generates || !generated) continue;
     double tokens = 1, right = 1;
     for (int i = 0; i < drafts; ++i) tokens += right *= acceptance;
     control.Observe(num_generating, drafts, static_cast<int64_t>(1000 * num_generating * tokens),
@@ -38,6 +44,24 @@ TEST(DraftControl, StepsBackWhereARowCostsWhatItSaves) {
   std::map<int32_t, int> chosen = ChoicesIn(control, 64, 2000, 0.6, ComputeBound);
   EXPECT_GT(chosen[0], 1600);
   EXPECT_GT(chosen[1] + chosen[2], 20) << "what was better may be so again";
+}
+
+TEST(DraftControl, LearnsWhereEveryStepHasAPartOfAPrompt) {
+  DraftControl control(2);
+  const auto many = ChoicesIn(control, 64, 2000, 0.3, ComputeBound, /*prompts=*/true);
+  EXPECT_GT(many.at(0), 1600);
+  // What pays is tried and kept.
+  EXPECT_GT(ChoicesIn(control, 1, 2000, 0.9, MemoryBound, /*prompts=*/true)[2], 1800);
+  int num_quiet = 0;
+  for (int step = 0; step < 1000; ++step) {
+    control.Choose(64, /*generates=*/false);
+    num_quiet += control.wants_quiet() ? 1 : 0;
+  }
+  EXPECT_LE(num_quiet, 40) << "prompts go on meanwhile";
+  for (int step = 0; step < 1000; ++step) {
+    control.Choose(64, /*generates=*/step % 8 < 2);
+    EXPECT_FALSE(control.wants_quiet() && step > 200) << "some steps have none anyway";
+  }
 }
 
 TEST(DraftControl, DraftsLessWhereTheLaterOnesAreWrong) {
@@ -66,12 +90,12 @@ TEST(DraftControl, NoticesThatTheTextHasChanged) {
 TEST(DraftControl, NeedsNoClock) {
   DraftControl control(2);
   for (int step = 0; step < 500; ++step) {
-    const int32_t drafts = control.Choose(3);
+    const int32_t drafts = control.Choose(3, true);
     ASSERT_TRUE(drafts >= 0 && drafts <= 2);
     control.Observe(3, drafts, 4, 0);
   }
-  EXPECT_EQ(DraftControl(0).Choose(3), 0);
-  EXPECT_EQ(control.Choose(0), 0);
+  EXPECT_EQ(DraftControl(0).Choose(3, true), 0);
+  EXPECT_EQ(control.Choose(0, true), 0);
 }
 
 }  // namespace

@@ -80,5 +80,54 @@ TEST_P(FormsTest, LeaveRowsAndTokensToPrompts) {
 
 INSTANTIATE_TEST_SUITE_P(Budgets, FormsTest, ::testing::Values(8, 64));
 
+// A part of a prompt in every step, and drafts that cost more than they give: they stop all the
+// same.
+TEST(Drafts, StepBackThoughPromptsNeverEnd) {
+  Scheduler scheduler({.max_batched_tokens = 64,
+                       .max_running = 16,
+                       .max_waiting = 100,
+                       .num_blocks = kNumBlocks * 10,
+                       .block_tokens = kBlockTokens,
+                       .max_context = 4000,
+                       .vocab_size = PlanExecutor::kVocabSize,
+                       .prefix_cache = false,
+                       .max_drafts = 2});
+  PlanExecutor workers({.num_blocks = kNumBlocks * 10,
+                        .block_tokens = kBlockTokens,
+                        .max_batched_tokens = 64,
+                        .max_running = 16,
+                        .max_drafts = 2});
+  RequestId last_id = 0;
+  const auto ask = [&](int32_t prompt_length, int32_t max_tokens) {
+    NewRequest request{.id = ++last_id, .max_tokens = max_tokens};
+    for (int32_t i = 0; i < prompt_length; ++i) {
+      request.prompt_tokens.push_back(int32_t(last_id * 31 + i * 7) % PlanExecutor::kVocabSize);
+    }
+    ASSERT_TRUE(scheduler.Admit(std::move(request)).ok());
+  };
+  for (int i = 0; i < 8; ++i) ask(3, 3000);
+  int64_t num_tokens = 0, num_drafts = 0;
+  int num_with_prompts = 0;
+  constexpr int kSteps = 1000, kLearning = 200;
+  for (int step = 0; step < kSteps; ++step) {
+    while (scheduler.num_waiting() < 2) ask(100, 1);
+    const auto plan = scheduler.NextPlan();
+    const auto count = [&] { return workers.num_drafts_accepted() + workers.num_drafts_refused(); };
+    const int64_t tokens_before = workers.num_tokens_computed(), drafts_before = count();
+    v1::StepResult result = workers.Execute(*plan);
+    const int64_t drafts = count() - drafts_before;
+    const int64_t tokens = workers.num_tokens_computed() - tokens_before;
+    result.mutable_timings()->set_total_us(10 * tokens + 100 * drafts);
+    ASSERT_TRUE(scheduler.Complete(result).ok());
+    if (step < kLearning) continue;
+    num_tokens += result.sampled_size();
+    num_drafts += drafts;
+    num_with_prompts += tokens - drafts > 8 ? 1 : 0;
+  }
+  EXPECT_LT(double(num_drafts), 0.1 * double(num_tokens));
+  EXPECT_GT(num_drafts, 0) << "what was better may be so again";
+  EXPECT_GT(num_with_prompts, (kSteps - kLearning) * 9 / 10);
+}
+
 }  // namespace
 }  // namespace switchyard::core
