@@ -76,7 +76,9 @@ absl::Status Coordinator::Submit(core::NewRequest request,
                                  std::shared_ptr<core::RequestListener> listener) {
   {
     std::lock_guard lock(status_mutex_);
-    if (status_.state() != v1::CLUSTER_STATE_SERVING) {
+    // What follows may have its place: Handle knows.
+    const bool finishes = status_.state() == v1::CLUSTER_STATE_DRAINING && request.follows != 0;
+    if (status_.state() != v1::CLUSTER_STATE_SERVING && !finishes) {
       return absl::UnavailableError(
           fmt::format("the cluster does not serve: {}", status_.detail()));
     }
@@ -108,7 +110,7 @@ void Coordinator::Handle(Submission event) {
   core::RequestFinish refusal{.reason = core::FinishReason::kError};
   refusal.num_prompt_tokens = static_cast<int32_t>(event.request.prompt_tokens.size());
   const core::RequestId id = event.request.id;
-  if (scheduler_ == nullptr || drain_until_.has_value() || end_.has_value()) {
+  if (!Takes(event.request)) {
     refusal.status = absl::UnavailableError("the cluster is shutting down");
   } else {
     for (const core::RequestEnd& end : scheduler_->MakePlace(event.request)) {
@@ -119,6 +121,11 @@ void Coordinator::Handle(Submission event) {
   if (!refusal.status.ok()) return event.listener->OnFinish(refusal);
   event.listener->OnAdmitted();
   listeners_.emplace(id, std::move(event.listener));
+}
+
+bool Coordinator::Takes(const core::NewRequest& request) const {
+  if (scheduler_ == nullptr || leave_until_.has_value() || end_.has_value()) return false;
+  return !drain_until_.has_value() || scheduler_->KeepsPlaceFor(request);
 }
 
 void Coordinator::Handle(Cancellation event) {
@@ -422,7 +429,8 @@ void Coordinator::AdvanceDrain() {
   if (!leave_until_.has_value()) {
     const bool late = now >= *drain_until_;
     const bool busy =
-        scheduler_ != nullptr && (scheduler_->HasWork() || scheduler_->plan_under_way());
+        scheduler_ != nullptr && (scheduler_->HasWork() || scheduler_->plan_under_way() ||
+                                  scheduler_->num_kept_places() > 0);
     if (busy && !late) return;
     if (scheduler_ != nullptr) {
       const absl::Status status = absl::UnavailableError("the server is shutting down");

@@ -98,8 +98,9 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   // failed, naming the rank.
   absl::Status Run();
 
-  // Takes no new requests, finishes those under way (until the drain deadline), sends the workers
-  // home, ends Run. Any thread; a second call ends at once what is left.
+  // Takes no new requests, finishes those under way (until the drain deadline) with all choices of
+  // answers that were begun, sends the workers home, ends Run. Any thread; a second call ends at
+  // once what is left.
   void Drain();
 
   // core::Engine; any thread.
@@ -144,6 +145,8 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   void Handle(FromWorker event);
   void Handle(WorkerGone event);
   void Handle(DrainWanted event);
+  // Whether the request is taken, and not because the cluster is over or about to be.
+  bool Takes(const core::NewRequest& request) const;
   void OnHello(core::ConnectionId connection, const v1::WorkerHello& hello);
   void OnFault(core::ConnectionId connection, const v1::WorkerFault& fault);
   void OnResult(core::ConnectionId connection, const v1::StepResult& result);

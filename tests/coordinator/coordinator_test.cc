@@ -310,6 +310,41 @@ TEST_F(CoordinatorTest, DrainFinishesWhatIsUnderWayAndTakesNothingNew) {
   for (int rank = 0; rank < kWorld; ++rank) EXPECT_TRUE(worker(rank).Read()->has_shutdown());
 }
 
+// The first choice has said its last token when the others come.
+TEST_F(CoordinatorTest, DrainFinishesAllChoicesOfAnAnswer) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto submit = [&](core::RequestId id, int32_t num_following, core::RequestId follows) {
+    auto answer = std::make_shared<Answer>();
+    EXPECT_TRUE(coordinator_
+                    ->Submit({.id = id,
+                              .prompt_tokens = {1, 2, 3},
+                              .max_tokens = 1,
+                              .num_following = num_following,
+                              .follows = follows},
+                             answer)
+                    .ok());
+    return answer;
+  };
+  const auto answer_one_step = [&] {
+    const v1::StepPlan plan = ReadPlan();
+    for (int rank = 0; rank < kWorld; ++rank) worker(rank).SendResult(plan, rank, kToken);
+  };
+  const auto first = submit(1, /*num_following=*/2, 0);
+  answer_one_step();
+  EXPECT_TRUE(first->Wait().status.ok());
+  coordinator_->Drain();
+  ASSERT_TRUE(WaitForState(v1::CLUSTER_STATE_DRAINING));
+  EXPECT_TRUE(absl::IsUnavailable(submit(9, 0, /*follows=*/8)->Wait().status))
+      << "no such answer was begun";
+  const auto second = submit(2, 0, /*follows=*/1);
+  answer_one_step();
+  EXPECT_TRUE(second->Wait().status.ok()) << second->Wait().status;
+  const auto third = submit(3, 0, /*follows=*/1);
+  answer_one_step();
+  EXPECT_TRUE(third->Wait().status.ok()) << third->Wait().status;
+  for (int rank = 0; rank < kWorld; ++rank) EXPECT_TRUE(worker(rank).Read()->has_shutdown());
+}
+
 TEST_F(CoordinatorTest, RequestsAreRefusedWhileWorkersAreMissing) {
   Connect().SendHello(0, kVersion);
   const absl::Status status = coordinator_->Submit({.id = 1, .prompt_tokens = {1}, .max_tokens = 1},

@@ -32,13 +32,14 @@ class QueuePlaces {
   // Nothing follows `first` any more; no effect if nothing was to.
   void Forget(RequestId first);
 
+  // Whether a place is kept for the request.
+  bool IsKept(const NewRequest& request) const { return kept_.contains(request.follows); }
+
   int32_t num_kept() const { return num_kept_; }
 
   void CheckIntegrity() const;
 
  private:
-  bool IsKept(const NewRequest& request) const { return kept_.contains(request.follows); }
-
   const int32_t most_;
   absl::flat_hash_map<RequestId, int32_t> kept_;  // by the first of the answer; none is 0
   int32_t num_kept_ = 0;                          // of all

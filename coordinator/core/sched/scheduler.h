@@ -165,8 +165,10 @@ class Scheduler {
   int32_t num_running() const;
   int32_t num_waiting() const { return waiting_.size(); }
   int32_t num_kept_places() const { return places_.num_kept(); }  // in the queue
-  int32_t num_free_blocks() const;                                // of all groups
-  int32_t num_blocks() const;                                     // of all groups
+  // The request belongs to an answer that was begun, and Admit will find a place for it.
+  bool KeepsPlaceFor(const NewRequest& request) const { return places_.IsKept(request); }
+  int32_t num_free_blocks() const;  // of all groups
+  int32_t num_blocks() const;       // of all groups
   int32_t num_free_blocks_of(int group) const { return groups_[group].blocks().num_free(); }
   int32_t num_blocks_of_group() const { return config_.num_blocks; }
   int64_t num_preemptions() const { return num_preemptions_; }
