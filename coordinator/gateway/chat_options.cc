@@ -1,6 +1,8 @@
 #include "coordinator/gateway/chat_options.h"
 
 #include <algorithm>
+#include <string>
+#include <unordered_set>
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
@@ -12,12 +14,8 @@ namespace {
 
 using ToolChoice = ChatOptions::ToolChoice;
 
-bool HasTool(const std::vector<ChatOptions::Tool>& tools, std::string_view name) {
-  return std::any_of(tools.begin(), tools.end(),
-                     [&](const auto& tool) { return tool.name == name; });
-}
-
 absl::Status ReadTools(const Json& given, std::vector<ChatOptions::Tool>* tools) {
+  std::unordered_set<std::string> names;
   for (size_t i = 0; i < given.size(); ++i) {
     const Json& function = given[i].at("function");
     const std::string where = fmt::format("tools[{}]", i);
@@ -27,7 +25,7 @@ absl::Status ReadTools(const Json& given, std::vector<ChatOptions::Tool>* tools)
                                            "and marks of \"_-.:/\"",
                                            where));
     }
-    if (HasTool(*tools, tool.name)) {
+    if (!names.insert(tool.name).second) {
       return ParamError(where, fmt::format("'{}' has the name of a tool before it", where));
     }
     SY_RETURN_IF_ERROR(ReadBool(function, "strict", &tool.strict));
@@ -48,7 +46,10 @@ absl::Status ReadNamedChoice(const Json& choice, ChatOptions* options) {
   }
   options->tool_choice = ToolChoice::kNamed;
   options->named_tool = name->get<std::string>();
-  if (HasTool(options->tools, options->named_tool)) return absl::OkStatus();
+  const bool is_there =
+      std::any_of(options->tools.begin(), options->tools.end(),
+                  [&](const auto& tool) { return tool.name == options->named_tool; });
+  if (is_there) return absl::OkStatus();
   return ParamError("tool_choice", "'tool_choice' names a function that is not in 'tools'");
 }
 

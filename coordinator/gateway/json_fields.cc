@@ -103,6 +103,12 @@ absl::Status ReadUint64(const RequestFields& object, const char* name,
   return absl::OkStatus();
 }
 
+absl::Status CheckCount(const Json& list, size_t most, std::string_view name) {
+  if (list.size() <= most) return absl::OkStatus();
+  return ParamError(name, fmt::format("'{}' has {} entries; at most {} go in one request", name,
+                                      list.size(), most));
+}
+
 absl::Status ReadInt32Array(const Json& array, const char* name, std::vector<int32_t>* out) {
   out->reserve(array.size());
   for (const Json& item : array) {

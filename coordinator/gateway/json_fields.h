@@ -46,6 +46,8 @@ absl::Status ReadInt32(const RequestFields& object, const char* name, std::optio
 // Any integer of 64 bits; a negative one wraps around.
 absl::Status ReadUint64(const RequestFields& object, const char* name,
                         std::optional<uint64_t>* out);
+// Whether a list or an object has at most `most` entries; `name` is only the param of errors.
+absl::Status CheckCount(const Json& list, size_t most, std::string_view name);
 // An array of 32-bit integers; `name` is only the param of errors.
 absl::Status ReadInt32Array(const Json& array, const char* name, std::vector<int32_t>* out);
 

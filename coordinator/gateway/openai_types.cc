@@ -104,6 +104,7 @@ absl::Status CheckDelivery(const StreamFields& delivery, const GenerationFields&
 // The text of a list of content parts. Parts are joined without a separator, as chat templates that
 // take parts do it.
 absl::StatusOr<std::string> JoinParts(const Json& parts, const std::string& where) {
+  SY_RETURN_IF_ERROR(CheckCount(parts, ChatFields::kMaxParts, where));
   std::string text;
   for (const Json& part : parts) {
     const Json* type = part.is_object() ? FindField(part, "type") : nullptr;
@@ -126,6 +127,7 @@ absl::StatusOr<std::string> JoinParts(const Json& parts, const std::string& wher
 
 absl::Status CheckToolCalls(const Json& calls, const std::string& where) {
   if (!calls.is_array()) return ParamError(where, fmt::format("'{}' must be a list", where));
+  SY_RETURN_IF_ERROR(CheckCount(calls, ChatFields::kMaxToolCalls, where));
   for (const Json& call : calls) {
     const Json* function = call.is_object() ? FindField(call, "function") : nullptr;
     const Json* name =
@@ -182,6 +184,7 @@ absl::Status CheckMessage(Json& message, const std::string& where) {
 absl::Status CheckTools(const Json& tools) {
   if (tools.is_null()) return absl::OkStatus();
   if (!tools.is_array()) return ParamError("tools", "'tools' must be a list");
+  SY_RETURN_IF_ERROR(CheckCount(tools, ChatFields::kMaxTools, "tools"));
   for (size_t i = 0; i < tools.size(); ++i) {
     const Json& tool = tools[i];
     const Json* type = tool.is_object() ? FindField(tool, "type") : nullptr;
@@ -199,6 +202,7 @@ absl::Status CheckTools(const Json& tools) {
 absl::Status CheckTemplateKwargs(const Json& kwargs) {
   constexpr const char* kParam = "chat_template_kwargs";
   if (!kwargs.is_object()) return ParamError(kParam, "'chat_template_kwargs' must be an object");
+  SY_RETURN_IF_ERROR(CheckCount(kwargs, ChatFields::kMaxTemplateKwargs, kParam));
   for (const char* reserved : {"messages", "tools", "add_generation_prompt"}) {
     if (kwargs.contains(reserved)) {
       return ParamError(kParam, fmt::format("'chat_template_kwargs' may not set '{}'", reserved));
@@ -243,10 +247,7 @@ absl::Status ReadPrompts(const RequestFields& request, std::vector<TextPrompt>* 
     SY_ASSIGN_OR_RETURN(prompts->emplace_back(), ReadOnePrompt(*given, "prompt"));
     return absl::OkStatus();
   }
-  if (given->size() > GenerationFields::kMaxAnswers) {
-    return ParamError("prompt", fmt::format("'prompt' has {} prompts; at most {} go in one request",
-                                            given->size(), GenerationFields::kMaxAnswers));
-  }
+  SY_RETURN_IF_ERROR(CheckCount(*given, GenerationFields::kMaxAnswers, "prompt"));
   for (size_t i = 0; i < given->size(); ++i) {
     SY_ASSIGN_OR_RETURN(prompts->emplace_back(),
                         ReadOnePrompt((*given)[i], fmt::format("prompt[{}]", i)));
@@ -301,6 +302,7 @@ absl::Status CheckChat(ChatFields* chat) {
   if (!chat->messages.is_array() || chat->messages.empty()) {
     return ParamError("messages", "'messages' must be a list with at least one message");
   }
+  SY_RETURN_IF_ERROR(CheckCount(chat->messages, ChatFields::kMaxMessages, "messages"));
   for (size_t i = 0; i < chat->messages.size(); ++i) {
     SY_RETURN_IF_ERROR(CheckMessage(chat->messages[i], fmt::format("messages[{}]", i)));
   }

@@ -57,6 +57,13 @@ struct StreamFields {
 };
 
 struct ChatFields {
+  // Far more than fits a context, and few enough that no template takes long over them.
+  static constexpr size_t kMaxMessages = 16384;
+  static constexpr size_t kMaxParts = 16384;     // of a message's content
+  static constexpr size_t kMaxToolCalls = 4096;  // of a message
+  static constexpr size_t kMaxTools = 2048;
+  static constexpr size_t kMaxTemplateKwargs = 64;
+
   Json messages;         // an array; each content a string, or null where tool calls stand for it
   Json tools;            // an array, or null: none
   Json template_kwargs;  // an object, may be empty

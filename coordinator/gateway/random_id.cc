@@ -1,14 +1,16 @@
 #include "coordinator/gateway/random_id.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
-#include <random>
+#include "base/check.h"
 
 namespace switchyard::gateway {
 
 uint64_t RandomUint64() {
-  std::random_device device;
-  return uint64_t{device()} << 32 | device();
+  uint64_t number = 0;
+  SY_CHECK_EQ(getentropy(&number, sizeof(number)), 0);  // never fails for a few bytes
+  return number;
 }
 
 std::string RandomName(std::string_view prefix) {

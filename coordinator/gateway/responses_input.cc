@@ -7,6 +7,7 @@
 
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/json_fields.h"
+#include "coordinator/gateway/openai_types.h"
 #include "coordinator/gateway/random_id.h"
 #include "coordinator/gateway/sse_writer.h"
 
@@ -112,6 +113,7 @@ absl::StatusOr<Json> ReadInputItems(const Json& input) {
   } else {
     return ParamError("input", "'input' must be a string or a list of items");
   }
+  SY_RETURN_IF_ERROR(CheckCount(items, ChatFields::kMaxMessages, "input"));
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].is_object()) {
       return ParamError("input", fmt::format("'input[{}]' must be an object", i));

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "coordinator/gateway/error_map.h"
 
 namespace switchyard::gateway {
@@ -46,6 +48,56 @@ TEST(ChatRequest, ReadsEveryField) {
   EXPECT_TRUE(good->delivery.include_usage);
   EXPECT_EQ(good->chat.template_kwargs.dump(), R"({"enable_thinking":true})");
   EXPECT_TRUE(good->chat.tools.is_null());
+}
+
+// `count` times what `make` gives for 0, 1, ..., as a list.
+template <typename Make>
+std::string ListOf(size_t count, Make make) {
+  std::string list = "[";
+  for (size_t i = 0; i < count; ++i) list += (i > 0 ? "," : "") + make(i);
+  return list + "]";
+}
+
+// Each entry costs time on a thread that others need, too.
+TEST(ChatRequest, ListsHaveLimits) {
+  const auto tool = [](size_t i) {
+    return fmt::format(R"({{"type":"function","function":{{"name":"f{}"}}}})", i);
+  };
+  const auto message = [](size_t) -> std::string { return R"({"role":"user","content":"x"})"; };
+  const auto part = [](size_t) -> std::string { return R"({"type":"text","text":"x"})"; };
+  const auto call = [](size_t) -> std::string {
+    return R"({"id":"a","type":"function","function":{"name":"f","arguments":"{}"}})";
+  };
+  struct Case {
+    std::function<std::string(size_t)> body;
+    size_t most;
+    const char* param;
+  };
+  const Case cases[] = {
+      {[&](size_t n) { return fmt::format(R"({{"messages":{}}})", ListOf(n, message)); },
+       ChatFields::kMaxMessages, "messages"},
+      {[&](size_t n) {
+         return fmt::format(R"({{"messages":[{{"role":"user","content":{}}}]}})", ListOf(n, part));
+       },
+       ChatFields::kMaxParts, "messages[0].content"},
+      {[&](size_t n) {
+         return fmt::format(R"({{"messages":[{{"role":"assistant","tool_calls":{}}}]}})",
+                            ListOf(n, call));
+       },
+       ChatFields::kMaxToolCalls, "messages[0].tool_calls"},
+      {[&](size_t n) { return Chat(fmt::format(R"("tools":{})", ListOf(n, tool))); },
+       ChatFields::kMaxTools, "tools"},
+      {[&](size_t n) {
+         Json kwargs = Json::object();
+         for (size_t i = 0; i < n; ++i) kwargs[fmt::format("k{}", i)] = 1;
+         return Chat(fmt::format(R"("chat_template_kwargs":{})", kwargs.dump()));
+       },
+       ChatFields::kMaxTemplateKwargs, "chat_template_kwargs"},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(ChatParam(c.body(c.most)), "OK") << c.param;
+    EXPECT_EQ(ChatParam(c.body(c.most + 1)), c.param);
+  }
 }
 
 TEST(ChatRequest, TakesNullForAbsent) {

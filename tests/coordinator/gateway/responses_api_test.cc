@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "coordinator/gateway/openai_types.h"
 #include "tests/coordinator/gateway/api_fixture.h"
 
 namespace switchyard::gateway {
@@ -290,6 +291,18 @@ TEST_F(ResponsesApiTest, NamesWhatIsWrong) {
   EXPECT_EQ(param(R"("input":"x","previous_response_id":"resp_1")", 404), "previous_response_id");
   Do("GET", "resp_1/what", 404);
   Do("PUT", "resp_1", 405);
+}
+
+// Looking at each of a million items would take a thread that others need, too.
+TEST_F(ResponsesApiTest, TooManyItemsAreRefusedUnread) {
+  const auto items = [](size_t count) {
+    std::string list = "{}";
+    for (size_t i = 1; i < count; ++i) list += ",{}";
+    return fmt::format(R"({{"input":[{}]}})", list);
+  };
+  const auto param = [](const Json& answer) { return answer["error"]["param"]; };
+  EXPECT_EQ(param(Create(items(ChatFields::kMaxMessages), 400)), "input[0]");
+  EXPECT_EQ(param(Create(items(ChatFields::kMaxMessages + 1), 400)), "input");
 }
 
 TEST_F(ResponsesApiTest, UnknownFieldsAreNamedInTheHead) {
