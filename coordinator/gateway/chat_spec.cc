@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/tool_binding.h"
 
@@ -19,7 +20,14 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
   const int32_t context_length = ContextLength(model, *context.engine);
   SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, request.chat, context_length));
   const bool is_bound = model.harmony && generation.grammar != nullptr;
-  if (is_bound && !calls_are_bound) {  // the form is that of the final channel's message
+  const bool is_continued = model.harmony && request.chat.continue_final_message;
+  if (is_continued && calls_are_bound) {
+    return ParamError("tool_choice",
+                      "this model cannot call a tool within the message that it goes on with",
+                      kUnsupportedParameter);
+  }
+  if (is_bound && !calls_are_bound &&
+      !is_continued) {  // the form is that of the final channel's message
     SY_ASSIGN_OR_RETURN(const std::vector<int32_t> head,
                         text::FinalHead(*model.tokenizer, *model.harmony));
     tokens.insert(tokens.end(), head.begin(), head.end());
@@ -29,7 +37,8 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
   SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, request.options, spec.prompt_tokens, &spec.form));
   spec.form.calls_are_bound = calls_are_bound;
-  if (is_bound) spec.form.harmony.reset();  // one message, whose head is known
+  if (is_bound || is_continued) spec.form.harmony.reset();  // one message, whose head is known
+  if (is_continued) spec.form.tools.reset();                // calls are messages of their own
   return spec;
 }
 

@@ -1,5 +1,6 @@
 #include "coordinator/gateway/messages_types.h"
 
+#include <cctype>
 #include <string>
 #include <utility>
 
@@ -143,6 +144,26 @@ absl::StatusOr<Json> ToMessages(const RequestFields& request) {
   return messages;
 }
 
+// A last message of the assistant is the beginning of the answer, unless it is empty or calls.
+absl::Status TranslatePrefill(const std::string& where, Json* request) {
+  Json& messages = (*request)["messages"];
+  const Json& last = messages.back();
+  if (last["role"] != "assistant" || last.contains("tool_calls")) return absl::OkStatus();
+  const std::string& text = last["content"].get_ref<const std::string&>();
+  if (text.empty()) {
+    messages.erase(messages.size() - 1);
+    return absl::OkStatus();
+  }
+  if (std::isspace(static_cast<unsigned char>(text.back())) != 0) {
+    return ParamError(where,
+                      fmt::format("'{}' begins the answer, and must not end with white space: an "
+                                  "answer that goes on behind it would not be the model's own",
+                                  where));
+  }
+  (*request)["continue_final_message"] = true;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Json> ToTools(const Json& given) {
   if (!given.is_array()) return ParamError("tools", "'tools' must be a list");
   Json tools = Json::array();
@@ -245,6 +266,8 @@ absl::Status InMessagesWords(const RequestFields& given, const absl::Status& sta
 absl::StatusOr<Json> ToChatRequest(const RequestFields& given) {
   Json request = Json::object();
   SY_ASSIGN_OR_RETURN(request["messages"], ToMessages(given));
+  const size_t last = FindField(given, "messages")->size() - 1;
+  SY_RETURN_IF_ERROR(TranslatePrefill(fmt::format("messages[{}].content", last), &request));
   for (const char* name : {"model", "max_tokens", "temperature", "top_p", "top_k", "stream",
                            "priority", "cache_salt", "timeout"}) {
     if (const Json* value = FindField(given, name)) request[name] = *value;

@@ -16,6 +16,7 @@ namespace switchyard::gateway {
 // with a param.
 //   system, messages: text blocks are joined; tool_use becomes tool_calls, tool_result a message of
 //   the role tool; thinking of former turns is left out, as templates do it.
+//   A last message of the assistant: continue_final_message, the answer goes on with it.
 //   output_config.format, or output_format: the form of the answer, response_format.
 //   thinking: {type: enabled | disabled} sets the template's enable_thinking, budget_tokens the
 //   most tokens of thoughts.

@@ -203,12 +203,25 @@ absl::Status CheckTemplateKwargs(const Json& kwargs) {
   constexpr const char* kParam = "chat_template_kwargs";
   if (!kwargs.is_object()) return ParamError(kParam, "'chat_template_kwargs' must be an object");
   SY_RETURN_IF_ERROR(CheckCount(kwargs, ChatFields::kMaxTemplateKwargs, kParam));
-  for (const char* reserved : {"messages", "tools", "add_generation_prompt"}) {
+  for (const char* reserved :
+       {"messages", "tools", "add_generation_prompt", "continue_final_message"}) {
     if (kwargs.contains(reserved)) {
       return ParamError(kParam, fmt::format("'chat_template_kwargs' may not set '{}'", reserved));
     }
   }
   return absl::OkStatus();
+}
+
+// How the prompt ends: unless it says otherwise with the beginning of a new answer.
+absl::Status ReadPromptEnd(const RequestFields& request, ChatFields* chat) {
+  constexpr const char* kContinue = "continue_final_message";
+  SY_RETURN_IF_ERROR(ReadBool(request, kContinue, &chat->continue_final_message));
+  chat->add_generation_prompt = !chat->continue_final_message;
+  SY_RETURN_IF_ERROR(ReadBool(request, "add_generation_prompt", &chat->add_generation_prompt));
+  if (!chat->continue_final_message || !chat->add_generation_prompt) return absl::OkStatus();
+  return ParamError(kContinue,
+                    "'continue_final_message' and 'add_generation_prompt' contradict each other: "
+                    "an answer goes on with the last message, or begins");
 }
 
 absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
@@ -222,6 +235,7 @@ absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
   if (const Json* kwargs = FindField(request, "chat_template_kwargs")) {
     chat->template_kwargs = *kwargs;
   }
+  SY_RETURN_IF_ERROR(ReadPromptEnd(request, chat));
   return CheckChat(chat);
 }
 

@@ -6,6 +6,7 @@
 
 #include "coordinator/gateway/chat_options.h"
 #include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/final_message.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -48,16 +49,19 @@ absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const 
   Json messages = chat.messages;
   SY_RETURN_IF_ERROR(PrepareToolCalls(model, &messages));
   const bool has_tools = chat.tools.is_array() && !chat.tools.empty();
-  const absl::StatusOr<text::RenderedText> rendered =
-      model.chat_template->Select(has_tools).Render({.messages = messages,
-                                                     .tools = has_tools ? &chat.tools : nullptr,
-                                                     .add_generation_prompt = true,
-                                                     .kwargs = &chat.template_kwargs,
-                                                     .bos_token = model.chat_template->bos_token,
-                                                     .eos_token = model.chat_template->eos_token,
-                                                     .now = LocalTime()});
+  absl::StatusOr<text::RenderedText> rendered = model.chat_template->Select(has_tools).Render(
+      {.messages = messages,
+       .tools = has_tools ? &chat.tools : nullptr,
+       .add_generation_prompt = chat.add_generation_prompt,
+       .kwargs = &chat.template_kwargs,
+       .bos_token = model.chat_template->bos_token,
+       .eos_token = model.chat_template->eos_token,
+       .now = LocalTime()});
   // Whatever a template stumbles over came with the request.
   if (!rendered.ok()) return ParamError("messages", Message(rendered.status()));
+  if (chat.continue_final_message) {
+    SY_RETURN_IF_ERROR(CutBehindFinalMessage(messages, &*rendered));
+  }
   SY_RETURN_IF_ERROR(CheckSize(model, rendered->num_bytes(), max_tokens, "messages"));
   absl::StatusOr<std::vector<int32_t>> tokens = model.tokenizer->EncodeRendered(*rendered);
   if (!tokens.ok()) return WithParam(tokens.status(), "messages");

@@ -10,6 +10,7 @@
 #include "coordinator/gateway/reply_headers.h"
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/sse_writer.h"
+#include "coordinator/gateway/unsupported_fields.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -22,15 +23,22 @@ absl::StatusOr<Json> ParseObject(std::string_view body) {
   return request;
 }
 
-absl::StatusOr<std::vector<int32_t>> TokensOf(const ServedModel& model,
-                                              const RequestFields& request) {
-  if (FindField(request, "messages") != nullptr) {
-    SY_ASSIGN_OR_RETURN(const ChatFields chat, ParseChatFields(request));
-    return EncodeChat(model, chat);
-  }
-  if (FindField(request, "prompt") == nullptr) {
-    return ParamError("prompt", "give 'prompt' or 'messages'");
-  }
+// A template writes the special tokens itself: they are added to it on demand alone.
+absl::StatusOr<std::vector<int32_t>> ChatTokens(const ServedModel& model,
+                                                const RequestFields& request) {
+  bool add_special_tokens = false;
+  SY_RETURN_IF_ERROR(ReadBool(request, "add_special_tokens", &add_special_tokens));
+  SY_ASSIGN_OR_RETURN(const ChatFields chat, ParseChatFields(request));
+  SY_ASSIGN_OR_RETURN(std::vector<int32_t> tokens, EncodeChat(model, chat));
+  if (!add_special_tokens) return tokens;
+  SY_ASSIGN_OR_RETURN(const std::vector<int32_t> added,
+                      model.tokenizer->Encode("", {.add_special_tokens = true}));
+  tokens.insert(tokens.begin(), added.begin(), added.end());
+  return tokens;
+}
+
+absl::StatusOr<std::vector<int32_t>> TextTokens(const ServedModel& model,
+                                                const RequestFields& request) {
   std::string prompt;
   bool add_special_tokens = true;
   SY_RETURN_IF_ERROR(ReadString(request, "prompt", &prompt));
@@ -39,6 +47,16 @@ absl::StatusOr<std::vector<int32_t>> TokensOf(const ServedModel& model,
       prompt, {.parse_special = true, .add_special_tokens = add_special_tokens});
   if (!tokens.ok()) return WithParam(tokens.status(), "prompt");
   return tokens;
+}
+
+absl::StatusOr<std::vector<int32_t>> TokensOf(const ServedModel& model,
+                                              const RequestFields& request) {
+  SY_RETURN_IF_ERROR(RefuseUnsupportedFields(request));
+  const bool has_prompt = FindField(request, "prompt") != nullptr;
+  if (has_prompt == (FindField(request, "messages") != nullptr)) {
+    return ParamError("prompt", "give 'prompt' or 'messages', one of both");
+  }
+  return has_prompt ? TextTokens(model, request) : ChatTokens(model, request);
 }
 
 }  // namespace

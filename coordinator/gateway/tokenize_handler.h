@@ -19,6 +19,7 @@ class TokenizeHandler {
 
  private:
   // {prompt | messages, add_special_tokens, return_token_strs} -> {tokens, count, max_model_len}.
+  // Messages are rendered as a chat's, by all of its fields that make its prompt.
   absl::StatusOr<Json> Tokenize(const RequestFields& request) const;
   // {tokens} -> {prompt}.
   absl::StatusOr<Json> Detokenize(const RequestFields& request) const;

@@ -14,8 +14,6 @@ struct Field {
 
 constexpr Field kFields[] = {
     {"suffix", "[\"\"]"},
-    {"add_generation_prompt", "[true]"},
-    {"continue_final_message", "[false]"},
     {"functions", "[[]]", "use 'tools'"},
     {"function_call", "[\"auto\",\"none\"]", "use 'tools'"},
     {"reasoning_effort", "[]", "a model's switches are set in 'chat_template_kwargs'"},

@@ -104,5 +104,21 @@ TEST_F(HarmonyApiTest, AFormIsThatOfTheFinalMessage) {
   EXPECT_THAT(fault["error"]["message"].get<std::string>(), HasSubstr("leave one of both out"));
 }
 
+// Where the answer goes on with a message, that is one of the final channel.
+TEST_F(HarmonyApiTest, ALastMessageIsContinued) {
+  const auto body = [](const char* more) {
+    return fmt::format(R"({{"messages":[{{"role":"user","content":"Hi"}},
+        {{"role":"assistant","content":"It is"}}],"continue_final_message":true,{}{}}})",
+                       kTools, more);
+  };
+  Script(" four.<|return|>");
+  const Json answer = AskJson(kChat, body(""));
+  EXPECT_EQ(PromptEnd(), "<|start|>assistant<|channel|>final<|message|>It is");
+  EXPECT_EQ(answer["choices"][0]["message"]["content"], " four.");
+  EXPECT_EQ(answer["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(AskJson(kChat, body(R"(,"tool_choice":"required")"), 400)["error"]["param"],
+            "tool_choice");
+}
+
 }  // namespace
 }  // namespace switchyard::gateway
