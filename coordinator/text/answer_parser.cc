@@ -90,7 +90,7 @@ const std::optional<std::string>& AnswerParser::stopped_by() const {
 }
 
 std::string AnswerParser::Cut(StopMatcher& stop, std::string_view text) const {
-  return num_tokens_ < min_tokens_ ? std::string(text) : stop.Push(text);
+  return stop.Push(text, /*may_stop=*/num_tokens_ >= min_tokens_);
 }
 
 void AnswerParser::AddReasoning(std::string text, AnswerPiece* piece) {

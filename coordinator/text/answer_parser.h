@@ -24,7 +24,7 @@ namespace switchyard::text {
 struct AnswerForm {
   std::vector<std::string> stop;
   bool include_stop = false;  // the stop text that ends the answer is part of it
-  int32_t min_tokens = 0;     // stop texts are looked for from this token on, counted from 1
+  int32_t min_tokens = 0;     // a stop text counts that is whole from this token on, from 1
   bool skip_special = true;   // false: special tokens are text; those that end the answer never are
   std::optional<ReasoningMarks> reasoning;  // none: all is content
   bool reasoning_opened = false;            // the prompt ends inside thoughts
@@ -59,7 +59,7 @@ class AnswerParser {
  private:
   AnswerParser(std::unique_ptr<AnswerReader> reader, StopMatcher stop, const AnswerForm& form);
 
-  // What passes `stop` of a text: all of it where it is too early to stop.
+  // What passes `stop` of a text.
   std::string Cut(StopMatcher& stop, std::string_view text) const;
   void AddReasoning(std::string text, AnswerPiece* piece);
   void AddContent(std::string_view text, AnswerPiece* piece);

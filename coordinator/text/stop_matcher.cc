@@ -40,7 +40,7 @@ absl::StatusOr<StopMatcher> StopMatcher::Create(std::vector<std::string> stops) 
   return StopMatcher(std::move(prepared));
 }
 
-std::string StopMatcher::Push(std::string_view delta) {
+std::string StopMatcher::Push(std::string_view delta, bool may_stop) {
   if (stopped_by_.has_value()) return {};
   std::string text = std::exchange(held_, {});
   size_t num_held = text.size();
@@ -50,8 +50,10 @@ std::string StopMatcher::Push(std::string_view delta) {
     const Stop* complete = nullptr;
     for (Stop& stop : stops_) {
       stop.num_matched = Advance(stop.text, stop.border, stop.num_matched, byte);
+      const bool is_whole = stop.num_matched == stop.text.size();
+      if (is_whole && !may_stop) stop.num_matched = stop.border[stop.num_matched];
       num_held = std::max(num_held, stop.num_matched);
-      const bool is_complete = stop.num_matched == stop.text.size();
+      const bool is_complete = is_whole && may_stop;
       if (is_complete && (complete == nullptr || stop.text.size() > complete->text.size()))
         complete = &stop;
     }

@@ -25,8 +25,9 @@ class StopMatcher {
   static absl::StatusOr<StopMatcher> Create(std::vector<std::string> stops);
 
   // The text that is now sure to stand before any stop string: part of what came earlier and of
-  // `delta`. Nothing once stopped.
-  std::string Push(std::string_view delta);
+  // `delta`. Nothing once stopped. Where it is too early to stop (`may_stop` false) a stop string
+  // that becomes whole is text; one that only begins counts when it is whole later.
+  std::string Push(std::string_view delta, bool may_stop = true);
 
   // What was held back, when the answer ends without a stop string.
   std::string Flush();

@@ -53,8 +53,14 @@ TEST(AnswerParser, StopTextsAreLookedForOnceTheAnswerHasItsLeastTokens) {
   const ReadAnswer later = Read("xy xy xy", {.stop = {"y"}, .min_tokens = 3});
   EXPECT_EQ(later.content, "xy x");
   EXPECT_TRUE(later.ended);
-  // A stop text that began before is not seen.
-  EXPECT_EQ(Read("xy xy xy", {.stop = {"xy"}, .min_tokens = 5}).content, "xy xy ");
+  // One that began before counts, too, when it is whole.
+  EXPECT_EQ(Read("xy xy xy", {.stop = {"xy"}, .min_tokens = 5}).content, "xy ");
+  EXPECT_EQ(Read("xy xy xy", {.stop = {"xy"}, .min_tokens = 6}).content, "xy xy ");
+  EXPECT_EQ(Read("xy xy xy", {.stop = {"y xy x"}, .min_tokens = 7}).content, "x");
+  EXPECT_EQ(Read("xy xy xy", {.stop = {"y xy x"}, .min_tokens = 8}).content, "xy xy xy");
+  // The end of one that was whole too early may be the begin of the next.
+  EXPECT_EQ(Read("aaaa", {.stop = {"aaa"}, .min_tokens = 4}).content, "a");
+  EXPECT_EQ(Read("xy xy", {.stop = {"xy"}, .min_tokens = 9}).content, "xy xy");
   const ReadAnswer thoughts =
       Read("<think>xy</think>xy", {.stop = {"y"}, .min_tokens = 5, .reasoning = kMarks});
   EXPECT_EQ(thoughts.reasoning, "xy");
