@@ -22,16 +22,71 @@ bool GrammarMatcher::Step(uint8_t byte) {
 }
 
 bool GrammarMatcher::Advance(std::string_view bytes) {
-  const GrammarPositions before = positions_;
   const size_t num_nodes = nodes_.size();
-  for (const char byte : bytes) {
-    if (Step(static_cast<uint8_t>(byte))) continue;
-    positions_ = before;
+  bool was_cut = false;
+  GrammarPositions after = AdvanceTogether(bytes, &was_cut);
+  if (was_cut) {
+    GrammarPositions apart = AdvanceApart(bytes);
+    if (!apart.none()) after = std::move(apart);
+  }
+  if (after.none()) {
     nodes_.resize(num_nodes);
     return false;
   }
+  positions_ = std::move(after);
   DropUnusedNodes();
   return true;
+}
+
+GrammarPositions GrammarMatcher::AdvanceTogether(std::string_view bytes, bool* was_cut) {
+  GrammarRun run(masks_->automaton(), nodes_);
+  GrammarPositions at = positions_;
+  GrammarPositions next;
+  for (const char byte : bytes) {
+    run.Step(at, static_cast<uint8_t>(byte), &next);
+    std::swap(at, next);
+    if (at.none()) break;
+  }
+  *was_cut = run.was_cut();
+  return at;
+}
+
+// Where there are too many ways together, the masks, which are found for one position at a time,
+// know more of them. What a mask allows must be accepted: so the ways of each position are followed
+// as its mask follows them, and only where they come to is dropped what is too much.
+GrammarPositions GrammarMatcher::AdvanceApart(std::string_view bytes) {
+  GrammarPositions after;
+  for (const GrammarPosition& position : positions_.all) AdvanceOne(position, bytes, &after);
+  return after;
+}
+
+// Like MaskWalk::Find and GrammarMasks::AllowExits along one text: ways within the rule of
+// `position`, and for each byte that it ends behind the ways of what it returns to.
+void GrammarMatcher::AdvanceOne(const GrammarPosition& position, std::string_view bytes,
+                                GrammarPositions* to) {
+  const GrammarAutomaton& automaton = masks_->automaton();
+  GrammarRun outside_run(automaton, nodes_);
+  GrammarRun inside_run(automaton, nodes_, GrammarAutomaton::kNoState, position.stack);
+  std::vector<GrammarPositions> ways = {{.all = {position}}};  // the first is inside
+  GrammarPositions next;
+  for (const char byte : bytes) {
+    bool ends = false;
+    for (size_t i = 0; i < ways.size(); ++i) {
+      (i == 0 ? inside_run : outside_run).Step(ways[i], static_cast<uint8_t>(byte), &next);
+      std::swap(ways[i], next);
+      ends |= i == 0 && !ways[0].ended.empty();
+    }
+    ways.erase(std::remove_if(ways.begin() + 1, ways.end(),
+                              [](const GrammarPositions& way) { return way.none(); }),
+               ways.end());
+    if (!ends || position.stack == kBottom) continue;
+    ways[0].ended.clear();
+    outside_run.Enter(outside_run.Return(position.stack), &ways.emplace_back());
+  }
+  for (const GrammarPositions& way : ways) {
+    for (const GrammarPosition& at : way.all) outside_run.Add(at, to);
+    if (!way.ended.empty()) to->ended = way.ended;
+  }
 }
 
 bool GrammarMatcher::AdvanceToken(int32_t token) {
@@ -59,16 +114,6 @@ void GrammarMatcher::DropUnusedNodes() {
   }
   nodes_.resize(num_used);
   for (GrammarPosition& position : positions_.all) position.stack = renamed(position.stack);
-}
-
-bool GrammarMatcher::IsComplete() const {
-  const GrammarAutomaton& automaton = masks_->automaton();
-  return IsAccepting() &&
-         std::all_of(positions_.all.begin(), positions_.all.end(), [&](const GrammarPosition& p) {
-           const GrammarAutomaton::Loop* loop = automaton.loop(p.state);
-           return automaton.first_bytes(p.state).none() ||
-                  (loop != nullptr && p.count == loop->max);
-         });
 }
 
 bool GrammarMatcher::FillMask(std::span<const int32_t> ending_tokens, std::span<uint32_t> mask) {

@@ -28,8 +28,6 @@ class GrammarMatcher {
 
   // The text so far is a whole one.
   bool IsAccepting() const { return !positions_.ended.empty(); }
-  // It is, and no longer one begins with it.
-  bool IsComplete() const;
 
   // Fills `mask` with the tokens that may come next, a bit each: bit t % 32 of word t / 32. The
   // `ending_tokens` are among them exactly when the text may end here. False when there are none
@@ -46,6 +44,9 @@ class GrammarMatcher {
 
  private:
   bool Step(uint8_t byte);
+  GrammarPositions AdvanceTogether(std::string_view bytes, bool* was_cut);
+  GrammarPositions AdvanceApart(std::string_view bytes);
+  void AdvanceOne(const GrammarPosition& position, std::string_view bytes, GrammarPositions* to);
   void DropUnusedNodes();
 
   std::shared_ptr<GrammarMasks> masks_;

@@ -25,16 +25,26 @@ bool GrammarRun::Ends(const GrammarPosition& position) const {
   return IsFree(position) || position.count >= loop->min;
 }
 
-// False if it is there already, or there are too many.
-bool GrammarRun::Add(const GrammarPosition& position, GrammarPositions* to) const {
-  if (to->all.size() >= kMaxPositions) return false;
+// Whether more may come before it ends.
+bool GrammarRun::GoesOn(const GrammarPosition& position) const {
+  if (automaton_.is_final(position.state)) return false;
+  const GrammarAutomaton::Loop* loop = automaton_.loop(position.state);
+  return loop == nullptr || loop->max == kNoLimit || position.count < loop->max || IsFree(position);
+}
+
+bool GrammarRun::Add(const GrammarPosition& position, GrammarPositions* to) {
   const bool is_known =
       std::any_of(to->all.begin(), to->all.end(), [&](const GrammarPosition& other) {
         return other.state == position.state && other.count == position.count &&
                SameStack(other.stack, position.stack);
       });
-  if (!is_known) to->all.push_back(position);
-  return !is_known;
+  if (is_known) return false;
+  if (to->all.size() >= kMaxPositions) {
+    was_cut_ = true;
+    return false;
+  }
+  to->all.push_back(position);
+  return true;
 }
 
 GrammarPosition GrammarRun::Return(uint32_t stack) const {
@@ -44,8 +54,8 @@ GrammarPosition GrammarRun::Return(uint32_t stack) const {
 
 void GrammarRun::Enter(const GrammarPosition& position, GrammarPositions* to) {
   GrammarPosition at = position;
-  while (Add(at, to) && Ends(at)) {
-    if (at.stack == kBottom) {
+  while ((!GoesOn(at) || Add(at, to)) && Ends(at)) {
+    if (at.stack == bottom_) {
       if (std::find(to->ended.begin(), to->ended.end(), at.count) == to->ended.end()) {
         to->ended.push_back(at.count);
       }
@@ -89,7 +99,10 @@ void GrammarRun::CallLoop(const GrammarAutomaton::Loop& loop, const GrammarPosit
 }
 
 void GrammarRun::StepOne(const GrammarPosition& from, GrammarPositions* to) {
-  if (++num_visits_ > kMaxVisits) return;
+  if (++num_visits_ > kMaxVisits) {
+    was_cut_ = true;
+    return;
+  }
   const uint32_t next = automaton_.Next(from.state, byte_);
   if (next != GrammarAutomaton::kNoState) Enter({.state = next, .stack = from.stack}, to);
   if (automaton_.is_plain(from.state)) return;

@@ -28,8 +28,8 @@ struct GrammarPosition {
   uint32_t stack = kBottom;
 };
 
-// All positions that a text may stand at. Where a position may end, the positions that it returns
-// to are there, too.
+// All positions that a text may stand at and go on from. Where a position may end, the positions
+// that it returns to are there, too.
 struct GrammarPositions {
   std::vector<GrammarPosition> all;
   // The bottom was reached: nothing is left to come. Holds for each way there the rounds of the
@@ -45,6 +45,7 @@ struct GrammarPositions {
 
 // Steps over nodes that it appends to. A run that follows more than kMaxPositions ways at once
 // drops those found last, and so may refuse what the grammar allows, but never the other way round.
+// What is left of a grammar whose chains of calls are shorter than kMaxVisits always goes on.
 class GrammarRun {
  public:
   static constexpr size_t kMaxPositions = 128;
@@ -52,16 +53,23 @@ class GrammarRun {
   static constexpr int kMaxVisits = 8192;
 
   // The state `free_loop` (kNoState: none), where nothing is remembered, loops and ends after any
-  // number of rounds.
+  // number of rounds. What stands on `bottom` returns to nothing.
   GrammarRun(const GrammarAutomaton& automaton, std::vector<GrammarNode>& nodes,
-             uint32_t free_loop = GrammarAutomaton::kNoState)
-      : automaton_(automaton), nodes_(nodes), free_loop_(free_loop) {}
+             uint32_t free_loop = GrammarAutomaton::kNoState,
+             uint32_t bottom = GrammarPosition::kBottom)
+      : automaton_(automaton), nodes_(nodes), free_loop_(free_loop), bottom_(bottom) {}
 
   // Adds the position, and what it may return to.
   void Enter(const GrammarPosition& position, GrammarPositions* to);
 
+  // Adds the position alone. False if it is there already, or there are too many.
+  bool Add(const GrammarPosition& position, GrammarPositions* to);
+
   // `to` becomes what `from` leads to by `byte`: nothing if no way goes on. They are not the same.
   void Step(const GrammarPositions& from, uint8_t byte, GrammarPositions* to);
+
+  // Whether a way was dropped since the run was made.
+  bool was_cut() const { return was_cut_; }
 
   // The position that `stack` returns to, after one round of its loop if it is one. REQUIRES: not
   // kBottom.
@@ -75,15 +83,17 @@ class GrammarRun {
   void CallLoop(const GrammarAutomaton::Loop& loop, const GrammarPosition& from,
                 GrammarPositions* to);
   bool Ends(const GrammarPosition& position) const;
+  bool GoesOn(const GrammarPosition& position) const;
   bool IsFree(const GrammarPosition& position) const {
-    return position.state == free_loop_ && position.stack == GrammarPosition::kBottom;
+    return position.state == free_loop_ && position.stack == bottom_;
   }
   uint32_t Push(const GrammarNode& node);
-  bool Add(const GrammarPosition& position, GrammarPositions* to) const;
 
   const GrammarAutomaton& automaton_;
   std::vector<GrammarNode>& nodes_;
   const uint32_t free_loop_;
+  const uint32_t bottom_;
+  bool was_cut_ = false;
   // Of the step that is being made.
   uint8_t byte_ = 0;
   int num_visits_ = 0;

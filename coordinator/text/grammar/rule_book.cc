@@ -8,6 +8,9 @@
 namespace switchyard::text::grammar {
 namespace {
 
+// Of rules that begin with each other. Workers follow the whole chain for one byte.
+constexpr uint32_t kMaxChain = 1000;
+
 // The texts of `dfa` but the empty one. A text may come back to where it begins: such ways go to a
 // copy of the first state.
 void DropEmptyText(Dfa& dfa) {
@@ -158,7 +161,7 @@ RuleBook::RuleGraph RuleBook::FindBegins() const {
   return begins;
 }
 
-// A rule that comes to itself before a byte.
+// A rule that comes to itself before a byte, or to others in a very long chain.
 absl::Status RuleBook::CheckLeftRecursion() const {
   const RuleGraph begins = FindBegins();
   RuleGraph callers(rules_.size());
@@ -168,12 +171,19 @@ absl::Status RuleBook::CheckLeftRecursion() const {
   // Takes off, again and again, rules that no rule left begins with.
   std::vector<size_t> num_callers(rules_.size());
   std::vector<uint32_t> taken;
+  std::vector<uint32_t> depths(rules_.size());  // of the longest chain of calls to a rule
   for (uint32_t r = 0; r < rules_.size(); ++r) {
     num_callers[r] = callers[r].size();
     if (callers[r].empty()) taken.push_back(r);
   }
   for (size_t i = 0; i < taken.size(); ++i) {
     for (const uint32_t rule : begins[taken[i]]) {
+      depths[rule] = std::max(depths[rule], depths[taken[i]] + 1);
+      if (depths[rule] > kMaxChain) {
+        return absl::InvalidArgumentError(fmt::format(
+            "{} is called by rules that begin with each other, more than {} one in the other",
+            rules_[rule].name, kMaxChain));
+      }
       if (--num_callers[rule] == 0) taken.push_back(rule);
     }
   }

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 namespace switchyard::worker {
@@ -212,7 +213,6 @@ TEST(GrammarMatcher, MasksTokensThatCrossTheBordersOfRules) {
   EXPECT_FALSE(matcher.AdvanceToken(-1));
   ASSERT_TRUE(matcher.AdvanceToken(1));
   EXPECT_TRUE(matcher.IsAccepting());
-  EXPECT_TRUE(matcher.IsComplete());
   EXPECT_THAT(Allowed(matcher, {10}), ElementsAre(10));
   EXPECT_THAT(Allowed(matcher), IsEmpty());
 }
@@ -235,7 +235,8 @@ TEST(GrammarMatcher, CountsRoundsOfALoopAlsoWithinATokenAndAcrossItsEnd) {
   EXPECT_EQ(matcher.ForcedBytes(10), ">");
   EXPECT_FALSE(matcher.IsAccepting());
   ASSERT_TRUE(matcher.Advance(">"));
-  EXPECT_TRUE(matcher.IsComplete());
+  EXPECT_TRUE(matcher.IsAccepting());
+  EXPECT_THAT(Allowed(matcher), IsEmpty());
 }
 
 TEST(GrammarMatcher, WhatIsRefusedChangesNothing) {
@@ -406,6 +407,72 @@ TEST(GrammarMasks, WhatIsFoundAheadIsWhatAStepFinds) {
     ASSERT_TRUE(prepared.Advance(std::string_view(&byte, 1)));
     ASSERT_TRUE(plain.Advance(std::string_view(&byte, 1)));
   }
+}
+
+// Each token is allowed exactly if it is accepted, whichever of them come one after the other.
+void ExpectMasksAreAccepted(GrammarMatcher matcher, const TokenTrie& trie, int num_steps) {
+  std::mt19937 random(5);
+  for (int step = 0; step < num_steps; ++step) {
+    const std::vector<int32_t> allowed = Allowed(matcher);
+    for (int32_t token = 0; token < trie.vocab_size(); ++token) {
+      GrammarMatcher copy = matcher;
+      ASSERT_EQ(copy.AdvanceToken(token), std::binary_search(allowed.begin(), allowed.end(), token))
+          << "step " << step << ", token " << token;
+    }
+    if (allowed.empty()) {
+      EXPECT_TRUE(matcher.IsAccepting());
+      return;
+    }
+    ASSERT_TRUE(matcher.AdvanceToken(allowed[random() % allowed.size()]));
+  }
+}
+
+TEST(GrammarMasks, WhatTheyAllowIsAcceptedAlsoWhereThereAreTooManyWays) {
+  // 100 rules that begin with x, then each calls 60 rules that begin with y; both end differently.
+  std::vector<std::string> tokens = {"x", "y", "xy"};
+  Builder rules(500);
+  for (uint32_t r = 0; r < 100; ++r) {
+    const std::string end(1, static_cast<char>(128 + r));
+    rules.Call(0, 1 + r, 499).Edge(1 + r, "x", 101 + r).Edge(201 + r, end, 499);
+    tokens.push_back(end);
+    for (uint32_t a = 0; a < 60; ++a) rules.Call(101 + r, 301 + a, 201 + r);
+  }
+  for (uint32_t a = 0; a < 60; ++a) {
+    const std::string end(1, static_cast<char>('0' + a));
+    rules.Edge(301 + a, "y", 361 + a).Edge(361 + a, end, 499);
+    tokens.push_back(end);
+    for (const int r : {0, 1, 50, 99}) {
+      tokens.push_back("y" + end + static_cast<char>(128 + r));
+      tokens.push_back("xy" + end + static_cast<char>(128 + r));
+    }
+  }
+  rules.End(499);
+  const auto trie = Trie(tokens);
+  GrammarMatcher matcher = Matcher(rules, trie);
+  ExpectMasksAreAccepted(matcher, *trie, 8);
+  ASSERT_TRUE(matcher.Advance("x"));
+  ExpectMasksAreAccepted(matcher, *trie, 8);
+}
+
+TEST(GrammarMasks, WhatTheyAllowIsAcceptedAlsoWhereTheWaysAreLong) {
+  // Behind x, 100 rules of 100 calls one in the other.
+  constexpr uint32_t kEnd = 10'201;
+  Builder rules(kEnd + 1);
+  std::vector<std::string> tokens = {"x", "y"};
+  for (uint32_t r = 0; r < 100; ++r) {
+    const uint32_t first = 101 + r * 100;
+    const std::string end(1, static_cast<char>(128 + r));
+    rules.Call(0, 1 + r, kEnd).Edge(1 + r, "x", first);
+    for (uint32_t s = first; s < first + 98; ++s) rules.Call(s, s + 1, kEnd);
+    rules.Edge(first + 98, "y", first + 99).Edge(first + 99, end, kEnd);
+    tokens.push_back(end);
+    tokens.push_back("y" + end);
+  }
+  rules.End(kEnd);
+  const auto trie = Trie(tokens);
+  GrammarMatcher matcher = Matcher(rules, trie);
+  ASSERT_TRUE(matcher.Advance("x"));
+  ExpectMasksAreAccepted(matcher, *trie, 4);
 }
 
 TEST(GrammarMasks, ManyWaysAtOnceAreBounded) {

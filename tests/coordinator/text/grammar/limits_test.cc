@@ -127,6 +127,19 @@ TEST(GrammarLimits, ALongNameStandsNotInThePlacesOfAllBelowIt) {
   EXPECT_TRUE(IsValidUtf8(Message(grammar.status())));
 }
 
+TEST(GrammarLimits, ALongChainOfRulesIsFollowedOrRefused) {
+  const auto chain = [](int length) {
+    std::string source = "root ::= \"<\" r0 \">\"\n";
+    for (int i = 0; i < length; ++i) source += fmt::format("r{} ::= r{} | \"b\"\n", i, i + 1);
+    return CompileEbnf(source + fmt::format("r{} ::= \"a\"", length));
+  };
+  EXPECT_TRUE(Accepts(chain(990), "<a>"));
+  EXPECT_TRUE(Accepts(chain(990), "<b>"));
+  const auto grammar = chain(8'300);
+  EXPECT_EQ(grammar.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(Message(grammar.status())), HasSubstr("more than 1000 one in the other"));
+}
+
 TEST(GrammarLimits, TheLimitsAreTheCallers) {
   EXPECT_TRUE(CompileRegex("[a-z]{1,50}").ok());
   EXPECT_FALSE(CompileRegex("[a-z]{1,50}", {.states_max = 20}).ok());
