@@ -1,5 +1,6 @@
 #include "coordinator/gateway/sampling_fields.h"
 
+#include <absl/strings/ascii.h>
 #include <absl/strings/numbers.h>
 
 #include <algorithm>
@@ -62,12 +63,16 @@ absl::Status CheckToken(const ServedModel& model, const char* name, int32_t toke
                                       model.vocab_size));
 }
 
-// A word may stand at a text's begin or after a space, and the two are different tokens.
+// A word may stand at a text's begin or after a space, and the two are different tokens. So it is
+// forbidden both ways whichever is asked for, as vLLM does; what is nothing but blanks stays as it
+// is.
 absl::Status AddBadWord(const ServedModel& model, const std::string& word,
                         v1::SamplingParams* params) {
+  const auto bare = std::string(absl::StripLeadingAsciiWhitespace(word));
   for (const char* before : {"", " "}) {
-    const absl::StatusOr<std::vector<int32_t>> tokens = model.tokenizer->Encode(
-        before + word, {.parse_special = false, .add_special_tokens = false});
+    const absl::StatusOr<std::vector<int32_t>> tokens =
+        model.tokenizer->Encode(before + (bare.empty() ? word : bare),
+                                {.parse_special = false, .add_special_tokens = false});
     if (!tokens.ok()) return WithParam(tokens.status(), "bad_words");
     if (tokens->empty()) return ParamError("bad_words", "'bad_words' has an empty word");
     params->add_bad_words()->mutable_tokens()->Add(tokens->begin(), tokens->end());

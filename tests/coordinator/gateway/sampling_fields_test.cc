@@ -71,10 +71,17 @@ TEST(SamplingFields, EndTokensAreTheModelsAndTheRequests) {
 }
 
 TEST(SamplingFields, ABadWordIsForbiddenWithAndWithoutASpaceBefore) {
-  const v1::SamplingParams params = *Make(R"({"bad_words":["Hello"]})");
-  ASSERT_EQ(params.bad_words_size(), 2);
-  EXPECT_THAT(params.bad_words(0).tokens(), ::testing::ElementsAreArray(Tokens("Hello")));
-  EXPECT_THAT(params.bad_words(1).tokens(), ::testing::ElementsAreArray(Tokens(" Hello")));
+  for (const char* body : {R"({"bad_words":["Hello"]})", R"({"bad_words":[" Hello"]})",
+                           R"({"bad_words":["\n  Hello"]})"}) {
+    const v1::SamplingParams params = *Make(body);
+    ASSERT_EQ(params.bad_words_size(), 2) << body;
+    EXPECT_THAT(params.bad_words(0).tokens(), ::testing::ElementsAreArray(Tokens("Hello"))) << body;
+    EXPECT_THAT(params.bad_words(1).tokens(), ::testing::ElementsAreArray(Tokens(" Hello")))
+        << body;
+  }
+  const v1::SamplingParams blank = *Make(R"({"bad_words":["\n"]})");
+  EXPECT_THAT(blank.bad_words(0).tokens(), ::testing::ElementsAreArray(Tokens("\n")));
+  EXPECT_THAT(blank.bad_words(1).tokens(), ::testing::ElementsAreArray(Tokens(" \n")));
 }
 
 TEST(SamplingFields, RefusesByNameWhatIsWrong) {
