@@ -18,11 +18,11 @@ constexpr int32_t kPromptTokens = 100;
 constexpr int32_t kAnswerTokens = 3000;
 constexpr int32_t kTenants = 10;
 
-void AdmitOne(Scheduler& scheduler, RequestId id) {
+void AdmitOne(Scheduler& scheduler, RequestId id, int32_t num_tenants = kTenants) {
   NewRequest request{.id = id,
                      .prompt_tokens = std::vector<int32_t>(kPromptTokens, 7),
                      .max_tokens = kAnswerTokens,
-                     .tenant = std::to_string(id % kTenants)};
+                     .tenant = std::to_string(id % num_tenants)};
   const absl::Status status = scheduler.Admit(std::move(request));
   SY_CHECK(status.ok()) << status;
 }
@@ -44,10 +44,12 @@ void Answer(const v1::StepPlan& plan, v1::StepResult& result) {
   }
 }
 
-// Arguments: running requests, waiting requests.
+// Arguments: running requests, waiting requests, tenants. With one tenant more than requests that
+// run each step asks whom it could take a place from.
 void BM_DecodeStep(benchmark::State& state) {
   const int32_t num_running = int32_t(state.range(0));
   const int32_t num_waiting = int32_t(state.range(1));
+  const int32_t num_tenants = int32_t(state.range(2));
   Scheduler scheduler({.max_batched_tokens = 8192,
                        .max_running = num_running,
                        .max_waiting = num_running + num_waiting,
@@ -55,7 +57,9 @@ void BM_DecodeStep(benchmark::State& state) {
                        .max_context = 4096,
                        .vocab_size = 1000});
   RequestId next_id = 1;
-  for (int32_t i = 0; i < num_running + num_waiting; ++i) AdmitOne(scheduler, next_id++);
+  for (int32_t i = 0; i < num_running + num_waiting; ++i) {
+    AdmitOne(scheduler, next_id++, num_tenants);
+  }
   v1::StepResult result;
   using Clock = std::chrono::steady_clock;
   Clock::duration planning{0}, taking{0};
@@ -69,7 +73,9 @@ void BM_DecodeStep(benchmark::State& state) {
     const auto outcome = scheduler.Complete(result);
     const Clock::time_point end = Clock::now();
     taking += end - answered;
-    for (size_t i = 0; i < outcome->finished.size(); ++i) AdmitOne(scheduler, next_id++);
+    for (size_t i = 0; i < outcome->finished.size(); ++i) {
+      AdmitOne(scheduler, next_id++, num_tenants);
+    }
     state.SetIterationTime(
         std::chrono::duration<double>((planned - begin) + (end - answered)).count());
   }
@@ -82,11 +88,12 @@ void BM_DecodeStep(benchmark::State& state) {
   state.counters["waiting"] = scheduler.num_waiting();
 }
 BENCHMARK(BM_DecodeStep)
-    ->Args({1, 0})
-    ->Args({32, 0})
-    ->Args({32, 10000})
-    ->Args({256, 0})
-    ->Args({1000, 10000})
+    ->Args({1, 0, kTenants})
+    ->Args({32, 0, kTenants})
+    ->Args({32, 10000, kTenants})
+    ->Args({256, 0, kTenants})
+    ->Args({1000, 10000, kTenants})
+    ->Args({1000, 10000, 1001})
     ->UseManualTime()
     ->Unit(benchmark::kMicrosecond);
 

@@ -11,6 +11,7 @@ namespace {
 // read again what of the prompt is in the cache.
 constexpr int32_t kLeastChunk = 4;
 
+bool IsOlder(const Request* a, const Request* b) { return a->arrival < b->arrival; }
 bool GoesBefore(const Request* a, const Request* b) { return a->rank() < b->rank(); }
 
 }  // namespace
@@ -33,6 +34,26 @@ void GroupSchedule::BeginStep(uint64_t step, const PromptBound& bound) {
   prompt_units_ = 0;
   extra_rows_ = TokenBudget(limits_.max_running);  // as many as workers have memory for
   backlog_ = 0;
+  uses_.reset();
+  Order();
+}
+
+void GroupSchedule::Order() {
+  if (!std::is_sorted(running_.begin(), running_.end(), IsOlder)) {
+    std::sort(running_.begin(), running_.end(), IsOlder);
+  }
+  if (std::is_sorted(running_.begin(), running_.end(), GoesBefore)) return;
+  // In a tenant's places stand its own by rank.
+  absl::flat_hash_map<const Tenant*, std::vector<Request*>> own;  // looked up only, last first
+  for (Request* request : running_) own[request->tenant].push_back(request);
+  for (auto& [tenant, requests] : own) {
+    std::sort(requests.rbegin(), requests.rend(), GoesBefore);
+  }
+  for (Request*& place : running_) {
+    std::vector<Request*>& rest = own.find(place->tenant)->second;
+    place = rest.back();
+    rest.pop_back();
+  }
 }
 
 bool GroupSchedule::HasWork() const {
@@ -136,8 +157,7 @@ std::optional<GroupSchedule::Fit> GroupSchedule::FitOf(const Request& request,
 int32_t GroupSchedule::Admit(Request& request, const Fit& fit, int32_t max_tokens,
                              StepBuilder& builder) {
   request.group = group_;
-  running_.insert(std::upper_bound(running_.begin(), running_.end(), &request, GoesBefore),
-                  &request);
+  running_.push_back(&request);
   const std::span<const int32_t> table = blocks_.Begin(request.id, NumToCover(request), fit.prefix);
   request.num_covered = static_cast<int32_t>(table.size()) * limits_.block_tokens;
   request.num_computed = fit.num_cached;
@@ -151,17 +171,34 @@ int32_t GroupSchedule::Admit(Request& request, const Fit& fit, int32_t max_token
   return count;
 }
 
-std::vector<GroupSchedule::Use> GroupSchedule::UseByTenant() const {
-  std::vector<Use> uses;  // in order of each tenant's first request
-  absl::flat_hash_map<const Tenant*, size_t> place;
+const GroupSchedule::Uses& GroupSchedule::UseByTenant() {
+  if (uses_.has_value()) return *uses_;
+  uses_.emplace();
   for (const Request* request : running_) {
-    const auto [it, fresh] = place.try_emplace(request->tenant, uses.size());
-    if (fresh) uses.push_back({.tenant = request->tenant, .first = request});
-    Use& use = uses[it->second];
+    Use& use = uses_->try_emplace(request->tenant, Use{.first = request}).first->second;
     ++use.num_running;
     use.num_blocks += request->num_covered / limits_.block_tokens;
   }
-  return uses;
+  return *uses_;
+}
+
+bool GroupSchedule::WouldBeOver(const Request& request) const {
+  int32_t num_running = 1;
+  int32_t num_blocks = blocks_.BlocksFor(NumToCover(request));
+  for (const Request* other : running_) {
+    if (other->tenant != request.tenant) continue;
+    ++num_running;
+    num_blocks += other->num_covered / limits_.block_tokens;
+  }
+  return num_running > PlacesOf(*request.tenant) || num_blocks > BlocksOf(*request.tenant);
+}
+
+double GroupSchedule::PlacesOf(const Tenant& tenant) const {
+  return std::max(1.0, tenants_.ShareOf(tenant, limits_.max_running));
+}
+
+double GroupSchedule::BlocksOf(const Tenant& tenant) const {
+  return tenants_.ShareOf(tenant, limits_.num_blocks);
 }
 
 bool GroupSchedule::HasRoom(const Request& request) const {
@@ -170,25 +207,9 @@ bool GroupSchedule::HasRoom(const Request& request) const {
 }
 
 bool GroupSchedule::MakeWay(const Request& request, std::vector<Request*>& preempted) {
-  if (request.num_awaited > 0) return false;
-  std::vector<Use> uses = UseByTenant();
-  const auto use_of = [&](const Tenant* tenant) {
-    return std::find_if(uses.begin(), uses.end(),
-                        [&](const Use& use) { return use.tenant == tenant; });
-  };
-  const auto places_of = [&](const Tenant& tenant) {
-    return std::max(1.0, tenants_.ShareOf(tenant, limits_.max_running));
-  };
-  const auto blocks_of = [&](const Tenant& tenant) {
-    return tenants_.ShareOf(tenant, limits_.num_blocks);
-  };
-  const auto own = use_of(request.tenant);
+  if (request.num_awaited > 0 || WouldBeOver(request)) return false;
+  Uses uses = UseByTenant();
   const int32_t num_new = blocks_.BlocksFor(NumToCover(request));
-  const Use has = own == uses.end() ? Use{} : *own;
-  if (has.num_running + 1 > places_of(*request.tenant) ||
-      has.num_blocks + num_new > blocks_of(*request.tenant)) {
-    return false;
-  }
   // As if nothing were shared: what is shared makes more room than is counted here.
   std::vector<size_t> victims;  // places in running_, last first
   int32_t num_left = num_running();
@@ -197,15 +218,15 @@ bool GroupSchedule::MakeWay(const Request& request, std::vector<Request*>& preem
     const bool full = num_left >= limits_.max_running;
     if (!full && num_new + 2 * num_left <= num_free) break;
     const Request& victim = *running_[place];
-    const auto use = use_of(victim.tenant);
-    const bool over = full ? use->num_running > places_of(*victim.tenant)
-                           : use->num_blocks > blocks_of(*victim.tenant);
-    if (!over || use->first == &victim) continue;
+    Use& use = uses.find(victim.tenant)->second;
+    const bool over = full ? use.num_running > PlacesOf(*victim.tenant)
+                           : use.num_blocks > BlocksOf(*victim.tenant);
+    if (!over || use.first == &victim) continue;
     const int32_t held = victim.num_covered / limits_.block_tokens;
     victims.push_back(place);
     --num_left;
-    --use->num_running;
-    use->num_blocks -= held;
+    --use.num_running;
+    use.num_blocks -= held;
     for (const int32_t block : blocks_.Table(victim.id))
       num_free += blocks_.IsShared(block) ? 0 : 1;
   }
@@ -214,19 +235,14 @@ bool GroupSchedule::MakeWay(const Request& request, std::vector<Request*>& preem
   return true;
 }
 
-size_t GroupSchedule::VictimFrom(size_t place) const {
+size_t GroupSchedule::VictimFrom(size_t place) {
   const size_t last = running_.size() - 1;
   if (tenants_.num_active() < 2) return last;
-  const std::vector<Use> uses = UseByTenant();
-  for (size_t victim = last; victim + 1 > place; --victim) {
-    const auto use = std::find_if(uses.begin(), uses.end(), [&](const Use& u) {
-      return u.tenant == running_[victim]->tenant;
-    });
-    if (use->first != running_[victim] &&
-        use->num_blocks > tenants_.ShareOf(*use->tenant, limits_.num_blocks)) {
-      return victim;
-    }
-    if (victim == 0) break;
+  const Uses& uses = UseByTenant();
+  for (size_t victim = running_.size(); victim-- > place;) {
+    const Request& request = *running_[victim];
+    const Use& use = uses.find(request.tenant)->second;
+    if (use.first != &request && use.num_blocks > BlocksOf(*request.tenant)) return victim;
   }
   return last;
 }
@@ -262,19 +278,26 @@ void GroupSchedule::Cover(Request& request, int32_t num_tokens,
                           std::span<const int32_t>& appended) {
   appended = blocks_.Allocate(request.id, num_tokens);
   request.num_covered += static_cast<int32_t>(appended.size()) * limits_.block_tokens;
+  if (uses_.has_value()) {
+    uses_->find(request.tenant)->second.num_blocks += static_cast<int32_t>(appended.size());
+  }
 }
 
 void GroupSchedule::Preempt(size_t place, std::vector<Request*>& preempted) {
   Request* const request = running_[place];
   running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(place));
+  if (uses_.has_value()) {
+    Use& use = uses_->find(request->tenant)->second;
+    --use.num_running;
+    use.num_blocks -= request->num_covered / limits_.block_tokens;
+  }
   Forget(*request);
   preempted.push_back(request);
 }
 
 void GroupSchedule::Remove(Request& request) {
-  const auto it = std::lower_bound(running_.begin(), running_.end(), &request, GoesBefore);
-  SY_CHECK(it != running_.end() && *it == &request)
-      << "request " << request.id << " does not run here";
+  const auto it = std::find(running_.begin(), running_.end(), &request);
+  SY_CHECK(it != running_.end()) << "request " << request.id << " does not run here";
   running_.erase(it);
   Forget(request);
 }
@@ -348,7 +371,6 @@ int32_t GroupSchedule::NumToCover(const Request& request) {
 
 void GroupSchedule::CheckIntegrity() const {
   blocks_.CheckIntegrity();
-  SY_CHECK(std::is_sorted(running_.begin(), running_.end(), GoesBefore)) << "group " << group_;
   SY_CHECK_LE(num_running(), limits_.max_running);
   SY_CHECK_EQ(blocks_.num_tables(), num_running())
       << "tables of requests that do not run, group " << group_;

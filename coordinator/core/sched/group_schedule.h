@@ -3,6 +3,8 @@
 #ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_GROUP_SCHEDULE_H_
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_GROUP_SCHEDULE_H_
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -21,10 +23,11 @@ namespace switchyard::core {
 // Owned by the Scheduler. Points to requests, owns their blocks. Not thread-safe.
 //
 // A step goes BeginStep, MakeWay where a tenant lacks its share, PlanTokens, then PlanChunk and
-// Admit in the scheduler's order, EndStep. The running request of the first rank always makes
-// progress: nothing is preempted for it but others, and Scheduler::Admit took no request that the
-// whole pool cannot hold. (The first of each tenant stays when others lack their share, so what
-// takes more than a share comes to its end, too.)
+// Admit in the scheduler's order, EndStep. Those that run stand in order of arrival, inside a
+// tenant by rank (its k-th place is that of its k-th request): one tenant's priorities are nothing
+// to another. The first of all always makes progress: nothing is preempted for it but others, and
+// Scheduler::Admit took no request that the whole pool cannot hold. (The first of each tenant stays
+// when others lack their share, so what takes more than a share comes to its end, too.)
 class GroupSchedule {
  public:
   struct Limits {
@@ -44,12 +47,12 @@ class GroupSchedule {
   // Limits::prompt_cost.
   void BeginStep(uint64_t step, const PromptBound& bound);
 
-  // A token for each request that lacks only one, by rank, and up to `num_drafts` drafts behind it
+  // A token for each request that lacks only one, in order, and up to `num_drafts` drafts behind it
   // (or Limits::max_forced) as far as budget and free blocks have room, and half of what prompts
   // could do with is left to these; `first_waiting` is the next to be admitted, maybe null. A
   // request that needs a block when none is free takes those of another that has got nothing yet in
   // this step, which stops and is appended to `preempted` (maybe itself): of a tenant over its
-  // share of blocks if there is one, else of any, the last in rank. A tenant's first request does
+  // share of blocks if there is one, else of any, the last in order. A tenant's first request does
   // not go as one over its share.
   void PlanTokens(int32_t num_drafts, const Request* first_waiting, StepBuilder& builder,
                   std::vector<Request*>& preempted);
@@ -77,7 +80,7 @@ class GroupSchedule {
   bool HasRoom(const Request& request) const;
 
   // For a request that has no room anywhere though its tenant has less than its share of places and
-  // blocks: preempts requests of tenants that have more than theirs, the last in rank first, until
+  // blocks: preempts requests of tenants that have more than theirs, the last in order first, until
   // it has. True if it does; else nothing has changed. REQUIRES: nothing is planned in this step.
   bool MakeWay(const Request& request, std::vector<Request*>& preempted);
 
@@ -109,11 +112,11 @@ class GroupSchedule {
  private:
   // What a tenant has of this group.
   struct Use {
-    const Tenant* tenant = nullptr;
-    const Request* first = nullptr;  // in rank
+    const Request* first = nullptr;  // in order
     int32_t num_running = 0;
     int32_t num_blocks = 0;
   };
+  using Uses = absl::flat_hash_map<const Tenant*, Use>;  // looked up only
 
   // How many drafts all requests together may have.
   TokenBudget BudgetForDrafts(const Request* first_waiting) const;
@@ -128,9 +131,17 @@ class GroupSchedule {
   bool MakeRoomForDrafts(Request& request, int32_t num_drafts, std::span<const int32_t>& appended);
   void Cover(Request& request, int32_t num_tokens, std::span<const int32_t>& appended);
   // Where in running_, from `place` on, the next to go stands.
-  size_t VictimFrom(size_t place) const;
+  size_t VictimFrom(size_t place);
   void Preempt(size_t place, std::vector<Request*>& preempted);
-  std::vector<Use> UseByTenant() const;
+  // Puts running_ in order.
+  void Order();
+  // Made once a step, when it is first asked for; Cover and Preempt keep it true.
+  const Uses& UseByTenant();
+  // With the request its tenant would have more than its share of places or blocks here.
+  bool WouldBeOver(const Request& request) const;
+  // The tenant's share; of places one at least.
+  double PlacesOf(const Tenant& tenant) const;
+  double BlocksOf(const Tenant& tenant) const;
   int32_t NumFreeNeeded(const Request& request, const std::vector<int32_t>& prefix) const {
     return blocks_.NumFreeNeeded(NumToCover(request), prefix);
   }
@@ -158,7 +169,9 @@ class GroupSchedule {
   TokenBudget extra_rows_{0};
   int64_t backlog_ = 0;
   uint64_t step_ = 0;
-  std::vector<Request*> running_;  // by rank
+  // In order from BeginStep on; what starts since then stands behind.
+  std::vector<Request*> running_;
+  std::optional<Uses> uses_;  // of this step
 };
 
 }  // namespace switchyard::core

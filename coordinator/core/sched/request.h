@@ -86,7 +86,7 @@ struct Request {
   int32_t num_remaining() const {
     return std::min(num_known() + num_awaited, max_computed()) - num_computed;
   }
-  // Who goes first inside a tenant, and who goes last when blocks run out; no two are alike.
+  // Who goes first inside a tenant; no two are alike.
   std::pair<int64_t, uint64_t> rank() const {
     return {static_cast<int64_t>(arrival) + priority * kArrivalsPerPriority, arrival};
   }

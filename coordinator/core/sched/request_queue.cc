@@ -1,6 +1,7 @@
 #include "coordinator/core/sched/request_queue.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -36,9 +37,11 @@ void RequestQueue::Remove(const Request& request) {
 void RequestQueue::Reorder(Tenant& tenant) {
   const auto it = lines_.find(&tenant);
   if (it == lines_.end() || it->second.turn == tenant.turn()) return;
-  turns_.erase({it->second.turn, &tenant});
+  // The node stays: all that are served move in every step.
+  auto place = turns_.extract({it->second.turn, &tenant});
   it->second.turn = tenant.turn();
-  turns_.insert({it->second.turn, &tenant});
+  place.value().first = it->second.turn;
+  turns_.insert(std::move(place));
 }
 
 std::vector<Request*> RequestQueue::CrowdedOut(int32_t num, double share) const {
