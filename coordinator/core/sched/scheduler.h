@@ -134,9 +134,12 @@ class Scheduler {
   // clock: when the request came, which its timeout counts from. REQUIRES: a fresh id, not 0.
   absl::Status Admit(NewRequest request, std::chrono::milliseconds now = {});
 
-  // Forgets the request; its blocks are free for the next plan. Returns how far it came (reason
-  // kStop), nothing for an id that has ended or was never there.
+  // Forgets the request, and the places kept for those that follow it; its blocks are free for the
+  // next plan. Returns how far it came (reason kStop), nothing for an id that has ended or was
+  // never there.
   std::optional<RequestFinish> Cancel(RequestId id);
+  // The same for one whose answer is whole: places stay kept.
+  std::optional<RequestFinish> Stop(RequestId id);
 
   // Ends the requests whose time is over, with DEADLINE_EXCEEDED; costs nothing if there are none.
   std::vector<RequestEnd> Expire(std::chrono::milliseconds now);

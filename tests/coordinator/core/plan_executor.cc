@@ -98,7 +98,8 @@ void PlanExecutor::Start(const v1::SequenceStart& start) {
   sequence.num_cached = start.num_cached();
   sequence.cached_tokens.assign(start.cached_tokens().begin(), start.cached_tokens().end());
   ASSERT_EQ(sequence.num_cached % limits_.block_tokens, 0) << "sequence " << id;
-  const bool looks_back = start.sampling().repetition_penalty() != 0 || start.has_grammar();
+  const bool looks_back = start.sampling().repetition_penalty() != 0 || start.has_grammar() ||
+                          (limits_.tells_history && start.drafts());
   ASSERT_EQ(int32_t(sequence.cached_tokens.size()), looks_back ? sequence.num_cached : 0)
       << "sequence " << id << ": cached tokens that sampling looks at";
 }

@@ -27,7 +27,8 @@ class PlanExecutor {
     int32_t max_batched_tokens = 1;
     int32_t max_running = 1;
     int32_t max_drafts = 0;
-    int32_t max_forced = 0;  // of a sequence under a grammar
+    int32_t max_forced = 0;      // of a sequence under a grammar
+    bool tells_history = false;  // drafts are made from all tokens, also cached ones
     // Of a second cache, of which a token reads a window; no blocks: there is none.
     int32_t num_window_blocks = 0;
     int32_t window = 0;

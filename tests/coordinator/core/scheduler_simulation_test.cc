@@ -1,13 +1,16 @@
-// Thousands of requests with random lengths, common beginnings, tenants, priorities, stops,
-// timeouts and cancels through clusters whose cache is too small for them, from a seed: each answer
-// must be the one that the request would have got alone. SWITCHYARD_SIMULATION_EVENTS sets how many
-// events each of the 50 runs has.
+// Thousands of requests with random lengths, common beginnings, tenants (old and new), salts,
+// priorities, stops, timeouts, cancels and losses of all through clusters whose cache is too small
+// for them, from a seed: each answer must be the one that the request would have got alone, and a
+// prefix comes from requests of the same tenant and salt. SWITCHYARD_SIMULATION_EVENTS
+// (./test.sh --simulation-events) sets how many events each of the runs has.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <deque>
 #include <map>
 #include <random>
+#include <set>
+#include <span>
 #include <string>
 
 #include "coordinator/core/sched/scheduler.h"
@@ -40,6 +43,13 @@ struct Cluster {
 
 void PrintTo(const Cluster& cluster, std::ostream* out) { *out << cluster.name; }
 
+// Whose prefixes a request may find.
+struct Owner {
+  std::string tenant;
+  std::string salt;
+  auto operator<=>(const Owner&) const = default;
+};
+
 // What a request should say, and what it has said.
 struct Expectation {
   std::vector<int32_t> prompt;
@@ -50,6 +60,7 @@ struct Expectation {
   std::vector<float> scored;
   std::chrono::milliseconds deadline = std::chrono::milliseconds::max();
   int64_t admitted_at = 0;  // steps
+  Owner owner;
 };
 
 // A token costs as much again for every 20 keys that it reads.
@@ -72,11 +83,14 @@ class Simulation {
 
   Simulation(const Cluster& cluster, uint64_t seed)
       : pool_tokens_(cluster.num_blocks * cluster.block_tokens),
+        block_tokens_(cluster.block_tokens),
         random_(seed),
+        tells_history_(cluster.max_drafts > 0 && Random(0, 1) == 0),
         scheduler_(
             {.num_groups = cluster.num_groups,
              .max_batched_tokens = cluster.max_batched_tokens,
              .max_running = cluster.max_running,
+             .max_prompt_chunk = int32_t(Random(0, 1) * Random(3, cluster.max_batched_tokens)),
              .max_stretch = 2,
              .max_waiting = kMaxWaiting,
              .max_under_way = cluster.max_under_way,
@@ -88,6 +102,7 @@ class Simulation {
              .prefix_cache = cluster.prefix_cache,
              .max_drafts = cluster.max_drafts,
              .max_forced = cluster.max_forced,
+             .drafts_from_history = tells_history_,
              .prompt_cost = CostOfKeys()}),
         workers_({.num_groups = cluster.num_groups,
                   .num_blocks = cluster.num_blocks,
@@ -96,6 +111,7 @@ class Simulation {
                   .max_running = cluster.max_running,
                   .max_drafts = cluster.max_drafts,
                   .max_forced = cluster.max_forced,
+                  .tells_history = tells_history_,
                   .num_window_blocks = cluster.num_window_blocks(),
                   .window = cluster.window}) {}
 
@@ -106,8 +122,12 @@ class Simulation {
         Submit();
       } else if (kind < 34) {
         CancelOne();
+      } else if (kind < 35) {
+        CancelNone();
       } else if (kind < 40) {
         PassTime();
+      } else if (kind == 40 && Random(0, 19) == 0) {
+        LoseAll();
       } else {
         Step();
       }
@@ -132,6 +152,8 @@ class Simulation {
   int num_refused() const { return num_refused_; }
   int num_expired() const { return num_expired_; }
   int num_crowded_out() const { return num_crowded_out_; }
+  int num_lost() const { return num_lost_; }
+  int num_places_taken_back() const { return num_places_taken_back_; }
   int64_t longest_wait() const { return longest_wait_; }  // steps, from admission to the end
   const Scheduler& scheduler() const { return scheduler_; }
   const PlanExecutor& workers() const { return workers_; }
@@ -143,16 +165,15 @@ class Simulation {
 
   // Prompts begin alike: as one of a few texts, or as an earlier prompt and its answer. What was an
   // answer there is prompt here, and must not be taken for the same.
-  std::vector<int32_t> MakePrompt() {
+  std::vector<int32_t> MakePrompt(bool goes_on) {
     std::vector<int32_t> prompt;
-    const int64_t kind = Random(0, 3);
-    if (kind < 2) {
+    if (goes_on) {
+      prompt = conversation_;
+    } else if (Random(0, 2) < 2) {
       const int64_t text = Random(0, 2);
       for (int64_t i = Random(0, 20); i > 0; --i) {
         prompt.push_back(int32_t((text * 7 + std::ssize(prompt) * 3) % PlanExecutor::kVocabSize));
       }
-    } else if (kind == 2 && !conversation_.empty()) {
-      prompt = conversation_;
     }
     for (int64_t i = Random(1, Random(0, 3) == 0 ? kMaxContext - 1 : 8); i > 0; --i) {
       prompt.push_back(int32_t(Random(0, PlanExecutor::kVocabSize - 1)));
@@ -164,11 +185,19 @@ class Simulation {
   void Submit() {
     const RequestId id = next_id_++;
     const int32_t max_tokens = int32_t(Random(1, 24));
-    Expectation expected{.prompt = MakePrompt()};
+    const bool goes_on = Random(0, 3) == 0;
+    Expectation expected{.prompt = MakePrompt(goes_on)};
     expected.admitted_at = num_steps_;
     const int32_t prompt_length = int32_t(expected.prompt.size());
     NewRequest request{.id = id, .prompt_tokens = expected.prompt, .max_tokens = max_tokens};
-    request.tenant = std::string(1, char('a' + Random(0, 3)));
+    request.tenant =
+        Random(0, 14) == 0 ? fmt::format("new{}", id) : std::string(1, char('a' + Random(0, 2)));
+    if (Random(0, 14) == 0) request.cache_salt = "salt";
+    if (goes_on && Random(0, 4) > 0) {
+      request.tenant = talker_.tenant;
+      request.cache_salt = talker_.salt;
+    }
+    expected.owner = {.tenant = request.tenant, .salt = request.cache_salt};
     request.weight = double(Random(1, 4)) / 2;
     request.priority = int32_t(Random(-1, 1));
     if (Random(0, 2) == 0) request.sampling.set_repetition_penalty(1.5f);
@@ -234,15 +263,57 @@ class Simulation {
     EXPECT_EQ(scheduler_.num_running(), num_running);
   }
 
+  // Its client leaves, and takes back what was to follow; or it has said all, and others follow.
   void CancelOne() {
     if (open_.empty()) return;
     auto victim = open_.begin();
     std::advance(victim, Random(0, int64_t(open_.size()) - 1));
-    const auto finish = scheduler_.Cancel(victim->first);
+    const bool leaves = Random(0, 2) > 0;
+    const auto finish = leaves ? scheduler_.Cancel(victim->first) : scheduler_.Stop(victim->first);
     ASSERT_TRUE(finish);
     EXPECT_EQ(finish->num_generated_tokens, int32_t(victim->second.said.size()));
-    following_.erase(victim->first);
+    if (leaves) TakeBack(victim->first);
     open_.erase(victim);
+  }
+
+  // Of an id that has ended or was never there; more may be to follow it all the same.
+  void CancelNone() {
+    RequestId id = RequestId(Random(0, int64_t(next_id_) + 5));
+    const auto ended = std::find_if(following_.begin(), following_.end(), [&](const auto& entry) {
+      return !open_.contains(entry.first);
+    });
+    if (ended != following_.end()) id = ended->first;
+    if (open_.contains(id)) return;
+    EXPECT_FALSE(scheduler_.Stop(id));
+    EXPECT_FALSE(scheduler_.Cancel(id));
+    TakeBack(id);
+  }
+
+  void TakeBack(RequestId first) {
+    const int32_t num_kept = scheduler_.num_kept_places();
+    int32_t num_following = 0;
+    for (const auto& [id, num] : following_) num_following += id == first ? 0 : num;
+    EXPECT_EQ(num_kept, num_following);
+    num_places_taken_back_ += int(following_.erase(first));
+  }
+
+  // A worker was lost: all that is open ends, oldest first. The workers go on here.
+  void LoseAll() {
+    const absl::Status status = absl::UnavailableError("rank 1 was lost");
+    const std::vector<RequestEnd> ended = scheduler_.FailAll(status);
+    ASSERT_EQ(ended.size(), open_.size());
+    auto oldest = open_.begin();
+    for (const RequestEnd& end : ended) {
+      EXPECT_EQ(end.id, oldest->first);
+      EXPECT_EQ(end.finish.status, status);
+      EXPECT_EQ(end.finish.num_generated_tokens, int32_t(oldest->second.said.size()));
+      following_.erase(end.id);
+      ++oldest;
+    }
+    open_.clear();
+    EXPECT_FALSE(scheduler_.HasWork());
+    EXPECT_EQ(scheduler_.num_free_blocks(), scheduler_.num_blocks());
+    ++num_lost_;
   }
 
   void PassTime() {
@@ -263,6 +334,7 @@ class Simulation {
     const bool waits = std::ssize(results_) == 1 && Random(0, 1) == 0;  // or its result is faster
     if (auto plan = waits ? std::nullopt : scheduler_.NextPlan()) {
       log_ += plan->SerializeAsString();
+      CheckWhoseItFinds(*plan);
       results_.push_back(workers_.Execute(*plan));
       // Drafts pay, and now and then seem not to.
       results_.back().mutable_timings()->set_total_us(Random(5, 15) * (10 + plan->num_drafts()));
@@ -279,8 +351,11 @@ class Simulation {
       EXPECT_EQ(token.output.position, int32_t(expected.scored.size()));
       EXPECT_TRUE(expected.said.empty());
     }
-    for (const RequestToken& token : outcome->tokens)
-      open_.at(token.id).said.push_back(token.output.token);
+    for (const RequestToken& token : outcome->tokens) {
+      Expectation& expected = open_.at(token.id);
+      NoteComputed(expected, int32_t(expected.prompt.size() + expected.said.size()));
+      expected.said.push_back(token.output.token);
+    }
     for (const RequestEnd& end : outcome->finished) {
       const Expectation& expected = open_.at(end.id);
       EXPECT_EQ(expected.said, expected.answer) << "request " << end.id;
@@ -288,6 +363,7 @@ class Simulation {
       EXPECT_EQ(end.finish.reason, expected.reason) << "request " << end.id;
       EXPECT_EQ(end.finish.num_generated_tokens, int32_t(expected.answer.size()))
           << "request " << end.id;
+      talker_ = expected.owner;
       conversation_ = expected.prompt;
       conversation_.insert(conversation_.end(), expected.said.begin(), expected.said.end());
       longest_wait_ = std::max(longest_wait_, num_steps_ - expected.admitted_at);
@@ -296,15 +372,55 @@ class Simulation {
     }
   }
 
+  // What is found must have been computed, in an earlier step, for the same tenant and salt.
+  void CheckWhoseItFinds(const v1::StepPlan& plan) {
+    for (const v1::SequenceStart& start : plan.started()) {
+      const Expectation& expected = open_.at(start.sequence_id());
+      if (start.num_cached() == 0) continue;
+      EXPECT_TRUE(computed_[expected.owner].contains(Beginning(expected, start.num_cached())))
+          << "request " << start.sequence_id() << " of " << expected.owner.tenant << " finds "
+          << start.num_cached() << " tokens of somebody else";
+    }
+    for (const v1::GroupWork& group : plan.groups()) {
+      for (const v1::SequenceWork& work : group.sequences()) {
+        if (work.use_last_sampled()) continue;  // noted with the token that comes of it
+        NoteComputed(open_.at(work.sequence_id()), work.begin_position() + work.tokens_size());
+      }
+    }
+  }
+
+  void NoteComputed(const Expectation& expected, int32_t num_tokens) {
+    for (int32_t end = block_tokens_; end <= num_tokens; end += block_tokens_) {
+      computed_[expected.owner].insert(Beginning(expected, end));
+    }
+  }
+
+  // A number for the first tokens of prompt and answer.
+  static uint64_t Beginning(const Expectation& expected, int32_t num_tokens) {
+    uint64_t number = 1469598103934665603u;
+    for (int32_t i = 0; i < num_tokens; ++i) {
+      const auto place = size_t(i);
+      const int32_t token = place < expected.prompt.size()
+                                ? expected.prompt[place]
+                                : expected.said.at(place - expected.prompt.size());
+      number = (number ^ uint64_t(token)) * 1099511628211u;
+    }
+    return number;
+  }
+
   const int32_t pool_tokens_;
+  const int32_t block_tokens_;
   std::mt19937_64 random_;
+  const bool tells_history_;
   Scheduler scheduler_;
   PlanExecutor workers_;
   std::map<RequestId, Expectation> open_;
   std::map<RequestId, int32_t> following_;  // choices still to come, by the first of the answer
   std::deque<v1::StepResult> results_;      // of plans under way
   std::string log_;
-  std::vector<int32_t> conversation_;  // the newest finished prompt with its answer
+  std::map<Owner, std::set<uint64_t>> computed_;  // beginnings
+  std::vector<int32_t> conversation_;             // the newest finished prompt with its answer
+  Owner talker_;                                  // whose it was
   std::chrono::milliseconds now_{0};
   int64_t num_steps_ = 0;
   int64_t longest_wait_ = 0;
@@ -313,6 +429,8 @@ class Simulation {
   int num_refused_ = 0;
   int num_expired_ = 0;
   int num_crowded_out_ = 0;
+  int num_lost_ = 0;
+  int num_places_taken_back_ = 0;
 };
 
 int NumEvents() {
@@ -323,6 +441,8 @@ int NumEvents() {
 class SchedulerSimulation : public ::testing::TestWithParam<Cluster> {};
 
 TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
+  int num_taken_back = 0;
+  int64_t num_cached = 0;
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     Simulation simulation(GetParam(), seed);
@@ -336,14 +456,18 @@ TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
     EXPECT_GT(simulation.workers().num_scored(), 100);
     EXPECT_GT(simulation.num_expired(), 0);
     EXPECT_GT(simulation.num_crowded_out(), 0);
-    EXPECT_LT(simulation.longest_wait(), 1500) << "steps: a request starved";
-    if (GetParam().prefix_cache) {
-      EXPECT_GT(simulation.workers().num_tokens_cached(), 100);
-    }
+    EXPECT_GT(simulation.num_lost(), 0);
+    EXPECT_LT(simulation.longest_wait(), 1000) << "steps: a request starved";
+    num_taken_back += simulation.num_places_taken_back();
+    num_cached += simulation.workers().num_tokens_cached();
     if (GetParam().max_drafts + GetParam().max_forced > 0) {
       EXPECT_GT(simulation.workers().num_drafts_accepted(), 100);
       EXPECT_GT(simulation.workers().num_drafts_refused(), 100);
     }
+  }
+  EXPECT_GT(num_taken_back, 0);
+  if (GetParam().prefix_cache) {
+    EXPECT_GT(num_cached, 500);
   }
 }
 
