@@ -158,6 +158,7 @@ int32_t GroupSchedule::Admit(Request& request, const Fit& fit, int32_t max_token
                              StepBuilder& builder) {
   request.group = group_;
   running_.push_back(&request);
+  uses_.reset();
   const std::span<const int32_t> table = blocks_.Begin(request.id, NumToCover(request), fit.prefix);
   request.num_covered = static_cast<int32_t>(table.size()) * limits_.block_tokens;
   request.num_computed = fit.num_cached;
@@ -171,14 +172,18 @@ int32_t GroupSchedule::Admit(Request& request, const Fit& fit, int32_t max_token
   return count;
 }
 
-const GroupSchedule::Uses& GroupSchedule::UseByTenant() {
-  if (uses_.has_value()) return *uses_;
-  uses_.emplace();
+GroupSchedule::Uses GroupSchedule::CountUses() const {
+  Uses uses;
   for (const Request* request : running_) {
-    Use& use = uses_->try_emplace(request->tenant, Use{.first = request}).first->second;
+    Use& use = uses.try_emplace(request->tenant, Use{.first = request}).first->second;
     ++use.num_running;
     use.num_blocks += request->num_covered / limits_.block_tokens;
   }
+  return uses;
+}
+
+const GroupSchedule::Uses& GroupSchedule::UseByTenant() {
+  if (!uses_.has_value()) uses_ = CountUses();
   return *uses_;
 }
 
@@ -299,6 +304,7 @@ void GroupSchedule::Remove(Request& request) {
   const auto it = std::find(running_.begin(), running_.end(), &request);
   SY_CHECK(it != running_.end()) << "request " << request.id << " does not run here";
   running_.erase(it);
+  uses_.reset();
   Forget(request);
 }
 
@@ -381,6 +387,14 @@ void GroupSchedule::CheckIntegrity() const {
                 request->num_covered)
         << "request " << request->id;
     SY_CHECK_GE(request->num_remaining(), 0) << "request " << request->id;
+  }
+  if (!uses_.has_value()) return;
+  const Uses uses = CountUses();
+  for (const auto& [tenant, known] : *uses_) {
+    const auto it = uses.find(tenant);
+    const Use use = it == uses.end() ? Use{} : it->second;
+    SY_CHECK_EQ(known.num_running, use.num_running) << "tenant " << tenant->name;
+    SY_CHECK_EQ(known.num_blocks, use.num_blocks) << "tenant " << tenant->name;
   }
 }
 

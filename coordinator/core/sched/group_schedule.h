@@ -135,6 +135,7 @@ class GroupSchedule {
   void Preempt(size_t place, std::vector<Request*>& preempted);
   // Puts running_ in order.
   void Order();
+  Uses CountUses() const;
   // Made once a step, when it is first asked for; Cover and Preempt keep it true.
   const Uses& UseByTenant();
   // With the request its tenant would have more than its share of places or blocks here.
@@ -171,7 +172,7 @@ class GroupSchedule {
   uint64_t step_ = 0;
   // In order from BeginStep on; what starts since then stands behind.
   std::vector<Request*> running_;
-  std::optional<Uses> uses_;  // of this step
+  std::optional<Uses> uses_;  // none until it is asked for
 };
 
 }  // namespace switchyard::core
