@@ -147,6 +147,18 @@ std::vector<Sample> Samples() {
   samples.push_back(MakeSample(
       "regex", [] { return CompileRegex("(\\w+ ){3,20}\\d{4}-\\d{2}-\\d{2}\\."); },
       "the meeting is held on 2026-11-28."));
+  std::string text;
+  while (text.size() < 900) text += prose;
+  samples.push_back(MakeSample(
+      "regex .{800,1200}", [] { return CompileRegex(".{800,1200}"); }, text));
+  samples.push_back(SchemaSample(
+      "pattern and maxLength",
+      R"({"type": "object", "properties": {"title": {"type": "string", "pattern":
+          "^[A-Z][A-Za-z0-9 ,;:]*$", "maxLength": 100}, "slug": {"type": "string", "pattern":
+          "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 60}}, "required": ["title", "slug"],
+          "additionalProperties": false})",
+      R"({"title":"The quick brown fox, says the note, jumped over 13 lazy dogs; and so on",)"
+      R"("slug":"the-quick-brown-fox-jumped-over-13-lazy-dogs-and-so-on"})"));
   samples.push_back(MakeSample(
       "GBNF (expressions)",
       [] {

@@ -1,5 +1,6 @@
 #include "coordinator/text/grammar/compile.h"
 
+#include "coordinator/text/grammar/counted_body.h"
 #include "coordinator/text/grammar/ebnf_parser.h"
 #include "coordinator/text/grammar/regex_parser.h"
 #include "coordinator/text/grammar/rule_book.h"
@@ -24,9 +25,8 @@ absl::StatusOr<v1::Grammar> CompileRegex(std::string_view pattern, const Grammar
   SY_ASSIGN_OR_RETURN(expr, ExpandFullMatch(expr));
   RuleBook book(budget);
   const uint32_t rule = book.AddRule("the regex");
-  Nfa nfa(budget);
-  nfa.Accept(AddExpr(*expr, Encoding::kPlain, 0, nfa));
-  SY_RETURN_IF_ERROR(book.SetBody(rule, nfa));
+  SY_ASSIGN_OR_RETURN(Dfa body, CountedBody(*expr, Encoding::kPlain, book));
+  SY_RETURN_IF_ERROR(book.SetBody(rule, std::move(body)));
   return book.Compile(rule);
 }
 

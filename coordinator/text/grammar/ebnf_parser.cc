@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "coordinator/text/grammar/counted_body.h"
 #include "coordinator/text/grammar/ebnf_lexer.h"
 #include "coordinator/text/grammar/regex_parser.h"
 
@@ -93,9 +94,9 @@ class EbnfParser {
     SY_ASSIGN_OR_RETURN(const uint32_t number, RuleOf(name));
     Rule& rule = rules_[name];
     if (std::exchange(rule.is_defined, true)) return Error(fmt::format("rule {} again", name));
-    Nfa nfa(book_.budget());
-    nfa.Accept(AddExpr(*WithoutLeftRecursion(expr, number), Encoding::kPlain, 0, nfa));
-    return book_.SetBody(number, nfa);
+    SY_ASSIGN_OR_RETURN(Dfa body,
+                        CountedBody(*WithoutLeftRecursion(expr, number), Encoding::kPlain, book_));
+    return book_.SetBody(number, std::move(body));
   }
 
   // a: a x | b  is  a: b x*.

@@ -1,6 +1,7 @@
 #include "coordinator/text/grammar/expr.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "coordinator/text/utf8.h"
@@ -64,22 +65,54 @@ absl::StatusOr<ExprPtr> Expand(const ExprPtr& expr, const ExprPtr& outside) {
   return whole;
 }
 
-uint32_t AddRepeat(const Expr& expr, Encoding encoding, uint32_t from, Nfa& nfa) {
+// How many characters each of its texts has; none if they differ.
+std::optional<uint64_t> LengthOf(const Expr& expr) {
+  std::optional<uint64_t> length = expr.kind == Kind::kCharacters ? 1 : 0;
+  for (size_t i = 0; i < expr.parts.size(); ++i) {
+    const std::optional<uint64_t> part = LengthOf(*expr.parts[i]);
+    if (!part.has_value() || (expr.kind == Kind::kChoice && i > 0 && part != length)) {
+      return std::nullopt;
+    }
+    length = expr.kind == Kind::kSequence ? *length + *part : *part;
+  }
+  if (expr.kind != Kind::kRepeat || length == 0u) return length;
+  if (expr.min != expr.max) return std::nullopt;
+  return std::min<uint64_t>(*length * expr.min, kNoLimit);
+}
+
+// The parts of a sequence, and of those within it.
+void Flatten(const ExprPtr& expr, std::vector<ExprPtr>& parts) {
+  if (expr->kind != Kind::kSequence) return parts.push_back(expr);
+  for (const ExprPtr& part : expr->parts) Flatten(part, parts);
+}
+
+// A repeat that is so many states that to count is better.
+bool IsLong(const Expr& repeat) {
+  constexpr uint32_t kMaxCopies = 16;
+  const uint32_t num_copies = repeat.max == kNoLimit ? repeat.min : repeat.max;
+  return repeat.parts[0]->kind == Kind::kCharacters && num_copies > kMaxCopies;
+}
+
+uint32_t AddRepeat(const Expr& expr, Encoding encoding, uint32_t from, Nfa& nfa,
+                   const RuleOfCharacters& counted) {
   const Expr& part = *expr.parts[0];
+  if (counted != nullptr && IsLong(expr)) {
+    return nfa.AddCall(from, {.rule = counted(part.characters), .min = expr.min, .max = expr.max});
+  }
   uint32_t at = from;
   for (uint32_t i = 0; i < expr.min && !nfa.budget().is_spent(); ++i) {
-    at = AddExpr(part, encoding, at, nfa);
+    at = AddExpr(part, encoding, at, nfa, counted);
   }
   if (expr.max == kNoLimit) {
     const uint32_t loop = nfa.AddState();
     nfa.AddJump(at, loop);
-    nfa.AddJump(AddExpr(part, encoding, loop, nfa), loop);
+    nfa.AddJump(AddExpr(part, encoding, loop, nfa, counted), loop);
     return loop;
   }
   const uint32_t end = nfa.AddState();
   nfa.AddJump(at, end);
   for (uint32_t i = expr.min; i < expr.max && !nfa.budget().is_spent(); ++i) {
-    at = AddExpr(part, encoding, at, nfa);
+    at = AddExpr(part, encoding, at, nfa, counted);
     nfa.AddJump(at, end);
   }
   return end;
@@ -123,7 +156,36 @@ absl::StatusOr<ExprPtr> ExpandSearch(const ExprPtr& expr) {
 
 absl::StatusOr<ExprPtr> ExpandFullMatch(const ExprPtr& expr) { return Expand(expr, nullptr); }
 
-uint32_t AddExpr(const Expr& expr, Encoding encoding, uint32_t from, Nfa& nfa) {
+ExprPtr WithLength(const ExprPtr& expr, uint32_t min, uint32_t max) {
+  std::vector<ExprPtr> parts;
+  Flatten(expr, parts);
+  const auto is_free = [](const ExprPtr& part) {
+    return part->kind == Kind::kRepeat && part->parts[0]->kind == Kind::kCharacters &&
+           part->min != part->max;
+  };
+  const auto free = std::find_if(parts.begin(), parts.end(), is_free);
+  uint64_t others = 0;
+  for (auto part = parts.begin(); part != parts.end(); ++part) {
+    if (part == free) continue;
+    const std::optional<uint64_t> length = LengthOf(**part);
+    if (!length.has_value()) return nullptr;
+    others = std::min<uint64_t>(others + *length, kNoLimit);
+  }
+  const ExprPtr none = MakeCharacters({});
+  const auto less = [&](uint32_t count) {
+    return static_cast<uint32_t>(count > others ? count - others : 0);
+  };
+  if (max != kNoLimit && others > max) return none;
+  if (free == parts.end()) return others >= min ? expr : none;
+  const uint32_t least = std::max((*free)->min, less(min));
+  const uint32_t most = max == kNoLimit ? (*free)->max : std::min((*free)->max, less(max));
+  if (least > most) return none;
+  *free = MakeRepeat((*free)->parts[0], least, most);
+  return MakeSequence(std::move(parts));
+}
+
+uint32_t AddExpr(const Expr& expr, Encoding encoding, uint32_t from, Nfa& nfa,
+                 const RuleOfCharacters& counted) {
   nfa.budget().Spend(1);
   switch (expr.kind) {
     case Kind::kCharacters:
@@ -131,7 +193,7 @@ uint32_t AddExpr(const Expr& expr, Encoding encoding, uint32_t from, Nfa& nfa) {
     case Kind::kSequence:
       for (const ExprPtr& part : expr.parts) {
         if (nfa.budget().is_spent()) break;
-        from = AddExpr(*part, encoding, from, nfa);
+        from = AddExpr(*part, encoding, from, nfa, counted);
       }
       return from;
     case Kind::kChoice: {
@@ -140,12 +202,12 @@ uint32_t AddExpr(const Expr& expr, Encoding encoding, uint32_t from, Nfa& nfa) {
         if (nfa.budget().is_spent()) break;
         const uint32_t begin = nfa.AddState();  // a part may loop back to where it begins
         nfa.AddJump(from, begin);
-        nfa.AddJump(AddExpr(*part, encoding, begin, nfa), end);
+        nfa.AddJump(AddExpr(*part, encoding, begin, nfa, counted), end);
       }
       return end;
     }
     case Kind::kRepeat:
-      return AddRepeat(expr, encoding, from, nfa);
+      return AddRepeat(expr, encoding, from, nfa, counted);
     case Kind::kRule:
       return nfa.AddCall(from, {.rule = expr.rule});
     case Kind::kBegin:

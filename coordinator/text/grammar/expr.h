@@ -3,6 +3,7 @@
 #define SWITCHYARD_COORDINATOR_TEXT_GRAMMAR_EXPR_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -48,8 +49,17 @@ absl::StatusOr<ExprPtr> ExpandSearch(const ExprPtr& expr);
 // The texts that match `expr` from beginning to end: anchors there mean nothing more.
 absl::StatusOr<ExprPtr> ExpandFullMatch(const ExprPtr& expr);
 
-// Puts `expr` into `nfa`, from `from` to the state returned. REQUIRES: no anchors.
-uint32_t AddExpr(const Expr& expr, Encoding encoding, uint32_t from, Nfa& nfa);
+// The texts of `expr` with `min` to `max` characters (kNoLimit: any number). Null where that cannot
+// be said by the counts of one repeat. REQUIRES: no anchors, no rules.
+ExprPtr WithLength(const ExprPtr& expr, uint32_t min, uint32_t max);
+
+// The rule of one character of a set.
+using RuleOfCharacters = std::function<uint32_t(const CodePoints&)>;
+
+// Puts `expr` into `nfa`, from `from` to the state returned. Repeats are written out, but long ones
+// of single characters are calls where `counted` gives their rule. REQUIRES: no anchors.
+uint32_t AddExpr(const Expr& expr, Encoding encoding, uint32_t from, Nfa& nfa,
+                 const RuleOfCharacters& counted = nullptr);
 
 }  // namespace switchyard::text::grammar
 

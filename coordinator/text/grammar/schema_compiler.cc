@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "coordinator/text/grammar/counted_body.h"
 #include "coordinator/text/grammar/value_check.h"
 
 namespace switchyard::text::grammar {
@@ -208,6 +209,35 @@ absl::Status SchemaCompiler::AddNumbers(const SchemaSet& branch, uint8_t types, 
   return absl::OkStatus();
 }
 
+// What all of the patterns match, with so many characters; as it stands between the quotes.
+absl::StatusOr<Dfa> SchemaCompiler::TextsOf(std::span<const StringPattern* const> patterns,
+                                            uint32_t min, uint32_t max) {
+  if (patterns.size() == 1) {
+    const ExprPtr whole = WithLength(patterns[0]->expr, min, max);
+    if (whole != nullptr) return CountedBody(*whole, Encoding::kJsonString, book_);
+    if (min == 0 && max == kNoLimit) {
+      return CountedBody(*patterns[0]->expr, Encoding::kJsonString, book_);
+    }
+  }
+  std::vector<ExprPtr> exprs;
+  for (const StringPattern* pattern : patterns) exprs.push_back(pattern->expr);
+  if (min > 0 || max != kNoLimit) {
+    exprs.push_back(MakeRepeat(MakeCharacters(CodePoints::All()), min, max));
+  }
+  Dfa texts;
+  for (size_t i = 0; i < exprs.size(); ++i) {
+    Nfa one(budget());
+    one.Accept(AddExpr(*exprs[i], Encoding::kJsonString, 0, one));
+    SY_ASSIGN_OR_RETURN(Dfa dfa, Determinize(one, budget()));
+    if (i == 0) {
+      texts = std::move(dfa);
+    } else {
+      SY_ASSIGN_OR_RETURN(texts, Intersect(texts, dfa, budget()));
+    }
+  }
+  return texts;
+}
+
 absl::Status SchemaCompiler::AddStrings(const SchemaSet& branch, Nfa& nfa) {
   uint32_t min = 0;
   uint32_t max = kNoLimit;
@@ -228,22 +258,7 @@ absl::Status SchemaCompiler::AddStrings(const SchemaSet& branch, Nfa& nfa) {
     SY_ASSIGN_OR_RETURN(const uint32_t character, json_.Character());
     if (max > 0) at = nfa.AddCall(at, {.rule = character, .min = min, .max = max});
   } else {
-    std::vector<ExprPtr> exprs;
-    for (const StringPattern* pattern : patterns) exprs.push_back(pattern->expr);
-    if (min > 0 || max != kNoLimit) {
-      exprs.push_back(MakeRepeat(MakeCharacters(CodePoints::All()), min, max));
-    }
-    Dfa texts;
-    for (size_t i = 0; i < exprs.size(); ++i) {
-      Nfa one(budget());
-      one.Accept(AddExpr(*exprs[i], Encoding::kJsonString, 0, one));
-      SY_ASSIGN_OR_RETURN(Dfa dfa, Determinize(one, budget()));
-      if (i == 0) {
-        texts = std::move(dfa);
-      } else {
-        SY_ASSIGN_OR_RETURN(texts, Intersect(texts, dfa, budget()));
-      }
-    }
+    SY_ASSIGN_OR_RETURN(const Dfa texts, TextsOf(patterns, min, max));
     at = AddDfa(texts, at, nfa);
   }
   nfa.Accept(nfa.AddText(at, "\""));

@@ -51,6 +51,8 @@ class SchemaCompiler {
   absl::Status AddBranch(const SchemaSet& branch, Nfa& nfa);
   absl::Status AddValues(const SchemaSet& branch, Nfa& nfa);
   absl::Status AddNumbers(const SchemaSet& branch, uint8_t types, Nfa& nfa);
+  absl::StatusOr<Dfa> TextsOf(std::span<const StringPattern* const> patterns, uint32_t min,
+                              uint32_t max);
   absl::Status AddStrings(const SchemaSet& branch, Nfa& nfa);
   absl::Status AddArrays(const SchemaSet& branch, Nfa& nfa);
   absl::Status AddItems(const SchemaSet& branch, uint32_t min, uint32_t max, Nfa& nfa);

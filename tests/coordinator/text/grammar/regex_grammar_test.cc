@@ -2,7 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <regex>
+
 #include "tests/coordinator/text/grammar/grammar_testing.h"
+#include "tests/coordinator/text/grammar/grammar_walk.h"
 
 namespace switchyard::text::grammar {
 namespace {
@@ -82,6 +85,73 @@ TEST(RegexGrammar, SaysWhatItDoesNotSupportAndWhere) {
     const auto grammar = CompileRegex(pattern);
     EXPECT_EQ(grammar.status().code(), absl::StatusCode::kInvalidArgument) << pattern;
     EXPECT_THAT(std::string(Message(grammar.status())), HasSubstr(message)) << pattern;
+  }
+}
+
+// Repeats that are counted, and such that have to be written out since it is not clear at each byte
+// whether they go on.
+TEST(RegexGrammar, LongRepeatsOfCharacters) {
+  const auto a = [](int count) { return std::string(count, 'a'); };
+  const Case cases[] = {
+      {"[a-c]{20,40}\\.",
+       {a(20) + ".", a(40) + "."},
+       {a(19) + ".", a(41) + ".", a(30), a(25) + "d."}},
+      {"x?[a-c]{0,30}", {"", "x", a(30), "x" + a(30)}, {a(31), "x" + a(31), "xx"}},
+      {"(é|[a-c]{17}|[x-z]{18,})+",
+       {a(17), "é" + a(34), "é" + std::string(20, 'x')},
+       {a(16), a(18)}},
+      {"[a-c]{0,30}[a-z]{0,30}",
+       {"", a(60), a(29) + "z" + a(29), "z" + a(29)},
+       {a(61), "z" + a(30)}},
+      {"[a-c]{20,30}(ab|x)",
+       {a(20) + "x", a(20) + "ab", a(30) + "ab"},
+       {a(19) + "ab", a(31) + "x"}},
+      {"([a-c]{0,20}-?){1,3}", {"", a(60), a(20) + "-" + a(20)}, {a(61), "----"}},
+      {"[]{20}|a", {"a"}, {"", "b"}},
+      {"[]{0,20}a", {"a"}, {"", "b"}},
+  };
+  for (const Case& one : cases) {
+    const auto grammar = CompileRegex(one.pattern);
+    ASSERT_TRUE(grammar.ok()) << one.pattern << ": " << grammar.status();
+    for (const auto& text : one.accepted) {
+      EXPECT_TRUE(Accepts(grammar, text)) << one.pattern << " refuses " << text;
+    }
+    for (const auto& text : one.refused) {
+      EXPECT_FALSE(Accepts(grammar, text)) << one.pattern << " accepts " << text;
+    }
+  }
+}
+
+TEST(RegexGrammar, MasksOfCountedCharactersAreExact) {
+  const std::vector<std::string> pieces = {"aa",
+                                           "aaa",
+                                           "a.",
+                                           "aa.",
+                                           "ab",
+                                           "aab",
+                                           "..",
+                                           "a-",
+                                           "-a",
+                                           "é",
+                                           "éé",
+                                           "aé",
+                                           "\xc3",
+                                           "\xa9.",
+                                           "\xa9"
+                                           "a",
+                                           "aaaaaaaa"};
+  const auto trie = MakeTrie(pieces);
+  const auto ending = static_cast<int32_t>(trie->vocab_size()) - 1;
+  for (const char* pattern : {"[a-cé]{17,20}\\.", "[ab]{0,17}", "(é{3,18}-|a{18,})+\\.?",
+                              "x?[^x.]{20,}[.]{1,30}", "[ab]{0,18}(ab|\\.)", "([aé]{1,17}-){2}"}) {
+    const worker::GrammarMatcher matcher = MakeMatcher(CompileRegex(pattern), trie);
+    for (uint32_t seed = 0; seed < 10; ++seed) {
+      const std::string text = Walk(matcher, trie, ending, seed).Run();
+      ASSERT_FALSE(text.starts_with('!')) << pattern << "\n" << text;
+      EXPECT_TRUE(std::regex_match(text, std::regex(pattern)) || text.find("\xc3") != text.npos)
+          << pattern << "\n"
+          << text;
+    }
   }
 }
 

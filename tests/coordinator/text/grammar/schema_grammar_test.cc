@@ -311,6 +311,34 @@ TEST(SchemaGrammar, WordsThatSayNothingAboutValidityAreTaken) {
                   .ok());
 }
 
+TEST(SchemaGrammar, APatternAndALengthHoldTogether) {
+  const auto quoted = [](const std::string& text) { return "\"" + text + "\""; };
+  const auto a = [](int count) { return std::string(count, 'a'); };
+  Check(
+      {{R"({"type": "string", "pattern": "^[A-Z][a-z\n]*$", "minLength": 3, "maxLength": 40})",
+        {quoted("Baa"), quoted("B" + a(39)), quoted("B\\n\\n" + a(37))},
+        {quoted("Ba"), quoted("B" + a(40)), quoted("B\\n\\n" + a(38)), quoted(a(5))}},
+       {R"({"type": "string", "pattern": "^[a-z]{5,30}(-[0-9])?$", "maxLength": 25})",
+        {quoted(a(5)), quoted(a(25)), quoted(a(23) + "-1")},
+        {quoted(a(4)), quoted(a(26)), quoted(a(24) + "-1")}},
+       {R"({"type": "string", "pattern": "^(ab|cd)[é]{2,}$", "minLength": 20, "maxLength": 20})",
+        {quoted("ab"
+                "éééééééééééééééééé")},
+        {quoted("ab"
+                "ééééééééééééééééé"),
+         quoted("cd"
+                "ééééééééééééééééééé")}},
+       {R"({"type": "string", "pattern": "^a{20,}$", "maxLength": 30, "minLength": 25})",
+        {quoted(a(25)), quoted(a(30))},
+        {quoted(a(24)), quoted(a(31))}},
+       {R"({"type": "string", "pattern": "b", "maxLength": 4})",
+        {quoted("b"), quoted("aaab"), quoted("baaa")},
+        {quoted("aaa"), quoted("baaaa")}},
+       {R"({"anyOf": [{"type": "null"}, {"type": "string", "pattern": "^[ab]{9}$", "maxLength": 8}]})",
+        {"null"},
+        {quoted("ababababa"), quoted("abababab")}}});
+}
+
 TEST(SchemaGrammar, ConstantsKeepTheirDigits) {
   Check({{R"({"enum": [18446744073709551615, -9223372036854775808, 0.1, 1e18, 2.5e-7]})",
           {"18446744073709551615", "-9223372036854775808", "0.1", "1e+18", "2.5e-07"},
