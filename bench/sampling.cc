@@ -14,7 +14,8 @@ namespace switchyard::worker {
 namespace {
 
 constexpr int64_t kVocab = 129'280;
-constexpr int32_t kPromptTokens = 1000;
+constexpr int32_t kPromptTokens = 3000;
+constexpr int32_t kAnswerTokens = 1000;
 
 v1::SamplingParams Params(double temperature, double top_p, int32_t top_k) {
   v1::SamplingParams params;
@@ -36,10 +37,24 @@ std::vector<Way> Ways() {
                            {"top_p 0.95", Params(0.6, 0.95, 0)},
                            {"top_k 40, top_p 0.95", Params(0.6, 0.95, 40)},
                            {"greedy, 20 likeliest", Params(0, 1, 0), 20},
-                           {"top_p 0.95, penalties", Params(0.6, 0.95, 0)}};
-  ways.back().params.set_repetition_penalty(1.1f);
-  ways.back().params.set_frequency_penalty(0.2f);
+                           {"top_p 0.95, penalties", Params(0.6, 0.95, 0)},
+                           {"greedy, presence", Params(0, 1, 0)},
+                           {"greedy, repetition", Params(0, 1, 0)}};
+  ways[5].params.set_repetition_penalty(1.1f);
+  ways[5].params.set_frequency_penalty(0.2f);
+  ways[6].params.set_presence_penalty(0.5f);
+  ways[7].params.set_repetition_penalty(1.1f);
   return ways;
+}
+
+// Behind a prompt and an answer of random tokens.
+SamplingState StateOf(const v1::SamplingParams& params, std::mt19937& random) {
+  auto sampling = SamplingState::Create(params, kPromptTokens, int32_t(kVocab));
+  SY_CHECK(sampling.ok()) << Message(sampling.status());
+  std::vector<int32_t> past(kPromptTokens + kAnswerTokens);
+  for (int32_t& token : past) token = int32_t(random() % kVocab);
+  sampling->See(0, past);
+  return *std::move(sampling);
 }
 
 void BM_Sample(benchmark::State& state) {
@@ -54,16 +69,11 @@ void BM_Sample(benchmark::State& state) {
   std::vector<SamplingState> states;
   std::vector<SampleRequest> requests;
   for (int32_t row = 0; row < num_rows; ++row) {
-    auto sampling = SamplingState::Create(way.params, kPromptTokens, int32_t(kVocab));
-    SY_CHECK(sampling.ok()) << Message(sampling.status());
-    std::vector<int32_t> past(2 * kPromptTokens);
-    for (int32_t& token : past) token = int32_t(random() % kVocab);
-    sampling->See(0, past);
-    states.push_back(*std::move(sampling));
+    states.push_back(StateOf(way.params, random));
   }
   for (int32_t row = 0; row < num_rows; ++row) {
     requests.push_back({.row = row,
-                        .position = 2 * kPromptTokens,
+                        .position = kPromptTokens + kAnswerTokens,
                         .state = &states[row],
                         .with_logprob = way.num_top >= 0,
                         .num_top = std::max(way.num_top, 0)});
@@ -85,9 +95,23 @@ void BM_Sample(benchmark::State& state) {
                                                       benchmark::Counter::kInvert);
 }
 BENCHMARK(BM_Sample)
-    ->ArgsProduct({{0, 1, 2, 3, 4, 5}, {1, 32}})
+    ->ArgsProduct({{0, 1, 2, 3, 4, 5, 6, 7}, {1, 16, 32}})
     ->UseRealTime()
     ->Unit(benchmark::kMicrosecond);
+
+// What a draft's row has of its own: the state behind it, and how that changes logits.
+void BM_Draft(benchmark::State& state) {
+  const Way way = Ways()[state.range(0)];
+  std::mt19937 random(3);
+  const SamplingState sampling = StateOf(way.params, random);
+  for (auto _ : state) {
+    SamplingState behind = sampling;
+    behind.See(kPromptTokens + kAnswerTokens, std::vector<int32_t>{17});
+    benchmark::DoNotOptimize(behind.Changes().data());
+  }
+  state.SetLabel(way.name);
+}
+BENCHMARK(BM_Draft)->Arg(0)->Arg(6)->Arg(7)->UseRealTime()->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace switchyard::worker

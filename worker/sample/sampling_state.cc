@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -88,6 +87,14 @@ absl::StatusOr<SamplingState> SamplingState::Create(const v1::SamplingParams& pa
   state.vocab_size_ = vocab_size;
   state.counts_tokens_ =
       params.presence_penalty() != 0 || params.frequency_penalty() != 0 || Repeats(params);
+  std::vector<int32_t> biased;
+  for (const v1::LogitBias& bias : params.logit_bias()) biased.push_back(bias.token());
+  state.AddChanges(std::move(biased));
+  for (const v1::LogitBias& bias : params.logit_bias()) {
+    Change& change = state.changes_[state.PlaceOf(bias.token())];
+    change.logit_bias += bias.bias();
+    change.bias = state.BiasOf(change);
+  }
   return state;
 }
 
@@ -98,25 +105,65 @@ void SamplingState::See(int32_t position, std::span<const int32_t> tokens) {
     return;
   }
   SY_CHECK_LE(position, num_seen_);
-  for (; num_seen_ < end; ++num_seen_) {
-    const int32_t token = tokens[num_seen_ - position];
-    const bool in_prompt = num_seen_ < prompt_length_;
-    if (counts_tokens_) {
-      Times& times = times_[token];
-      times.in_prompt |= in_prompt;
-      times.in_answer += in_prompt ? 0 : 1;
-    }
-    if (constraint_ && !in_prompt) constraint_->See(token);
-    if (tail_length_ == 0 || in_prompt) continue;
+  if (end <= num_seen_) return;
+  tokens = tokens.subspan(static_cast<size_t>(num_seen_ - position));
+  const size_t num_prompt =
+      std::min<size_t>(static_cast<size_t>(std::max(0, prompt_length_ - num_seen_)), tokens.size());
+  if (counts_tokens_) {
+    // What the prompt has matters to a repetition penalty alone.
+    if (Repeats(*params_)) Count(tokens.first(num_prompt), /*in_answer=*/false);
+    Count(tokens.subspan(num_prompt), /*in_answer=*/true);
+  }
+  num_seen_ = end;
+  for (const int32_t token : tokens.subspan(num_prompt)) {
+    if (constraint_) constraint_->See(token);
+    if (tail_length_ == 0) continue;
     if (tail_.size() == tail_length_) tail_.erase(tail_.begin());
     tail_.push_back(token);
   }
 }
 
-SamplingState::Change& SamplingState::ChangeOf(int32_t token) {
-  const auto [place, is_new] = place_of_change_.try_emplace(token, changes_.size());
-  if (is_new) changes_.push_back({.token = token});
-  return changes_[place->second];
+void SamplingState::Count(std::span<const int32_t> tokens, bool in_answer) {
+  if (tokens.empty()) return;
+  Allow();
+  AddChanges({tokens.begin(), tokens.end()});
+  for (const int32_t token : tokens) {
+    Change& change = changes_[PlaceOf(token)];
+    if (Repeats(*params_)) change.repetition = params_->repetition_penalty();
+    change.num_answered += in_answer ? 1 : 0;
+    change.bias = BiasOf(change);
+  }
+}
+
+size_t SamplingState::PlaceOf(int32_t token) const {
+  const auto end = changes_.begin() + static_cast<std::ptrdiff_t>(num_kept_);
+  const auto place =
+      std::lower_bound(changes_.begin(), end, token,
+                       [](const Change& change, int32_t wanted) { return change.token < wanted; });
+  return place == end || place->token == token ? static_cast<size_t>(place - changes_.begin())
+                                               : num_kept_;
+}
+
+// REQUIRES: nothing is forbidden just now.
+void SamplingState::AddChanges(std::vector<int32_t> tokens) {
+  std::erase_if(tokens, [&](int32_t token) { return PlaceOf(token) < num_kept_; });
+  if (tokens.empty()) return;
+  std::sort(tokens.begin(), tokens.end());
+  tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+  for (const int32_t token : tokens) changes_.push_back({.token = token});
+  std::inplace_merge(changes_.begin(), changes_.begin() + static_cast<std::ptrdiff_t>(num_kept_),
+                     changes_.end(),
+                     [](const Change& a, const Change& b) { return a.token < b.token; });
+  num_kept_ = changes_.size();
+}
+
+float SamplingState::BiasOf(const Change& change) const {
+  float bias = 0;
+  if (change.num_answered > 0) {
+    bias -= params_->presence_penalty() +
+            params_->frequency_penalty() * static_cast<float>(change.num_answered);
+  }
+  return std::clamp(bias + change.logit_bias, -kMost, kMost);
 }
 
 bool SamplingState::EndsWith(std::span<const int32_t> tokens) const {
@@ -125,20 +172,27 @@ bool SamplingState::EndsWith(std::span<const int32_t> tokens) const {
 }
 
 std::span<const SamplingState::Change> SamplingState::Changes() {
-  changes_.clear();
-  place_of_change_.clear();
-  for (const auto& [token, times] : times_) {
-    Change& change = ChangeOf(token);
-    if (Repeats(*params_)) change.repetition = params_->repetition_penalty();
-    if (times.in_answer == 0) continue;
-    change.bias -= params_->presence_penalty() +
-                   params_->frequency_penalty() * static_cast<float>(times.in_answer);
-  }
-  for (const v1::LogitBias& bias : params_->logit_bias())
-    ChangeOf(bias.token()).bias += bias.bias();
-  for (Change& change : changes_) change.bias = std::clamp(change.bias, -kMost, kMost);
-  for (const int32_t token : Forbidden()) ChangeOf(token).bias = kForbidden;
+  Allow();
+  Forbid();
   return changes_;
+}
+
+void SamplingState::Forbid() {
+  for (const int32_t token : Forbidden()) {
+    const size_t place = PlaceOf(token);
+    if (place < num_kept_) {
+      forbidden_.push_back(place);
+      changes_[place].bias = kForbidden;
+    } else {
+      changes_.push_back({.token = token, .bias = kForbidden});
+    }
+  }
+}
+
+void SamplingState::Allow() {
+  changes_.resize(num_kept_);
+  for (const size_t place : forbidden_) changes_[place].bias = BiasOf(changes_[place]);
+  forbidden_.clear();
 }
 
 // What is no answer yet, and bad words. Where nothing else may come these go: a row of which no
@@ -153,14 +207,15 @@ std::vector<int32_t> SamplingState::Forbidden() {
     const std::span<const int32_t> tokens(word.tokens().data(), word.tokens_size());
     if (EndsWith(tokens.first(tokens.size() - 1))) forbidden.push_back(tokens.back());
   }
+  std::sort(forbidden.begin(), forbidden.end());
+  forbidden.erase(std::unique(forbidden.begin(), forbidden.end()), forbidden.end());
   if (!forbidden.empty() && !AllowsOtherThan(forbidden)) forbidden.clear();
   return forbidden;
 }
 
 bool SamplingState::AllowsOtherThan(const std::vector<int32_t>& forbidden) {
   if (constraint_ && constraint_->binds()) return constraint_->AllowsOtherThan(forbidden);
-  if (std::ssize(forbidden) < vocab_size_) return true;
-  return std::ssize(std::set<int32_t>(forbidden.begin(), forbidden.end())) < vocab_size_;
+  return std::ssize(forbidden) < vocab_size_;
 }
 
 }  // namespace switchyard::worker

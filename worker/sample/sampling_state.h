@@ -8,7 +8,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -19,8 +18,9 @@
 
 namespace switchyard::worker {
 
-// A value: a copy goes its own way from there on (drafts), and costs as much as what it remembers.
-// Thread: the step's. Costs nothing while the parameters do not look at the past.
+// A value: a copy goes its own way from there on (drafts), and costs one copy of a plain array of
+// the tokens whose logits change. Thread: the step's. Costs nothing while the parameters do not
+// look at the past; else a token costs a search among those, whatever the length of the prompt.
 class SamplingState {
  public:
   static constexpr int32_t kMaxTop = 128;  // likeliest tokens reported beside one
@@ -51,20 +51,26 @@ class SamplingState {
     int32_t token = 0;
     float repetition = 1;
     float bias = 0;
+    // What the bias is made of, unless the token is forbidden.
+    int32_t num_answered = 0;  // how often the answer has it
+    float logit_bias = 0;
   };
   // All changes for the token that comes after those seen; each token once. Empty without such
   // parameters. Valid until the next call.
   std::span<const Change> Changes();
 
  private:
-  struct Times {
-    bool in_prompt = false;
-    int32_t in_answer = 0;
-  };
-
   int32_t num_answered() const { return num_seen_ - prompt_length_; }
   bool EndsWith(std::span<const int32_t> tokens) const;
-  Change& ChangeOf(int32_t token);
+  void Count(std::span<const int32_t> tokens, bool in_answer);
+  // Where the token stands in changes_; the end of those kept if it does not.
+  size_t PlaceOf(int32_t token) const;
+  // Lets changes_ have these tokens, too.
+  void AddChanges(std::vector<int32_t> tokens);
+  float BiasOf(const Change& change) const;
+  void Forbid();
+  void Allow();  // takes the last Forbid back
+  // Each once.
   std::vector<int32_t> Forbidden();
   bool AllowsOtherThan(const std::vector<int32_t>& forbidden);
 
@@ -75,10 +81,11 @@ class SamplingState {
   bool counts_tokens_ = false;
   size_t tail_length_ = 0;  // tokens that the longest forbidden sequence looks back
   int32_t num_seen_ = 0;
-  std::unordered_map<int32_t, Times> times_;
   std::vector<int32_t> tail_;  // of the answer
+  // First those kept from token to token, by token; then what is forbidden just now beside these.
   std::vector<Change> changes_;
-  std::unordered_map<int32_t, size_t> place_of_change_;
+  size_t num_kept_ = 0;
+  std::vector<size_t> forbidden_;  // places of kept ones that are forbidden just now
 };
 
 }  // namespace switchyard::worker

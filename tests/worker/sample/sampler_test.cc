@@ -202,6 +202,85 @@ TEST(Sampler, BiasLeastLengthAndForbiddenSequencesChangeWhatIsChosen) {
   EXPECT_EQ(Choose(logits, params, 6, {0, 0, 0, 2, 1, 2}), 0) << "a prompt's tokens are no answer";
 }
 
+using Changes = std::map<int32_t, std::pair<float, float>>;  // repetition and bias, by token
+
+Changes ChangesOf(SamplingState& state) {
+  Changes changes;
+  for (const auto& change : state.Changes()) {
+    EXPECT_TRUE(changes.try_emplace(change.token, change.repetition, change.bias).second);
+  }
+  return changes;
+}
+
+// The same, found anew from all tokens.
+Changes ExpectedChanges(const v1::SamplingParams& params, const std::vector<int32_t>& tokens) {
+  const size_t num_prompt = std::min<size_t>(tokens.size(), kPromptLength);
+  const float repetition = params.repetition_penalty();
+  Changes changes;
+  const auto of = [&](int32_t token) -> auto& {
+    return changes.try_emplace(token, 1.0f, 0.0f).first->second;
+  };
+  std::map<int32_t, int> times;
+  for (size_t i = num_prompt; i < tokens.size(); ++i) ++times[tokens[i]];
+  const bool counts =
+      repetition != 0 || params.presence_penalty() != 0 || params.frequency_penalty() != 0;
+  for (const auto& [token, count] : times) {
+    if (!counts) break;
+    of(token).second -= params.presence_penalty() + params.frequency_penalty() * float(count);
+  }
+  for (const int32_t token : tokens) {
+    if (repetition != 0) of(token).first = repetition;
+  }
+  for (const v1::LogitBias& bias : params.logit_bias()) of(bias.token()).second += bias.bias();
+  for (const v1::TokenSequence& word : params.bad_words()) {
+    const bool begun = tokens.size() > num_prompt && tokens.back() == word.tokens(0);
+    if (begun) of(word.tokens(1)).second = -kInfinity;
+  }
+  if (tokens.size() >= size_t(kPromptLength + params.min_tokens())) return changes;
+  for (const int32_t token : params.ending_tokens()) of(token).second = -kInfinity;
+  return changes;
+}
+
+// What is kept from token to token is what would be found anew; forbidden tokens come and go; and a
+// draft's state leaves the one that it was copied from as it is.
+TEST(SamplingState, KeepsWhatChangesFromTokenToToken) {
+  constexpr int32_t kVocab = 12;
+  std::mt19937 random(4);
+  for (int kind = 0; kind < 8; ++kind) {
+    v1::SamplingParams params = Params(0);
+    if (kind & 1) params.set_repetition_penalty(1.5f);
+    if (kind & 2) params.set_frequency_penalty(0.3f);
+    if (kind & 4) params.set_presence_penalty(-0.2f);
+    params.set_min_tokens(10);
+    for (const int32_t token : {3, 7, 3}) params.add_ending_tokens(token);
+    for (const int32_t token : {11, 2, 7}) {
+      v1::LogitBias* bias = params.add_logit_bias();
+      bias->set_token(token);
+      bias->set_bias(0.25f * float(token));
+    }
+    for (const int32_t first : {1, 7, 9}) {
+      v1::TokenSequence* word = params.add_bad_words();
+      for (const int32_t token : {first, first - 1}) word->add_tokens(token);
+    }
+    SamplingState state = StateOf(params, kVocab);
+    std::vector<int32_t> past;
+    for (int i = 0; i < kPromptLength + 20; ++i) {
+      SamplingState draft = state;
+      std::vector<int32_t> drafted = past;
+      for (const int32_t token : {7, 9}) {
+        drafted.push_back(token);
+        draft.See(int32_t(drafted.size()) - 1, {&drafted.back(), 1});
+        EXPECT_EQ(ChangesOf(draft), ExpectedChanges(params, drafted)) << kind << " at " << i;
+      }
+      past.push_back(int32_t(random() % kVocab));
+      state.See(i, {&past.back(), 1});
+      EXPECT_EQ(ChangesOf(state), ExpectedChanges(params, past)) << kind << " at " << i;
+    }
+    SamplingState at_once = StateOf(params, kVocab, past);
+    EXPECT_EQ(ChangesOf(at_once), ChangesOf(state)) << kind;
+  }
+}
+
 TEST(Sampler, AMaskLeavesOnlyWhatItAllows) {
   const std::vector<float> logits(70, 0.0f);
   std::vector<uint32_t> mask(3, 0);
