@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/reasoning_effort.h"
 #include "coordinator/gateway/request_builder.h"
 #include "coordinator/gateway/tool_binding.h"
 
@@ -40,6 +41,14 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
   if (is_bound || is_continued) spec.form.harmony.reset();  // one message, whose head is known
   if (is_continued) spec.form.tools.reset();                // calls are messages of their own
   return spec;
+}
+
+std::vector<std::string> IgnoredFields(const ServedModel& model,
+                                       const ChatCompletionRequest& request) {
+  std::vector<std::string> names = request.unknown_fields;
+  const std::string& effort = request.chat.effort_field;
+  if (!effort.empty() && !KnowsReasoningEffort(model)) names.push_back(effort);
+  return names;
 }
 
 }  // namespace switchyard::gateway

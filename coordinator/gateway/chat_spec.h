@@ -2,7 +2,9 @@
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_CHAT_SPEC_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_CHAT_SPEC_H_
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "coordinator/gateway/completion.h"
@@ -16,6 +18,11 @@ namespace switchyard::gateway {
 absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
                                              const ChatCompletionRequest& request,
                                              std::string_view tenant);
+
+// The fields of the request that change nothing: unknown ones, and an effort of reasoning where the
+// model's template knows of none.
+std::vector<std::string> IgnoredFields(const ServedModel& model,
+                                       const ChatCompletionRequest& request);
 
 }  // namespace switchyard::gateway
 

@@ -42,7 +42,7 @@ absl::Status MessagesHandler::Create(const HttpRequest& request,
   const ServedModel& model = *context_.model;
   SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseMessagesRequest(request.body));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildChatSpec(context_, chat, request.tenant));
-  const std::shared_ptr<HttpReply> answer = NameIgnoredFields(reply, chat.unknown_fields);
+  const std::shared_ptr<HttpReply> answer = NameIgnoredFields(reply, IgnoredFields(model, chat));
   MessagesHead head = {.route = kMessages,
                        .id = fmt::format("msg_{:016x}{:016x}", RandomUint64(), RandomUint64()),
                        .model = model.name,
@@ -63,7 +63,7 @@ absl::Status MessagesHandler::Count(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseCountTokensRequest(request.body));
   SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
   SY_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
-  SendAnswer(*context_.metrics, kCountTokens, *NameIgnoredFields(reply, chat.unknown_fields),
+  SendAnswer(*context_.metrics, kCountTokens, *NameIgnoredFields(reply, IgnoredFields(model, chat)),
              {.body = DumpJson({{"input_tokens", tokens.size()}})});
   return absl::OkStatus();
 }

@@ -7,6 +7,7 @@
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/field_names.h"
 #include "coordinator/gateway/json_fields.h"
+#include "coordinator/gateway/reasoning_effort.h"
 #include "coordinator/gateway/sse_writer.h"
 
 namespace switchyard::gateway {
@@ -16,6 +17,8 @@ const Json* StringField(const Json& object, const char* name) {
   const Json* value = object.is_object() ? FindField(object, name) : nullptr;
   return value != nullptr && value->is_string() ? value : nullptr;
 }
+
+constexpr const char* kEffortField = "output_config.effort";
 
 absl::StatusOr<std::string> BlockType(const Json& block, const std::string& where) {
   const Json* type = StringField(block, "type");
@@ -231,6 +234,15 @@ absl::Status TranslateFormat(const Json& format, const std::string& where, Json*
   return absl::OkStatus();
 }
 
+// Whether there are thoughts `thinking` says, or else the template.
+absl::Status TranslateEffort(const Json& effort, Json* request) {
+  Json kwargs = Json::object();
+  SY_RETURN_IF_ERROR(AddReasoningEffort(effort, &kwargs));
+  kwargs.erase("enable_thinking");
+  (*request)["chat_template_kwargs"].update(kwargs);
+  return absl::OkStatus();
+}
+
 // `output_format` is the older name of `output_config.format`.
 absl::Status TranslateOutput(const RequestFields& given, Json* request) {
   const Json* older = FindField(given, "output_format");
@@ -241,6 +253,10 @@ absl::Status TranslateOutput(const RequestFields& given, Json* request) {
   for (const auto& [name, value] : config->items()) {
     const std::string where = "output_config." + name.substr(0, 100);
     if (value.is_null()) continue;
+    if (name == "effort") {
+      SY_RETURN_IF_ERROR(TranslateEffort(value, request));
+      continue;
+    }
     if (name != "format") {
       return ParamError(where, fmt::format("'{}' is not supported", where), kUnsupportedParameter);
     }
@@ -258,6 +274,7 @@ absl::Status InMessagesWords(const RequestFields& given, const absl::Status& sta
   const bool has_older = FindField(given, "output_format") != nullptr;
   const FieldName names[] = {
       {"stop", "stop_sequences"},
+      {"reasoning_effort", kEffortField},
       {"response_format", has_older ? "output_format" : "output_config.format"}};
   return InWordsOf(names, status);
 }
@@ -298,9 +315,13 @@ absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_ma
   if (needs_max_tokens && FindField(fields, "max_tokens") == nullptr) {
     return ParamError("max_tokens", "'max_tokens' is missing");
   }
-  SY_ASSIGN_OR_RETURN(const Json chat, ToChatRequest(fields));
-  absl::StatusOr<ChatCompletionRequest> request = ReadChatCompletionRequest(chat);
+  const absl::StatusOr<Json> chat = ToChatRequest(fields);
+  if (!chat.ok()) return InMessagesWords(fields, chat.status());
+  absl::StatusOr<ChatCompletionRequest> request = ReadChatCompletionRequest(*chat);
   if (!request.ok()) return InMessagesWords(fields, request.status());
+  const Json* config = FindField(fields, "output_config");
+  const bool has_effort = config != nullptr && FindField(*config, "effort") != nullptr;
+  if (has_effort) request->chat.effort_field = kEffortField;
   request->unknown_fields = fields.Unread();
   return request;
 }

@@ -74,7 +74,7 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SetShown(chat.generation, specs, {}, &head);
   const AnswerShape shape = ShapeOf(chat.generation, specs);
   Launch(chat.delivery, shape, std::move(specs), std::move(head),
-         NameIgnoredFields(reply, chat.unknown_fields));
+         NameIgnoredFields(reply, IgnoredFields(*context_.model, chat)));
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/reasoning_effort.h"
 #include "coordinator/gateway/structured_fields.h"
 #include "coordinator/gateway/unsupported_fields.h"
 #include "coordinator/text/stop_matcher.h"
@@ -234,6 +235,11 @@ absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
   chat->template_kwargs = Json::object();
   if (const Json* kwargs = FindField(request, "chat_template_kwargs")) {
     chat->template_kwargs = *kwargs;
+  }
+  SY_RETURN_IF_ERROR(CheckTemplateKwargs(chat->template_kwargs));
+  if (const Json* effort = FindField(request, "reasoning_effort")) {
+    chat->effort_field = "reasoning_effort";
+    SY_RETURN_IF_ERROR(AddReasoningEffort(*effort, &chat->template_kwargs));
   }
   SY_RETURN_IF_ERROR(ReadPromptEnd(request, chat));
   return CheckChat(chat);

@@ -67,6 +67,7 @@ struct ChatFields {
   Json messages;         // an array; each content a string, or null where tool calls stand for it
   Json tools;            // an array, or null: none
   Json template_kwargs;  // an object, may be empty
+  std::string effort_field;  // what the request calls reasoning_effort, if it gives one
   // The prompt ends with the beginning of an answer, or (never both) within the last message, which
   // the answer goes on with.
   bool add_generation_prompt = true;

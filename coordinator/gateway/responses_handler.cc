@@ -139,7 +139,8 @@ absl::Status ResponsesHandler::Create(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(const Json context, Context(request.tenant, wanted.previous));
   SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ToChatRequest(wanted, context));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec, Fit(wanted, request.tenant, &chat));
-  return Start(wanted, context, std::move(spec), NameIgnoredFields(reply, chat.unknown_fields));
+  return Start(wanted, context, std::move(spec),
+               NameIgnoredFields(reply, IgnoredFields(*context_.model, chat)));
 }
 
 absl::StatusOr<CompletionSpec> ResponsesHandler::Fit(const ResponsesRequest& wanted,

@@ -141,14 +141,12 @@ absl::Status AddFormat(const Json& text, Json* chat) {
   return absl::OkStatus();
 }
 
-// How much a model thinks is a switch of its template: off or on.
 absl::Status AddReasoning(const Json& reasoning, Json* chat) {
   const Json* effort = reasoning.is_object() ? FindField(reasoning, "effort") : nullptr;
   if (!reasoning.is_object() || (effort != nullptr && !effort->is_string())) {
     return ParamError("reasoning", "'reasoning' must be an object whose effort is a word");
   }
-  if (effort == nullptr || chat->contains("chat_template_kwargs")) return absl::OkStatus();
-  (*chat)["chat_template_kwargs"] = {{"enable_thinking", *effort != "none"}};
+  if (effort != nullptr) (*chat)["reasoning_effort"] = *effort;
   return absl::OkStatus();
 }
 
@@ -220,13 +218,16 @@ absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& requ
   }
   for (const char* name : kIdleFields) fields.Find(name);
   made->unknown_fields = fields.Unread();
+  if (!made->chat.effort_field.empty()) made->chat.effort_field = "reasoning.effort";
   return made;
 }
 
 absl::Status InResponsesWords(const absl::Status& status) {
-  constexpr std::pair<const char*, const char*> kWords[] = {{"max_tokens", "max_output_tokens"},
-                                                            {"response_format", "text.format"},
-                                                            {"messages", "input"}};
+  constexpr std::pair<const char*, const char*> kWords[] = {
+      {"max_tokens", "max_output_tokens"},
+      {"response_format", "text.format"},
+      {"reasoning_effort", "reasoning.effort"},
+      {"messages", "input"}};
   const Json param = ErrorObject(status)["error"]["param"];
   for (const auto& [chat, here] : kWords) {
     if (param == chat) return WithParam(status, here);

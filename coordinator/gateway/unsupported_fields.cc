@@ -16,7 +16,6 @@ constexpr Field kFields[] = {
     {"suffix", "[\"\"]"},
     {"functions", "[[]]", "use 'tools'"},
     {"function_call", "[\"auto\",\"none\"]", "use 'tools'"},
-    {"reasoning_effort", "[]", "a model's switches are set in 'chat_template_kwargs'"},
     {"enable_thinking", "[]", "set it in 'chat_template_kwargs'"},
     {"chat_template", "[]"},
     {"documents", "[[]]"},

@@ -120,5 +120,36 @@ TEST_F(HarmonyApiTest, ALastMessageIsContinued) {
             "tool_choice");
 }
 
+TEST_F(HarmonyApiTest, AnEffortIsToldToTheModelWhoeverAsks) {
+  Script("<|channel|>final<|message|>Four.<|return|>");
+  const auto expect = [&](const char* path, const std::string& body, const char* word) {
+    const auto answer = Ask(Post(path, body));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(answer.headers.count("x-switchyard-warning"), 0u) << path << body;
+    const std::vector<int32_t> prompt = engine_->last_request().prompt_tokens;
+    EXPECT_THAT(model_.tokenizer->Decode(prompt, false),
+                HasSubstr(fmt::format("Reasoning: {}\n", word)))
+        << path << body;
+  };
+  expect(kChat, Body(R"("seed":1)"), "medium");
+  expect(kChat, Body(R"("reasoning_effort":"high")"), "high");
+  expect(kChat,
+         Body(R"("reasoning_effort":"high","chat_template_kwargs":{"reasoning_effort":"low"})"),
+         "low");
+  expect("/v1/responses", R"({"input":"Hi","reasoning":{"effort":"high"}})", "high");
+  expect("/v1/messages", Body(R"("max_tokens":9,"output_config":{"effort":"high"})"), "high");
+  const auto refused = [&](const char* path, const std::string& body) {
+    return AskJson(path, body, 400)["error"];
+  };
+  EXPECT_EQ(refused(kChat, Body(R"("reasoning_effort":"some")"))["param"], "reasoning_effort");
+  EXPECT_EQ(refused(kChat, Body(R"("reasoning_effort":3)"))["param"], "reasoning_effort");
+  EXPECT_EQ(refused("/v1/responses", R"({"input":"Hi","reasoning":{"effort":"some"}})")["param"],
+            "reasoning.effort");
+  EXPECT_THAT(refused("/v1/messages",
+                      Body(R"("max_tokens":9,"output_config":{"effort":"some"})"))["message"]
+                  .get<std::string>(),
+              HasSubstr("'output_config.effort'"));
+}
+
 }  // namespace
 }  // namespace switchyard::gateway

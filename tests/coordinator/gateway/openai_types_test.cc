@@ -203,7 +203,8 @@ TEST(ChatRequest, NamesTheMessageAtFault) {
 
 TEST(ChatRequest, RefusesByNameWhatItKnowsAndCannotDo) {
   const std::pair<std::string, std::string> cases[] = {
-      {R"("reasoning_effort":"low")", "reasoning_effort"},
+      {R"("functions":[{"name":"f"}])", "functions"},
+      {R"("audio":{"voice":"a"})", "audio"},
   };
   for (const auto& [more, param] : cases) {
     const absl::Status status = ParseChatCompletionRequest(Chat(more)).status();

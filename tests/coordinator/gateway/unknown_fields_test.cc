@@ -106,5 +106,20 @@ TEST_F(UnknownFieldsTest, NamesCannotBreakOutOfTheHeaderNorFillIt) {
   EXPECT_THAT(warning, HasSubstr("and 98"));
 }
 
+TEST_F(UnknownFieldsTest, AnEffortIsOneWhereTheTemplateKnowsOfNone) {
+  constexpr const char* kEffort = R"("reasoning_effort":"low")";
+  EXPECT_EQ(ChatWarning(kEffort), "");
+  text::ModelChatTemplate mute = *model_.chat_template;
+  mute.source = "{{ messages }}";
+  model_.chat_template = &mute;
+  EXPECT_EQ(ChatWarning(kEffort), R"(unknown field "reasoning_effort" ignored)");
+  EXPECT_EQ(WarningOf("/v1/responses", R"("input":"Hi","reasoning":{"effort":"low"})"),
+            R"(unknown field "reasoning.effort" ignored)");
+  EXPECT_EQ(
+      WarningOf("/v1/messages",
+                fmt::format(R"({},"max_tokens":4,"output_config":{{"effort":"low"}})", kMessages)),
+      R"(unknown field "output_config.effort" ignored)");
+}
+
 }  // namespace
 }  // namespace switchyard::gateway

@@ -1,0 +1,22 @@
+// How much a model shall think, as its chat template takes it.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_REASONING_EFFORT_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_REASONING_EFFORT_H_
+
+#include "base/json.h"
+#include "base/status.h"
+#include "coordinator/gateway/served_model.h"
+
+namespace switchyard::gateway {
+
+// Sets what templates know of it in their `kwargs` (an object), unless it is set there:
+// `reasoning_effort` is the word, but for none, and `enable_thinking` whether there is any.
+// INVALID_ARGUMENT (param reasoning_effort) unless `effort` is none, minimal, low, medium, high,
+// xhigh or max.
+absl::Status AddReasoningEffort(const Json& effort, Json* kwargs);
+
+// The model's template knows at least one of both.
+bool KnowsReasoningEffort(const ServedModel& model);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_REASONING_EFFORT_H_
