@@ -103,27 +103,47 @@ absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& optio
   return absl::OkStatus();
 }
 
+absl::StatusOr<Json> ReadArguments(const Json& given) {
+  const bool is_none = given.is_null() || given == "";
+  if (is_none) return Json::object();
+  if (!given.is_string()) return given;
+  return ParseJson(given.get_ref<const std::string&>());
+}
+
+bool TakesArgumentsAsValues(const ServedModel& model) {
+  return model.tool_format && !text::TakesArgumentsAsText(*model.tool_format);
+}
+
 absl::Status PrepareToolCalls(const ServedModel& model, Json* messages) {
   if (!model.tool_format) return absl::OkStatus();
-  const bool as_text = text::TakesArgumentsAsText(*model.tool_format);
   for (size_t i = 0; i < messages->size(); ++i) {
     Json& message = (*messages)[i];
     if (FindField(message, "tool_calls") == nullptr) continue;
     for (Json& call : message["tool_calls"]) {
       Json& arguments = call["function"]["arguments"];
-      if (as_text && !arguments.is_string()) arguments = DumpJson(arguments);
-      if (as_text || !arguments.is_string()) continue;
-      absl::StatusOr<Json> value = ParseJson(arguments.get_ref<const std::string&>());
+      const bool is_text = arguments.is_string() && arguments != "";
+      if (is_text && !TakesArgumentsAsValues(model)) continue;  // though an answer's end has cut it
+      absl::StatusOr<Json> value = ReadArguments(arguments);
       if (!value.ok()) {
         return ParamError(fmt::format("messages[{}].tool_calls", i),
                           fmt::format("the arguments of a call in 'messages[{}].tool_calls' are no "
                                       "JSON: {}",
                                       i, Message(value.status())));
       }
-      arguments = *std::move(value);
+      arguments = TakesArgumentsAsValues(model) ? *std::move(value) : Json(DumpJson(*value));
     }
   }
   return absl::OkStatus();
+}
+
+Json PrepareTools(const ServedModel& model, const Json& tools) {
+  if (model.tool_format != text::ToolFormat::kHarmony) return tools;
+  Json prepared = tools;
+  for (Json& tool : prepared) {
+    Json& function = tool["function"];
+    if (FindField(function, "description") == nullptr) function["description"] = "";
+  }
+  return prepared;
 }
 
 }  // namespace switchyard::gateway

@@ -45,10 +45,19 @@ absl::StatusOr<ChatOptions> ReadChatOptions(const RequestFields& request);
 absl::Status ApplyChatOptions(const ServedModel& model, const ChatOptions& options,
                               std::span<const int32_t> prompt, text::AnswerForm* form);
 
+// The value of a past call's arguments: text is JSON, and none (null, an empty text) an empty
+// object.
+absl::StatusOr<Json> ReadArguments(const Json& given);
+// Whether the model's template takes them so; else as text, whatever it says.
+bool TakesArgumentsAsValues(const ServedModel& model);
+
 // The messages as the model's template takes them: arguments of past tool calls as text or as
 // values, by the template's form of calls. INVALID_ARGUMENT if text is wanted as a value and is no
 // JSON.
 absl::Status PrepareToolCalls(const ServedModel& model, Json* messages);
+
+// The tools as the model's template takes them: gpt-oss's adds each description to a text.
+Json PrepareTools(const ServedModel& model, const Json& tools);
 
 }  // namespace switchyard::gateway
 

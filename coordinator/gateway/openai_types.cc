@@ -102,8 +102,8 @@ absl::Status CheckDelivery(const StreamFields& delivery, const GenerationFields&
   return ParamError("best_of", "a streamed answer cannot be the best of several");
 }
 
-// The text of a list of content parts. Parts are joined without a separator, as chat templates that
-// take parts do it.
+// The text of a list of content parts, of which some may be refusals of former answers. Parts are
+// joined without a separator, as chat templates that take parts do it.
 absl::StatusOr<std::string> JoinParts(const Json& parts, const std::string& where) {
   SY_RETURN_IF_ERROR(CheckCount(parts, ChatFields::kMaxParts, where));
   std::string text;
@@ -112,12 +112,13 @@ absl::StatusOr<std::string> JoinParts(const Json& parts, const std::string& wher
     if (type == nullptr || !type->is_string()) {
       return ParamError(where, fmt::format("a part of '{}' must be an object with a type", where));
     }
-    if (*type != "text") {
+    const bool is_refusal = *type == "refusal";
+    if (*type != "text" && !is_refusal) {
       return ParamError(where,
                         fmt::format("a part of '{}' has the type {}: only text is supported", where,
                                     type->dump(-1, ' ', true, Json::error_handler_t::replace)));
     }
-    const Json* piece = FindField(part, "text");
+    const Json* piece = FindField(part, is_refusal ? "refusal" : "text");
     if (piece == nullptr || !piece->is_string()) {
       return ParamError(where, fmt::format("a text part of '{}' must have a text", where));
     }
@@ -136,9 +137,11 @@ absl::Status CheckToolCalls(const Json& calls, const std::string& where) {
     if (name == nullptr || !name->is_string()) {
       return ParamError(where, fmt::format("a call in '{}' must name its function", where));
     }
-    const Json* arguments = FindField(*function, "arguments");
-    if (arguments == nullptr || !(arguments->is_string() || arguments->is_object())) {
-      return ParamError(where, fmt::format("a call in '{}' must have arguments", where));
+    const Json* arguments = FindField(*function, "arguments");  // may be left out: none
+    if (arguments != nullptr && !arguments->is_string() && !arguments->is_object()) {
+      return ParamError(
+          where,
+          fmt::format("the arguments of a call in '{}' must be a string or an object", where));
     }
   }
   return absl::OkStatus();
@@ -159,17 +162,25 @@ absl::Status CheckRole(Json& message, const std::string& where) {
       fmt::format("'{}.role' must be system, developer, user, assistant or tool", where));
 }
 
+// An assistant's message may be a refusal or calls alone; for calls templates test for null.
+Json ContentOfNone(const Json& message) {
+  const Json* calls = FindField(message, "tool_calls");
+  if (calls != nullptr && !calls->empty()) return nullptr;
+  const Json* refusal = FindField(message, "refusal");
+  return refusal != nullptr && refusal->is_string() ? *refusal : Json("");
+}
+
 absl::Status CheckMessage(Json& message, const std::string& where) {
   SY_RETURN_IF_ERROR(CheckRole(message, where));
   const Json* calls = FindField(message, "tool_calls");
   if (calls != nullptr) SY_RETURN_IF_ERROR(CheckToolCalls(*calls, where + ".tool_calls"));
   const std::string content_param = where + ".content";
   const Json* content = FindField(message, "content");
+  if (content == nullptr && message["role"] == "assistant") {
+    message["content"] = ContentOfNone(message);
+    return absl::OkStatus();
+  }
   if (content == nullptr) {
-    if (message["role"] == "assistant" && calls != nullptr && !calls->empty()) {
-      message["content"] = nullptr;  // what templates test for
-      return absl::OkStatus();
-    }
     return ParamError(content_param, fmt::format("'{}' is missing", content_param));
   }
   if (content->is_string()) return absl::OkStatus();

@@ -49,9 +49,10 @@ absl::StatusOr<std::vector<int32_t>> EncodeChat(const ServedModel& model, const 
   Json messages = chat.messages;
   SY_RETURN_IF_ERROR(PrepareToolCalls(model, &messages));
   const bool has_tools = chat.tools.is_array() && !chat.tools.empty();
+  const Json tools = PrepareTools(model, chat.tools);
   absl::StatusOr<text::RenderedText> rendered = model.chat_template->Select(has_tools).Render(
       {.messages = messages,
-       .tools = has_tools ? &chat.tools : nullptr,
+       .tools = has_tools ? &tools : nullptr,
        .add_generation_prompt = chat.add_generation_prompt,
        .kwargs = &chat.template_kwargs,
        .bos_token = model.chat_template->bos_token,

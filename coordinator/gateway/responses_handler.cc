@@ -13,6 +13,7 @@
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/reply_headers.h"
 #include "coordinator/gateway/responses_answer.h"
+#include "coordinator/gateway/responses_input.h"
 #include "coordinator/gateway/responses_sink.h"
 #include "coordinator/gateway/sse_writer.h"
 
@@ -137,6 +138,15 @@ absl::Status ResponsesHandler::Create(const HttpRequest& request,
                                       const std::shared_ptr<HttpReply>& reply) {
   SY_ASSIGN_OR_RETURN(const ResponsesRequest wanted, ParseResponsesRequest(request.body));
   SY_ASSIGN_OR_RETURN(const Json context, Context(request.tenant, wanted.previous));
+  if (TakesArgumentsAsValues(*context_.model)) {
+    SY_RETURN_IF_ERROR(CheckCallArguments(wanted.input));
+    const absl::Status status = CheckCallArguments(context);
+    if (!status.ok()) {
+      return ParamError("previous_response_id",
+                        "the response to go on from was cut within a call, whose arguments are no "
+                        "JSON: send its items as 'input', without that call");
+    }
+  }
   SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ToChatRequest(wanted, context));
   SY_ASSIGN_OR_RETURN(CompletionSpec spec, Fit(wanted, request.tenant, &chat));
   return Start(wanted, context, std::move(spec),

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "coordinator/gateway/chat_options.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/openai_types.h"
@@ -49,8 +50,10 @@ absl::StatusOr<std::string> TextOf(const Json& content, const std::string& where
 
 absl::Status AddMessage(const Json& item, const std::string& where, Json* messages) {
   const Json* role = StringField(item, "role");
-  const Json* content = FindField(item, "content");
-  if (role == nullptr || content == nullptr) {
+  const Json* given = FindField(item, "content");
+  const bool is_empty = given == nullptr && role != nullptr && *role == "assistant";
+  const Json content = given != nullptr ? *given : Json("");
+  if (role == nullptr || (given == nullptr && !is_empty)) {
     return ParamError(where, fmt::format("'{}' must have a role and a content", where));
   }
   const bool is_known =
@@ -59,7 +62,7 @@ absl::Status AddMessage(const Json& item, const std::string& where, Json* messag
     return ParamError(where + ".role",
                       fmt::format("'{}.role' must be user, assistant, system or developer", where));
   }
-  SY_ASSIGN_OR_RETURN(std::string text, TextOf(*content, where + ".content"));
+  SY_ASSIGN_OR_RETURN(std::string text, TextOf(content, where + ".content"));
   messages->push_back({{"role", *role}, {"content", std::move(text)}});
   return absl::OkStatus();
 }
@@ -68,8 +71,9 @@ absl::Status AddMessage(const Json& item, const std::string& where, Json* messag
 absl::Status AddCall(const Json& item, const std::string& where, Json* messages) {
   const Json* id = StringField(item, "call_id");
   const Json* name = StringField(item, "name");
-  const Json* arguments = StringField(item, "arguments");
-  if (id == nullptr || name == nullptr || arguments == nullptr) {
+  const Json* arguments = FindField(item, "arguments");  // none: an empty object
+  const bool is_right = arguments == nullptr || arguments->is_string();
+  if (id == nullptr || name == nullptr || !is_right) {
     return ParamError(where, fmt::format("'{}' must have call_id, name and arguments", where));
   }
   if (messages->empty() || messages->back()["role"] != "assistant") {
@@ -77,9 +81,11 @@ absl::Status AddCall(const Json& item, const std::string& where, Json* messages)
   }
   Json& message = messages->back();
   if (!message.contains("tool_calls")) message["tool_calls"] = Json::array();
-  message["tool_calls"].push_back({{"id", *id},
-                                   {"type", "function"},
-                                   {"function", {{"name", *name}, {"arguments", *arguments}}}});
+  message["tool_calls"].push_back(
+      {{"id", *id},
+       {"type", "function"},
+       {"function",
+        {{"name", *name}, {"arguments", arguments != nullptr ? *arguments : Json("")}}}});
   return absl::OkStatus();
 }
 
@@ -142,6 +148,18 @@ absl::Status AddMessages(const Json& items, Json* messages) {
           fmt::format("'{}' has the type {}, which is not supported", where, DumpJson(Json(type))),
           kUnsupportedParameter);
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckCallArguments(const Json& items) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (TypeOf(items[i]) != "function_call") continue;
+    const Json* arguments = FindField(items[i], "arguments");
+    const auto value = ReadArguments(arguments != nullptr ? *arguments : Json());
+    if (value.ok()) continue;
+    const std::string where = fmt::format("input[{}].arguments", i);
+    return ParamError(where, fmt::format("'{}' is no JSON: {}", where, Message(value.status())));
   }
   return absl::OkStatus();
 }

@@ -15,6 +15,10 @@ absl::StatusOr<Json> ReadInputItems(const Json& input);
 // supported (images, files, references) and for those that lack something.
 absl::Status AddMessages(const Json& items, Json* messages);
 
+// INVALID_ARGUMENT naming the first call whose arguments are no JSON, as those of an answer that
+// was cut: for models whose template takes them as values.
+absl::Status CheckCallArguments(const Json& items);
+
 }  // namespace switchyard::gateway
 
 #endif  // SWITCHYARD_COORDINATOR_GATEWAY_RESPONSES_INPUT_H_

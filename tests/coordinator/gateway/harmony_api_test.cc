@@ -12,6 +12,7 @@ using switchyard::testing::Post;
 using ::testing::HasSubstr;
 
 constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kResponses = "/v1/responses";
 constexpr const char* kTools =
     R"("tools":[{"type":"function","function":{"name":"look_up","description":"Finds.",
        "parameters":{"type":"object","properties":{"key":{"type":"string"}},
@@ -45,9 +46,11 @@ class HarmonyApiTest : public ApiFixture {
   void Script(std::string_view text) {
     engine_->SetAnswer({.tokens = model_.tokenizer->Encode(text, {.parse_special = true}).value()});
   }
+  std::string Prompt() const {
+    return model_.tokenizer->Decode(engine_->last_request().prompt_tokens, false);
+  }
   std::string PromptEnd() const {
-    const std::vector<int32_t> prompt = engine_->last_request().prompt_tokens;
-    const std::string text = model_.tokenizer->Decode(prompt, false);
+    const std::string text = Prompt();
     return text.substr(text.rfind("<|start|>"));
   }
 };
@@ -126,29 +129,77 @@ TEST_F(HarmonyApiTest, AnEffortIsToldToTheModelWhoeverAsks) {
     const auto answer = Ask(Post(path, body));
     EXPECT_EQ(answer.status, 200) << answer.body;
     EXPECT_EQ(answer.headers.count("x-switchyard-warning"), 0u) << path << body;
-    const std::vector<int32_t> prompt = engine_->last_request().prompt_tokens;
-    EXPECT_THAT(model_.tokenizer->Decode(prompt, false),
-                HasSubstr(fmt::format("Reasoning: {}\n", word)))
-        << path << body;
+    EXPECT_THAT(Prompt(), HasSubstr(fmt::format("Reasoning: {}\n", word))) << path << body;
   };
   expect(kChat, Body(R"("seed":1)"), "medium");
   expect(kChat, Body(R"("reasoning_effort":"high")"), "high");
   expect(kChat,
          Body(R"("reasoning_effort":"high","chat_template_kwargs":{"reasoning_effort":"low"})"),
          "low");
-  expect("/v1/responses", R"({"input":"Hi","reasoning":{"effort":"high"}})", "high");
+  expect(kResponses, R"({"input":"Hi","reasoning":{"effort":"high"}})", "high");
   expect("/v1/messages", Body(R"("max_tokens":9,"output_config":{"effort":"high"})"), "high");
   const auto refused = [&](const char* path, const std::string& body) {
     return AskJson(path, body, 400)["error"];
   };
   EXPECT_EQ(refused(kChat, Body(R"("reasoning_effort":"some")"))["param"], "reasoning_effort");
   EXPECT_EQ(refused(kChat, Body(R"("reasoning_effort":3)"))["param"], "reasoning_effort");
-  EXPECT_EQ(refused("/v1/responses", R"({"input":"Hi","reasoning":{"effort":"some"}})")["param"],
+  EXPECT_EQ(refused(kResponses, R"({"input":"Hi","reasoning":{"effort":"some"}})")["param"],
             "reasoning.effort");
   EXPECT_THAT(refused("/v1/messages",
                       Body(R"("max_tokens":9,"output_config":{"effort":"some"})"))["message"]
                   .get<std::string>(),
               HasSubstr("'output_config.effort'"));
+}
+
+TEST_F(HarmonyApiTest, AToolNeedsNoDescription) {
+  Script("<|channel|>final<|message|>Four.<|return|>");
+  for (const char* more : {"", R"("description":null,)"}) {
+    AskJson(kChat, Body(fmt::format(R"("tools":[{{"type":"function","function":{{{}
+        "name":"look_up"}}}}])",
+                                    more)));
+    EXPECT_THAT(Prompt(), HasSubstr("// \ntype look_up = () => any;"));
+  }
+}
+
+std::string History(std::string_view arguments) {
+  return fmt::format(
+      R"({{"messages":[{{"role":"user","content":"Hi"}},{{"role":"assistant","content":null,
+          "tool_calls":[{{"id":"1","type":"function","function":{{"name":"look_up"{}}}}}]}}]}})",
+      arguments);
+}
+
+TEST_F(HarmonyApiTest, NoArgumentsAreAnEmptyObject) {
+  Script("<|channel|>final<|message|>Four.<|return|>");
+  for (const char* arguments : {"", R"(,"arguments":"")", R"(,"arguments":null)"}) {
+    AskJson(kChat, History(arguments));
+    EXPECT_THAT(Prompt(), HasSubstr("commentary json<|message|>{}<|call|>")) << arguments;
+  }
+  for (const char* arguments : {"", R"(,"arguments":"")", R"(,"arguments":null)"}) {
+    AskJson(kResponses, fmt::format(R"({{"input":[{{"role":"user","content":"Hi"}},
+        {{"type":"function_call","call_id":"1","name":"look_up"{}}}]}})",
+                                    arguments));
+    EXPECT_THAT(Prompt(), HasSubstr("commentary json<|message|>{}<|call|>")) << arguments;
+  }
+}
+
+// This template takes values: what was cut is none, and the item that has it is named.
+TEST_F(HarmonyApiTest, CutArgumentsAreNamed) {
+  EXPECT_EQ(AskJson(kChat, History(R"(,"arguments":"{\"a\":")"), 400)["error"]["param"],
+            "messages[1].tool_calls");
+  EXPECT_EQ(AskJson(kResponses, R"({"input":[{"role":"user","content":"Hi"},
+      {"type":"function_call","call_id":"1","name":"f","arguments":"{}"},
+      {"type":"function_call","call_id":"2","name":"f","arguments":"{\"a\":"}]})",
+                    400)["error"]["param"],
+            "input[2].arguments");
+  Script(" to=functions.look_up<|channel|>commentary json<|message|>{\"key\": \"b");
+  const Json cut = AskJson(kResponses, R"({"input":"Hi","tool_choice":"required","tools":[
+      {"type":"function","name":"look_up","parameters":{"type":"object"}}]})");
+  ASSERT_EQ(cut["output"][0]["type"], "function_call");
+  EXPECT_EQ(
+      AskJson(kResponses,
+              fmt::format(R"({{"input":"Go on","previous_response_id":{}}})", cut["id"].dump()),
+              400)["error"]["param"],
+      "previous_response_id");
 }
 
 }  // namespace

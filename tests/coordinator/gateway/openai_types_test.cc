@@ -121,6 +121,24 @@ TEST(ChatRequest, JoinsTextPartsAndRenamesTheDeveloper) {
   EXPECT_TRUE(request->chat.messages[2]["content"].is_null());
 }
 
+TEST(ChatRequest, TakesWhatFormerAnswersMayLeaveOut) {
+  const auto request = ParseChatCompletionRequest(
+      R"({"messages":[{"role":"assistant","content":null},{"role":"assistant"},
+          {"role":"assistant","content":null,"refusal":"I will not."},
+          {"role":"assistant","content":[{"type":"text","text":"a "},
+                                         {"type":"refusal","refusal":"No."}]},
+          {"role":"assistant","content":"b","tool_calls":[
+            {"id":"1","type":"function","function":{"name":"f","arguments":null}},
+            {"id":"2","type":"function","function":{"name":"f"}},
+            {"id":"3","type":"function","function":{"name":"f","arguments":""}}]}]})");
+  ASSERT_TRUE(request.ok()) << request.status();
+  const Json& messages = request->chat.messages;
+  EXPECT_EQ(messages[0]["content"], "");
+  EXPECT_EQ(messages[1]["content"], "");
+  EXPECT_EQ(messages[2]["content"], "I will not.");
+  EXPECT_EQ(messages[3]["content"], "a No.");
+}
+
 TEST(ChatRequest, HidesToolsThatShallNotBeCalled) {
   const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}}])";
   EXPECT_EQ(ParseChatCompletionRequest(Chat(tools))->chat.tools.size(), 1u);
@@ -187,7 +205,7 @@ TEST(ChatRequest, NamesTheMessageAtFault) {
       {R"({"messages":[{"content":"Hi"}]})", "messages[0]"},
       {R"({"messages":[{"role":"king","content":"Hi"}]})", "messages[0].role"},
       {R"({"messages":[{"role":"user"}]})", "messages[0].content"},
-      {R"({"messages":[{"role":"assistant","content":null}]})", "messages[0].content"},
+      {R"({"messages":[{"role":"system","content":null}]})", "messages[0].content"},
       {R"({"messages":[{"role":"user","content":"a"},{"role":"user","content":7}]})",
        "messages[1].content"},
       {R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]})",
@@ -195,7 +213,7 @@ TEST(ChatRequest, NamesTheMessageAtFault) {
       {R"({"messages":[{"role":"user","content":[{"type":"text"}]}]})", "messages[0].content"},
       {R"({"messages":[{"role":"user","content":["a"]}]})", "messages[0].content"},
       {R"({"messages":[{"role":"assistant","tool_calls":7}]})", "messages[0].tool_calls"},
-      {R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]})",
+      {R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":7}}]}]})",
        "messages[0].tool_calls"},
   };
   for (const auto& [body, param] : cases) EXPECT_EQ(ChatParam(body), param) << body;
