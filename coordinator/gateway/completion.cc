@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/field_error.h"
+#include "coordinator/gateway/field_names.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -28,6 +28,7 @@ Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
       id_(spec.id != 0 ? spec.id : ++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
       prompt_field_(spec.prompt_field),
+      max_tokens_field_(spec.max_tokens_field),
       max_tokens_(spec.max_tokens),
       stop_token_ids_(spec.stop_token_ids),
       sink_(std::move(sink)),
@@ -178,8 +179,8 @@ void Completion::FinishAnswer(const core::RequestFinish& finish) {
   if (finish.reason == core::FinishReason::kError) {
     SY_CHECK(!finish.status.ok()) << "request " << id_;
     CompletionEnd end = MakeEnd(finish.reason);
-    end.status = FieldOf(finish.status) == "prompt" ? AboutField(finish.status, prompt_field_)
-                                                    : finish.status;
+    const FieldName names[] = {{"prompt", prompt_field_}, {"max_tokens", max_tokens_field_}};
+    end.status = InWordsOf(names, finish.status);
     return End(end);
   }
   text::AnswerPiece piece = parser_.Flush();

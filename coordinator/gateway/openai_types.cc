@@ -36,15 +36,17 @@ absl::Status ReadStop(const RequestFields& request, std::vector<std::string>* st
 }
 
 // `max_completion_tokens` is the newer name of `max_tokens`; both may stand there if they agree.
-absl::Status ReadMaxTokens(const RequestFields& request, std::optional<int32_t>* max_tokens) {
+absl::Status ReadMaxTokens(const RequestFields& request, GenerationFields* fields) {
+  constexpr const char* kNewer = "max_completion_tokens";
   std::optional<int32_t> newer;
-  SY_RETURN_IF_ERROR(ReadInt32(request, "max_tokens", max_tokens));
-  SY_RETURN_IF_ERROR(ReadInt32(request, "max_completion_tokens", &newer));
-  if (newer && *max_tokens && *newer != **max_tokens) {
-    return ParamError("max_completion_tokens",
-                      "'max_tokens' and 'max_completion_tokens' contradict each other");
+  SY_RETURN_IF_ERROR(ReadInt32(request, "max_tokens", &fields->max_tokens));
+  SY_RETURN_IF_ERROR(ReadInt32(request, kNewer, &newer));
+  if (newer && fields->max_tokens && *newer != *fields->max_tokens) {
+    return ParamError(kNewer, "'max_tokens' and 'max_completion_tokens' contradict each other");
   }
-  if (newer) *max_tokens = newer;
+  if (!newer) return absl::OkStatus();
+  fields->max_tokens = newer;
+  fields->max_tokens_field = kNewer;
   return absl::OkStatus();
 }
 
@@ -67,12 +69,13 @@ absl::Status ReadChatLogprobs(const RequestFields& request, LogprobFields* field
     return ParamError("top_logprobs", "'top_logprobs' needs 'logprobs' to be true");
   }
   if (wanted) fields->answer = top.value_or(0);
+  fields->answer_field = "top_logprobs";
   return absl::OkStatus();
 }
 
 absl::Status ReadGeneration(const RequestFields& request, GenerationFields* fields) {
   SY_RETURN_IF_ERROR(ReadString(request, "model", &fields->model));
-  SY_RETURN_IF_ERROR(ReadMaxTokens(request, &fields->max_tokens));
+  SY_RETURN_IF_ERROR(ReadMaxTokens(request, fields));
   SY_RETURN_IF_ERROR(ReadSampling(request, &fields->sampling));
   SY_RETURN_IF_ERROR(ReadScheduling(request, &fields->scheduling));
   SY_ASSIGN_OR_RETURN(fields->grammar, ReadStructure(request));
@@ -298,7 +301,7 @@ absl::Status CheckNumAnswers(const CompletionRequest& request) {
                   request.generation.best_of, num_answers, GenerationFields::kMaxAnswers));
 }
 
-absl::Status CheckLogprobs(const char* name, const std::optional<int32_t>& likeliest) {
+absl::Status CheckLogprobs(std::string_view name, const std::optional<int32_t>& likeliest) {
   if (!likeliest || (*likeliest >= 0 && *likeliest <= LogprobFields::kMax)) {
     return absl::OkStatus();
   }
@@ -310,10 +313,11 @@ absl::Status CheckLogprobs(const char* name, const std::optional<int32_t>& likel
 
 absl::Status CheckGeneration(const GenerationFields& fields) {
   if (fields.max_tokens && *fields.max_tokens < 1) {
-    return ParamError("max_tokens", "'max_tokens' must be at least 1");
+    return ParamError(fields.max_tokens_field,
+                      fmt::format("'{}' must be at least 1", fields.max_tokens_field));
   }
   SY_RETURN_IF_ERROR(CheckSampling(fields.sampling));
-  SY_RETURN_IF_ERROR(CheckLogprobs("logprobs", fields.logprobs.answer));
+  SY_RETURN_IF_ERROR(CheckLogprobs(fields.logprobs.answer_field, fields.logprobs.answer));
   SY_RETURN_IF_ERROR(CheckLogprobs("prompt_logprobs", fields.logprobs.prompt));
   if (fields.n < 1 || fields.n > GenerationFields::kMaxAnswers) {
     return ParamError("n",
@@ -325,7 +329,9 @@ absl::Status CheckGeneration(const GenerationFields& fields) {
   }
   // The matcher that will serve the request knows its own limits.
   const auto matcher = text::StopMatcher::Create(fields.stop);
-  if (!matcher.ok()) return WithParam(matcher.status(), "stop");
+  if (!matcher.ok()) {
+    return ParamError("stop", fmt::format("'stop': {}", Message(matcher.status())));
+  }
   return absl::OkStatus();
 }
 

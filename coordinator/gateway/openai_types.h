@@ -26,6 +26,7 @@ namespace switchyard::gateway {
 // Log probabilities: unset, none; else how many of the likeliest tokens stand beside each token.
 struct LogprobFields {
   static constexpr int32_t kMax = 20;
+  std::string answer_field = "logprobs";  // what the request calls `answer`: for errors
   std::optional<int32_t> answer;
   std::optional<int32_t> prompt;
 };
@@ -34,10 +35,11 @@ struct LogprobFields {
 struct GenerationFields {
   static constexpr int32_t kMaxAnswers = 128;  // of one request, to all its prompts together
 
-  std::string model;                    // empty: the one that is served
-  std::string prompt_field = "prompt";  // what the request calls its prompt: for errors
-  bool is_chat = false;                 // the answer is a model's turn: it may begin with thoughts
-  std::optional<int32_t> max_tokens;    // unset: what the context leaves
+  std::string model;                            // empty: the one that is served
+  std::string prompt_field = "prompt";          // what the request calls its prompt: for errors
+  std::string max_tokens_field = "max_tokens";  // likewise
+  bool is_chat = false;               // the answer is a model's turn: it may begin with thoughts
+  std::optional<int32_t> max_tokens;  // unset: what the context leaves
   SamplingFields sampling;
   SchedulingFields scheduling;
   std::shared_ptr<const v1::Grammar> grammar;  // what the answer must look like; null: anything

@@ -141,19 +141,22 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
         kContextLengthExceeded);
   }
   if (fields.max_tokens && *fields.max_tokens > room) {
-    return ParamError("max_tokens",
-                      fmt::format("'max_tokens' is {}, and a prompt of {} tokens leaves {} of the "
-                                  "context of {} tokens",
-                                  *fields.max_tokens, num_prompt_tokens, room, context_length),
+    return ParamError(fields.max_tokens_field,
+                      fmt::format("'{}' is {}, and a prompt of {} tokens leaves {} of the context "
+                                  "of {} tokens",
+                                  fields.max_tokens_field, *fields.max_tokens, num_prompt_tokens,
+                                  room, context_length),
                       kContextLengthExceeded);
   }
   if (fields.sampling.min_tokens && fields.max_tokens &&
       *fields.sampling.min_tokens > *fields.max_tokens) {
-    return ParamError("min_tokens", "'min_tokens' must be at most 'max_tokens'");
+    return ParamError("min_tokens",
+                      fmt::format("'min_tokens' must be at most '{}'", fields.max_tokens_field));
   }
   CompletionSpec spec;
   spec.prompt_tokens = std::move(prompt_tokens);
   spec.prompt_field = fields.prompt_field;
+  spec.max_tokens_field = fields.max_tokens_field;
   spec.max_tokens = fields.max_tokens.value_or(int32_t(room));
   SY_ASSIGN_OR_RETURN(spec.sampling, MakeSampling(model, fields.sampling));
   if (fields.logprobs.answer) {

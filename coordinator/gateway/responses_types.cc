@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/field_names.h"
 #include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/responses_input.h"
 
@@ -210,7 +211,11 @@ absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& requ
   if (messages.empty()) return ParamError("input", "'input' has no message");
   chat["messages"] = std::move(messages);
   absl::StatusOr<ChatCompletionRequest> made = ReadChatCompletionRequest(chat);
-  if (!made.ok()) return InResponsesWords(made.status());
+  if (!made.ok()) {
+    const bool is_translated = FindField(fields, "response_format") == nullptr;
+    constexpr FieldName kFormat[] = {{"response_format", "text.format"}};
+    return InResponsesWords(is_translated ? InWordsOf(kFormat, made.status()) : made.status());
+  }
   for (const char* name :
        {"input", "previous_response_id", "store", "background", "truncation", "metadata", "include",
         "top_logprobs", "max_tool_calls", "conversation", "prompt", "context_management"}) {
@@ -223,16 +228,10 @@ absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& requ
 }
 
 absl::Status InResponsesWords(const absl::Status& status) {
-  constexpr std::pair<const char*, const char*> kWords[] = {
-      {"max_tokens", "max_output_tokens"},
-      {"response_format", "text.format"},
-      {"reasoning_effort", "reasoning.effort"},
-      {"messages", "input"}};
-  const Json param = ErrorObject(status)["error"]["param"];
-  for (const auto& [chat, here] : kWords) {
-    if (param == chat) return WithParam(status, here);
-  }
-  return status;
+  constexpr FieldName kNames[] = {{"max_tokens", "max_output_tokens"},
+                                  {"reasoning_effort", "reasoning.effort"},
+                                  {"messages", "input"}};
+  return InWordsOf(kNames, status);
 }
 
 Json EchoedFields(const ResponsesRequest& request) {

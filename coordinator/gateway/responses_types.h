@@ -33,7 +33,8 @@ absl::StatusOr<ResponsesRequest> ParseResponsesRequest(std::string_view body);
 absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& request,
                                                     const Json& context);
 
-// `status` with its param, where that is a word of the chat API, in the words of this one.
+// `status` in the words of this API, where it is in those of the chat API: its param, and what its
+// message has in quotes.
 absl::Status InResponsesWords(const absl::Status& status);
 
 // What a response says of the request that it answers: instructions, tools, temperature and so on.

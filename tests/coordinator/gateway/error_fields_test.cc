@@ -79,12 +79,42 @@ TEST_F(ErrorFieldsTest, WhatTheEngineRefusesNamesTheFieldInTheDialectsWords) {
   ExpectParam(kChat, Chat(), 400, "messages");
   ExpectParam(kResponses, R"({"input":"Hi"})", 400, "input");
   fail(absl::InvalidArgumentError("too much"), "max_tokens");
+  ExpectParam(kChat, R"({"messages":[{"role":"user","content":"Hi"}],"max_completion_tokens":9})",
+              400, "max_completion_tokens");
   ExpectParam(kChat, Chat(), 400, "max_tokens");
   ExpectParam(kResponses, R"({"input":"Hi"})", 400, "max_output_tokens");
   fail(absl::DeadlineExceededError("late"), "timeout");
   ExpectParam(kChat, Chat(), 504, "timeout");
   fail(absl::UnavailableError("rank 3 was lost"), "");
   ExpectParam(kChat, Chat(), 503, nullptr);
+}
+
+// Fields that have several names, or another in another dialect, are named as the request has them,
+// as param and in the message.
+TEST_F(ErrorFieldsTest, AFieldIsNamedAsTheRequestHasIt) {
+  const auto expect = [&](const char* path, std::string_view body, std::string_view more,
+                          const std::string& name) {
+    const Json error =
+        AskJson(path, fmt::format("{},{}}}", body.substr(0, body.size() - 1), more), 400)["error"];
+    EXPECT_EQ(error["param"], name) << more;
+    EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("'" + name + "'")) << more;
+  };
+  const std::string chat = Chat(), input = R"({"input":"Hi"})", prompt = R"({"prompt":"Hi"})";
+  expect(kChat, chat, R"("logprobs":true,"top_logprobs":21)", "top_logprobs");
+  expect(kCompletions, prompt, R"("logprobs":21)", "logprobs");
+  expect(kChat, chat, R"("max_completion_tokens":0)", "max_completion_tokens");
+  expect(kChat, chat, R"("max_completion_tokens":1000)", "max_completion_tokens");
+  expect(kChat, chat, R"("max_tokens":0)", "max_tokens");
+  expect(kChat, chat, R"("max_tokens":1000)", "max_tokens");
+  expect(kChat, chat, R"("stop":[""])", "stop");
+  expect(kResponses, input, R"("max_output_tokens":0)", "max_output_tokens");
+  expect(kResponses, input, R"("max_output_tokens":"x")", "max_output_tokens");
+  expect(kResponses, input, R"("max_output_tokens":1000)", "max_output_tokens");
+  expect(kResponses, input, R"("reasoning":{"effort":"x"})", "reasoning.effort");
+  const Json error = AskJson(kChat, R"({"messages":[{"role":"user","content":"Hi"}],
+      "max_completion_tokens":3,"min_tokens":4})",
+                             400)["error"];
+  EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("'max_completion_tokens'"));
 }
 
 TEST_F(ErrorFieldsTest, APromptThatDoesNotFitIsNamedByItsField) {
