@@ -286,7 +286,7 @@ absl::StatusOr<Json> ToChatRequest(const RequestFields& given) {
   const size_t last = FindField(given, "messages")->size() - 1;
   SY_RETURN_IF_ERROR(TranslatePrefill(fmt::format("messages[{}].content", last), &request));
   for (const char* name : {"model", "max_tokens", "temperature", "top_p", "top_k", "stream",
-                           "priority", "cache_salt", "timeout"}) {
+                           "priority", "cache_salt", "timeout", "drafts"}) {
     if (const Json* value = FindField(given, name)) request[name] = *value;
   }
   if (const Json* stops = FindField(given, "stop_sequences")) {

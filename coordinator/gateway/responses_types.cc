@@ -14,32 +14,16 @@ namespace {
 
 // Fields that mean the same in a chat request; those behind the first line are additions of
 // inference servers.
-constexpr const char* kSharedFields[] = {"model",
-                                         "temperature",
-                                         "top_p",
-                                         "stream",
-                                         "parallel_tool_calls",
-                                         "top_k",
-                                         "min_p",
-                                         "typical_p",
-                                         "seed",
-                                         "stop",
-                                         "stop_token_ids",
-                                         "ignore_eos",
-                                         "min_tokens",
-                                         "bad_words",
-                                         "logit_bias",
-                                         "presence_penalty",
-                                         "frequency_penalty",
-                                         "repetition_penalty",
-                                         "max_thinking_tokens",
-                                         "include_reasoning",
-                                         "skip_special_tokens",
-                                         "include_stop_str_in_output",
-                                         "chat_template_kwargs",
-                                         "priority",
-                                         "cache_salt",
-                                         "timeout"};
+// clang-format off
+constexpr const char* kSharedFields[] = {
+    "model", "temperature", "top_p", "stream", "parallel_tool_calls",
+    "top_k", "min_p", "typical_p", "seed", "stop", "stop_token_ids", "ignore_eos", "min_tokens",
+    "bad_words", "logit_bias", "presence_penalty", "frequency_penalty", "repetition_penalty",
+    "max_thinking_tokens", "include_reasoning", "skip_special_tokens", "include_stop_str_in_output",
+    "chat_template_kwargs", "priority", "cache_salt", "timeout", "drafts",
+    "response_format", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
+    "structured_outputs"};
+// clang-format on
 
 // What changes nothing here: whose request it is for OpenAI, and hints.
 constexpr const char* kIdleFields[] = {
@@ -77,12 +61,15 @@ absl::Status RefuseUnsupported(const RequestFields& fields) {
     if (FindField(fields, name) == nullptr) continue;
     return ParamError(name, fmt::format("'{}' is not supported", name), kUnsupportedParameter);
   }
-  std::optional<int32_t> top_logprobs;
-  SY_RETURN_IF_ERROR(ReadInt32(fields, "top_logprobs", &top_logprobs));
-  if (top_logprobs.value_or(0) != 0) {
-    return ParamError("top_logprobs",
-                      "'top_logprobs' is not supported here; chat completions "
-                      "have them",
+  // What an answer of this API has no place for, and the largest value that asks for nothing.
+  constexpr std::pair<const char*, int32_t> kOfChat[] = {
+      {"top_logprobs", 0}, {"prompt_logprobs", -1}, {"n", 1}, {"best_of", 1}};
+  for (const auto& [name, harmless] : kOfChat) {
+    std::optional<int32_t> value;
+    SY_RETURN_IF_ERROR(ReadInt32(fields, name, &value));
+    if (value.value_or(harmless) <= harmless) continue;
+    return ParamError(name,
+                      fmt::format("'{}' is not supported here; chat completions have it", name),
                       kUnsupportedParameter);
   }
   const Json* include = FindField(fields, "include");
@@ -133,6 +120,9 @@ absl::Status AddFormat(const Json& text, Json* chat) {
   if (type == nullptr || (!is_schema && *type != "text" && *type != "json_object")) {
     return ParamError("text.format",
                       "'text.format' must have the type text, json_object or json_schema");
+  }
+  if (chat->contains("response_format")) {
+    return ParamError("text.format", "'text.format' and 'response_format' contradict each other");
   }
   (*chat)["response_format"] = {{"type", *type}};
   if (!is_schema) return absl::OkStatus();
@@ -216,9 +206,9 @@ absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& requ
     constexpr FieldName kFormat[] = {{"response_format", "text.format"}};
     return InResponsesWords(is_translated ? InWordsOf(kFormat, made.status()) : made.status());
   }
-  for (const char* name :
-       {"input", "previous_response_id", "store", "background", "truncation", "metadata", "include",
-        "top_logprobs", "max_tool_calls", "conversation", "prompt", "context_management"}) {
+  for (const char* name : {"input", "previous_response_id", "store", "background", "truncation",
+                           "metadata", "include", "top_logprobs", "prompt_logprobs", "n", "best_of",
+                           "max_tool_calls", "conversation", "prompt", "context_management"}) {
     fields.Find(name);  // ParseResponsesRequest has read them
   }
   for (const char* name : kIdleFields) fields.Find(name);

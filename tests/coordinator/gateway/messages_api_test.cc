@@ -258,6 +258,14 @@ TEST_F(MessagesApiTest, NamesWhatIsWrong) {
   }
 }
 
+TEST_F(MessagesApiTest, DraftsCanBeSwitchedOff) {
+  SetText("x");
+  AskJson(kMessages, Body(""));
+  EXPECT_TRUE(engine_->last_request().drafts);
+  AskJson(kMessages, Body(R"(,"drafts":false)"));
+  EXPECT_FALSE(engine_->last_request().drafts);
+}
+
 TEST_F(MessagesApiTest, CountsThePromptsTokens) {
   EXPECT_EQ(AskJson(kCount, R"({"messages":[{"role":"user","content":"Hi"}]})").dump(),
             R"({"input_tokens":5})");

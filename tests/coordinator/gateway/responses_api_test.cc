@@ -305,6 +305,35 @@ TEST_F(ResponsesApiTest, TooManyItemsAreRefusedUnread) {
   EXPECT_EQ(param(Create(items(ChatFields::kMaxMessages + 1), 400)), "input");
 }
 
+TEST_F(ResponsesApiTest, FieldsOfInferenceServersReachTheEngine) {
+  SetText("x");
+  const auto ask = [&](const std::string& more) {
+    const HttpAnswer answer = Ask(Post(kResponses, R"({"input":"Hi","store":false,)" + more + "}"));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(answer.headers.count("x-switchyard-warning"), 0u) << more;
+    return engine_->last_request();
+  };
+  EXPECT_TRUE(ask(R"("drafts":true,"n":1,"best_of":1,"prompt_logprobs":null)").drafts);
+  EXPECT_FALSE(ask(R"("drafts":false)").drafts);
+  for (const char* form :
+       {R"("guided_json":{"type":"object"})", R"("guided_regex":"a+")", R"("guided_choice":["a"])",
+        R"("guided_grammar":"root ::= \"a\"")", R"("structured_outputs":{"regex":"a+"})",
+        R"("response_format":{"type":"json_object"})"}) {
+    EXPECT_NE(ask(form).grammar, nullptr) << form;
+  }
+  const auto param = [&](const std::string& more) {
+    return Create(R"({"input":"Hi",)" + more + "}", 400)["error"]["param"];
+  };
+  EXPECT_EQ(param(R"("n":2)"), "n");
+  EXPECT_EQ(param(R"("best_of":2)"), "best_of");
+  EXPECT_EQ(param(R"("prompt_logprobs":0)"), "prompt_logprobs");
+  EXPECT_EQ(param(R"("guided_regex":"(")"), "guided_regex");
+  EXPECT_EQ(param(R"("response_format":{"type":"king"})"), "response_format.type");
+  EXPECT_EQ(param(R"("response_format":{"type":"json_object"},
+                     "text":{"format":{"type":"json_object"}})"),
+            "text.format");
+}
+
 TEST_F(ResponsesApiTest, UnknownFieldsAreNamedInTheHead) {
   SetText("x");
   const HttpAnswer answer =
