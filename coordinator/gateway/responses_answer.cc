@@ -146,6 +146,24 @@ void ResponseWriter::End(const CompletionEnd& end) {
   Event(std::string("response.") + status, {{"response", response_}});
 }
 
+void ResponseWriter::Cancel() {
+  CloseItem("incomplete");
+  response_["status"] = "cancelled";
+  Event("response.incomplete", {{"response", response_}});
+}
+
+Json ResponseWriter::response() const {
+  Json response = response_;
+  if (open_ == Item::kNone) return response;
+  Json& item = response["output"].back();
+  if (open_ == Item::kCall) {
+    item["arguments"] = text_;
+  } else {
+    item["content"].push_back(TextPart(open_ == Item::kReasoning, text_));
+  }
+  return response;
+}
+
 void ResponseWriter::ItemEvent(std::string_view type, Json data) {
   if (!on_event_) return;
   const Json& output = response_["output"];

@@ -34,8 +34,12 @@ class ResponseWriter {
   void Add(const CompletionDelta& delta);
   // Ends the open item, then response.completed, response.incomplete or response.failed.
   void End(const CompletionEnd& end);
+  // The same of an answer that nobody wants any more: response.incomplete, for the API has no event
+  // of its own for the status cancelled.
+  void Cancel();
 
-  const Json& response() const { return response_; }
+  // So far; the open item has the text that has come.
+  Json response() const;
 
  private:
   enum class Item { kNone, kReasoning, kMessage, kCall };

@@ -211,6 +211,14 @@ absl::Status ResponsesHandler::Start(const ResponsesRequest& wanted, const Json&
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> ResponsesHandler::Current(
+    const std::shared_ptr<const StoredResponse>& record) {
+  if (!record->under_way) return record->response;
+  if (const auto running = record->running.lock()) return running->Snapshot();
+  SY_ASSIGN_OR_RETURN(const auto ended, store_.Get(record->tenant, record->id, Now()));
+  return ended->response;
+}
+
 absl::Status ResponsesHandler::Get(const HttpRequest& request,
                                    const std::shared_ptr<HttpReply>& reply) {
   const auto [id, what] = TargetOf(request);
@@ -225,7 +233,8 @@ absl::Status ResponsesHandler::Get(const HttpRequest& request,
     return ParamError("stream", "a response that is asked for again is not streamed",
                       kUnsupportedParameter);
   }
-  Answer(*reply, record->response);
+  SY_ASSIGN_OR_RETURN(std::string response, Current(record));
+  Answer(*reply, std::move(response));
   return absl::OkStatus();
 }
 
@@ -243,23 +252,13 @@ absl::Status ResponsesHandler::Cancel(const HttpRequest& request,
                                       const std::shared_ptr<HttpReply>& reply) {
   const auto [id, what] = TargetOf(request);
   if (what != "cancel") return NoSuchPath(request);
-  SY_ASSIGN_OR_RETURN(auto record, store_.Get(request.tenant, id, Now()));
-  Json response = Parsed(record->response);
-  if (response["background"] != true) {
+  SY_ASSIGN_OR_RETURN(const auto record, store_.Get(request.tenant, id, Now()));
+  if (Parsed(record->response)["background"] != true) {
     return absl::InvalidArgumentError("only a response in the background can be cancelled");
   }
-  if (record->under_way) {
-    response["status"] = "cancelled";
-    StoredResponse cancelled = *record;
-    cancelled.response = DumpJson(response);
-    cancelled.under_way = false;
-    cancelled.running.reset();
-    if (store_.Replace(std::move(cancelled), Now())) {
-      if (const auto running = record->running.lock()) running->Cancel();
-    }
-    SY_ASSIGN_OR_RETURN(record, store_.Get(request.tenant, id, Now()));
-  }
-  Answer(*reply, record->response);
+  if (const auto running = record->running.lock()) running->Cancel();
+  SY_ASSIGN_OR_RETURN(std::string response, Current(record));
+  Answer(*reply, std::move(response));
   return absl::OkStatus();
 }
 

@@ -34,6 +34,8 @@ class ResponsesHandler {
   absl::Status Delete(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
   absl::Status Cancel(const HttpRequest& request, const std::shared_ptr<HttpReply>& reply);
 
+  // The object as it is now.
+  absl::StatusOr<std::string> Current(const std::shared_ptr<const StoredResponse>& record);
   // The items that the request goes on from; an empty list if from none.
   absl::StatusOr<Json> Context(const std::string& tenant, const std::string& previous);
   // As BuildChatSpec, leaving out turns at the beginning where that is allowed and needed.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -22,10 +23,10 @@ absl::Status NotFound(const std::string& id) {
 
 }  // namespace
 
-void ResponsesStore::Put(StoredResponse response, TimePoint now) {
+bool ResponsesStore::Put(StoredResponse response, TimePoint now) {
   const size_t num_bytes = SizeOf(response);
   std::lock_guard lock(mutex_);
-  Keep(std::move(response), num_bytes, now);
+  return Keep(std::move(response), num_bytes, now);
 }
 
 bool ResponsesStore::Replace(StoredResponse response, TimePoint now) {
@@ -75,9 +76,13 @@ ResponsesStore::Entries::iterator ResponsesStore::Find(const std::string& tenant
   return known->second;
 }
 
-void ResponsesStore::Keep(StoredResponse response, size_t num_bytes, TimePoint now) {
+bool ResponsesStore::Keep(StoredResponse response, size_t num_bytes, TimePoint now) {
   DropOld(now);
-  if (num_bytes > limits_.bytes_max) return;
+  if (num_bytes > limits_.bytes_max) return false;
+  Share& share = shares_[response.tenant];
+  share.num_bytes += num_bytes;
+  ++share.num_responses;
+  share.num_under_way += response.under_way ? 1 : 0;
   num_bytes_ += num_bytes;
   const std::string id = response.id;
   entries_.push_back({.response = std::make_shared<const StoredResponse>(std::move(response)),
@@ -85,19 +90,43 @@ void ResponsesStore::Keep(StoredResponse response, size_t num_bytes, TimePoint n
                       .kept_at = now});
   by_id_[id] = std::prev(entries_.end());
   while (entries_.size() > limits_.responses_max || num_bytes_ > limits_.bytes_max) {
-    Drop(entries_.begin());
+    const auto victim = FindVictim();
+    Drop(victim != entries_.end() ? victim : by_id_.at(id));
   }
+  return by_id_.count(id) > 0;
+}
+
+ResponsesStore::Entries::iterator ResponsesStore::FindVictim() {
+  const bool by_bytes = num_bytes_ > limits_.bytes_max;
+  const std::string* tenant = nullptr;
+  size_t most = 0;
+  for (const auto& [name, share] : shares_) {
+    const size_t size = by_bytes ? share.num_bytes : share.num_responses;
+    if (share.num_under_way == share.num_responses || size <= most) continue;
+    tenant = &name;
+    most = size;
+  }
+  return std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return tenant != nullptr && !entry.response->under_way && entry.response->tenant == *tenant;
+  });
 }
 
 void ResponsesStore::Drop(Entries::iterator entry) {
+  const StoredResponse& response = *entry->response;
+  const auto share = shares_.find(response.tenant);
+  share->second.num_bytes -= entry->num_bytes;
+  share->second.num_under_way -= response.under_way ? 1 : 0;
+  if (--share->second.num_responses == 0) shares_.erase(share);
   num_bytes_ -= entry->num_bytes;
-  by_id_.erase(entry->response->id);
+  by_id_.erase(response.id);
   entries_.erase(entry);
 }
 
 void ResponsesStore::DropOld(TimePoint now) {
-  while (!entries_.empty() && now - entries_.front().kept_at > limits_.age_max) {
-    Drop(entries_.begin());
+  auto entry = entries_.begin();
+  while (entry != entries_.end() && now - entry->kept_at > limits_.age_max) {
+    const auto old = entry++;
+    if (!old->response->under_way) Drop(old);
   }
 }
 

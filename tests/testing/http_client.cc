@@ -146,6 +146,9 @@ std::vector<std::string> SseData(std::string_view body) {
     const size_t end = body.find("\n\n");
     std::string_view event = body.substr(0, end);
     body.remove_prefix(end == std::string_view::npos ? body.size() : end + 2);
+    if (event.starts_with("event: ")) {
+      event.remove_prefix(std::min(event.size(), event.find('\n') + 1));
+    }
     if (event.substr(0, 6) == "data: ") events.emplace_back(event.substr(6));
   }
   return events;

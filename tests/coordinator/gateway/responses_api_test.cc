@@ -219,6 +219,45 @@ TEST_F(ResponsesApiTest, WhatRunsInTheBackgroundIsAskedForAndCancelled) {
   Do("POST", foreground + "/cancel", 400);
 }
 
+TEST_F(ResponsesApiTest, WhatRunsInTheBackgroundIsSeenToGrow) {
+  engine_->SetAnswer({.tokens = Tokens("Hello there"), .ending = FakeAnswer::Ending::kHang});
+  const std::string id = Create(R"({"input":"Hi","background":true})")["id"];
+  Json seen;
+  const auto text = [&] {
+    const Json& output = seen["output"];
+    return output.empty() ? "" : output[0]["content"][0]["text"].get<std::string>();
+  };
+  for (int i = 0; i < 2000 && text() != "Hello there"; ++i) seen = Do("GET", id);
+  EXPECT_EQ(text(), "Hello there");
+  EXPECT_EQ(seen["status"], "in_progress");
+  seen = Do("POST", id + "/cancel");
+  EXPECT_EQ(seen["status"], "cancelled");
+  EXPECT_EQ(text(), "Hello there");
+  EXPECT_EQ(seen["output"][0]["status"], "incomplete");
+  EXPECT_EQ(Do("GET", id), seen);
+}
+
+// Who ends it is another than who listens: the stream has an end all the same.
+TEST_F(ResponsesApiTest, AStreamThatIsEndedByAnotherSaysSo) {
+  for (const bool deletes : {false, true}) {
+    engine_->SetAnswer({.tokens = Tokens("Hello"), .ending = FakeAnswer::Ending::kHang});
+    switchyard::testing::HttpClient client(http_->port());
+    client.Send(Post(kResponses, R"({"input":"Hi","background":true,"stream":true})"));
+    ASSERT_TRUE(client.ReadHead().has_value());
+    std::string body = client.ReadChunk().value_or("");
+    const auto data = [&] { return switchyard::testing::SseData(body); };
+    ASSERT_FALSE(data().empty()) << body;
+    const std::string id = ParseJson(data()[0]).value()["response"]["id"];
+    deletes ? Do("DELETE", id) : Do("POST", id + "/cancel");
+    while (const auto chunk = client.ReadChunk()) body += *chunk;
+    const Json last = ParseJson(data().back()).value();
+    EXPECT_EQ(last["type"], "response.incomplete");
+    EXPECT_EQ(last["response"]["status"], "cancelled");
+    EXPECT_EQ(last["sequence_number"], data().size() - 1);
+    EXPECT_TRUE(engine_->WaitForCancels(deletes ? 2 : 1));
+  }
+}
+
 TEST_F(ResponsesApiTest, ABackgroundResponseThatFailsSaysSo) {
   engine_->SetAnswer(
       {.ending = FakeAnswer::Ending::kFail, .error = absl::UnavailableError("rank 3 is lost")});

@@ -68,5 +68,52 @@ TEST(ResponsesStore, OnlyWhatIsUnderWayIsReplaced) {
   EXPECT_EQ(store.num_responses(), 1u);
 }
 
+StoredResponse Running(const std::string& id, size_t num_bytes = 10,
+                       const std::string& tenant = "") {
+  StoredResponse response = Make(id, num_bytes, tenant);
+  response.under_way = true;
+  return response;
+}
+
+// Whatever one tenant sends, it takes nothing from another that has less.
+TEST(ResponsesStore, AFloodOfOneTenantTakesItsOwn) {
+  const auto has = [](ResponsesStore& store, const char* tenant, const std::string& id) {
+    return store.Get(tenant, id, kStart).ok();
+  };
+  ResponsesStore by_bytes({.responses_max = 100, .bytes_max = 10'000});
+  ResponsesStore by_number({.responses_max = 4, .bytes_max = 100'000});
+  for (ResponsesStore* store : {&by_bytes, &by_number}) {
+    EXPECT_TRUE(store->Put(Make("b1", 1'000, "bob"), kStart));
+    for (int i = 0; i < 50; ++i) {
+      EXPECT_TRUE(store->Put(Make("a" + std::to_string(i), 1'000, "alice"), kStart));
+    }
+    EXPECT_TRUE(store->Put(Make("b2", 1'000, "bob"), kStart));
+    EXPECT_TRUE(has(*store, "bob", "b1"));
+    EXPECT_TRUE(has(*store, "bob", "b2"));
+    EXPECT_TRUE(has(*store, "alice", "a49"));
+    EXPECT_FALSE(has(*store, "alice", "a0"));
+  }
+}
+
+TEST(ResponsesStore, WhatIsUnderWayStays) {
+  ResponsesStore store({.responses_max = 3, .bytes_max = 100'000, .age_max = seconds(60)});
+  EXPECT_TRUE(store.Put(Running("r", 1'000), kStart));
+  for (const char* id : {"a", "b", "c", "d"}) store.Put(Make(id), kStart);
+  EXPECT_TRUE(Has(store, "r"));
+  EXPECT_TRUE(Has(store, "d"));
+  EXPECT_FALSE(Has(store, "b"));
+  EXPECT_TRUE(Has(store, "r", kStart + seconds(100)));
+  EXPECT_FALSE(Has(store, "d", kStart + seconds(100)));
+  EXPECT_TRUE(store.Replace(Make("r"), kStart + seconds(100)));
+  // Where all is under way, there is no room for more.
+  for (const char* id : {"x", "y", "z"}) EXPECT_TRUE(store.Put(Running(id), kStart));
+  EXPECT_FALSE(Has(store, "r"));
+  EXPECT_FALSE(store.Put(Running("more"), kStart));
+  EXPECT_FALSE(store.Put(Make("more"), kStart));
+  for (const char* id : {"x", "y", "z"}) EXPECT_TRUE(store.Replace(Make(id), kStart)) << id;
+  EXPECT_TRUE(store.Put(Running("more"), kStart));
+  EXPECT_EQ(store.num_responses(), 3u);
+}
+
 }  // namespace
 }  // namespace switchyard::gateway
