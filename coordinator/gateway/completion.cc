@@ -14,6 +14,31 @@ double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Pieces whose content stands before their calls, in the answer's order: one at least.
+std::vector<text::AnswerPiece> InOrder(text::AnswerPiece piece) {
+  std::vector<text::AnswerPiece> pieces(1);
+  pieces[0].reasoning = std::move(piece.reasoning);
+  size_t done = 0;
+  const auto add_text = [&](size_t end) {
+    if (end <= done) return;
+    if (!pieces.back().calls.empty()) pieces.emplace_back();
+    pieces.back().content += piece.content.substr(done, end - done);
+    done = end;
+  };
+  for (text::ToolCall& call : piece.calls) {
+    add_text(std::min(call.text_before, piece.content.size()));
+    pieces.back().calls.push_back(std::move(call));
+  }
+  add_text(piece.content.size());
+  return pieces;
+}
+
+// Whether it can be added to `delta` without standing before what came earlier.
+bool Follows(const text::AnswerPiece& piece, const CompletionDelta& delta) {
+  if (!piece.reasoning.empty()) return delta.text.empty() && delta.calls.empty();
+  return piece.content.empty() || delta.calls.empty();
+}
+
 void Append(text::AnswerPiece piece, CompletionDelta* delta) {
   delta->text += piece.content;
   delta->reasoning += piece.reasoning;
@@ -159,17 +184,26 @@ void Completion::Process(std::vector<core::PromptTokenOutput> prompt,
     std::lock_guard lock(mutex_);
     delta.num_cached_tokens = num_cached_tokens_;
   }
+  const auto add = [&](text::AnswerPiece piece) {
+    if (!Follows(piece, delta)) {
+      CompletionDelta next{.num_cached_tokens = delta.num_cached_tokens};
+      sink_->OnDelta(std::exchange(delta, std::move(next)));
+    }
+    Append(std::move(piece), &delta);
+  };
   for (Arrival& arrival : arrivals) {
     Observe(arrival);
     ++num_completion_tokens_;
     const int32_t token = arrival.output.token;
+    const bool ends = EndsAnswer(token);  // the engine's OnFinish follows
+    auto pieces = ends ? std::vector<text::AnswerPiece>(1) : InOrder(parser_.Push(token));
+    add(std::move(pieces[0]));
     delta.tokens.push_back(std::move(arrival.output));
-    delta.last_ends = EndsAnswer(token);
-    if (delta.last_ends) continue;  // the engine's OnFinish follows
-    Append(parser_.Push(token), &delta);
+    delta.last_ends = ends;
+    for (size_t i = 1; i < pieces.size(); ++i) add(std::move(pieces[i]));
     if (parser_.ended()) break;
   }
-  if (!delta.tokens.empty()) sink_->OnDelta(std::move(delta));
+  if (!delta.tokens.empty() || !delta.text.empty()) sink_->OnDelta(std::move(delta));
   if (!parser_.ended()) return;
   context_.engine->Cancel(id_);
   End(MakeEnd(core::FinishReason::kStop));
@@ -183,8 +217,8 @@ void Completion::FinishAnswer(const core::RequestFinish& finish) {
     end.status = InWordsOf(names, finish.status);
     return End(end);
   }
-  text::AnswerPiece piece = parser_.Flush();
-  if (!piece.empty()) {
+  for (text::AnswerPiece& piece : InOrder(parser_.Flush())) {
+    if (piece.empty()) continue;
     CompletionDelta rest;
     Append(std::move(piece), &rest);
     sink_->OnDelta(std::move(rest));

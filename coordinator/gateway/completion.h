@@ -40,6 +40,8 @@ struct CompletionSpec {
   core::RequestId follows = 0;                 // the first of them; 0: it is the first
 };
 
+// What one delta has came in the order of its fields: thoughts, text, calls. What stands otherwise
+// in the answer comes in more than one.
 struct CompletionDelta {
   // Of the prompt, where its log probabilities are wanted: all come before the first token.
   std::vector<core::PromptTokenOutput> prompt;

@@ -94,14 +94,11 @@ class WholeMessage final : public CompletionSink {
       : head_(std::move(head)), reply_(std::move(reply)), metrics_(metrics) {}
 
   void OnDelta(CompletionDelta delta) override {
-    reasoning_ += delta.reasoning;
-    text_ += delta.text;
+    if (!delta.reasoning.empty()) TextOf(Block::kThinking) += delta.reasoning;
+    if (!delta.text.empty()) TextOf(Block::kText) += delta.text;
     for (text::ToolCall& call : delta.calls) {
-      if (!call.name.empty()) {
-        calls_.push_back(std::move(call));
-      } else {
-        calls_.back().arguments += call.arguments;
-      }
+      if (!call.name.empty()) blocks_.push_back({.kind = Block::kCall, .name = call.name});
+      blocks_.back().text += call.arguments;
     }
   }
 
@@ -110,12 +107,15 @@ class WholeMessage final : public CompletionSink {
       return SendAnswer(metrics_, head_.route, *reply_, MessagesErrorResponse(end.status));
     }
     Json content = Json::array();
-    if (!reasoning_.empty()) content.push_back(ThinkingBlock(reasoning_));
-    if (!text_.empty()) content.push_back(TextBlock(text_));
-    for (const text::ToolCall& call : calls_) {
+    for (const Block& block : blocks_) {
+      if (block.kind != Block::kCall) {
+        content.push_back(block.kind == Block::kText ? TextBlock(block.text)
+                                                     : ThinkingBlock(block.text));
+        continue;
+      }
       // What max_tokens has cut is no call.
-      absl::StatusOr<Json> input = ParseJson(call.arguments);
-      if (input.ok()) content.push_back(ToolBlock(call.name, *std::move(input)));
+      absl::StatusOr<Json> input = ParseJson(block.text);
+      if (input.ok()) content.push_back(ToolBlock(block.name, *std::move(input)));
     }
     Json message = MessageObject(head_, std::move(content));
     message["stop_reason"] = StopReason(end);
@@ -125,12 +125,23 @@ class WholeMessage final : public CompletionSink {
   }
 
  private:
+  struct Block {
+    enum Kind { kThinking, kText, kCall };
+    Kind kind = kText;
+    std::string name;  // of a call
+    std::string text;  // or the call's arguments
+  };
+
+  // Of the last block, a new one where that is of another kind.
+  std::string& TextOf(Block::Kind kind) {
+    if (blocks_.empty() || blocks_.back().kind != kind) blocks_.push_back({.kind = kind});
+    return blocks_.back().text;
+  }
+
   const MessagesHead head_;
   const std::shared_ptr<HttpReply> reply_;
   GatewayMetrics& metrics_;
-  std::string reasoning_;
-  std::string text_;
-  std::vector<text::ToolCall> calls_;
+  std::vector<Block> blocks_;  // in the order in which the model wrote them
 };
 
 // message_start, then for each block start, deltas and stop, then message_delta and message_stop.

@@ -121,8 +121,10 @@ void AnswerParser::AddCalls(std::vector<ToolCall> calls, AnswerPiece* piece) {
 }
 
 void AnswerParser::AddParsed(ToolCallParser::Piece parsed, AnswerPiece* piece) {
+  const size_t num_before = piece->content.size();
   piece->content += parsed.content;
   for (ToolCall& call : parsed.calls) {
+    if (call.text_before != std::string::npos) call.text_before += num_before;
     if (!call.name.empty()) ++num_calls_;
     piece->calls.push_back(std::move(call));
     if (!one_call_ends_) continue;

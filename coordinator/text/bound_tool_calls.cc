@@ -84,7 +84,8 @@ bool BoundToolCalls::Text(Piece* piece) {
 bool BoundToolCalls::Name(Piece* piece) {
   const size_t end = buffer_.find(layout_.before_arguments);
   if (end == buffer_.npos) return false;
-  piece->calls.push_back({.name = buffer_.substr(0, end), .arguments = ""});
+  piece->calls.push_back(
+      {.name = buffer_.substr(0, end), .arguments = "", .text_before = piece->content.size()});
   buffer_.erase(0, end + layout_.before_arguments.size());
   scanner_ = JsonObjectScanner();
   state_ = State::kArguments;
@@ -96,7 +97,7 @@ bool BoundToolCalls::Arguments(Piece* piece) {
   bool is_whole = false;
   while (size < buffer_.size() && !is_whole) is_whole = scanner_.Push(buffer_[size++]);
   if (size == 0) return false;
-  if (piece->calls.empty()) piece->calls.emplace_back();
+  if (piece->calls.empty()) piece->calls.push_back({.text_before = piece->content.size()});
   piece->calls.back().arguments += buffer_.substr(0, size);
   buffer_.erase(0, size);
   if (is_whole) state_ = State::kAfter;

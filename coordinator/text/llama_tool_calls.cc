@@ -57,6 +57,7 @@ void LlamaToolCalls::Object(char byte, Piece* piece) {
   glue_.clear();
   object_.clear();
   state_ = State::kBetween;
+  call->text_before = piece->content.size();
   piece->calls.push_back(*std::move(call));
 }
 

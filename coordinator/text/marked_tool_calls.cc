@@ -146,6 +146,7 @@ void MarkedToolCalls::AddCall(std::string_view body, std::string_view raw, Piece
   if (!call) return AddContent(raw, piece);
   glue_.clear();
   after_call_ = true;
+  call->text_before = piece->content.size();
   piece->calls.push_back(*std::move(call));
 }
 

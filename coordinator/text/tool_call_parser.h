@@ -38,6 +38,8 @@ bool TakesArgumentsAsText(ToolFormat format);
 struct ToolCall {
   std::string name;       // of a tool that the request offers; empty: more of the call before
   std::string arguments;  // a JSON object, as the model wrote it; joined from all pieces
+  // How many bytes of the content that comes out together with it stand before it; npos: all.
+  size_t text_before = std::string::npos;
 };
 
 // Owned by one answer, used by one thread at a time. What comes out, joined, does not depend on how

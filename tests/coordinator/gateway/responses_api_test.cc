@@ -2,9 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
 #include <sstream>
 
 #include "coordinator/gateway/openai_types.h"
+#include "coordinator/gateway/responses_answer.h"
+#include "coordinator/gateway/responses_sink.h"
 #include "tests/coordinator/gateway/api_fixture.h"
 
 namespace switchyard::gateway {
@@ -256,6 +260,34 @@ TEST_F(ResponsesApiTest, AStreamThatIsEndedByAnotherSaysSo) {
     EXPECT_EQ(last["sequence_number"], data().size() - 1);
     EXPECT_TRUE(engine_->WaitForCancels(deletes ? 2 : 1));
   }
+}
+
+class RecordedReply final : public HttpReply {
+ public:
+  void Send(HttpResponse response) override { status = response.status; }
+  void StartStream(HttpResponse head) override { status = head.status; }
+  void Write(std::string_view) override {}
+  void EndStream() override {}
+  void OnDisconnect(std::function<void()>) override {}
+
+  std::atomic<int> status = 0;
+};
+
+TEST_F(ResponsesApiTest, WithoutRoomInTheStoreNothingRunsInTheBackground) {
+  engine_->SetAnswer({.tokens = Tokens("Hello"), .ending = FakeAnswer::Ending::kHang});
+  ResponsesStore store({.responses_max = 0});
+  const auto reply = std::make_shared<RecordedReply>();
+  ResponseTarget target = {.reply = reply,
+                           .background = true,
+                           .record = {.id = "resp_1"},
+                           .store = &store,
+                           .metrics = &metrics_};
+  const auto completion = Completion::Start(
+      context_, {.prompt_tokens = {5}, .max_tokens = 9},
+      MakeResponseSink(MakeResponseObject(model_, Json::object(), "in_progress"), target));
+  ASSERT_TRUE(completion.ok());
+  EXPECT_TRUE(engine_->WaitForCancels(1));
+  EXPECT_EQ(reply->status, 429);
 }
 
 TEST_F(ResponsesApiTest, ABackgroundResponseThatFailsSaysSo) {
