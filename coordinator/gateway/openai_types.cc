@@ -365,12 +365,12 @@ absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFie
   SY_RETURN_IF_ERROR(RefuseUnsupportedFields(fields));
   ChatCompletionRequest request;
   request.generation.prompt_field = "messages";
-  request.generation.is_chat = true;
   SY_RETURN_IF_ERROR(ReadChatLogprobs(fields, &request.generation.logprobs));
   SY_RETURN_IF_ERROR(ReadGeneration(fields, &request.generation));
   SY_RETURN_IF_ERROR(ReadDelivery(fields, &request.delivery));
   SY_RETURN_IF_ERROR(CheckDelivery(request.delivery, request.generation));
   SY_RETURN_IF_ERROR(ReadChat(fields, &request.chat));
+  request.generation.begins_turn = request.chat.add_generation_prompt;
   SY_ASSIGN_OR_RETURN(request.options, ReadChatOptions(fields));
   return request;
 }

@@ -38,8 +38,8 @@ struct GenerationFields {
   std::string model;                            // empty: the one that is served
   std::string prompt_field = "prompt";          // what the request calls its prompt: for errors
   std::string max_tokens_field = "max_tokens";  // likewise
-  bool is_chat = false;               // the answer is a model's turn: it may begin with thoughts
-  std::optional<int32_t> max_tokens;  // unset: what the context leaves
+  bool begins_turn = false;                     // of the model in a chat: thoughts may come first
+  std::optional<int32_t> max_tokens;            // unset: what the context leaves
   SamplingFields sampling;
   SchedulingFields scheduling;
   std::shared_ptr<const v1::Grammar> grammar;  // what the answer must look like; null: anything

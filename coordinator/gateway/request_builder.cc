@@ -103,7 +103,7 @@ void SetThoughts(const ServedModel& model, const GenerationFields& fields, Compl
       text::ThoughtsAtEnd(*model.tokenizer, *model.reasoning, spec->prompt_tokens);
   if (at_end == text::PromptThoughts::kClosed) return;
   if (at_end == text::PromptThoughts::kNone) {
-    if (!model.opens_thoughts || !fields.is_chat) return;
+    if (!model.opens_thoughts || !fields.begins_turn) return;
     spec->sampling.set_thoughts_begin_token(model.reasoning->begin);
   }
   spec->sampling.set_thoughts_end_token(model.reasoning->end);

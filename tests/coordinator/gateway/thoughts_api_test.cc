@@ -52,6 +52,11 @@ TEST_F(ThoughtsApiTest, NotWhereThePromptHasClosedThemAndNotInATextsCompletion) 
   EXPECT_FALSE(OfChat(R"(,"guided_choice":["yes","no"],
                          "chat_template_kwargs":{"enable_thinking":false})")
                    .has_thoughts_end_token());
+  EXPECT_FALSE(SamplingOf("/v1/chat/completions",
+                          R"({"messages":[{"role":"user","content":"Hi"},
+                                          {"role":"assistant","content":"Well,"}],
+                              "continue_final_message":true,"guided_choice":["yes","no"]})")
+                   .has_thoughts_end_token());
   EXPECT_FALSE(SamplingOf("/v1/completions", R"({"prompt":"Hi","guided_choice":["yes","no"]})")
                    .has_thoughts_end_token());
 }
