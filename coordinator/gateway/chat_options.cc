@@ -7,6 +7,7 @@
 
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/sse_writer.h"
+#include "coordinator/text/tool_call_json.h"
 #include "coordinator/text/tool_call_layout.h"
 
 namespace switchyard::gateway {
@@ -107,7 +108,7 @@ absl::StatusOr<Json> ReadArguments(const Json& given) {
   const bool is_none = given.is_null() || given == "";
   if (is_none) return Json::object();
   if (!given.is_string()) return given;
-  return ParseJson(given.get_ref<const std::string&>());
+  return text::ParseArguments(given.get_ref<const std::string&>());
 }
 
 bool TakesArgumentsAsValues(const ServedModel& model) {

@@ -233,7 +233,7 @@ CompletionEnd Completion::MakeEnd(core::FinishReason reason) {
           .num_cached_tokens = num_cached_tokens_,
           .num_completion_tokens = num_completion_tokens_,
           .num_reasoning_tokens = parser_.num_reasoning_tokens(),
-          .called_tools = parser_.num_calls() > 0,
+          .called_tools = parser_.num_calls() > 0 && !parser_.stopped_by(),
           .stopped_by = parser_.stopped_by()};
 }
 

@@ -60,7 +60,7 @@ struct CompletionEnd {
   int32_t num_cached_tokens = 0;  // of the prompt's, found in the prefix cache
   int32_t num_completion_tokens = 0;
   int32_t num_reasoning_tokens = 0;       // of the completion's
-  bool called_tools = false;              // the answer holds at least one call
+  bool called_tools = false;              // it holds a call at least, and no stop text cut it
   std::optional<std::string> stopped_by;  // the stop text that ended it
 };
 

@@ -9,6 +9,7 @@
 #include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/random_id.h"
 #include "coordinator/gateway/sse_writer.h"
+#include "coordinator/text/tool_call_json.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -114,7 +115,7 @@ class WholeMessage final : public CompletionSink {
         continue;
       }
       // What max_tokens has cut is no call.
-      absl::StatusOr<Json> input = ParseJson(block.text);
+      absl::StatusOr<Json> input = text::ParseArguments(block.text);
       if (input.ok()) content.push_back(ToolBlock(block.name, *std::move(input)));
     }
     Json message = MessageObject(head_, std::move(content));

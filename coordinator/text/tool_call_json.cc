@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/json.h"
-
 namespace switchyard::text {
 namespace {
 
@@ -53,10 +51,11 @@ std::optional<std::string> ArgumentsText(std::string_view object, const Json& ca
     if (it->is_null()) return "{}";
     if (it->is_object()) {
       const std::string_view raw = RawObject(object, key);
-      return raw.empty() ? it->dump() : std::string(raw);
+      const auto as_written = ParseArguments(raw);  // not that of another member of this name
+      return as_written.ok() && *as_written == *it ? std::string(raw) : it->dump();
     }
     if (!it->is_string()) return std::nullopt;
-    const auto inner = ParseJson(it->get_ref<const std::string&>());
+    const auto inner = ParseArguments(it->get_ref<const std::string&>());
     if (!inner.ok() || !inner->is_object()) return std::nullopt;
     return it->get<std::string>();
   }
@@ -68,7 +67,7 @@ std::optional<std::string> ArgumentsText(std::string_view object, const Json& ca
 std::optional<ToolCall> ParseJsonCall(std::string_view text,
                                       const std::vector<std::string>& names) {
   const std::string_view object = Trim(text);
-  const auto call = ParseJson(object);
+  const auto call = ParseArguments(object);
   if (!call.ok() || !call->is_object()) return std::nullopt;
   const auto name = call->find("name");
   if (name == call->end() || !name->is_string()) return std::nullopt;
@@ -83,9 +82,23 @@ std::optional<ToolCall> ParseNamedCall(std::string_view name, std::string_view a
   name = Trim(name);
   arguments = Trim(arguments);
   if (!IsOffered(name, names)) return std::nullopt;
-  const auto json = ParseJson(arguments);
+  const auto json = ParseArguments(arguments);
   if (!json.ok() || !json->is_object()) return std::nullopt;
   return ToolCall{.name = std::string(name), .arguments = std::string(arguments)};
+}
+
+absl::StatusOr<Json> ParseArguments(std::string_view text) {
+  bool is_deep = false;
+  const auto note_depth = [&](int depth, Json::parse_event_t, Json&) {
+    is_deep |= depth > kMaxJsonDepth;
+    return !is_deep;  // what is dropped is not built
+  };
+  Json value = Json::parse(text, note_depth, /*allow_exceptions=*/false);
+  if (is_deep || value.is_discarded()) {
+    return absl::InvalidArgumentError(
+        is_deep ? fmt::format("nested deeper than {} levels", kMaxJsonDepth) : "malformed JSON");
+  }
+  return value;
 }
 
 bool JsonObjectScanner::Push(char byte) {

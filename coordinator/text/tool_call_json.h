@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "coordinator/text/tool_call_parser.h"
 
 namespace switchyard::text {
@@ -20,6 +21,10 @@ std::optional<ToolCall> ParseJsonCall(std::string_view text, const std::vector<s
 // `names`.
 std::optional<ToolCall> ParseNamedCall(std::string_view name, std::string_view arguments,
                                        const std::vector<std::string>& names);
+
+// The value of a call's arguments as a model wrote them: of a member twice, which grammars do not
+// rule out, the last counts. INVALID_ARGUMENT for no JSON, or nested deeper than kMaxJsonDepth.
+absl::StatusOr<Json> ParseArguments(std::string_view text);
 
 // Finds where a JSON object ends, byte by byte, before anything is parsed.
 class JsonObjectScanner {

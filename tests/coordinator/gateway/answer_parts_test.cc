@@ -254,6 +254,14 @@ TEST_F(AnswerPartsTest, ArgumentsStreamWhileTheModelWritesThem) {
   EXPECT_THAT(seen, HasSubstr("look_up"));
 }
 
+// A client would take what is left of its arguments for the whole.
+TEST_F(AnswerPartsTest, ACallThatAStopTextCutsIsNoReasonToEnd) {
+  SetText(kCall);
+  const Json choice = AskJson(
+      kChat, Body(kTools + std::string(R"(,"tool_choice":"required","stop":"key")")))["choices"][0];
+  EXPECT_EQ(choice["finish_reason"], "stop");
+}
+
 TEST_F(AnswerPartsTest, AStrictToolHoldsAnAnswerThatMayCallIt) {
   const std::string strict = R"("tools":[{"type":"function","function":{"name":"look_up",
       "strict":true,"parameters":{"type":"object","properties":{"key":{"type":"string"}}}}}])";

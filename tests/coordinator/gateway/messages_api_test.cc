@@ -75,6 +75,16 @@ TEST_F(MessagesApiTest, AnswersWithBlocks) {
   EXPECT_GT(message["usage"]["output_tokens"], 4);
 }
 
+// Grammars do not rule such calls out.
+TEST_F(MessagesApiTest, ACallMayNameAMemberTwice) {
+  std::string call = kCall;
+  call.replace(call.find(R"("a")"), 3, R"("a", "key": "b")");
+  SetText(call);
+  const Json message = AskJson(kMessages, Body(std::string(",") + kTools));
+  ASSERT_EQ(message["content"].size(), 1u) << message;
+  EXPECT_EQ(message["content"][0]["input"].dump(), R"({"key":"b"})");
+}
+
 TEST_F(MessagesApiTest, SaysWhyItStopped) {
   SetText("one two three");
   EXPECT_EQ(AskJson(kMessages, Body(""))["stop_reason"], "end_turn");

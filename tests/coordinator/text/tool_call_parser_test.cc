@@ -7,7 +7,7 @@
 
 #include <random>
 
-#include "base/json.h"
+#include "coordinator/text/tool_call_json.h"
 
 namespace switchyard::text {
 namespace {
@@ -28,7 +28,7 @@ Parsed ParsePieces(ToolFormat format, const std::vector<std::string>& pieces) {
   const auto add = [&](ToolCallParser::Piece piece) {
     parsed.content += piece.content;
     for (const ToolCall& call : piece.calls) {
-      EXPECT_TRUE(ParseJson(call.arguments).value().is_object());
+      EXPECT_TRUE(ParseArguments(call.arguments).value().is_object());
       parsed.calls.push_back(call.name + " " + call.arguments);
     }
   };
@@ -139,6 +139,8 @@ TEST(HermesCalls, ReadsArgumentsHoweverTheyAreGiven) {
       {R"({"x":{"arguments":{"a":2}},"name":"add","arguments":{"a":1}})", R"(add {"a":1})"},
       {R"({"name":"add","argument\u0073":{"a":1}})", R"(add {"a":1})"},
       {R"({"id":"1","type":"function","name":"add","parameters":{"a":1}})", R"(add {"a":1})"},
+      {R"({"name":"add","arguments":{"a":1,"a":2}})", R"(add {"a":1,"a":2})"},  // as it is written
+      {R"({"name":"add","arguments":7,"arguments":{"a":2}})", R"(add {"a":2})"},
   };
   for (const auto& [text, call] : cases) {
     EXPECT_THAT(
@@ -146,6 +148,14 @@ TEST(HermesCalls, ReadsArgumentsHoweverTheyAreGiven) {
         ElementsAre(call))
         << text;
   }
+}
+
+TEST(ToolCallArguments, OfAMemberTwiceTheLastCounts) {
+  EXPECT_EQ(ParseArguments(R"({"a":1,"b":2,"a":[3]})").value().dump(), R"({"a":[3],"b":2})");
+  const std::string deepest = std::string(kMaxJsonDepth, '[') + std::string(kMaxJsonDepth, ']');
+  EXPECT_TRUE(ParseArguments(deepest).ok());
+  EXPECT_FALSE(ParseArguments("[" + deepest + "]").ok());
+  for (const char* text : {"", "{", "{} x", R"({"a":})"}) EXPECT_FALSE(ParseArguments(text).ok());
 }
 
 TEST(HermesCalls, ACallThatOnlyMissesItsEndMarkCounts) {
