@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <functional>
@@ -103,36 +104,30 @@ class LogitsChecks {
   void EditsStayFinite() {
     constexpr float kMost = std::numeric_limits<float>::max();
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    struct Case {
-      float logit, repetition, bias, expected;
-    };
-    const std::vector<Case> cases = {{4.0f, 1e-38f, 0.0f, kMost},
-                                     {4.0f, 1e-38f, 1e38f, kMost},
-                                     {4.0f, 1e-38f, -1.0f, kMost},
-                                     {-4.0f, 2e38f, 0.0f, -kMost},
-                                     {-4.0f, 2e38f, 8.0f, -kMost},
-                                     {4.0f, 1e-38f, -kMost, 0.0f},
-                                     {3e38f, 1.0f, 3e38f, kMost},
-                                     {-3e38f, 1.0f, -3e38f, -kMost},
-                                     {4.0f, 1e-38f, -kInfinity, -kInfinity},
-                                     {0.0f, 1e-38f, 1.0f, 1.0f},
-                                     {-kInfinity, 0.5f, 9.0f, -kInfinity},
-                                     {kInfinity, 2.0f, -9.0f, kInfinity},
-                                     {nan, 2.0f, 1.0f, nan}};
+    // Logit, repetition, bias, and what becomes of it.
+    const std::vector<std::array<float, 4>> cases = {{4.0f, 1e-38f, 1e38f, kMost},
+                                                     {4.0f, 1e-38f, -1.0f, kMost},
+                                                     {-4.0f, 2e38f, 8.0f, -kMost},
+                                                     {4.0f, 1e-38f, -kMost, 0.0f},
+                                                     {3e38f, 1.0f, 3e38f, kMost},
+                                                     {-3e38f, 1.0f, -3e38f, -kMost},
+                                                     {4.0f, 1e-38f, -kInfinity, -kInfinity},
+                                                     {0.0f, 1e-38f, 1.0f, 1.0f},
+                                                     {-kInfinity, 0.5f, 9.0f, -kInfinity},
+                                                     {kInfinity, 2.0f, -9.0f, kInfinity},
+                                                     {nan, 2.0f, 1.0f, nan}};
     std::vector<float> values;
     std::vector<LogitEdit> edits;
-    for (const Case& edited : cases) {
-      edits.push_back({.column = static_cast<int32_t>(values.size()),
-                       .repetition = edited.repetition,
-                       .bias = edited.bias});
-      values.push_back(edited.logit);
+    for (const auto& [logit, repetition, bias, expected] : cases) {
+      edits.push_back({0, static_cast<int32_t>(values.size()), repetition, bias});
+      values.push_back(logit);
     }
     const TensorView logits = put_(1, static_cast<int64_t>(values.size()), values);
     ops_.EditLogits({.logits = logits, .edits = edits});
     const std::vector<float> found = get_(logits);
     for (size_t i = 0; i < cases.size(); ++i) {
-      const bool both_broken = std::isnan(found[i]) && std::isnan(cases[i].expected);
-      EXPECT_TRUE(found[i] == cases[i].expected || both_broken) << i << ": " << found[i];
+      const bool both_broken = std::isnan(found[i]) && std::isnan(cases[i][3]);
+      EXPECT_TRUE(found[i] == cases[i][3] || both_broken) << i << ": " << found[i];
     }
   }
 
