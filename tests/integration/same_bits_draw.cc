@@ -8,8 +8,18 @@
 namespace switchyard::testing {
 namespace {
 
+// Of the model of most draws so many that the first 16 draws ask for all there is.
 constexpr int kAsksPerDraw = 20;
+constexpr int kMostAsksPerDraw = 40;
 constexpr int kProcessesEvery = 8;  // draws: they take long to start
+constexpr int kGlooEvery = 5;       // of the others
+
+bool HasProcesses(int number) { return number % kProcessesEvery == kProcessesEvery - 1; }
+// The number of a draw among those with processes, or those without.
+int NumberOfKind(int number) {
+  const int num_processes = number / kProcessesEvery;
+  return HasProcesses(number) ? num_processes : number - num_processes;
+}
 
 struct Layout {
   int32_t data_parallel = 1;
@@ -23,9 +33,9 @@ constexpr std::array kComputes = {v1::COMPUTE_MODE_BF16, v1::COMPUTE_MODE_BF16,
                                   v1::COMPUTE_MODE_F32,  v1::COMPUTE_MODE_W8A8};
 
 // Part `number` of all requests, which are shuffled anew each time they are through.
-std::vector<Ask> DealAsks(uint64_t seed, int number, int num_requests) {
+std::vector<Ask> DealAsks(uint64_t seed, int number, int num_asks, int num_requests) {
   std::vector<Ask> asks;
-  for (int i = number * kAsksPerDraw; i < (number + 1) * kAsksPerDraw; ++i) {
+  for (int i = number * num_asks; i < (number + 1) * num_asks; ++i) {
     std::vector<Ask> deck(static_cast<size_t>(num_requests));
     std::iota(deck.begin(), deck.end(), 0);
     Dice dice(MixBits(seed) ^ static_cast<uint64_t>(i / num_requests));
@@ -37,14 +47,23 @@ std::vector<Ask> DealAsks(uint64_t seed, int number, int num_requests) {
   return asks;
 }
 
+// What is dealt out by the number, so that few draws have it all: where the ranks are, and
+// speculation in all of its forms. That goes on and off by twos, for models change by ones.
+void DrawKind(Draw& draw) {
+  const int number = NumberOfKind(draw.number);
+  draw.ranks = Ranks::kThreads;
+  if (number % kGlooEvery == kGlooEvery - 2) draw.ranks = Ranks::kThreadsByGloo;
+  if (HasProcesses(draw.number)) draw.ranks = Ranks::kProcesses;
+  const int turn = draw.ranks == Ranks::kProcesses ? number + 1 : number;
+  if (turn / 2 % 2 == 1) return;
+  const bool by_model = draw.model->has_mtp && number / 4 % 2 == 0;
+  draw.drafts = by_model ? v1::DRAFT_METHOD_MTP : v1::DRAFT_METHOD_NGRAM;
+}
+
 void DrawCluster(Draw& draw) {
   Dice& dice = draw.dice;
   draw.model = &ModelOfDraw(draw.number);
-  if (draw.number % kProcessesEvery == kProcessesEvery - 1) {
-    draw.ranks = Ranks::kProcesses;
-  } else {
-    draw.ranks = dice.Chance(20) ? Ranks::kThreadsByGloo : Ranks::kThreads;
-  }
+  DrawKind(draw);
   draw.compute = dice.Pick(kComputes);
   const Layout layout = dice.Pick(kLayouts);
   draw.data_parallel = layout.data_parallel;
@@ -57,14 +76,9 @@ void DrawCluster(Draw& draw) {
   draw.prefix_cache = dice.Chance(70);
   draw.expanded_bytes = dice.Pick(std::array{int64_t{0}, 3 * kMiB, 20 * kMiB});
   draw.max_under_way = dice.Chance(60) ? 2 : 1;
-  // Speculation, in all of its forms.
-  if (dice.Chance(50)) {
-    draw.drafts = dice.Chance(70) ? v1::DRAFT_METHOD_MTP : v1::DRAFT_METHOD_NGRAM;
-    draw.max_drafts = dice.Roll(1, 4);
-  }
+  if (draw.drafts != v1::DRAFT_METHOD_NONE) draw.max_drafts = dice.Roll(1, 4);
   if (draw.model->has_mtp) return;
   if (draw.compute == v1::COMPUTE_MODE_W8A8) draw.compute = v1::COMPUTE_MODE_F32;
-  if (draw.drafts == v1::DRAFT_METHOD_MTP) draw.drafts = v1::DRAFT_METHOD_NGRAM;
 }
 
 // As many blocks as the longest request needs, and sometimes hardly more.
@@ -115,7 +129,7 @@ std::string Draw::Describe() const {
 // In five of ten draws one of the others.
 const SameBitsModel& ModelOfDraw(int number) {
   constexpr int kModels[] = {0, 1, 0, 2, 0, 3, 0, 4, 0, 5};
-  return kSameBitsModels[kModels[number % 10]];
+  return kSameBitsModels[kModels[NumberOfKind(number) % 10]];
 }
 
 Draw MakeDraw(uint64_t seed, int number, const SameBitsRequests& requests) {
@@ -124,7 +138,8 @@ Draw MakeDraw(uint64_t seed, int number, const SameBitsRequests& requests) {
   DrawCluster(draw);
   int turn = 0;  // among the draws of its model
   for (int before = 0; before < number; ++before) turn += &ModelOfDraw(before) == draw.model;
-  draw.asks = DealAsks(seed, turn, requests.size());
+  const bool is_first = draw.model == &kSameBitsModels[0];
+  draw.asks = DealAsks(seed, turn, is_first ? kMostAsksPerDraw : kAsksPerDraw, requests.size());
   if (draw.ranks == Ranks::kProcesses || !draw.model->thinks) {
     std::erase_if(draw.asks,
                   [](Ask ask) { return SameBitsRequests::WayOf(ask) == Way::kThinking; });

@@ -53,26 +53,37 @@ class SameBitsRequests {
   const SameBitsModel& model() const { return model_; }
   std::string folder() const;
   bool IsEnd(int32_t token) const;
+  // Whether the token ends the answer, and is not told then.
+  bool Ends(Ask ask, int32_t token) const;
   int size() const { return static_cast<int>(prompts_.size()) * kNumWays; }
   static Way WayOf(Ask ask) { return static_cast<Way>(ask % kNumWays); }
   // Without id and tenant. REQUIRES: not kThinking where the model does not think.
   core::NewRequest Make(Ask ask) const;
-  // The same as the body of /v1/completions; `more` overrides. REQUIRES: not kThinking, which
-  // completions do not do.
+  // The same as the body of /v1/completions, without what tells of the prompt and with the first
+  // choice alone; `more` overrides. REQUIRES: not kThinking, which completions do not do.
   std::string MakeBody(Ask ask, const Json& more = Json::object()) const;
+  // The rest of it, as fields of such a body.
+  Json MoreOf(Ask ask) const;
   std::string Name(Ask ask) const;
 
   const v1::TokenTable& tokens() const { return tokens_; }
   const text::Tokenizer& tokenizer() const { return *tokenizer_; }
 
  private:
-  v1::SamplingParams SamplingOf(Ask ask) const;
-
   struct Prompt {
     std::string id;
     std::vector<int32_t> tokens;
     std::vector<int32_t> answer;  // as recorded, without the end
   };
+
+  const Prompt& PromptOf(Ask ask) const { return prompts_[static_cast<size_t>(ask / kNumWays)]; }
+  v1::SamplingParams SamplingOf(Ask ask) const;
+  // Biases, and what may not come: of tokens that the recorded answer has, so that it matters.
+  void AddWishes(Ask ask, v1::SamplingParams* sampling) const;
+  // A text that is forbidden to the ask; empty: none.
+  std::string BadWordOf(Ask ask) const;
+  // Tokens that end its answer beside the model's own.
+  std::vector<int32_t> StopsOf(Ask ask) const;
 
   const SameBitsModel& model_;
   std::vector<Prompt> prompts_;

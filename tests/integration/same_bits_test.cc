@@ -40,6 +40,20 @@ struct Totals {
   int64_t num_cached_tokens = 0;
   int64_t num_accepted = 0;
   int64_t num_refused = 0;
+  std::set<std::string> models;
+  std::set<std::pair<Ranks, bool>> ranks_and_drafts;  // the second: whether there are any
+  std::set<Ranks> ranks_of_r1;
+  std::set<v1::DraftMethod> drafts_of_r1;
+  std::set<Ask> asks_of_r1;
+
+  void Add(const Draw& draw) {
+    models.insert(draw.model->name);
+    ranks_and_drafts.insert({draw.ranks, draw.max_drafts > 0});
+    if (draw.model != &kSameBitsModels[0]) return;
+    ranks_of_r1.insert(draw.ranks);
+    drafts_of_r1.insert(draw.drafts);
+    asks_of_r1.insert(draw.asks.begin(), draw.asks.end());
+  }
 };
 
 const SameBitsRequests& Requests(const SameBitsModel& model = kSameBitsModels[0]) {
@@ -181,6 +195,7 @@ class SameBits : public ClusterTest {
     SCOPED_TRACE("same_bits_test " + draw.Describe());
     std::printf("%s\n", draw.Describe().c_str());
     std::fflush(stdout);
+    totals.Add(draw);
     if (draw.ranks == Ranks::kProcesses) return RunInProcesses(draw, totals);
     ThreadsRun run(draw);
     const absl::Status status = run.Run();
@@ -218,24 +233,48 @@ class SameBits : public ClusterTest {
     Cluster& cluster = StartServing(OptionsOf(draw));
     StreamSet clients(cluster.http_port());
     const SameBitsRequests& requests = Requests(*draw.model);
+    Dice dice = draw.dice;
     for (const Ask ask : draw.asks) {
-      clients.Open(PostAndClose("/v1/completions", requests.MakeBody(ask)));
+      Json more = requests.MoreOf(ask);
+      if (!dice.Chance(80)) more["drafts"] = false;
+      clients.Open(PostAndClose("/v1/completions", requests.MakeBody(ask, more)));
     }
     ASSERT_TRUE(clients.ReadUntilAllEnd(std::chrono::seconds(100))) << cluster.Log();
     for (size_t i = 0; i < draw.asks.size(); ++i) {
       const ClientStream& answer = clients.streams()[i];
       ASSERT_EQ(answer.status(), 200) << answer.bytes;
       const Json body = Json::parse(answer.bytes.substr(answer.bytes.find("\r\n\r\n") + 4));
-      CheckLogprobs(requests, body["choices"][0]["logprobs"],
-                    Alone(*draw.model).Get(draw.compute, draw.asks[i]),
-                    requests.Name(draw.asks[i]));
+      const core::NewRequest request = requests.Make(draw.asks[i]);
+      const int32_t number = request.sampling.choice();
+      const Json& choice = body["choices"][static_cast<size_t>(number)];
+      ASSERT_EQ(choice["index"], number);
+      const ScheduledAnswer& want = Alone(*draw.model).Get(draw.compute, draw.asks[i]);
+      CheckPrompt(request, choice, want, requests.Name(draw.asks[i]));
+      CheckLogprobs(requests, draw.asks[i], choice["logprobs"], want);
       ++totals.num_answers;
     }
   }
 
+  // Of prompts whose log probabilities are told: beside the answer, or before it as an echo.
+  static void CheckPrompt(const core::NewRequest& request, const Json& choice,
+                          const ScheduledAnswer& want, const std::string& name) {
+    if (!request.sampling.has_prompt_logprobs()) return;
+    ASSERT_EQ(want.prompt_tokens.size() + 1, request.prompt_tokens.size()) << name;
+    const bool is_beside = choice.contains("prompt_logprobs");
+    const Json& told = is_beside ? choice["prompt_logprobs"] : choice["logprobs"]["token_logprobs"];
+    ASSERT_TRUE(told[0].is_null()) << name;
+    for (size_t i = 1; i < request.prompt_tokens.size(); ++i) {
+      const Json& logprob =
+          is_beside ? told[i][std::to_string(request.prompt_tokens[i])]["logprob"] : told[i];
+      ASSERT_EQ(logprob.get<float>(), want.prompt_tokens[i - 1].logprob)
+          << name << ", token " << i << " of the prompt";
+    }
+  }
+
   // As FirstDifference has it, of what the HTTP API tells: names of tokens, and no end token.
-  static void CheckLogprobs(const SameBitsRequests& requests, const Json& got,
-                            const ScheduledAnswer& want, const std::string& name) {
+  static void CheckLogprobs(const SameBitsRequests& requests, Ask ask, const Json& got,
+                            const ScheduledAnswer& want) {
+    const std::string name = requests.Name(ask);
     const auto name_of = [&](int32_t token) {
       const std::string_view bytes = requests.tokenizer().DecodeToken(token);
       if (text::IsValidUtf8(bytes)) {
@@ -246,10 +285,12 @@ class SameBits : public ClusterTest {
       return name;
     };
     const Json& texts = got["tokens"];
-    const bool is_ended = requests.IsEnd(want.tokens.back().token);
-    ASSERT_EQ(texts.size(), want.tokens.size() - (is_ended ? 1 : 0)) << name << ": " << texts;
-    for (size_t i = 0; i < texts.size(); ++i) {
-      const core::TokenOutput& output = want.tokens[i];
+    const bool echoes = requests.MoreOf(ask).contains("echo");
+    const size_t begin = echoes ? want.prompt_tokens.size() + 1 : 0;
+    const bool is_ended = requests.Ends(ask, want.tokens.back().token);
+    ASSERT_EQ(texts.size(), begin + want.tokens.size() - (is_ended ? 1 : 0)) << name << texts;
+    for (size_t i = begin; i < texts.size(); ++i) {
+      const core::TokenOutput& output = want.tokens[i - begin];
       ASSERT_EQ(texts[i], name_of(output.token)) << name << ", token " << i;
       ASSERT_EQ(got["token_logprobs"][i].get<float>(), output.logprob) << name << ", token " << i;
       std::map<std::string, float> top;
@@ -278,23 +319,56 @@ TEST_F(SameBits, WhateverHappensAroundARequest) {
   EXPECT_GT(totals.num_cached_tokens, 100);
   EXPECT_GT(totals.num_accepted, 50);
   EXPECT_GT(totals.num_refused, 50);
+  EXPECT_EQ(totals.models.size(), std::size(kSameBitsModels));
+  EXPECT_EQ(totals.ranks_and_drafts.size(), 6u) << "with drafts and without in all kinds of ranks";
+  EXPECT_EQ(totals.ranks_of_r1.size(), 3u);
+  EXPECT_EQ(totals.drafts_of_r1.size(), 3u);
+  for (Ask ask = 0; ask < Requests().size(); ++ask) {
+    const Way way = SameBitsRequests::WayOf(ask);
+    if (way != Way::kGreedy && way != Way::kSeeded) continue;
+    EXPECT_EQ(totals.asks_of_r1.count(ask), 1u) << Requests().Name(ask) << " was never asked";
+  }
 }
 
-// An older request runs beside the one that is looked at; after each of its tokens somebody else
-// takes its place, and it is computed anew.
+// A cluster in which requests are preempted at every position.
+struct PreemptingCluster {
+  const char* name;
+  int every = 1;  // so many prompts one is asked, in one way: in turn in all
+  bool prefix_cache = true;
+  v1::ComputeMode compute = v1::COMPUTE_MODE_BF16;
+  int32_t tensor_parallel = 1;
+  int32_t max_under_way = 1;
+  v1::DraftMethod drafts = v1::DRAFT_METHOD_NONE;
+
+  // Each step brings one token, and the next is not under way before it has come.
+  bool goes_by_ones() const { return max_under_way == 1 && drafts == v1::DRAFT_METHOD_NONE; }
+};
+
+void PrintTo(const PreemptingCluster& cluster, std::ostream* out) { *out << cluster.name; }
+
+// An older request runs beside the one that is looked at; after each piece of its prompt, the first
+// time after one, then after two, and after each of its tokens somebody else takes its place, and
+// it is computed anew.
 class Preempted {
  public:
-  explicit Preempted(bool prefix_cache) : prefix_cache_(prefix_cache) {}
+  explicit Preempted(const PreemptingCluster& cluster) : cluster_(cluster) {}
 
   absl::Status Start() {
-    SY_ASSIGN_OR_RETURN(
-        runner_, ScheduleRunner::Create({.model_path = kTinyR1,
-                                         .max_running = 2,
-                                         .num_kv_blocks = 1000,
-                                         .tokens = Requests().tokens(),
-                                         .num_threads = 1,
-                                         .backend = "cpu"},
-                                        {.max_under_way = 1, .prefix_cache = prefix_cache_}));
+    cli::LocalEngineOptions options{.model_path = kTinyR1,
+                                    .tensor_parallel = cluster_.tensor_parallel,
+                                    .compute = cluster_.compute,
+                                    .max_batched_tokens = 64,
+                                    .max_running = 2,
+                                    .num_kv_blocks = 1000,
+                                    .tokens = Requests().tokens(),
+                                    .num_threads = 1,
+                                    .backend = "cpu"};
+    options.drafts.set_method(cluster_.drafts);
+    options.drafts.set_max_tokens(cluster_.drafts == v1::DRAFT_METHOD_NONE ? 0 : 2);
+    SY_ASSIGN_OR_RETURN(runner_,
+                        ScheduleRunner::Create(options, {.max_under_way = cluster_.max_under_way,
+                                                         .max_prompt_chunk = kPiece,
+                                                         .prefix_cache = cluster_.prefix_cache}));
     return absl::OkStatus();
   }
 
@@ -307,19 +381,29 @@ class Preempted {
     core::NewRequest request = Requests().Make(ask);
     const core::RequestId id = request.id = ++last_id_;
     request.tenant = "both";
+    num_prompt_restarts_ = 0;
     SY_RETURN_IF_ERROR(runner_->Admit(std::move(request)));
-    int64_t num_known = -1;
+    int64_t num_known = 0;
+    int num_pieces = 0;
     while (!runner_->answers().at(id).is_finished) {
       const int64_t known = std::ssize(runner_->answers().at(id).tokens);
-      if (known > num_known) SY_RETURN_IF_ERROR(Intrude());
+      const bool in_prompt = known == 0 && num_pieces > num_prompt_restarts_;
+      if (in_prompt || known > num_known) {
+        SY_RETURN_IF_ERROR(Intrude());
+        num_prompt_restarts_ += in_prompt ? 1 : 0;
+        num_pieces = 0;
+      }
       num_known = known;
       SY_RETURN_IF_ERROR(runner_->Step());
+      ++num_pieces;
     }
     runner_->Cancel(companion);
     return runner_->answers().at(id);
   }
 
  private:
+  static constexpr int32_t kPiece = 9;  // tokens, of prompts
+
   absl::Status Intrude() {
     core::NewRequest request{.id = ++last_id_, .max_tokens = 1};
     request.prompt_tokens = {7};
@@ -327,31 +411,48 @@ class Preempted {
     return runner_->Admit(std::move(request));
   }
 
-  const bool prefix_cache_;
+  const PreemptingCluster cluster_;
   std::unique_ptr<ScheduleRunner> runner_;
   core::RequestId last_id_ = 0;
+  int num_prompt_restarts_ = 0;
 };
 
-TEST(SameBitsOfOne, PreemptedAtEveryPosition) {
-  for (const bool prefix_cache : {true, false}) {
-    Preempted preempted(prefix_cache);
-    const absl::Status started = preempted.Start();
-    ASSERT_TRUE(started.ok()) << started;
-    // With a cache every second prompt, each in one way; without, when all is computed each time,
-    // every eighth.
-    const int stride = prefix_cache ? 2 : 8;
-    for (int prompt = 0; prompt < Requests().size() / kNumWays; prompt += stride) {
-      const Ask ask = prompt * kNumWays + prompt / stride % kNumWays;
-      const auto got = preempted.Answer(ask);
-      ASSERT_TRUE(got.ok()) << got.status();
-      const std::string what = Requests().Name(ask) + (prefix_cache ? ", cache" : "");
-      EXPECT_EQ(FirstDifference(*got, Alone().Get(v1::COMPUTE_MODE_BF16, ask)), "") << what;
-      for (int32_t known = 1; known < std::ssize(got->tokens); ++known) {
-        EXPECT_EQ(got->restarted_at.count(known), 1u) << what << " after " << known << " tokens";
-      }
+class SameBitsOfOne : public ::testing::TestWithParam<PreemptingCluster> {};
+
+TEST_P(SameBitsOfOne, PreemptedAtEveryPosition) {
+  Preempted preempted(GetParam());
+  const absl::Status started = preempted.Start();
+  ASSERT_TRUE(started.ok()) << started;
+  const int every = GetParam().every;
+  size_t num_restarted_in_prompt = 0;
+  for (int prompt = 0; prompt < Requests().size() / kNumWays; prompt += every) {
+    const Ask ask = prompt * kNumWays + prompt / every % kNumWays;
+    const auto got = preempted.Answer(ask);
+    ASSERT_TRUE(got.ok()) << got.status();
+    const std::string what = Requests().Name(ask);
+    EXPECT_EQ(FirstDifference(*got, Alone().Get(GetParam().compute, ask)), "") << what;
+    num_restarted_in_prompt += got->restarted_at.count(0);
+    const int64_t num_places = std::ssize(got->tokens) - 1;
+    if (!GetParam().goes_by_ones()) {
+      EXPECT_GE(std::ssize(got->restarted_at), num_places / 4) << what;
+      continue;
+    }
+    for (int32_t known = 1; known <= num_places; ++known) {
+      EXPECT_EQ(got->restarted_at.count(known), 1u) << what << " after " << known << " tokens";
     }
   }
+  EXPECT_GT(num_restarted_in_prompt, 2u);
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    Clusters, SameBitsOfOne,
+    ::testing::Values(PreemptingCluster{"cache", 4}, PreemptingCluster{"no_cache", 16, false},
+                      PreemptingCluster{"two_ranks_ahead_with_drafts", 9, true,
+                                        v1::COMPUTE_MODE_BF16, 2, 2, v1::DRAFT_METHOD_MTP},
+                      PreemptingCluster{"w8a8_ahead", 9, true, v1::COMPUTE_MODE_W8A8, 1, 2},
+                      PreemptingCluster{"f32_with_drafts", 13, false, v1::COMPUTE_MODE_F32, 1, 1,
+                                        v1::DRAFT_METHOD_NGRAM}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace switchyard::testing

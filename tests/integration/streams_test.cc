@@ -86,8 +86,13 @@ class StreamsTest : public ClusterTest {
   Ask AskOf(uint64_t wave, int client) const {
     const uint64_t bits = RandomBits(kSeed + wave, kNumClients + static_cast<uint64_t>(client));
     const auto limit = static_cast<uint64_t>(bits % 3 == 0 ? 10 : requests_.size());
-    const Ask ask = static_cast<Ask>((bits >> 8) % limit);
-    return SameBitsRequests::WayOf(ask) == Way::kThinking ? ask - 1 : ask;
+    Ask ask = static_cast<Ask>((bits >> 8) % limit);
+    // Neither what completions do not do, nor a choice behind others.
+    while (SameBitsRequests::WayOf(ask) == Way::kThinking ||
+           requests_.Make(ask).sampling.choice() > 0) {
+      ask = (ask + 1) % requests_.size();
+    }
+    return ask;
   }
 
   std::string TextAlone(Ask ask) {
@@ -95,6 +100,7 @@ class StreamsTest : public ClusterTest {
     for (const core::TokenOutput& output : alone_.Get(v1::COMPUTE_MODE_BF16, ask).tokens) {
       tokens.push_back(output.token);
     }
+    if (requests_.Ends(ask, tokens.back())) tokens.pop_back();
     return requests_.tokenizer().Decode(tokens, /*skip_special=*/true);
   }
 
