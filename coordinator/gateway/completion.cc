@@ -85,7 +85,6 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
                            .num_following = spec.num_following,
                            .follows = spec.follows};
   SY_RETURN_IF_ERROR(context.engine->Submit(std::move(request), completion));
-  context.metrics->CountPromptTokens(completion->num_prompt_tokens_);
   return completion;
 }
 
@@ -167,6 +166,7 @@ void Completion::Drain() {
         return;
       }
     }
+    if (admitted) ObserveAdmission();
     if (cancelled && sink_) {
       ObserveEnd(RequestEnding::kCancelled);
       sink_ = nullptr;
@@ -245,7 +245,8 @@ void Completion::End(const CompletionEnd& end) {
 }
 
 void Completion::ObserveEnd(RequestEnding ending) {
-  RequestRecord record = {.ending = ending,
+  RequestRecord record = {.was_admitted = was_admitted_,
+                          .ending = ending,
                           .num_prompt_tokens = num_prompt_tokens_,
                           .num_generated_tokens = num_completion_tokens_,
                           .max_tokens = max_tokens_,
@@ -263,6 +264,11 @@ void Completion::ObserveEnd(RequestEnding ending) {
 
 bool Completion::EndsAnswer(int32_t token) const {
   return std::find(stop_token_ids_.begin(), stop_token_ids_.end(), token) != stop_token_ids_.end();
+}
+
+void Completion::ObserveAdmission() {
+  was_admitted_ = true;
+  context_.metrics->CountPromptTokens(num_prompt_tokens_);
 }
 
 void Completion::Observe(const Arrival& arrival) {

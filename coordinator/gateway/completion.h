@@ -129,6 +129,8 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void ObserveEnd(RequestEnding ending);
   bool EndsAnswer(int32_t token) const;
   void Observe(const Arrival& arrival);
+  // Once, when the request has its place in the queue.
+  void ObserveAdmission();
 
   CompletionContext& context_;
   const core::RequestId id_;
@@ -151,6 +153,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   // Only Drain touches what follows, and it never runs twice at a time.
   std::shared_ptr<CompletionSink> sink_;  // null once the answer is over
   text::AnswerParser parser_;
+  bool was_admitted_ = false;
   int32_t num_completion_tokens_ = 0;
   const Clock::time_point started_at_;
   Clock::time_point first_token_at_;

@@ -44,16 +44,11 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(
     const GatewayOptions& options, const ServedModel& model, core::Engine& engine,
     const std::vector<grpc::Service*>& more_services) {
   auto impl = std::make_unique<Impl>(options, model, engine);
-  HttpServerOptions http_options = options.http;
-  http_options.error_body = [raw = impl.get()](int status, std::string_view path,
-                                               std::string_view message) {
-    return raw->api.ErrorBody(status, path, message);
-  };
   HttpHandler handler = [raw = impl.get()](HttpRequest request, std::shared_ptr<HttpReply> reply) {
     raw->api.Handle(std::move(request), std::move(reply));
   };
-  SY_ASSIGN_OR_RETURN(impl->http,
-                      HttpServer::Start(std::move(http_options), std::move(handler), impl->io));
+  SY_ASSIGN_OR_RETURN(impl->http, HttpServer::Start(impl->api.Complete(options.http),
+                                                    std::move(handler), impl->io));
   std::vector<grpc::Service*> services = {impl->inference.service(), impl->admin.service()};
   services.insert(services.end(), more_services.begin(), more_services.end());
   SY_ASSIGN_OR_RETURN(impl->grpc, GrpcFront::Start(options.grpc, services));

@@ -18,7 +18,7 @@
 namespace switchyard::gateway {
 
 struct GatewayOptions {
-  HttpServerOptions http;  // error_body is filled in
+  HttpServerOptions http;  // the API's functions are filled in
   GrpcFrontOptions grpc;
   HttpAccess access;          // of both; the keys outlive the gateway
   bool vllm_metrics = false;  // /metrics gives vLLM's names, too

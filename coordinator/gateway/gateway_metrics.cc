@@ -124,11 +124,12 @@ void GatewayMetrics::ObserveInterToken(double seconds) {
 
 void GatewayMetrics::ObserveRequest(const RequestRecord& request) {
   impl_->finished.Add({{"reason", kReasons[static_cast<size_t>(request.ending)]}}).Increment();
+  if (impl_->vllm) impl_->vllm->ObserveRequest(request);
+  if (!request.was_admitted) return;
   impl_->request_time.Observe(request.end_s);
   impl_->request_prompt_tokens.Observe(request.num_prompt_tokens);
   impl_->request_generated_tokens.Observe(request.num_generated_tokens);
   if (request.started_s) impl_->queue_time.Observe(*request.started_s);
-  if (impl_->vllm) impl_->vllm->ObserveRequest(request);
 }
 
 void GatewayMetrics::ObserveStep(const StepFigures& step) {

@@ -18,6 +18,16 @@ HttpApi::HttpApi(CompletionContext& context, Executor& work, HttpAccess access)
   system_.AddRoutes(router_);
 }
 
+HttpServerOptions HttpApi::Complete(HttpServerOptions options) const {
+  options.error_body = [this](int status, std::string_view path, std::string_view message) {
+    return router_.ErrorBody(status, path, message);
+  };
+  options.count_error = [this](int status, std::string_view path) {
+    router_.CountError(status, path);
+  };
+  return options;
+}
+
 void HttpApi::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const {
   router_.Handle(std::move(request), std::move(reply));
 }

@@ -8,6 +8,7 @@
 #include "coordinator/gateway/executor.h"
 #include "coordinator/gateway/http_message.h"
 #include "coordinator/gateway/http_router.h"
+#include "coordinator/gateway/http_server.h"
 #include "coordinator/gateway/messages_handler.h"
 #include "coordinator/gateway/openai_handler.h"
 #include "coordinator/gateway/responses_handler.h"
@@ -23,10 +24,8 @@ class HttpApi {
 
   // An HttpHandler: see there.
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const;
-  // For HttpServerOptions::error_body.
-  std::string ErrorBody(int http_status, std::string_view path, std::string_view message) const {
-    return router_.ErrorBody(http_status, path, message);
-  }
+  // `options` with what the transport asks of an API; that outlives the server.
+  HttpServerOptions Complete(HttpServerOptions options) const;
 
  private:
   OpenAiHandler openai_;

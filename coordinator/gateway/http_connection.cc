@@ -188,10 +188,16 @@ void HttpConnection::FailRequest(int status, std::string_view message) {
   ++exchange_;
   head_only_ = false;
   keep_alive_ = false;
-  HttpResponse response{.status = status,
-                        .body = context_->options.error_body(status, parser_.path(), message)};
+  Answer(exchange_, OwnError(status, parser_.path(), message));
+}
+
+HttpResponse HttpConnection::OwnError(int status, std::string_view path,
+                                      std::string_view message) const {
+  const HttpServerOptions& options = context_->options;
+  if (options.count_error) options.count_error(status, path);
+  HttpResponse response{.status = status, .body = options.error_body(status, path, message)};
   if (status == 503) response.headers = {{"Retry-After", "1"}};
-  Answer(exchange_, std::move(response));
+  return response;
 }
 
 void HttpConnection::OnReadTimeout() {
@@ -251,9 +257,7 @@ void HttpConnection::CompleteStream(uint64_t exchange) {
 void HttpConnection::ReplyDropped(uint64_t exchange) {
   if (!IsOpen(exchange)) return;
   if (stage_ == Stage::kStreaming || disconnected_) return Close();
-  Answer(exchange,
-         {.status = 500,
-          .body = context_->options.error_body(500, path_, "the request was not answered")});
+  Answer(exchange, OwnError(500, path_, "the request was not answered"));
 }
 
 void HttpConnection::SetDisconnectCallback(uint64_t exchange, std::function<void()> callback) {

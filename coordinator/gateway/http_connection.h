@@ -64,6 +64,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Advance();
   void Dispatch(HttpRequest request);
   void FailRequest(int status, std::string_view message);
+  // An answer of the transport's own.
+  HttpResponse OwnError(int status, std::string_view path, std::string_view message) const;
 
   // Answering; `exchange` counts a connection's requests, so that a late call meets no other
   // request's answer.

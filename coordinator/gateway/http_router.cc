@@ -63,12 +63,22 @@ void HttpRouter::Refuse(const HttpRoute& route, HttpReply& reply, HttpResponse h
   SendAnswer(metrics_, route.path, reply, std::move(head));
 }
 
-std::string HttpRouter::ErrorBody(int http_status, std::string_view path,
-                                  std::string_view message) const {
+const HttpRoute* HttpRouter::RouteAt(std::string_view path) const {
   const auto route =
       std::find_if(routes_.begin(), routes_.end(), [&](const auto& r) { return Matches(r, path); });
-  return route == routes_.end() ? HttpErrorBody(http_status, message)
-                                : route->error_body(http_status, message);
+  return route == routes_.end() ? nullptr : &*route;
+}
+
+std::string HttpRouter::ErrorBody(int http_status, std::string_view path,
+                                  std::string_view message) const {
+  const HttpRoute* route = RouteAt(path);
+  return route == nullptr ? HttpErrorBody(http_status, message)
+                          : route->error_body(http_status, message);
+}
+
+void HttpRouter::CountError(int http_status, std::string_view path) const {
+  const HttpRoute* route = RouteAt(path);
+  metrics_.CountResponse(route == nullptr ? kNoRoute : route->path, http_status);
 }
 
 void HttpRouter::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const {

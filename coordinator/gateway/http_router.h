@@ -51,8 +51,12 @@ class HttpRouter {
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const;
   // What an error looks like at `path`: OpenAI's shape where no route says otherwise.
   std::string ErrorBody(int http_status, std::string_view path, std::string_view message) const;
+  // Counts an answer to a request for `path` that the transport gave itself.
+  void CountError(int http_status, std::string_view path) const;
 
  private:
+  // Of routes at `path`, the first; null: there is none.
+  const HttpRoute* RouteAt(std::string_view path) const;
   // As Handle, of a route that takes the request's path and method.
   void HandleAt(const HttpRoute& route, HttpRequest request,
                 std::shared_ptr<HttpReply> reply) const;

@@ -33,6 +33,8 @@ struct HttpServerOptions {
   // has it, empty if it was not read.
   std::function<std::string(int status, std::string_view path, std::string_view message)>
       error_body;
+  // Counts such an answer; null: nobody does.
+  std::function<void(int status, std::string_view path)> count_error;
 };
 
 class HttpServer {

@@ -10,8 +10,9 @@ namespace switchyard::gateway {
 // How a generation ended; the first two are successes.
 enum class RequestEnding { kStop, kLength, kError, kCancelled };
 
-// A generation that is over. Times count from its arrival, seconds; unset: it did not come so far.
+// A generation that is over, or was refused. Times count from its arrival, seconds; unset: never.
 struct RequestRecord {
+  bool was_admitted = true;  // it had a place in the queue
   RequestEnding ending = RequestEnding::kStop;
   int32_t num_prompt_tokens = 0;
   int32_t num_generated_tokens = 0;

@@ -119,6 +119,7 @@ void VllmMetrics::ObserveInterToken(double seconds) {
 
 void VllmMetrics::ObserveRequest(const RequestRecord& request) {
   impl_->endings[static_cast<size_t>(request.ending)]->Increment();
+  if (!request.was_admitted) return;
   impl_->request_prompt_tokens.Observe(request.num_prompt_tokens);
   impl_->request_generation_tokens.Observe(request.num_generated_tokens);
   impl_->request_max_generation_tokens.Observe(request.max_tokens);

@@ -141,6 +141,28 @@ TEST_F(FullQueueHttpTest, IsToldWhileNoStepEnds) {
   }
 }
 
+// What was refused is neither work nor an answer that took so long.
+TEST_F(FullQueueHttpTest, RefusedRequestsCountAsRefusedOnly) {
+  ASSERT_NO_FATAL_FAILURE(FillTheQueue());
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(Ask().ReadAnswer().value().status, 429);
+  // The others are counted as soon as their completions hear of the queue.
+  const std::string admitted =
+      fmt::format("\nswitchyard_prompt_tokens_total {}\n", 3 * (1 + kMaxWaiting));
+  std::string text = GetAnswer("/metrics").value().body;
+  for (int i = 0; i < 2000 && text.find(admitted) == text.npos; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    text = GetAnswer("/metrics").value().body;
+  }
+  EXPECT_NE(text.find(admitted), text.npos) << text;
+  for (const std::string& line :
+       {std::string(R"(switchyard_requests_finished_total{reason="error"} 10)"),
+        std::string("switchyard_request_seconds_count 0"),
+        std::string("switchyard_request_prompt_tokens_count 0"),
+        std::string("switchyard_request_generated_tokens_count 0")}) {
+    EXPECT_NE(text.find("\n" + line + "\n"), text.npos) << line;
+  }
+}
+
 TEST_F(FullQueueHttpTest, IsToldInTheBackgroundToo) {
   ASSERT_NO_FATAL_FAILURE(FillTheQueue());
   for (const char* more : {"", R"(,"stream":true)"}) {

@@ -50,11 +50,8 @@ ApiFixture::~ApiFixture() {
 
 void ApiFixture::StartHttp(HttpServerOptions options) {
   api_ = std::make_unique<HttpApi>(context_, work_, access_);
-  options.error_body = [this](int status, std::string_view path, std::string_view message) {
-    return api_->ErrorBody(status, path, message);
-  };
   auto server = HttpServer::Start(
-      std::move(options),
+      api_->Complete(std::move(options)),
       [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {
         api_->Handle(std::move(request), std::move(reply));
       },

@@ -117,6 +117,26 @@ TEST_F(MetricsTest, DashboardsMadeForVllmFindTheirNames) {
   }
 }
 
+// No route has seen them.
+TEST_F(MetricsTest, AnswersOfTheTransportAreCountedToo) {
+  HttpServerOptions options;
+  options.limits.max_body_bytes = 10;
+  StartHttp(options);
+  EXPECT_EQ(Ask(Post(kChat, std::string(11, 'x'))).status, 413);
+  EXPECT_EQ(Ask(Get("/nowhere/" + std::string(20000, 'x'))).status, 431);
+  EXPECT_EQ(Ask("GET /metrics\r\n\r\n").status, 400);
+  EXPECT_EQ(
+      Ask(fmt::format("POST {} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip\r\n\r\n", kChat))
+          .status,
+      501);
+  ExpectLines(
+      Metrics(),
+      {fmt::format(R"(switchyard_http_responses_total{{route="{}",status="413"}} 1)", kChat),
+       fmt::format(R"(switchyard_http_responses_total{{route="{}",status="501"}} 1)", kChat),
+       R"(switchyard_http_responses_total{route="other",status="431"} 1)",
+       R"(switchyard_http_responses_total{route="other",status="400"} 1)"});
+}
+
 // Whatever clients send, the series are as many as before.
 TEST_F(MetricsTest, LabelsAreAClosedSet) {
   metrics_.AddVllmNames("tiny-r1");
