@@ -61,7 +61,7 @@ HttpHeaders CorsPolicy::OnAnswer(const HttpRequest& request) const {
   if (!Allows(request.origin)) return headers;
   headers.emplace_back("Access-Control-Allow-Origin", any_ ? "*" : request.origin);
   headers.emplace_back("Access-Control-Expose-Headers",
-                       fmt::format("Retry-After, {}", kWarningHeader));
+                       fmt::format("Retry-After, X-Request-Id, request-id, {}", kWarningHeader));
   return headers;
 }
 

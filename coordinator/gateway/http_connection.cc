@@ -155,6 +155,15 @@ void HttpConnection::Advance() {
   std::optional<HttpRequest> request = parser_.Next();
   if (parser_.error()) return FailRequest(parser_.error()->status, parser_.error()->message);
   if (request) return Dispatch(*std::move(request));
+  if (const std::optional<HttpRequest> head = parser_.TakeHead();
+      head && context_->options.refuse) {
+    std::optional<HttpResponse> refusal = context_->options.refuse(*head);
+    if (refusal) {
+      BeginExchange(*head);
+      keep_alive_ = false;  // what follows is the body
+      return Answer(exchange_, *std::move(refusal));
+    }
+  }
   if (draining_ && !parser_.in_request()) return Close();
   if (parser_.TakeExpectContinue()) QueueWrite("HTTP/1.1 100 Continue\r\n\r\n");
   if (!parser_.in_request()) {
@@ -166,7 +175,7 @@ void HttpConnection::Advance() {
   StartRead();
 }
 
-void HttpConnection::Dispatch(HttpRequest request) {
+void HttpConnection::BeginExchange(const HttpRequest& request) {
   Disarm(read_timer_);
   request_timed_ = false;
   state_ = State::kAnswering;
@@ -174,9 +183,14 @@ void HttpConnection::Dispatch(HttpRequest request) {
   disconnected_ = false;
   ++exchange_;
   path_ = request.path;
+  request_id_ = request.request_id;
   head_only_ = request.method == "HEAD";
   http_1_0_ = request.http_1_0;
   keep_alive_ = request.keep_alive && !draining_;
+}
+
+void HttpConnection::Dispatch(HttpRequest request) {
+  BeginExchange(request);
   StartRead();
   context_->handler(std::move(request), std::make_shared<Reply>(shared_from_this(), exchange_));
 }
@@ -188,6 +202,7 @@ void HttpConnection::FailRequest(int status, std::string_view message) {
   ++exchange_;
   head_only_ = false;
   keep_alive_ = false;
+  request_id_ = parser_.request_id();
   Answer(exchange_, OwnError(status, parser_.path(), message));
 }
 
@@ -219,7 +234,8 @@ void HttpConnection::Answer(uint64_t exchange, HttpResponse response) {
   disconnect_callback_ = nullptr;
   std::string bytes = FormatHttpHead(response, {.keep_alive = keep_alive_,
                                                 .http_1_0 = http_1_0_,
-                                                .content_length = long(response.body.size())});
+                                                .content_length = long(response.body.size()),
+                                                .request_id = request_id_});
   if (!head_only_ && response.status != 204) bytes += response.body;
   QueueWrite(std::move(bytes));
 }
@@ -230,7 +246,8 @@ void HttpConnection::BeginStream(uint64_t exchange, HttpResponse head) {
   chunked_ = !http_1_0_;
   if (http_1_0_) keep_alive_ = false;  // only the connection's end can end this body
   std::string first_piece = std::move(head.body);
-  QueueWrite(FormatHttpHead(head, {.keep_alive = keep_alive_, .http_1_0 = http_1_0_}));
+  QueueWrite(FormatHttpHead(
+      head, {.keep_alive = keep_alive_, .http_1_0 = http_1_0_, .request_id = request_id_}));
   if (!first_piece.empty()) ContinueStream(exchange, std::move(first_piece));
 }
 

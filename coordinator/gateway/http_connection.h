@@ -62,6 +62,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void OnEndOfInput();
   void NotifyDisconnect();
   void Advance();
+  // The request is there as far as it is read: its answer begins.
+  void BeginExchange(const HttpRequest& request);
   void Dispatch(HttpRequest request);
   void FailRequest(int status, std::string_view message);
   // An answer of the transport's own.
@@ -110,6 +112,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Stage stage_ = Stage::kNone;
   uint64_t exchange_ = 0;
   std::string path_;        // of the request under way, for errors
+  std::string request_id_;  // likewise, for its answer
   bool head_only_ = false;  // the request was HEAD
   bool chunked_ = false;    // the stream under way is
   bool http_1_0_ = false;

@@ -75,6 +75,9 @@ std::string FormatHttpHead(const HttpResponse& response, const HttpHeadOptions& 
     }
   }
   for (const auto& [name, value] : response.headers) head += fmt::format("{}: {}\r\n", name, value);
+  if (!options.request_id.empty()) {
+    head += fmt::format("X-Request-Id: {0}\r\nrequest-id: {0}\r\n", options.request_id);
+  }
   head += options.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
   return head;
 }

@@ -23,6 +23,7 @@ struct HttpRequest {
   std::string content_type;
   std::string content_encoding;   // of several such headers all values, with commas between them
   std::string tenant;             // X-Tenant; where keys are in force, the tenant of the key
+  std::string request_id;         // X-Request-Id, if it is fit to be sent back; else a fresh one
   std::string origin;             // Origin: the page whose script asks
   std::string requested_method;   // Access-Control-Request-Method: what a script is about to send
   std::string requested_headers;  // Access-Control-Request-Headers: likewise
@@ -69,6 +70,7 @@ struct HttpHeadOptions {
   bool keep_alive = true;
   bool http_1_0 = false;
   long content_length = -1;
+  std::string_view request_id;  // in X-Request-Id, and in request-id for Anthropic's clients
 };
 std::string FormatHttpHead(const HttpResponse& response, const HttpHeadOptions& options);
 

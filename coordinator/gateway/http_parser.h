@@ -38,9 +38,15 @@ class HttpParser {
   // The next whole request; none when more bytes are needed or `error()` is set.
   std::optional<HttpRequest> Next();
 
+  // The head of a request whose body has not come so far, `body` empty; once for each such request,
+  // ask after Next().
+  std::optional<HttpRequest> TakeHead();
+
   const std::optional<HttpParseError>& error() const { return error_; }
-  // Of the request that is being read, or was refused; empty if it was not read so far.
+  // Of the request that is being read, or was refused: its path, empty if it was not read so far,
+  // and its id.
   std::string path() const;
+  std::string request_id() const;
   // A request has begun and is not whole.
   bool in_request() const;
   // Bytes appended and not parsed yet.
@@ -54,13 +60,16 @@ class HttpParser {
   void Fail(int status, std::string message);
   // Once the header is there, and before its body is waited for.
   void CheckHeader();
+  HttpRequest MakeRequest() const;  // without the body
 
   const HttpParserLimits limits_;
   std::string buffer_;
   std::unique_ptr<Impl> impl_;
   std::optional<HttpParseError> error_;
   bool expect_continue_answered_ = false;  // of the request that is being read
-  bool header_checked_ = false;            // likewise
+  bool header_checked_ = false;            // likewise, as all that follow
+  bool head_taken_ = false;
+  bool line_skipped_ = false;  // the empty line that may stand before it
 };
 
 }  // namespace switchyard::gateway

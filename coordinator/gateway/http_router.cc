@@ -57,10 +57,11 @@ void SendAnswer(GatewayMetrics& metrics, std::string_view route, HttpReply& repl
   reply.Send(std::move(response));
 }
 
-void HttpRouter::Refuse(const HttpRoute& route, HttpReply& reply, HttpResponse head,
-                        std::string_view message) const {
+HttpResponse HttpRouter::Refusal(const HttpRoute& route, HttpResponse head,
+                                 std::string_view message) const {
   head.body = route.error_body(head.status, message);
-  SendAnswer(metrics_, route.path, reply, std::move(head));
+  metrics_.CountResponse(route.path, head.status);
+  return head;
 }
 
 const HttpRoute* HttpRouter::RouteAt(std::string_view path) const {
@@ -84,31 +85,47 @@ void HttpRouter::CountError(int http_status, std::string_view path) const {
 void HttpRouter::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const {
   HttpHeaders cors = access_.cors.OnAnswer(request);
   if (!cors.empty()) reply = WithHeaders(std::move(reply), std::move(cors));
-  const std::string allow = Allow(request.path);
-  if (allow.empty()) {
-    return Refuse({.path = kNoRoute}, *reply, {.status = 404},
-                  fmt::format("there is nothing at {}", request.path));
+  const HttpRoute* route = nullptr;
+  std::optional<HttpResponse> answer = AnswerHead(request, &route);
+  if (answer) return reply->Send(*std::move(answer));
+  route->handle(std::move(request), std::move(reply));
+}
+
+std::optional<HttpResponse> HttpRouter::Refuse(HttpRequest head) const {
+  const HttpRoute* route = nullptr;
+  std::optional<HttpResponse> answer = AnswerHead(head, &route);
+  if (!answer) return std::nullopt;
+  for (auto& header : access_.cors.OnAnswer(head)) answer->headers.push_back(std::move(header));
+  return answer;
+}
+
+std::optional<HttpResponse> HttpRouter::AnswerHead(HttpRequest& request,
+                                                   const HttpRoute** route) const {
+  const HttpRoute* at_path = RouteAt(request.path);
+  if (at_path == nullptr) {
+    return Refusal({.path = kNoRoute}, {.status = 404},
+                   fmt::format("there is nothing at {}", request.path));
   }
-  const auto at_path = std::find_if(routes_.begin(), routes_.end(),
-                                    [&](const auto& r) { return Matches(r, request.path); });
+  const std::string allow = Allow(request.path);
   if (request.method == "OPTIONS") {
     HttpHeaders headers = access_.cors.OnPreflight(request, allow);
     headers.emplace_back("Allow", allow);
-    return SendAnswer(metrics_, at_path->path, *reply,
-                      {.status = 204, .headers = std::move(headers)});
+    metrics_.CountResponse(at_path->path, 204);
+    return HttpResponse{.status = 204, .headers = std::move(headers)};
   }
-  const auto route = std::find_if(routes_.begin(), routes_.end(), [&](const auto& r) {
+  const auto found = std::find_if(routes_.begin(), routes_.end(), [&](const auto& r) {
     return Matches(r, request.path) && Takes(r, request.method);
   });
-  if (route == routes_.end()) {
-    return Refuse(*at_path, *reply, {.status = 405, .headers = {{"Allow", allow}}},
-                  fmt::format("{} takes {}", request.path, allow));
+  if (found == routes_.end()) {
+    return Refusal(*at_path, {.status = 405, .headers = {{"Allow", allow}}},
+                   fmt::format("{} takes {}", request.path, allow));
   }
-  HandleAt(*route, std::move(request), std::move(reply));
+  *route = &*found;
+  return CheckHead(*found, request);
 }
 
-void HttpRouter::HandleAt(const HttpRoute& route, HttpRequest request,
-                          std::shared_ptr<HttpReply> reply) const {
+std::optional<HttpResponse> HttpRouter::CheckHead(const HttpRoute& route,
+                                                  HttpRequest& request) const {
   if (access_.keys != nullptr && !route.is_open) {
     absl::StatusOr<std::string> tenant =
         Admit(*access_.keys, {.authorization = request.authorization,
@@ -117,19 +134,19 @@ void HttpRouter::HandleAt(const HttpRoute& route, HttpRequest request,
     if (!tenant.ok()) {
       HttpResponse head = {.status = HttpStatusOf(tenant.status())};
       if (head.status == 401) head.headers = {{"WWW-Authenticate", "Bearer"}};
-      return Refuse(route, *reply, std::move(head), Message(tenant.status()));
+      return Refusal(route, std::move(head), Message(tenant.status()));
     }
     request.tenant = *std::move(tenant);
   }
   if (route.method == "POST" && !IsJson(request.content_type)) {
-    return Refuse(route, *reply, {.status = 415},
-                  "the body must be JSON: say 'Content-Type: application/json'");
+    return Refusal(route, {.status = 415},
+                   "the body must be JSON: say 'Content-Type: application/json'");
   }
   if (route.method == "POST" && !IsPlain(request.content_encoding)) {
-    return Refuse(route, *reply, {.status = 415, .headers = {{"Accept-Encoding", "identity"}}},
-                  "the body must not be compressed: send it without 'Content-Encoding'");
+    return Refusal(route, {.status = 415, .headers = {{"Accept-Encoding", "identity"}}},
+                   "the body must not be compressed: send it without 'Content-Encoding'");
   }
-  route.handle(std::move(request), std::move(reply));
+  return std::nullopt;
 }
 
 std::string HttpRouter::Allow(std::string_view path) const {

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +50,8 @@ class HttpRouter {
   void Add(HttpRoute route) { routes_.push_back(std::move(route)); }
 
   void Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const;
+  // For HttpServerOptions::refuse.
+  std::optional<HttpResponse> Refuse(HttpRequest head) const;
   // What an error looks like at `path`: OpenAI's shape where no route says otherwise.
   std::string ErrorBody(int http_status, std::string_view path, std::string_view message) const;
   // Counts an answer to a request for `path` that the transport gave itself.
@@ -57,11 +60,12 @@ class HttpRouter {
  private:
   // Of routes at `path`, the first; null: there is none.
   const HttpRoute* RouteAt(std::string_view path) const;
-  // As Handle, of a route that takes the request's path and method.
-  void HandleAt(const HttpRoute& route, HttpRequest request,
-                std::shared_ptr<HttpReply> reply) const;
-  void Refuse(const HttpRoute& route, HttpReply& reply, HttpResponse head,
-              std::string_view message) const;
+  // What a request is answered by its head alone, counted: a preflight, or what is refused. None:
+  // `route` takes it, and where keys are in force the request has its key's tenant.
+  std::optional<HttpResponse> AnswerHead(HttpRequest& request, const HttpRoute** route) const;
+  // The same of a route that takes the request's path and method.
+  std::optional<HttpResponse> CheckHead(const HttpRoute& route, HttpRequest& request) const;
+  HttpResponse Refusal(const HttpRoute& route, HttpResponse head, std::string_view message) const;
   // The methods that `path` takes, as the header Allow lists them; empty: there is no such path.
   std::string Allow(std::string_view path) const;
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,7 +34,10 @@ struct HttpServerOptions {
   // has it, empty if it was not read.
   std::function<std::string(int status, std::string_view path, std::string_view message)>
       error_body;
-  // Counts such an answer; null: nobody does.
+  // Whether a request is refused by its head alone, before its body comes; null: none is. As
+  // HttpHandler, it must not block.
+  std::function<std::optional<HttpResponse>(const HttpRequest& head)> refuse;
+  // Counts such an answer of the transport's own; null: nobody does.
   std::function<void(int status, std::string_view path)> count_error;
 };
 

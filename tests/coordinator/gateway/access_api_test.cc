@@ -84,6 +84,25 @@ TEST_F(AccessApiTest, WithoutAGoodKeyNothingIsAnswered) {
   EXPECT_EQ(engine_->num_submitted(), 0);
 }
 
+// Else whoever has none could make a thousand connections keep 8 MiB each.
+TEST_F(AccessApiTest, WithoutAGoodKeyNoBodyIsReadEither) {
+  StartHttp();
+  const auto head = [](std::string_view path, std::string_view more) {
+    return fmt::format("POST {} HTTP/1.1\r\nHost: t\r\nContent-Length: 8000000\r\n{}\r\n", path,
+                       more);
+  };
+  EXPECT_EQ(Ask(head(kChat, "")).status, 401);
+  const HttpAnswer answer = Ask(head(kMessages, "x-api-key: wrong\r\n"));
+  EXPECT_EQ(answer.status, 401);
+  EXPECT_EQ(ParseJson(answer.body).value()["type"], "error") << answer.body;
+  const std::string key = fmt::format("x-api-key: {}\r\n", kKey);
+  EXPECT_EQ(Ask(head(kChat, key + "Content-Encoding: gzip\r\n")).status, 415);
+  EXPECT_EQ(Ask(head("/v1/nothing", key)).status, 404);
+  const std::string text = Ask("GET /metrics HTTP/1.1\r\nHost: t\r\n\r\n").body;
+  EXPECT_THAT(text,
+              HasSubstr(R"(switchyard_http_responses_total{route="/v1/messages",status="401"} 1)"));
+}
+
 TEST_F(AccessApiTest, MessagesRefuseInTheirOwnShape) {
   StartHttp();
   for (const char* path : {kMessages, "/v1/messages/count_tokens"}) {

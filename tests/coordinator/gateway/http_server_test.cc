@@ -194,6 +194,12 @@ TEST_F(HttpServerTest, RefusesWhatIsNoRequestAndCloses) {
       {"length and chunks",
        post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
       {"other encoding", post + "Transfer-Encoding: gzip\r\n\r\n", 501},
+      {"two encodings", post + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501},
+      {"two encodings in two fields",
+       post + "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501},
+      {"no host", "GET / HTTP/1.1\r\n\r\n", 400},
+      {"two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
+      {"two empty lines before it", "\r\n\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n", 400},
       {"bad chunk", post + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
       {"too many header fields", post + "Content-Length: 5\r\n" + Repeat("a:b\r\n", 99) + "\r\n",
        431},
@@ -219,6 +225,73 @@ TEST_F(HttpServerTest, RefusesWhatIsNoRequestAndCloses) {
   HttpClient client(port());
   ASSERT_TRUE(client.Send(Get("/")));
   EXPECT_EQ(client.ReadAnswer()->status, 200);
+}
+
+TEST_F(HttpServerTest, TakesWhatOldClientsAndProxiesSend) {
+  Start(TestOptions(), Echo);
+  HttpClient client(port());
+  ASSERT_TRUE(client.Send(Post("/1", "x") + "\r\n" + Get("/2")));
+  EXPECT_EQ(client.ReadAnswer()->body, "POST /1? [x]");
+  EXPECT_EQ(client.ReadAnswer()->body, "GET /2? []");
+  for (const char* byte : {"\r", "\n", "G", "ET /3 HTTP/1.1\r\nHost: t\r\n\r\n"}) {
+    ASSERT_TRUE(client.Send(byte));
+  }
+  EXPECT_EQ(client.ReadAnswer()->body, "GET /3? []");
+  ASSERT_TRUE(client.Send(Get("http://a.example:80/v1/x?q=1") + Get("HTTPS://a.example") +
+                          Get("http://a.example?q")));
+  EXPECT_EQ(client.ReadAnswer()->body, "GET /v1/x?q=1 []");
+  EXPECT_EQ(client.ReadAnswer()->body, "GET /? []");
+  EXPECT_EQ(client.ReadAnswer()->body, "GET /?q []");
+}
+
+// A body is not worth reading whose head is refused.
+TEST_F(HttpServerTest, RefusesByTheHeadBeforeTheBodyComes) {
+  HttpServerOptions options = TestOptions();
+  options.refuse = [](const HttpRequest& head) -> std::optional<HttpResponse> {
+    if (head.path != "/no") return std::nullopt;
+    return HttpResponse{.status = 401, .body = head.method + head.body};
+  };
+  Start(options, Echo);
+  HttpClient client(port());
+  ASSERT_TRUE(
+      client.Send("POST /no HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n"
+                  "Content-Length: 5000000\r\n\r\n"));
+  const auto answer = client.ReadAnswer();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 401);
+  EXPECT_EQ(answer->body, "POST");
+  EXPECT_EQ(answer->headers.at("connection"), "close");
+  EXPECT_TRUE(client.WaitForClose());
+  HttpClient other(port());
+  ASSERT_TRUE(other.Send("POST /yes HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n"));
+  ASSERT_TRUE(other.Send("ok"));
+  EXPECT_EQ(other.ReadAnswer()->body, "POST /yes? [ok]");
+}
+
+TEST_F(HttpServerTest, EveryAnswerHasAnId) {
+  Start(TestOptions(), Echo);
+  const auto id_of = [&](const std::string& head) {
+    HttpClient client(port());
+    EXPECT_TRUE(client.Send(head));
+    const auto answer = client.ReadAnswer();
+    EXPECT_TRUE(answer);
+    if (!answer) return std::string();
+    EXPECT_EQ(answer->headers.at("x-request-id"), answer->headers.at("request-id")) << head;
+    return answer->headers.at("request-id");
+  };
+  const auto with = [](std::string_view id, std::string_view host = "Host: t\r\n") {
+    return fmt::format("GET / HTTP/1.1\r\n{}X-Request-Id: {}\r\n\r\n", host, id);
+  };
+  EXPECT_EQ(id_of(with("mine-1")), "mine-1");
+  EXPECT_EQ(id_of(with("mine-2", "")), "mine-2") << "refused by the transport";
+  const std::string first = id_of(Get("/")), second = id_of(Get("/"));
+  EXPECT_EQ(first.substr(0, 4), "req_");
+  EXPECT_NE(first, second);
+  for (const std::string& bad :
+       {std::string("a b"), std::string("\xc3\xa4"), std::string(129, 'x')}) {
+    EXPECT_EQ(id_of(with(bad)).substr(0, 4), "req_") << bad;
+  }
+  EXPECT_EQ(id_of("nonsense\r\n\r\n").substr(0, 4), "req_");
 }
 
 TEST_F(HttpServerTest, AnAnswerReachesAClientThatIsStillSendingTooMuch) {
@@ -336,7 +409,7 @@ TEST_F(HttpServerTest, EndsARequestThatDoesNotArriveInTime) {
   options.read_timeout = milliseconds(30);
   Start(options, Echo);
   HttpClient client(port());
-  ASSERT_TRUE(client.Send("POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf"));
+  ASSERT_TRUE(client.Send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nhalf"));
   EXPECT_EQ(client.ReadAnswer()->status, 408);
   EXPECT_TRUE(client.WaitForClose());
 }
