@@ -1,5 +1,6 @@
 #include "coordinator/gateway/json_fields.h"
 
+#include <cmath>
 #include <limits>
 
 #include "coordinator/gateway/error_map.h"
@@ -12,13 +13,21 @@ absl::Status WrongType(const char* name, std::string_view expected, const Json& 
                                       value.is_number() ? value.dump() : value.type_name()));
 }
 
+// Whether it is an integer as JSON Schema has it: 3.0 is one, and 1e300.
+bool IsInteger(const Json& value) {
+  if (!value.is_number_float()) return value.is_number_integer();
+  const double number = value.get<double>();
+  return std::isfinite(number) && number == std::trunc(number);
+}
+
 // Whether `value` is an integer that fits 32 bits.
 bool IsInt32(const Json& value) {
-  if (value.is_number_unsigned()) {
-    return value.get<uint64_t>() <= uint64_t(std::numeric_limits<int32_t>::max());
-  }
-  if (!value.is_number_integer()) return false;
-  return value.get<int64_t>() >= std::numeric_limits<int32_t>::min();  // negative here
+  constexpr int32_t kMin = std::numeric_limits<int32_t>::min();
+  constexpr int32_t kMax = std::numeric_limits<int32_t>::max();
+  if (!IsInteger(value)) return false;
+  if (value.is_number_float()) return value.get<double>() >= kMin && value.get<double>() <= kMax;
+  if (value.is_number_unsigned()) return value.get<uint64_t>() <= uint64_t{kMax};
+  return value.get<int64_t>() >= kMin;  // negative here
 }
 
 }  // namespace
@@ -85,7 +94,7 @@ absl::Status ReadFloat(const RequestFields& object, const char* name, std::optio
 absl::Status ReadInt32(const RequestFields& object, const char* name, std::optional<int32_t>* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
-  if (!value->is_number_integer()) return WrongType(name, "an integer", *value);
+  if (!IsInteger(*value)) return WrongType(name, "an integer", *value);
   if (!IsInt32(*value)) {
     return ParamError(name, fmt::format("'{}' is out of range: {}", name, value->dump()));
   }
@@ -97,9 +106,12 @@ absl::Status ReadUint64(const RequestFields& object, const char* name,
                         std::optional<uint64_t>* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
-  if (!value->is_number_integer()) return WrongType(name, "an integer of 64 bits", *value);
-  *out = value->is_number_unsigned() ? value->get<uint64_t>()
-                                     : static_cast<uint64_t>(value->get<int64_t>());
+  const auto is_64_bits = [](double number) { return number >= -0x1p63 && number < 0x1p64; };
+  if (!IsInteger(*value) || (value->is_number_float() && !is_64_bits(value->get<double>()))) {
+    return WrongType(name, "an integer of 64 bits", *value);
+  }
+  const bool is_negative = *value < 0;
+  *out = is_negative ? static_cast<uint64_t>(value->get<int64_t>()) : value->get<uint64_t>();
   return absl::OkStatus();
 }
 

@@ -41,7 +41,7 @@ inline const Json* FindField(const RequestFields& object, const char* name) {
 absl::Status ReadString(const RequestFields& object, const char* name, std::string* out);
 absl::Status ReadBool(const RequestFields& object, const char* name, bool* out);
 absl::Status ReadFloat(const RequestFields& object, const char* name, std::optional<float>* out);
-// An integer that fits 32 bits.
+// An integer that fits 32 bits. Integers are also what is written 3.0, here and below.
 absl::Status ReadInt32(const RequestFields& object, const char* name, std::optional<int32_t>* out);
 // Any integer of 64 bits; a negative one wraps around.
 absl::Status ReadUint64(const RequestFields& object, const char* name,

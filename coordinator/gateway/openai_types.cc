@@ -357,6 +357,7 @@ absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_vie
   SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
   const RequestFields fields(json);
   SY_ASSIGN_OR_RETURN(ChatCompletionRequest request, ReadChatCompletionRequest(fields));
+  PassIdleFields(fields);
   request.unknown_fields = fields.Unread();
   return request;
 }
@@ -390,6 +391,7 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(const RequestFields& fie
   SY_RETURN_IF_ERROR(CheckDelivery(request.delivery, request.generation));
   SY_RETURN_IF_ERROR(ReadPrompts(fields, &request.prompts));
   SY_RETURN_IF_ERROR(CheckNumAnswers(request));
+  PassIdleFields(fields);
   request.unknown_fields = fields.Unread();
   return request;
 }

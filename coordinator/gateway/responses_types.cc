@@ -8,6 +8,7 @@
 #include "coordinator/gateway/field_names.h"
 #include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/responses_input.h"
+#include "coordinator/gateway/unsupported_fields.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -24,11 +25,6 @@ constexpr const char* kSharedFields[] = {
     "response_format", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
     "structured_outputs"};
 // clang-format on
-
-// What changes nothing here: whose request it is for OpenAI, and hints.
-constexpr const char* kIdleFields[] = {
-    "user",         "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-    "service_tier", "stream_options"};
 
 absl::Status CheckMetadata(const RequestFields& fields) {
   const Json* metadata = FindField(fields, "metadata");
@@ -211,7 +207,8 @@ absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& requ
                            "max_tool_calls", "conversation", "prompt", "context_management"}) {
     fields.Find(name);  // ParseResponsesRequest has read them
   }
-  for (const char* name : kIdleFields) fields.Find(name);
+  fields.Find("stream_options");  // which have nothing to say here
+  PassIdleFields(fields);
   made->unknown_fields = fields.Unread();
   if (!made->chat.effort_field.empty()) made->chat.effort_field = "reasoning.effort";
   return made;

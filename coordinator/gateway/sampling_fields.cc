@@ -46,6 +46,13 @@ absl::Status ReadLogitBias(const RequestFields& request, SamplingFields* fields)
   return absl::OkStatus();
 }
 
+// -1 stands for none, as vLLM has it.
+absl::Status ReadSeed(const RequestFields& request, std::optional<uint64_t>* out) {
+  const Json* seed = FindField(request, "seed");
+  const bool is_none = seed != nullptr && !seed->is_number_unsigned() && *seed == -1;
+  return is_none ? absl::OkStatus() : ReadUint64(request, "seed", out);
+}
+
 absl::Status ReadBadWords(const RequestFields& request, SamplingFields* fields) {
   const Json* words = FindField(request, "bad_words");
   if (words == nullptr) return absl::OkStatus();
@@ -92,7 +99,7 @@ absl::Status ReadSampling(const RequestFields& request, SamplingFields* fields) 
   SY_RETURN_IF_ERROR(ReadFloat(request, "frequency_penalty", &fields->frequency_penalty));
   SY_RETURN_IF_ERROR(ReadFloat(request, "repetition_penalty", &fields->repetition_penalty));
   SY_RETURN_IF_ERROR(ReadLogitBias(request, fields));
-  SY_RETURN_IF_ERROR(ReadUint64(request, "seed", &fields->seed));
+  SY_RETURN_IF_ERROR(ReadSeed(request, &fields->seed));
   SY_RETURN_IF_ERROR(ReadInt32(request, "min_tokens", &fields->min_tokens));
   SY_RETURN_IF_ERROR(ReadInt32(request, "max_thinking_tokens", &fields->max_thinking_tokens));
   SY_RETURN_IF_ERROR(ReadBadWords(request, fields));
@@ -158,7 +165,7 @@ absl::StatusOr<v1::SamplingParams> MakeSampling(const ServedModel& model,
   params.set_temperature(fields.temperature.value_or(model.default_temperature));
   params.set_top_p(fields.top_p.value_or(model.default_top_p));
   params.set_top_k(std::max(0, fields.top_k.value_or(model.default_top_k)));
-  params.set_min_p(fields.min_p.value_or(0));
+  params.set_min_p(fields.min_p.value_or(model.default_min_p));
   params.set_typical_p(fields.typical_p.value_or(0));
   params.set_presence_penalty(fields.presence_penalty.value_or(0));
   params.set_frequency_penalty(fields.frequency_penalty.value_or(0));
@@ -179,7 +186,10 @@ absl::StatusOr<v1::SamplingParams> MakeSampling(const ServedModel& model,
   }
   if (fields.min_tokens.value_or(0) > 0) {
     params.set_min_tokens(*fields.min_tokens);
-    const std::vector<int32_t> ending = EndingTokens(model, fields);
+    // The model's own may not come that early either where they end nothing (vLLM's meaning).
+    SamplingFields all = fields;
+    all.ignore_eos = false;
+    const std::vector<int32_t> ending = EndingTokens(model, all);
     params.mutable_ending_tokens()->Add(ending.begin(), ending.end());
   }
   return params;

@@ -28,6 +28,7 @@ struct ServedModel {
   float default_temperature = 1;
   float default_top_p = 1;
   int32_t default_top_k = 0;
+  float default_min_p = 0;
   float default_repetition_penalty = 1;
   const text::Tokenizer* tokenizer = nullptr;
   const text::ModelChatTemplate* chat_template = nullptr;  // may be null: chat requests are refused

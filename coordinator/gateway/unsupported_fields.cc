@@ -26,6 +26,10 @@ constexpr Field kFields[] = {
     {"use_beam_search", "[false]"},
 };
 
+constexpr const char* kIdle[] = {
+    "user",         "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+    "service_tier", "metadata"};
+
 bool IsHarmless(const Field& field, const Json& value) {
   for (const Json& harmless : Json::parse(field.harmless_values)) {
     if (value == harmless) return true;
@@ -45,6 +49,10 @@ absl::Status RefuseUnsupportedFields(const RequestFields& request) {
                       kUnsupportedParameter);
   }
   return absl::OkStatus();
+}
+
+void PassIdleFields(const RequestFields& request) {
+  for (const char* name : kIdle) request.Find(name);
 }
 
 }  // namespace switchyard::gateway

@@ -1,4 +1,5 @@
-// Request fields that clients of OpenAI-compatible servers know and Switchyard does not serve yet.
+// Request fields that clients of OpenAI-compatible servers know and Switchyard does not serve yet,
+// and those that have nothing to say to it.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_UNSUPPORTED_FIELDS_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_UNSUPPORTED_FIELDS_H_
 
@@ -11,6 +12,9 @@ namespace switchyard::gateway {
 // INVALID_ARGUMENT (code unsupported_parameter) naming the first such field whose value asks for
 // something that would not happen.
 absl::Status RefuseUnsupportedFields(const RequestFields& request);
+
+// Marks as read what changes nothing here: whose request it is for OpenAI, and hints.
+void PassIdleFields(const RequestFields& request);
 
 }  // namespace switchyard::gateway
 

@@ -42,6 +42,7 @@ absl::StatusOr<GenerationConfig> ParseGenerationConfig(std::string_view json_tex
   parsed.temperature = config.Real("temperature", {0, 100}, parsed.temperature);
   parsed.top_p = config.Real("top_p", {0, 1, true}, parsed.top_p);
   parsed.top_k = config.Int("top_k", {0, kMaxVocab}, parsed.top_k);
+  parsed.min_p = config.Real("min_p", {0, 1}, parsed.min_p);
   parsed.repetition_penalty =
       config.Real("repetition_penalty", {0, 10, true}, parsed.repetition_penalty);
   parsed.eos_token_ids = ParseTokenIds("eos_token_id", config);

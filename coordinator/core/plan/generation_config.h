@@ -19,6 +19,7 @@ struct GenerationConfig {
   double temperature = 1;
   double top_p = 1;               // in (0, 1]; 1 keeps all
   int32_t top_k = 0;              // 0 keeps all
+  double min_p = 0;               // 0 keeps all
   double repetition_penalty = 1;  // in (0, 10]; 1: none
   std::vector<int32_t> eos_token_ids;
 };

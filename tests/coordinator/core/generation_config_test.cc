@@ -40,10 +40,11 @@ TEST(GenerationConfig, AbsentAndNullFieldsKeepTheEnginesDefaults) {
 
 TEST(GenerationConfig, SeveralTokensMayEndAnAnswer) {
   auto config = ParseGenerationConfig(
-      R"({"do_sample": false, "top_k": 20, "eos_token_id": [151645, 151643]})");
+      R"({"do_sample": false, "top_k": 20, "min_p": 0.05, "eos_token_id": [151645, 151643]})");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_FALSE(config->do_sample);
   EXPECT_EQ(config->top_k, 20);
+  EXPECT_EQ(config->min_p, 0.05);
   EXPECT_THAT(config->eos_token_ids, ElementsAre(151645, 151643));
 }
 

@@ -31,7 +31,7 @@ std::string ChatParam(std::string_view body) {
 
 TEST(ChatRequest, ReadsEveryField) {
   const auto good = ParseChatCompletionRequest(Chat(
-      R"("model":"m","max_completion_tokens":7,"temperature":0,"top_p":0.5,"top_k":3,"seed":-1,
+      R"("model":"m","max_completion_tokens":7,"temperature":0,"top_p":0.5,"top_k":3,"seed":-2,
          "stop":["a","b"],
          "ignore_eos":true,"stream":true,"stream_options":{"include_usage":true},
          "chat_template_kwargs":{"enable_thinking":true},"user":"someone","unheard_of":[1])"));
@@ -41,7 +41,7 @@ TEST(ChatRequest, ReadsEveryField) {
   EXPECT_EQ(good->generation.sampling.temperature, 0.0f);
   EXPECT_EQ(good->generation.sampling.top_p, 0.5f);
   EXPECT_EQ(good->generation.sampling.top_k, 3);
-  EXPECT_EQ(good->generation.sampling.seed, ~uint64_t{0});
+  EXPECT_EQ(good->generation.sampling.seed, ~uint64_t{1});
   EXPECT_EQ(good->generation.stop, (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(good->generation.sampling.ignore_eos);
   EXPECT_TRUE(good->delivery.stream);
@@ -172,7 +172,7 @@ TEST(ChatRequest, NamesTheFieldAtFault) {
       {R"("top_p":0)", "top_p"},
       {R"("top_p":1.01)", "top_p"},
       {R"("top_k":-2)", "top_k"},
-      {R"("top_k":2.0)", "top_k"},
+      {R"("top_k":2.5)", "top_k"},
       {R"("seed":1.5)", "seed"},
       {R"("seed":"x")", "seed"},
       {R"("stop":"")", "stop"},

@@ -42,17 +42,43 @@ TEST(SamplingFields, UnsetFieldsAreTheModelsDefaults) {
   ServedModel repeats = TinyModel();
   repeats.default_repetition_penalty = 1.05f;
   EXPECT_EQ(MakeSampling(repeats, {})->repetition_penalty(), 1.05f);
+  repeats.default_min_p = 0.05f;
+  EXPECT_EQ(MakeSampling(repeats, {})->min_p(), 0.05f);
+  EXPECT_EQ(MakeSampling(repeats, {.min_p = 0.0f})->min_p(), 0);
+}
+
+TEST(SamplingFields, ASeedOfMinusOneIsNone) {
+  EXPECT_FALSE(Read(R"({"seed":-1})")->seed.has_value());
+  EXPECT_EQ(Read(R"({"seed":18446744073709551615})")->seed, ~uint64_t{0});
+  EXPECT_EQ(Read(R"({"seed":0})")->seed, 0u);
+}
+
+// JSON Schema does not tell 3.0 from 3, and neither do all clients.
+TEST(SamplingFields, IntegersMayHaveAPointAndZeros) {
+  const SamplingFields fields =
+      *Read(R"({"top_k":3.0,"seed":5e3,"min_tokens":-0.0,"stop_token_ids":[7.0,8]})");
+  EXPECT_EQ(fields.top_k, 3);
+  EXPECT_EQ(fields.seed, 5000u);
+  EXPECT_EQ(fields.min_tokens, 0);
+  EXPECT_THAT(fields.stop_token_ids, ElementsAre(7, 8));
+  EXPECT_EQ(Read(R"({"seed":-3.0})")->seed, ~uint64_t{2});
+  EXPECT_EQ(Read(R"({"top_k":-1.0})")->top_k, -1);
+}
+
+TEST(SamplingFields, BeforeMinTokensNoEndTokenComesIgnoredOrNot) {
+  const char* body = R"({"min_tokens":3,"stop_token_ids":[9],"ignore_eos":true})";
+  EXPECT_THAT(Make(body)->ending_tokens(), ElementsAre(9, kEos));
 }
 
 TEST(SamplingFields, ReachTheWorkers) {
   const v1::SamplingParams params = *Make(
-      R"({"temperature":0.5,"top_p":0.9,"top_k":-1,"min_p":0.1,"typical_p":0.8,"seed":-1,
+      R"({"temperature":0.5,"top_p":0.9,"top_k":-1,"min_p":0.1,"typical_p":0.8,"seed":-2,
           "presence_penalty":-2,"frequency_penalty":1.5,"repetition_penalty":1.2,
           "logit_bias":{"5":-100,"7":2.5},"min_tokens":3,"stop_token_ids":[9]})");
   EXPECT_EQ(params.top_k(), 0);
   EXPECT_EQ(params.min_p(), 0.1f);
   EXPECT_EQ(params.typical_p(), 0.8f);
-  EXPECT_EQ(params.seed(), ~uint64_t{0});
+  EXPECT_EQ(params.seed(), ~uint64_t{1});
   EXPECT_EQ(params.presence_penalty(), -2);
   EXPECT_EQ(params.frequency_penalty(), 1.5f);
   EXPECT_EQ(params.repetition_penalty(), 1.2f);
@@ -93,6 +119,12 @@ TEST(SamplingFields, RefusesByNameWhatIsWrong) {
       {R"({"top_p":1.1})", "top_p"},
       {R"({"top_k":-2})", "top_k"},
       {R"({"top_k":1.5})", "top_k"},
+      {R"({"top_k":1e300})", "top_k"},
+      {R"({"top_k":2147483648.0})", "top_k"},
+      {R"({"seed":0.5})", "seed"},
+      {R"({"seed":1e300})", "seed"},
+      {R"({"seed":18446744073709551616.0})", "seed"},
+      {R"({"stop_token_ids":[1.5]})", "stop_token_ids"},
       {R"({"min_p":1.5})", "min_p"},
       {R"({"typical_p":0})", "typical_p"},
       {R"({"presence_penalty":2.5})", "presence_penalty"},

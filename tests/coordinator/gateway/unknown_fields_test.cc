@@ -81,6 +81,15 @@ TEST_F(UnknownFieldsTest, KnownFieldsAreNotNamed) {
             "");
 }
 
+// What OpenAI keeps of a request is nothing to this server, and nothing to warn of.
+TEST_F(UnknownFieldsTest, IdleFieldsAreNotNamedAnywhere) {
+  const std::string idle = R"("user":"u","safety_identifier":"s","prompt_cache_key":"k",
+      "prompt_cache_retention":"24h","service_tier":"auto","metadata":{"a":"b"})";
+  EXPECT_EQ(ChatWarning(idle), "");
+  EXPECT_EQ(WarningOf("/v1/completions", R"("prompt":"Hi",)" + idle), "");
+  EXPECT_EQ(WarningOf("/v1/responses", R"("input":"Hi",)" + idle), "");
+}
+
 TEST_F(UnknownFieldsTest, AFieldOfAnotherEndpointIsUnknown) {
   EXPECT_EQ(ChatWarning(R"("echo":true)"), R"(unknown field "echo" ignored)");
   EXPECT_EQ(WarningOf("/v1/completions", R"("prompt":"Hi","top_logprobs":3)"),
