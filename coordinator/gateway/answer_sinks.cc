@@ -181,8 +181,8 @@ class StreamedAnswer final : public Answer {
   void TakeDelta(Choice& choice) override {
     Begin(choice);
     ChoicePiece& piece = choice.piece;
-    const bool has_logprobs = head_.with_logprobs && !piece.tokens.empty();
-    const bool shows_prompt = head_.prompts[piece.prompt_index].echo || head_.with_prompt_logprobs;
+    const bool has_logprobs = head_.logprobs && !piece.tokens.empty();
+    const bool shows_prompt = head_.prompts[piece.prompt_index].echo || head_.prompt_logprobs;
     const bool has_prompt = piece.first && shows_prompt;
     if (piece.has_text() || has_logprobs || has_prompt) {
       writer_.Event(TextChunk(head_, piece));

@@ -51,8 +51,9 @@ AnswerShape ShapeOf(const GenerationFields& fields, const std::vector<Completion
 
 void SetShown(const GenerationFields& fields, const std::vector<CompletionSpec>& specs,
               std::vector<std::string> echoes, AnswerHead* head) {
-  head->with_logprobs = fields.logprobs.answer.has_value();
-  head->with_prompt_logprobs = fields.logprobs.prompt.has_value();
+  head->logprobs = fields.logprobs.answer;
+  head->prompt_logprobs = fields.logprobs.prompt;
+  head->skip_special = fields.skip_special;
   head->prompts.resize(specs.size());
   for (size_t i = 0; i < specs.size(); ++i) {
     if (!echoes.empty()) head->prompts[i].echo = std::move(echoes[i]);

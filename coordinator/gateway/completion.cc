@@ -56,6 +56,8 @@ Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
       max_tokens_field_(spec.max_tokens_field),
       max_tokens_(spec.max_tokens),
       stop_token_ids_(spec.stop_token_ids),
+      is_prompt_only_(spec.is_prompt_only),
+      includes_stop_(spec.form.include_stop),
       sink_(std::move(sink)),
       parser_(std::move(parser)),
       started_at_(Clock::now()) {}
@@ -65,7 +67,7 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
   SY_CHECK(!spec.prompt_tokens.empty());
   SY_CHECK_GE(spec.max_tokens, 1);
   SY_ASSIGN_OR_RETURN(text::AnswerParser parser,
-                      text::AnswerParser::Create(*context.model->tokenizer, std::move(spec.form)));
+                      text::AnswerParser::Create(*context.model->tokenizer, spec.form));
   std::shared_ptr<Completion> completion(
       new Completion(context, spec, std::move(parser), std::move(sink)));
   const auto keys = context.keys != nullptr ? context.keys->keys() : nullptr;
@@ -192,10 +194,11 @@ void Completion::Process(std::vector<core::PromptTokenOutput> prompt,
     Append(std::move(piece), &delta);
   };
   for (Arrival& arrival : arrivals) {
+    if (is_prompt_only_) return EndWithPrompt(std::move(delta));
     Observe(arrival);
     ++num_completion_tokens_;
     const int32_t token = arrival.output.token;
-    const bool ends = EndsAnswer(token);  // the engine's OnFinish follows
+    const bool ends = EndsAnswer(token) && !IsShown(token);  // the engine's OnFinish follows
     auto pieces = ends ? std::vector<text::AnswerPiece>(1) : InOrder(parser_.Push(token));
     add(std::move(pieces[0]));
     delta.tokens.push_back(std::move(arrival.output));
@@ -207,6 +210,11 @@ void Completion::Process(std::vector<core::PromptTokenOutput> prompt,
   if (!parser_.ended()) return;
   context_.engine->Cancel(id_);
   End(MakeEnd(core::FinishReason::kStop));
+}
+
+void Completion::EndWithPrompt(CompletionDelta delta) {
+  sink_->OnDelta(std::move(delta));
+  End(MakeEnd(core::FinishReason::kLength));
 }
 
 void Completion::FinishAnswer(const core::RequestFinish& finish) {
@@ -264,6 +272,10 @@ void Completion::ObserveEnd(RequestEnding ending) {
 
 bool Completion::EndsAnswer(int32_t token) const {
   return std::find(stop_token_ids_.begin(), stop_token_ids_.end(), token) != stop_token_ids_.end();
+}
+
+bool Completion::IsShown(int32_t token) const {
+  return includes_stop_ && !context_.model->tokenizer->IsSpecial(token);
 }
 
 void Completion::ObserveAdmission() {

@@ -31,6 +31,7 @@ struct CompletionSpec {
   std::string prompt_field = "prompt";          // where they come from: what errors name
   std::string max_tokens_field = "max_tokens";  // what the request calls the next: likewise
   int32_t max_tokens = 0;
+  bool is_prompt_only = false;  // the one token of `max_tokens` = 1 is no part of the answer
   v1::SamplingParams sampling;
   SchedulingFields scheduling;
   std::vector<int32_t> stop_token_ids;
@@ -122,12 +123,16 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void Schedule();
   void Drain();
   void Process(std::vector<core::PromptTokenOutput> prompt, std::vector<Arrival> arrivals);
+  // The prompt is scored, which was all.
+  void EndWithPrompt(CompletionDelta delta);
   void FinishAnswer(const core::RequestFinish& finish);
   CompletionEnd MakeEnd(core::FinishReason reason);
   void End(const CompletionEnd& end);
   // Once, when the answer is over.
   void ObserveEnd(RequestEnding ending);
   bool EndsAnswer(int32_t token) const;
+  // Of a token that ends the answer: whether its text is part of it.
+  bool IsShown(int32_t token) const;
   void Observe(const Arrival& arrival);
   // Once, when the request has its place in the queue.
   void ObserveAdmission();
@@ -139,6 +144,8 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   const std::string max_tokens_field_;
   const int32_t max_tokens_;
   const std::vector<int32_t> stop_token_ids_;
+  const bool is_prompt_only_;
+  const bool includes_stop_;
 
   std::mutex mutex_;
   bool admitted_ = false;                              // guarded by mutex_: the sink is to be told

@@ -29,13 +29,13 @@ v1::FinishReason ToReason(const ChoiceEnd& end) {
 void AddPrompt(const AnswerHead& head, const ChoicePiece& piece, v1::GenerateResponse* response) {
   const ShownPrompt& prompt = head.prompts[piece.prompt_index];
   if (prompt.echo) response->set_text(*prompt.echo);
-  const bool echoes_logprobs = prompt.echo && head.with_logprobs;
-  if (!echoes_logprobs && !head.with_prompt_logprobs) return;
-  for (const core::TokenOutput& token : EchoedTokens(prompt.tokens, piece.prompt)) {
-    const v1::ScoredToken scored = ToScored(token);
-    if (echoes_logprobs) *response->add_logprobs() = scored;
-    if (head.with_prompt_logprobs) *response->add_prompt_logprobs() = scored;
-  }
+  const auto add = [&](int32_t num_top, auto* scored) {
+    for (const core::TokenOutput& token : EchoedTokens(prompt.tokens, piece.prompt, num_top)) {
+      *scored->Add() = ToScored(token);
+    }
+  };
+  if (prompt.echo && head.logprobs) add(*head.logprobs, response->mutable_logprobs());
+  if (head.prompt_logprobs) add(*head.prompt_logprobs, response->mutable_prompt_logprobs());
 }
 
 // What the piece holds; it is empty then.
@@ -54,7 +54,7 @@ v1::GenerateResponse TakePiece(const AnswerHead& head, ChoicePiece& piece) {
   }
   for (const core::TokenOutput& token : piece.tokens) {
     response.add_tokens(token.token);
-    if (head.with_logprobs) *response.add_logprobs() = ToScored(token);
+    if (head.logprobs) *response.add_logprobs() = ToScored(token);
   }
   if (piece.end_token) response.add_tokens(*piece.end_token);
   piece = {.index = piece.index, .prompt_index = piece.prompt_index};

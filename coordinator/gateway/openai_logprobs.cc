@@ -47,6 +47,19 @@ int64_t CountCharacters(const text::Tokenizer& tokenizer, int32_t token) {
   return text::IsValidUtf8(bytes) ? count(TextOf(tokenizer, token)) : count(bytes);
 }
 
+// The likeliest, `num_top` of them or fewer.
+std::span<const core::TokenLogprob> Likeliest(const core::PromptTokenOutput& output,
+                                              int32_t num_top) {
+  const std::span<const core::TokenLogprob> top = output.top;
+  return top.first(std::min(top.size(), static_cast<size_t>(num_top)));
+}
+
+Json RankOf(const core::PromptTokenOutput& output, int32_t token) {
+  const auto found = std::find_if(output.top.begin(), output.top.end(),
+                                  [&](const auto& likely) { return likely.token == token; });
+  return found == output.top.end() ? Json(nullptr) : Json(found - output.top.begin() + 1);
+}
+
 Json NumberOrNull(float logprob) { return std::isnan(logprob) ? Json(nullptr) : Json(logprob); }
 
 }  // namespace
@@ -65,14 +78,15 @@ Json ChatLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenO
 }
 
 Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens,
-                        int64_t* offset) {
+                        bool skip_special, int64_t* offset) {
   Json texts = Json::array(), logprobs = Json::array(), tops = Json::array();
   Json offsets = Json::array();
   for (const core::TokenOutput& output : tokens) {
     texts.push_back(NameOf(tokenizer, output.token));
     logprobs.push_back(NumberOrNull(output.logprob));
     offsets.push_back(*offset);
-    if (!tokenizer.IsSpecial(output.token)) *offset += CountCharacters(tokenizer, output.token);
+    const bool has_text = !skip_special || !tokenizer.IsSpecial(output.token);
+    if (has_text) *offset += CountCharacters(tokenizer, output.token);
     if (std::isnan(output.logprob)) {
       tops.push_back(nullptr);
       continue;
@@ -92,29 +106,35 @@ Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::
 }
 
 std::vector<core::TokenOutput> EchoedTokens(std::span<const int32_t> prompt_tokens,
-                                            std::span<const core::PromptTokenOutput> outputs) {
+                                            std::span<const core::PromptTokenOutput> outputs,
+                                            int32_t num_top) {
   SY_CHECK_EQ(outputs.size() + 1, prompt_tokens.size());
   std::vector<core::TokenOutput> tokens = {
       {.token = prompt_tokens[0], .logprob = std::numeric_limits<float>::quiet_NaN()}};
   for (size_t i = 0; i < outputs.size(); ++i) {
-    tokens.push_back(
-        {.token = prompt_tokens[i + 1], .logprob = outputs[i].logprob, .top = outputs[i].top});
+    const auto top = Likeliest(outputs[i], num_top);
+    tokens.push_back({.token = prompt_tokens[i + 1],
+                      .logprob = outputs[i].logprob,
+                      .top = {top.begin(), top.end()}});
   }
   return tokens;
 }
 
 Json PromptLogprobs(const text::Tokenizer& tokenizer, std::span<const int32_t> prompt_tokens,
-                    std::span<const core::PromptTokenOutput> outputs) {
+                    std::span<const core::PromptTokenOutput> outputs, int32_t num_top) {
   SY_CHECK_EQ(outputs.size() + 1, prompt_tokens.size());
   Json list = Json::array({nullptr});
   for (size_t i = 0; i < outputs.size(); ++i) {
     Json entry = Json::object();
     const auto add = [&](int32_t token, float logprob) {
       entry[std::to_string(token)] = {{"logprob", logprob},
+                                      {"rank", RankOf(outputs[i], token)},
                                       {"decoded_token", TextOf(tokenizer, token)}};
     };
     add(prompt_tokens[i + 1], outputs[i].logprob);
-    for (const core::TokenLogprob& likely : outputs[i].top) add(likely.token, likely.logprob);
+    for (const core::TokenLogprob& likely : Likeliest(outputs[i], num_top)) {
+      add(likely.token, likely.logprob);
+    }
     list.push_back(std::move(entry));
   }
   return list;

@@ -16,21 +16,24 @@ namespace switchyard::gateway {
 Json ChatLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens);
 
 // {"tokens", "token_logprobs", "top_logprobs", "text_offset"}: for a piece of a text that begins at
-// `offset`, which moves on by the tokens' text (in characters, as Python counts them; special
-// tokens have none there). A token that is half of a character is "bytes:\xe2\x96". The first token
-// of an echoed prompt has no log probability.
+// `offset`, which moves on by the tokens' text (in characters, as Python counts them; with
+// `skip_special` special tokens have none). A token that is half of a character is
+// "bytes:\xe2\x96". The first token of an echoed prompt has no log probability.
 Json CompletionLogprobs(const text::Tokenizer& tokenizer, std::span<const core::TokenOutput> tokens,
-                        int64_t* offset);
+                        bool skip_special, int64_t* offset);
 
-// An echoed prompt's tokens as CompletionLogprobs takes them. `outputs` are of all tokens but the
-// first, whose log probability is NaN here and null in JSON.
+// An echoed prompt's tokens as CompletionLogprobs takes them, with at most `num_top` of the
+// likeliest. `outputs` are of all tokens but the first, whose log probability is NaN here and null
+// in JSON.
 std::vector<core::TokenOutput> EchoedTokens(std::span<const int32_t> prompt_tokens,
-                                            std::span<const core::PromptTokenOutput> outputs);
+                                            std::span<const core::PromptTokenOutput> outputs,
+                                            int32_t num_top);
 
-// [null, {"id": {"logprob", "decoded_token"}, ...}, ...]: an entry for each token of the prompt,
-// the token itself and the likeliest.
+// [null, {"id": {"logprob", "rank", "decoded_token"}, ...}, ...]: an entry for each token of the
+// prompt, the token itself and the `num_top` likeliest. The rank counts from 1; null for a token
+// that is none of the likeliest that are known.
 Json PromptLogprobs(const text::Tokenizer& tokenizer, std::span<const int32_t> prompt_tokens,
-                    std::span<const core::PromptTokenOutput> outputs);
+                    std::span<const core::PromptTokenOutput> outputs, int32_t num_top);
 
 }  // namespace switchyard::gateway
 

@@ -86,19 +86,23 @@ Json Delta(const ChoicePiece& piece) {
 
 // null unless they were asked for.
 Json Logprobs(const AnswerHead& head, ChoicePiece& piece) {
-  if (!head.with_logprobs) return nullptr;
+  if (!head.logprobs) return nullptr;
   if (head.endpoint == Endpoint::kChat) return ChatLogprobs(*head.tokenizer, piece.tokens);
   std::vector<core::TokenOutput> tokens;
   const ShownPrompt& prompt = PromptOf(head, piece);
-  if (piece.first && prompt.echo) tokens = EchoedTokens(prompt.tokens, piece.prompt);
+  if (piece.first && prompt.echo) {
+    tokens = EchoedTokens(prompt.tokens, piece.prompt, *head.logprobs);
+  }
   tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
-  return CompletionLogprobs(*head.tokenizer, tokens, &piece.text_offset);
+  return CompletionLogprobs(*head.tokenizer, tokens, head.skip_special, &piece.text_offset);
 }
 
-void AddPromptLogprobs(const AnswerHead& head, const ChoicePiece& piece, Json* choice) {
-  if (!head.with_prompt_logprobs || !piece.first) return;
-  (*choice)["prompt_logprobs"] =
-      PromptLogprobs(*head.tokenizer, PromptOf(head, piece).tokens, piece.prompt);
+// As vLLM has them: a completion's stand in each choice, a chat has one prompt, and its own stand
+// beside the choices.
+void AddPromptLogprobs(const AnswerHead& head, const ChoicePiece& piece, Json* object) {
+  if (!head.prompt_logprobs || !piece.first) return;
+  (*object)["prompt_logprobs"] = PromptLogprobs(*head.tokenizer, PromptOf(head, piece).tokens,
+                                                piece.prompt, *head.prompt_logprobs);
 }
 
 // `finish_reason` is a string or null.
@@ -142,10 +146,11 @@ Json FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
     Json logprobs = Logprobs(head, piece);
     Json choice = Choice(piece.index, chat ? "message" : "text", std::move(content),
                          std::move(logprobs), FinishReasonName(ends[i]));
-    AddPromptLogprobs(head, piece, &choice);
+    if (!chat) AddPromptLogprobs(head, piece, &choice);
     list.push_back(std::move(choice));
   }
   Json answer = Envelope(head, chat ? "chat.completion" : "text_completion", std::move(list));
+  if (chat) AddPromptLogprobs(head, choices.front(), &answer);
   answer["usage"] = UsageObject(head, usage);
   return answer;
 }
@@ -161,8 +166,10 @@ Json TextChunk(const AnswerHead& head, ChoicePiece& piece) {
   Json logprobs = Logprobs(head, piece);
   Json choice = Choice(piece.index, chat ? "delta" : "text", std::move(content),
                        std::move(logprobs), nullptr);
-  AddPromptLogprobs(head, piece, &choice);
-  return Chunk(head, std::move(choice));
+  if (!chat) AddPromptLogprobs(head, piece, &choice);
+  Json chunk = Chunk(head, std::move(choice));
+  if (chat && piece.index == 0) AddPromptLogprobs(head, piece, &chunk);
+  return chunk;
 }
 
 Json FinishChunk(const AnswerHead& head, int index, const ChoiceEnd& end) {

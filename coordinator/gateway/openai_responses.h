@@ -34,8 +34,9 @@ struct AnswerHead {
       false;  // streaming: a usage chunk will follow, so that every other chunk says "usage": null
   const text::Tokenizer* tokenizer = nullptr;
   // What the choices hold beside their text.
-  bool with_logprobs = false;
-  bool with_prompt_logprobs = false;
+  std::optional<int32_t> logprobs;  // so many of the likeliest beside each token; unset: none
+  std::optional<int32_t> prompt_logprobs;   // likewise
+  bool skip_special = true;                 // special tokens have no text
   std::vector<ShownPrompt> prompts = {{}};  // at least one
 };
 

@@ -312,9 +312,10 @@ absl::Status CheckLogprobs(std::string_view name, const std::optional<int32_t>& 
 }  // namespace
 
 absl::Status CheckGeneration(const GenerationFields& fields) {
-  if (fields.max_tokens && *fields.max_tokens < 1) {
+  const int32_t least = fields.echo ? 0 : 1;
+  if (fields.max_tokens && *fields.max_tokens < least) {
     return ParamError(fields.max_tokens_field,
-                      fmt::format("'{}' must be at least 1", fields.max_tokens_field));
+                      fmt::format("'{}' must be at least {}", fields.max_tokens_field, least));
   }
   SY_RETURN_IF_ERROR(CheckSampling(fields.sampling));
   SY_RETURN_IF_ERROR(CheckLogprobs(fields.logprobs.answer_field, fields.logprobs.answer));

@@ -39,7 +39,7 @@ struct GenerationFields {
   std::string prompt_field = "prompt";          // what the request calls its prompt: for errors
   std::string max_tokens_field = "max_tokens";  // likewise
   bool begins_turn = false;                     // of the model in a chat: thoughts may come first
-  std::optional<int32_t> max_tokens;            // unset: what the context leaves
+  std::optional<int32_t> max_tokens;  // unset: what the context leaves; 0 with `echo` alone
   SamplingFields sampling;
   SchedulingFields scheduling;
   std::shared_ptr<const v1::Grammar> grammar;  // what the answer must look like; null: anything

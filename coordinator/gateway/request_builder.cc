@@ -158,14 +158,17 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   spec.prompt_field = fields.prompt_field;
   spec.max_tokens_field = fields.max_tokens_field;
   spec.max_tokens = fields.max_tokens.value_or(int32_t(room));
+  spec.is_prompt_only = spec.max_tokens == 0;
+  if (spec.is_prompt_only) spec.max_tokens = 1;  // a step ends with a token
   SY_ASSIGN_OR_RETURN(spec.sampling, MakeSampling(model, fields.sampling));
   if (fields.logprobs.answer) {
     spec.sampling.set_top_logprobs(*fields.logprobs.answer);
   } else if (fields.best_of > fields.n) {
     spec.sampling.set_top_logprobs(0);  // what the best are chosen by
   }
-  const bool echoes_logprobs = fields.echo && fields.logprobs.answer;
-  const auto& of_prompt = echoes_logprobs ? fields.logprobs.answer : fields.logprobs.prompt;
+  // An echo has as many as the answer; each of the two takes what it shows. Unset goes before 0.
+  const std::optional<int32_t> of_echo = fields.echo ? fields.logprobs.answer : std::nullopt;
+  const std::optional<int32_t> of_prompt = std::max(of_echo, fields.logprobs.prompt);
   if (of_prompt) spec.sampling.set_prompt_logprobs(*of_prompt);
   spec.form.stop = fields.stop;
   spec.form.include_stop = fields.include_stop;

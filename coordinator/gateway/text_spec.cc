@@ -51,10 +51,12 @@ std::vector<std::string> EchoesOf(const ServedModel& model, const CompletionRequ
   std::vector<std::string> echoes;
   if (!request.generation.echo) return echoes;
   for (size_t i = 0; i < specs.size(); ++i) {
+    // Where special tokens are text, the start token that came to a text is, too.
+    const bool skip_special = request.generation.skip_special;
     const auto* text = std::get_if<std::string>(&request.prompts[i]);
-    echoes.push_back(text != nullptr
+    echoes.push_back(text != nullptr && skip_special
                          ? *text
-                         : model.tokenizer->Decode(specs[i].prompt_tokens, /*skip_special=*/true));
+                         : model.tokenizer->Decode(specs[i].prompt_tokens, skip_special));
   }
   return echoes;
 }

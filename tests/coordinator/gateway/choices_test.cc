@@ -211,15 +211,102 @@ TEST_F(ChoicesTest, AnEchoComesFirstWithItsLogprobs) {
 TEST_F(ChoicesTest, PromptLogprobsAreGivenOnce) {
   engine_->SetAnswer({.tokens = TokensThenEos("x y z")});
   const Json answer = AskJson(kChat, Chat(R"("prompt_logprobs":1)"));
-  const Json& prompt = answer["choices"][0]["prompt_logprobs"];
+  EXPECT_FALSE(answer["choices"][0].contains("prompt_logprobs")) << "a chat has one prompt";
+  const Json& prompt = answer["prompt_logprobs"];
   ASSERT_EQ(prompt.size(), 5u);
   EXPECT_TRUE(prompt[0].is_null());
-  EXPECT_EQ(prompt[4].size(), 2u) << "the token itself and the likeliest";
+  ASSERT_EQ(prompt[4].size(), 2u) << "the token itself and the likeliest";
+  EXPECT_TRUE(prompt[4].items().begin().value()["rank"].is_null()) << "it is none of them";
+  EXPECT_EQ(prompt[4]["0"]["rank"], 1);
   int num_chunks = 0;
   for (const Json& chunk : Stream(kChat, Chat(R"("prompt_logprobs":0,"stream":true)"))) {
-    num_chunks += chunk["choices"][0].contains("prompt_logprobs") ? 1 : 0;
+    num_chunks += chunk.contains("prompt_logprobs") ? 1 : 0;
   }
   EXPECT_EQ(num_chunks, 1);
+}
+
+// Each has as many of the likeliest as it asks for.
+TEST_F(ChoicesTest, AnEchoAndPromptLogprobsShareNoNumber) {
+  engine_->SetAnswer({.tokens = TokensThenEos("x")});
+  for (const auto& [of_echo, of_prompt] : {std::pair(1, 5), std::pair(5, 1)}) {
+    const Json answer = AskJson(
+        kCompletions, Completion(fmt::format(R"("echo":true,"logprobs":{},"prompt_logprobs":{})",
+                                             of_echo, of_prompt)));
+    EXPECT_EQ(engine_->last_request().sampling.prompt_logprobs(), 5);
+    const Json& choice = answer["choices"][0];
+    EXPECT_EQ(choice["logprobs"]["top_logprobs"][1].size(), of_echo + 1u) << "and the token itself";
+    EXPECT_EQ(choice["prompt_logprobs"][1].size(), of_prompt + 1u);
+  }
+}
+
+// As who scores a text asks: nothing is to be written.
+TEST_F(ChoicesTest, NoTokensAtAllScoreThePrompt) {
+  engine_->SetAnswer({.tokens = TokensThenEos("x y z")});
+  const char* more = R"("echo":true,"max_tokens":0,"logprobs":1)";
+  const Json answer = AskJson(kCompletions, Completion(more));
+  const Json& choice = answer["choices"][0];
+  const size_t num_prompt = engine_->last_request().prompt_tokens.size();
+  EXPECT_EQ(choice["text"], "Hello there");
+  EXPECT_EQ(choice["finish_reason"], "length");
+  EXPECT_EQ(choice["logprobs"]["tokens"].size(), num_prompt);
+  EXPECT_EQ(answer["usage"]["completion_tokens"], 0);
+  EXPECT_EQ(answer["usage"]["prompt_tokens"], num_prompt);
+  const auto chunks = Stream(kCompletions, Completion(std::string(more) + R"(,"stream":true)"));
+  ASSERT_EQ(chunks.size(), 2u);
+  EXPECT_EQ(chunks[0]["choices"][0]["text"], "Hello there");
+  EXPECT_EQ(chunks[1]["choices"][0]["finish_reason"], "length");
+  for (const auto& [path, body] :
+       {std::pair(kCompletions, Completion(R"("max_tokens":0)")),
+        std::pair(kCompletions, Completion(R"("max_tokens":-1,"echo":true)")),
+        std::pair(kChat, Chat(R"("max_tokens":0,"echo":true)"))}) {
+    EXPECT_EQ(AskJson(path, body, 400)["error"]["param"], "max_tokens") << body;
+  }
+}
+
+TEST_F(ChoicesTest, OffsetsCountTheTextThatSpecialTokensHave) {
+  SetText("<｜User｜>Hi");
+  const auto offsets = [&](const char* more) {
+    const Json choice = AskJson(kCompletions, Completion(more))["choices"][0];
+    const Json& logprobs = choice["logprobs"];
+    const Json& last = logprobs["text_offset"].back();
+    const std::string text = choice["text"];
+    EXPECT_TRUE(text.ends_with("Hi")) << text;
+    return std::pair(last.get<int>(), text);
+  };
+  EXPECT_EQ(offsets(R"("logprobs":0)"), std::pair(1, std::string("Hi")));
+  EXPECT_EQ(offsets(R"("logprobs":0,"skip_special_tokens":false)"),
+            std::pair(9, std::string("<｜User｜>Hi")));
+  // The start token that was added to the text is text, too.
+  const auto [last, text] = offsets(R"("logprobs":0,"skip_special_tokens":false,"echo":true)");
+  const std::string echo =
+      model_.tokenizer->Decode(engine_->last_request().prompt_tokens, /*skip_special=*/false);
+  EXPECT_EQ(text, echo + "<｜User｜>Hi");
+  EXPECT_NE(echo, "Hello there");
+  const auto characters = std::count_if(text.begin(), text.end(),
+                                        [](unsigned char byte) { return (byte & 0xc0) != 0x80; });
+  EXPECT_EQ(last, characters - 1);
+}
+
+// As vLLM has it: unless it is special, whose text is never part of an answer's end.
+TEST_F(ChoicesTest, AStopTokensTextIsPartOfTheAnswerWhereThatIsAsked) {
+  const std::vector<int32_t> shown = Tokens("one two");
+  const int32_t stop = shown.back();
+  const std::string before =
+      model_.tokenizer->Decode(std::span(shown).first(shown.size() - 1), false);
+  engine_->SetAnswer({.tokens = Tokens("one two three")});
+  const auto text = [&](const char* more) {
+    const Json answer =
+        AskJson(kCompletions,
+                Completion(fmt::format(R"("stop_token_ids":[{}],"logprobs":0{})", stop, more)));
+    const Json& choice = answer["choices"][0];
+    EXPECT_EQ(choice["finish_reason"], "stop");
+    return std::pair(choice["text"].get<std::string>(), choice["logprobs"]["tokens"].size());
+  };
+  EXPECT_EQ(text(""), std::pair(before, shown.size() - 1));
+  EXPECT_EQ(text(R"(,"include_stop_str_in_output":true)"),
+            std::pair(std::string("one two"), shown.size()));
+  engine_->SetAnswer({.tokens = TokensThenEos("one")});
+  EXPECT_EQ(text(R"(,"include_stop_str_in_output":true)").first, "one") << "the end is special";
 }
 
 }  // namespace

@@ -111,7 +111,10 @@ class GenerateParityTest : public ApiFixture {
   Answer OverHttp(const char* path, const std::string& body) {
     const Json json = AskJson(path, body);
     Answer answer;
-    for (const Json& choice : json["choices"]) answer.choices.push_back(FromJson(choice));
+    for (Json choice : json["choices"]) {
+      if (json.contains("prompt_logprobs")) choice["prompt_logprobs"] = json["prompt_logprobs"];
+      answer.choices.push_back(FromJson(choice));
+    }
     const Json& usage = json["usage"];
     answer.usage = {usage["prompt_tokens"], usage["completion_tokens"]};
     return answer;
@@ -207,6 +210,9 @@ TEST_F(GenerateParityTest, LogprobsAndEchoes) {
                 prompt_logprobs: 2)");
   ExpectSame(kCompletions, R"({"prompt":"Hello you","seed":1,"echo":true,"logprobs":0})",
              R"(text: "Hello you" seed: 1 echo: true logprobs: 0)");
+  ExpectSame(kCompletions,
+             R"({"prompt":"Hello you","seed":1,"echo":true,"logprobs":1,"max_tokens":0})",
+             R"(text: "Hello you" seed: 1 echo: true logprobs: 1 max_tokens: 0)");
   ExpectSame(kCompletions, R"({"prompt":[0,1357,42],"seed":1,"echo":true,"logprobs":2,
                                "prompt_logprobs":1,"max_tokens":2})",
              R"(tokens { tokens: [0, 1357, 42] } seed: 1 echo: true logprobs: 2 prompt_logprobs: 1

@@ -31,7 +31,7 @@ TEST_F(CompletionLogprobsTest, HalvesOfACharacterHaveNamesOfTheirOwn) {
       {.token = second, .logprob = -2, .top = {{second, -2}, {other, -3}}},
       {.token = TokenOf("a"), .logprob = -4, .top = {{TokenOf("a"), -4}}}};
   int64_t offset = 5;
-  const Json logprobs = CompletionLogprobs(*tokenizer_, tokens, &offset);
+  const Json logprobs = CompletionLogprobs(*tokenizer_, tokens, /*skip_special=*/true, &offset);
   EXPECT_THAT(logprobs["tokens"], ElementsAre(R"(bytes:\xc3)", R"(bytes:\xa4)", "a"));
   EXPECT_EQ(logprobs["top_logprobs"][1], Json({{R"(bytes:\xa4)", -2}, {R"(bytes:\xa5)", -3}}));
   EXPECT_THAT(logprobs["text_offset"], ElementsAre(5, 6, 6))
@@ -46,7 +46,7 @@ TEST_F(CompletionLogprobsTest, TheAnswersTokenIsAmongTheLikeliestInAnyCase) {
       {.token = likely, .logprob = -1, .top = {{likely, -1}}},
       {.token = said, .logprob = -5}};
   int64_t offset = 0;
-  const Json logprobs = CompletionLogprobs(*tokenizer_, tokens, &offset);
+  const Json logprobs = CompletionLogprobs(*tokenizer_, tokens, /*skip_special=*/true, &offset);
   EXPECT_EQ(logprobs["top_logprobs"],
             Json::array({{{"b", -1}, {"a", -4}}, {{"b", -1}}, {{"a", -5}}}));
 }
