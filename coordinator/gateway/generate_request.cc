@@ -153,4 +153,16 @@ absl::StatusOr<std::variant<ChatCompletionRequest, CompletionRequest>> ReadGener
   return ReadCompletionRequest(json);
 }
 
+absl::StatusOr<Json> TokenizeFields(const v1::TokenizeRequest& request) {
+  Json json = {{"model", request.model()}, {"return_token_strs", request.return_token_strs()}};
+  if (request.has_text()) json["prompt"] = request.text();
+  if (request.has_chat()) SY_RETURN_IF_ERROR(AddChat(request.chat(), json));
+  if (request.has_add_special_tokens()) json["add_special_tokens"] = request.add_special_tokens();
+  return json;
+}
+
+Json DetokenizeFields(const v1::DetokenizeRequest& request) {
+  return {{"model", request.model()}, {"tokens", ListOf(request.tokens())}};
+}
+
 }  // namespace switchyard::gateway

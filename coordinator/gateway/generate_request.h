@@ -1,9 +1,10 @@
-// gRPC's GenerateRequest, brought into the form that requests have here.
+// gRPC's requests, brought into the form that requests have here.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_GENERATE_REQUEST_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_GENERATE_REQUEST_H_
 
 #include <variant>
 
+#include "base/json.h"
 #include "base/status.h"
 #include "coordinator/gateway/openai_types.h"
 #include "proto/inference.pb.h"
@@ -15,6 +16,10 @@ namespace switchyard::gateway {
 // param. Not for I/O threads: a grammar is compiled.
 absl::StatusOr<std::variant<ChatCompletionRequest, CompletionRequest>> ReadGenerateRequest(
     const v1::GenerateRequest& request);
+
+// The fields of the same request to /tokenize, or /detokenize.
+absl::StatusOr<Json> TokenizeFields(const v1::TokenizeRequest& request);
+Json DetokenizeFields(const v1::DetokenizeRequest& request);
 
 }  // namespace switchyard::gateway
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -16,12 +17,13 @@
 #include "coordinator/gateway/generate_answer.h"
 #include "coordinator/gateway/generate_request.h"
 #include "coordinator/gateway/text_spec.h"
+#include "coordinator/gateway/tokenize_handler.h"
 #include "proto/inference.grpc.pb.h"
 
 namespace switchyard::gateway {
 namespace {
 
-// Calls of Generate that are open at a time: as many as HTTP has connections.
+// Calls that are open at a time: as many as HTTP has connections.
 constexpr int kMaxOpenCalls = 1024;
 // Of one answer, waiting for the client to read: as much as HTTP lets pile up.
 constexpr size_t kMaxQueuedBytes = 4 << 20;
@@ -29,6 +31,10 @@ constexpr size_t kMaxQueuedBytes = 4 << 20;
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   return {static_cast<grpc::StatusCode>(GrpcCodeOf(status)), ClientMessage(status)};
+}
+
+absl::Status TooManyCalls() {
+  return absl::ResourceExhaustedError("too many calls are open; try again later");
 }
 
 // Joins two messages of one answer.
@@ -207,14 +213,15 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
 
 class InferenceService::Impl : public v1::Inference::CallbackService {
  public:
-  Impl(CompletionContext& context, Executor& work) : context_(context), work_(work) {}
+  Impl(CompletionContext& context, Executor& work)
+      : context_(context), work_(work), tokenize_(context, work) {}
 
   grpc::ServerWriteReactor<v1::GenerateResponse>* Generate(
       grpc::CallbackServerContext* context, const v1::GenerateRequest* request) override {
     const bool full = num_open_calls_->fetch_add(1) >= kMaxOpenCalls;
     GenerateCall* call = GenerateCall::Create(*context, work_, num_open_calls_);
     if (full) {
-      call->End(absl::ResourceExhaustedError("too many calls are open; try again later"));
+      call->End(TooManyCalls());
       return call;
     }
     absl::StatusOr<std::string> tenant = TenantOf(*context);
@@ -234,12 +241,73 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
                                        v1::ListModelsResponse* response) override {
     const absl::Status status = TenantOf(*context).status();
     if (status.ok()) response->add_models(context_.model->name);
+    return Finished(context, status);
+  }
+
+  grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
+                                     const v1::TokenizeRequest* request,
+                                     v1::TokenizeResponse* response) override {
+    return Work(context, [this, request, response]() -> absl::Status {
+      SY_ASSIGN_OR_RETURN(const Json fields, TokenizeFields(*request));
+      SY_ASSIGN_OR_RETURN(const Json answer, tokenize_.Tokenize(fields));
+      for (const Json& token : answer["tokens"]) response->add_tokens(token.get<int32_t>());
+      for (const Json& text : answer["token_strs"]) {
+        response->add_token_strs(text.get<std::string>());
+      }
+      response->set_max_model_len(answer["max_model_len"].get<int32_t>());
+      return absl::OkStatus();
+    });
+  }
+
+  grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context,
+                                       const v1::DetokenizeRequest* request,
+                                       v1::DetokenizeResponse* response) override {
+    return Work(context, [this, request, response]() -> absl::Status {
+      SY_ASSIGN_OR_RETURN(const Json answer, tokenize_.Detokenize(DetokenizeFields(*request)));
+      response->set_prompt(answer["prompt"].get<std::string>());
+      return absl::OkStatus();
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetLoad(grpc::CallbackServerContext* context, const v1::GetLoadRequest*,
+                                    v1::GetLoadResponse* response) override {
+    const absl::Status status = TenantOf(*context).status();
+    if (!status.ok()) return Finished(context, status);
+    const v1::StatusResponse cluster = context_.engine->Status();
+    response->set_running_requests(cluster.running_requests());
+    response->set_waiting_requests(cluster.waiting_requests());
+    response->set_kv_blocks_free(cluster.kv_blocks_free());
+    response->set_kv_blocks_total(cluster.kv_blocks_total());
+    response->set_tokens_per_second(cluster.tokens_per_second());
+    return Finished(context, status);
+  }
+
+ private:
+  static grpc::ServerUnaryReactor* Finished(grpc::CallbackServerContext* context,
+                                            const absl::Status& status) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(ToGrpc(status));
     return reactor;
   }
 
- private:
+  // Has `answer` fill the response on the work executor. Request and response live until Finish.
+  grpc::ServerUnaryReactor* Work(grpc::CallbackServerContext* context,
+                                 std::function<absl::Status()> answer) {
+    const absl::Status status = TenantOf(*context).status();
+    if (!status.ok()) return Finished(context, status);
+    if (num_open_calls_->fetch_add(1) >= kMaxOpenCalls) {
+      --*num_open_calls_;
+      return Finished(context, TooManyCalls());
+    }
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    work_.Post([reactor, answer = std::move(answer), num_open = num_open_calls_] {
+      const absl::Status done = answer();
+      --*num_open;
+      reactor->Finish(ToGrpc(done));
+    });
+    return reactor;
+  }
+
   // The same metadata as HTTP's headers. Where no keys are in force, who the caller says to be.
   absl::StatusOr<std::string> TenantOf(const grpc::CallbackServerContext& context) const {
     const auto value = [&](const char* name) -> std::string_view {
@@ -256,6 +324,7 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
 
   CompletionContext& context_;
   Executor& work_;
+  const TokenizeHandler tokenize_;  // for its answers; its routes are HTTP's
   const GenerateCall::Count num_open_calls_ = std::make_shared<std::atomic<int>>(0);
 };
 

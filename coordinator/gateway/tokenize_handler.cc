@@ -23,6 +23,12 @@ absl::StatusOr<Json> ParseObject(std::string_view body) {
   return request;
 }
 
+absl::Status CheckModel(const ServedModel& model, const RequestFields& request) {
+  std::string name;
+  SY_RETURN_IF_ERROR(ReadString(request, "model", &name));
+  return CheckModelName(model, name);
+}
+
 // A template writes the special tokens itself: they are added to it on demand alone.
 absl::StatusOr<std::vector<int32_t>> ChatTokens(const ServedModel& model,
                                                 const RequestFields& request) {
@@ -69,9 +75,6 @@ void TokenizeHandler::AddRoutes(HttpRouter& router) {
                                         Names* unknown) -> absl::StatusOr<Json> {
       SY_ASSIGN_OR_RETURN(const Json json, ParseObject(body));
       const RequestFields request(json);
-      std::string name;
-      SY_RETURN_IF_ERROR(ReadString(request, "model", &name));
-      SY_RETURN_IF_ERROR(CheckModelName(*context_.model, name));
       SY_ASSIGN_OR_RETURN(Json result, (this->*answer)(request));
       *unknown = request.Unread();
       return result;
@@ -96,6 +99,7 @@ void TokenizeHandler::AddRoutes(HttpRouter& router) {
 
 absl::StatusOr<Json> TokenizeHandler::Tokenize(const RequestFields& request) const {
   const ServedModel& model = *context_.model;
+  SY_RETURN_IF_ERROR(CheckModel(model, request));
   SY_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, TokensOf(model, request));
   bool with_texts = false;
   SY_RETURN_IF_ERROR(ReadBool(request, "return_token_strs", &with_texts));
@@ -112,6 +116,7 @@ absl::StatusOr<Json> TokenizeHandler::Tokenize(const RequestFields& request) con
 }
 
 absl::StatusOr<Json> TokenizeHandler::Detokenize(const RequestFields& request) const {
+  SY_RETURN_IF_ERROR(CheckModel(*context_.model, request));
   const Json* ids = FindField(request, "tokens");
   if (ids == nullptr || !ids->is_array()) {
     return ParamError("tokens", "'tokens' must be a list of token ids");

@@ -17,13 +17,14 @@ class TokenizeHandler {
 
   void AddRoutes(HttpRouter& router);
 
- private:
+  // What the routes answer; take as long as their texts are long, and are gRPC's answers, too.
   // {prompt | messages, add_special_tokens, return_token_strs} -> {tokens, count, max_model_len}.
   // Messages are rendered as a chat's, by all of its fields that make its prompt.
   absl::StatusOr<Json> Tokenize(const RequestFields& request) const;
   // {tokens} -> {prompt}.
   absl::StatusOr<Json> Detokenize(const RequestFields& request) const;
 
+ private:
   CompletionContext& context_;
   Executor& work_;
 };

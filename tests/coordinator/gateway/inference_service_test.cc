@@ -152,10 +152,12 @@ TEST_F(InferenceServiceTest, AskForAKeyWhereHttpDoes) {
   engine_->SetAnswer({.tokens = TokensThenEos("x")});
   using Metadata = std::vector<std::pair<const char*, const char*>>;
   const auto code_with = [&](const Metadata& metadata) {
-    const auto context = Context(), list_context = Context();
+    const auto context = Context(), list_context = Context(), load_context = Context(),
+               text_context = Context();
     for (const auto& [name, value] : metadata) {
-      context->AddMetadata(name, value);
-      list_context->AddMetadata(name, value);
+      for (const auto& each : {&context, &list_context, &load_context, &text_context}) {
+        (*each)->AddMetadata(name, value);
+      }
     }
     const auto reader = stub_->Generate(context.get(), ChatRequest("Hi"));
     v1::GenerateResponse response;
@@ -165,6 +167,10 @@ TEST_F(InferenceServiceTest, AskForAKeyWhereHttpDoes) {
     EXPECT_THAT(status.error_message(), Not(HasSubstr("sk-")));
     v1::ListModelsResponse models;
     EXPECT_EQ(stub_->ListModels(list_context.get(), {}, &models).error_code(), status.error_code());
+    v1::GetLoadResponse load;
+    EXPECT_EQ(stub_->GetLoad(load_context.get(), {}, &load).error_code(), status.error_code());
+    v1::DetokenizeResponse text;
+    EXPECT_EQ(stub_->Detokenize(text_context.get(), {}, &text).error_code(), status.error_code());
     return status.error_code();
   };
   const std::pair<const char*, const char*> bearer = {"authorization",
@@ -363,6 +369,74 @@ TEST_F(InferenceServiceTest, APortInUseIsAClearError) {
   EXPECT_EQ(second.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(Message(second.status())),
               HasSubstr(fmt::format("127.0.0.1 port {}", front_->port())));
+}
+
+TEST_F(InferenceServiceTest, TokenizesAsHttpDoes) {
+  const auto tokenize = [&](const v1::TokenizeRequest& request) {
+    v1::TokenizeResponse response;
+    const grpc::Status status = stub_->Tokenize(Context().get(), request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  };
+  StartHttp();
+  v1::TokenizeRequest request;
+  request.set_text("Hello there");
+  request.set_return_token_strs(true);
+  const v1::TokenizeResponse text = tokenize(request);
+  const Json over_http =
+      AskJson("/tokenize", R"({"prompt":"Hello there","return_token_strs":true})");
+  EXPECT_EQ(Json(std::vector<int32_t>(text.tokens().begin(), text.tokens().end())),
+            over_http["tokens"]);
+  EXPECT_EQ(Json(std::vector<std::string>(text.token_strs().begin(), text.token_strs().end())),
+            over_http["token_strs"]);
+  EXPECT_EQ(text.max_model_len(), 64);
+  request.set_add_special_tokens(false);
+  request.set_return_token_strs(false);
+  EXPECT_EQ(tokenize(request).tokens_size(), text.tokens_size() - 1);
+  EXPECT_EQ(tokenize(request).token_strs_size(), 0);
+  v1::TokenizeRequest chat;
+  *chat.mutable_chat() = ChatRequest("Hi").chat();
+  EXPECT_EQ(tokenize(chat).tokens_size(), 5);
+
+  v1::DetokenizeRequest back;
+  *back.mutable_tokens() = text.tokens();
+  v1::DetokenizeResponse prompt;
+  ASSERT_TRUE(stub_->Detokenize(Context().get(), back, &prompt).ok());
+  EXPECT_THAT(prompt.prompt(), ::testing::EndsWith("Hello there"));
+}
+
+TEST_F(InferenceServiceTest, TokenizeNamesWhatIsWrong) {
+  v1::TokenizeResponse response;
+  v1::TokenizeRequest request;
+  EXPECT_EQ(stub_->Tokenize(Context().get(), request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_text("x");
+  request.set_model("other");
+  EXPECT_EQ(stub_->Tokenize(Context().get(), request, &response).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+  v1::DetokenizeRequest back;
+  back.add_tokens(4096);
+  v1::DetokenizeResponse prompt;
+  const grpc::Status status = stub_->Detokenize(Context().get(), back, &prompt);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("token 4096"));
+}
+
+TEST_F(InferenceServiceTest, SaysHowLoadedTheClusterIs) {
+  v1::StatusResponse cluster;
+  cluster.set_running_requests(3);
+  cluster.set_waiting_requests(4);
+  cluster.set_kv_blocks_free(30);
+  cluster.set_kv_blocks_total(40);
+  cluster.set_tokens_per_second(12.5);
+  engine_->SetClusterStatus(cluster);
+  v1::GetLoadResponse load;
+  ASSERT_TRUE(stub_->GetLoad(Context().get(), {}, &load).ok());
+  EXPECT_EQ(load.running_requests(), 3);
+  EXPECT_EQ(load.waiting_requests(), 4);
+  EXPECT_EQ(load.kv_blocks_free(), 30);
+  EXPECT_EQ(load.kv_blocks_total(), 40);
+  EXPECT_EQ(load.tokens_per_second(), 12.5);
 }
 
 }  // namespace
