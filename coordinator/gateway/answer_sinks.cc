@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/sse_writer.h"
 
 namespace switchyard::gateway {
@@ -138,12 +139,6 @@ void Answer::CancelCompletions() {
 
 namespace {
 
-void SendAndCount(Endpoint endpoint, HttpResponse response, HttpReply& reply,
-                  GatewayMetrics& metrics) {
-  metrics.CountResponse(RouteName(endpoint), response.status);
-  reply.Send(std::move(response));
-}
-
 class WholeAnswer final : public Answer {
  public:
   WholeAnswer(AnswerHead head, AnswerShape shape, std::shared_ptr<HttpReply> reply,
@@ -162,10 +157,10 @@ class WholeAnswer final : public Answer {
       ends.push_back(choice.end);
     }
     const Json answer = FullAnswer(head_, pieces, ends, usage_);
-    SendAndCount(head_.endpoint, {.body = DumpJson(answer)}, *reply_, metrics_);
+    SendAnswer(metrics_, RouteName(head_.endpoint), *reply_, {.body = DumpJson(answer)});
   }
   void WriteError(const absl::Status& status) override {
-    SendAndCount(head_.endpoint, ErrorResponse(status), *reply_, metrics_);
+    SendAnswer(metrics_, RouteName(head_.endpoint), *reply_, ErrorResponse(status));
   }
 };
 
@@ -204,7 +199,7 @@ class StreamedAnswer final : public Answer {
   }
   void WriteError(const absl::Status& status) override {
     if (!writer_.started()) {
-      return SendAndCount(head_.endpoint, ErrorResponse(status), *reply_, metrics_);
+      return SendAnswer(metrics_, RouteName(head_.endpoint), *reply_, ErrorResponse(status));
     }
     writer_.Event(ErrorObject(status));
     writer_.End();

@@ -1,7 +1,5 @@
 #include "coordinator/gateway/openai_responses.h"
 
-#include <fmt/format.h>
-
 #include <ctime>
 #include <utility>
 
@@ -123,17 +121,14 @@ Json Chunk(const AnswerHead& head, Json choice) {
 
 AnswerHead MakeAnswerHead(Endpoint endpoint, const ServedModel& model) {
   return {.endpoint = endpoint,
-          .id = fmt::format("{}-{:016x}{:016x}", endpoint == Endpoint::kChat ? "chatcmpl" : "cmpl",
-                            RandomUint64(), RandomUint64()),
+          .id = RandomName(endpoint == Endpoint::kChat ? "chatcmpl" : "cmpl", '-'),
           .created_unix_s = std::time(nullptr),
           .model = model.name,
           .tokenizer = model.tokenizer};
 }
 
 ToolCallPiece MakeToolCallPiece(int index, text::ToolCall call) {
-  return {.index = index,
-          .id = fmt::format("call_{:016x}{:08x}", RandomUint64(), RandomUint64() >> 32),
-          .call = std::move(call)};
+  return {.index = index, .id = RandomName("call"), .call = std::move(call)};
 }
 
 Json FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,

@@ -13,8 +13,8 @@ uint64_t RandomUint64() {
   return number;
 }
 
-std::string RandomName(std::string_view prefix) {
-  return fmt::format("{}_{:016x}{:016x}", prefix, RandomUint64(), RandomUint64());
+std::string RandomName(std::string_view prefix, char separator) {
+  return fmt::format("{}{}{:016x}{:016x}", prefix, separator, RandomUint64(), RandomUint64());
 }
 
 }  // namespace switchyard::gateway

@@ -11,8 +11,8 @@ namespace switchyard::gateway {
 // From the system's entropy.
 uint64_t RandomUint64();
 
-// "PREFIX_" and 32 hexadecimal digits.
-std::string RandomName(std::string_view prefix);
+// "PREFIX_" and 32 hexadecimal digits; or with another character between.
+std::string RandomName(std::string_view prefix, char separator = '_');
 
 }  // namespace switchyard::gateway
 
