@@ -306,7 +306,8 @@ TEST(SchemaGrammar, WhatIsNotSupportedIsNamedWithItsPlace) {
 
 TEST(SchemaGrammar, WordsThatSayNothingAboutValidityAreTaken) {
   EXPECT_TRUE(Schema(R"({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "t",
-      "$comment": "c", "$id": "http://x/y", "discriminator": {"propertyName": "k"}, "description": "d", "default": 1, "examples": [1], "deprecated": true,
+      "$comment": "c", "$id": "http://x/y", "discriminator": {"propertyName": "k"},
+      "description": "d", "default": 1, "examples": [1], "deprecated": true,
       "x-order": 3, "uniqueItems": false, "type": "integer"})")
                   .ok());
 }
