@@ -89,9 +89,11 @@ std::optional<ToolCall> ParseNamedCall(std::string_view name, std::string_view a
 
 absl::StatusOr<Json> ParseArguments(std::string_view text) {
   bool is_deep = false;
-  const auto note_depth = [&](int depth, Json::parse_event_t, Json&) {
-    is_deep |= depth > kMaxJsonDepth;
-    return !is_deep;  // what is dropped is not built
+  using Event = Json::parse_event_t;
+  const auto note_depth = [&](int depth, Event event, Json&) {
+    const bool opens = event == Event::object_start || event == Event::array_start;
+    is_deep |= opens && depth >= kMaxJsonDepth;  // the outermost has depth 0
+    return !is_deep;                             // what is dropped is not built
   };
   Json value = Json::parse(text, note_depth, /*allow_exceptions=*/false);
   if (is_deep || value.is_discarded()) {

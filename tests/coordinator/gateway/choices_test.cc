@@ -171,7 +171,7 @@ TEST_F(ChoicesTest, ChatLogprobsAreOfTheAnswersTokens) {
   EXPECT_EQ(num_streamed, content.size());
   EXPECT_EQ(AskJson(kChat, Chat(R"("top_logprobs":2)"), 400)["error"]["param"], "top_logprobs");
   EXPECT_EQ(AskJson(kChat, Chat(R"("logprobs":true,"top_logprobs":21)"), 400)["error"]["param"],
-            "logprobs");
+            "top_logprobs");
 }
 
 TEST_F(ChoicesTest, CompletionLogprobsSayWhereEachTokenStands) {

@@ -81,6 +81,11 @@ TEST(DeepSeekCalls, ReadsTheFormOfV31) {
   EXPECT_THAT(parsed.calls, ElementsAre("add {\n\"a\": 1\n}", "add {}"));
 }
 
+TEST(DeepSeekCalls, AMemberTwiceStaysAsItIsWritten) {
+  EXPECT_THAT(Parse(ToolFormat::kDeepSeek, DeepSeekCall("add", R"({"a":1,"a":2})")).calls,
+              ElementsAre(R"(add {"a":1,"a":2})"));
+}
+
 TEST(DeepSeekCalls, AFenceInsideAnArgumentIsText) {
   EXPECT_THAT(Parse(ToolFormat::kDeepSeek, DeepSeekCall("add", R"({"a":"```json\n1```"})")).calls,
               ElementsAre(R"(add {"a":"```json\n1```"})"));
@@ -92,7 +97,6 @@ TEST(DeepSeekCalls, WhatIsNoCallIsContentToTheByte) {
            "<｜tool▁calls▁begin｜>" + DeepSeekCall("unknown", "{}") + "<｜tool▁calls▁end｜> ",
            "a " + DeepSeekCall("add", "[1]") + " b",
            DeepSeekCall("add", R"({"a":)"),
-           DeepSeekCall("add", R"({"a":1,"a":2})"),
            std::string("<｜tool▁call▁begin｜>function<｜tool▁sep｜>add\n```json\n{\"a\""),
            std::string("<｜tool▁call▁begin｜>{}<｜tool▁call▁end｜>"),
            std::string("<｜tool▁ca"),
