@@ -2,6 +2,7 @@
 
 import os
 import unittest
+from typing import Literal
 
 import anthropic
 from anthropic import Anthropic
@@ -19,8 +20,8 @@ TOOLS = [
 
 
 class Place(BaseModel):
-    country: str
-    capital: str
+    country: Literal["Croatia", "Mexico"]
+    capital: Literal["Oslo", "Paris", "Zagreb"]
 
 
 class Messages(unittest.TestCase):
