@@ -51,7 +51,7 @@ enter() {
     begin=$SECONDS
     env -i HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
       ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
-      chroot "$root" bash -c "cd /root/switchyard && $command"
+      chroot "$root" bash -c "cd /srv/switchyard && $command"
     say "$command: done in $((SECONDS - begin)) s"
     check_no_process_left
   done
@@ -139,14 +139,14 @@ done < <(grep -lE '^[[:space:]]*Acquire' /etc/apt/apt.conf /etc/apt/apt.conf.d/*
 # What every installed system has, and debootstrap leaves to the installer.
 printf '127.0.0.1\tlocalhost\n::1\tlocalhost\n' >"$root/etc/hosts"
 
-mkdir -p "$root/root/switchyard"
+mkdir -p "$root/srv/switchyard"
 if $worktree; then
   say "the work tree of $repo"
   (cd "$repo" && git ls-files -z --cached --others --exclude-standard |
-    tar cf - --null --ignore-failed-read -T - 2>/dev/null) | tar xf - -C "$root/root/switchyard"
+    tar cf - --null --ignore-failed-read -T - 2>/dev/null) | tar xf - -C "$root/srv/switchyard"
 else
   say "commit $(git -C "$repo" log -1 --format='%h %s')"
-  git -C "$repo" archive HEAD | tar xf - -C "$root/root/switchyard"
+  git -C "$repo" archive HEAD | tar xf - -C "$root/srv/switchyard"
 fi
 
 unshare --mount --propagation private --pid --fork --kill-child \
