@@ -1,5 +1,6 @@
 #include "tests/coordinator/gateway/api_fixture.h"
 
+#include <map>
 #include <utility>
 
 #include "base/check.h"
@@ -46,6 +47,31 @@ ApiFixture::~ApiFixture() {
   http_.reset();
   work_.Stop();
   io_.Stop();
+}
+
+void ApiFixture::UseModel(const std::string& name) {
+  struct Files {
+    std::unique_ptr<const text::Tokenizer> tokenizer;
+    text::ModelChatTemplate chat_template;
+  };
+  static std::map<std::string, Files>& read = *new std::map<std::string, Files>;
+  if (!read.contains(name)) {
+    const std::string dir = std::string(SWITCHYARD_SOURCE_DIR) + "/models/" + name;
+    read.emplace(
+        name, Files{text::Tokenizer::FromFiles(dir).value(), text::LoadChatTemplate(dir).value()});
+  }
+  const Files& files = read.at(name);
+  const std::string& source = files.chat_template.source;
+  model_.tokenizer = files.tokenizer.get();
+  model_.chat_template = &files.chat_template;
+  model_.context_length = 4096;
+  model_.vocab_size = files.tokenizer->vocab_size();
+  model_.reasoning = text::FindReasoningMarks(*files.tokenizer, source);
+  model_.opens_thoughts =
+      model_.reasoning &&
+      text::LeavesBeginToModel(*files.tokenizer, *model_.reasoning, files.chat_template);
+  model_.harmony = text::FindHarmonyMarks(*files.tokenizer, source);
+  model_.tool_format = text::FindToolFormat(source);
 }
 
 void ApiFixture::StartHttp(HttpServerOptions options) {

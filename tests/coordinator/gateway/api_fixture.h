@@ -33,6 +33,8 @@ class ApiFixture : public ::testing::Test {
   ApiFixture() { context_.engine = engine_.get(); }
   ~ApiFixture() override;
 
+  // Serves the tokens, template and marks of another bundled model. Before StartHttp.
+  void UseModel(const std::string& name);
   void StartHttp(HttpServerOptions options = {});
   // One request on a connection of its own.
   testing::HttpAnswer Ask(std::string_view request);

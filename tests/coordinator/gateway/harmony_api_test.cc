@@ -25,20 +25,10 @@ std::string Body(std::string_view more) {
 class HarmonyApiTest : public ApiFixture {
  protected:
   void SetUp() override {
-    const std::string dir = std::string(SWITCHYARD_SOURCE_DIR) + "/models/tiny-gpt-oss";
-    static const text::Tokenizer* const kTokenizer =
-        text::Tokenizer::FromFiles(dir).value().release();
-    static const text::ModelChatTemplate* const kTemplate =
-        new text::ModelChatTemplate(text::LoadChatTemplate(dir).value());
-    model_.tokenizer = kTokenizer;
-    model_.chat_template = kTemplate;
-    model_.context_length = 4096;
+    UseModel("tiny-gpt-oss");
     model_.vocab_size = 1088;
-    model_.reasoning = text::FindReasoningMarks(*kTokenizer, kTemplate->source);
-    model_.harmony = text::FindHarmonyMarks(*kTokenizer, kTemplate->source);
-    model_.tool_format = text::FindToolFormat(kTemplate->source);
-    model_.eos_token_ids = {*kTokenizer->TokenToId("<|return|>"),
-                            *kTokenizer->TokenToId("<|call|>")};
+    model_.eos_token_ids = {*model_.tokenizer->TokenToId("<|return|>"),
+                            *model_.tokenizer->TokenToId("<|call|>")};
     StartHttp();
   }
 

@@ -12,17 +12,7 @@ using switchyard::testing::Post;
 class ThoughtsApiTest : public ApiFixture {
  protected:
   void SetUp() override {
-    const std::string dir = std::string(SWITCHYARD_SOURCE_DIR) + "/models/tiny-qwen3-moe";
-    static const text::Tokenizer* const kTokenizer =
-        text::Tokenizer::FromFiles(dir).value().release();
-    static const text::ModelChatTemplate* const kTemplate =
-        new text::ModelChatTemplate(text::LoadChatTemplate(dir).value());
-    model_.tokenizer = kTokenizer;
-    model_.chat_template = kTemplate;
-    model_.context_length = 4096;
-    model_.vocab_size = kTokenizer->vocab_size();
-    model_.reasoning = text::FindReasoningMarks(*kTokenizer, kTemplate->source);
-    model_.opens_thoughts = text::LeavesBeginToModel(*kTokenizer, *model_.reasoning, *kTemplate);
+    UseModel("tiny-qwen3-moe");
     StartHttp();
   }
 
