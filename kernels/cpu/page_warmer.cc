@@ -1,7 +1,5 @@
 #include "kernels/cpu/page_warmer.h"
 
-#include <pthread.h>
-#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -9,12 +7,6 @@
 
 namespace switchyard::kernels::cpu {
 namespace {
-
-// Only when nothing else wants the core. A refusal costs others some time, no more.
-void RunAtLowestPriority() {
-  const sched_param none{};
-  pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
-}
 
 // False where the system cannot (Linux before 5.14): the first touch brings the page then.
 bool Touch(std::byte* begin, int64_t num_bytes) {
@@ -27,6 +19,7 @@ PageWarmer::~PageWarmer() {
   {
     const std::lock_guard lock(mutex_);
     ends_ = true;
+    if (gate_ != nullptr) gate_->Close();
   }
   added_.notify_one();
   if (thread_.joinable()) thread_.join();
@@ -36,7 +29,10 @@ void PageWarmer::Add(const std::shared_ptr<HugePages>& pages) {
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(pages);
-    if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+    if (gate_ == nullptr) {
+      gate_ = std::make_unique<IdleGate>();
+      thread_ = std::thread([this] { Run(); });
+    }
   }
   added_.notify_one();
 }
@@ -50,15 +46,9 @@ std::optional<std::weak_ptr<HugePages>> PageWarmer::Next() {
   return next;
 }
 
-bool PageWarmer::ends() {
-  const std::lock_guard lock(mutex_);
-  return ends_;
-}
-
 void PageWarmer::Run() {
-  RunAtLowestPriority();
   while (const std::optional<std::weak_ptr<HugePages>> next = Next()) {
-    for (int64_t done = 0; !ends(); done += kHugePageBytes) {
+    for (int64_t done = 0; gate_->Wait(); done += kHugePageBytes) {
       // Held for one page only: its owner may free it in between.
       const std::shared_ptr<HugePages> pages = next->lock();
       if (pages == nullptr || done >= pages->num_bytes()) break;

@@ -1,7 +1,8 @@
 // Brings memory before it is used. A page comes at its first touch, and a step that comes upon a
 // new huge page in every layer waits for it: some tenths of a millisecond each, and ten in a
-// virtual machine whose host has not given the memory yet. So a thread of the lowest priority
-// touches ahead.
+// virtual machine whose host has not given the memory yet. So a thread touches ahead while a core
+// has nothing else to do. It holds the lock of the process' memory meanwhile, which a step needs
+// that maps some: so it runs at the usual priority, behind a gate.
 #ifndef SWITCHYARD_KERNELS_CPU_PAGE_WARMER_H_
 #define SWITCHYARD_KERNELS_CPU_PAGE_WARMER_H_
 
@@ -14,6 +15,7 @@
 #include <thread>
 
 #include "kernels/cpu/huge_pages.h"
+#include "kernels/cpu/idle_gate.h"
 
 namespace switchyard::kernels::cpu {
 
@@ -33,13 +35,14 @@ class PageWarmer {
   void Run();
   // The next memory to warm, once there is some; nothing at the end.
   std::optional<std::weak_ptr<HugePages>> Next();
-  bool ends();
 
   std::mutex mutex_;
   std::condition_variable added_;
   std::deque<std::weak_ptr<HugePages>> waiting_;
   bool ends_ = false;
-  std::thread thread_;  // from the first Add on
+  // From the first Add on.
+  std::unique_ptr<IdleGate> gate_;
+  std::thread thread_;
 };
 
 }  // namespace switchyard::kernels::cpu

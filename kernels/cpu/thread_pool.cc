@@ -10,19 +10,12 @@
 #include <vector>
 
 #include "base/check.h"
+#include "kernels/cpu/pause.h"
 
 namespace switchyard::kernels::cpu {
 namespace {
 
 constexpr size_t kCacheLine = 64;
-
-void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 // Returns when `value` is no longer `old`: spins for spin_us, then parks. Whoever changes it must
 // notify.
