@@ -31,9 +31,11 @@ std::string RandomSession() {
 
 }  // namespace
 
-Instant Coordinator::Now() {
-  return std::chrono::duration_cast<Instant>(std::chrono::steady_clock::now().time_since_epoch());
+Instant Coordinator::InstantOf(std::chrono::steady_clock::time_point time) {
+  return std::chrono::duration_cast<Instant>(time.time_since_epoch());
 }
+
+Instant Coordinator::Now() { return InstantOf(std::chrono::steady_clock::now()); }
 
 Coordinator::Coordinator(CoordinatorOptions options)
     : options_(std::move(options)),
@@ -83,14 +85,19 @@ absl::Status Coordinator::Submit(core::NewRequest request,
           fmt::format("the cluster does not serve: {}", status_.detail()));
     }
   }
+  const Instant arrived = request.arrived ? InstantOf(*request.arrived) : Now();
   if (events_.size() >= kMaxQueuedWithSubmission ||
-      !events_.TryPush(Submission{std::move(request), std::move(listener), Now()})) {
+      !events_.TryPush(Submission{std::move(request), std::move(listener), arrived})) {
     return absl::ResourceExhaustedError("too many requests wait; try again later");
   }
   return absl::OkStatus();
 }
 
 void Coordinator::Cancel(core::RequestId id) { events_.Push(Cancellation{id}); }
+
+void Coordinator::Stop(core::RequestId id) {
+  events_.Push(Cancellation{id, /*others_follow=*/true});
+}
 
 v1::StatusResponse Coordinator::Status() const {
   std::lock_guard lock(status_mutex_);
@@ -130,7 +137,8 @@ bool Coordinator::Takes(const core::NewRequest& request) const {
 
 void Coordinator::Handle(Cancellation event) {
   if (scheduler_ == nullptr) return;
-  const std::optional<core::RequestFinish> finish = scheduler_->Cancel(event.id);
+  const std::optional<core::RequestFinish> finish =
+      event.others_follow ? scheduler_->Stop(event.id) : scheduler_->Cancel(event.id);
   if (finish.has_value()) FinishRequest(event.id, *finish);
 }
 

@@ -107,16 +107,18 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   absl::Status Submit(core::NewRequest request,
                       std::shared_ptr<core::RequestListener> listener) override;
   void Cancel(core::RequestId id) override;
+  void Stop(core::RequestId id) override;
   v1::StatusResponse Status() const override;
 
  private:
   struct Submission {
     core::NewRequest request;
     std::shared_ptr<core::RequestListener> listener;
-    core::Instant at{0};
+    core::Instant at{0};  // when it came
   };
   struct Cancellation {
     core::RequestId id;
+    bool others_follow = false;
   };
   struct FromWorker {
     core::ConnectionId connection;
@@ -168,6 +170,7 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   void AdvanceDrain();
   void PublishStatus();
   int RankOf(core::ConnectionId connection) const;
+  static core::Instant InstantOf(std::chrono::steady_clock::time_point time);
   static core::Instant Now();
 
   const CoordinatorOptions options_;

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,7 +38,9 @@ struct NewRequest {
   double weight = 1;       // of the tenant, the newest counts; positive
   int32_t priority = 0;    // among the tenant's requests; smaller goes first
   std::string cache_salt;  // requests share cached prefixes only with those of the same salt
-  std::chrono::milliseconds timeout{0};  // from Submit on; 0: none
+  std::chrono::milliseconds timeout{0};  // from `arrived` on; 0: none
+  // When it came to the coordinator; unset: when it is submitted.
+  std::optional<std::chrono::steady_clock::time_point> arrived;
 
   // One answer of several choices is as many requests: the first names how many will follow, these
   // name the first. Whoever cancels the first takes back that more follow.
@@ -46,7 +49,7 @@ struct NewRequest {
 };
 
 enum class FinishReason {
-  kStop,    // a stop token, or Cancel by the submitter after it saw a stop text
+  kStop,    // a stop token, or Stop by the submitter after it saw a stop text
   kLength,  // max_tokens or the context's end
   kError,   // see status
 };
@@ -110,9 +113,12 @@ class Engine {
   // called. Any other answer comes through the listener.
   virtual absl::Status Submit(NewRequest request, std::shared_ptr<RequestListener> listener) = 0;
 
-  // Ends a request: its blocks are free within a step. No effect on an id that is finished or
-  // unknown. Never refused.
+  // Ends a request, and takes back that more follow it: its blocks are free within a step. No
+  // effect on an id that is finished or unknown. Never refused.
   virtual void Cancel(RequestId id) = 0;
+
+  // The same for one whose answer is whole: those that follow it may still come.
+  virtual void Stop(RequestId id) = 0;
 
   // A snapshot of the cluster.
   virtual v1::StatusResponse Status() const = 0;

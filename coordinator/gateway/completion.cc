@@ -84,6 +84,7 @@ absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
                            .priority = spec.scheduling.priority,
                            .cache_salt = std::move(spec.scheduling.cache_salt),
                            .timeout = spec.scheduling.timeout,
+                           .arrived = spec.scheduling.arrived,
                            .num_following = spec.num_following,
                            .follows = spec.follows};
   SY_RETURN_IF_ERROR(context.engine->Submit(std::move(request), completion));
@@ -208,7 +209,7 @@ void Completion::Process(std::vector<core::PromptTokenOutput> prompt,
   }
   if (!delta.tokens.empty() || !delta.text.empty()) sink_->OnDelta(std::move(delta));
   if (!parser_.ended()) return;
-  context_.engine->Cancel(id_);
+  context_.engine->Stop(id_);
   End(MakeEnd(core::FinishReason::kStop));
 }
 

@@ -9,6 +9,8 @@
 namespace switchyard::gateway {
 
 absl::Status ReadScheduling(const RequestFields& request, SchedulingFields* fields) {
+  // Before the prompt is tokenised and a grammar compiled: that counts.
+  fields->arrived = std::chrono::steady_clock::now();
   std::optional<int32_t> priority;
   std::optional<float> timeout;
   SY_RETURN_IF_ERROR(ReadInt32(request, "priority", &priority));

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,8 +23,9 @@ struct SchedulingFields {
   std::string tenant;      // header X-Tenant; empty: the tenant of all without
   int32_t priority = 0;    // `priority`: among the tenant's; smaller goes first
   std::string cache_salt;  // `cache_salt`: prefixes are shared with the same salt only
-  std::chrono::milliseconds timeout{0};  // `timeout`, seconds; 0: none
-  bool drafts = true;                    // `drafts`: tokens may be drafted, where the cluster does
+  std::chrono::milliseconds timeout{0};  // `timeout`, seconds from `arrived` on; 0: none
+  std::optional<std::chrono::steady_clock::time_point> arrived;  // when they were read
+  bool drafts = true;  // `drafts`: tokens may be drafted, where the cluster does
 };
 
 // INVALID_ARGUMENT with the field as param.

@@ -143,6 +143,13 @@ class CoordinatorTest : public ::testing::Test {
     return coordinator_->Status().state() == state;
   }
 
+  bool WaitForWaiting(int count) {
+    for (int i = 0; i < 2000 && coordinator_->Status().waiting_requests() != count; ++i) {
+      std::this_thread::sleep_for(milliseconds(10));
+    }
+    return coordinator_->Status().waiting_requests() == count;
+  }
+
   std::shared_ptr<Answer> Ask(core::RequestId id, int32_t max_tokens,
                               const std::string& tenant = "") {
     auto answer = std::make_shared<Answer>();
@@ -196,6 +203,21 @@ TEST_F(FullQueueTest, WhoHasToMakePlaceForAnotherTenantIsTold) {
   EXPECT_TRUE(absl::IsResourceExhausted(Ask(6, 2)->Wait().status));
   Ask(7, 2, "other");
   EXPECT_TRUE(absl::IsResourceExhausted(flood.back()->Wait().status));
+}
+
+TEST_F(FullQueueTest, PlacesStayKeptBehindAnAnswerThatIsWhole) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto first = std::make_shared<Answer>();
+  core::NewRequest request{.id = 1, .prompt_tokens = {1, 2}, .max_tokens = 9, .num_following = 3};
+  ASSERT_TRUE(coordinator_->Submit(std::move(request), first).ok());
+  ReadPlan();  // it runs, and three of four places are kept
+  Ask(2, 2);
+  coordinator_->Stop(1);
+  EXPECT_TRUE(first->Wait().status.ok());
+  EXPECT_TRUE(absl::IsResourceExhausted(Ask(3, 2)->Wait().status));
+  coordinator_->Cancel(1);
+  Ask(4, 2);
+  EXPECT_TRUE(WaitForWaiting(2)) << "its places are free";
 }
 
 TEST_F(CoordinatorTest, RequestRunsThroughStepsAndTheClusterLeavesInOrder) {
@@ -290,7 +312,8 @@ TEST_F(CoordinatorTest, ARequestEndsAtItsTimeoutThoughWorkersAreSilent) {
   ASSERT_NO_FATAL_FAILURE(Serve());
   auto answer = std::make_shared<Answer>();
   core::NewRequest request{.id = 1, .prompt_tokens = {1, 2, 3}, .max_tokens = 5};
-  request.timeout = milliseconds(20);
+  request.timeout = seconds(3600);
+  request.arrived = std::chrono::steady_clock::now() - request.timeout + milliseconds(20);
   ASSERT_TRUE(coordinator_->Submit(std::move(request), answer).ok());
   const core::RequestFinish finish = answer->Wait();
   EXPECT_EQ(finish.status.code(), absl::StatusCode::kDeadlineExceeded);

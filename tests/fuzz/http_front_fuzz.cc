@@ -62,6 +62,7 @@ class EchoEngine : public core::Engine {
     return absl::OkStatus();
   }
   void Cancel(core::RequestId) override {}
+  void Stop(core::RequestId) override {}
   v1::StatusResponse Status() const override { return {}; }
 };
 

@@ -65,6 +65,11 @@ bool FakeEngine::WaitUntilNoneIsToFollow() {
   });
 }
 
+void FakeEngine::LetFollowersWait() {
+  std::lock_guard lock(mutex_);
+  followers_wait_ = true;
+}
+
 void FakeEngine::SetClusterStatus(v1::StatusResponse status) {
   std::lock_guard lock(mutex_);
   cluster_status_ = std::move(status);
@@ -85,6 +90,11 @@ int FakeEngine::num_submitted() const {
   return num_submitted_;
 }
 
+int FakeEngine::num_taken_back() const {
+  std::lock_guard lock(mutex_);
+  return num_taken_back_;
+}
+
 int FakeEngine::num_open() const {
   std::lock_guard lock(mutex_);
   return int(running_.size());
@@ -102,7 +112,10 @@ bool FakeEngine::WaitForSubmissions(int count) {
 
 absl::Status FakeEngine::Submit(core::NewRequest request,
                                 std::shared_ptr<core::RequestListener> listener) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  if (followers_wait_ && request.follows != 0) {
+    changed_.wait_for(lock, kPatience, [&] { return num_cancelled_ > 0; });
+  }
   if (!submit_status_.ok() && num_taken_before_-- <= 0) return submit_status_;
   if (request.num_following > 0) kept_[request.id] = request.num_following;
   if (const auto it = kept_.find(request.follows); it != kept_.end()) --it->second;
@@ -119,9 +132,16 @@ absl::Status FakeEngine::Submit(core::NewRequest request,
 }
 
 void FakeEngine::Cancel(core::RequestId id) {
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto kept = kept_.extract(id)) num_taken_back_ += kept.mapped();
+    changed_.notify_all();
+  }
+  Stop(id);
+}
+
+void FakeEngine::Stop(core::RequestId id) {
   std::lock_guard lock(mutex_);
-  kept_.erase(id);
-  changed_.notify_all();
   const auto it = running_.find(id);
   if (it == running_.end() || it->second->cancelled) return;
   it->second->cancelled = true;

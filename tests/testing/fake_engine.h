@@ -44,6 +44,8 @@ class FakeEngine : public core::Engine {
   void SetAnswers(std::vector<FakeAnswer> answers);
   // Requests get them in the order in which they come, from the first on.
   void SetAnswersInTurn(std::vector<FakeAnswer> answers);
+  // Requests that follow another come only when one was cancelled or stopped.
+  void LetFollowersWait();
   // OK: requests are taken. Else from the next one on, or after so many more.
   void SetSubmitStatus(absl::Status status, int num_taken_before = 0);
   void SetClusterStatus(v1::StatusResponse status);
@@ -51,17 +53,21 @@ class FakeEngine : public core::Engine {
   core::NewRequest last_request() const;
   std::vector<core::NewRequest> requests() const;  // all that were taken, in their order
   int num_submitted() const;
+  // Requests that were announced to follow, of all answers of which that was taken back before they
+  // came.
+  int num_taken_back() const;
   // Until every request that was announced to follow has come or was taken back.
   bool WaitUntilNoneIsToFollow();
   // Requests that are not finished.
   int num_open() const;
-  // Waits until `count` requests in all were cancelled before their end.
+  // Waits until `count` requests in all were cancelled or stopped before their end.
   bool WaitForCancels(int count);
   bool WaitForSubmissions(int count);
 
   absl::Status Submit(core::NewRequest request,
                       std::shared_ptr<core::RequestListener> listener) override;
   void Cancel(core::RequestId id) override;
+  void Stop(core::RequestId id) override;
   v1::StatusResponse Status() const override;
 
  private:
@@ -89,6 +95,8 @@ class FakeEngine : public core::Engine {
   std::vector<core::NewRequest> requests_;
   int num_submitted_ = 0;
   int num_cancelled_ = 0;
+  int num_taken_back_ = 0;
+  bool followers_wait_ = false;
   bool stopping_ = false;
   std::map<core::RequestId, std::shared_ptr<Running>> running_;
   std::thread loop_;

@@ -165,6 +165,10 @@ absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now)
 
 std::optional<RequestFinish> Scheduler::Cancel(RequestId id) {
   places_.Forget(id);
+  return Stop(id);
+}
+
+std::optional<RequestFinish> Scheduler::Stop(RequestId id) {
   const auto it = requests_.find(id);
   if (it == requests_.end()) return std::nullopt;
   DropAwaited(*it->second);

@@ -138,6 +138,8 @@ class Scheduler {
   // next plan. Returns how far it came (reason kStop), nothing for an id that has ended or was
   // never there.
   std::optional<RequestFinish> Cancel(RequestId id);
+  // The same for one whose answer is whole: places stay kept.
+  std::optional<RequestFinish> Stop(RequestId id);
 
   // Ends the requests whose time is over, with DEADLINE_EXCEEDED; costs nothing if there are none.
   std::vector<RequestEnd> Expire(std::chrono::milliseconds now);

@@ -263,15 +263,16 @@ class Simulation {
     EXPECT_EQ(scheduler_.num_running(), num_running);
   }
 
-  // Its client leaves, and takes back what was to follow.
+  // Its client leaves, and takes back what was to follow; or it has said all, and others follow.
   void CancelOne() {
     if (open_.empty()) return;
     auto victim = open_.begin();
     std::advance(victim, Random(0, int64_t(open_.size()) - 1));
-    const auto finish = scheduler_.Cancel(victim->first);
+    const bool leaves = Random(0, 2) > 0;
+    const auto finish = leaves ? scheduler_.Cancel(victim->first) : scheduler_.Stop(victim->first);
     ASSERT_TRUE(finish);
     EXPECT_EQ(finish->num_generated_tokens, int32_t(victim->second.said.size()));
-    TakeBack(victim->first);
+    if (leaves) TakeBack(victim->first);
     open_.erase(victim);
   }
 
@@ -283,6 +284,7 @@ class Simulation {
     });
     if (ended != following_.end()) id = ended->first;
     if (open_.contains(id)) return;
+    EXPECT_FALSE(scheduler_.Stop(id));
     EXPECT_FALSE(scheduler_.Cancel(id));
     TakeBack(id);
   }

@@ -38,6 +38,7 @@ TEST(SchedulingFields, AreReadInTheirUnits) {
   EXPECT_EQ(fields.priority, -3);
   EXPECT_EQ(fields.timeout, milliseconds(1500));
   EXPECT_EQ(fields.cache_salt, "pepper");
+  EXPECT_TRUE(fields.arrived.has_value());
   EXPECT_EQ(Read(R"({"timeout": 0.0001})").timeout, milliseconds(1)) << "not none";
 }
 

@@ -164,6 +164,15 @@ TEST_F(SeveralPromptsTest, OneFailureEndsAllAndFreesTheOthers) {
   EXPECT_TRUE(engine_->WaitForCancels(2));
 }
 
+TEST_F(SeveralPromptsTest, OneThatEndsAtAStopTextLeavesTheOthersTheirPlaces) {
+  engine_->SetAnswersInTurn(
+      {{.tokens = Tokens("one stop"), .ending = FakeAnswer::Ending::kHang}, Says("two")});
+  engine_->LetFollowersWait();
+  const Json answer = AskJson(kCompletions, Body("[[5],[6]]", R"(,"stop":" stop")"));
+  EXPECT_THAT(Texts(answer), ElementsAre("one", "two"));
+  EXPECT_EQ(engine_->num_taken_back(), 0);
+}
+
 TEST_F(SeveralPromptsTest, AClientThatLeavesFreesAll) {
   engine_->SetAnswer({.tokens = Tokens("and so on"), .ending = FakeAnswer::Ending::kHang});
   HttpClient client(http_->port());
