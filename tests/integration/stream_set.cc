@@ -50,6 +50,7 @@ std::string ClientStream::Text() const {
   for (const std::string& event : Events()) {
     const Json json = Json::parse(event, nullptr, false);
     if (!json.is_object() || !json.contains("choices") || json["choices"].empty()) continue;
+    if (json["choices"][0].value("index", 0) != 0) continue;
     text += json["choices"][0].value("text", "");
   }
   return text;

@@ -29,7 +29,7 @@ struct ClientStream {
   // Of the parsed answer; call when the stream is over.
   int status() const;
   std::vector<std::string> Events() const;  // payloads of the server-sent events
-  std::string Text() const;                 // of a completion, its pieces joined
+  std::string Text() const;                 // of a completion's first choice, joined
   bool IsDone() const;                      // [DONE] has come
   bool HasError() const;                    // an error event, or a status that is none of success
 };
