@@ -1,6 +1,7 @@
 #include "coordinator/core/sched/request_queue.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "base/check.h"
@@ -12,7 +13,8 @@ void RequestQueue::Insert(Request& request) {
   Line& line = it->second;
   if (fresh) {
     line.turn = request.tenant->turn();
-    turns_.insert({line.turn, request.tenant});
+    const Place place(line.turn, request.tenant);
+    turns_.insert(std::lower_bound(turns_.begin(), turns_.end(), place, std::greater<>()), place);
   }
   const bool inserted = line.requests.emplace(request.rank(), &request).second;
   SY_CHECK(inserted) << "request " << request.id << " queued twice";
@@ -21,7 +23,7 @@ void RequestQueue::Insert(Request& request) {
 
 Request& RequestQueue::Front() const {
   SY_CHECK(!empty());
-  return *lines_.find(turns_.begin()->second)->second.requests.begin()->second;
+  return *lines_.find(turns_.back().second)->second.requests.begin()->second;
 }
 
 void RequestQueue::Remove(const Request& request) {
@@ -30,18 +32,44 @@ void RequestQueue::Remove(const Request& request) {
       << "request " << request.id << " was not queued";
   --size_;
   if (!it->second.requests.empty()) return;
-  turns_.erase({it->second.turn, request.tenant});
+  const Place place(it->second.turn, request.tenant);
+  turns_.erase(std::lower_bound(turns_.begin(), turns_.end(), place, std::greater<>()));
   lines_.erase(it);
 }
 
 void RequestQueue::Reorder(Tenant& tenant) {
   const auto it = lines_.find(&tenant);
   if (it == lines_.end() || it->second.turn == tenant.turn()) return;
-  // The node stays: all that are served move in every step.
-  auto place = turns_.extract({it->second.turn, &tenant});
+  const auto find = [&](const Place& place) {
+    return std::lower_bound(turns_.begin(), turns_.end(), place, std::greater<>());
+  };
+  const auto from = find({it->second.turn, &tenant});
   it->second.turn = tenant.turn();
-  place.value().first = it->second.turn;
-  turns_.insert(std::move(place));
+  const Place place(it->second.turn, &tenant);
+  const auto to = find(place);
+  *from = place;
+  if (to <= from) {
+    std::rotate(to, from, from + 1);
+  } else {
+    std::rotate(from, from + 1, to);
+  }
+}
+
+void RequestQueue::Reorder(std::span<Tenant* const> tenants) {
+  moved_.clear();
+  for (const Tenant* tenant : tenants) {
+    const auto it = lines_.find(tenant);
+    if (it == lines_.end() || it->second.turn == tenant->turn()) continue;
+    it->second.turn = tenant->turn();
+    moved_.emplace_back(it->second.turn, tenant);
+  }
+  if (moved_.empty()) return;
+  std::sort(moved_.begin(), moved_.end(), std::greater<>());
+  // Those that stay, then the others between them.
+  std::erase_if(turns_, [](const Place& place) { return place.first != place.second->turn(); });
+  const auto num_staying = std::ssize(turns_);
+  turns_.insert(turns_.end(), moved_.begin(), moved_.end());
+  std::inplace_merge(turns_.begin(), turns_.begin() + num_staying, turns_.end(), std::greater<>());
 }
 
 std::vector<Request*> RequestQueue::CrowdedOut(int32_t num, double share) const {
@@ -92,7 +120,9 @@ void RequestQueue::CheckIntegrity() const {
   for (const auto& [tenant, line] : lines_) {
     SY_CHECK(!line.requests.empty()) << "tenant " << tenant->name;
     SY_CHECK(line.turn == tenant->turn()) << "tenant " << tenant->name << " has an old turn";
-    SY_CHECK(turns_.contains({line.turn, tenant})) << "tenant " << tenant->name;
+    SY_CHECK(std::binary_search(turns_.begin(), turns_.end(), Place(line.turn, tenant),
+                                std::greater<>()))
+        << "tenant " << tenant->name;
     size += line.requests.size();
   }
   SY_CHECK_EQ(turns_.size(), lines_.size());

@@ -293,10 +293,8 @@ void Scheduler::PlanPrompts(StepBuilder& builder) {
       }
     }
   }
-  for (Tenant* tenant : tenants_.served()) {
-    waiting_.Reorder(*tenant);
-    prompts_.Reorder(*tenant);
-  }
+  waiting_.Reorder(tenants_.served());
+  prompts_.Reorder(tenants_.served());
   // Strictly in order: a large request at the front is not overtaken for ever by small ones.
   bool admits = true;
   while (!prompts_.empty() || (admits && !waiting_.empty())) {
