@@ -19,8 +19,10 @@ constexpr std::string_view kDuration =
     "P(\\d{1,9}W|(\\d{1,9}Y(\\d{1,9}M(\\d{1,9}D)?)?|\\d{1,9}M(\\d{1,9}D)?|\\d{1,9}D)"
     "(T(\\d{1,9}H(\\d{1,9}M(\\d{1,9}S)?)?|\\d{1,9}M(\\d{1,9}S)?|\\d{1,9}S))?|"
     "T(\\d{1,9}H(\\d{1,9}M(\\d{1,9}S)?)?|\\d{1,9}M(\\d{1,9}S)?|\\d{1,9}S))";
-// RFC 1123, with at most four labels.
+// RFC 1123, with at most four labels. The highest one begins with a letter, so that no name is an
+// address.
 constexpr std::string_view kLabel = "[A-Za-z0-9]([A-Za-z0-9-]{0,60}[A-Za-z0-9])?";
+constexpr std::string_view kTopLabel = "[A-Za-z]([A-Za-z0-9-]{0,60}[A-Za-z0-9])?";
 constexpr std::string_view kIpv4 =
     "((25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)\\.){3}(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 constexpr std::string_view kUuid =
@@ -55,10 +57,12 @@ absl::StatusOr<std::string> FormatRegex(std::string_view format) {
   if (format == "time") return std::string(kTime);
   if (format == "date-time") return fmt::format("{}T{}", kDate, kTime);
   if (format == "duration") return std::string(kDuration);
-  if (format == "hostname") return fmt::format("({0}\\.){{0,3}}{0}", kLabel);
+  if (format == "hostname") {
+    return fmt::format("({}\\.){{0,3}}{}", kLabel, kTopLabel);
+  }
   if (format == "email") {
-    return fmt::format(
-        "[A-Za-z0-9_+-]{{1,20}}(\\.[A-Za-z0-9_+-]{{1,20}}){{0,2}}@({0}\\.){{1,3}}{0}", kLabel);
+    return fmt::format("[A-Za-z0-9_+-]{{1,20}}(\\.[A-Za-z0-9_+-]{{1,20}}){{0,2}}@({}\\.){{1,3}}{}",
+                       kLabel, kTopLabel);
   }
   if (format == "ipv4") return std::string(kIpv4);
   if (format == "ipv6") return Ipv6();

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <regex>
 
+#include "tests/coordinator/text/grammar/json_formats.h"
+
 namespace switchyard::text::grammar {
 namespace {
 
@@ -25,19 +27,6 @@ bool IsMultiple(double value, double divisor) {
 
 size_t Length(const std::string& text) {
   return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; });
-}
-
-bool HasFormat(const std::string& text, const std::string& format) {
-  const auto matches = [&](const char* pattern) {
-    return std::regex_match(text, std::regex(pattern));
-  };
-  if (format == "date") return matches("\\d{4}-\\d\\d-\\d\\d");
-  if (format == "time") return matches("\\d\\d:\\d\\d:\\d\\d(\\.\\d+)?(Z|[+-]\\d\\d:\\d\\d)");
-  if (format == "date-time") return text.size() > 11 && text[10] == 'T';
-  if (format == "uuid") return matches("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}");
-  if (format == "ipv4") return matches("\\d{1,3}(\\.\\d{1,3}){3}");
-  if (format == "email") return matches("[^@ ]+@[^@ ]+\\.[^@ ]+");
-  return true;
 }
 
 // Words of one schema, and of those in it.

@@ -9,7 +9,7 @@
 namespace switchyard::text::grammar {
 
 // Empty if `value` satisfies `schema`, a part of `document`; else which word it breaks, and where.
-// `format` is checked for dates, times, addresses and identifiers by patterns of its own.
+// `format` is one that json_formats.h has.
 std::string FindViolation(const nlohmann::json& document, const nlohmann::json& schema,
                           const nlohmann::json& value);
 

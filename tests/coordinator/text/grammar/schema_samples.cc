@@ -121,7 +121,8 @@ class SchemaSource {
         schema["maxLength"] = min + Below(10);
         break;
       case 2:
-        schema["format"] = Pick({"date", "time", "uuid", "ipv4", "date-time"});
+        schema["format"] = Pick({"date", "time", "uuid", "ipv4", "date-time", "duration",
+                                 "hostname", "email", "ipv6", "uri"});
         break;
       default:
         schema["pattern"] =
