@@ -84,8 +84,22 @@ Json CommonFields(const v1::GenerateRequest& from) {
   return to;
 }
 
+// What has fields of its own is none of the others.
+absl::StatusOr<Json> OtherFields(const v1::ChatMessage& message) {
+  constexpr const char* kField = "other_fields_json";
+  if (message.other_fields_json().empty()) return Json::object();
+  SY_ASSIGN_OR_RETURN(Json fields, ParseField(kField, message.other_fields_json()));
+  if (!fields.is_object()) return ParamError(kField, "'other_fields_json' must be an object");
+  for (const char* own : {"role", "content", "tool_calls", "tool_call_id"}) {
+    if (!fields.contains(own)) continue;
+    return ParamError(kField, fmt::format("'other_fields_json' may not set '{}'", own));
+  }
+  return fields;
+}
+
 absl::StatusOr<Json> ToMessage(const v1::ChatMessage& from) {
-  Json to = {{"role", from.role()}};
+  SY_ASSIGN_OR_RETURN(Json to, OtherFields(from));
+  to["role"] = from.role();
   if (from.has_content()) to["content"] = from.content();
   if (!from.tool_call_id().empty()) to["tool_call_id"] = from.tool_call_id();
   if (!from.tool_calls_json().empty()) {
@@ -117,6 +131,9 @@ absl::Status AddChat(const v1::ChatPrompt& from, Json& to) {
   }
   if (from.has_parallel_tool_calls()) to["parallel_tool_calls"] = from.parallel_tool_calls();
   if (from.has_include_reasoning()) to["include_reasoning"] = from.include_reasoning();
+  if (from.has_add_generation_prompt()) to["add_generation_prompt"] = from.add_generation_prompt();
+  if (from.continue_final_message()) to["continue_final_message"] = true;
+  if (!from.reasoning_effort().empty()) to["reasoning_effort"] = from.reasoning_effort();
   return absl::OkStatus();
 }
 

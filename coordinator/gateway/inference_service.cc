@@ -1,5 +1,7 @@
 #include "coordinator/gateway/inference_service.h"
 
+#include <absl/strings/ascii.h>
+
 #include <algorithm>
 #include <atomic>
 #include <deque>
@@ -16,6 +18,7 @@
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/generate_answer.h"
 #include "coordinator/gateway/generate_request.h"
+#include "coordinator/gateway/reply_headers.h"
 #include "coordinator/gateway/text_spec.h"
 #include "coordinator/gateway/tokenize_handler.h"
 #include "proto/inference.grpc.pb.h"
@@ -116,6 +119,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
       SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context, *chat, tenant));
       AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context.model);
       SetShown(chat->generation, specs, {}, &head);
+      Warn(WarningOfIgnored(IgnoredFields(*context.model, *chat)));
       const AnswerShape shape = ShapeOf(chat->generation, specs);
       Launch(context, shape, std::move(specs), std::move(head));
       return absl::OkStatus();
@@ -127,6 +131,14 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
     const AnswerShape shape = ShapeOf(text.generation, specs);
     Launch(context, shape, std::move(specs), std::move(head));
     return absl::OkStatus();
+  }
+
+  // Before the answer's first message.
+  void Warn(const std::string& warning) {
+    if (warning.empty()) return;
+    std::lock_guard lock(mutex_);
+    if (finished_) return;  // the client went away
+    call_context_.AddInitialMetadata(absl::AsciiStrToLower(kWarningHeader), warning);
   }
 
   void Launch(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,

@@ -50,9 +50,7 @@ std::shared_ptr<HttpReply> WithHeaders(std::shared_ptr<HttpReply> reply, HttpHea
   return std::make_shared<ReplyWithHeaders>(std::move(reply), std::move(headers));
 }
 
-std::shared_ptr<HttpReply> NameIgnoredFields(std::shared_ptr<HttpReply> reply,
-                                             const std::vector<std::string>& names) {
-  if (names.empty()) return reply;
+std::string WarningOfIgnored(const std::vector<std::string>& names) {
   std::string warning;
   size_t num_named = 0;
   for (const std::string& name : names) {
@@ -63,7 +61,13 @@ std::shared_ptr<HttpReply> NameIgnoredFields(std::shared_ptr<HttpReply> reply,
   if (num_named < names.size()) {
     warning += fmt::format(", and {} more", names.size() - num_named);
   }
-  return WithHeaders(std::move(reply), {{kWarningHeader, std::move(warning)}});
+  return warning;
+}
+
+std::shared_ptr<HttpReply> NameIgnoredFields(std::shared_ptr<HttpReply> reply,
+                                             const std::vector<std::string>& names) {
+  if (names.empty()) return reply;
+  return WithHeaders(std::move(reply), {{kWarningHeader, WarningOfIgnored(names)}});
 }
 
 }  // namespace switchyard::gateway

@@ -15,8 +15,11 @@ inline constexpr char kWarningHeader[] = "X-Switchyard-Warning";
 // The same reply, whose head gets `headers` beside its own.
 std::shared_ptr<HttpReply> WithHeaders(std::shared_ptr<HttpReply> reply, HttpHeaders headers);
 
-// The same reply, with a header that says which fields of the request were ignored: quoted as JSON
-// in ASCII, each shortened, and only as many as fit some hundred bytes. No name: the reply itself.
+// Says which fields of a request were ignored: quoted as JSON in ASCII, each shortened, and only as
+// many as fit some hundred bytes. No name: nothing.
+std::string WarningOfIgnored(const std::vector<std::string>& names);
+
+// The same reply, with a header that says it. No name: the reply itself.
 std::shared_ptr<HttpReply> NameIgnoredFields(std::shared_ptr<HttpReply> reply,
                                              const std::vector<std::string>& names);
 

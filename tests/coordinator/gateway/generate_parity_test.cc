@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 #include <variant>
 
 #include "coordinator/gateway/generate_request.h"
@@ -17,6 +18,7 @@ namespace switchyard::gateway {
 namespace {
 
 using switchyard::testing::FakeAnswer;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -240,6 +242,76 @@ TEST_F(GenerateParityTest, Thoughts) {
                        template_kwargs_json: "{\"enable_thinking\":true}" } seed: 1)");
 }
 
+TEST_F(GenerateParityTest, HowAChatsPromptEnds) {
+  SetText(" Cairo.");
+  const auto check = [&](const char* json, const char* text) {
+    ExpectSame(kChat,
+               fmt::format(R"({{"messages":[{{"role":"user","content":"Hi"}},
+                                      {{"role":"assistant","content":"It is"}}],"seed":1{}}})",
+                           json),
+               fmt::format(R"(chat {{ messages {{ role: "user" content: "Hi" }}
+                                      messages {{ role: "assistant" content: "It is" }} {} }}
+                              seed: 1)",
+                           text));
+    return model_.tokenizer->Decode(engine_->last_request().prompt_tokens, false);
+  };
+  EXPECT_THAT(check("", ""), EndsWith("<｜Assistant｜>"));
+  EXPECT_THAT(check(R"(,"add_generation_prompt":true)", "add_generation_prompt: true"),
+              EndsWith("<｜Assistant｜>"));
+  EXPECT_THAT(check(R"(,"add_generation_prompt":false)", "add_generation_prompt: false"),
+              EndsWith("It is<｜end▁of▁sentence｜>"));
+  EXPECT_THAT(check(R"(,"continue_final_message":true)", "continue_final_message: true"),
+              EndsWith("<｜Assistant｜>It is"));
+  check(R"(,"continue_final_message":true,"add_generation_prompt":false)",
+        "continue_final_message: true add_generation_prompt: false");
+}
+
+TEST_F(GenerateParityTest, AnEffortAndWhatElseATemplateReadsOfAMessage) {
+  UseModel("tiny-gpt-oss");
+  SetText("<|channel|>final<|message|>Four.<|return|>");
+  ExpectSame(
+      kChat, R"({"messages":[{"role":"user","content":"Hi"}],"seed":1,
+                        "reasoning_effort":"high"})",
+      R"(chat { messages { role: "user" content: "Hi" } reasoning_effort: "high" } seed: 1)");
+  const auto prompt = [&] {
+    return model_.tokenizer->Decode(engine_->last_request().prompt_tokens, false);
+  };
+  EXPECT_THAT(prompt(), HasSubstr("Reasoning: high"));
+  ExpectSame(kChat, R"({"messages":[{"role":"user","content":"Hi"},
+      {"role":"assistant","thinking":"Hmm.","tool_calls":[{"id":"c1","type":"function",
+       "function":{"name":"f","arguments":"{}"}}]},
+      {"role":"tool","tool_call_id":"c1","content":"1"}],"seed":1})",
+             R"(chat { messages { role: "user" content: "Hi" }
+      messages { role: "assistant" tool_calls_json: "[{\"id\":\"c1\",\"type\":\"function\","
+          "\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}}]"
+          other_fields_json: "{\"thinking\":\"Hmm.\"}" }
+      messages { role: "tool" tool_call_id: "c1" content: "1" } } seed: 1)");
+  EXPECT_THAT(prompt(), HasSubstr("Hmm."));
+}
+
+TEST_F(GenerateParityTest, WarnsOfAnEffortThatTheTemplateDoesNotKnow) {
+  const auto warning = [&] {
+    v1::GenerateRequest request;
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+        R"(chat { messages { role: "user" content: "Hi" } reasoning_effort: "low" })", &request));
+    grpc::ClientContext context;
+    const auto reader = stub_->Generate(&context, request);
+    v1::GenerateResponse response;
+    while (reader->Read(&response)) {
+    }
+    EXPECT_TRUE(reader->Finish().ok());
+    const auto& metadata = context.GetServerInitialMetadata();
+    const auto found = metadata.find("x-switchyard-warning");
+    return found == metadata.end() ? "" : std::string(found->second.data(), found->second.size());
+  };
+  SetText("Yes.");
+  EXPECT_EQ(warning(), "");
+  text::ModelChatTemplate mute = *model_.chat_template;
+  mute.source = "{{ messages }}";
+  model_.chat_template = &mute;
+  EXPECT_EQ(warning(), R"(unknown field "reasoning_effort" ignored)");
+}
+
 TEST_F(GenerateParityTest, StopTextsAndSpecialTokens) {
   SetText("one two three");
   ExpectSame(kCompletions, R"({"prompt":"Hi","seed":1,"stop":"o thr",
@@ -305,6 +377,17 @@ TEST_F(GenerateParityTest, ToolsAndTheirResults) {
       messages { role: "tool" tool_call_id: "c1" content: "1" } })");
 }
 
+void ExpectAllSet(const google::protobuf::Message& message, std::set<std::string> but) {
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const auto* field = message.GetDescriptor()->field(i);
+    if (field->real_containing_oneof() != nullptr || but.contains(field->name())) continue;
+    const bool is_set = field->is_repeated()
+                            ? message.GetReflection()->FieldSize(message, field) > 0
+                            : message.GetReflection()->HasField(message, field);
+    EXPECT_TRUE(is_set) << field->name() << " is not in this test";
+  }
+}
+
 // A field that gRPC has and nobody reads would be dropped in silence: so every one is set here, but
 // those that exclude each other.
 TEST(GenerateRequest, EveryFieldIsReadBySomebody) {
@@ -317,15 +400,7 @@ TEST(GenerateRequest, EveryFieldIsReadBySomebody) {
          best_of: 1 logprobs: 1 prompt_logprobs: 1 regex: "x" max_thinking_tokens: 1 priority: 1
          timeout: 1 cache_salt: "s" drafts: true)",
       &request));
-  const auto* descriptor = v1::GenerateRequest::descriptor();
-  for (int i = 0; i < descriptor->field_count(); ++i) {
-    const auto* field = descriptor->field(i);
-    if (field->real_containing_oneof() != nullptr || field->name() == "echo") continue;
-    const bool is_set = field->is_repeated()
-                            ? request.GetReflection()->FieldSize(request, field) > 0
-                            : request.GetReflection()->HasField(request, field);
-    EXPECT_TRUE(is_set) << field->name() << " is not in this test";
-  }
+  ExpectAllSet(request, {"echo"});
   v1::GenerateRequest chat = request;
   chat.mutable_chat()->add_messages()->set_role("user");
   chat.mutable_chat()->mutable_messages(0)->set_content("Hi");
@@ -334,6 +409,10 @@ TEST(GenerateRequest, EveryFieldIsReadBySomebody) {
   chat.mutable_chat()->set_template_kwargs_json("{}");
   chat.mutable_chat()->set_parallel_tool_calls(true);
   chat.mutable_chat()->set_include_reasoning(true);
+  chat.mutable_chat()->set_add_generation_prompt(false);
+  chat.mutable_chat()->set_continue_final_message(true);
+  chat.mutable_chat()->set_reasoning_effort("low");
+  ExpectAllSet(chat.chat(), {"named_tool"});  // in place of tool_choice
   const auto as_chat = ReadGenerateRequest(chat);
   ASSERT_TRUE(as_chat.ok()) << as_chat.status();
   EXPECT_THAT(std::get<ChatCompletionRequest>(*as_chat).unknown_fields, IsEmpty());
@@ -359,6 +438,15 @@ TEST_F(GenerateParityTest, ErrorsNameTheFieldAsHttpDoes) {
       {R"(chat { messages { role: "user" content: "Hi" } tool_choice: "required" })",
        "tool_choice"},
       {R"(chat { messages { role: "user" content: "Hi" } } echo: true)", "'echo'"},
+      {R"(chat { messages { role: "user" content: "Hi" } reasoning_effort: "some" })",
+       "'reasoning_effort' must be"},
+      {R"(chat { messages { role: "user" content: "Hi" } continue_final_message: true
+                 add_generation_prompt: true })",
+       "contradict"},
+      {R"(chat { messages { role: "user" other_fields_json: "{\"content\":\"Hi\"}" } })",
+       "'other_fields_json' may not set 'content'"},
+      {R"(chat { messages { role: "user" content: "Hi" other_fields_json: "[1]" } })",
+       "'other_fields_json' must be an object"},
   };
   for (const auto& [text, message] : cases) {
     v1::GenerateRequest request;
