@@ -35,6 +35,11 @@ struct ChatOptions {
   ToolChoice tool_choice = ToolChoice::kNone;
   std::string named_tool;
   bool parallel_tool_calls = true;
+
+  // Whether the answer must be calls.
+  bool demands_call() const {
+    return tool_choice == ToolChoice::kRequired || tool_choice == ToolChoice::kNamed;
+  }
 };
 
 // INVALID_ARGUMENT with the field as param. REQUIRES: `tools`, if there, is a list of functions.

@@ -38,6 +38,7 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
   SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, request.options, spec.prompt_tokens, &spec.form));
   spec.form.calls_are_bound = calls_are_bound;
+  spec.form.calls_are_demanded = calls_are_bound && request.options.demands_call();
   if (is_bound || is_continued) spec.form.harmony.reset();  // one message, whose head is known
   if (is_continued) spec.form.tools.reset();                // calls are messages of their own
   return spec;

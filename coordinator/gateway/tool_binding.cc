@@ -19,7 +19,6 @@ using ToolChoice = ChatOptions::ToolChoice;
 absl::StatusOr<v1::Grammar> CompileCalls(const ServedModel& model, const ChatOptions& options,
                                          bool must_call) {
   const bool is_named = options.tool_choice == ToolChoice::kNamed;
-  const bool is_demanded = is_named || options.tool_choice == ToolChoice::kRequired;
   text::grammar::ToolCallRules rules = {.format = *model.tool_format,
                                         .must_call = must_call,
                                         .may_repeat = options.parallel_tool_calls && !is_named &&
@@ -28,9 +27,10 @@ absl::StatusOr<v1::Grammar> CompileCalls(const ServedModel& model, const ChatOpt
   for (size_t i = 0; i < options.tools.size(); ++i) {
     const ChatOptions::Tool& tool = options.tools[i];
     if (is_named && tool.name != options.named_tool) continue;
-    rules.tools.push_back({.name = tool.name,
-                           .parameters = is_demanded || tool.strict ? tool.parameters : Json(),
-                           .where = fmt::format("tools[{}]", i)});
+    rules.tools.push_back(
+        {.name = tool.name,
+         .parameters = options.demands_call() || tool.strict ? tool.parameters : Json(),
+         .where = fmt::format("tools[{}]", i)});
   }
   return text::grammar::CompileToolCalls(rules, *model.tokenizer);
 }

@@ -29,7 +29,9 @@ std::unique_ptr<AnswerReader> MakeReader(const Tokenizer& tokenizer, const Answe
 
 std::unique_ptr<ToolCallParser> MakeParser(const AnswerForm& form) {
   if (!form.tools || form.harmony) return nullptr;
-  if (form.calls_are_bound) return std::make_unique<BoundToolCalls>(LayoutOf(*form.tools));
+  if (form.calls_are_bound) {
+    return std::make_unique<BoundToolCalls>(LayoutOf(*form.tools), form.calls_are_demanded);
+  }
   return MakeToolCallParser(*form.tools, form.tool_names);
 }
 

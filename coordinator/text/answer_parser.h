@@ -34,6 +34,7 @@ struct AnswerForm {
   std::vector<std::string> tool_names;
   bool parallel_tool_calls = true;  // false: the first call ends the answer
   bool calls_are_bound = false;     // a grammar holds calls to the form's layout
+  bool calls_are_demanded = false;  // and the answer to calls
 };
 
 // Owned by one answer, used by one thread at a time. What comes out, joined, depends on the tokens

@@ -20,8 +20,9 @@ size_t UndecidedAtEnd(std::string_view text, std::string_view mark) {
 
 }  // namespace
 
-BoundToolCalls::BoundToolCalls(const ToolCallLayout& layout)
+BoundToolCalls::BoundToolCalls(const ToolCallLayout& layout, bool is_demanded)
     : layout_(layout),
+      is_demanded_(is_demanded),
       opening_(fmt::format("{}{}", layout.section_begin, layout.before_name)),
       next_(fmt::format("{}{}{}", layout.after_arguments, layout.separator, layout.before_name)),
       end_(fmt::format("{}{}", layout.after_arguments, layout.section_end)) {}
@@ -54,7 +55,8 @@ BoundToolCalls::Piece BoundToolCalls::Push(std::string_view text) {
 
 BoundToolCalls::Piece BoundToolCalls::Flush() {
   Piece piece;
-  if (state_ == State::kText || state_ == State::kRest) piece.content = std::move(buffer_);
+  const bool is_text = state_ == State::kRest || (state_ == State::kText && !is_demanded_);
+  if (is_text) piece.content = std::move(buffer_);
   buffer_.clear();
   return piece;
 }

@@ -13,11 +13,11 @@ namespace switchyard::text {
 
 // A call comes out with its name, and then as its arguments grow. NOTE: an answer that is cut
 // within a call leaves its arguments unfinished; one that is cut before the name is whole leaves
-// nothing of that call. Marks within arguments are text.
+// nothing of that call, unless it may also have been text. Marks within arguments are text.
 class BoundToolCalls : public ToolCallParser {
  public:
-  // `layout` outlives this object.
-  explicit BoundToolCalls(const ToolCallLayout& layout);
+  // `layout` outlives this object. `is_demanded`: the answer is calls, whatever its beginning.
+  BoundToolCalls(const ToolCallLayout& layout, bool is_demanded);
 
   Piece Push(std::string_view text) override;
   Piece Flush() override;
@@ -32,6 +32,7 @@ class BoundToolCalls : public ToolCallParser {
   bool After();
 
   const ToolCallLayout& layout_;
+  const bool is_demanded_;
   const std::string opening_;  // of the first call
   const std::string next_;     // from the end of a call's arguments to the next call's name
   const std::string end_;      // from there to the end of all calls

@@ -65,32 +65,67 @@ const ToolCallForm kHermesForm = {.call_begin = "<tool_call>",
 MarkedToolCalls::Piece MarkedToolCalls::Push(std::string_view text) {
   Piece piece;
   buffer_ += text;
+  Read(&piece);
+  return piece;
+}
+
+void MarkedToolCalls::Read(Piece* piece) {
   while (true) {
-    if (!inside_) Outside(&piece);
-    if (!inside_) return piece;
-    const size_t end = buffer_.find(form_.call_end, num_searched_);
-    if (end == buffer_.npos) {
-      const size_t num_begun = form_.call_end.size() - 1;
-      num_searched_ =
-          std::max(form_.call_begin.size(), buffer_.size() - std::min(num_begun, buffer_.size()));
-      return piece;
-    }
+    if (!inside_) Outside(piece);
+    if (!inside_) return;
+    const size_t end = FindEnd();
+    if (end == buffer_.npos) return;
     const std::string raw = buffer_.substr(0, end + form_.call_end.size());
     buffer_.erase(0, raw.size());
     inside_ = false;
     const size_t begin = form_.call_begin.size();
-    AddCall(std::string_view(raw).substr(begin, end - begin), raw, &piece);
+    AddCall(std::string_view(raw).substr(begin, end - begin), raw, piece);
   }
+}
+
+void MarkedToolCalls::BeginCall() {
+  inside_ = true;
+  num_searched_ = form_.call_begin.size();
+  part_ = Part::kHead;
+  object_ = JsonObjectScanner();
+}
+
+size_t MarkedToolCalls::FindEnd() {
+  while (num_searched_ < buffer_.size()) {
+    const std::string_view rest = std::string_view(buffer_).substr(num_searched_);
+    const bool counts = part_ != Part::kObject || !object_.in_string();
+    if (counts && rest.starts_with(form_.call_end)) return num_searched_;
+    if (counts && form_.call_end.starts_with(rest)) return buffer_.npos;
+    Scan(buffer_[num_searched_++]);
+    if (part_ != Part::kObject || !object_.is_broken()) continue;
+    part_ = Part::kTail;
+    num_searched_ = form_.call_begin.size();
+  }
+  return buffer_.npos;
+}
+
+void MarkedToolCalls::Scan(char byte) {
+  if (part_ == Part::kHead && byte == '{') part_ = Part::kObject;
+  if (part_ == Part::kObject && object_.Push(byte)) part_ = Part::kTail;
 }
 
 MarkedToolCalls::Piece MarkedToolCalls::Flush() {
   Piece piece;
-  const std::string rest = std::exchange(buffer_, {});
-  if (std::exchange(inside_, false)) {
-    AddCall(std::string_view(rest).substr(form_.call_begin.size()), rest, &piece);
-  } else {
-    AddContent(rest, &piece);
+  while (inside_) {
+    const std::string raw = buffer_;
+    const std::string_view body = std::string_view(raw).substr(form_.call_begin.size());
+    const bool may_be_cut = part_ == Part::kObject && body.find(form_.call_end) != body.npos;
+    if (may_be_cut && !form_.parse(body, names_)) {  // a string is open that began before a mark
+      part_ = Part::kTail;
+      num_searched_ = form_.call_begin.size();
+      Read(&piece);
+      continue;
+    }
+    inside_ = false;
+    buffer_.clear();
+    AddCall(body, raw, &piece);
   }
+  AddContent(std::exchange(buffer_, {}), &piece);
   const bool is_white = glue_.find_first_not_of(kWhiteSpace) == glue_.npos;
   if (!(after_call_ && is_white)) piece.content += glue_;
   glue_.clear();
@@ -121,9 +156,7 @@ void MarkedToolCalls::Outside(Piece* piece) {
     AddContent(std::string_view(buffer_).substr(0, begin), piece);
     if (found == form_.call_begin) {
       buffer_.erase(0, begin);
-      inside_ = true;
-      num_searched_ = found.size();
-      return;
+      return BeginCall();
     }
     if (found == form_.section_begin || !after_call_) glue_ += found;
     buffer_.erase(0, begin + found.size());

@@ -104,6 +104,8 @@ absl::StatusOr<Json> ParseArguments(std::string_view text) {
 }
 
 bool JsonObjectScanner::Push(char byte) {
+  // No string has a line break as it is, and nothing but a string an escape.
+  is_broken_ |= in_string_ ? static_cast<unsigned char>(byte) < ' ' : byte == '\\';
   if (in_string_) {
     if (escaped_) {
       escaped_ = false;

@@ -31,10 +31,14 @@ class JsonObjectScanner {
  public:
   // Takes the next byte, of which the first is '{'; true once the object is complete.
   bool Push(char byte);
+  bool in_string() const { return in_string_; }
+  // The bytes are no JSON, so what was taken for a string may be none.
+  bool is_broken() const { return is_broken_; }
 
  private:
   int depth_ = 0;
   bool in_string_ = false;
+  bool is_broken_ = false;
   bool escaped_ = false;
 };
 

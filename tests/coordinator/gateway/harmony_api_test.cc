@@ -87,6 +87,17 @@ TEST_F(HarmonyApiTest, ACallIsReadAndMayBeDemanded) {
   EXPECT_EQ(PromptEnd(), "<|start|>assistant");
 }
 
+TEST_F(HarmonyApiTest, ADemandedCallThatIsCutInItsHeadLeavesNothing) {
+  for (const char* cut : {" to=fun", " to=functions.look"}) {
+    Script(cut);
+    const Json choice =
+        AskJson(kChat, Body(std::string(kTools) + R"(,"tool_choice":"required")"))["choices"][0];
+    EXPECT_TRUE(choice["message"]["content"].is_null() || choice["message"]["content"] == "")
+        << choice["message"];
+    EXPECT_FALSE(choice["message"].contains("tool_calls"));
+  }
+}
+
 TEST_F(HarmonyApiTest, AFormIsThatOfTheFinalMessage) {
   Script("{\"a\": 1}<|return|>");
   const std::string form = R"("response_format":{"type":"json_object"})";

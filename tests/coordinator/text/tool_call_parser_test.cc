@@ -91,6 +91,12 @@ TEST(DeepSeekCalls, AFenceInsideAnArgumentIsText) {
               ElementsAre(R"(add {"a":"```json\n1```"})"));
 }
 
+TEST(DeepSeekCalls, AnEndMarkInsideAnArgumentIsText) {
+  EXPECT_THAT(
+      Parse(ToolFormat::kDeepSeek, DeepSeekCall("add", R"({"a":"<｜tool▁call▁end｜>"})")).calls,
+      ElementsAre(R"(add {"a":"<｜tool▁call▁end｜>"})"));
+}
+
 TEST(DeepSeekCalls, WhatIsNoCallIsContentToTheByte) {
   for (const std::string& text : {
            "<｜tool▁calls▁begin｜> <｜tool▁calls▁end｜>" + std::string(),
@@ -178,6 +184,43 @@ TEST(HermesCalls, WhatIsNoCallIsContentToTheByte) {
     const Parsed parsed = Parse(ToolFormat::kHermes, text);
     EXPECT_EQ(parsed.content, text);
     EXPECT_THAT(parsed.calls, IsEmpty());
+  }
+}
+
+TEST(HermesCalls, AnEndMarkWithinAStringIsText) {
+  const auto call = [](const std::string& value) {
+    return R"(<tool_call>{"name":"add","arguments":{"a":")" + value + R"("}}</tool_call>)";
+  };
+  const std::string mark = "</tool_call>";
+  for (const std::string& value :
+       std::vector<std::string>{mark, mark + mark, "x" + mark + "y", R"(\")" + mark, R"(\\)",
+                                "<tool_call>" + mark + "</tool_cal", "}" + mark + "{"}) {
+    const Parsed parsed = Parse(ToolFormat::kHermes, "a" + call(value) + call("2") + "b");
+    EXPECT_EQ(parsed.content, "ab") << value;
+    EXPECT_THAT(parsed.calls, ElementsAre(R"(add {"a":")" + value + R"("})", R"(add {"a":"2"})"));
+  }
+  // The answer's end cuts the mark off, and a string has one.
+  std::string cut = call(mark);
+  cut.resize(cut.size() - mark.size());
+  EXPECT_THAT(Parse(ToolFormat::kHermes, cut).calls, ElementsAre(R"(add {"a":"</tool_call>"})"));
+}
+
+// A string that a model has left open does not swallow what follows.
+TEST(HermesCalls, AnOpenStringEndsWithItsCall) {
+  const std::string good = R"(<tool_call>{"name":"add"}</tool_call>)";
+  for (const std::string open :
+       {R"(<tool_call>{"name":"add","arguments":{"a":"}}</tool_call>)",
+        "<tool_call>{\"name\":\"add\",\"arguments\":{\"a\":\"}}\n</tool_call>",
+        R"(<tool_call>{\"name":"add"}</tool_call>)", R"(<tool_call>{"</tool_call>)",
+        R"(<tool_call>{"a"": "}</tool_call>)"}) {
+    const Parsed parsed = Parse(ToolFormat::kHermes, open);
+    EXPECT_EQ(parsed.content, open);
+    EXPECT_THAT(parsed.calls, IsEmpty());
+    for (const std::string space : {"\n", " "}) {
+      const Parsed followed = Parse(ToolFormat::kHermes, open + space + "x" + space + good);
+      EXPECT_EQ(followed.content, open + space + "x");
+      EXPECT_THAT(followed.calls, ElementsAre("add {}")) << open;
+    }
   }
 }
 

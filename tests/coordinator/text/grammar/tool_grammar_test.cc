@@ -91,8 +91,8 @@ Calls ReadWith(ToolCallParser& parser, std::string_view text, size_t size) {
   return all;
 }
 
-Calls ReadBound(ToolFormat format, std::string_view text, size_t size) {
-  BoundToolCalls parser(LayoutOf(format));
+Calls ReadBound(ToolFormat format, std::string_view text, size_t size, bool is_demanded = false) {
+  BoundToolCalls parser(LayoutOf(format), is_demanded);
   return ReadWith(parser, text, size);
 }
 
@@ -225,6 +225,22 @@ TEST(ToolGrammar, EitherOfTwoFormsIsAccepted) {
   EXPECT_FALSE(Either(*calls, *other, {.states_max = 20}).ok());
 }
 
+// Where the model was free it may have meant text.
+TEST(ToolGrammar, ADemandedCallThatIsCutInItsHeadLeavesNothing) {
+  for (const ToolFormat format : kFormats) {
+    const std::string text = Shown(RunWalk({.format = format, .tools = {Tools()[1]}}, 1));
+    const ToolCallLayout& layout = LayoutOf(format);
+    const size_t num_head = layout.section_begin.size() + layout.before_name.size();
+    for (size_t size = 1; size < num_head + 5; ++size) {
+      const std::string_view cut = std::string_view(text).substr(0, size);
+      const Calls demanded = ReadBound(format, cut, 3, /*is_demanded=*/true);
+      EXPECT_EQ(demanded.content, "") << cut;
+      EXPECT_TRUE(demanded.calls.empty()) << cut;
+      EXPECT_EQ(ReadBound(format, cut, 3).content, size < num_head ? cut : "") << cut;
+    }
+  }
+}
+
 TEST(ToolGrammar, TextBeforeACallComesOutAndItsWhiteSpaceGoes) {
   const std::string text =
       "I look.\n\n<tool_call>\n{\"name\": \"get\", \"arguments\": {\"a\":\"</tool_call>\"}}\n"
@@ -240,7 +256,7 @@ TEST(ToolGrammar, TextBeforeACallComesOutAndItsWhiteSpaceGoes) {
 }
 
 TEST(ToolGrammar, ArgumentsComeOutAsTheyGrow) {
-  BoundToolCalls parser(LayoutOf(ToolFormat::kLlama));
+  BoundToolCalls parser(LayoutOf(ToolFormat::kLlama), /*is_demanded=*/false);
   EXPECT_TRUE(parser.Push(R"({"name": "get", "param)").calls.empty());
   const auto first = parser.Push(R"(eters": {"a)").calls;
   ASSERT_EQ(first.size(), 1u);
