@@ -254,7 +254,8 @@ void Coordinator::RecordStep(const v1::StepResult& result) {
          .num_looked_up_tokens = scheduler_->num_looked_up_tokens() - looked_up_tokens_,
          .num_cached_tokens = scheduler_->num_cached_tokens() - cached_tokens_,
          .num_drafted_tokens = result.num_drafted(),
-         .num_accepted_tokens = result.num_accepted()});
+         .num_accepted_tokens = result.num_accepted(),
+         .num_drafted_sequences = result.num_drafted_sequences()});
     looked_up_tokens_ = scheduler_->num_looked_up_tokens();
     cached_tokens_ = scheduler_->num_cached_tokens();
     preemptions_ = scheduler_->num_preemptions();

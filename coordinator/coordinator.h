@@ -41,9 +41,10 @@ struct StepRecord {
   // found in the prefix cache.
   int64_t num_looked_up_tokens = 0;
   int64_t num_cached_tokens = 0;
-  // Drafts that the step computed, and those of them that became tokens.
+  // Drafts that the step computed, those of them that became tokens, and of how many sequences.
   int64_t num_drafted_tokens = 0;
   int64_t num_accepted_tokens = 0;
+  int64_t num_drafted_sequences = 0;
 };
 
 // What one rank did in a step.

@@ -37,6 +37,8 @@ StepMetrics::StepMetrics(gateway::GatewayMetrics& metrics, int world)
                           "Drafted tokens that were computed")),
       accepted_(AddCounter(metrics.registry(), "switchyard_accepted_draft_tokens_total",
                            "Of those, tokens that became the answer's")),
+      drafted_sequences_(AddCounter(metrics.registry(), "switchyard_drafted_sequences_total",
+                                    "Sequences of which a step computed drafts, step by step")),
       preempted_(AddCounter(metrics.registry(), "switchyard_preemptions_total",
                             "Requests that lost their blocks and were computed again")) {
   prometheus::Registry& registry = metrics.registry();
@@ -63,13 +65,15 @@ void StepMetrics::Observe(const StepRecord& step) {
   cached_.Increment(static_cast<double>(step.num_cached_tokens));
   drafted_.Increment(static_cast<double>(step.num_drafted_tokens));
   accepted_.Increment(static_cast<double>(step.num_accepted_tokens));
+  drafted_sequences_.Increment(static_cast<double>(step.num_drafted_sequences));
   preempted_.Increment(static_cast<double>(step.num_preemptions));
   metrics_.ObserveStep({.num_computed_tokens = step.num_computed_tokens,
                         .num_preemptions = step.num_preemptions,
                         .num_looked_up_tokens = step.num_looked_up_tokens,
                         .num_cached_tokens = step.num_cached_tokens,
                         .num_drafted_tokens = step.num_drafted_tokens,
-                        .num_accepted_tokens = step.num_accepted_tokens});
+                        .num_accepted_tokens = step.num_accepted_tokens,
+                        .num_drafted_sequences = step.num_drafted_sequences});
 }
 
 void StepMetrics::ObserveRank(const RankStepRecord& step) {

@@ -41,6 +41,7 @@ class StepMetrics {
   prometheus::Counter& cached_;
   prometheus::Counter& drafted_;
   prometheus::Counter& accepted_;
+  prometheus::Counter& drafted_sequences_;
   prometheus::Counter& preempted_;
   std::vector<Rank> ranks_;
 };

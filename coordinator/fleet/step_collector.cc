@@ -42,6 +42,7 @@ absl::StatusOr<std::optional<v1::StepResult>> StepCollector::Add(int rank,
   merged.mutable_prompt_logprobs()->MergeFrom(result.prompt_logprobs());
   merged.set_num_drafted(merged.num_drafted() + result.num_drafted());
   merged.set_num_accepted(merged.num_accepted() + result.num_accepted());
+  merged.set_num_drafted_sequences(merged.num_drafted_sequences() + result.num_drafted_sequences());
   if (merged.expert_rows_size() < result.expert_rows_size()) {
     merged.mutable_expert_rows()->Resize(result.expert_rows_size(), 0);
   }

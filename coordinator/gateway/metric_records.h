@@ -32,6 +32,7 @@ struct StepFigures {
   int64_t num_cached_tokens = 0;
   int64_t num_drafted_tokens = 0;
   int64_t num_accepted_tokens = 0;
+  int64_t num_drafted_sequences = 0;
 };
 
 }  // namespace switchyard::gateway

@@ -67,6 +67,8 @@ struct VllmMetrics::Impl {
                                      "Prompt tokens that were looked up in the prefix cache");
   Counter& cache_hits =
       CounterOf("vllm:prefix_cache_hits_total", "Of those, tokens that were found there");
+  Counter& drafts = CounterOf("vllm:spec_decode_num_drafts_total",
+                              "Sequences of which a step computed drafts, step by step");
   Counter& draft_tokens =
       CounterOf("vllm:spec_decode_num_draft_tokens_total", "Drafted tokens that were computed");
   Counter& accepted_tokens = CounterOf("vllm:spec_decode_num_accepted_tokens_total",
@@ -142,6 +144,7 @@ void VllmMetrics::ObserveStep(const StepFigures& step) {
   impl_->preemptions.Increment(static_cast<double>(step.num_preemptions));
   impl_->cache_queries.Increment(static_cast<double>(step.num_looked_up_tokens));
   impl_->cache_hits.Increment(static_cast<double>(step.num_cached_tokens));
+  impl_->drafts.Increment(static_cast<double>(step.num_drafted_sequences));
   impl_->draft_tokens.Increment(static_cast<double>(step.num_drafted_tokens));
   impl_->accepted_tokens.Increment(static_cast<double>(step.num_accepted_tokens));
 }

@@ -19,7 +19,8 @@ constexpr StepRecord kStep = {.wall = milliseconds(30),
                               .num_looked_up_tokens = 64,
                               .num_cached_tokens = 32,
                               .num_drafted_tokens = 5,
-                              .num_accepted_tokens = 4};
+                              .num_accepted_tokens = 4,
+                              .num_drafted_sequences = 2};
 
 void ExpectLines(const std::string& text, std::initializer_list<const char*> lines) {
   for (const char* line : lines) EXPECT_THAT(text, HasSubstr(fmt::format("\n{}\n", line)));
@@ -35,7 +36,7 @@ TEST(StepMetrics, TellWhatTheClusterDid) {
                "switchyard_step_tokens_sum 40", "switchyard_preemptions_total 3",
                "switchyard_prefix_cache_queried_tokens_total 64",
                "switchyard_prefix_cache_hit_tokens_total 32", "switchyard_draft_tokens_total 5",
-               "switchyard_accepted_draft_tokens_total 4"});
+               "switchyard_accepted_draft_tokens_total 4", "switchyard_drafted_sequences_total 2"});
   EXPECT_THAT(text, Not(HasSubstr("vllm:")));
 }
 
@@ -49,6 +50,7 @@ TEST(StepMetrics, TellTheSameUnderVllmsNames) {
                R"(vllm:num_preemptions_total{engine="0",model_name="tiny"} 3)",
                R"(vllm:prefix_cache_queries_total{engine="0",model_name="tiny"} 64)",
                R"(vllm:prefix_cache_hits_total{engine="0",model_name="tiny"} 32)",
+               R"(vllm:spec_decode_num_drafts_total{engine="0",model_name="tiny"} 2)",
                R"(vllm:spec_decode_num_draft_tokens_total{engine="0",model_name="tiny"} 5)",
                R"(vllm:spec_decode_num_accepted_tokens_total{engine="0",model_name="tiny"} 4)"});
 }

@@ -104,6 +104,9 @@ TEST_F(DraftsTest, NoAnswerChanges) {
     const double accepted = Metric(*cluster, "switchyard_accepted_draft_tokens_total");
     EXPECT_GT(accepted, 10) << "of " << drafted;
     EXPECT_LT(accepted, drafted);
+    const double sequences = Metric(*cluster, "switchyard_drafted_sequences_total");
+    EXPECT_GT(sequences, 0);
+    EXPECT_LT(sequences, drafted);  // some had several
   }
 }
 

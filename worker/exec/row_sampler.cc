@@ -82,13 +82,14 @@ absl::Status RowSampler::Run(const kernels::TensorView& logits, std::span<Output
   if (requests_.empty()) return absl::OkStatus();
   SY_ASSIGN_OR_RETURN(const std::vector<Sample> samples,
                       sampler_.Run(logits, static_cast<int32_t>(outputs.size()), requests_));
-  int32_t num_drafted = 0, num_accepted = 0;
+  int32_t num_drafted = 0, num_accepted = 0, num_drafted_sequences = 0;
   const OutputRow* before = nullptr;
   for (size_t i = 0; i < samples.size(); ++i) {
     OutputRow& output = outputs[requests_[i].row];
     if (output.sample) {
       const bool is_draft = output.num_drafts > 0;
       num_drafted += is_draft ? 1 : 0;
+      num_drafted_sequences += output.num_drafts == 1 ? 1 : 0;  // its first row with one
       const bool follows =
           !is_draft || (before->token == output.sequence->drafts[output.num_drafts - 1] &&
                         !output.sequence->is_ended);
@@ -104,6 +105,7 @@ absl::Status RowSampler::Run(const kernels::TensorView& logits, std::span<Output
   if (result != nullptr) {
     result->set_num_drafted(num_drafted);
     result->set_num_accepted(num_accepted);
+    result->set_num_drafted_sequences(num_drafted_sequences);
   }
   return absl::OkStatus();
 }

@@ -20,6 +20,9 @@ TEST(StepCollectorTest, MergesOnceAllRanksHaveAnswered) {
   first.add_sampled()->set_sequence_id(11);
   first.add_expert_rows(3);
   first.mutable_timings()->set_total_us(90);
+  first.set_num_drafted(2);
+  first.set_num_accepted(1);
+  first.set_num_drafted_sequences(1);
   ASSERT_FALSE(collector.Add(1, first).value().has_value());
   EXPECT_EQ(collector.MissingRanks(), std::vector<int>{0});
 
@@ -28,6 +31,9 @@ TEST(StepCollectorTest, MergesOnceAllRanksHaveAnswered) {
   second.add_expert_rows(4);
   second.add_expert_rows(5);
   second.mutable_timings()->set_total_us(80);
+  second.set_num_drafted(6);
+  second.set_num_accepted(4);
+  second.set_num_drafted_sequences(3);
   const std::optional<v1::StepResult> merged = collector.Add(0, second).value();
   ASSERT_TRUE(merged.has_value());
   EXPECT_FALSE(collector.open());
@@ -39,6 +45,9 @@ TEST(StepCollectorTest, MergesOnceAllRanksHaveAnswered) {
   EXPECT_EQ(merged->expert_rows(0), 7u);
   EXPECT_EQ(merged->expert_rows(1), 5u);
   EXPECT_EQ(merged->timings().total_us(), 90u);
+  EXPECT_EQ(merged->num_drafted(), 8);
+  EXPECT_EQ(merged->num_accepted(), 5);
+  EXPECT_EQ(merged->num_drafted_sequences(), 4);
 
   collector.Open(4, 8);  // nothing of step 7 stays
   ASSERT_FALSE(collector.Add(0, ResultOf(0, 8)).value().has_value());

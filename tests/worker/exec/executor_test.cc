@@ -322,6 +322,32 @@ TEST_P(ArenaTest, TheBoundHoldsAndIsNotFarOff) {
   }
 }
 
+TEST(Executor, CountsDraftsAndTheSequencesThatHaveThem) {
+  const auto engine =
+      MakeEngine({"", 1, 1, v1::COMPUTE_MODE_BF16, SinkPositions::kNone, /*max_running=*/8,
+                  /*max_drafts=*/3});
+  ASSERT_NE(engine, nullptr);
+  constexpr int kSequences = 4;
+  v1::StepPlan prompts = NewStep(*engine, 1);
+  for (int i = 0; i < kSequences; ++i) AddPrompt(&prompts, i, 0, 5, i);
+  const auto first = engine->RunStep(prompts);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->num_drafted_sequences(), 0);
+  v1::StepPlan decode = NewStep(*engine, 2);
+  for (int i = 0; i < kSequences; ++i) {
+    v1::SequenceWork* work = decode.mutable_groups(0)->add_sequences();
+    work->set_sequence_id(i);
+    work->set_begin_position(5);
+    work->set_use_last_sampled(true);
+    work->set_sample(true);
+    work->set_max_drafts(i == 0 ? 0 : 3);
+  }
+  const auto result = engine->RunStep(decode);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->num_drafted(), 3 * (kSequences - 1));
+  EXPECT_EQ(result->num_drafted_sequences(), kSequences - 1);
+}
+
 constexpr Setup kSetups[] = {
     {"bf16_1x1", 1, 1, v1::COMPUTE_MODE_BF16},
     {"bf16_1x1_all_logits", 1, 1, v1::COMPUTE_MODE_BF16, SinkPositions::kEvery},
