@@ -39,9 +39,8 @@ absl::Status ReadTools(const Json& given, std::vector<ChatOptions::Tool>* tools)
 // {"type": "function", "function": {"name": ...}}
 absl::Status ReadNamedChoice(const Json& choice, ChatOptions* options) {
   const Json* function = choice.is_object() ? FindField(choice, "function") : nullptr;
-  const Json* name =
-      function != nullptr && function->is_object() ? FindField(*function, "name") : nullptr;
-  if (name == nullptr || !name->is_string()) {
+  const Json* name = function != nullptr ? FindString(*function, "name") : nullptr;
+  if (name == nullptr) {
     return ParamError("tool_choice",
                       "'tool_choice' must be none, auto, required, or a function by its name");
   }

@@ -62,6 +62,17 @@ const Json* FindField(const Json& object, const char* name) {
   return it == object.end() || it->is_null() ? nullptr : &*it;
 }
 
+const Json* FindString(const Json& value, const char* name) {
+  const Json* field = value.is_object() ? FindField(value, name) : nullptr;
+  return field != nullptr && field->is_string() ? field : nullptr;
+}
+
+absl::StatusOr<Json> ParseObject(std::string_view body) {
+  SY_ASSIGN_OR_RETURN(Json object, ParseJson(body));
+  if (object.is_object()) return object;
+  return absl::InvalidArgumentError("the request body must be a JSON object");
+}
+
 absl::Status ReadString(const RequestFields& object, const char* name, std::string* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();

@@ -38,6 +38,12 @@ inline const Json* FindField(const RequestFields& object, const char* name) {
   return object.Find(name);
 }
 
+// The field's text; null if `value` is no object, or the field no text.
+const Json* FindString(const Json& value, const char* name);
+
+// A request's body. INVALID_ARGUMENT, without a param, unless it is an object.
+absl::StatusOr<Json> ParseObject(std::string_view body);
+
 absl::Status ReadString(const RequestFields& object, const char* name, std::string* out);
 absl::Status ReadBool(const RequestFields& object, const char* name, bool* out);
 absl::Status ReadFloat(const RequestFields& object, const char* name, std::optional<float>* out);

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "coordinator/gateway/content_text.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/field_names.h"
 #include "coordinator/gateway/json_fields.h"
@@ -13,49 +14,20 @@
 namespace switchyard::gateway {
 namespace {
 
-const Json* StringField(const Json& object, const char* name) {
-  const Json* value = object.is_object() ? FindField(object, name) : nullptr;
-  return value != nullptr && value->is_string() ? value : nullptr;
-}
-
+constexpr std::string_view kTexts[] = {"text"};
 constexpr const char* kEffortField = "output_config.effort";
 
 absl::StatusOr<std::string> BlockType(const Json& block, const std::string& where) {
-  const Json* type = StringField(block, "type");
+  const Json* type = FindString(block, "type");
   if (type == nullptr) {
     return ParamError(where, fmt::format("'{}' must be an object with a type", where));
   }
   return type->get<std::string>();
 }
 
-absl::Status Unsupported(const std::string& where, const std::string& type) {
-  return ParamError(
-      where,
-      fmt::format("'{}' has the type {}, which is not supported here", where, DumpJson(Json(type))),
-      kUnsupportedParameter);
-}
-
-// A string, or text blocks.
-absl::StatusOr<std::string> TextOf(const Json& content, const std::string& where) {
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) {
-    return ParamError(where, fmt::format("'{}' must be a string or a list of blocks", where));
-  }
-  std::string text;
-  for (size_t i = 0; i < content.size(); ++i) {
-    const std::string at = fmt::format("{}[{}]", where, i);
-    SY_ASSIGN_OR_RETURN(const std::string type, BlockType(content[i], at));
-    if (type != "text") return Unsupported(at, type);
-    const Json* piece = StringField(content[i], "text");
-    if (piece == nullptr) return ParamError(at, fmt::format("'{}' must have a text", at));
-    text += piece->get_ref<const std::string&>();
-  }
-  return text;
-}
-
 absl::StatusOr<Json> ToToolCall(const Json& block, const std::string& where) {
-  const Json* id = StringField(block, "id");
-  const Json* name = StringField(block, "name");
+  const Json* id = FindString(block, "id");
+  const Json* name = FindString(block, "name");
   const Json* input = FindField(block, "input");
   if (id == nullptr || name == nullptr || input == nullptr || !input->is_object()) {
     return ParamError(where, fmt::format("'{}' must have id, name and input", where));
@@ -66,11 +38,11 @@ absl::StatusOr<Json> ToToolCall(const Json& block, const std::string& where) {
 }
 
 absl::StatusOr<Json> ToToolMessage(const Json& block, const std::string& where) {
-  const Json* id = StringField(block, "tool_use_id");
+  const Json* id = FindString(block, "tool_use_id");
   if (id == nullptr) return ParamError(where, fmt::format("'{}' must have tool_use_id", where));
   std::string text;
   if (const Json* content = FindField(block, "content")) {
-    SY_ASSIGN_OR_RETURN(text, TextOf(*content, where + ".content"));
+    SY_ASSIGN_OR_RETURN(text, ContentText(*content, where + ".content", kTexts));
   }
   return Json{{"role", "tool"}, {"tool_call_id", *id}, {"content", std::move(text)}};
 }
@@ -87,7 +59,7 @@ absl::Status AddUserMessage(const Json& content, const std::string& where, Json*
       messages->push_back(std::move(message));
       continue;
     }
-    SY_ASSIGN_OR_RETURN(const std::string piece, TextOf(Json::array({content[i]}), where));
+    SY_ASSIGN_OR_RETURN(const std::string piece, PartText(content[i], at, kTexts));
     text += piece;
     has_text = true;
   }
@@ -107,7 +79,7 @@ absl::Status AddAssistantMessage(const Json& content, const std::string& where, 
       calls.push_back(std::move(call));
       continue;
     }
-    SY_ASSIGN_OR_RETURN(const std::string piece, TextOf(Json::array({content[i]}), where));
+    SY_ASSIGN_OR_RETURN(const std::string piece, PartText(content[i], at, kTexts));
     text += piece;
   }
   Json message = {{"role", "assistant"}, {"content", text}};
@@ -119,7 +91,7 @@ absl::Status AddAssistantMessage(const Json& content, const std::string& where, 
 absl::StatusOr<Json> ToMessages(const RequestFields& request) {
   Json messages = Json::array();
   if (const Json* system = FindField(request, "system")) {
-    SY_ASSIGN_OR_RETURN(std::string text, TextOf(*system, "system"));
+    SY_ASSIGN_OR_RETURN(std::string text, ContentText(*system, "system", kTexts));
     messages.push_back({{"role", "system"}, {"content", std::move(text)}});
   }
   const Json* given = FindField(request, "messages");
@@ -128,7 +100,7 @@ absl::StatusOr<Json> ToMessages(const RequestFields& request) {
   }
   for (size_t i = 0; i < given->size(); ++i) {
     const std::string where = fmt::format("messages[{}]", i);
-    const Json* role = StringField((*given)[i], "role");
+    const Json* role = FindString((*given)[i], "role");
     const Json* content = role != nullptr ? FindField((*given)[i], "content") : nullptr;
     if (role == nullptr || (*role != "user" && *role != "assistant")) {
       return ParamError(where + ".role", fmt::format("'{}.role' must be user or assistant", where));
@@ -172,15 +144,20 @@ absl::StatusOr<Json> ToTools(const Json& given) {
   Json tools = Json::array();
   for (size_t i = 0; i < given.size(); ++i) {
     const std::string where = fmt::format("tools[{}]", i);
-    const Json* name = StringField(given[i], "name");
-    const Json* type = StringField(given[i], "type");
-    if (type != nullptr && *type != "custom") return Unsupported(where, type->get<std::string>());
+    const Json* name = FindString(given[i], "name");
+    const Json* type = FindString(given[i], "type");
+    if (type != nullptr && *type != "custom") {
+      return ParamError(
+          where,
+          fmt::format("'{}' has the type {}, which is not supported here", where, DumpJson(*type)),
+          kUnsupportedParameter);
+    }
     const Json* schema = name != nullptr ? FindField(given[i], "input_schema") : nullptr;
     if (schema == nullptr || !schema->is_object()) {
       return ParamError(where, fmt::format("'{}' must have a name and an input_schema", where));
     }
     Json function = {{"name", *name}};
-    if (const Json* text = StringField(given[i], "description")) function["description"] = *text;
+    if (const Json* text = FindString(given[i], "description")) function["description"] = *text;
     function["parameters"] = *schema;
     if (const Json* strict = FindField(given[i], "strict")) function["strict"] = *strict;
     tools.push_back({{"type", "function"}, {"function", std::move(function)}});
@@ -190,7 +167,7 @@ absl::StatusOr<Json> ToTools(const Json& given) {
 
 // {type: auto | any | tool | none, name, disable_parallel_tool_use} -> OpenAI's fields.
 absl::Status TranslateToolChoice(const Json& choice, Json* request) {
-  const Json* type = StringField(choice, "type");
+  const Json* type = FindString(choice, "type");
   if (type == nullptr) return ParamError("tool_choice", "'tool_choice' must have a type");
   bool one_at_a_time = false;
   SY_RETURN_IF_ERROR(ReadBool(choice, "disable_parallel_tool_use", &one_at_a_time));
@@ -199,7 +176,7 @@ absl::Status TranslateToolChoice(const Json& choice, Json* request) {
     (*request)["tool_choice"] = *type;
   } else if (*type == "any") {
     (*request)["tool_choice"] = "required";
-  } else if (const Json* name = StringField(choice, "name"); *type == "tool" && name != nullptr) {
+  } else if (const Json* name = FindString(choice, "name"); *type == "tool" && name != nullptr) {
     (*request)["tool_choice"] = {{"type", "function"}, {"function", {{"name", *name}}}};
   } else {
     return ParamError("tool_choice",
@@ -209,7 +186,7 @@ absl::Status TranslateToolChoice(const Json& choice, Json* request) {
 }
 
 absl::Status TranslateThinking(const Json& thinking, Json* request) {
-  const Json* type = StringField(thinking, "type");
+  const Json* type = FindString(thinking, "type");
   const bool enabled = type != nullptr && (*type == "enabled" || *type == "adaptive");
   if (!enabled && (type == nullptr || *type != "disabled")) {
     return ParamError("thinking", "'thinking' must have the type enabled, adaptive or disabled");
@@ -224,7 +201,7 @@ absl::Status TranslateThinking(const Json& thinking, Json* request) {
 
 // {type: json_schema, schema} -> response_format
 absl::Status TranslateFormat(const Json& format, const std::string& where, Json* request) {
-  const Json* type = StringField(format, "type");
+  const Json* type = FindString(format, "type");
   const Json* schema = format.is_object() ? FindField(format, "schema") : nullptr;
   if (type == nullptr || *type != "json_schema" || schema == nullptr) {
     return ParamError(where,
@@ -307,10 +284,7 @@ absl::StatusOr<Json> ToChatRequest(const RequestFields& given) {
 }
 
 absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_max_tokens) {
-  SY_ASSIGN_OR_RETURN(const Json given, ParseJson(body));
-  if (!given.is_object()) {
-    return absl::InvalidArgumentError("the request body must be a JSON object");
-  }
+  SY_ASSIGN_OR_RETURN(const Json given, ParseObject(body));
   const RequestFields fields(given);
   if (needs_max_tokens && FindField(fields, "max_tokens") == nullptr) {
     return ParamError("max_tokens", "'max_tokens' is missing");

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "coordinator/gateway/content_text.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/reasoning_effort.h"
 #include "coordinator/gateway/structured_fields.h"
@@ -11,14 +12,6 @@
 
 namespace switchyard::gateway {
 namespace {
-
-absl::StatusOr<Json> ParseBody(std::string_view body) {
-  SY_ASSIGN_OR_RETURN(Json request, ParseJson(body));
-  if (!request.is_object()) {
-    return absl::InvalidArgumentError("the request body must be a JSON object");
-  }
-  return request;
-}
 
 absl::Status ReadStop(const RequestFields& request, std::vector<std::string>* stop) {
   const Json* value = FindField(request, "stop");
@@ -105,39 +98,12 @@ absl::Status CheckDelivery(const StreamFields& delivery, const GenerationFields&
   return ParamError("best_of", "a streamed answer cannot be the best of several");
 }
 
-// The text of a list of content parts, of which some may be refusals of former answers. Parts are
-// joined without a separator, as chat templates that take parts do it.
-absl::StatusOr<std::string> JoinParts(const Json& parts, const std::string& where) {
-  SY_RETURN_IF_ERROR(CheckCount(parts, ChatFields::kMaxParts, where));
-  std::string text;
-  for (const Json& part : parts) {
-    const Json* type = part.is_object() ? FindField(part, "type") : nullptr;
-    if (type == nullptr || !type->is_string()) {
-      return ParamError(where, fmt::format("a part of '{}' must be an object with a type", where));
-    }
-    const bool is_refusal = *type == "refusal";
-    if (*type != "text" && !is_refusal) {
-      return ParamError(where,
-                        fmt::format("a part of '{}' has the type {}: only text is supported", where,
-                                    type->dump(-1, ' ', true, Json::error_handler_t::replace)));
-    }
-    const Json* piece = FindField(part, is_refusal ? "refusal" : "text");
-    if (piece == nullptr || !piece->is_string()) {
-      return ParamError(where, fmt::format("a text part of '{}' must have a text", where));
-    }
-    text += piece->get_ref<const std::string&>();
-  }
-  return text;
-}
-
 absl::Status CheckToolCalls(const Json& calls, const std::string& where) {
   if (!calls.is_array()) return ParamError(where, fmt::format("'{}' must be a list", where));
   SY_RETURN_IF_ERROR(CheckCount(calls, ChatFields::kMaxToolCalls, where));
   for (const Json& call : calls) {
     const Json* function = call.is_object() ? FindField(call, "function") : nullptr;
-    const Json* name =
-        function != nullptr && function->is_object() ? FindField(*function, "name") : nullptr;
-    if (name == nullptr || !name->is_string()) {
+    if (function == nullptr || FindString(*function, "name") == nullptr) {
       return ParamError(where, fmt::format("a call in '{}' must name its function", where));
     }
     const Json* arguments = FindField(*function, "arguments");  // may be left out: none
@@ -152,8 +118,8 @@ absl::Status CheckToolCalls(const Json& calls, const std::string& where) {
 
 absl::Status CheckRole(Json& message, const std::string& where) {
   static constexpr std::array kRoles = {"system", "user", "assistant", "tool"};
-  const Json* role = message.is_object() ? FindField(message, "role") : nullptr;
-  if (role == nullptr || !role->is_string()) {
+  const Json* role = FindString(message, "role");
+  if (role == nullptr) {
     return ParamError(where, fmt::format("'{}' must be an object with a role", where));
   }
   if (*role == "developer") message["role"] = "system";
@@ -187,26 +153,35 @@ absl::Status CheckMessage(Json& message, const std::string& where) {
     return ParamError(content_param, fmt::format("'{}' is missing", content_param));
   }
   if (content->is_string()) return absl::OkStatus();
-  if (!content->is_array()) {
-    return ParamError(content_param,
-                      fmt::format("'{}' must be a string or a list of text parts", content_param));
-  }
-  SY_ASSIGN_OR_RETURN(std::string text, JoinParts(*content, content_param));
+  static constexpr std::string_view kTexts[] = {"text", "refusal"};
+  SY_ASSIGN_OR_RETURN(std::string text, ContentText(*content, content_param, kTexts));
   message["content"] = std::move(text);
   return absl::OkStatus();
 }
 
+// Brings messages into the one form that ChatFields promises: text parts of a content are joined,
+// the role "developer", OpenAI's newer word for it, becomes "system".
+absl::Status ReadMessages(const RequestFields& request, Json* messages) {
+  if (const Json* given = FindField(request, "messages")) *messages = *given;
+  if (!messages->is_array() || messages->empty()) {
+    return ParamError("messages", "'messages' must be a list with at least one message");
+  }
+  SY_RETURN_IF_ERROR(CheckCount(*messages, ChatFields::kMaxMessages, "messages"));
+  for (size_t i = 0; i < messages->size(); ++i) {
+    SY_RETURN_IF_ERROR(CheckMessage((*messages)[i], fmt::format("messages[{}]", i)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckTools(const Json& tools) {
-  if (tools.is_null()) return absl::OkStatus();
   if (!tools.is_array()) return ParamError("tools", "'tools' must be a list");
   SY_RETURN_IF_ERROR(CheckCount(tools, ChatFields::kMaxTools, "tools"));
   for (size_t i = 0; i < tools.size(); ++i) {
     const Json& tool = tools[i];
-    const Json* type = tool.is_object() ? FindField(tool, "type") : nullptr;
+    const Json* type = FindString(tool, "type");
     const Json* function = tool.is_object() ? FindField(tool, "function") : nullptr;
-    const Json* name =
-        function != nullptr && function->is_object() ? FindField(*function, "name") : nullptr;
-    if (type == nullptr || *type != "function" || name == nullptr || !name->is_string()) {
+    if (type == nullptr || *type != "function" || function == nullptr ||
+        FindString(*function, "name") == nullptr) {
       const std::string where = fmt::format("tools[{}]", i);
       return ParamError(where, fmt::format("'{}' must be a function with a name", where));
     }
@@ -240,7 +215,6 @@ absl::Status ReadPromptEnd(const RequestFields& request, ChatFields* chat) {
 }
 
 absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
-  if (const Json* messages = FindField(request, "messages")) chat->messages = *messages;
   const Json* tools = FindField(request, "tools");
   if (tools != nullptr) SY_RETURN_IF_ERROR(CheckTools(*tools));
   // With the choice "none" the model shall not call: it is not told of the tools.
@@ -256,7 +230,7 @@ absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
     SY_RETURN_IF_ERROR(AddReasoningEffort(*effort, &chat->template_kwargs));
   }
   SY_RETURN_IF_ERROR(ReadPromptEnd(request, chat));
-  return CheckChat(chat);
+  return ReadMessages(request, &chat->messages);
 }
 
 // A text, or a list of token ids that is not empty; `where` is the param of errors.
@@ -336,18 +310,6 @@ absl::Status CheckGeneration(const GenerationFields& fields) {
   return absl::OkStatus();
 }
 
-absl::Status CheckChat(ChatFields* chat) {
-  if (!chat->messages.is_array() || chat->messages.empty()) {
-    return ParamError("messages", "'messages' must be a list with at least one message");
-  }
-  SY_RETURN_IF_ERROR(CheckCount(chat->messages, ChatFields::kMaxMessages, "messages"));
-  for (size_t i = 0; i < chat->messages.size(); ++i) {
-    SY_RETURN_IF_ERROR(CheckMessage(chat->messages[i], fmt::format("messages[{}]", i)));
-  }
-  SY_RETURN_IF_ERROR(CheckTools(chat->tools));
-  return CheckTemplateKwargs(chat->template_kwargs);
-}
-
 absl::StatusOr<ChatFields> ParseChatFields(const RequestFields& request) {
   ChatFields chat;
   SY_RETURN_IF_ERROR(ReadChat(request, &chat));
@@ -355,7 +317,7 @@ absl::StatusOr<ChatFields> ParseChatFields(const RequestFields& request) {
 }
 
 absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_view body) {
-  SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
+  SY_ASSIGN_OR_RETURN(const Json json, ParseObject(body));
   const RequestFields fields(json);
   SY_ASSIGN_OR_RETURN(ChatCompletionRequest request, ReadChatCompletionRequest(fields));
   PassIdleFields(fields);
@@ -378,7 +340,7 @@ absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFie
 }
 
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body) {
-  SY_ASSIGN_OR_RETURN(const Json json, ParseBody(body));
+  SY_ASSIGN_OR_RETURN(const Json json, ParseObject(body));
   return ReadCompletionRequest(json);
 }
 

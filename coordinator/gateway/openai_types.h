@@ -104,12 +104,8 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(std::string_view body);
 // The same, of a body that is parsed.
 absl::StatusOr<CompletionRequest> ReadCompletionRequest(const RequestFields& fields);
 
-// The checks that do not depend on the wire's form; the parsers above have made them, the gRPC
-// service calls them.
+// What the parsers above have checked.
 absl::Status CheckGeneration(const GenerationFields& fields);
-// Also brings messages into the one form that ChatFields promises: text parts of a content are
-// joined, the role "developer", OpenAI's newer word for it, becomes "system".
-absl::Status CheckChat(ChatFields* chat);
 
 }  // namespace switchyard::gateway
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "coordinator/gateway/chat_options.h"
+#include "coordinator/gateway/content_text.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/openai_types.h"
@@ -15,41 +16,16 @@
 namespace switchyard::gateway {
 namespace {
 
-const Json* StringField(const Json& object, const char* name) {
-  const Json* value = object.is_object() ? FindField(object, name) : nullptr;
-  return value != nullptr && value->is_string() ? value : nullptr;
-}
-
 std::string TypeOf(const Json& object) {
-  const Json* type = StringField(object, "type");
+  const Json* type = FindString(object, "type");
   return type != nullptr ? type->get<std::string>() : "";
 }
 
-// A string, or parts of text: what a user, a tool or the model itself wrote.
-absl::StatusOr<std::string> TextOf(const Json& content, const std::string& where) {
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) {
-    return ParamError(where, fmt::format("'{}' must be a string or a list of parts", where));
-  }
-  std::string text;
-  for (size_t i = 0; i < content.size(); ++i) {
-    const std::string at = fmt::format("{}[{}]", where, i);
-    const std::string type = TypeOf(content[i]);
-    const bool is_refusal = type == "refusal";
-    if (type != "input_text" && type != "output_text" && type != "text" && !is_refusal) {
-      return ParamError(
-          at, fmt::format("'{}' has the type {}: only text is supported", at, DumpJson(Json(type))),
-          kUnsupportedParameter);
-    }
-    const Json* piece = StringField(content[i], is_refusal ? "refusal" : "text");
-    if (piece == nullptr) return ParamError(at, fmt::format("'{}' must have a text", at));
-    text += piece->get_ref<const std::string&>();
-  }
-  return text;
-}
+// What a user, a tool or the model itself wrote.
+constexpr std::string_view kTexts[] = {"input_text", "output_text", "text", "refusal"};
 
 absl::Status AddMessage(const Json& item, const std::string& where, Json* messages) {
-  const Json* role = StringField(item, "role");
+  const Json* role = FindString(item, "role");
   const Json* given = FindField(item, "content");
   const bool is_empty = given == nullptr && role != nullptr && *role == "assistant";
   const Json content = given != nullptr ? *given : Json("");
@@ -62,15 +38,15 @@ absl::Status AddMessage(const Json& item, const std::string& where, Json* messag
     return ParamError(where + ".role",
                       fmt::format("'{}.role' must be user, assistant, system or developer", where));
   }
-  SY_ASSIGN_OR_RETURN(std::string text, TextOf(content, where + ".content"));
+  SY_ASSIGN_OR_RETURN(std::string text, ContentText(content, where + ".content", kTexts));
   messages->push_back({{"role", *role}, {"content", std::move(text)}});
   return absl::OkStatus();
 }
 
 // Joins the assistant's message before it, if there is one.
 absl::Status AddCall(const Json& item, const std::string& where, Json* messages) {
-  const Json* id = StringField(item, "call_id");
-  const Json* name = StringField(item, "name");
+  const Json* id = FindString(item, "call_id");
+  const Json* name = FindString(item, "name");
   const Json* arguments = FindField(item, "arguments");  // none: an empty object
   const bool is_right = arguments == nullptr || arguments->is_string();
   if (id == nullptr || name == nullptr || !is_right) {
@@ -90,12 +66,12 @@ absl::Status AddCall(const Json& item, const std::string& where, Json* messages)
 }
 
 absl::Status AddOutput(const Json& item, const std::string& where, Json* messages) {
-  const Json* id = StringField(item, "call_id");
+  const Json* id = FindString(item, "call_id");
   const Json* output = FindField(item, "output");
   if (id == nullptr || output == nullptr) {
     return ParamError(where, fmt::format("'{}' must have call_id and output", where));
   }
-  SY_ASSIGN_OR_RETURN(std::string text, TextOf(*output, where + ".output"));
+  SY_ASSIGN_OR_RETURN(std::string text, ContentText(*output, where + ".output", kTexts));
   messages->push_back({{"role", "tool"}, {"tool_call_id", *id}, {"content", std::move(text)}});
   return absl::OkStatus();
 }
@@ -125,7 +101,7 @@ absl::StatusOr<Json> ReadInputItems(const Json& input) {
       return ParamError("input", fmt::format("'input[{}]' must be an object", i));
     }
     if (FindField(items[i], "type") == nullptr) items[i]["type"] = "message";
-    if (StringField(items[i], "id") == nullptr) {
+    if (FindString(items[i], "id") == nullptr) {
       items[i]["id"] = RandomName(IdPrefix(TypeOf(items[i])));
     }
   }

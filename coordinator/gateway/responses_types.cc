@@ -163,10 +163,7 @@ absl::StatusOr<Json> ToChatFields(const RequestFields& fields) {
 
 absl::StatusOr<ResponsesRequest> ParseResponsesRequest(std::string_view body) {
   ResponsesRequest request;
-  SY_ASSIGN_OR_RETURN(request.fields, ParseJson(body));
-  if (!request.fields.is_object()) {
-    return absl::InvalidArgumentError("the request body must be a JSON object");
-  }
+  SY_ASSIGN_OR_RETURN(request.fields, ParseObject(body));
   const RequestFields fields(request.fields);
   const Json* input = FindField(fields, "input");
   if (input == nullptr) return ParamError("input", "'input' is missing");

@@ -15,14 +15,6 @@
 namespace switchyard::gateway {
 namespace {
 
-absl::StatusOr<Json> ParseObject(std::string_view body) {
-  SY_ASSIGN_OR_RETURN(Json request, ParseJson(body));
-  if (!request.is_object()) {
-    return absl::InvalidArgumentError("the request body must be a JSON object");
-  }
-  return request;
-}
-
 absl::Status CheckModel(const ServedModel& model, const RequestFields& request) {
   std::string name;
   SY_RETURN_IF_ERROR(ReadString(request, "model", &name));

@@ -258,6 +258,15 @@ TEST_F(MessagesApiTest, NamesWhatIsWrong) {
   }
   const char* contents[] = {R"([{"type":"image","source":{}}])", R"([{"text":"a"}])", "7",
                             R"([{"type":"tool_result"}])", R"(["a"])"};
+  for (const char* role : {"user", "assistant"}) {
+    const Json error = AskJson(kMessages,
+                               fmt::format(R"({{"max_tokens":1,"messages":[{{"role":"{}",
+        "content":[{{"type":"text","text":"a"}},{{"type":"image","source":{{}}}}]}}]}})",
+                                           role),
+                               400);
+    EXPECT_THAT(error["error"]["message"].get<std::string>(),
+                HasSubstr("'messages[0].content[1]'"));
+  }
   for (const char* content : contents) {
     const Json error = AskJson(
         kMessages,

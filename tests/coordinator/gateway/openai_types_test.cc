@@ -100,6 +100,15 @@ TEST(ChatRequest, ListsHaveLimits) {
   }
 }
 
+// What an effort adds to them is not the request's.
+TEST(ChatRequest, AnEffortTakesNoPlaceAmongTheTemplatesFields) {
+  Json kwargs = Json::object();
+  for (size_t i = 0; i < ChatFields::kMaxTemplateKwargs; ++i) kwargs[fmt::format("k{}", i)] = 1;
+  EXPECT_EQ(ChatParam(Chat(fmt::format(R"("reasoning_effort":"low","chat_template_kwargs":{})",
+                                       kwargs.dump()))),
+            "OK");
+}
+
 TEST(ChatRequest, TakesNullForAbsent) {
   const auto request = ParseChatCompletionRequest(Chat(
       R"("model":null,"max_tokens":null,"temperature":null,"stop":null,"stream":null,"tools":null,
@@ -208,10 +217,11 @@ TEST(ChatRequest, NamesTheMessageAtFault) {
       {R"({"messages":[{"role":"system","content":null}]})", "messages[0].content"},
       {R"({"messages":[{"role":"user","content":"a"},{"role":"user","content":7}]})",
        "messages[1].content"},
-      {R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{}}]}]})",
-       "messages[0].content"},
-      {R"({"messages":[{"role":"user","content":[{"type":"text"}]}]})", "messages[0].content"},
-      {R"({"messages":[{"role":"user","content":["a"]}]})", "messages[0].content"},
+      {R"({"messages":[{"role":"user","content":[{"type":"text","text":"a"},
+          {"type":"image_url","image_url":{}}]}]})",
+       "messages[0].content[1]"},
+      {R"({"messages":[{"role":"user","content":[{"type":"text"}]}]})", "messages[0].content[0]"},
+      {R"({"messages":[{"role":"user","content":["a"]}]})", "messages[0].content[0]"},
       {R"({"messages":[{"role":"assistant","tool_calls":7}]})", "messages[0].tool_calls"},
       {R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":7}}]}]})",
        "messages[0].tool_calls"},

@@ -1,0 +1,28 @@
+// The text of a message's content, whose parts each dialect calls in its own way.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_CONTENT_TEXT_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_CONTENT_TEXT_H_
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/json.h"
+#include "base/status.h"
+
+namespace switchyard::gateway {
+
+// What parts of text are called. That of a "refusal", of a former answer, stands in a field of that
+// name, that of others in `text`.
+using PartTypes = std::span<const std::string_view>;
+
+// The text of a part. INVALID_ARGUMENT with `where` as param for anything else.
+absl::StatusOr<std::string> PartText(const Json& part, const std::string& where, PartTypes types);
+
+// A string, or the texts of a list of parts, joined without a separator, as chat templates that
+// take parts do it. INVALID_ARGUMENT as above, of "`where`[i]" for the i-th part.
+absl::StatusOr<std::string> ContentText(const Json& content, const std::string& where,
+                                        PartTypes types);
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_CONTENT_TEXT_H_
