@@ -30,7 +30,7 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
   if (is_bound && !calls_are_bound &&
       !is_continued) {  // the form is that of the final channel's message
     SY_ASSIGN_OR_RETURN(const std::vector<int32_t> head,
-                        text::FinalHead(*model.tokenizer, *model.harmony));
+                        text::ChannelHead(*model.tokenizer, *model.harmony, text::kFinalChannel));
     tokens.insert(tokens.end(), head.begin(), head.end());
   }
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,

@@ -94,6 +94,28 @@ int32_t ContextLength(const ServedModel& model, const core::Engine& engine) {
   return served > 0 ? std::min(served, model.context_length) : model.context_length;
 }
 
+// As SetThoughts. An answer of a given form has no thoughts.
+absl::Status SetThoughtsChannel(const ServedModel& model, const GenerationFields& fields,
+                                CompletionSpec* spec) {
+  const std::optional<int32_t>& max_thoughts = fields.sampling.max_thinking_tokens;
+  if (fields.grammar != nullptr || !max_thoughts) return absl::OkStatus();
+  const text::HarmonyMarks& marks = *model.harmony;
+  SY_ASSIGN_OR_RETURN(const std::vector<int32_t> head,
+                      text::ChannelHead(*model.tokenizer, marks, text::kThoughtsChannel));
+  v1::SamplingParams& sampling = spec->sampling;
+  if (!text::EndsWithinMessage(spec->prompt_tokens, marks, head)) {
+    if (!fields.begins_turn) return absl::OkStatus();
+    sampling.mutable_thoughts_begin_tokens()->Add(head.begin(), head.end());
+    sampling.set_thoughts_recur(true);
+  }
+  // The other marks end a message, too, where the model leaves its end out.
+  for (const int32_t mark : {marks.end, marks.start, marks.channel, marks.call, marks.last}) {
+    sampling.add_thoughts_end_tokens(mark);
+  }
+  sampling.set_max_thought_tokens(*max_thoughts);
+  return absl::OkStatus();
+}
+
 // Thoughts come before an answer of a given form, and are of a limited length: those that the
 // prompt has opened, and in a chat those that the model begins by itself.
 void SetThoughts(const ServedModel& model, const GenerationFields& fields, CompletionSpec* spec) {
@@ -104,9 +126,9 @@ void SetThoughts(const ServedModel& model, const GenerationFields& fields, Compl
   if (at_end == text::PromptThoughts::kClosed) return;
   if (at_end == text::PromptThoughts::kNone) {
     if (!model.opens_thoughts || !fields.begins_turn) return;
-    spec->sampling.set_thoughts_begin_token(model.reasoning->begin);
+    spec->sampling.add_thoughts_begin_tokens(model.reasoning->begin);
   }
-  spec->sampling.set_thoughts_end_token(model.reasoning->end);
+  spec->sampling.add_thoughts_end_tokens(model.reasoning->end);
   spec->sampling.set_max_thought_tokens(max_thoughts.value_or(0));
 }
 
@@ -176,7 +198,11 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   spec.form.skip_special = fields.skip_special;
   spec.scheduling = fields.scheduling;
   SetEnding(model, fields, &spec);
-  SetThoughts(model, fields, &spec);
+  if (model.harmony) {
+    SY_RETURN_IF_ERROR(SetThoughtsChannel(model, fields, &spec));
+  } else {
+    SetThoughts(model, fields, &spec);
+  }
   return spec;
 }
 

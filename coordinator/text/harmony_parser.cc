@@ -48,12 +48,26 @@ std::optional<HarmonyMarks> FindHarmonyMarks(const Tokenizer& tokenizer,
   return marks;
 }
 
-absl::StatusOr<std::vector<int32_t>> FinalHead(const Tokenizer& tokenizer,
-                                               const HarmonyMarks& marks) {
-  SY_ASSIGN_OR_RETURN(std::vector<int32_t> ids, tokenizer.Encode("final", {}));
+bool HarmonyMarks::Has(int32_t id) const {
+  return id == start || id == channel || id == constrain || id == message || id == end ||
+         id == call || id == last;
+}
+
+absl::StatusOr<std::vector<int32_t>> ChannelHead(const Tokenizer& tokenizer,
+                                                 const HarmonyMarks& marks,
+                                                 std::string_view channel) {
+  SY_ASSIGN_OR_RETURN(std::vector<int32_t> ids, tokenizer.Encode(channel, {}));
   ids.insert(ids.begin(), marks.channel);
   ids.push_back(marks.message);
   return ids;
+}
+
+bool EndsWithinMessage(std::span<const int32_t> prompt, const HarmonyMarks& marks,
+                       std::span<const int32_t> head) {
+  const auto at = std::find_end(prompt.begin(), prompt.end(), head.begin(), head.end());
+  if (at == prompt.end()) return false;
+  return std::none_of(at + std::ssize(head), prompt.end(),
+                      [&](int32_t id) { return marks.Has(id); });
 }
 
 HarmonyParser::HarmonyParser(Detokenizer detokenizer, const HarmonyMarks& marks,
@@ -64,7 +78,7 @@ AnswerPiece HarmonyParser::Push(int32_t id) {
   AnswerPiece piece;
   if (state_ == State::kHead) ++num_head_tokens_;
   if (state_ == State::kThoughts) ++num_reasoning_tokens_;
-  if (!IsMark(id)) {
+  if (!marks_.Has(id)) {
     Text(detokenizer_.Push(id), &piece);
     return piece;
   }
@@ -82,11 +96,6 @@ AnswerPiece HarmonyParser::Flush() {
     HeadIsText(&piece);
   }
   return piece;
-}
-
-bool HarmonyParser::IsMark(int32_t id) const {
-  return id == marks_.start || id == marks_.channel || id == marks_.constrain ||
-         id == marks_.message || id == marks_.end || id == marks_.call || id == marks_.last;
 }
 
 void HarmonyParser::Mark(int32_t id, AnswerPiece* piece) {
@@ -135,7 +144,7 @@ void HarmonyParser::Text(std::string_view text, AnswerPiece* piece) {
 
 void HarmonyParser::BeginMessage() {
   const std::string_view tool = ToolOf(head_);
-  const bool thinks = Word(channel_) == "analysis" && tool.empty();
+  const bool thinks = Word(channel_) == kThoughtsChannel && tool.empty();
   state_ = thinks ? State::kThoughts : tool.empty() ? State::kContent : State::kCall;
   if (thinks) num_reasoning_tokens_ += num_head_tokens_;
   tool_ = tool;

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,8 @@ struct HarmonyMarks {
   int32_t end = 0;
   int32_t call = 0;
   int32_t last = 0;  // <|return|>
+
+  bool Has(int32_t id) const;
 };
 
 // None for a model that does not write so: all marks must be special tokens of it, and its chat
@@ -38,10 +41,17 @@ struct HarmonyMarks {
 std::optional<HarmonyMarks> FindHarmonyMarks(const Tokenizer& tokenizer,
                                              std::string_view template_source);
 
-// What a prompt ends with where the answer is held to a form of its own: the head of a message in
-// the final channel.
-absl::StatusOr<std::vector<int32_t>> FinalHead(const Tokenizer& tokenizer,
-                                               const HarmonyMarks& marks);
+// The head of a message in a channel, as models write it: a prompt ends with that of the final one
+// where the answer is held to a form of its own, and that of the analysis begins thoughts.
+absl::StatusOr<std::vector<int32_t>> ChannelHead(const Tokenizer& tokenizer,
+                                                 const HarmonyMarks& marks,
+                                                 std::string_view channel);
+inline constexpr std::string_view kFinalChannel = "final";
+inline constexpr std::string_view kThoughtsChannel = "analysis";
+
+// Whether `prompt` ends within a message of that head.
+bool EndsWithinMessage(std::span<const int32_t> prompt, const HarmonyMarks& marks,
+                       std::span<const int32_t> head);
 
 // A call comes out whole, at its message's end, if its arguments are a JSON object and its tool was
 // offered; else its message is content. Messages of one kind are joined by a line break. What does
@@ -66,7 +76,6 @@ class HarmonyParser final : public AnswerReader {
     kBetween,  // messages
   };
 
-  bool IsMark(int32_t id) const;
   void Mark(int32_t id, AnswerPiece* piece);
   void Text(std::string_view text, AnswerPiece* piece);
   void EndMessage(AnswerPiece* piece);

@@ -132,6 +132,28 @@ INSTANTIATE_TEST_SUITE_P(Models, FamilyTest,
                            return name;
                          });
 
+TEST_F(ServeTest, ThoughtsInAChannelAreEnded) {
+  const Cluster& cluster = StartServing({.model_path = "models/tiny-gpt-oss"});
+  ASSERT_FALSE(HasFailure());
+  const auto tokens = [&](const Json& more) {
+    HttpClient client(cluster.http_port());
+    Json body = {{"prompt", "<|start|>assistant<|channel|>analysis<|message|>Hm"},
+                 {"temperature", 0},
+                 {"max_tokens", 8},
+                 {"logprobs", 0}};
+    body.update(more);
+    client.Send(Post("/v1/completions", body.dump()));
+    const std::optional<HttpAnswer> answer = client.ReadAnswer();
+    return answer ? Json::parse(answer->body)["choices"][0]["logprobs"]["tokens"] : Json();
+  };
+  const Json free = tokens(Json::object()), limited = tokens({{"max_thinking_tokens", 3}});
+  ASSERT_EQ(free.size(), 8u);
+  ASSERT_EQ(limited.size(), 8u);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(limited[i], free[i]);
+  EXPECT_EQ(limited[3], "<|end|>");
+  EXPECT_NE(free[3], "<|end|>");
+}
+
 TEST_F(ServeTest, AGgufFileIsServedWithItsTokenizerAndTemplate) {
   const worker::TempFolder files;
   const std::string folder = "models/tiny-qwen2", path = files / "tiny.gguf";

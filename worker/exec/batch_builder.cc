@@ -124,7 +124,7 @@ absl::Status BatchBuilder::Bind(const v1::SequenceStart& start, SamplingState* s
     if (options_.grammars == nullptr) return absl::InternalError("grammars are not run here");
     SY_ASSIGN_OR_RETURN(grammar, options_.grammars->Begin(start.grammar()));
   }
-  if (!grammar && !start.sampling().has_thoughts_end_token()) return absl::OkStatus();
+  if (!grammar && start.sampling().thoughts_end_tokens().empty()) return absl::OkStatus();
   sampling->Bind(TokenConstraint(start.sampling(), plan_.model().vocab_size(), std::move(grammar)));
   return absl::OkStatus();
 }

@@ -66,12 +66,11 @@ absl::StatusOr<SamplingState> SamplingState::Create(const v1::SamplingParams& pa
   for (const int32_t token : params.ending_tokens()) {
     SY_RETURN_IF_ERROR(CheckToken(token, vocab_size, "ending_tokens"));
   }
-  if (params.has_thoughts_end_token()) {
-    SY_RETURN_IF_ERROR(CheckToken(params.thoughts_end_token(), vocab_size, "thoughts_end_token"));
+  for (const int32_t token : params.thoughts_end_tokens()) {
+    SY_RETURN_IF_ERROR(CheckToken(token, vocab_size, "thoughts_end_tokens"));
   }
-  if (params.has_thoughts_begin_token()) {
-    SY_RETURN_IF_ERROR(
-        CheckToken(params.thoughts_begin_token(), vocab_size, "thoughts_begin_token"));
+  for (const int32_t token : params.thoughts_begin_tokens()) {
+    SY_RETURN_IF_ERROR(CheckToken(token, vocab_size, "thoughts_begin_tokens"));
   }
   if (params.max_thought_tokens() < 0) return Wrong("max_thought_tokens");
   SamplingState state;

@@ -26,36 +26,55 @@ std::vector<uint32_t> Slice(const std::vector<uint32_t>& whole, const TokenRange
 
 TokenConstraint::TokenConstraint(const v1::SamplingParams& params, int32_t vocab_size,
                                  std::optional<GrammarMatcher> grammar)
-    : vocab_size_(vocab_size),
-      thoughts_begin_token_(params.thoughts_begin_token()),
-      thoughts_end_token_(params.thoughts_end_token()),
-      max_thought_tokens_(params.max_thought_tokens()),
-      grammar_(std::move(grammar)),
-      ending_tokens_(params.ending_tokens().begin(), params.ending_tokens().end()) {
-  if (!params.has_thoughts_end_token()) return;
-  place_ = params.has_thoughts_begin_token() ? Place::kBefore : Place::kThoughts;
+    : params_(std::make_shared<const v1::SamplingParams>(params)),
+      vocab_size_(vocab_size),
+      grammar_(std::move(grammar)) {
+  if (params.thoughts_end_tokens().empty()) return;
+  place_ = params.thoughts_begin_tokens().empty() ? Place::kThoughts : Place::kBefore;
 }
 
 void TokenConstraint::See(int32_t token) {
-  if (place_ == Place::kBefore && token == thoughts_begin_token_) {
-    place_ = Place::kThoughts;
+  if (place_ == Place::kThoughts) {
+    if (!EndsThoughts(token)) {
+      ++num_thought_tokens_;
+      return;
+    }
+    place_ = params_->thoughts_recur() ? Place::kBefore : Place::kText;
+    // What ends thoughts may be what the next ones begin with.
+    if (place_ == Place::kBefore) BeginsThoughts(token);
     return;
   }
+  if (place_ == Place::kBefore && BeginsThoughts(token)) return;
   // Without a grammar white space may come before thoughts: whatever comes, they may still begin.
-  if (place_ == Place::kBefore && grammar_) place_ = Place::kText;
-  if (place_ == Place::kThoughts) {
-    ++num_thought_tokens_;
-    if (token == thoughts_end_token_) place_ = Place::kText;
-  } else if (grammar_) {
-    grammar_->AdvanceToken(token);  // an ending token is no part of the text, and refused
-  }
+  if (!grammar_) return;
+  place_ = Place::kText;
+  grammar_->AdvanceToken(token);  // an ending token is no part of the text, and refused
+}
+
+bool TokenConstraint::BeginsThoughts(int32_t token) {
+  const auto& begin = params_->thoughts_begin_tokens();
+  if (token != begin[num_begun_]) num_begun_ = 0;
+  if (token == begin[num_begun_]) ++num_begun_;
+  if (num_begun_ == 0) return false;
+  if (num_begun_ < begin.size()) return true;
+  num_begun_ = 0;
+  place_ = Place::kThoughts;
+  return true;
+}
+
+bool TokenConstraint::EndsThoughts(int32_t token) const {
+  const auto& end = params_->thoughts_end_tokens();
+  return std::find(end.begin(), end.end(), token) != end.end();
+}
+
+bool TokenConstraint::is_exhausted() const {
+  const int32_t most = params_->max_thought_tokens();
+  return most > 0 && num_thought_tokens_ >= most;
 }
 
 bool TokenConstraint::binds() const {
-  if (place_ == Place::kThoughts) {
-    return max_thought_tokens_ > 0 && num_thought_tokens_ >= max_thought_tokens_;
-  }
-  return grammar_.has_value();
+  if (place_ == Place::kThoughts) return is_exhausted();
+  return grammar_.has_value() || (num_begun_ > 0 && is_exhausted());
 }
 
 std::vector<uint32_t> TokenConstraint::Allowed(const TokenRange& range) {
@@ -71,20 +90,32 @@ bool TokenConstraint::AllowsOtherThan(std::span<const int32_t> tokens) {
 std::vector<uint32_t> TokenConstraint::AllowedOfAll() {
   std::vector<uint32_t> whole((vocab_size_ + 31) / 32, 0);
   if (place_ == Place::kThoughts) {
-    Allow(whole, thoughts_end_token_);
+    Allow(whole, params_->thoughts_end_tokens(0));
     return whole;
   }
+  if (num_begun_ > 0) return AllowedWithinBegin();
   // The model may have more rows than the tokenizer has tokens: never those.
   std::vector<uint32_t> mask(std::max<int64_t>(grammar_->mask_words(), std::ssize(whole)), 0);
+  const std::span<const int32_t> ending(params_->ending_tokens().data(),
+                                        static_cast<size_t>(params_->ending_tokens_size()));
   const bool any = grammar_->FillMask(
-      ending_tokens_, std::span(mask).first(static_cast<size_t>(grammar_->mask_words())));
-  if (place_ == Place::kBefore) Allow(mask, thoughts_begin_token_);
+      ending, std::span(mask).first(static_cast<size_t>(grammar_->mask_words())));
+  if (place_ == Place::kBefore) Allow(mask, params_->thoughts_begin_tokens(0));
   if (any) return mask;
   // Where the vocabulary has no token for what the grammar wants, the answer ends.
-  for (const int32_t token : ending_tokens_) Allow(mask, token);
+  for (const int32_t token : ending) Allow(mask, token);
   // No token ends it, and something must come.
-  for (int32_t token = 0; ending_tokens_.empty() && token < vocab_size_; ++token) {
-    Allow(mask, token);
+  for (int32_t token = 0; ending.empty() && token < vocab_size_; ++token) Allow(mask, token);
+  return mask;
+}
+
+// The tokens before the next one are the first of those that begin thoughts. A text of a grammar
+// has no such beginning; without one anything may follow, but for more thoughts than there may be.
+std::vector<uint32_t> TokenConstraint::AllowedWithinBegin() const {
+  std::vector<uint32_t> mask((vocab_size_ + 31) / 32, 0);
+  const int32_t next = params_->thoughts_begin_tokens(num_begun_);
+  for (int32_t token = 0; token < vocab_size_; ++token) {
+    if ((token == next) == grammar_.has_value()) Allow(mask, token);
   }
   return mask;
 }

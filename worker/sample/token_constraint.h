@@ -4,6 +4,7 @@
 #define SWITCHYARD_WORKER_SAMPLE_TOKEN_CONSTRAINT_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -45,17 +46,21 @@ class TokenConstraint {
  private:
   enum class Place { kBefore, kThoughts, kText };  // kBefore: thoughts may begin, or the text
 
+  // Whether the token is one of those that begin thoughts; the last of them does.
+  bool BeginsThoughts(int32_t token);
+  bool EndsThoughts(int32_t token) const;
+  // There may be no more thoughts.
+  bool is_exhausted() const;
   // As Allowed, of the whole vocabulary. Never empty.
   std::vector<uint32_t> AllowedOfAll();
+  std::vector<uint32_t> AllowedWithinBegin() const;
 
+  std::shared_ptr<const v1::SamplingParams> params_;  // copies share them
   int32_t vocab_size_;
   Place place_ = Place::kText;
-  int32_t thoughts_begin_token_;
-  int32_t thoughts_end_token_;
-  int32_t max_thought_tokens_;
+  int num_begun_ = 0;  // of the tokens that begin thoughts, those that have come just now
   int32_t num_thought_tokens_ = 0;
   std::optional<GrammarMatcher> grammar_;
-  std::vector<int32_t> ending_tokens_;
 };
 
 }  // namespace switchyard::worker

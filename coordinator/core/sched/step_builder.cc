@@ -11,7 +11,7 @@ bool LooksBack(const Request& request) {
   const v1::SamplingParams& params = request.sampling;
   const bool repetition = params.repetition_penalty() != 0 && params.repetition_penalty() != 1;
   return repetition || params.presence_penalty() != 0 || params.frequency_penalty() != 0 ||
-         params.bad_words_size() > 0 || params.has_thoughts_end_token() ||
+         params.bad_words_size() > 0 || params.thoughts_end_tokens_size() > 0 ||
          request.grammar != nullptr;
 }
 

@@ -1,5 +1,6 @@
 // What the engine is told of thoughts that a model begins itself: tokens and template of the
 // bundled Qwen3.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/gateway/api_fixture.h"
@@ -8,6 +9,8 @@ namespace switchyard::gateway {
 namespace {
 
 using switchyard::testing::Post;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
 
 class ThoughtsApiTest : public ApiFixture {
  protected:
@@ -31,24 +34,28 @@ class ThoughtsApiTest : public ApiFixture {
 TEST_F(ThoughtsApiTest, AnAnswerMayBeginWithThem) {
   for (const char* more : {R"(,"max_thinking_tokens":3)", R"(,"guided_choice":["yes","no"])"}) {
     const v1::SamplingParams sampling = OfChat(more);
-    EXPECT_EQ(sampling.thoughts_begin_token(), model_.reasoning->begin) << more;
-    EXPECT_EQ(sampling.thoughts_end_token(), model_.reasoning->end) << more;
+    EXPECT_THAT(sampling.thoughts_begin_tokens(), ElementsAre(model_.reasoning->begin)) << more;
+    EXPECT_THAT(sampling.thoughts_end_tokens(), ElementsAre(model_.reasoning->end)) << more;
+    EXPECT_FALSE(sampling.thoughts_recur()) << more;
   }
   EXPECT_EQ(OfChat(R"(,"max_thinking_tokens":3)").max_thought_tokens(), 3);
-  EXPECT_FALSE(OfChat("").has_thoughts_begin_token());  // nothing binds it
+  EXPECT_THAT(OfChat("").thoughts_begin_tokens(), IsEmpty());  // nothing binds it
 }
 
 TEST_F(ThoughtsApiTest, NotWhereThePromptHasClosedThemAndNotInATextsCompletion) {
-  EXPECT_FALSE(OfChat(R"(,"guided_choice":["yes","no"],
+  EXPECT_THAT(OfChat(R"(,"guided_choice":["yes","no"],
                          "chat_template_kwargs":{"enable_thinking":false})")
-                   .has_thoughts_end_token());
-  EXPECT_FALSE(SamplingOf("/v1/chat/completions",
-                          R"({"messages":[{"role":"user","content":"Hi"},
+                  .thoughts_end_tokens(),
+              IsEmpty());
+  EXPECT_THAT(SamplingOf("/v1/chat/completions",
+                         R"({"messages":[{"role":"user","content":"Hi"},
                                           {"role":"assistant","content":"Well,"}],
                               "continue_final_message":true,"guided_choice":["yes","no"]})")
-                   .has_thoughts_end_token());
-  EXPECT_FALSE(SamplingOf("/v1/completions", R"({"prompt":"Hi","guided_choice":["yes","no"]})")
-                   .has_thoughts_end_token());
+                  .thoughts_end_tokens(),
+              IsEmpty());
+  EXPECT_THAT(SamplingOf("/v1/completions", R"({"prompt":"Hi","guided_choice":["yes","no"]})")
+                  .thoughts_end_tokens(),
+              IsEmpty());
 }
 
 }  // namespace

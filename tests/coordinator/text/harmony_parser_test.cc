@@ -136,10 +136,24 @@ TEST(Harmony, StopTextsHoldWithinAMessage) {
 TEST(Harmony, MarksAreSpecialTokensOfATemplateThatSpeaksOfThem) {
   EXPECT_FALSE(FindHarmonyMarks(GptOss(), "no channels").has_value());
   EXPECT_FALSE(FindHarmonyMarks(AnswerTokenizer(), "<|channel|>").has_value());
-  const auto head = FinalHead(GptOss(), Marks());
+  const auto head = ChannelHead(GptOss(), Marks(), kFinalChannel);
   ASSERT_TRUE(head.ok()) << head.status();
   EXPECT_EQ(GptOss().Decode(*head, false), "<|channel|>final<|message|>");
   EXPECT_EQ(FindToolFormat(LoadChatTemplate(kFolder)->source), ToolFormat::kHarmony);
+}
+
+TEST(Harmony, APromptMayEndWithinThoughts) {
+  const std::vector<int32_t> head = ChannelHead(GptOss(), Marks(), kThoughtsChannel).value();
+  const auto ends_within = [&](std::string_view prompt) {
+    return EndsWithinMessage(Ids(GptOss(), prompt, {.parse_special = true}), Marks(), head);
+  };
+  const std::string before = "<|start|>user<|message|>Hi<|end|><|start|>assistant";
+  EXPECT_FALSE(ends_within(before));
+  EXPECT_FALSE(ends_within(before + "<|channel|>analysis"));
+  EXPECT_TRUE(ends_within(before + "<|channel|>analysis<|message|>"));
+  EXPECT_TRUE(ends_within(before + "<|channel|>analysis<|message|>Well, analysis"));
+  EXPECT_FALSE(ends_within(before + "<|channel|>analysis<|message|>Well.<|end|>"));
+  EXPECT_FALSE(ends_within(before + "<|channel|>final<|message|>Well"));
 }
 
 }  // namespace

@@ -89,7 +89,7 @@ TEST(TokenConstraint, EveryRankSeesItsOwnPart) {
 
 TEST(TokenConstraint, BindsAfterThoughtsAndEndsLongOnes) {
   v1::SamplingParams params = Params();
-  params.set_thoughts_end_token(kThoughtsEnd);
+  params.add_thoughts_end_tokens(kThoughtsEnd);
   params.set_max_thought_tokens(2);
   TokenConstraint constraint(params, kVocab, Matcher("x"));
   EXPECT_FALSE(constraint.binds());
@@ -110,8 +110,8 @@ TEST(TokenConstraint, BindsAfterThoughtsAndEndsLongOnes) {
 // A model that writes the begin mark itself: it may think first, or begin the text.
 TEST(TokenConstraint, ThoughtsMayBeginWithTheAnswer) {
   v1::SamplingParams params = Params();
-  params.set_thoughts_begin_token(kThoughtsBegin);
-  params.set_thoughts_end_token(kThoughtsEnd);
+  params.add_thoughts_begin_tokens(kThoughtsBegin);
+  params.add_thoughts_end_tokens(kThoughtsEnd);
   params.set_max_thought_tokens(2);
   TokenConstraint thinks(params, kVocab, Matcher("xy"));
   ASSERT_TRUE(thinks.binds());
@@ -134,6 +134,88 @@ TEST(TokenConstraint, ThoughtsMayBeginWithTheAnswer) {
   for (const int32_t token : {kThoughtsBegin, 3, 4}) late.See(token);
   ASSERT_TRUE(late.binds());
   EXPECT_THAT(Allowed(late), ElementsAre(kThoughtsEnd));
+}
+
+// Thoughts that begin with several tokens, end with one of several, and come again, as messages of
+// a channel do.
+class RecurringThoughts : public ::testing::Test {
+ protected:
+  static constexpr int32_t kStart = 60, kChannel = 61, kMessage = 62, kThoughts = 7;
+
+  RecurringThoughts() {
+    for (const int32_t token : {kChannel, kThoughts, kMessage}) {
+      params_.add_thoughts_begin_tokens(token);
+    }
+    for (const int32_t token : {kThoughtsEnd, kStart, kChannel}) {
+      params_.add_thoughts_end_tokens(token);
+    }
+    params_.set_thoughts_recur(true);
+    params_.set_max_thought_tokens(3);
+  }
+  // Behind the tokens: those that may come, none where all may.
+  std::set<int32_t> Behind(std::vector<int32_t> tokens) {
+    TokenConstraint constraint(params_, kVocab, std::nullopt);
+    for (const int32_t token : tokens) constraint.See(token);
+    return constraint.binds() ? Allowed(constraint) : std::set<int32_t>{};
+  }
+
+  v1::SamplingParams params_ = Params();
+};
+
+TEST_F(RecurringThoughts, CountTogether) {
+  EXPECT_THAT(Behind({kChannel, kThoughts, kMessage, 1, 2}), IsEmpty());
+  EXPECT_THAT(Behind({kChannel, kThoughts, kMessage, 1, 2, 3}), ElementsAre(kThoughtsEnd));
+  const std::vector<int32_t> two = {kChannel, kThoughts, kMessage, 1, 2, kThoughtsEnd, kStart, 5};
+  EXPECT_THAT(Behind(two), IsEmpty());
+  std::vector<int32_t> again = two;
+  for (const int32_t token : {kChannel, kThoughts, kMessage}) again.push_back(token);
+  EXPECT_THAT(Behind(again), IsEmpty());
+  again.push_back(4);
+  EXPECT_THAT(Behind(again), ElementsAre(kThoughtsEnd));
+}
+
+TEST_F(RecurringThoughts, BeginNoMoreOnceTheyHaveHadTheirTokens) {
+  std::vector<int32_t> tokens = {kChannel, kThoughts, kMessage, 1, 2, 3, kThoughtsEnd};
+  EXPECT_THAT(Behind(tokens), IsEmpty());
+  for (const int32_t token : {kStart, 5, kChannel}) tokens.push_back(token);
+  const std::set<int32_t> allowed = Behind(tokens);
+  EXPECT_EQ(allowed.size(), static_cast<size_t>(kVocab - 1));
+  EXPECT_FALSE(allowed.contains(kThoughts));
+  for (const int32_t token : {8, kMessage, 1, kThoughts, 2}) {  // another channel's
+    tokens.push_back(token);
+    EXPECT_THAT(Behind(tokens), IsEmpty());
+  }
+}
+
+// What ends a message may be what begins the next one.
+TEST_F(RecurringThoughts, EndWithEachOfTheirTokens) {
+  EXPECT_THAT(Behind({kChannel, kThoughts, kMessage, 1, kStart, 5, 6, 7}), IsEmpty());
+  EXPECT_THAT(Behind({kChannel, kThoughts, kMessage, 1, kChannel, 8, kMessage, 2, 3}), IsEmpty());
+  EXPECT_THAT(Behind({kChannel, kThoughts, kMessage, 1, kChannel, kThoughts, kMessage, 2, 3}),
+              ElementsAre(kThoughtsEnd));
+}
+
+TEST_F(RecurringThoughts, BeginWithAllOfTheirTokens) {
+  EXPECT_THAT(Behind({kChannel, 8, kThoughts, kMessage, 1, 2, 3}), IsEmpty());
+  EXPECT_THAT(Behind({kThoughts, kMessage, 1, 2, 3}), IsEmpty());
+  EXPECT_THAT(Behind({kChannel, kChannel, kThoughts, kMessage, 1, 2, 3}),
+              ElementsAre(kThoughtsEnd));
+}
+
+// A grammar's text cannot begin like thoughts.
+TEST_F(RecurringThoughts, ThatHaveBegunAreBegunWholeBeforeAGrammar) {
+  params_.set_thoughts_recur(false);
+  TokenConstraint constraint(params_, kVocab, Matcher("xy"));
+  EXPECT_THAT(Allowed(constraint), ElementsAre('x' - 'a', kChannel));
+  constraint.See(kChannel);
+  EXPECT_THAT(Allowed(constraint), ElementsAre(kThoughts));
+  constraint.See(kThoughts);
+  constraint.See(kMessage);
+  EXPECT_FALSE(constraint.binds());
+  for (const int32_t token : {1, 2, 3}) constraint.See(token);
+  EXPECT_THAT(Allowed(constraint), ElementsAre(kThoughtsEnd));
+  constraint.See(kThoughtsEnd);
+  EXPECT_THAT(Allowed(constraint), ElementsAre('x' - 'a'));
 }
 
 TEST(TokenConstraint, EndsWhereTheVocabularyHasNoWayOn) {
@@ -161,7 +243,7 @@ TEST(TokenConstraint, SomethingMayComeWhereNoTokenEndsAnAnswer) {
 TEST(SamplingState, ThoughtsBeforeAFormDoNotEndTheAnswer) {
   const auto may_end_in_thoughts = [](std::optional<GrammarMatcher> grammar) {
     v1::SamplingParams params = Params();
-    params.set_thoughts_end_token(kThoughtsEnd);
+    params.add_thoughts_end_tokens(kThoughtsEnd);
     auto state = SamplingState::Create(params, /*prompt_length=*/1, kVocab);
     SY_CHECK(state.ok());
     state->Bind(TokenConstraint(params, kVocab, std::move(grammar)));
