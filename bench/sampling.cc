@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -28,7 +29,7 @@ v1::SamplingParams Params(double temperature, double top_p, int32_t top_k) {
 struct Way {
   const char* name;
   v1::SamplingParams params;
-  int32_t num_top = -1;  // likeliest tokens reported; -1: no log probability
+  std::optional<int32_t> num_top;  // likeliest tokens reported; unset: no log probability
 };
 
 std::vector<Way> Ways() {
@@ -39,7 +40,8 @@ std::vector<Way> Ways() {
                            {"greedy, 20 likeliest", Params(0, 1, 0), 20},
                            {"top_p 0.95, penalties", Params(0.6, 0.95, 0)},
                            {"greedy, presence", Params(0, 1, 0)},
-                           {"greedy, repetition", Params(0, 1, 0)}};
+                           {"greedy, repetition", Params(0, 1, 0)},
+                           {"greedy, whole vocabulary", Params(0, 1, 0), SamplingState::kFull}};
   ways[5].params.set_repetition_penalty(1.1f);
   ways[5].params.set_frequency_penalty(0.2f);
   ways[6].params.set_presence_penalty(0.5f);
@@ -75,8 +77,8 @@ void BM_Sample(benchmark::State& state) {
     requests.push_back({.row = row,
                         .position = kPromptTokens + kAnswerTokens,
                         .state = &states[row],
-                        .with_logprob = way.num_top >= 0,
-                        .num_top = std::max(way.num_top, 0)});
+                        .with_logprob = way.num_top.has_value(),
+                        .num_top = way.num_top.value_or(0)});
   }
   Sampler sampler(**ops, {}, num_rows, nullptr);
   for (auto _ : state) {
@@ -95,7 +97,7 @@ void BM_Sample(benchmark::State& state) {
                                                       benchmark::Counter::kInvert);
 }
 BENCHMARK(BM_Sample)
-    ->ArgsProduct({{0, 1, 2, 3, 4, 5, 6, 7}, {1, 16, 32}})
+    ->ArgsProduct({{0, 1, 2, 3, 4, 5, 6, 7, 8}, {1, 16, 32}})
     ->UseRealTime()
     ->Unit(benchmark::kMicrosecond);
 

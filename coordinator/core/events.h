@@ -59,11 +59,18 @@ struct TokenLogprob {
   float logprob = 0;
 };
 
+// In place of how many of the likeliest tokens are wanted: the whole vocabulary.
+inline constexpr int32_t kFullVocabulary = -1;
+
+// Log probabilities of a whole vocabulary, by token; null: not asked for.
+using FullLogprobs = std::shared_ptr<const std::vector<float>>;
+
 // A token of an answer, in order of positions.
 struct TokenOutput {
   int32_t token = 0;
   float logprob = 0;              // natural logarithm, before penalties, temperature and cuts
   std::vector<TokenLogprob> top;  // as SamplingParams.top_logprobs asks, likeliest first
+  FullLogprobs full;              // in its place, for kFullVocabulary
 };
 
 // What the tokens before it made of a prompt's token.
@@ -71,6 +78,7 @@ struct PromptTokenOutput {
   int32_t position = 0;  // from 1
   float logprob = 0;
   std::vector<TokenLogprob> top;  // as SamplingParams.prompt_logprobs asks, likeliest first
+  FullLogprobs full;              // in its place, for kFullVocabulary
 };
 
 struct RequestFinish {
@@ -78,7 +86,7 @@ struct RequestFinish {
   // OK unless reason is kError: RESOURCE_EXHAUSTED (queue full: try later), INVALID_ARGUMENT (does
   // not fit the context), DEADLINE_EXCEEDED (its timeout), UNAVAILABLE (a worker was lost, or the
   // coordinator stops). Where a field of the request is at fault, FieldOf (base/field_error.h)
-  // names it: prompt, max_tokens, n, timeout.
+  // names it: prompt, max_tokens, n, timeout, logprobs, prompt_logprobs.
   absl::Status status;
   int32_t num_prompt_tokens = 0;
   int32_t num_generated_tokens = 0;

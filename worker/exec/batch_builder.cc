@@ -18,6 +18,13 @@ bool ReportsPrompt(const SequenceState& sequence) {
   return sequence.sampling.params().has_prompt_logprobs();
 }
 
+bool ReportsFull(const OutputRow& output) {
+  const v1::SamplingParams& params = output.sequence->sampling.params();
+  const bool is_scored = !output.sample && output.next_token != OutputRow::kNone;
+  return (output.sample && params.top_logprobs() == SamplingState::kFull) ||
+         (is_scored && params.prompt_logprobs() == SamplingState::kFull);
+}
+
 size_t NumTiles(const v1::ShardPlan& plan) {
   return static_cast<size_t>(plan.kv().expanded_tokens() / KvLayout::kTileTokens);
 }
@@ -82,6 +89,13 @@ absl::Status BatchBuilder::Build(const v1::StepPlan& plan, ForwardBatch* batch,
   if (!options_.all_outputs && std::ssize(*outputs) > MaxOutputRows(plan_.limits())) {
     return absl::InternalError(fmt::format("logits of {} tokens in a step, the limit is {}",
                                            outputs->size(), MaxOutputRows(plan_.limits())));
+  }
+  const auto num_full = std::count_if(outputs->begin(), outputs->end(), ReportsFull);
+  if (num_full > plan_.limits().max_full_logprobs()) {
+    return absl::InternalError(
+        fmt::format("log probabilities of the whole vocabulary for {} tokens in a step, the limit "
+                    "is {}",
+                    num_full, plan_.limits().max_full_logprobs()));
   }
   return absl::OkStatus();
 }

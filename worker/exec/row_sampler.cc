@@ -6,7 +6,8 @@ namespace switchyard::worker {
 namespace {
 
 template <typename Entry>
-void AddTop(const Sample& sample, Entry* entry) {
+void AddOthers(const Sample& sample, Entry* entry) {
+  entry->mutable_full_logprobs()->Add(sample.full.begin(), sample.full.end());
   for (const TokenLogit& likely : sample.top) {
     v1::TokenLogprob* top = entry->add_top();
     top->set_token(likely.token);
@@ -20,14 +21,14 @@ void Report(const OutputRow& output, const Sample& sample, v1::StepResult* resul
     scored->set_sequence_id(output.sequence_id);
     scored->set_position(output.position + 1);
     scored->set_logprob(sample.logprob);
-    return AddTop(sample, scored);
+    return AddOthers(sample, scored);
   }
   v1::SampledToken* sampled = result->add_sampled();
   sampled->set_sequence_id(output.sequence_id);
   sampled->set_position(output.position + 1);
   sampled->set_token(sample.token);
   sampled->set_logprob(sample.logprob);
-  AddTop(sample, sampled);
+  AddOthers(sample, sampled);
 }
 
 bool IsWanted(const OutputRow& output) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 
@@ -10,6 +11,8 @@
 namespace switchyard::worker {
 
 using kernels::LogitPeak;
+
+constexpr int64_t kFloatBytes = sizeof(float);
 
 LogitShards::LogitShards(kernels::Ops& ops, const Part& part, HostGather gather)
     : ops_(ops), part_(part), gather_(std::move(gather)) {}
@@ -146,6 +149,36 @@ absl::StatusOr<std::vector<float>> LogitShards::Values(std::span<const int32_t> 
     joined[i % rows.size()] = std::max(joined[i % rows.size()], all[i]);
   }
   return joined;
+}
+
+// Parts of a vocabulary need not be of one size; what travels at a time is.
+absl::StatusOr<std::vector<float>> LogitShards::Row(int32_t row) {
+  std::vector<float> own(static_cast<size_t>(logits_.dims[1]));
+  ops_.device().Synchronize();
+  ops_.device().CopyToHost(own.data(), logits_.row<float>(row), std::ssize(own) * kFloatBytes);
+  if (part_.num_ranks == 1) return own;
+  SY_ASSIGN_OR_RETURN(const std::vector<int64_t> columns,
+                      Gather(std::vector<int64_t>{std::ssize(own)}));
+  const int64_t widest = *std::max_element(columns.begin(), columns.end());
+  std::vector<float> whole(std::accumulate(columns.begin(), columns.end(), size_t{0}));
+  for (int64_t begin = 0; begin < widest; begin += kPieceColumns) {
+    std::vector<float> piece(std::min(kPieceColumns, widest - begin));
+    // The columns [begin, begin + piece) of a part, as far as it has them.
+    const auto length = [&](int64_t of_part) {
+      return std::clamp<int64_t>(of_part - begin, 0, std::ssize(piece));
+    };
+    std::copy_n(own.begin() + std::min(begin, std::ssize(own)), length(std::ssize(own)),
+                piece.begin());
+    SY_ASSIGN_OR_RETURN(const std::vector<float> all, Gather(piece));
+    int64_t first = 0;
+    for (size_t rank = 0; rank < columns.size(); ++rank) {
+      std::copy_n(all.begin() + static_cast<int64_t>(rank) * std::ssize(piece),
+                  length(columns[rank]),
+                  whole.begin() + std::min(first + begin, std::ssize(whole)));
+      first += columns[rank];
+    }
+  }
+  return whole;
 }
 
 }  // namespace switchyard::worker

@@ -1,6 +1,7 @@
 // The logits of a tensor group as if one rank had them all: each call runs an op on this rank's
 // part of the vocabulary and joins the parts' results. Tokens here are ids of the whole vocabulary.
-// What travels is a few bytes for each row, never logits; every rank gets the same answer.
+// What travels is a few bytes for each row, and logits of the rows alone that are asked for whole;
+// every rank gets the same answer.
 #ifndef SWITCHYARD_WORKER_SAMPLE_LOGIT_SHARDS_H_
 #define SWITCHYARD_WORKER_SAMPLE_LOGIT_SHARDS_H_
 
@@ -86,6 +87,9 @@ class LogitShards {
   absl::StatusOr<std::vector<float>> Values(std::span<const int32_t> rows,
                                             std::span<const int32_t> tokens);
 
+  // All logits of the row, by token; travels in pieces.
+  absl::StatusOr<std::vector<float>> Row(int32_t row);
+
   // The column of a token here, or -1.
   int32_t ColumnOf(int32_t token) const {
     const int64_t column = int64_t{token} - part_.first_token;
@@ -95,6 +99,9 @@ class LogitShards {
   const kernels::TensorView& logits() const { return logits_; }
 
  private:
+  // Columns of one rank that travel at a time: no more than MaxGatherBytes in any case.
+  static constexpr int64_t kPieceColumns = int64_t{8} << 10;
+
   template <typename T>
   absl::StatusOr<std::vector<T>> Gather(const std::vector<T>& own);
 

@@ -26,8 +26,11 @@ struct Sampler::Draw {
   bool is_broken = false;  // a guess whose logits are no numbers: nothing more is done for it
 
   const v1::SamplingParams& params() const { return request.state->params(); }
-  bool wants_logprob() const { return !is_broken && (request.with_logprob || wants_top()); }
+  bool wants_logprob() const {
+    return !is_broken && (request.with_logprob || wants_top() || wants_full());
+  }
   bool wants_top() const { return !is_broken && request.num_top > 0; }
+  bool wants_full() const { return !is_broken && request.num_top == SamplingState::kFull; }
   bool is_given() const { return request.state == nullptr; }
   bool is_drawn() const {
     return !is_broken && !is_given() && params().temperature() > 0 && params().top_k() != 1;
@@ -260,16 +263,27 @@ absl::Status Sampler::FindLogprobs(const std::vector<Draw>& draws, std::vector<S
   }
   if (wanted.empty()) return absl::OkStatus();
   SY_RETURN_IF_ERROR(FindTop(draws, samples));
+  SY_RETURN_IF_ERROR(FindFull(draws, samples));
   SY_ASSIGN_OR_RETURN(const auto masses, shards_.Masses(rows, /*with_surprise=*/false));
   SY_ASSIGN_OR_RETURN(const std::vector<float> values, shards_.Values(row_numbers, tokens));
   for (size_t i = 0; i < wanted.size(); ++i) {
     const double weight = static_cast<double>(masses[i].total.weight) / kernels::kLogitWeightOne;
-    const auto logprob = [&](float logit) {
-      return static_cast<float>(double{logit} - rows[i].max - std::log(weight));
+    const auto logprob = [&, log_weight = std::log(weight)](float logit) {
+      return static_cast<float>(double{logit} - rows[i].max - log_weight);
     };
     Sample& sample = samples[wanted[i]];
     sample.logprob = logprob(values[i]);
     for (TokenLogit& entry : sample.top) entry.logit = logprob(entry.logit);
+    for (float& entry : sample.full) entry = logprob(entry);
+  }
+  return absl::OkStatus();
+}
+
+// As logits yet, too.
+absl::Status Sampler::FindFull(const std::vector<Draw>& draws, std::vector<Sample>& samples) {
+  for (size_t i = 0; i < draws.size(); ++i) {
+    if (!draws[i].wants_full()) continue;
+    SY_ASSIGN_OR_RETURN(samples[i].full, shards_.Row(draws[i].request.row));
   }
   return absl::OkStatus();
 }

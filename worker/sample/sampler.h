@@ -33,7 +33,8 @@ struct SampleRequest {
   // The row may turn out not to be needed: where its logits are no numbers, the token is -1 and
   // not an error.
   bool is_guess = false;
-  int32_t num_top = 0;  // likeliest tokens wanted beside it; implies with_logprob
+  // Likeliest tokens wanted beside it, or SamplingState::kFull: all; implies with_logprob.
+  int32_t num_top = 0;
 };
 
 struct Sample {
@@ -41,6 +42,7 @@ struct Sample {
   // Natural logarithm in the model's own distribution, before all that changes it; 0 unless asked.
   float logprob = 0;
   std::vector<TokenLogit> top;  // with log probabilities in place of logits; likeliest first
+  std::vector<float> full;  // of the whole vocabulary, by token, the same bits; empty unless asked
 };
 
 absl::Status BrokenLogits(int32_t position);  // INTERNAL: no finite numbers
@@ -77,6 +79,7 @@ class Sampler {
   absl::Status ChooseTokens(std::vector<Draw>& draws);
   absl::Status FindLogprobs(const std::vector<Draw>& draws, std::vector<Sample>& samples);
   absl::Status FindTop(const std::vector<Draw>& draws, std::vector<Sample>& samples);
+  absl::Status FindFull(const std::vector<Draw>& draws, std::vector<Sample>& samples);
 
   const size_t max_batch_;
   LogitShards shards_;

@@ -25,6 +25,11 @@ absl::Status CheckToken(int32_t token, int32_t vocab_size, std::string_view fiel
                   field, token, vocab_size));
 }
 
+// Whose log probabilities are reported.
+bool IsNumberOfTokens(int32_t number) {
+  return number == SamplingState::kFull || (number >= 0 && number <= SamplingState::kMaxTop);
+}
+
 absl::Status CheckNumbers(const v1::SamplingParams& params) {
   if (!(params.temperature() >= 0) || !std::isfinite(params.temperature())) {
     return Wrong("temperature");
@@ -39,12 +44,8 @@ absl::Status CheckNumbers(const v1::SamplingParams& params) {
   if (!(params.repetition_penalty() >= 0) || !std::isfinite(params.repetition_penalty())) {
     return Wrong("repetition_penalty");
   }
-  if (params.top_logprobs() < 0 || params.top_logprobs() > SamplingState::kMaxTop) {
-    return Wrong("top_logprobs");
-  }
-  if (params.prompt_logprobs() < 0 || params.prompt_logprobs() > SamplingState::kMaxTop) {
-    return Wrong("prompt_logprobs");
-  }
+  if (!IsNumberOfTokens(params.top_logprobs())) return Wrong("top_logprobs");
+  if (!IsNumberOfTokens(params.prompt_logprobs())) return Wrong("prompt_logprobs");
   return absl::OkStatus();
 }
 

@@ -24,6 +24,7 @@ namespace switchyard::worker {
 class SamplingState {
  public:
   static constexpr int32_t kMaxTop = 128;  // likeliest tokens reported beside one
+  static constexpr int32_t kFull = -1;     // in place of their number: the whole vocabulary
 
   SamplingState();
   // INTERNAL, naming the field, when the parameters name a token outside the vocabulary or a number

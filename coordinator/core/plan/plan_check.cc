@@ -109,6 +109,10 @@ absl::Status CheckShardPlan(const v1::ShardPlan& plan) {
     faults.push_back(fmt::format("micro_batch_tokens = {}: must be at least 0",
                                  plan.limits().micro_batch_tokens()));
   }
+  if (plan.limits().max_full_logprobs() < 0 || plan.limits().max_full_logprobs() == 1) {
+    faults.push_back(fmt::format("max_full_logprobs = {}: must be 0 or at least 2",
+                                 plan.limits().max_full_logprobs()));
+  }
   CheckDrafts(plan, faults);
   CheckRange("block_tokens", plan.kv().block_tokens(), kMaxBlockTokens, faults);
   CheckRange("num_blocks", plan.kv().num_blocks(), kMaxKvBlocks, faults);

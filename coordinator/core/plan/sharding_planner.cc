@@ -15,6 +15,19 @@ namespace {
 
 constexpr int kForcedTokens = 6;  // in one step, of text that a grammar leaves no choice about
 
+// Of a step's result, which is one message of 8 MiB at most (gateway/grpc_front.h): the rest of it
+// takes no more than as much.
+constexpr int64_t kFullLogprobBytes = 4 * kMiB;
+
+// Log probabilities of the whole vocabulary that a group's step may report: an answer's and a
+// prompt's at least, or none.
+int32_t MaxFullLogprobs(const v1::ModelSpec& model, int32_t max_running) {
+  constexpr int64_t kLeast = 2;
+  const int64_t fitting = kFullLogprobBytes / (int64_t{model.vocab_size()} * sizeof(float));
+  const int64_t useful = kLeast * max_running;
+  return fitting < kLeast ? 0 : static_cast<int32_t>(std::min(fitting, useful));
+}
+
 // Blocks that `bytes` hold, at most what the limits can fill.
 int32_t BlocksIn(const v1::ShardPlan& plan, const PlanRequest& request, int64_t bytes) {
   const int64_t block_bytes = plan.kv().block_tokens() * KvBytesPerToken(plan, request.backend);
@@ -140,6 +153,7 @@ absl::StatusOr<v1::ShardPlan> MakeShardPlan(const v1::ModelSpec& model,
                         request.max_batched_tokens >= 2 * kMicroBatchTokens;
   plan.mutable_limits()->set_micro_batch_tokens(
       request.micro_batch_tokens.value_or(overlaps ? kMicroBatchTokens : 0));
+  plan.mutable_limits()->set_max_full_logprobs(MaxFullLogprobs(model, request.max_running));
   *plan.mutable_drafts() = request.drafts;
   plan.mutable_kv()->set_block_tokens(request.kv_block_tokens);
   // Every number is checked before it sizes the cache; 1 stands for the number that is still to be

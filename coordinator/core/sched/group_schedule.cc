@@ -25,6 +25,7 @@ GroupSchedule::GroupSchedule(int32_t group, const Limits& limits, const Tenants&
   // Else a step could not give each running request its token, and the last would wait for the
   // others to end.
   SY_CHECK_LE(limits.max_running, limits.max_batched_tokens);
+  SY_CHECK_NE(limits.max_full_logprobs, 1);
 }
 
 void GroupSchedule::BeginStep(uint64_t step, const PromptBound& bound) {
@@ -33,6 +34,7 @@ void GroupSchedule::BeginStep(uint64_t step, const PromptBound& bound) {
   bound_ = bound;
   prompt_units_ = 0;
   extra_rows_ = TokenBudget(limits_.max_running);  // as many as workers have memory for
+  full_logprobs_ = TokenBudget(limits_.max_full_logprobs);
   backlog_ = 0;
   uses_.reset();
   Order();
@@ -89,6 +91,17 @@ TokenBudget GroupSchedule::BudgetForDrafts(const Request* first_waiting) const {
   return TokenBudget(std::min(has_prompts ? tokens / 2 : tokens, has_scored ? rows / 2 : rows));
 }
 
+// Prompts come after answers, and have half if they want any: one at least.
+TokenBudget GroupSchedule::BudgetForAnswers(const Request* first_waiting) const {
+  const auto is_prompt = [](const Request* request) {
+    return request->num_remaining() > 1 && request->reports_full();
+  };
+  const bool has_prompts = (first_waiting != nullptr && first_waiting->reports_full()) ||
+                           std::any_of(running_.begin(), running_.end(), is_prompt);
+  const int32_t all = full_logprobs_.left();
+  return TokenBudget(has_prompts ? all / 2 : all);
+}
+
 int32_t GroupSchedule::NumDrafts(const Request& request, int32_t num_drafts, int32_t num_owed,
                                  int32_t num_left) const {
   if (!request.is_drafted || !request.goes_on()) return 0;
@@ -102,9 +115,12 @@ void GroupSchedule::PlanTokens(int32_t num_drafts, const Request* first_waiting,
   // Drafts come after everyone's own token.
   int32_t num_owed = num_generating();
   TokenBudget for_drafts = BudgetForDrafts(first_waiting);
+  TokenBudget for_answers = BudgetForAnswers(first_waiting);
   for (size_t place = 0; place < running_.size();) {
     Request& request = *running_[place];
-    if (request.num_remaining() == 1) {
+    if (request.num_remaining() == 1 && request.full_answer() && for_answers.Take(1) == 0) {
+      --num_owed;
+    } else if (request.num_remaining() == 1) {
       int32_t drafts = NumDrafts(request, num_drafts, num_owed, for_drafts.left());
       std::span<const int32_t> appended;
       if (drafts > 0 && !MakeRoomForDrafts(request, drafts, appended)) drafts = 0;
@@ -116,6 +132,7 @@ void GroupSchedule::PlanTokens(int32_t num_drafts, const Request* first_waiting,
       budget_.Take(1 + drafts);
       for_drafts.Take(drafts);
       extra_rows_.Take(drafts);
+      full_logprobs_.Take(request.full_answer() ? 1 : 0);
       AddWork(request, 1, drafts, appended, builder);
     }
     ++place;
@@ -143,13 +160,14 @@ std::optional<GroupSchedule::Fit> GroupSchedule::FitOf(const Request& request,
   // What costs little is asked first; at least one block is new in any case.
   if (request.num_awaited > 0 || !has_budget() || num_running() >= limits_.max_running ||
       (request.NumScored(1) > 0 && extra_rows_.left() == 0) ||
+      (request.NumFull(request.num_computed, 1) > full_logprobs_.left()) ||
       blocks_.num_free() <= num_running()) {
     return std::nullopt;
   }
   Fit fit{.prefix = FindPrefix(request)};
   if (NumFreeNeeded(request, fit.prefix) + num_running() > blocks_.num_free()) return std::nullopt;
   fit.num_cached = static_cast<int32_t>(fit.prefix.size()) * limits_.block_tokens;
-  fit.num_now = FitBudget(request, fit.num_cached, max_tokens);
+  fit.num_now = FitRows(request, fit.num_cached, FitBudget(request, fit.num_cached, max_tokens));
   if (fit.num_now == 0) return std::nullopt;
   return fit;
 }
@@ -318,9 +336,21 @@ int32_t GroupSchedule::FitBudget(const Request& request, int32_t begin, int32_t 
   return std::max(fitting, std::min(wanted, kLeastChunk));
 }
 
+int32_t GroupSchedule::FitRows(const Request& request, int32_t begin, int32_t count) const {
+  if (request.NumScored(begin, count) > extra_rows_.left()) count = extra_rows_.left();
+  const int32_t full = full_logprobs_.left();
+  if (request.NumFull(begin, count) <= full) return count;
+  // Either the prompt has more to be scored than there is room, or all but the last token fits,
+  // which samples.
+  const bool scores_more =
+      request.full_prompt() && request.NumScored(begin, request.prompt_length) > full;
+  return scores_more ? full : count - 1;
+}
+
 int32_t GroupSchedule::TakeBudget(const Request& request, int32_t max_tokens) {
-  int32_t count = FitBudget(request, request.num_computed, max_tokens);
-  if (request.NumScored(count) > extra_rows_.left()) count = extra_rows_.left();
+  const int32_t begin = request.num_computed;
+  const int32_t count = FitRows(request, begin, FitBudget(request, begin, max_tokens));
+  full_logprobs_.Take(request.NumFull(begin, count));
   extra_rows_.Take(request.NumScored(count));
   prompt_units_ += limits_.prompt_cost.Of(request.num_computed, count);
   return budget_.Take(count);

@@ -37,7 +37,8 @@ class GroupSchedule {
     int32_t block_tokens = 0;
     WindowBlocks::Size windows;
     bool prefix_cache = true;
-    int32_t max_forced = 0;  // drafts of a request under a grammar, at least
+    int32_t max_forced = 0;         // drafts of a request under a grammar, at least
+    int32_t max_full_logprobs = 0;  // of the whole vocabulary, in a step; none, or 2 at least
     PromptCost prompt_cost;
   };
   // `tenants` outlives the schedule.
@@ -47,13 +48,14 @@ class GroupSchedule {
   // Limits::prompt_cost.
   void BeginStep(uint64_t step, const PromptBound& bound);
 
-  // A token for each request that lacks only one, in order, and up to `num_drafts` drafts behind it
-  // (or Limits::max_forced) as far as budget and free blocks have room, and half of what prompts
-  // could do with is left to these; `first_waiting` is the next to be admitted, maybe null. A
-  // request that needs a block when none is free takes those of another that has got nothing yet in
-  // this step, which stops and is appended to `preempted` (maybe itself): of a tenant over its
-  // share of blocks if there is one, else of any, the last in order. A tenant's first request does
-  // not go as one over its share.
+  // A token for each request that lacks only one (but of those whose log probabilities are wanted
+  // of the whole vocabulary so many alone as a step reports), in order, and up to `num_drafts`
+  // drafts behind it (or Limits::max_forced) as far as budget and free blocks have room, and half
+  // of what prompts could do with is left to these; `first_waiting` is the next to be admitted,
+  // maybe null. A request that needs a block when none is free takes those of another that has got
+  // nothing yet in this step, which stops and is appended to `preempted` (maybe itself): of a
+  // tenant over its share of blocks if there is one, else of any, the last in order. A tenant's
+  // first request does not go as one over its share.
   void PlanTokens(int32_t num_drafts, const Request* first_waiting, StepBuilder& builder,
                   std::vector<Request*>& preempted);
 
@@ -147,6 +149,10 @@ class GroupSchedule {
     return blocks_.NumFreeNeeded(NumToCover(request), prefix);
   }
   std::vector<int32_t> FindPrefix(const Request& request) const;
+  // How many log probabilities of the whole vocabulary are left to answers.
+  TokenBudget BudgetForAnswers(const Request* first_waiting) const;
+  // Of the request's next `count` tokens, from `begin` on, those that there are rows of logits for.
+  int32_t FitRows(const Request& request, int32_t begin, int32_t count) const;
   // What the budgets let the request compute now, from `begin` on.
   int32_t FitBudget(const Request& request, int32_t begin, int32_t max_tokens) const;
   // Takes it.
@@ -168,6 +174,7 @@ class GroupSchedule {
   // Rows of logits that this step may still have beside one for each request: of drafts, and of
   // prompt tokens whose log probabilities are reported.
   TokenBudget extra_rows_{0};
+  TokenBudget full_logprobs_{0};  // that this step may still report
   int64_t backlog_ = 0;
   uint64_t step_ = 0;
   // In order from BeginStep on; what starts since then stands behind.

@@ -100,11 +100,21 @@ struct Request {
   int32_t max_cached() const {
     return sampling.has_prompt_logprobs() ? std::min(num_known() - 1, num_scored) : num_known() - 1;
   }
-  // Positions of [num_computed, num_computed + count) whose prompt's next token is reported.
-  int32_t NumScored(int32_t count) const {
+  // Positions of [begin, begin + count) whose prompt's next token is reported.
+  int32_t NumScored(int32_t begin, int32_t count) const {
     if (!sampling.has_prompt_logprobs()) return 0;
-    return std::clamp(prompt_length - 1 - num_computed, 0, count);
+    return std::clamp(prompt_length - 1 - begin, 0, count);
   }
+  int32_t NumScored(int32_t count) const { return NumScored(num_computed, count); }
+  // Tokens of the work on [begin, begin + count), scored or sampled, whose log probabilities of the
+  // whole vocabulary are reported.
+  int32_t NumFull(int32_t begin, int32_t count) const {
+    const bool samples = begin + count == num_computed + num_remaining();
+    return (samples && full_answer() ? 1 : 0) + (full_prompt() ? NumScored(begin, count) : 0);
+  }
+  bool full_answer() const { return sampling.top_logprobs() == kFullVocabulary; }
+  bool reports_full() const { return full_answer() || full_prompt(); }
+  bool full_prompt() const { return sampling.prompt_logprobs() == kFullVocabulary; }
   // Positions that are ever computed: the last token of an answer never is.
   int32_t max_computed() const { return prompt_length + max_generated - 1; }
 };

@@ -35,6 +35,11 @@ std::vector<TokenLogprob> LikeliestOf(
   return likeliest;
 }
 
+FullLogprobs FullOf(const google::protobuf::RepeatedField<float>& full) {
+  if (full.empty()) return nullptr;
+  return std::make_shared<const std::vector<float>>(full.begin(), full.end());
+}
+
 }  // namespace
 
 SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limits& limits) {
@@ -56,6 +61,7 @@ SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limit
           .max_drafts = plan.drafts().max_tokens(),
           .max_forced = plan.drafts().max_forced(),
           .drafts_from_history = plan.drafts().method() == v1::DRAFT_METHOD_NGRAM,
+          .max_full_logprobs = plan.limits().max_full_logprobs(),
           .prompt_cost = PromptCost(plan)};
 }
 
@@ -77,6 +83,7 @@ Scheduler::Scheduler(const SchedulerConfig& config)
                                                .windows = config.windows,
                                                .prefix_cache = config.prefix_cache,
                                                .max_forced = config.max_forced,
+                                               .max_full_logprobs = config.max_full_logprobs,
                                                .prompt_cost = config.prompt_cost},
                          tenants_);
   }
@@ -99,6 +106,7 @@ absl::Status Scheduler::CheckFits(const NewRequest& request) const {
           "prompt");
     }
   }
+  SY_RETURN_IF_ERROR(CheckFull(request.sampling));
   const int64_t max_generated =
       std::min<int64_t>(request.max_tokens, config_.max_context - prompt_length);
   const int64_t pool_tokens = int64_t{config_.num_blocks} * config_.block_tokens;
@@ -109,6 +117,20 @@ absl::Status Scheduler::CheckFits(const NewRequest& request) const {
                         prompt_length, max_generated, pool_tokens)),
         "max_tokens");
   }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::CheckFull(const v1::SamplingParams& sampling) const {
+  if (config_.max_full_logprobs > 0) return absl::OkStatus();
+  const auto refused = [&](std::string_view field) {
+    return AboutField(absl::InvalidArgumentError(fmt::format(
+                          "log probabilities of a vocabulary of {} tokens are more than a step "
+                          "reports; ask for those of the likeliest",
+                          config_.vocab_size)),
+                      field);
+  };
+  if (sampling.top_logprobs() == kFullVocabulary) return refused("logprobs");
+  if (sampling.prompt_logprobs() == kFullVocabulary) return refused("prompt_logprobs");
   return absl::OkStatus();
 }
 
@@ -146,7 +168,8 @@ absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now)
   admitted->sampling = std::move(request.sampling);
   admitted->stop_token_ids = std::move(request.stop_token_ids);
   admitted->grammar = std::move(request.grammar);
-  admitted->is_drafted = request.drafts;
+  // Drafts that turn out wrong would take of what a step may report.
+  admitted->is_drafted = request.drafts && !admitted->full_answer();
   admitted->is_alone = request.num_following == 0 && request.follows == 0;
   admitted->tokens = std::move(request.prompt_tokens);
   // The length keeps a tenant's name from running into another's salt.
@@ -288,7 +311,7 @@ void Scheduler::PlanPrompts(StepBuilder& builder) {
     for (Request* request : group.running()) {
       if (request->sampled_in == next_step_) {
         tenants_.Charge(*request->tenant, 1 + std::exchange(request->num_uncharged, 0));
-      } else if (request->num_remaining() > 0) {
+      } else if (request->num_remaining() > 1) {  // a token alone waits for the next step
         prompts_.Insert(*request);
       }
     }
@@ -404,10 +427,11 @@ absl::Status Scheduler::TakePromptLogprob(const v1::PromptLogprob& scored, StepO
   }
   if (scored.position() < next) return absl::OkStatus();  // computed again after a preemption
   request.num_scored = next;
-  outcome.prompt_tokens.push_back(
-      {.id = request.id,
-       .output = {
-           .position = next, .logprob = scored.logprob(), .top = LikeliestOf(scored.top())}});
+  outcome.prompt_tokens.push_back({.id = request.id,
+                                   .output = {.position = next,
+                                              .logprob = scored.logprob(),
+                                              .top = LikeliestOf(scored.top()),
+                                              .full = FullOf(scored.full_logprobs())}});
   return absl::OkStatus();
 }
 
@@ -428,7 +452,8 @@ absl::Status Scheduler::TakeToken(const v1::SampledToken& sampled, StepOutcome& 
   outcome.tokens.push_back({.id = request.id,
                             .output = {.token = sampled.token(),
                                        .logprob = sampled.logprob(),
-                                       .top = LikeliestOf(sampled.top())}});
+                                       .top = LikeliestOf(sampled.top()),
+                                       .full = FullOf(sampled.full_logprobs())}});
   if (const auto reason = ReasonToEnd(request)) {
     outcome.finished.push_back({.id = request.id, .finish = FinishOf(request, *reason)});
     DropAwaited(request);

@@ -74,6 +74,7 @@ struct SchedulerConfig {
   int32_t max_drafts = 0;            // of one sequence in a step; 0: workers do not draft
   int32_t max_forced = 0;            // the same of text that a grammar leaves no choice about
   bool drafts_from_history = false;  // workers draft from what was said before
+  int32_t max_full_logprobs = 0;     // of the whole vocabulary, in one group's step; see StepLimits
   PromptCost prompt_cost;
 
   // What a plan prescribes.
@@ -203,6 +204,7 @@ class Scheduler {
 
   // Whether an empty cluster could answer it.
   absl::Status CheckFits(const NewRequest& request) const;
+  absl::Status CheckFull(const v1::SamplingParams& sampling) const;
   // Where the request starts; nothing if it cannot start now.
   std::optional<Choice> ChooseGroup(const Request& request);
   // Room for the first that waits, if its tenant lacks its share.

@@ -94,6 +94,8 @@ void PlanExecutor::Start(const v1::SequenceStart& start) {
   sequence.is_drafted = start.drafts();
   sequence.has_grammar = start.has_grammar();
   sequence.is_scored = start.sampling().has_prompt_logprobs();
+  sequence.full_prompt = start.sampling().prompt_logprobs() == -1;
+  sequence.full_answer = start.sampling().top_logprobs() == -1;
   sequence.stop_tokens.assign(start.stop_tokens().begin(), start.stop_tokens().end());
   sequence.num_cached = start.num_cached();
   sequence.cached_tokens.assign(start.cached_tokens().begin(), start.cached_tokens().end());
@@ -203,7 +205,7 @@ void PlanExecutor::Write(const Sequence& sequence, int32_t position, uint64_t va
   WindowSlotOf(sequence, position) = {.value = value, .written_in = last_step_};
 }
 
-void PlanExecutor::Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) const {
+void PlanExecutor::Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) {
   const int32_t token = sequence.Sample();
   const auto position = int32_t(sequence.slots.size());
   sequence.last_sampled = token;
@@ -213,6 +215,9 @@ void PlanExecutor::Sample(uint64_t id, Sequence& sequence, v1::StepResult& resul
   sampled->set_sequence_id(id);
   sampled->set_position(position);
   sampled->set_token(token);
+  if (!sequence.full_answer) return;
+  sampled->add_full_logprobs(-float(token));
+  ++num_full_;
 }
 
 void PlanExecutor::Score(const v1::SequenceWork& work, int32_t i, const Sequence& sequence,
@@ -226,6 +231,9 @@ void PlanExecutor::Score(const v1::SequenceWork& work, int32_t i, const Sequence
   scored->set_position(position);
   scored->set_logprob(sequence.Score(is_last ? work.next_token() : work.tokens(i + 1)));
   ++num_scored_;
+  if (!sequence.full_prompt) return;
+  scored->add_full_logprobs(scored->logprob());
+  ++num_full_;
 }
 
 void PlanExecutor::Draft(int32_t num_drafts, Sequence& sequence) const {
@@ -253,6 +261,7 @@ v1::StepResult PlanExecutor::Execute(const v1::StepPlan& plan) {
   EXPECT_EQ(plan.groups_size(), limits_.num_groups);
   for (int32_t group = 0; group < plan.groups_size(); ++group) {
     const int64_t computed_before = num_tokens_computed_;
+    const int64_t full_before = num_full_;
     const int64_t extra_before = num_drafts_accepted_ + num_drafts_refused_ + num_scored_;
     std::set<uint64_t> seen;
     for (const v1::SequenceWork& work : plan.groups(group).sequences()) {
@@ -267,6 +276,7 @@ v1::StepResult PlanExecutor::Execute(const v1::StepPlan& plan) {
         num_drafts_accepted_ + num_drafts_refused_ + num_scored_ - extra_before;
     EXPECT_LE(num_extra, limits_.max_running)
         << "step " << plan.step() << ": more logits than workers have memory for";
+    EXPECT_LE(num_full_ - full_before, limits_.max_full_logprobs) << "step " << plan.step();
     for (const uint64_t id : seen) Draft(plan.num_drafts(), sequences_.at(id));
   }
   return result;

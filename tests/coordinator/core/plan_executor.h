@@ -27,7 +27,8 @@ class PlanExecutor {
     int32_t max_batched_tokens = 1;
     int32_t max_running = 1;
     int32_t max_drafts = 0;
-    int32_t max_forced = 0;      // of a sequence under a grammar
+    int32_t max_forced = 0;  // of a sequence under a grammar
+    int32_t max_full_logprobs = 0;
     bool tells_history = false;  // drafts are made from all tokens, also cached ones
     // Of a second cache, of which a token reads a window; no blocks: there is none.
     int32_t num_window_blocks = 0;
@@ -48,6 +49,8 @@ class PlanExecutor {
   int64_t num_drafts_accepted() const { return num_drafts_accepted_; }
   int64_t num_drafts_refused() const { return num_drafts_refused_; }
   int64_t num_scored() const { return num_scored_; }  // tokens of prompts
+  // Tokens whose log probabilities of the whole vocabulary were reported: one of them, their own.
+  int64_t num_full() const { return num_full_; }
 
  private:
   // The slots of a sequence, one after the other.
@@ -58,6 +61,8 @@ class PlanExecutor {
     bool is_drafted = false;
     bool has_grammar = false;
     bool is_scored = false;
+    bool full_prompt = false;
+    bool full_answer = false;
     std::vector<int32_t> stop_tokens;
     bool is_ended = false;
     std::vector<int32_t> drafts;
@@ -86,7 +91,7 @@ class PlanExecutor {
   // The tokens that the work wants computed, drafts among them.
   std::vector<int32_t> TokensOf(const v1::SequenceWork& work, const Sequence& sequence) const;
   void Write(const Sequence& sequence, int32_t position, uint64_t value);
-  void Sample(uint64_t id, Sequence& sequence, v1::StepResult& result) const;
+  void Sample(uint64_t id, Sequence& sequence, v1::StepResult& result);
   // Reports the token behind the work's i-th where its prompt is to be.
   void Score(const v1::SequenceWork& work, int32_t i, const Sequence& sequence,
              v1::StepResult& result);
@@ -104,6 +109,7 @@ class PlanExecutor {
   int64_t num_drafts_accepted_ = 0;
   int64_t num_drafts_refused_ = 0;
   int64_t num_scored_ = 0;
+  int64_t num_full_ = 0;
   std::map<uint64_t, Sequence> sequences_;
   std::vector<std::vector<Slot>> cache_;  // [group][block * block_tokens + offset]
   std::vector<std::vector<Slot>> window_cache_;

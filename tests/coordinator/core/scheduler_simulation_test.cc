@@ -58,6 +58,8 @@ struct Expectation {
   std::vector<int32_t> said;
   std::vector<float> scores;  // of the prompt's tokens, where they are asked for
   std::vector<float> scored;
+  bool full_prompt = false;  // log probabilities of the whole vocabulary are wanted
+  bool full_answer = false;
   std::chrono::milliseconds deadline = std::chrono::milliseconds::max();
   int64_t admitted_at = 0;  // steps
   Owner owner;
@@ -80,6 +82,7 @@ class Simulation {
  public:
   static constexpr int32_t kMaxContext = 48;
   static constexpr int32_t kMaxWaiting = 20;
+  static constexpr int32_t kMaxFull = 3;
 
   Simulation(const Cluster& cluster, uint64_t seed)
       : pool_tokens_(cluster.num_blocks * cluster.block_tokens),
@@ -103,6 +106,7 @@ class Simulation {
              .max_drafts = cluster.max_drafts,
              .max_forced = cluster.max_forced,
              .drafts_from_history = tells_history_,
+             .max_full_logprobs = kMaxFull,
              .prompt_cost = CostOfKeys()}),
         workers_({.num_groups = cluster.num_groups,
                   .num_blocks = cluster.num_blocks,
@@ -111,6 +115,7 @@ class Simulation {
                   .max_running = cluster.max_running,
                   .max_drafts = cluster.max_drafts,
                   .max_forced = cluster.max_forced,
+                  .max_full_logprobs = kMaxFull,
                   .tells_history = tells_history_,
                   .num_window_blocks = cluster.num_window_blocks(),
                   .window = cluster.window}) {}
@@ -202,9 +207,12 @@ class Simulation {
     request.priority = int32_t(Random(-1, 1));
     if (Random(0, 2) == 0) request.sampling.set_repetition_penalty(1.5f);
     if (Random(0, 5) == 0) {
-      request.sampling.set_prompt_logprobs(0);
+      expected.full_prompt = Random(0, 2) == 0;
+      request.sampling.set_prompt_logprobs(expected.full_prompt ? kFullVocabulary : 0);
       expected.scores = PlanExecutor::ScoresOf(expected.prompt);
     }
+    expected.full_answer = Random(0, 19) == 0;
+    if (expected.full_answer) request.sampling.set_top_logprobs(kFullVocabulary);
     request.drafts = Random(0, 4) > 0;
     if (Random(0, 4) == 0) request.grammar = std::make_shared<v1::Grammar>();
     if (Random(0, 9) == 0) {
@@ -329,6 +337,12 @@ class Simulation {
     for (const auto& [id, expected] : open_) EXPECT_GT(expected.deadline, now_) << "request " << id;
   }
 
+  static void ExpectFull(const FullLogprobs& full, bool is_wanted, float first) {
+    ASSERT_EQ(full != nullptr, is_wanted);
+    if (!is_wanted) return;
+    EXPECT_EQ(full->at(0), first);
+  }
+
   // Half a step: a plan leaves, or the oldest result comes back.
   void Step() {
     const bool waits = std::ssize(results_) == 1 && Random(0, 1) == 0;  // or its result is faster
@@ -350,11 +364,13 @@ class Simulation {
       expected.scored.push_back(token.output.logprob);
       EXPECT_EQ(token.output.position, int32_t(expected.scored.size()));
       EXPECT_TRUE(expected.said.empty());
+      ExpectFull(token.output.full, expected.full_prompt, token.output.logprob);
     }
     for (const RequestToken& token : outcome->tokens) {
       Expectation& expected = open_.at(token.id);
       NoteComputed(expected, int32_t(expected.prompt.size() + expected.said.size()));
       expected.said.push_back(token.output.token);
+      ExpectFull(token.output.full, expected.full_answer, -float(token.output.token));
     }
     for (const RequestEnd& end : outcome->finished) {
       const Expectation& expected = open_.at(end.id);
@@ -449,6 +465,7 @@ void ExpectAllHappened(const Simulation& simulation, const Cluster& cluster) {
   EXPECT_GT(simulation.scheduler().num_preemptions(), 0) << "the cache was never short";
   EXPECT_GT(simulation.workers().num_tokens_computed(), 1000);
   EXPECT_GT(simulation.workers().num_scored(), 100);
+  EXPECT_GT(simulation.workers().num_full(), 100);
   EXPECT_GT(simulation.num_expired(), 0);
   EXPECT_GT(simulation.num_crowded_out(), 0);
   EXPECT_GT(simulation.num_lost(), 0);

@@ -2,7 +2,8 @@
 //   cluster   sizes of the cluster that the story is about
 //   admit     id, prompt (number of tokens), max, stop (a token), tenant, weight, priority,
 //             timeout, now: token p of request i is 100 * i + p, also the sampled ones; "like=ID"
-//             gives it that request's prompt, "alike=N" only the first N tokens
+//             gives it that request's prompt, "alike=N" only the first N tokens; "full_prompt" and
+//             "full_answer" want log probabilities of the whole vocabulary for each of their tokens
 //   plan      the next plan; a sequence's work is "id [begin,end) tokens -> new blocks", with
 //             "sample" where it samples
 //   complete  answers the plan under way; ID=TOKEN lets a request sample another token,
@@ -116,7 +117,8 @@ class Story {
                         .block_tokens = int32_t(command.Int("block_tokens", 4)),
                         .max_context = int32_t(command.Int("context", 64)),
                         .vocab_size = 10000,
-                        .prefix_cache = command.Int("cache", 0) != 0});
+                        .prefix_cache = command.Int("cache", 0) != 0,
+                        .max_full_logprobs = int32_t(command.Int("full", 0))});
     plans_.clear();
     broken_ = false;
     return fmt::format("{} blocks, longest sequence {} tokens", scheduler_->num_blocks(),
@@ -134,6 +136,8 @@ class Story {
     request.weight = double(command.Int("weight", 1));
     request.priority = int32_t(command.Int("priority", 0));
     request.timeout = std::chrono::milliseconds(command.Int("timeout", 0));
+    if (command.Has("full_prompt")) request.sampling.set_prompt_logprobs(kFullVocabulary);
+    if (command.Has("full_answer")) request.sampling.set_top_logprobs(kFullVocabulary);
     if (command.Has("stop")) request.stop_token_ids.push_back(int32_t(command.Int("stop")));
     const absl::Status status =
         scheduler_->Admit(std::move(request), std::chrono::milliseconds(command.Int("now", 0)));
@@ -214,7 +218,7 @@ INSTANTIATE_TEST_SUITE_P(Stories, SchedulerTranscript,
                          ::testing::Values("one_request", "shared_steps", "preemption", "cancel",
                                            "groups", "refusals", "wrong_results", "overlap",
                                            "prefix_cache", "chunks", "tenants", "priorities",
-                                           "deadlines"),
+                                           "deadlines", "full_logprobs"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

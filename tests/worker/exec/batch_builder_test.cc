@@ -24,6 +24,7 @@ v1::ShardPlan SmallPlan() {
   plan.mutable_kv()->set_num_blocks(8);
   plan.mutable_limits()->set_max_batched_tokens(10);
   plan.mutable_limits()->set_max_running(2);
+  plan.mutable_limits()->set_max_full_logprobs(2);
   plan.mutable_drafts()->set_method(v1::DRAFT_METHOD_NGRAM);
   plan.mutable_drafts()->set_max_tokens(3);
   return plan;
@@ -310,7 +311,17 @@ Step WithPromptLogprobs(int32_t prompt_length, const Work& work, int32_t next_to
   return step;
 }
 
+Step WithFullLogprobs() {
+  Step step = WithPromptLogprobs(3, {.tokens = {1, 2, 3}, .blocks = {0}, .sample = true});
+  v1::SamplingParams* sampling = step.plan().mutable_started(0)->mutable_sampling();
+  sampling->set_prompt_logprobs(SamplingState::kFull);
+  sampling->set_top_logprobs(SamplingState::kFull);
+  return step;
+}
+
 const BadStep kBadSteps[] = {
+    {"too_many_full_logprobs", WithFullLogprobs(),
+     "log probabilities of the whole vocabulary for 3 tokens in a step, the limit is 2"},
     {"next_token_missing", WithPromptLogprobs(4, {.tokens = {5, 6}, .blocks = {0}}),
      "sequence 1: the next token is missing"},
     {"foreign_next_token", WithPromptLogprobs(4, {.tokens = {5, 6}, .blocks = {0}}, 100),

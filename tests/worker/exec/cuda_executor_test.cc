@@ -71,7 +71,7 @@ class Decoding {
       start->set_group(GroupOf(i));
       start->set_prompt_length(2 + i);
       start->set_drafts(true);
-      start->mutable_sampling()->set_top_logprobs(1);
+      start->mutable_sampling()->set_top_logprobs(num_top_);
       v1::SequenceWork* work = AddWork(i, &step);
       for (int t = 0; t < 2 + i; ++t) work->add_tokens(100 + 13 * i + t);
       for (int block = 0; block < 4; ++block) work->add_new_blocks(4 * i + block);
@@ -100,6 +100,10 @@ class Decoding {
   }
   int64_t num_accepted() const { return num_accepted_; }
 
+  // Of what starts from now on.
+  void ReportWholeVocabulary() { num_top_ = SamplingState::kFull; }
+  const std::vector<v1::SampledToken>& sampled() const { return sampled_; }
+
  private:
   static int64_t NumExpertRows(const v1::StepResult& result) {
     return std::accumulate(result.expert_rows().begin(), result.expert_rows().end(), int64_t{0});
@@ -121,6 +125,7 @@ class Decoding {
     if (!result.ok()) return {};
     for (const v1::SampledToken& sampled : result->sampled()) {
       lengths_[sampled.sequence_id() - 1] = sampled.position();
+      sampled_.push_back(sampled);
       answers_[{sampled.sequence_id(), sampled.position()}] = {sampled.token(), sampled.logprob()};
     }
     return *result;
@@ -132,7 +137,9 @@ class Decoding {
   std::vector<int32_t> lengths_;
   uint64_t num_steps_ = 0;
   int64_t num_accepted_ = 0;
+  int32_t num_top_ = 1;
   Answers answers_;
+  std::vector<v1::SampledToken> sampled_;
 };
 
 TEST(CudaExecutorErrorTest, ARankThatRefusesAPlanReleasesThePeers) {
@@ -171,6 +178,28 @@ TEST_P(CudaExecutorTest, PaddedStepsAreAsThoseOfOneRowAndFewAreRecorded) {
   EXPECT_EQ(padded.executor().num_recordings(), 2);
   EXPECT_EQ(padded.executor().num_replays(), 4);
   EXPECT_EQ(single.executor().num_recordings(), 1);
+}
+
+TEST_P(CudaExecutorTest, TheWholeVocabularyIsReportedWithTheBitsOfTheLikeliest) {
+  Decoding full(GetParam()), likeliest(GetParam());
+  ASSERT_TRUE(full.ok() && likeliest.ok());
+  full.ReportWholeVocabulary();
+  for (Decoding* decoding : {&full, &likeliest}) {
+    decoding->ComputePrompts();
+    decoding->Decode(0, 2);
+  }
+  EXPECT_EQ(full.answers(), likeliest.answers());
+  ASSERT_EQ(full.sampled().size(), likeliest.sampled().size());
+  for (size_t i = 0; i < full.sampled().size(); ++i) {
+    const v1::SampledToken& sampled = full.sampled()[i];
+    ASSERT_EQ(sampled.full_logprobs_size(), 4096);
+    const v1::TokenLogprob& top = likeliest.sampled()[i].top(0);
+    EXPECT_EQ(sampled.full_logprobs(top.token()), top.logprob());
+    EXPECT_EQ(sampled.full_logprobs(sampled.token()), sampled.logprob());
+    double sum = 0;
+    for (const float logprob : sampled.full_logprobs()) sum += std::exp(double{logprob});
+    EXPECT_NEAR(sum, 1, 1e-5);
+  }
 }
 
 TEST_P(CudaExecutorTest, MicroBatchesGiveTheBitsOfWholeSteps) {

@@ -135,7 +135,8 @@ TEST(ExecutorResult, CountsTheRowsOfEveryExpert) {
 }
 
 // One prompt in chunks; every result in one message.
-v1::StepResult RunChunks(LocalEngine& engine, const std::vector<int32_t>& tokens, int chunk) {
+v1::StepResult RunChunks(LocalEngine& engine, const std::vector<int32_t>& tokens, int chunk,
+                         int num_top = 2) {
   v1::StepResult all;
   const int length = static_cast<int>(tokens.size());
   for (int begin = 0, step_number = 1; begin < length; begin += chunk, ++step_number) {
@@ -149,8 +150,8 @@ v1::StepResult RunChunks(LocalEngine& engine, const std::vector<int32_t>& tokens
       v1::SequenceStart* start = step.add_started();
       start->set_sequence_id(1);
       start->set_prompt_length(length);
-      start->mutable_sampling()->set_prompt_logprobs(3);
-      start->mutable_sampling()->set_top_logprobs(2);
+      start->mutable_sampling()->set_prompt_logprobs(num_top < 0 ? num_top : num_top + 1);
+      start->mutable_sampling()->set_top_logprobs(num_top);
       for (int i = 0; i < CeilDiv(length, 16); ++i) work->add_new_blocks(i);
     }
     if (end < length) work->set_next_token(tokens[end]);
@@ -252,6 +253,7 @@ TEST(ExecutorLogprobs, PromptAndAnswerHaveThoseOfTheLogitsInAnyChunksOnAnyRanks)
   EXPECT_NEAR(expected.sampled(0).logprob(), LogprobOf(rows[22], expected.sampled(0).token()),
               1e-5);
   EXPECT_EQ(expected.sampled(0).top_size(), 2);
+  EXPECT_EQ(expected.sampled(0).full_logprobs_size(), 0);
 
   for (const auto& [tensor_parallel, chunk] :
        {std::pair(1, 5), std::pair(2, 23), std::pair(4, 7)}) {
@@ -265,6 +267,41 @@ TEST(ExecutorLogprobs, PromptAndAnswerHaveThoseOfTheLogitsInAnyChunksOnAnyRanks)
     }
     ASSERT_EQ(result.sampled_size(), 1);
     EXPECT_EQ(result.sampled(0).SerializeAsString(), expected.sampled(0).SerializeAsString());
+  }
+}
+
+// Of a token that is reported with so many of the likeliest, and with the whole vocabulary.
+template <typename Token>
+void ExpectSameBits(const Token& likeliest, const Token& full) {
+  EXPECT_EQ(full.logprob(), likeliest.logprob());
+  EXPECT_EQ(full.top_size(), 0);
+  ASSERT_EQ(full.full_logprobs_size(), 4096);
+  double sum = 0;
+  for (const float logprob : full.full_logprobs()) sum += std::exp(double{logprob});
+  EXPECT_NEAR(sum, 1, 1e-5);
+  for (const v1::TokenLogprob& likely : likeliest.top()) {
+    EXPECT_EQ(full.full_logprobs(likely.token()), likely.logprob()) << likely.token();
+  }
+}
+
+TEST(ExecutorLogprobs, OfTheWholeVocabularyAreThoseOfTheLikeliestInAnyChunksOnAnyRanks) {
+  std::vector<int32_t> tokens;
+  for (int i = 0; i < 9; ++i) tokens.push_back(100 + i * 37);
+  const auto run = [&](int tensor_parallel, int chunk, int num_top) {
+    const auto engine = MakeEngine({"", 1, tensor_parallel, v1::COMPUTE_MODE_BF16});
+    EXPECT_NE(engine, nullptr);
+    return engine == nullptr ? v1::StepResult() : RunChunks(*engine, tokens, chunk, num_top);
+  };
+  const v1::StepResult likeliest = run(1, 9, SamplingState::kMaxTop - 1);
+  for (const auto& [tensor_parallel, chunk] : {std::pair(1, 9), std::pair(2, 4), std::pair(4, 9)}) {
+    const v1::StepResult full = run(tensor_parallel, chunk, SamplingState::kFull);
+    ASSERT_EQ(full.prompt_logprobs_size(), 8);
+    ASSERT_EQ(full.sampled_size(), 1);
+    for (int i = 0; i < 8; ++i) {
+      ExpectSameBits(likeliest.prompt_logprobs(i), full.prompt_logprobs(i));
+    }
+    EXPECT_EQ(full.sampled(0).token(), likeliest.sampled(0).token());
+    ExpectSameBits(likeliest.sampled(0), full.sampled(0));
   }
 }
 

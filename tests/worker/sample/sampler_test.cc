@@ -368,6 +368,67 @@ TEST(Sampler, RefusesParametersThatHaveNoMeaning) {
   EXPECT_EQ(code([](auto& p) { p.add_logit_bias()->set_bias(-kInfinity); }),
             absl::StatusCode::kInternal);
   EXPECT_EQ(code([](auto& p) { p.set_top_logprobs(5000); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) { p.set_top_logprobs(-2); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) { p.set_prompt_logprobs(-2); }), absl::StatusCode::kInternal);
+  EXPECT_EQ(code([](auto& p) {
+              p.set_top_logprobs(SamplingState::kFull);
+              p.set_prompt_logprobs(SamplingState::kFull);
+            }),
+            absl::StatusCode::kOk);
+}
+
+// Of a row that travels in several pieces, from parts of several sizes.
+TEST(Sampler, TheWholeVocabularyHasTheBitsOfTheLikeliest) {
+  constexpr int32_t kVocab = 30011, kRows = 3;
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal(0, 3);
+  LogitRows rows{.num_rows = kRows, .vocab_size = kVocab, .values = {}};
+  rows.values.resize(size_t{kRows} * kVocab);
+  for (float& value : rows.values) value = normal(random);
+  v1::SamplingParams penalised = Params(1, 0.9f);
+  penalised.set_repetition_penalty(1.5f);
+  const auto run = [&](int num_ranks, int32_t num_top) {
+    std::vector<Sample> result;
+    OverRanks(num_ranks, rows, [&](RankLogits& rank) {
+      SamplingState greedy = StateOf(Params(0), kVocab);
+      SamplingState changed = StateOf(penalised, kVocab, {1, 2, 3, 4, 20000, 20001});
+      const std::vector<SampleRequest> requests = {
+          {.row = 0, .position = 6, .state = &greedy, .num_top = num_top},
+          {.row = 1, .position = 6, .given = 29999, .num_top = num_top},
+          {.row = 2, .position = 6, .state = &changed, .num_top = num_top}};
+      Sampler sampler(rank.ops, rank.part, kRows, rank.gather);
+      auto samples = sampler.Run(rank.logits, kRows, requests);
+      if (samples.ok() && rank.part.rank == 0) result = *samples;
+      return samples.status();
+    });
+    return result;
+  };
+  const std::vector<Sample> likeliest = run(1, SamplingState::kMaxTop);
+  for (const int num_ranks : {1, 2, 3}) {
+    const std::vector<Sample> samples = run(num_ranks, SamplingState::kFull);
+    ASSERT_EQ(samples.size(), size_t{kRows});
+    for (size_t i = 0; i < samples.size(); ++i) {
+      SCOPED_TRACE(fmt::format("{} ranks, row {}", num_ranks, i));
+      const Sample& sample = samples[i];
+      EXPECT_EQ(sample.token, likeliest[i].token);
+      EXPECT_EQ(sample.logprob, likeliest[i].logprob);
+      EXPECT_TRUE(sample.top.empty());
+      ASSERT_EQ(sample.full.size(), size_t{kVocab});
+      EXPECT_EQ(sample.full[sample.token], sample.logprob);
+      std::set<int32_t> tokens;
+      for (const TokenLogit& likely : likeliest[i].top) {
+        EXPECT_EQ(sample.full[likely.token], likely.logit) << likely.token;
+        tokens.insert(likely.token);
+      }
+      double sum = 0;
+      for (int32_t token = 0; token < kVocab; ++token) {
+        sum += std::exp(double{sample.full[token]});
+        if (tokens.contains(token)) continue;
+        EXPECT_LE(sample.full[token], likeliest[i].top.back().logit);
+      }
+      EXPECT_NEAR(sum, 1, 1e-5);
+    }
+  }
 }
 
 // Every kind of request at once, over any number of ranks: not a bit differs.
@@ -403,7 +464,9 @@ TEST(Sampler, TheNumberOfRanksAndTheBatchDoNotShow) {
                             .state = i % 7 == 6 ? nullptr : &states[i],
                             .given = 17,
                             .with_logprob = i % 3 == 0,
-                            .num_top = i % 4 == 0 ? 5 + i : 0});
+                            .num_top = i % 4 == 0   ? 5 + i
+                                       : i % 8 == 3 ? SamplingState::kFull
+                                                    : 0});
       }
       Sampler sampler(rank.ops, rank.part, kRequests, rank.gather);
       auto samples = sampler.Run(rank.logits, kRequests, requests);
@@ -422,6 +485,8 @@ TEST(Sampler, TheNumberOfRanksAndTheBatchDoNotShow) {
       EXPECT_EQ(a.top[t].token, b.top[t].token) << i;
       EXPECT_EQ(a.top[t].logit, b.top[t].logit) << i;
     }
+    EXPECT_EQ(a.full.size(), i % 8 == 3 ? size_t{kVocab} : 0u) << i;
+    EXPECT_EQ(a.full, b.full) << i;
   };
   for (const int num_ranks : {2, 3, 4, 7}) {
     const std::vector<Sample> samples = run(num_ranks, 0, kRequests);
