@@ -73,6 +73,11 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
       "computes while the other's rows travel (default: 256 between GPUs, else never)");
   forward("--tool-parser", "Form of the model's tool calls (default: told from its template)");
   forward("--api-keys", "JSON file of the keys that clients must show (default: none asked for)");
+  forward("--max-logprobs",
+          "Likeliest tokens that a request may ask for beside each (default 20; -1: the whole "
+          "vocabulary, too)");
+  forward("--logprob-memory",
+          "Of the coordinator, for log probabilities of whole vocabularies (default 1GiB)");
   forward("--max-running", "Requests that one group computes at a time (default 64)");
   forward("--max-stretch",
           "How much longer a prompt may make a step in which requests write (default 2; 0: any)");

@@ -48,6 +48,18 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
       ->capture_default_str()
       ->check(CLI::IsMember({"none", "vllm"}));
   app.add_option(
+         "--max-logprobs", config.max_logprobs,
+         "Likeliest tokens whose log probabilities a request may ask for beside each token; "
+         "-1: any number, and the whole vocabulary's")
+      ->capture_default_str()
+      ->check(CLI::Range(-1, 128));
+  app.add_option(
+         "--logprob-memory", config.logprob_bytes,
+         "Memory, such as 4GiB, that log probabilities of whole vocabularies may take here, "
+         "of all requests together (default: 1GiB)")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(int64_t{0}, kMostBytes));
+  app.add_option(
          "--cors-origin", config.cors_origins,
          "Web page whose scripts may use the HTTP API, such as https://chat.example.com, or "
          "* for all; may be given several times")

@@ -122,6 +122,7 @@ absl::StatusOr<gateway::ServedModel> DescribeModel(const ServerConfig& config,
       .default_top_k = generation.top_k,
       .default_min_p = static_cast<float>(generation.min_p),
       .default_repetition_penalty = static_cast<float>(generation.repetition_penalty),
+      .max_logprobs = config.max_logprobs,
       .tokenizer = checkpoint.tokenizer.get(),
       .chat_template = chat_template,
       .reasoning = reasoning,
@@ -139,7 +140,8 @@ absl::StatusOr<gateway::GatewayOptions> MakeGatewayOptions(const ServerConfig& c
       .http = {.host = config.host, .port = config.port},
       .grpc = {.host = config.grpc_host, .port = config.grpc_port},
       .access = {.keys = keys, .metrics_need_key = config.metrics_need_key},
-      .vllm_metrics = config.metrics_compat == "vllm"};
+      .vllm_metrics = config.metrics_compat == "vllm",
+      .logprob_bytes = config.logprob_bytes};
   SY_ASSIGN_OR_RETURN(options.access.cors, gateway::CorsPolicy::Create(config.cors_origins));
   const int num_files = RaiseFileLimit();
   if (num_files < kMinFiles) {

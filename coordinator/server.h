@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "coordinator/core/plan/sharding_planner.h"
+#include "coordinator/gateway/logprob_memory.h"
 
 namespace switchyard {
 
@@ -24,7 +25,9 @@ struct ServerConfig {
   bool metrics_need_key = false;
   std::string metrics_compat = "none";    // or vllm: its names, too
   std::vector<std::string> cors_origins;  // pages whose scripts may use the HTTP API
-  std::string grpc_host = "127.0.0.1";    // of workers, gRPC clients and `switchyard status`
+  int max_logprobs = 20;                  // likeliest tokens beside each; -1: the whole vocabulary
+  int64_t logprob_bytes = gateway::LogprobMemory::kDefaultBytes;
+  std::string grpc_host = "127.0.0.1";  // of workers, gRPC clients and `switchyard status`
   int grpc_port = 7070;
   int data_parallel = 1;
   int tensor_parallel = 1;

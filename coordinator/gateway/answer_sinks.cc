@@ -156,8 +156,8 @@ class WholeAnswer final : public Answer {
       pieces.push_back(std::move(choice.piece));
       ends.push_back(choice.end);
     }
-    const Json answer = FullAnswer(head_, pieces, ends, usage_);
-    SendAnswer(metrics_, RouteName(head_.endpoint), *reply_, {.body = DumpJson(answer)});
+    SendAnswer(metrics_, RouteName(head_.endpoint), *reply_,
+               {.body = FullAnswer(head_, pieces, ends, usage_)});
   }
   void WriteError(const absl::Status& status) override {
     SendAnswer(metrics_, RouteName(head_.endpoint), *reply_, ErrorResponse(status));
@@ -180,7 +180,7 @@ class StreamedAnswer final : public Answer {
     const bool shows_prompt = head_.prompts[piece.prompt_index].echo || head_.prompt_logprobs;
     const bool has_prompt = piece.first && shows_prompt;
     if (piece.has_text() || has_logprobs || has_prompt) {
-      writer_.Event(TextChunk(head_, piece));
+      writer_.TextEvent(TextChunk(head_, piece));
       piece.first = false;
       piece.text.clear();
       piece.reasoning.clear();

@@ -61,6 +61,24 @@ void SetShown(const GenerationFields& fields, const std::vector<CompletionSpec>&
   }
 }
 
+absl::StatusOr<LogprobLease> LeaseLogprobs(CompletionContext& context,
+                                           const GenerationFields& fields,
+                                           const std::vector<CompletionSpec>& specs,
+                                           int64_t bytes_per_logprob) {
+  const LogprobFields& logprobs = fields.logprobs;
+  const bool full_answer = logprobs.answer == core::kFullVocabulary;
+  const bool full_prompt = logprobs.prompt == core::kFullVocabulary;
+  int64_t num_tokens = 0;  // that have them
+  for (const CompletionSpec& spec : specs) {
+    const int64_t num_scored = std::ssize(spec.prompt_tokens) - 1;
+    if (full_answer) num_tokens += spec.max_tokens + (fields.echo ? num_scored : 0);
+    if (full_prompt) num_tokens += num_scored;
+  }
+  const int64_t num_logprobs = num_tokens * fields.best_of * context.model->vocab_size;
+  return context.logprob_memory.Take(num_logprobs * bytes_per_logprob,
+                                     full_answer ? logprobs.answer_field : "prompt_logprobs");
+}
+
 void StartAnswer(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,
                  const std::shared_ptr<Answer>& answer) {
   // All choices have their place in the queue as soon as the first has, or none.

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/status.h"
 #include "coordinator/gateway/answer_sinks.h"
 #include "coordinator/gateway/completion.h"
 #include "coordinator/gateway/openai_types.h"
@@ -20,6 +21,18 @@ AnswerShape ShapeOf(const GenerationFields& fields, const std::vector<Completion
 // What the choices hold beside their text. `echoes`: each prompt's text, or empty.
 void SetShown(const GenerationFields& fields, const std::vector<CompletionSpec>& specs,
               std::vector<std::string> echoes, AnswerHead* head);
+
+// What a log probability of a whole vocabulary takes until it is sent, about: in JSON, and in a
+// message of gRPC.
+inline constexpr int64_t kJsonBytesPerLogprob = 128;
+inline constexpr int64_t kMessageBytesPerLogprob = 8;
+
+// The memory that the request's log probabilities of whole vocabularies take, for all of its
+// choices; none for a request that does not ask for them. Errors as of LogprobMemory.
+absl::StatusOr<LogprobLease> LeaseLogprobs(CompletionContext& context,
+                                           const GenerationFields& fields,
+                                           const std::vector<CompletionSpec>& specs,
+                                           int64_t bytes_per_logprob);
 
 // Prompts of so many tokens are computed once for all choices.
 inline constexpr int32_t kMinSharedPromptTokens = 256;

@@ -14,6 +14,13 @@ double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Others' answers do not wait for the text of a whole vocabulary.
+Executor& ExecutorOf(const CompletionContext& context, const v1::SamplingParams& sampling) {
+  const bool is_slow = sampling.top_logprobs() == core::kFullVocabulary ||
+                       sampling.prompt_logprobs() == core::kFullVocabulary;
+  return is_slow && context.slow_executor != nullptr ? *context.slow_executor : *context.executor;
+}
+
 // Pieces whose content stands before their calls, in the answer's order: one at least.
 std::vector<text::AnswerPiece> InOrder(text::AnswerPiece piece) {
   std::vector<text::AnswerPiece> pieces(1);
@@ -50,6 +57,7 @@ void Append(text::AnswerPiece piece, CompletionDelta* delta) {
 Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
                        text::AnswerParser parser, std::shared_ptr<CompletionSink> sink)
     : context_(context),
+      executor_(ExecutorOf(context, spec.sampling)),
       id_(spec.id != 0 ? spec.id : ++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
       prompt_field_(spec.prompt_field),
@@ -147,7 +155,7 @@ void Completion::Schedule() {
     if (draining_) return;
     draining_ = true;
   }
-  context_.executor->Post([self = shared_from_this()] { self->Drain(); });
+  executor_.Post([self = shared_from_this()] { self->Drain(); });
 }
 
 void Completion::Drain() {

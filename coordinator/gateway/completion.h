@@ -18,6 +18,7 @@
 #include "coordinator/gateway/executor.h"
 #include "coordinator/gateway/gateway_metrics.h"
 #include "coordinator/gateway/key_file.h"
+#include "coordinator/gateway/logprob_memory.h"
 #include "coordinator/gateway/scheduling_fields.h"
 #include "coordinator/gateway/served_model.h"
 #include "coordinator/text/answer_parser.h"
@@ -67,7 +68,7 @@ struct CompletionEnd {
 
 class Completion;
 
-// Where an answer goes. Called on the executor, one call at a time; does not block.
+// Where an answer goes. Called on an executor, one call at a time; does not block.
 class CompletionSink {
  public:
   virtual ~CompletionSink() = default;
@@ -83,14 +84,17 @@ struct CompletionContext {
   const ServedModel* model = nullptr;
   core::Engine* engine = nullptr;
   Executor* executor = nullptr;
+  Executor* slow_executor = nullptr;  // of answers whose text takes long to write; null: `executor`
   GatewayMetrics* metrics = nullptr;
   const KeyFile* keys = nullptr;  // where tenants have their weights; null: all have the same
   std::atomic<core::RequestId> last_id{0};
+  LogprobMemory logprob_memory;
 };
 
 // Held by the engine until its last call, by nobody after it. All public methods are thread-safe;
 // those of RequestListener only hand over, so the loop thread never waits for a client. The inbox
-// holds at most max_tokens tokens, and as many of the prompt as it has.
+// holds at most max_tokens tokens, and as many of the prompt as it has; what whole vocabularies
+// take in it was taken from LogprobMemory.
 class Completion : public core::RequestListener, public std::enable_shared_from_this<Completion> {
  public:
   // Submits; on error the sink is never called. REQUIRES: the spec passed request_builder.
@@ -138,6 +142,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void ObserveAdmission();
 
   CompletionContext& context_;
+  Executor& executor_;
   const core::RequestId id_;
   const int32_t num_prompt_tokens_;
   const std::string prompt_field_;

@@ -18,10 +18,13 @@ struct Gateway::Impl {
         context{.model = &model,
                 .engine = &engine,
                 .executor = &io,
+                .slow_executor = &slow,
                 .metrics = &metrics,
-                .keys = options.access.keys},
+                .keys = options.access.keys,
+                .logprob_memory = LogprobMemory(options.logprob_bytes)},
         io(options.num_io_threads),
         work(options.num_work_threads),
+        slow(1),
         api(context, work, options.access),
         inference(context, work),
         admin(engine) {
@@ -33,6 +36,7 @@ struct Gateway::Impl {
   CompletionContext context;
   IoThreads io;
   IoThreads work;
+  IoThreads slow;  // answers that would hold up others' on `io`
   HttpApi api;
   InferenceService inference;
   AdminService admin;
@@ -71,6 +75,7 @@ void Gateway::Shutdown(std::chrono::milliseconds grace) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
   impl_->grpc->Shutdown(std::max(left, std::chrono::milliseconds(0)));
   impl_->work.Stop();
+  impl_->slow.Stop();
   impl_->io.Stop();
 }
 

@@ -4,6 +4,7 @@
 #define SWITCHYARD_COORDINATOR_GATEWAY_GATEWAY_H_
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "coordinator/gateway/grpc_front.h"
 #include "coordinator/gateway/http_router.h"
 #include "coordinator/gateway/http_server.h"
+#include "coordinator/gateway/logprob_memory.h"
 #include "coordinator/gateway/served_model.h"
 
 namespace switchyard::gateway {
@@ -24,6 +26,7 @@ struct GatewayOptions {
   bool vllm_metrics = false;  // /metrics gives vLLM's names, too
   int num_io_threads = 2;     // sockets and answers
   int num_work_threads = 2;   // parsing, templates, tokenizer
+  int64_t logprob_bytes = LogprobMemory::kDefaultBytes;
 };
 
 // The end of a coordinator: Shutdown; then the engine ends; then the gateway is destroyed, since

@@ -13,6 +13,7 @@ v1::ScoredToken ToScored(const core::TokenOutput& token) {
   v1::ScoredToken scored;
   scored.set_token(token.token);
   if (!std::isnan(token.logprob)) scored.set_logprob(token.logprob);
+  if (token.full) scored.mutable_full_logprobs()->Add(token.full->begin(), token.full->end());
   for (const core::TokenLogprob& likely : token.top) {
     v1::LikelyToken* to = scored.add_top();
     to->set_token(likely.token);
@@ -71,7 +72,7 @@ class GenerateAnswer final : public Answer {
   bool chooses() const { return shape_.best_of > shape_.n; }
 
   void TakeDelta(Choice& choice) override {
-    if (!chooses()) stream_->Push(TakePiece(head_, choice.piece));
+    if (!chooses()) stream_->Push(PushExcess(TakePiece(head_, choice.piece)));
   }
   void TakeEnd(Choice& choice) override {
     if (chooses()) return;
@@ -99,9 +100,34 @@ class GenerateAnswer final : public Answer {
   void WriteError(const absl::Status& status) override { stream_->End(status); }
 
   v1::GenerateResponse TakeLast(Choice& choice) {
-    v1::GenerateResponse response = TakePiece(head_, choice.piece);
+    v1::GenerateResponse response = PushExcess(TakePiece(head_, choice.piece));
     response.set_finish_reason(ToReason(choice.end));
     return response;
+  }
+
+  // What is too much for one message goes ahead; returns the rest.
+  v1::GenerateResponse PushExcess(v1::GenerateResponse response) {
+    if (response.ByteSizeLong() <= kMostMessageBytes) return response;
+    constexpr size_t kOverhead = 16;  // of a token within a message, and of the message itself
+    v1::GenerateResponse part;
+    size_t part_bytes = kOverhead;
+    const auto move = [&](auto* from, auto add_to_part) {
+      for (v1::ScoredToken& token : *from) {
+        const size_t num_bytes = token.ByteSizeLong() + kOverhead;
+        if (part_bytes > kOverhead && part_bytes + num_bytes > kMostMessageBytes) {
+          part.set_index(response.index());
+          stream_->Push(std::exchange(part, {}));
+          part_bytes = kOverhead;
+        }
+        part_bytes += num_bytes;
+        *add_to_part() = std::move(token);
+      }
+      from->Clear();
+    };
+    move(response.mutable_prompt_logprobs(), [&] { return part.add_prompt_logprobs(); });
+    move(response.mutable_logprobs(), [&] { return part.add_logprobs(); });
+    part.MergeFrom(response);
+    return part;
   }
 
   const std::shared_ptr<GenerateStream> stream_;

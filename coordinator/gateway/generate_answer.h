@@ -2,6 +2,7 @@
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_GENERATE_ANSWER_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_GENERATE_ANSWER_H_
 
+#include <cstddef>
 #include <memory>
 
 #include "base/status.h"
@@ -9,6 +10,10 @@
 #include "proto/inference.pb.h"
 
 namespace switchyard::gateway {
+
+// Messages are joined, and answers cut, to no more, unless one token takes more: clients of gRPC
+// take messages of 4 MiB unless they are told otherwise.
+inline constexpr size_t kMostMessageBytes = size_t{1} << 20;
 
 // Where the messages go. Thread-safe, never blocks.
 class GenerateStream {

@@ -13,6 +13,8 @@ namespace {
 // Pipelined bytes that are read ahead while a request is being answered; beyond that the client
 // waits.
 constexpr size_t kMaxReadAhead = 64 << 10;
+// A body of so many bytes is worth a write of its own.
+constexpr size_t kLargeBody = 1 << 20;
 
 }  // namespace
 
@@ -39,7 +41,7 @@ class HttpConnection::Reply : public HttpReply {
   void Write(std::string_view bytes) override {
     const auto size = int64_t(bytes.size());
     const int64_t posted = connection_->num_bytes_posted_.fetch_add(size) + size;
-    if (posted > connection_->context_->options.max_write_queue_bytes) {
+    if (posted > connection_->context_->options.max_write_queue_bytes + num_more_bytes_) {
       connection_->num_bytes_posted_.fetch_sub(size);
       connection_->Abort();
       return;
@@ -51,6 +53,12 @@ class HttpConnection::Reply : public HttpReply {
   }
   void EndStream() override {
     Post([exchange = exchange_](HttpConnection& c) { c.CompleteStream(exchange); });
+  }
+  void AllowMore(int64_t num_bytes, std::shared_ptr<const void> held) override {
+    num_more_bytes_ = num_bytes;
+    Post([exchange = exchange_, num_bytes, held = std::move(held)](HttpConnection& c) mutable {
+      c.AllowMore(exchange, num_bytes, std::move(held));
+    });
   }
   void OnDisconnect(std::function<void()> callback) override {
     Post([exchange = exchange_, callback = std::move(callback)](HttpConnection& c) mutable {
@@ -67,6 +75,7 @@ class HttpConnection::Reply : public HttpReply {
 
   const std::shared_ptr<HttpConnection> connection_;
   const uint64_t exchange_;
+  std::atomic<int64_t> num_more_bytes_{0};  // that may pile up
 };
 
 HttpConnection::HttpConnection(Socket socket, std::shared_ptr<const HttpConnectionContext> context,
@@ -232,12 +241,17 @@ void HttpConnection::Answer(uint64_t exchange, HttpResponse response) {
   if (!IsOpen(exchange) || stage_ != Stage::kNone) return;
   stage_ = Stage::kComplete;
   disconnect_callback_ = nullptr;
-  std::string bytes = FormatHttpHead(response, {.keep_alive = keep_alive_,
-                                                .http_1_0 = http_1_0_,
-                                                .content_length = long(response.body.size()),
-                                                .request_id = request_id_});
-  if (!head_only_ && response.status != 204) bytes += response.body;
-  QueueWrite(std::move(bytes));
+  std::string head = FormatHttpHead(response, {.keep_alive = keep_alive_,
+                                               .http_1_0 = http_1_0_,
+                                               .content_length = long(response.body.size()),
+                                               .request_id = request_id_});
+  const bool has_body = !head_only_ && response.status != 204;
+  if (has_body && response.body.size() > kLargeBody) {  // not copied
+    QueueWrite(std::move(head));
+    return QueueWrite(std::move(response.body));
+  }
+  if (has_body) head += response.body;
+  QueueWrite(std::move(head));
 }
 
 void HttpConnection::BeginStream(uint64_t exchange, HttpResponse head) {
@@ -254,7 +268,8 @@ void HttpConnection::BeginStream(uint64_t exchange, HttpResponse head) {
 void HttpConnection::ContinueStream(uint64_t exchange, std::string bytes) {
   if (!IsOpen(exchange) || stage_ != Stage::kStreaming || head_only_) return;
   const size_t num_waiting = write_queue_.size() + write_buffer_.size() - write_offset_;
-  if (int64_t(num_waiting + bytes.size()) > context_->options.max_write_queue_bytes) {
+  if (int64_t(num_waiting + bytes.size()) >
+      context_->options.max_write_queue_bytes + num_more_bytes_) {
     return Close();
   }
   QueueWrite(chunked_ ? FormatHttpChunk(bytes) : std::move(bytes));
@@ -277,6 +292,13 @@ void HttpConnection::ReplyDropped(uint64_t exchange) {
   Answer(exchange, OwnError(500, path_, "the request was not answered"));
 }
 
+void HttpConnection::AllowMore(uint64_t exchange, int64_t num_bytes,
+                               std::shared_ptr<const void> held) {
+  if (!IsOpen(exchange)) return;
+  num_more_bytes_ = num_bytes;
+  held_ = std::move(held);
+}
+
 void HttpConnection::SetDisconnectCallback(uint64_t exchange, std::function<void()> callback) {
   if (exchange_ != exchange || stage_ == Stage::kComplete) return;
   if (disconnected_) return callback();
@@ -287,7 +309,11 @@ void HttpConnection::SetDisconnectCallback(uint64_t exchange, std::function<void
 
 void HttpConnection::QueueWrite(std::string bytes) {
   if (state_ == State::kClosed || bytes.empty()) return;
-  write_queue_ += bytes;
+  if (write_queue_.empty()) {
+    write_queue_ = std::move(bytes);
+  } else {
+    write_queue_ += bytes;
+  }
   if (write_buffer_.empty()) StartWrite();
 }
 
@@ -317,6 +343,12 @@ void HttpConnection::OnWrite(const boost::system::error_code& ec, size_t num_byt
 }
 
 void HttpConnection::FinishExchange() {
+  if (held_ != nullptr) {  // goes back with the memory of the buffers, which are empty
+    write_queue_.shrink_to_fit();
+    write_buffer_.shrink_to_fit();
+  }
+  num_more_bytes_ = 0;
+  held_.reset();
   if (!keep_alive_) return Linger();
   state_ = State::kReading;
   Advance();
@@ -338,6 +370,7 @@ void HttpConnection::Close() {
   disconnected_ = true;
   disconnect_callback_ = nullptr;
   state_ = State::kClosed;
+  held_.reset();
   Disarm(read_timer_);
   Disarm(write_timer_);
   boost::system::error_code ignored;

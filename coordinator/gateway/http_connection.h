@@ -76,6 +76,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void ContinueStream(uint64_t exchange, std::string bytes);
   void CompleteStream(uint64_t exchange);
   void ReplyDropped(uint64_t exchange);
+  void AllowMore(uint64_t exchange, int64_t num_bytes, std::shared_ptr<const void> held);
   void SetDisconnectCallback(uint64_t exchange, std::function<void()> callback);
   bool IsOpen(uint64_t exchange) const;
 
@@ -124,6 +125,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string write_queue_;   // to be written after write_buffer_
   std::string write_buffer_;  // being written, from write_offset_
   size_t write_offset_ = 0;
+  int64_t num_more_bytes_ = 0;        // that the answer under way may let pile up
+  std::shared_ptr<const void> held_;  // until it is sent
   Timer write_timer_;
   std::atomic<int64_t> num_bytes_posted_{
       0};  // handed over by Reply::Write, not yet in write_queue_

@@ -3,6 +3,7 @@
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_HTTP_MESSAGE_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_HTTP_MESSAGE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -55,6 +56,10 @@ class HttpReply {
   // cut off.
   virtual void Write(std::string_view bytes) = 0;
   virtual void EndStream() = 0;
+
+  // Lets so many bytes more pile up, and keeps `held` until all is sent or given up. Before the
+  // answer.
+  virtual void AllowMore(int64_t /*num_bytes*/, std::shared_ptr<const void> /*held*/) {}
 
   // `callback` runs once, on an I/O thread, if the client goes away before the answer is complete;
   // at once if it has gone already.

@@ -81,10 +81,15 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   void Push(v1::GenerateResponse response) override {
     std::unique_lock lock(mutex_);
     if (end_) return;
-    if (num_queued_bytes_ > kMaxQueuedBytes) return CutOff(std::move(lock));
-    num_queued_bytes_ += response.ByteSizeLong();
+    if (num_queued_bytes_ > kMaxQueuedBytes + static_cast<size_t>(lease_.num_bytes)) {
+      return CutOff(std::move(lock));
+    }
+    const size_t num_bytes = response.ByteSizeLong();
+    num_queued_bytes_ += num_bytes;
     const bool joins = !queue_.empty() && queue_.back().index() == response.index() &&
-                       queue_.back().finish_reason() == v1::FINISH_REASON_UNSPECIFIED;
+                       queue_.back().finish_reason() == v1::FINISH_REASON_UNSPECIFIED &&
+                       newest_bytes_ + num_bytes <= kMostMessageBytes;
+    newest_bytes_ = num_bytes + (joins ? newest_bytes_ : 0);
     if (joins) {
       Append(std::move(response), &queue_.back());
     } else {
@@ -120,6 +125,9 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
       AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context.model);
       SetShown(chat->generation, specs, {}, &head);
       Warn(WarningOfIgnored(IgnoredFields(*context.model, *chat)));
+      SY_ASSIGN_OR_RETURN(const LogprobLease lease,
+                          LeaseLogprobs(context, chat->generation, specs, kMessageBytesPerLogprob));
+      Hold(lease, &head);
       const AnswerShape shape = ShapeOf(chat->generation, specs);
       Launch(context, shape, std::move(specs), std::move(head));
       return absl::OkStatus();
@@ -128,6 +136,9 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
     SY_ASSIGN_OR_RETURN(std::vector<CompletionSpec> specs, BuildTextSpecs(context, text, tenant));
     AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context.model);
     SetShown(text.generation, specs, EchoesOf(*context.model, text, specs), &head);
+    SY_ASSIGN_OR_RETURN(const LogprobLease lease,
+                        LeaseLogprobs(context, text.generation, specs, kMessageBytesPerLogprob));
+    Hold(lease, &head);
     const AnswerShape shape = ShapeOf(text.generation, specs);
     Launch(context, shape, std::move(specs), std::move(head));
     return absl::OkStatus();
@@ -139,6 +150,13 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
     std::lock_guard lock(mutex_);
     if (finished_) return;  // the client went away
     call_context_.AddInitialMetadata(absl::AsciiStrToLower(kWarningHeader), warning);
+  }
+
+  // Until the answer is made, and until it is sent.
+  void Hold(const LogprobLease& lease, AnswerHead* head) {
+    std::lock_guard lock(mutex_);
+    lease_ = lease;
+    head->lease = lease;
   }
 
   void Launch(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,
@@ -211,9 +229,11 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   std::shared_ptr<GenerateCall> self_;  // gRPC's share of this object, until OnDone
   std::mutex mutex_;
   std::weak_ptr<Answer> answer_;
+  LogprobLease lease_;
   v1::GenerateResponse current_;  // being written
   std::deque<v1::GenerateResponse> queue_;
   size_t num_queued_bytes_ = 0;  // about what the queue has
+  size_t newest_bytes_ = 0;      // and its last message
   bool writing_ = false;
   bool cutting_off_ = false;  // call_context_ is in use
   bool cancelled_ = false;

@@ -33,6 +33,13 @@ std::string PercentDecode(std::string_view text) {
   return result;
 }
 
+// Until the answer is made, and until it is sent.
+void Hold(const LogprobLease& lease, HttpReply& reply, AnswerHead* head) {
+  if (lease.num_bytes == 0) return;
+  head->lease = lease;
+  reply.AllowMore(lease.num_bytes, lease.held);
+}
+
 }  // namespace
 
 void OpenAiHandler::AddRoutes(HttpRouter& router) {
@@ -72,6 +79,9 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context_, chat, request.tenant));
   AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context_.model);
   SetShown(chat.generation, specs, {}, &head);
+  SY_ASSIGN_OR_RETURN(const LogprobLease lease,
+                      LeaseLogprobs(context_, chat.generation, specs, kJsonBytesPerLogprob));
+  Hold(lease, *reply, &head);
   const AnswerShape shape = ShapeOf(chat.generation, specs);
   Launch(chat.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, IgnoredFields(*context_.model, chat)));
@@ -85,6 +95,9 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
                       BuildTextSpecs(context_, completion, request.tenant));
   AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context_.model);
   SetShown(completion.generation, specs, EchoesOf(*context_.model, completion, specs), &head);
+  SY_ASSIGN_OR_RETURN(const LogprobLease lease,
+                      LeaseLogprobs(context_, completion.generation, specs, kJsonBytesPerLogprob));
+  Hold(lease, *reply, &head);
   const AnswerShape shape = ShapeOf(completion.generation, specs);
   Launch(completion.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, completion.unknown_fields));
@@ -95,12 +108,15 @@ void OpenAiHandler::Launch(const StreamFields& delivery, AnswerShape shape,
                            std::vector<CompletionSpec> specs, AnswerHead head,
                            const std::shared_ptr<HttpReply>& reply) {
   head.usage_chunk = delivery.include_usage;
+  // Where the text takes long the answer is locked for as long.
+  Executor* const slow = head.lease.num_bytes > 0 ? context_.slow_executor : nullptr;
   const std::shared_ptr<Answer> answer =
       MakeAnswer(std::move(head), shape, delivery.stream, reply, *context_.metrics);
   StartAnswer(context_, shape, std::move(specs), answer);
-  reply->OnDisconnect([weak = std::weak_ptr(answer)] {
+  const auto cancel = [weak = std::weak_ptr(answer)] {
     if (const auto running = weak.lock()) running->Cancel();
-  });
+  };
+  reply->OnDisconnect([slow, cancel] { slow != nullptr ? slow->Post(cancel) : cancel(); });
 }
 
 int32_t OpenAiHandler::context_length() const {

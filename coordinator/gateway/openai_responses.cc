@@ -3,6 +3,7 @@
 #include <ctime>
 #include <utility>
 
+#include "coordinator/gateway/json_text.h"
 #include "coordinator/gateway/openai_logprobs.h"
 #include "coordinator/gateway/random_id.h"
 
@@ -83,31 +84,52 @@ Json Delta(const ChoicePiece& piece) {
 }
 
 // null unless they were asked for.
-Json Logprobs(const AnswerHead& head, ChoicePiece& piece) {
-  if (!head.logprobs) return nullptr;
-  if (head.endpoint == Endpoint::kChat) return ChatLogprobs(*head.tokenizer, piece.tokens);
+void AppendLogprobs(const AnswerHead& head, ChoicePiece& piece, std::string* out) {
+  if (!head.logprobs) return AppendJson(nullptr, out);
+  if (head.endpoint == Endpoint::kChat) {
+    return AppendChatLogprobs(*head.tokenizer, piece.tokens, out);
+  }
   std::vector<core::TokenOutput> tokens;
   const ShownPrompt& prompt = PromptOf(head, piece);
   if (piece.first && prompt.echo) {
     tokens = EchoedTokens(prompt.tokens, piece.prompt, *head.logprobs);
   }
   tokens.insert(tokens.end(), piece.tokens.begin(), piece.tokens.end());
-  return CompletionLogprobs(*head.tokenizer, tokens, head.skip_special, &piece.text_offset);
+  AppendCompletionLogprobs(*head.tokenizer, tokens, head.skip_special, &piece.text_offset, out);
 }
 
 // As vLLM has them: a completion's stand in each choice, a chat has one prompt, and its own stand
 // beside the choices.
-void AddPromptLogprobs(const AnswerHead& head, const ChoicePiece& piece, Json* object) {
+void AddPromptLogprobs(const AnswerHead& head, const ChoicePiece& piece, JsonText* object) {
   if (!head.prompt_logprobs || !piece.first) return;
-  (*object)["prompt_logprobs"] = PromptLogprobs(*head.tokenizer, PromptOf(head, piece).tokens,
-                                                piece.prompt, *head.prompt_logprobs);
+  AppendPromptLogprobs(*head.tokenizer, PromptOf(head, piece).tokens, piece.prompt,
+                       *head.prompt_logprobs, object->Member("prompt_logprobs"));
 }
 
-// `finish_reason` is a string or null.
-Json Choice(int index, const char* content_key, Json content, Json logprobs, Json finish_reason) {
+// A piece of a choice, or all of it. `finish_reason` is a string or null.
+void AppendChoice(const AnswerHead& head, ChoicePiece& piece, const char* content_key,
+                  const Json& content, const Json& finish_reason, std::string* out) {
+  JsonText choice = JsonText::Object(out);
+  AppendJson(piece.index, choice.Member("index"));
+  AppendJson(content, choice.Member(content_key));
+  AppendLogprobs(head, piece, choice.Member("logprobs"));
+  AppendJson(finish_reason, choice.Member("finish_reason"));
+  if (head.endpoint == Endpoint::kCompletion) AddPromptLogprobs(head, piece, &choice);
+}
+
+// Of an object that is text; its choices come next.
+void AddEnvelope(const AnswerHead& head, const char* object, JsonText* to) {
+  AppendJson(head.id, to->Member("id"));
+  AppendJson(object, to->Member("object"));
+  AppendJson(head.created_unix_s, to->Member("created"));
+  AppendJson(head.model, to->Member("model"));
+}
+
+// A choice of which no token is shown. `finish_reason` is a string or null.
+Json Choice(int index, const char* content_key, Json content, Json finish_reason) {
   return {{"index", index},
           {content_key, std::move(content)},
-          {"logprobs", std::move(logprobs)},
+          {"logprobs", nullptr},
           {"finish_reason", std::move(finish_reason)}};
 }
 
@@ -131,46 +153,54 @@ ToolCallPiece MakeToolCallPiece(int index, text::ToolCall call) {
   return {.index = index, .id = RandomName("call"), .call = std::move(call)};
 }
 
-Json FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
-                std::span<const ChoiceEnd> ends, const Usage& usage) {
+std::string FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
+                       std::span<const ChoiceEnd> ends, const Usage& usage) {
   const bool chat = head.endpoint == Endpoint::kChat;
-  Json list = Json::array();
-  for (size_t i = 0; i < choices.size(); ++i) {
-    ChoicePiece& piece = choices[i];
-    Json content = chat ? Message(piece) : Json(TextOf(head, piece));
-    Json logprobs = Logprobs(head, piece);
-    Json choice = Choice(piece.index, chat ? "message" : "text", std::move(content),
-                         std::move(logprobs), FinishReasonName(ends[i]));
-    if (!chat) AddPromptLogprobs(head, piece, &choice);
-    list.push_back(std::move(choice));
+  std::string text;
+  text.reserve(static_cast<size_t>(head.lease.num_bytes));  // growing would take as much again
+  {
+    JsonText answer = JsonText::Object(&text);
+    AddEnvelope(head, chat ? "chat.completion" : "text_completion", &answer);
+    {
+      JsonText list = JsonText::List(answer.Member("choices"));
+      for (size_t i = 0; i < choices.size(); ++i) {
+        ChoicePiece& piece = choices[i];
+        AppendChoice(head, piece, chat ? "message" : "text",
+                     chat ? Message(piece) : Json(TextOf(head, piece)), FinishReasonName(ends[i]),
+                     list.Item());
+      }
+    }
+    if (chat) AddPromptLogprobs(head, choices.front(), &answer);
+    AppendJson(UsageObject(head, usage), answer.Member("usage"));
   }
-  Json answer = Envelope(head, chat ? "chat.completion" : "text_completion", std::move(list));
-  if (chat) AddPromptLogprobs(head, choices.front(), &answer);
-  answer["usage"] = UsageObject(head, usage);
-  return answer;
+  return text;
 }
 
 Json RoleChunk(const AnswerHead& head, int index) {
-  return Chunk(head,
-               Choice(index, "delta", {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr));
+  return Chunk(head, Choice(index, "delta", {{"role", "assistant"}, {"content", ""}}, nullptr));
 }
 
-Json TextChunk(const AnswerHead& head, ChoicePiece& piece) {
+std::string TextChunk(const AnswerHead& head, ChoicePiece& piece) {
   const bool chat = head.endpoint == Endpoint::kChat;
-  Json content = chat ? Delta(piece) : Json(TextOf(head, piece));
-  Json logprobs = Logprobs(head, piece);
-  Json choice = Choice(piece.index, chat ? "delta" : "text", std::move(content),
-                       std::move(logprobs), nullptr);
-  if (!chat) AddPromptLogprobs(head, piece, &choice);
-  Json chunk = Chunk(head, std::move(choice));
-  if (chat && piece.index == 0) AddPromptLogprobs(head, piece, &chunk);
-  return chunk;
+  std::string text;
+  {
+    JsonText chunk = JsonText::Object(&text);
+    AddEnvelope(head, ChunkName(head), &chunk);
+    {
+      JsonText list = JsonText::List(chunk.Member("choices"));
+      AppendChoice(head, piece, chat ? "delta" : "text",
+                   chat ? Delta(piece) : Json(TextOf(head, piece)), nullptr, list.Item());
+    }
+    if (head.usage_chunk) AppendJson(nullptr, chunk.Member("usage"));
+    if (chat && piece.index == 0) AddPromptLogprobs(head, piece, &chunk);
+  }
+  return text;
 }
 
 Json FinishChunk(const AnswerHead& head, int index, const ChoiceEnd& end) {
   const bool chat = head.endpoint == Endpoint::kChat;
   return Chunk(head, Choice(index, chat ? "delta" : "text", chat ? Json::object() : Json(""),
-                            nullptr, FinishReasonName(end)));
+                            FinishReasonName(end)));
 }
 
 Json UsageChunk(const AnswerHead& head, const Usage& usage) {

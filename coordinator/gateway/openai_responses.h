@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "coordinator/core/events.h"
+#include "coordinator/gateway/logprob_memory.h"
 #include "coordinator/gateway/served_model.h"
 #include "coordinator/text/tool_call_parser.h"
 
@@ -34,10 +35,12 @@ struct AnswerHead {
       false;  // streaming: a usage chunk will follow, so that every other chunk says "usage": null
   const text::Tokenizer* tokenizer = nullptr;
   // What the choices hold beside their text.
-  std::optional<int32_t> logprobs;  // so many of the likeliest beside each token; unset: none
+  // So many of the likeliest beside each token, or core::kFullVocabulary; unset: none.
+  std::optional<int32_t> logprobs;
   std::optional<int32_t> prompt_logprobs;   // likewise
   bool skip_special = true;                 // special tokens have no text
   std::vector<ShownPrompt> prompts = {{}};  // at least one
+  LogprobLease lease;                       // memory that its log probabilities take
 };
 
 // A head with a fresh id and the time of now.
@@ -82,14 +85,14 @@ struct Usage {
   int32_t reasoning_tokens = 0;   // of the completion tokens
 };
 
-// The whole reply: each choice with how it ended.
-Json FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
-                std::span<const ChoiceEnd> ends, const Usage& usage);
+// The whole reply, as text: each choice with how it ended.
+std::string FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
+                       std::span<const ChoiceEnd> ends, const Usage& usage);
 
 // Streaming: the first chunk of a chat's choice (role), a piece of text, a choice's end (empty
 // delta, finish_reason), the usage.
 Json RoleChunk(const AnswerHead& head, int index);
-Json TextChunk(const AnswerHead& head, ChoicePiece& piece);
+std::string TextChunk(const AnswerHead& head, ChoicePiece& piece);  // as text
 Json FinishChunk(const AnswerHead& head, int index, const ChoiceEnd& end);
 Json UsageChunk(const AnswerHead& head, const Usage& usage);
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <utility>
 
+#include "coordinator/core/events.h"
 #include "coordinator/gateway/content_text.h"
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/reasoning_effort.h"
@@ -276,11 +277,13 @@ absl::Status CheckNumAnswers(const CompletionRequest& request) {
 }
 
 absl::Status CheckLogprobs(std::string_view name, const std::optional<int32_t>& likeliest) {
-  if (!likeliest || (*likeliest >= 0 && *likeliest <= LogprobFields::kMax)) {
+  if (!likeliest || *likeliest == core::kFullVocabulary ||
+      (*likeliest >= 0 && *likeliest <= LogprobFields::kMax)) {
     return absl::OkStatus();
   }
-  return ParamError(name,
-                    fmt::format("'{}' must be between 0 and {} tokens", name, LogprobFields::kMax));
+  return ParamError(
+      name, fmt::format("'{}' must be between 0 and {} tokens, or -1 for the whole vocabulary",
+                        name, LogprobFields::kMax));
 }
 
 }  // namespace

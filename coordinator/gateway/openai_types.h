@@ -23,9 +23,10 @@
 
 namespace switchyard::gateway {
 
-// Log probabilities: unset, none; else how many of the likeliest tokens stand beside each token.
+// Log probabilities: unset, none; else how many of the likeliest tokens stand beside each token, or
+// core::kFullVocabulary. What the server lets a request ask for is less (ServedModel).
 struct LogprobFields {
-  static constexpr int32_t kMax = 20;
+  static constexpr int32_t kMax = 128;
   std::string answer_field = "logprobs";  // what the request calls `answer`: for errors
   std::optional<int32_t> answer;
   std::optional<int32_t> prompt;

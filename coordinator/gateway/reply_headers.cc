@@ -23,6 +23,9 @@ class ReplyWithHeaders final : public HttpReply {
   void StartStream(HttpResponse head) override { reply_->StartStream(Extend(std::move(head))); }
   void Write(std::string_view bytes) override { reply_->Write(bytes); }
   void EndStream() override { reply_->EndStream(); }
+  void AllowMore(int64_t num_bytes, std::shared_ptr<const void> held) override {
+    reply_->AllowMore(num_bytes, std::move(held));
+  }
   void OnDisconnect(std::function<void()> callback) override {
     reply_->OnDisconnect(std::move(callback));
   }

@@ -148,6 +148,24 @@ void SetEnding(const ServedModel& model, const GenerationFields& fields, Complet
   }
 }
 
+absl::Status CheckMaxLogprobs(const ServedModel& model, std::string_view name,
+                              const std::optional<int32_t>& likeliest) {
+  if (!likeliest || model.max_logprobs == core::kFullVocabulary) return absl::OkStatus();
+  if (*likeliest != core::kFullVocabulary && *likeliest <= model.max_logprobs) {
+    return absl::OkStatus();
+  }
+  return ParamError(name,
+                    fmt::format("'{}' must be between 0 and {} tokens: the server gives no more "
+                                "(--max-logprobs)",
+                                name, model.max_logprobs));
+}
+
+// The more of two numbers of likeliest tokens; unset is less than none.
+std::optional<int32_t> MoreOf(const std::optional<int32_t>& a, const std::optional<int32_t>& b) {
+  const bool is_full = a == core::kFullVocabulary || b == core::kFullVocabulary;
+  return is_full ? core::kFullVocabulary : std::max(a, b);
+}
+
 absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t context_length,
                                          const GenerationFields& fields,
                                          std::vector<int32_t> prompt_tokens) {
@@ -175,6 +193,9 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
     return ParamError("min_tokens",
                       fmt::format("'min_tokens' must be at most '{}'", fields.max_tokens_field));
   }
+  const LogprobFields& logprobs = fields.logprobs;
+  SY_RETURN_IF_ERROR(CheckMaxLogprobs(model, logprobs.answer_field, logprobs.answer));
+  SY_RETURN_IF_ERROR(CheckMaxLogprobs(model, "prompt_logprobs", logprobs.prompt));
   CompletionSpec spec;
   spec.prompt_tokens = std::move(prompt_tokens);
   spec.prompt_field = fields.prompt_field;
@@ -188,9 +209,9 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   } else if (fields.best_of > fields.n) {
     spec.sampling.set_top_logprobs(0);  // what the best are chosen by
   }
-  // An echo has as many as the answer; each of the two takes what it shows. Unset goes before 0.
+  // An echo has as many as the answer; each of the two takes what it shows.
   const std::optional<int32_t> of_echo = fields.echo ? fields.logprobs.answer : std::nullopt;
-  const std::optional<int32_t> of_prompt = std::max(of_echo, fields.logprobs.prompt);
+  const std::optional<int32_t> of_prompt = MoreOf(of_echo, fields.logprobs.prompt);
   if (of_prompt) spec.sampling.set_prompt_logprobs(*of_prompt);
   spec.form.stop = fields.stop;
   spec.form.include_stop = fields.include_stop;

@@ -38,8 +38,8 @@ absl::Status CheckTokens(const ServedModel& model, const std::vector<int32_t>& t
 int32_t ContextLength(const ServedModel& model, const core::Engine& engine);
 
 // INVALID_ARGUMENT if the prompt is empty, or (context_length_exceeded, with the numbers) if prompt
-// and max_tokens do not fit the context; with the field that is to be changed. REQUIRES: `fields`
-// passed CheckGeneration.
+// and max_tokens do not fit the context, or for more likeliest tokens than the server gives; with
+// the field that is to be changed. REQUIRES: `fields` passed CheckGeneration.
 absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t context_length,
                                          const GenerationFields& fields,
                                          std::vector<int32_t> prompt_tokens);

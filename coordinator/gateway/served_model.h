@@ -30,6 +30,9 @@ struct ServedModel {
   int32_t default_top_k = 0;
   float default_min_p = 0;
   float default_repetition_penalty = 1;
+  // Likeliest tokens beside each that a request may ask for; core::kFullVocabulary: any number that
+  // there is, and the whole vocabulary.
+  int32_t max_logprobs = 20;
   const text::Tokenizer* tokenizer = nullptr;
   const text::ModelChatTemplate* chat_template = nullptr;  // may be null: chat requests are refused
   std::optional<text::ReasoningMarks> reasoning;           // none: the model does not think

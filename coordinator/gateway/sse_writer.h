@@ -16,6 +16,7 @@ namespace switchyard::gateway {
 
 // Compact JSON; bytes that are not UTF-8 become U+FFFD, so that it never fails.
 std::string DumpJson(const Json& json);
+inline void AppendJson(const Json& json, std::string* text) { *text += DumpJson(json); }
 
 // Writes events (`data: {...}`) to one reply. The head goes out with the first of them: until then
 // the reply may still be answered with an error status. One thread at a time.
@@ -24,7 +25,9 @@ class SseWriter {
   explicit SseWriter(std::shared_ptr<HttpReply> reply) : reply_(std::move(reply)) {}
 
   bool started() const { return started_; }
-  void Event(const Json& json) { Write(fmt::format("data: {}\n\n", DumpJson(json))); }
+  void Event(const Json& json) { TextEvent(DumpJson(json)); }
+  // The same of JSON that is text already.
+  void TextEvent(std::string_view json) { Write(fmt::format("data: {}\n\n", json)); }
   // With a line `event: name`.
   void Event(std::string_view name, const Json& json) {
     Write(fmt::format("event: {}\ndata: {}\n\n", name, DumpJson(json)));

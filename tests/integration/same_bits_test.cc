@@ -295,7 +295,7 @@ class SameBits : public ClusterTest {
       ASSERT_EQ(got["token_logprobs"][i].get<float>(), output.logprob) << name << ", token " << i;
       std::map<std::string, float> top;
       for (const core::TokenLogprob& likely : output.top) {
-        top[name_of(likely.token)] = likely.logprob;
+        top.emplace(name_of(likely.token), likely.logprob);
       }
       top.emplace(name_of(output.token), output.logprob);
       ASSERT_EQ((got["top_logprobs"][i].get<std::map<std::string, float>>()), top)

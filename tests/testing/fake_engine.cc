@@ -23,6 +23,13 @@ std::vector<core::TokenLogprob> Likeliest(int32_t count) {
   return tokens;
 }
 
+core::FullLogprobs Full(int32_t count, int32_t vocab_size) {
+  if (count != core::kFullVocabulary) return nullptr;
+  std::vector<float> logprobs;
+  for (const core::TokenLogprob& likely : Likeliest(vocab_size)) logprobs.push_back(likely.logprob);
+  return std::make_shared<const std::vector<float>>(std::move(logprobs));
+}
+
 }  // namespace
 
 FakeEngine::FakeEngine() {
@@ -159,9 +166,11 @@ void FakeEngine::SendPromptLogprobs(const Running& running) {
   const core::NewRequest& request = running.request;
   if (!request.sampling.has_prompt_logprobs()) return;
   for (int32_t position = 1; position < std::ssize(request.prompt_tokens); ++position) {
-    running.listener->OnPromptToken({.position = position,
-                                     .logprob = -float(position),
-                                     .top = Likeliest(request.sampling.prompt_logprobs())});
+    running.listener->OnPromptToken(
+        {.position = position,
+         .logprob = -float(position),
+         .top = Likeliest(request.sampling.prompt_logprobs()),
+         .full = Full(request.sampling.prompt_logprobs(), running.answer.vocab_size)});
   }
 }
 
@@ -190,7 +199,8 @@ bool FakeEngine::Step(Running& running) {
   ++running.num_done;
   running.listener->OnToken({.token = token,
                              .logprob = answer.logprob,
-                             .top = Likeliest(request.sampling.top_logprobs())});
+                             .top = Likeliest(request.sampling.top_logprobs()),
+                             .full = Full(request.sampling.top_logprobs(), answer.vocab_size)});
   const auto& stops = request.stop_token_ids;
   if (std::find(stops.begin(), stops.end(), token) != stops.end()) {
     return finish(core::FinishReason::kStop);

@@ -28,6 +28,7 @@ struct FakeAnswer {
   std::vector<int32_t> tokens;
   int32_t num_cached_tokens = 0;  // of the prompt
   float logprob = -1;  // of each token; the likeliest tokens, where asked for, are 0, 1, 2, ...
+  int32_t vocab_size = 4096;  // of what is told of the whole vocabulary
   Ending ending = Ending::kFinish;
   absl::Status error;
 };

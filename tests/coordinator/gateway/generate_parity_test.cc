@@ -8,6 +8,7 @@
 #include <set>
 #include <variant>
 
+#include "coordinator/gateway/generate_answer.h"
 #include "coordinator/gateway/generate_request.h"
 #include "coordinator/gateway/grpc_front.h"
 #include "coordinator/gateway/inference_service.h"
@@ -41,6 +42,7 @@ struct Choice {
   std::vector<std::pair<std::string, std::string>> calls;  // name, arguments
   std::vector<float> logprobs;                             // each token's, and its likeliest
   std::vector<float> prompt_logprobs;
+  int64_t num_full = 0;  // log probabilities beside the prompt's
 
   friend bool operator==(const Choice&, const Choice&) = default;
   friend std::ostream& operator<<(std::ostream& out, const Choice& choice) {
@@ -75,6 +77,15 @@ void AddLogprobs(const Json& logprobs, Choice* choice) {
   }
 }
 
+// As many as the vocabulary has.
+int64_t NumFull(const Json& choice) {
+  int64_t num_full = 0;
+  for (const Json& entry : choice.value("prompt_logprobs", Json::array())) {
+    if (entry.size() == 4096) num_full += 4096;
+  }
+  return num_full;
+}
+
 Choice FromJson(const Json& json) {
   Choice choice = {.finish = json["finish_reason"]};
   if (json.contains("message")) {
@@ -88,6 +99,7 @@ Choice FromJson(const Json& json) {
   } else {
     choice.text = json["text"];
   }
+  choice.num_full = NumFull(json);
   if (json.contains("logprobs")) AddLogprobs(json["logprobs"], &choice);
   if (!json.contains("prompt_logprobs")) return choice;
   for (const Json& entry : json["prompt_logprobs"]) {
@@ -156,8 +168,13 @@ class GenerateParityTest : public ApiFixture {
       for (const v1::LikelyToken& top : token.top()) {
         if (has_top) choice->logprobs.push_back(top.logprob());
       }
+      std::vector<float> full(token.full_logprobs().begin(), token.full_logprobs().end());
+      std::sort(full.rbegin(), full.rend());
+      if (has_top) choice->logprobs.insert(choice->logprobs.end(), full.begin(), full.end());
     }
+    EXPECT_LE(response.ByteSizeLong(), kMostMessageBytes);
     for (const v1::ScoredToken& token : response.prompt_logprobs()) {
+      choice->num_full += token.full_logprobs_size();
       if (token.has_logprob()) choice->prompt_logprobs.push_back(token.logprob());
     }
     const std::map<v1::FinishReason, const char*> names = {
@@ -219,6 +236,39 @@ TEST_F(GenerateParityTest, LogprobsAndEchoes) {
                                "prompt_logprobs":1,"max_tokens":2})",
              R"(tokens { tokens: [0, 1357, 42] } seed: 1 echo: true logprobs: 2 prompt_logprobs: 1
                 max_tokens: 2)");
+}
+
+TEST_F(GenerateParityTest, LogprobsOfTheWholeVocabulary) {
+  model_.max_logprobs = core::kFullVocabulary;
+  SetText("one two three");
+  ExpectSame(kChat, R"({"messages":[{"role":"user","content":"Hi"}],"seed":1,"logprobs":true,
+                        "top_logprobs":-1,"max_tokens":6})",
+             R"(chat { messages { role: "user" content: "Hi" } } seed: 1 logprobs: -1
+                max_tokens: 6)");
+  ExpectSame(kCompletions, R"({"prompt":[0,1357,42],"seed":1,"echo":true,"logprobs":-1,"n":2,
+                               "max_tokens":2})",
+             R"(tokens { tokens: [0, 1357, 42] } seed: 1 echo: true logprobs: -1 n: 2
+                max_tokens: 2)");
+  ExpectSame(kCompletions, R"({"prompt":[0,1357,42],"seed":1,"prompt_logprobs":-1})",
+             R"(tokens { tokens: [0, 1357, 42] } seed: 1 prompt_logprobs: -1)");
+}
+
+// More than clients take in one message.
+TEST_F(GenerateParityTest, LogprobsOfALongPromptComeInSeveralMessages) {
+  model_.max_logprobs = core::kFullVocabulary;
+  SetText("one");
+  v1::GenerateRequest request;
+  for (int i = 0; i < 400; ++i) request.mutable_tokens()->add_tokens(i);
+  request.set_prompt_logprobs(-1);
+  request.set_echo(true);
+  request.set_logprobs(-1);
+  const Answer answer = OverGrpc(request, /*has_top=*/true);
+  ASSERT_EQ(answer.choices.size(), 1u);
+  const Choice& choice = answer.choices[0];
+  EXPECT_EQ(choice.num_full, 399 * 4096);
+  ASSERT_EQ(choice.prompt_logprobs.size(), 399u);
+  for (int i = 0; i < 399; ++i) EXPECT_EQ(choice.prompt_logprobs[i], -float(i + 1));
+  EXPECT_EQ(choice.logprobs.size(), (399 + Tokens("one").size()) * (1 + 4096));
 }
 
 TEST_F(GenerateParityTest, SeveralAnswersAndTheBestOfThem) {

@@ -1,0 +1,43 @@
+// The memory that log probabilities of whole vocabularies may take of the coordinator, from the
+// workers' results on until the client has read their text: a token of a large vocabulary has some
+// 10 MB of it, and an answer's is there as a whole.
+#ifndef SWITCHYARD_COORDINATOR_GATEWAY_LOGPROB_MEMORY_H_
+#define SWITCHYARD_COORDINATOR_GATEWAY_LOGPROB_MEMORY_H_
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/status.h"
+#include "base/units.h"
+
+namespace switchyard::gateway {
+
+// A request's part of it, which goes back with the last copy of `held`.
+struct LogprobLease {
+  int64_t num_bytes = 0;
+  std::shared_ptr<const void> held;
+};
+
+// Thread-safe; leases may outlive it.
+class LogprobMemory {
+ public:
+  static constexpr int64_t kDefaultBytes = 1024 * kMiB;
+  LogprobMemory() : LogprobMemory(kDefaultBytes) {}
+  explicit LogprobMemory(int64_t max_bytes);
+
+  // INVALID_ARGUMENT, about `field`, for more than there is at all; RESOURCE_EXHAUSTED for more
+  // than others leave just now. No bytes: no lease.
+  absl::StatusOr<LogprobLease> Take(int64_t num_bytes, std::string_view field);
+
+  int64_t num_taken() const;
+
+ private:
+  struct Use;
+  const int64_t max_bytes_;
+  const std::shared_ptr<Use> use_;
+};
+
+}  // namespace switchyard::gateway
+
+#endif  // SWITCHYARD_COORDINATOR_GATEWAY_LOGPROB_MEMORY_H_
