@@ -1,3 +1,4 @@
+// What a thread does while it waits in a loop.
 #ifndef SWITCHYARD_KERNELS_CPU_PAUSE_H_
 #define SWITCHYARD_KERNELS_CPU_PAUSE_H_
 
