@@ -517,6 +517,7 @@ TEST_F(GenerateParityTest, AClientThatDoesNotReadIsCutOffAndCancelled) {
       {.tokens = Tokens(std::string(2000, 'x')), .ending = FakeAnswer::Ending::kRepeat});
   v1::GenerateRequest request;
   request.set_text("Hi");
+  request.set_logprobs(20);  // a token alone is a few bytes, and must wait for its turn
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   const auto reader = stub_->Generate(&context, request);
