@@ -18,9 +18,11 @@
 namespace switchyard::core {
 namespace {
 
+constexpr int kEvents = 25'000;  // of a run; what these must bring about, fewer need not
+
 int NumEvents() {
   const char* set = std::getenv("SWITCHYARD_SIMULATION_EVENTS");
-  return set == nullptr ? 25'000 : std::atoi(set);
+  return set == nullptr ? kEvents : std::atoi(set);
 }
 
 class BlockSimulation {
@@ -229,6 +231,7 @@ TEST(BlockSimulation, NoBlockIsLostAndPrefixesHoldWhatTheySay) {
                                window > 0 ? num_window_blocks : 0);
     simulation.Run(NumEvents());
     ASSERT_FALSE(HasFailure());
+    if (NumEvents() < kEvents) continue;
     EXPECT_GT(simulation.num_found(), 500) << "little was shared: the test tests too little";
     EXPECT_GT(simulation.num_refused(), 500) << "blocks never ran out";
   }
