@@ -104,6 +104,8 @@ class GroupSchedule {
   // and not planned yet.
   int32_t num_planned() const { return limits_.max_batched_tokens - budget_.left(); }
   double prompt_units() const { return prompt_units_; }
+  // Log probabilities of the whole vocabulary that this step reports so far.
+  int32_t num_full_planned() const { return limits_.max_full_logprobs - full_logprobs_.left(); }
   int64_t backlog() const { return backlog_; }
   bool has_budget() const { return budget_.left() > 0; }
   std::span<Request* const> running() const { return running_; }

@@ -310,7 +310,8 @@ void Scheduler::PlanPrompts(StepBuilder& builder) {
   for (const GroupSchedule& group : groups_) {
     for (Request* request : group.running()) {
       if (request->sampled_in == next_step_) {
-        tenants_.Charge(*request->tenant, 1 + std::exchange(request->num_uncharged, 0));
+        const int32_t num_tokens = 1 + std::exchange(request->num_uncharged, 0);
+        tenants_.Charge(*request->tenant, CostOf(num_tokens, request->full_answer() ? 1 : 0));
       } else if (request->num_remaining() > 1) {  // a token alone waits for the next step
         prompts_.Insert(*request);
       }
@@ -331,7 +332,10 @@ void Scheduler::PlanPrompts(StepBuilder& builder) {
     Request& request = prompts_.Front();
     const int32_t max_chunk = MaxChunk();
     prompts_.Remove(request);
-    Charge(request, groups_[request.group].PlanChunk(request, max_chunk, builder));
+    GroupSchedule& group = groups_[request.group];
+    const int32_t num_full = group.num_full_planned();
+    const int32_t num_tokens = group.PlanChunk(request, max_chunk, builder);
+    Charge(request, CostOf(num_tokens, group.num_full_planned() - num_full));
   }
 }
 
@@ -345,7 +349,10 @@ bool Scheduler::AdmitFirst(StepBuilder& builder) {
     num_looked_up_tokens_ += request.prompt_length;
     num_cached_tokens_ += choice->fit.num_cached;
   }
-  Charge(request, choice->group->Admit(request, choice->fit, max_chunk, builder));
+  GroupSchedule& group = *choice->group;
+  const int32_t num_full = group.num_full_planned();
+  const int32_t num_tokens = group.Admit(request, choice->fit, max_chunk, builder);
+  Charge(request, CostOf(num_tokens, group.num_full_planned() - num_full));
   return true;
 }
 
@@ -354,6 +361,11 @@ int32_t Scheduler::MaxChunk() const {
   if (num_running() + num_waiting() <= 1) return config_.max_batched_tokens;
   if (config_.max_prompt_chunk > 0) return config_.max_prompt_chunk;
   return std::max(1, config_.max_batched_tokens / 2);
+}
+
+int32_t Scheduler::CostOf(int32_t num_tokens, int32_t num_full) const {
+  if (num_full == 0) return num_tokens;
+  return std::max(num_tokens, num_full * config_.max_batched_tokens / config_.max_full_logprobs);
 }
 
 void Scheduler::Charge(const Request& request, int32_t num_tokens) {

@@ -211,6 +211,11 @@ class Scheduler {
   void MakeWay(StepBuilder& builder);
   void PlanPrompts(StepBuilder& builder);
   bool AdmitFirst(StepBuilder& builder);
+  // What work costs its tenant: its tokens, or its part of the log probabilities of the whole
+  // vocabulary that a step may report, as that part of a step's tokens, if that is more (dominant
+  // resource fairness: Ghodsi et al., NSDI 2011). Else whoever takes all of these goes first for
+  // long, and all that wait behind wait as long.
+  int32_t CostOf(int32_t num_tokens, int32_t num_full) const;
   void Charge(const Request& request, int32_t num_tokens);
   void PutBack(const std::vector<Request*>& preempted, StepBuilder& builder);
   int32_t MaxChunk() const;
