@@ -404,16 +404,13 @@ void Coordinator::EndLateRequests() {
 
 void Coordinator::StartSteps() {
   if (scheduler_ == nullptr || leave_until_.has_value()) return;
-  while (std::optional<v1::StepPlan> plan = scheduler_->NextPlan()) {
+  while (scheduler_->NextPlan(*plan_message_.mutable_plan())) {
+    const v1::StepPlan& plan = plan_message_.plan();
     if (!step_clock_.has_value()) step_clock_ = std::chrono::steady_clock::now();
     if (!collector_->open()) step_started_ = Now();
-    collector_->Open(plan->epoch(), plan->step());
-    NoteWork(*plan);
-    v1::CoordinatorMessage message;
-    *message.mutable_plan() = *std::move(plan);
-    for (const core::ConnectionId connection : connection_of_rank_) {
-      workers_.Send(connection, message);
-    }
+    collector_->Open(plan.epoch(), plan.step());
+    NoteWork(plan);
+    workers_.Send(connection_of_rank_, plan_message_);
   }
   if (!scheduler_->plan_under_way()) step_clock_.reset();
 }
@@ -451,9 +448,7 @@ void Coordinator::AdvanceDrain() {
     membership_.ExpectLeaving();
     v1::CoordinatorMessage message;
     message.mutable_shutdown()->set_reason("the coordinator shuts down");
-    for (const core::ConnectionId connection : connection_of_rank_) {
-      workers_.Send(connection, message);
-    }
+    workers_.Send(connection_of_rank_, message);
   }
   if (membership_.num_members() > 0 && !connection_of_rank_.empty() && now < *leave_until_) return;
   rendezvous_.Cancel();

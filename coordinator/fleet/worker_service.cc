@@ -7,11 +7,24 @@
 #include "proto/status_codes.h"
 
 namespace switchyard::fleet {
+namespace {
+
+using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+absl::StatusOr<grpc::ByteBuffer> BytesOf(const v1::CoordinatorMessage& message) {
+  grpc::ByteBuffer bytes;
+  bool owns = false;  // of no matter: the buffer counts who holds it
+  const grpc::Status status =
+      grpc::SerializationTraits<v1::CoordinatorMessage>::Serialize(message, &bytes, &owns);
+  if (!status.ok()) return FromGrpc(status);
+  return bytes;
+}
+
+}  // namespace
 
 // One worker's stream. gRPC calls the On... methods, one read and one write at a time; Send and End
 // come from the coordinator. Lives until gRPC calls OnDone; `self_` keeps it until then.
-class WorkerService::Stream final
-    : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage> {
+class WorkerService::Stream final : public Reactor {
  public:
   Stream(WorkerService& service, ConnectionId id, grpc::CallbackServerContext* context)
       : service_(service), id_(id), context_(context) {}
@@ -21,7 +34,7 @@ class WorkerService::Stream final
     StartRead(&incoming_);
   }
 
-  void Send(const v1::CoordinatorMessage& message) {
+  void Send(const grpc::ByteBuffer& message) {
     {
       std::lock_guard lock(mutex_);
       if (end_.has_value()) return;
@@ -47,15 +60,20 @@ class WorkerService::Stream final
 
   void OnReadDone(bool ok) override {
     if (!ok) return End(absl::OkStatus());  // the worker said goodbye, or its connection broke
+    const bool is_small = incoming_.Length() <= kMaxHelloBytes;
+    v1::WorkerMessage message;
+    const bool is_one =
+        (introduced_ || is_small) &&
+        grpc::SerializationTraits<v1::WorkerMessage>::Deserialize(&incoming_, &message).ok();
     if (!introduced_) {
-      if (!incoming_.has_hello() || incoming_.ByteSizeLong() > kMaxHelloBytes) {
+      if (!is_one || !message.has_hello()) {
         return End(absl::InvalidArgumentError("a worker's first message must be its hello"));
       }
       introduced_ = true;
       service_.Introduce(id_);
     }
-    service_.listener_.OnWorkerMessage(id_, std::move(incoming_));
-    incoming_.Clear();
+    if (!is_one) return End(absl::InvalidArgumentError("what a worker sent is no WorkerMessage"));
+    service_.listener_.OnWorkerMessage(id_, std::move(message));
     StartRead(&incoming_);
   }
 
@@ -97,11 +115,11 @@ class WorkerService::Stream final
   const ConnectionId id_;
   grpc::CallbackServerContext* const context_;
   std::shared_ptr<Stream> self_;
-  v1::WorkerMessage incoming_;
+  grpc::ByteBuffer incoming_;
   bool introduced_ = false;  // its hello has come; of the reads, which come one at a time
   std::mutex mutex_;
-  std::deque<v1::CoordinatorMessage> outgoing_;
-  v1::CoordinatorMessage current_;
+  std::deque<grpc::ByteBuffer> outgoing_;
+  grpc::ByteBuffer current_;
   std::optional<absl::Status> end_;
   bool writing_ = false;
   bool cancelling_ = false;  // `context_` is in use: it would go with the stream's end
@@ -111,7 +129,7 @@ class WorkerService::Stream final
 namespace {
 
 // A stream that is over before it began.
-class Refusal final : public grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage> {
+class Refusal final : public Reactor {
  public:
   explicit Refusal(const absl::Status& status) { Finish(ToGrpc(status)); }
   void OnDone() override { delete this; }
@@ -123,8 +141,7 @@ WorkerService::WorkerService(FleetListener& listener, const WorkerServiceLimits&
     : listener_(listener), limits_(limits) {}
 WorkerService::~WorkerService() = default;
 
-grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* WorkerService::Session(
-    grpc::CallbackServerContext* context) {
+Reactor* WorkerService::Session(grpc::CallbackServerContext* context) {
   std::shared_ptr<Stream> stream;
   {
     std::lock_guard lock(mutex_);
@@ -168,16 +185,35 @@ void WorkerService::Forget(ConnectionId connection) {
 }
 
 void WorkerService::Send(ConnectionId connection, const v1::CoordinatorMessage& message) {
-  if (const auto stream = Find(connection)) stream->Send(message);
+  Send(std::span(&connection, 1), message);
+}
+
+void WorkerService::Send(std::span<const ConnectionId> connections,
+                         const v1::CoordinatorMessage& message) {
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (const ConnectionId connection : connections) {
+    if (auto stream = Find(connection)) streams.push_back(std::move(stream));
+  }
+  SendTo(streams, message);
+}
+
+void WorkerService::SendTo(const std::vector<std::shared_ptr<Stream>>& streams,
+                           const v1::CoordinatorMessage& message) {
+  const absl::StatusOr<grpc::ByteBuffer> bytes = BytesOf(message);
+  for (const auto& stream : streams) {
+    if (bytes.ok()) {
+      stream->Send(*bytes);
+    } else {
+      stream->End(bytes.status());
+    }
+  }
 }
 
 void WorkerService::End(ConnectionId connection, const absl::Status& status) {
   if (const auto stream = Find(connection)) stream->End(status);
 }
 
-void WorkerService::SendToAll(const v1::CoordinatorMessage& message) {
-  for (const auto& stream : Streams()) stream->Send(message);
-}
+void WorkerService::SendToAll(const v1::CoordinatorMessage& message) { SendTo(Streams(), message); }
 
 size_t WorkerService::num_strangers() const {
   std::lock_guard lock(mutex_);

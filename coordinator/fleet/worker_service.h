@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -38,7 +39,9 @@ struct WorkerServiceLimits {
   std::chrono::milliseconds hello_deadline{5000};
 };
 
-class WorkerService final : public v1::Worker::CallbackService {
+// Reads and writes bytes, so that a message for many workers is put into bytes once, and all of
+// their queues hold the same.
+class WorkerService final : public v1::Worker::WithRawCallbackMethod_Session<v1::Worker::Service> {
  public:
   // A first message that is larger than this is no hello.
   static constexpr size_t kMaxHelloBytes = 4096;
@@ -51,6 +54,8 @@ class WorkerService final : public v1::Worker::CallbackService {
 
   // Queues a message; no effect on a connection that is gone. Thread-safe.
   void Send(ConnectionId connection, const v1::CoordinatorMessage& message);
+  // The same to each of several.
+  void Send(std::span<const ConnectionId> connections, const v1::CoordinatorMessage& message);
   // Sends what is queued, then ends the stream with `status`. Thread-safe.
   void End(ConnectionId connection, const absl::Status& status);
   // Sends to every connection that has said hello.
@@ -64,10 +69,12 @@ class WorkerService final : public v1::Worker::CallbackService {
  private:
   using Clock = std::chrono::steady_clock;
   class Stream;
-  grpc::ServerBidiReactor<v1::WorkerMessage, v1::CoordinatorMessage>* Session(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Session(
       grpc::CallbackServerContext* context) override;
   std::shared_ptr<Stream> Find(ConnectionId connection);
   std::vector<std::shared_ptr<Stream>> Streams();
+  static void SendTo(const std::vector<std::shared_ptr<Stream>>& streams,
+                     const v1::CoordinatorMessage& message);
   void Introduce(ConnectionId connection);
   void Forget(ConnectionId connection);
 

@@ -73,18 +73,17 @@ void ScheduleRunner::Cancel(core::RequestId id) {
 }
 
 absl::StatusOr<bool> ScheduleRunner::RunPlan() {
-  const auto plan = scheduler_.NextPlan();
-  if (!plan.has_value()) return false;
-  for (const v1::SequenceStart& start : plan->started()) {
+  if (!scheduler_.NextPlan(plan_)) return false;
+  for (const v1::SequenceStart& start : plan_.started()) {
     if (started_.insert(start.sequence_id()).second) continue;
     ScheduledAnswer& answer = answers_[start.sequence_id()];
     answer.restarted_at.insert(static_cast<int32_t>(answer.tokens.size()));
   }
-  SY_ASSIGN_OR_RETURN(v1::StepResult result, engine_->RunStep(*plan));
+  SY_ASSIGN_OR_RETURN(v1::StepResult result, engine_->RunStep(plan_));
   // Drafts pay now and then, whatever the machine does: the same calls give the same plans.
   result.mutable_timings()->set_total_us(
-      static_cast<uint32_t>((1 + RandomBits(/*key=*/1, plan->step()) % 3) *
-                            static_cast<uint64_t>(1 + plan->num_drafts())));
+      static_cast<uint32_t>((1 + RandomBits(/*key=*/1, plan_.step()) % 3) *
+                            static_cast<uint64_t>(1 + plan_.num_drafts())));
   results_.push_back(std::move(result));
   return true;
 }

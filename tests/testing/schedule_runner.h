@@ -65,6 +65,7 @@ class ScheduleRunner {
 
   std::unique_ptr<cli::LocalEngine> engine_;
   core::Scheduler scheduler_;
+  v1::StepPlan plan_;
   std::deque<v1::StepResult> results_;  // of plans under way
   std::map<core::RequestId, ScheduledAnswer> answers_;
   std::set<core::RequestId> started_;

@@ -29,46 +29,47 @@ struct Request {
   // about the same time, and none keeps another waiting for ever.
   static constexpr int64_t kArrivalsPerPriority = 1024;
 
-  // What was asked for.
-  RequestId id = 0;
-  uint64_t arrival = 0;                              // counts admitted requests: smaller is older
-  int32_t priority = 0;                              // smaller goes first
-  Tenant* tenant = nullptr;                          // whose account it runs on
-  std::string salt;                                  // what its cached blocks are kept apart by
-  std::chrono::milliseconds deadline = kNoDeadline;  // on the caller's clock
-  int32_t prompt_length = 0;                         // tokens
-  int32_t max_generated = 0;                         // tokens, cut to the context's end
-  v1::SamplingParams sampling;
-  std::vector<int32_t> stop_token_ids;
-  std::shared_ptr<const v1::Grammar> grammar;  // null: none
-  bool is_drafted = true;                      // where the cluster drafts
-  bool is_alone = true;                        // no choice of an answer that has others
-
   // What a plan under way will sample of it: a token, and one for each draft that turns out right.
   struct Awaited {
     uint64_t step = 0;
     int32_t num_drafts = 0;  // at most
   };
 
-  // What is known and how far it is computed; plans that are under way count as computed, with one
-  // token each: that is sure.
-  std::vector<int32_t> tokens;     // prompt, then the answer so far
-  int32_t num_computed = 0;        // positions 0 .. num_computed - 1 are in the cache
-  int32_t num_awaited = 0;         // plans under way that sample tokens of it, from num_known() on
-  std::array<Awaited, 2> awaited;  // these plans, oldest first
-  uint64_t received_in = 0;        // the last step whose tokens have come
-  int32_t num_receivable = 0;      // more tokens that this step may have
-  int32_t num_uncharged = 0;       // drafts that became tokens since its tenant was last charged
-  int32_t num_scored =
-      0;  // prompt tokens whose log probabilities were reported, from the second on
-  int32_t num_cached = kNone;  // of the prompt, found in the cache when it first started
-  uint64_t sampled_in = 0;     // the last step that sampled a token of it
+  // A step looks at each running request several times, so what it looks at stands together.
+  RequestId id = 0;
+  uint64_t arrival = 0;       // counts admitted requests: smaller is older
+  Tenant* tenant = nullptr;   // whose account it runs on
+  int32_t priority = 0;       // smaller goes first
+  int32_t prompt_length = 0;  // tokens
+  int32_t max_generated = 0;  // tokens, cut to the context's end
 
   // Where it runs; all of this is lost in a preemption.
   int32_t group = kNoGroup;               // kNoGroup: waiting
   int32_t num_covered = 0;                // positions that its block table holds
   int32_t num_full_blocks = 0;            // computed, tokens known: offered to the prefix cache
   int32_t last_sampled_position = kNone;  // of the token that its workers still have from sampling
+
+  // What is known and how far it is computed; plans that are under way count as computed, with one
+  // token each: that is sure.
+  int32_t num_computed = 0;        // positions 0 .. num_computed - 1 are in the cache
+  std::vector<int32_t> tokens;     // prompt, then the answer so far
+  int32_t num_awaited = 0;         // plans under way that sample tokens of it, from num_known() on
+  int32_t num_receivable = 0;      // more tokens that the last step whose tokens came may have
+  std::array<Awaited, 2> awaited;  // these plans, oldest first
+  uint64_t received_in = 0;        // the last step whose tokens have come
+  uint64_t sampled_in = 0;         // the last step that sampled a token of it
+  int32_t num_uncharged = 0;       // drafts that became tokens since its tenant was last charged
+  int32_t num_scored = 0;          // prompt tokens whose log probabilities came, from the second on
+  int32_t num_cached = kNone;      // of the prompt, found in the cache when it first started
+  bool is_drafted = true;          // where the cluster drafts
+  bool is_alone = true;            // no choice of an answer that has others
+
+  // What else was asked for.
+  std::vector<int32_t> stop_token_ids;
+  v1::SamplingParams sampling;
+  std::shared_ptr<const v1::Grammar> grammar;        // null: none
+  std::string salt;                                  // what its cached blocks are kept apart by
+  std::chrono::milliseconds deadline = kNoDeadline;  // on the caller's clock
 
   // It has run, be it that it waits again.
   bool has_started() const { return num_cached != kNone; }

@@ -215,11 +215,11 @@ std::vector<RequestEnd> Scheduler::Expire(std::chrono::milliseconds now) {
   return ended;
 }
 
-std::optional<v1::StepPlan> Scheduler::NextPlan() {
-  if (std::ssize(under_way_) >= config_.max_under_way || requests_.empty()) return std::nullopt;
+bool Scheduler::NextPlan(v1::StepPlan& plan) {
+  if (std::ssize(under_way_) >= config_.max_under_way || requests_.empty()) return false;
   const bool goes_on = std::any_of(groups_.begin(), groups_.end(),
                                    [](const GroupSchedule& group) { return group.HasWork(); });
-  if (!under_way_.empty() && !goes_on) return std::nullopt;
+  if (!under_way_.empty() && !goes_on) return false;
   const int32_t num_drafted = NumDrafted();
   // What starts now is drafted for, too.
   const int32_t num_drafts = draft_control_.Choose(std::max(num_drafted, 1), last_generates_);
@@ -228,7 +228,8 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
                        .placement_version = config_.placement_version,
                        .num_groups = config_.num_groups,
                        .num_drafts = num_drafts,
-                       .tells_history = config_.drafts_from_history});
+                       .tells_history = config_.drafts_from_history},
+                      plan);
   for (const RequestId id : released_) builder.Release(id);
   released_.clear();
   const int32_t num_writing = NumWriting();
@@ -261,7 +262,7 @@ std::optional<v1::StepPlan> Scheduler::NextPlan() {
                         .is_steady = generates && last_generates_ && num_drafts == last_drafts_});
   last_generates_ = generates;
   last_drafts_ = num_drafts;
-  return builder.Take();
+  return true;
 }
 
 int32_t Scheduler::NumWriting() const {

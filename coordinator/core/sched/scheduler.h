@@ -148,9 +148,10 @@ class Scheduler {
   // Whether any request is waiting or running.
   bool HasWork() const { return !requests_.empty(); }
 
-  // The next plan. Nothing while max_under_way plans are, or without work. A plan ahead of a result
-  // is made only when something that runs goes on in it.
-  std::optional<v1::StepPlan> NextPlan();
+  // Writes the next plan over `plan`, which uses its memory again: give it the same one each time.
+  // False, and `plan` as it was, while max_under_way plans are, or without work. A plan ahead of a
+  // result is made only when something that runs goes on in it.
+  bool NextPlan(v1::StepPlan& plan);
 
   // Takes the tokens that all groups sampled in the oldest plan under way (`rank`, timings and
   // expert rows are not looked at). Tokens of requests that ended meanwhile are dropped.

@@ -17,7 +17,14 @@ bool LooksBack(const Request& request) {
 
 }  // namespace
 
-StepBuilder::StepBuilder(const Header& header) : tells_history_(header.tells_history) {
+StepBuilder::StepBuilder(const Header& header, v1::StepPlan& plan)
+    : plan_(plan), tells_history_(header.tells_history) {
+  // What starts has prompts and grammars with it, for whose memory there is no second use.
+  google::protobuf::RepeatedPtrField<v1::GroupWork> groups;
+  groups.Swap(plan_.mutable_groups());
+  plan_ = v1::StepPlan();
+  groups.Clear();
+  groups.Swap(plan_.mutable_groups());
   plan_.set_epoch(header.epoch);
   plan_.set_step(header.step);
   plan_.set_placement_version(header.placement_version);

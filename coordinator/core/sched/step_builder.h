@@ -11,7 +11,8 @@
 
 namespace switchyard::core {
 
-// Builds one plan. Lives for one call of Scheduler::NextPlan.
+// Writes one plan over another, whose memory it uses again: a step has a message for each sequence,
+// and making these anew costs more than all decisions. Lives for one call of Scheduler::NextPlan.
 class StepBuilder {
  public:
   struct Header {
@@ -22,7 +23,7 @@ class StepBuilder {
     int32_t num_drafts = 0;      // for each sequence that samples
     bool tells_history = false;  // workers draft from what was said before
   };
-  explicit StepBuilder(const Header& header);
+  StepBuilder(const Header& header, v1::StepPlan& plan);
 
   // The workers forget this sequence before the step.
   void Release(RequestId id) { plan_.add_released(id); }
@@ -48,10 +49,8 @@ class StepBuilder {
   int32_t num_samples() const { return num_samples_; }
   int32_t num_works() const { return num_works_; }
 
-  v1::StepPlan Take() { return std::move(plan_); }
-
  private:
-  v1::StepPlan plan_;
+  v1::StepPlan& plan_;
   const bool tells_history_;
   int32_t num_samples_ = 0;
   int32_t num_works_ = 0;

@@ -50,8 +50,8 @@ class FormsTest : public ::testing::TestWithParam<int32_t> {
   int StepsUntilEndOf(RequestId id, int most) {
     for (int steps = 0; steps < most; ++steps) {
       if (ended_.count(id) > 0) return steps;
-      const auto plan = scheduler_.NextPlan();
-      const auto outcome = scheduler_.Complete(workers_.Execute(*plan));
+      EXPECT_TRUE(scheduler_.NextPlan(plan_));
+      const auto outcome = scheduler_.Complete(workers_.Execute(plan_));
       EXPECT_TRUE(outcome.ok()) << outcome.status();
       for (const RequestEnd& end : outcome->finished) ended_.insert(end.id);
     }
@@ -60,6 +60,7 @@ class FormsTest : public ::testing::TestWithParam<int32_t> {
 
   static constexpr int32_t kMaxRunning = 8;
   Scheduler scheduler_;
+  v1::StepPlan plan_;  // the last
   PlanExecutor workers_;
   RequestId last_id_ = 0;
   std::set<RequestId> ended_;
@@ -109,12 +110,13 @@ TEST(Drafts, StepBackThoughPromptsNeverEnd) {
   int64_t num_tokens = 0, num_drafts = 0;
   int num_with_prompts = 0;
   constexpr int kSteps = 1000, kLearning = 200;
+  v1::StepPlan plan;
   for (int step = 0; step < kSteps; ++step) {
     while (scheduler.num_waiting() < 2) ask(100, 1);
-    const auto plan = scheduler.NextPlan();
+    ASSERT_TRUE(scheduler.NextPlan(plan));
     const auto count = [&] { return workers.num_drafts_accepted() + workers.num_drafts_refused(); };
     const int64_t tokens_before = workers.num_tokens_computed(), drafts_before = count();
-    v1::StepResult result = workers.Execute(*plan);
+    v1::StepResult result = workers.Execute(plan);
     const int64_t drafts = count() - drafts_before;
     const int64_t tokens = workers.num_tokens_computed() - tokens_before;
     result.mutable_timings()->set_total_us(10 * tokens + 100 * drafts);

@@ -65,15 +65,14 @@ class FairnessTest : public ::testing::TestWithParam<uint64_t> {
 
   // One step; whether `watched` got a token in it.
   bool Step(RequestId watched = 0) {
-    const auto plan = scheduler_.NextPlan();
-    if (!plan) {
+    if (!scheduler_.NextPlan(plan_)) {
       ADD_FAILURE() << "no plan";
       return true;
     }
-    for (const v1::SequenceWork& work : plan->groups(0).sequences()) {
+    for (const v1::SequenceWork& work : plan_.groups(0).sequences()) {
       given_[tenant_of_.at(work.sequence_id())] += work.use_last_sampled() ? 1 : work.tokens_size();
     }
-    const auto outcome = scheduler_.Complete(workers_.Execute(*plan));
+    const auto outcome = scheduler_.Complete(workers_.Execute(plan_));
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     scheduler_.CheckIntegrity();
     bool seen = false;
@@ -87,6 +86,7 @@ class FairnessTest : public ::testing::TestWithParam<uint64_t> {
 
   std::mt19937_64 random_;
   Scheduler scheduler_;
+  v1::StepPlan plan_;  // the last
   PlanExecutor workers_;
   std::map<RequestId, std::string> tenant_of_;
   std::map<std::string, int64_t> given_;  // tokens computed, by tenant
@@ -192,10 +192,9 @@ TEST_P(FairnessTest, EverNewTenantsAreServedAsTheyCome) {
   std::vector<RequestId> started;
   for (int i = 0; i < 100; ++i) {
     for (int n = 0; n < 4; ++n) Submit("new" + std::to_string(last_id_), 4, 4);
-    const auto plan = scheduler_.NextPlan();
-    ASSERT_TRUE(plan);
-    for (const v1::SequenceStart& start : plan->started()) started.push_back(start.sequence_id());
-    ASSERT_TRUE(scheduler_.Complete(workers_.Execute(*plan)).ok());
+    ASSERT_TRUE(scheduler_.NextPlan(plan_));
+    for (const v1::SequenceStart& start : plan_.started()) started.push_back(start.sequence_id());
+    ASSERT_TRUE(scheduler_.Complete(workers_.Execute(plan_)).ok());
   }
   EXPECT_GT(started.size(), 100u);
   EXPECT_GT(scheduler_.num_waiting(), 50) << "none had to wait: the test tests too little";
@@ -324,8 +323,9 @@ TEST_F(FullQueueTest, PlacesComeBackWhenTheFirstChoiceIsCancelled) {
   // It comes to its end, and those that follow may still come.
   PlanExecutor workers(
       {.num_blocks = 64, .block_tokens = kBlockTokens, .max_batched_tokens = 8, .max_running = 1});
-  while (const auto plan = scheduler_.NextPlan()) {
-    ASSERT_TRUE(scheduler_.Complete(workers.Execute(*plan)).ok());
+  v1::StepPlan plan;
+  while (scheduler_.NextPlan(plan)) {
+    ASSERT_TRUE(scheduler_.Complete(workers.Execute(plan)).ok());
   }
   EXPECT_TRUE(Ask(103, "one", 1, 0, /*follows=*/101).ok());
   EXPECT_EQ(scheduler_.num_kept_places(), 10);

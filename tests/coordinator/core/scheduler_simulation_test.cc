@@ -346,12 +346,12 @@ class Simulation {
   // Half a step: a plan leaves, or the oldest result comes back.
   void Step() {
     const bool waits = std::ssize(results_) == 1 && Random(0, 1) == 0;  // or its result is faster
-    if (auto plan = waits ? std::nullopt : scheduler_.NextPlan()) {
-      log_ += plan->SerializeAsString();
-      CheckWhoseItFinds(*plan);
-      results_.push_back(workers_.Execute(*plan));
+    if (!waits && scheduler_.NextPlan(plan_)) {
+      log_ += plan_.SerializeAsString();
+      CheckWhoseItFinds(plan_);
+      results_.push_back(workers_.Execute(plan_));
       // Drafts pay, and now and then seem not to.
-      results_.back().mutable_timings()->set_total_us(Random(5, 15) * (10 + plan->num_drafts()));
+      results_.back().mutable_timings()->set_total_us(Random(5, 15) * (10 + plan_.num_drafts()));
       return;
     }
     if (results_.empty()) return;
@@ -429,6 +429,7 @@ class Simulation {
   std::mt19937_64 random_;
   const bool tells_history_;
   Scheduler scheduler_;
+  v1::StepPlan plan_;  // the last
   PlanExecutor workers_;
   std::map<RequestId, Expectation> open_;
   std::map<RequestId, int32_t> following_;  // choices still to come, by the first of the answer

@@ -145,9 +145,8 @@ class Story {
   }
 
   std::string Plan() {
-    auto plan = scheduler_->NextPlan();
-    if (!plan) return "nothing";
-    plans_.push_back(*std::move(plan));
+    if (!scheduler_->NextPlan(plan_)) return "nothing";
+    plans_.push_back(plan_);
     return Describe(plans_.back());
   }
 
@@ -201,6 +200,7 @@ class Story {
   }
 
   std::unique_ptr<Scheduler> scheduler_;
+  v1::StepPlan plan_;               // the last
   std::deque<v1::StepPlan> plans_;  // without a result, oldest first
   bool broken_ = false;  // after a result that was refused as untrustworthy the state means nothing
 };

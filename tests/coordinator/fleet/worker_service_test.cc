@@ -1,5 +1,6 @@
 #include "coordinator/fleet/worker_service.h"
 
+#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <condition_variable>
@@ -7,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "proto/status_codes.h"
 #include "tests/testing/fake_worker.h"
 #include "tests/testing/local_server.h"
 
@@ -118,6 +120,56 @@ TEST_F(WorkerServiceTest, ConnectionsAreToldApart) {
   EXPECT_EQ(second.Read()->plan().step(), 7u);
   service_.Send(3, Plan(8));  // nobody: no effect
   service_.End(3, absl::InternalError("nobody"));
+}
+
+TEST_F(WorkerServiceTest, OneMessageGoesToEachThatIsNamed) {
+  FakeWorker first(server_.NewChannel());
+  first.SendHello(0, "1");
+  scribe_.Wait(1);
+  FakeWorker second(server_.NewChannel());
+  second.SendHello(1, "1");
+  scribe_.Wait(2);
+  const std::vector<ConnectionId> both = {2, 1}, one = {1}, nobody = {3};
+  service_.Send(both, Plan(7));
+  service_.Send(nobody, Plan(8));
+  service_.Send(one, Plan(9));
+  EXPECT_EQ(first.Read()->plan().step(), 7u);
+  EXPECT_EQ(first.Read()->plan().step(), 9u);
+  EXPECT_EQ(second.Read()->plan().step(), 7u);
+  service_.EndAll(absl::UnavailableError("over"));
+  EXPECT_FALSE(second.Read().has_value());
+}
+
+TEST_F(WorkerServiceTest, BytesThatAreNoMessageEndTheStream) {
+  const auto status_after = [&](const std::vector<std::string>& messages) {
+    grpc::GenericStub stub(server_.NewChannel());
+    grpc::ClientContext context;
+    grpc::CompletionQueue queue;
+    const auto wait = [&] {
+      void* tag = nullptr;
+      bool ok = false;
+      queue.Next(&tag, &ok);
+    };
+    const auto call = stub.PrepareCall(&context, "/switchyard.v1.Worker/Session", &queue);
+    call->StartCall(nullptr);
+    wait();
+    for (const std::string& message : messages) {
+      const grpc::Slice slice(message);
+      call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+      wait();
+    }
+    grpc::Status status;
+    call->Finish(&status, nullptr);
+    wait();
+    return FromGrpc(status);
+  };
+  v1::WorkerMessage hello;
+  hello.mutable_hello()->set_host("host-5");
+  EXPECT_EQ(status_after({"\xff\xff"}),
+            absl::InvalidArgumentError("a worker's first message must be its hello"));
+  EXPECT_EQ(status_after({hello.SerializeAsString(), "\xff\xff"}),
+            absl::InvalidArgumentError("what a worker sent is no WorkerMessage"));
+  EXPECT_EQ(scribe_.Wait(2), (Lines{"2: host-5", "2: gone"}));
 }
 
 TEST_F(WorkerServiceTest, EndAllEndsEveryStreamNowAndLater) {
