@@ -238,12 +238,22 @@ class Reader {
   void Limits() {
     TomlTable limits = root_.Table("limits");
     constexpr int64_t kMaxSeconds = 86400;
+    constexpr double kMostBytes = int64_t{1} << 53;
     file_.context = limits.Int("context", 1, 1 << 24);
     file_.running = limits.Int("running", 0, 1 << 26);
     file_.max_batched_tokens = limits.Int("max_batched_tokens", 1, core::kMaxBatchedTokens);
     file_.micro_batch_tokens = limits.Int("micro_batch_tokens", 0, core::kMaxBatchedTokens);
     file_.max_running = limits.Int("max_running", 1, core::kMaxRunning);
     file_.max_waiting = limits.Int("max_waiting", 1, 1 << 20);
+    file_.max_logprobs = limits.Int("max_logprobs", -1, 128);
+    // As far as a double counts bytes one by one.
+    if (const auto bytes = limits.Amount("logprob_memory", TomlUnit::kBytes)) {
+      if (*bytes > kMostBytes) {
+        limits.Fault("logprob_memory", "[limits] logprob_memory: 8 PiB at most");
+      } else {
+        file_.logprob_bytes = static_cast<int64_t>(*bytes);
+      }
+    }
     file_.step_seconds = limits.Int("step_seconds", 1, kMaxSeconds);
     file_.drain_seconds = limits.Int("drain_seconds", 0, kMaxSeconds);
     if (has_model_ && file_.context.value_or(1) > file_.model.max_position_embeddings()) {

@@ -30,6 +30,7 @@ struct ClusterFile {
 
   std::optional<int64_t> context, running;  // what plans are held against
   std::optional<int64_t> max_batched_tokens, micro_batch_tokens, max_running, max_waiting;
+  std::optional<int64_t> max_logprobs, logprob_bytes;
   std::optional<int64_t> step_seconds, drain_seconds;
 
   std::optional<std::string> http_host;

@@ -59,6 +59,8 @@ std::vector<Setting> SettingsOf(const ClusterFile& file) {
       {"[limits] micro_batch_tokens", Show(file.micro_batch_tokens), true},
       {"[limits] max_running", Show(file.max_running), true},
       {"[limits] max_waiting", Show(file.max_waiting), true},
+      {"[limits] max_logprobs", Show(file.max_logprobs), true},
+      {"[limits] logprob_memory", Show(file.logprob_bytes), true},
       {"[limits] step_seconds", Show(file.step_seconds), true},
       {"[limits] drain_seconds", Show(file.drain_seconds), true},
       {"[server] host", Show(file.http_host), true},

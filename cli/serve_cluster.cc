@@ -111,6 +111,8 @@ absl::Status ApplyClusterFile(const ClusterFile& file, const std::string& this_h
   forward("--micro-batch-tokens", file.micro_batch_tokens);
   forward("--max-running", file.max_running);
   forward("--max-waiting", file.max_waiting);
+  forward("--max-logprobs", file.max_logprobs);
+  forward("--logprob-memory", file.logprob_bytes);
   forward("--step-seconds", file.step_seconds);
   forward("--drain-seconds", file.drain_seconds);
   forward("--api-keys", file.api_keys);

@@ -58,7 +58,7 @@ std::string WarningOfIgnored(const std::vector<std::string>& names) {
   size_t num_named = 0;
   for (const std::string& name : names) {
     if (warning.size() > kMaxWarningBytes) break;
-    warning += fmt::format("{}unknown field {} ignored", warning.empty() ? "" : ", ", Quoted(name));
+    warning += fmt::format("{}field {} ignored", warning.empty() ? "" : ", ", Quoted(name));
     ++num_named;
   }
   if (num_named < names.size()) {

@@ -218,7 +218,8 @@ TEST_F(ClusterFileTest, ServeTakesItAndFlagsStandBeforeIt) {
   EXPECT_THAT(options.coordinator_flags,
               ElementsAre("--compute", "bf16", "--weights", "stored", "--drafts", "auto",
                           "--max-batched-tokens", "256", "--micro-batch-tokens", "0",
-                          "--max-running", "16", "--step-seconds", "60", "--drain-seconds", "30"));
+                          "--max-running", "16", "--max-logprobs", "20", "--logprob-memory",
+                          "1073741824", "--step-seconds", "60", "--drain-seconds", "30"));
 
   EXPECT_THAT(std::string(Message(ApplyClusterFile(*file, "elsewhere", is_given, &options))),
               HasSubstr("the cluster file has 1 host: say which one this is, by --this-host "
@@ -335,6 +336,8 @@ TEST_F(ClusterFileTest, NoChangeOfAKeyIsOverlooked) {
       {"micro_batch_tokens = 0", "micro_batch_tokens = 128", true},
       {"max_running = 16", "max_running = 15", true},
       {"max_waiting = 64", "max_waiting = 63", true},
+      {"max_logprobs = 20", "max_logprobs = -1", true},
+      {"logprob_memory = \"1 GiB\"", "logprob_memory = \"2 GiB\"", true},
       {"step_seconds = 60", "step_seconds = 61", true},
       {"drain_seconds = 30", "drain_seconds = 31", true},
       {"host = \"127.0.0.1\"", "host = \"0.0.0.0\"", true},

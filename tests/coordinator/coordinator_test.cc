@@ -103,6 +103,7 @@ class CoordinatorTest : public ::testing::Test {
   void TearDown() override {
     coordinator_->Drain();
     coordinator_->Drain();
+    for (const auto& worker : workers_) worker->Break();  // else it waits for those under a step
     End().IgnoreError();
     workers_.clear();
     server_.reset();

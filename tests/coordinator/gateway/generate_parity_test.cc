@@ -359,7 +359,7 @@ TEST_F(GenerateParityTest, WarnsOfAnEffortThatTheTemplateDoesNotKnow) {
   text::ModelChatTemplate mute = *model_.chat_template;
   mute.source = "{{ messages }}";
   model_.chat_template = &mute;
-  EXPECT_EQ(warning(), R"(unknown field "reasoning_effort" ignored)");
+  EXPECT_EQ(warning(), R"(field "reasoning_effort" ignored)");
 }
 
 TEST_F(GenerateParityTest, StopTextsAndSpecialTokens) {
