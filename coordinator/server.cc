@@ -15,9 +15,11 @@
 #include "base/version.h"
 #include "coordinator/checkpoint_info.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/core/plan/result_size.h"
 #include "coordinator/core/plan/weight_form.h"
 #include "coordinator/gateway/gateway.h"
 #include "coordinator/gateway/key_file.h"
+#include "coordinator/gateway/openai_types.h"
 #include "coordinator/step_metrics.h"
 #include "coordinator/text/grammar/token_table.h"
 
@@ -142,6 +144,12 @@ absl::StatusOr<gateway::GatewayOptions> MakeGatewayOptions(const ServerConfig& c
       .access = {.keys = keys, .metrics_need_key = config.metrics_need_key},
       .vllm_metrics = config.metrics_compat == "vllm",
       .logprob_bytes = config.logprob_bytes};
+  const int32_t max_likeliest = config.max_logprobs == core::kFullVocabulary
+                                    ? gateway::LogprobFields::kMax
+                                    : config.max_logprobs;
+  options.grpc.max_receive_bytes =
+      std::max(options.grpc.max_receive_bytes,
+               static_cast<int>(core::MaxResultBytes(config.max_running, max_likeliest)));
   SY_ASSIGN_OR_RETURN(options.access.cors, gateway::CorsPolicy::Create(config.cors_origins));
   const int num_files = RaiseFileLimit();
   if (num_files < kMinFiles) {

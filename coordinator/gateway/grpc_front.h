@@ -22,7 +22,7 @@ struct GrpcFrontOptions {
   std::string host = "127.0.0.1";                        // IPv4 or IPv6 address, or a name
   int port = 0;                                          // 0: the system picks one
   std::shared_ptr<grpc::ServerCredentials> credentials;  // null: plaintext
-  // Requests. Covers prompts as the HTTP limit does.
+  // Of one message: covers prompts as the HTTP limit does, and what a worker sends.
   int max_receive_bytes = 8 << 20;
   int max_streams_per_connection = 1024;
   // A connection whose file descriptor would not be below this is closed at once: what is left is

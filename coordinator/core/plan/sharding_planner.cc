@@ -8,16 +8,13 @@
 #include "coordinator/core/plan/model_memory.h"
 #include "coordinator/core/plan/plan_check.h"
 #include "coordinator/core/plan/rank_memory.h"
+#include "coordinator/core/plan/result_size.h"
 #include "coordinator/core/plan/topology.h"
 
 namespace switchyard::core {
 namespace {
 
 constexpr int kForcedTokens = 6;  // in one step, of text that a grammar leaves no choice about
-
-// Of a step's result, which is one message of 8 MiB at most (gateway/grpc_front.h): the rest of it
-// takes no more than as much.
-constexpr int64_t kFullLogprobBytes = 4 * kMiB;
 
 // Log probabilities of the whole vocabulary that a group's step may report: an answer's and a
 // prompt's at least, or none.

@@ -92,14 +92,28 @@ TokenBudget GroupSchedule::BudgetForDrafts(const Request* first_waiting) const {
 }
 
 // Prompts come after answers, and have half if they want any: one at least.
-TokenBudget GroupSchedule::BudgetForAnswers(const Request* first_waiting) const {
+int32_t GroupSchedule::NumFullForAnswers(const Request* first_waiting) const {
   const auto is_prompt = [](const Request* request) {
     return request->num_remaining() > 1 && request->reports_full();
   };
   const bool has_prompts = (first_waiting != nullptr && first_waiting->reports_full()) ||
                            std::any_of(running_.begin(), running_.end(), is_prompt);
   const int32_t all = full_logprobs_.left();
-  return TokenBudget(has_prompts ? all / 2 : all);
+  return has_prompts ? all / 2 : all;
+}
+
+void GroupSchedule::ChooseFullAnswers(const Request* first_waiting) {
+  std::vector<Request*> wanting;
+  for (Request* request : running_) {
+    if (request->full_answer() && request->num_remaining() == 1) wanting.push_back(request);
+  }
+  if (wanting.empty()) return;
+  std::stable_sort(wanting.begin(), wanting.end(), [](const Request* a, const Request* b) {
+    return a->tenant->turn() < b->tenant->turn();
+  });
+  const size_t num = NumFullForAnswers(first_waiting);
+  wanting.resize(std::min(wanting.size(), num));
+  for (Request* request : wanting) request->full_in = step_;
 }
 
 int32_t GroupSchedule::NumDrafts(const Request& request, int32_t num_drafts, int32_t num_owed,
@@ -115,10 +129,10 @@ void GroupSchedule::PlanTokens(int32_t num_drafts, const Request* first_waiting,
   // Drafts come after everyone's own token.
   int32_t num_owed = num_generating();
   TokenBudget for_drafts = BudgetForDrafts(first_waiting);
-  TokenBudget for_answers = BudgetForAnswers(first_waiting);
+  ChooseFullAnswers(first_waiting);
   for (size_t place = 0; place < running_.size();) {
     Request& request = *running_[place];
-    if (request.num_remaining() == 1 && request.full_answer() && for_answers.Take(1) == 0) {
+    if (request.num_remaining() == 1 && request.full_answer() && request.full_in != step_) {
       --num_owed;
     } else if (request.num_remaining() == 1) {
       int32_t drafts = NumDrafts(request, num_drafts, num_owed, for_drafts.left());

@@ -49,13 +49,13 @@ class GroupSchedule {
   void BeginStep(uint64_t step, const PromptBound& bound);
 
   // A token for each request that lacks only one (but of those whose log probabilities are wanted
-  // of the whole vocabulary so many alone as a step reports), in order, and up to `num_drafts`
-  // drafts behind it (or Limits::max_forced) as far as budget and free blocks have room, and half
-  // of what prompts could do with is left to these; `first_waiting` is the next to be admitted,
-  // maybe null. A request that needs a block when none is free takes those of another that has got
-  // nothing yet in this step, which stops and is appended to `preempted` (maybe itself): of a
-  // tenant over its share of blocks if there is one, else of any, the last in order. A tenant's
-  // first request does not go as one over its share.
+  // of the whole vocabulary so many alone as a step reports, by their tenants' turns), in order,
+  // and up to `num_drafts` drafts behind it (or Limits::max_forced) as far as budget and free
+  // blocks have room, and half of what prompts could do with is left to these; `first_waiting` is
+  // the next to be admitted, maybe null. A request that needs a block when none is free takes those
+  // of another that has got nothing yet in this step, which stops and is appended to `preempted`
+  // (maybe itself): of a tenant over its share of blocks if there is one, else of any, the last in
+  // order. A tenant's first request does not go as one over its share.
   void PlanTokens(int32_t num_drafts, const Request* first_waiting, StepBuilder& builder,
                   std::vector<Request*>& preempted);
 
@@ -152,7 +152,9 @@ class GroupSchedule {
   }
   std::vector<int32_t> FindPrefix(const Request& request) const;
   // How many log probabilities of the whole vocabulary are left to answers.
-  TokenBudget BudgetForAnswers(const Request* first_waiting) const;
+  int32_t NumFullForAnswers(const Request* first_waiting) const;
+  // Which answers get these in this step: by their tenants' turns, inside a tenant in order.
+  void ChooseFullAnswers(const Request* first_waiting);
   // Of the request's next `count` tokens, from `begin` on, those that there are rows of logits for.
   int32_t FitRows(const Request& request, int32_t begin, int32_t count) const;
   // What the budgets let the request compute now, from `begin` on.

@@ -58,6 +58,7 @@ struct Request {
   std::array<Awaited, 2> awaited;  // these plans, oldest first
   uint64_t received_in = 0;        // the last step whose tokens have come
   uint64_t sampled_in = 0;         // the last step that sampled a token of it
+  uint64_t full_in = 0;            // the last that has room to report its whole vocabulary
   int32_t num_uncharged = 0;       // drafts that became tokens since its tenant was last charged
   int32_t num_scored = 0;          // prompt tokens whose log probabilities came, from the second on
   int32_t num_cached = kNone;      // of the prompt, found in the cache when it first started
