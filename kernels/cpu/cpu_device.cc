@@ -73,14 +73,17 @@ Buffer CpuDevice::AllocateAhead(int64_t num_bytes) {
   return BufferOf(std::move(pages), num_bytes);
 }
 
+// Nothing may come from nowhere: memcpy takes no null, not even for no bytes.
 void CpuDevice::CopyToDevice(void* to, const void* from_host, int64_t num_bytes) {
-  memcpy(to, from_host, static_cast<size_t>(num_bytes));
+  if (num_bytes > 0) memcpy(to, from_host, static_cast<size_t>(num_bytes));
 }
 
 void CpuDevice::CopyToHost(void* to_host, const void* from, int64_t num_bytes) {
-  memcpy(to_host, from, static_cast<size_t>(num_bytes));
+  if (num_bytes > 0) memcpy(to_host, from, static_cast<size_t>(num_bytes));
 }
 
-void CpuDevice::Zero(void* to, int64_t num_bytes) { memset(to, 0, static_cast<size_t>(num_bytes)); }
+void CpuDevice::Zero(void* to, int64_t num_bytes) {
+  if (num_bytes > 0) memset(to, 0, static_cast<size_t>(num_bytes));
+}
 
 }  // namespace switchyard::kernels::cpu
