@@ -43,11 +43,11 @@ std::shared_ptr<CompletionSink> Answer::SinkOf(int index) {
 }
 
 void Answer::Add(const std::shared_ptr<Completion>& completion) {
-  std::unique_lock lock(mutex_);
-  completions_.push_back(completion);
-  const bool over = over_;
-  lock.unlock();
-  if (over) completion->Cancel();
+  {
+    std::lock_guard lock(completions_mutex_);
+    completions_.push_back(completion);
+  }
+  if (over_) completion->Cancel();
 }
 
 void Answer::OnDelta(int index, CompletionDelta delta) {
@@ -114,22 +114,20 @@ void Answer::KeepBest() {
 
 void Answer::Fail(const absl::Status& status) {
   std::unique_lock lock(mutex_);
-  if (std::exchange(over_, true)) return;
+  if (over_.exchange(true)) return;
   WriteError(status);
   lock.unlock();
   CancelCompletions();
 }
 
 void Answer::Cancel() {
-  std::unique_lock lock(mutex_);
   over_ = true;
-  lock.unlock();
   CancelCompletions();
 }
 
 // Nobody adds a completion unseen any more: Add looks at over_.
 void Answer::CancelCompletions() {
-  std::unique_lock lock(mutex_);
+  std::unique_lock lock(completions_mutex_);
   const std::vector<std::weak_ptr<Completion>> completions = completions_;
   lock.unlock();
   for (const std::weak_ptr<Completion>& weak : completions) {

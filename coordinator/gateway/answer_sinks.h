@@ -2,6 +2,7 @@
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_ANSWER_SINKS_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_ANSWER_SINKS_H_
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -35,7 +36,7 @@ class Answer : public std::enable_shared_from_this<Answer> {
   void Add(const std::shared_ptr<Completion>& completion);
   // Ends the reply with an error, unless it is complete.
   void Fail(const absl::Status& status);
-  // The client went away.
+  // The client went away. Does not wait for a text that is being written.
   void Cancel();
 
  protected:
@@ -76,10 +77,11 @@ class Answer : public std::enable_shared_from_this<Answer> {
   void OnEnd(int index, const CompletionEnd& end);
   void CancelCompletions();
 
-  std::mutex mutex_;
-  int num_open_;
-  bool over_ = false;
-  std::vector<std::weak_ptr<Completion>> completions_;
+  std::mutex mutex_;  // held while text is written
+  int num_open_;      // guarded by mutex_
+  std::atomic<bool> over_{false};
+  std::mutex completions_mutex_;                        // never held for long, nor with another one
+  std::vector<std::weak_ptr<Completion>> completions_;  // guarded by completions_mutex_
 };
 
 // Streamed answers are not chosen: REQUIRES best_of == n there. `head` has as many prompts as

@@ -14,11 +14,10 @@ double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-// Others' answers do not wait for the text of a whole vocabulary.
-Executor& ExecutorOf(const CompletionContext& context, const v1::SamplingParams& sampling) {
-  const bool is_slow = sampling.top_logprobs() == core::kFullVocabulary ||
-                       sampling.prompt_logprobs() == core::kFullVocabulary;
-  return is_slow && context.slow_executor != nullptr ? *context.slow_executor : *context.executor;
+// Whether its text takes long to write: others' answers do not wait for it.
+bool IsSlow(const v1::SamplingParams& sampling) {
+  return sampling.top_logprobs() == core::kFullVocabulary ||
+         sampling.prompt_logprobs() == core::kFullVocabulary;
 }
 
 // Pieces whose content stands before their calls, in the answer's order: one at least.
@@ -57,7 +56,8 @@ void Append(text::AnswerPiece piece, CompletionDelta* delta) {
 Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
                        text::AnswerParser parser, std::shared_ptr<CompletionSink> sink)
     : context_(context),
-      executor_(ExecutorOf(context, spec.sampling)),
+      is_slow_(IsSlow(spec.sampling)),
+      executor_(is_slow_ && context.slow_executor ? *context.slow_executor : *context.executor),
       id_(spec.id != 0 ? spec.id : ++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
       prompt_field_(spec.prompt_field),
@@ -159,37 +159,39 @@ void Completion::Schedule() {
 }
 
 void Completion::Drain() {
-  while (true) {
-    std::vector<core::PromptTokenOutput> prompt;
-    std::vector<Arrival> arrivals;
-    bool admitted = false;
-    bool cancelled = false;
-    std::optional<core::RequestFinish> finish;
-    {
-      std::lock_guard lock(mutex_);
-      admitted = std::exchange(admitted_, false);
-      arrivals.swap(inbox_);
-      if (!arrivals.empty()) prompt.swap(prompt_inbox_);
-      finish = finished_;
-      cancelled = cancelled_;
-      if (!admitted && arrivals.empty() && !(sink_ && (finish || cancelled))) {
-        draining_ = false;
-        return;
-      }
-    }
-    if (admitted) ObserveAdmission();
-    if (cancelled && sink_) {
-      ObserveEnd(RequestEnding::kCancelled);
-      sink_ = nullptr;
-    }
-    if (sink_ && admitted) sink_->OnAdmitted(shared_from_this());
-    if (sink_) Process(std::move(prompt), std::move(arrivals));
-    if (sink_ && finish) FinishAnswer(*finish);
+  Batch batch = TakeBatch();
+  if (batch.admitted) ObserveAdmission();
+  if (batch.cancelled && sink_) {
+    ObserveEnd(RequestEnding::kCancelled);
+    sink_ = nullptr;
   }
+  if (sink_ && batch.admitted) sink_->OnAdmitted(shared_from_this());
+  if (sink_) Process(std::move(batch.prompt), std::move(batch.arrivals));
+  if (sink_ && batch.finish) FinishAnswer(*batch.finish);
+  {
+    std::lock_guard lock(mutex_);
+    draining_ = admitted_ || !inbox_.empty() || (sink_ && (finished_ || cancelled_));
+    if (!draining_) return;
+  }
+  executor_.Post([self = shared_from_this()] { self->Drain(); });
+}
+
+Completion::Batch Completion::TakeBatch() {
+  std::lock_guard lock(mutex_);
+  Batch batch = {.admitted = std::exchange(admitted_, false), .cancelled = cancelled_};
+  if (is_slow_ && inbox_.size() > 1 && sink_ && !cancelled_) {
+    batch.arrivals.push_back(std::move(inbox_.front()));
+    inbox_.pop_front();
+  } else {
+    batch.arrivals.swap(inbox_);
+    batch.finish = finished_;
+  }
+  if (!batch.arrivals.empty()) batch.prompt.swap(prompt_inbox_);
+  return batch;
 }
 
 void Completion::Process(std::vector<core::PromptTokenOutput> prompt,
-                         std::vector<Arrival> arrivals) {
+                         std::deque<Arrival> arrivals) {
   CompletionDelta delta{.prompt = std::move(prompt)};
   {
     std::lock_guard lock(mutex_);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -119,14 +120,25 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
     core::TokenOutput output;
     Clock::time_point at;
   };
+  // What one turn on the executor has of it.
+  struct Batch {
+    bool admitted = false;  // since the last
+    bool cancelled = false;
+    std::vector<core::PromptTokenOutput> prompt;
+    std::deque<Arrival> arrivals;
+    std::optional<core::RequestFinish> finish;  // behind the last of the arrivals
+  };
 
   Completion(CompletionContext& context, const CompletionSpec& spec, text::AnswerParser parser,
              std::shared_ptr<CompletionSink> sink);
 
   // Has Drain run unless it is already under way.
   void Schedule();
+  // One turn; while there is more it has another one, behind those that others wait for.
   void Drain();
-  void Process(std::vector<core::PromptTokenOutput> prompt, std::vector<Arrival> arrivals);
+  // All that has come; of a slow answer one token, so that others' turns come soon.
+  Batch TakeBatch();
+  void Process(std::vector<core::PromptTokenOutput> prompt, std::deque<Arrival> arrivals);
   // The prompt is scored, which was all.
   void EndWithPrompt(CompletionDelta delta);
   void FinishAnswer(const core::RequestFinish& finish);
@@ -142,6 +154,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   void ObserveAdmission();
 
   CompletionContext& context_;
+  const bool is_slow_;  // its text takes long to write
   Executor& executor_;
   const core::RequestId id_;
   const int32_t num_prompt_tokens_;
@@ -157,7 +170,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   int32_t num_cached_tokens_ = 0;                      // guarded by mutex_
   std::optional<Clock::time_point> computed_since_;    // guarded by mutex_: first OnStarted
   std::vector<core::PromptTokenOutput> prompt_inbox_;  // guarded by mutex_
-  std::vector<Arrival> inbox_;                         // guarded by mutex_
+  std::deque<Arrival> inbox_;                          // guarded by mutex_
   std::optional<core::RequestFinish> finished_;        // guarded by mutex_
   bool draining_ = false;                              // guarded by mutex_: Drain is posted or runs
   bool cancelled_ = false;                             // guarded by mutex_

@@ -108,15 +108,12 @@ void OpenAiHandler::Launch(const StreamFields& delivery, AnswerShape shape,
                            std::vector<CompletionSpec> specs, AnswerHead head,
                            const std::shared_ptr<HttpReply>& reply) {
   head.usage_chunk = delivery.include_usage;
-  // Where the text takes long the answer is locked for as long.
-  Executor* const slow = head.lease.num_bytes > 0 ? context_.slow_executor : nullptr;
   const std::shared_ptr<Answer> answer =
       MakeAnswer(std::move(head), shape, delivery.stream, reply, *context_.metrics);
   StartAnswer(context_, shape, std::move(specs), answer);
-  const auto cancel = [weak = std::weak_ptr(answer)] {
+  reply->OnDisconnect([weak = std::weak_ptr(answer)] {
     if (const auto running = weak.lock()) running->Cancel();
-  };
-  reply->OnDisconnect([slow, cancel] { slow != nullptr ? slow->Post(cancel) : cancel(); });
+  });
 }
 
 int32_t OpenAiHandler::context_length() const {

@@ -46,6 +46,7 @@ std::vector<int32_t> TokensThenEos(std::string_view text) {
 ApiFixture::~ApiFixture() {
   http_.reset();
   work_.Stop();
+  slow_.Stop();
   io_.Stop();
 }
 

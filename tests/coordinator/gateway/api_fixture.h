@@ -46,10 +46,14 @@ class ApiFixture : public ::testing::Test {
 
   ServedModel model_ = TinyModel();
   GatewayMetrics metrics_;
-  CompletionContext context_{
-      .model = &model_, .engine = nullptr, .executor = &io_, .metrics = &metrics_};
+  CompletionContext context_{.model = &model_,
+                             .engine = nullptr,
+                             .executor = &io_,
+                             .slow_executor = &slow_,
+                             .metrics = &metrics_};
   IoThreads io_{2};
   IoThreads work_{2};
+  IoThreads slow_{1};
   std::unique_ptr<testing::FakeEngine> engine_ = std::make_unique<testing::FakeEngine>();
   HttpAccess access_;  // as StartHttp finds it
   std::unique_ptr<HttpApi> api_;
