@@ -12,10 +12,11 @@ namespace switchyard::gateway {
 
 absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
                                              const ChatCompletionRequest& request,
-                                             std::string_view tenant) {
+                                             const RequestOrigin& origin) {
   const ServedModel& model = *context.model;
   GenerationFields generation = request.generation;
   SY_RETURN_IF_ERROR(CheckModelName(model, generation.model));
+  SY_RETURN_IF_ERROR(ReadOrigin(origin, &generation.scheduling));
   SY_ASSIGN_OR_RETURN(const bool calls_are_bound,
                       BindToolCalls(model, request.options, &generation));
   const int32_t context_length = ContextLength(model, *context.engine);
@@ -35,7 +36,6 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
   }
   SY_ASSIGN_OR_RETURN(CompletionSpec spec,
                       BuildSpec(model, context_length, generation, std::move(tokens)));
-  SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec.scheduling));
   SY_RETURN_IF_ERROR(ApplyChatOptions(model, request.options, spec.prompt_tokens, &spec.form));
   spec.form.calls_are_bound = calls_are_bound;
   spec.form.calls_are_demanded = calls_are_bound && request.options.demands_call();

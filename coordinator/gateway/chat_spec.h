@@ -3,21 +3,21 @@
 #define SWITCHYARD_COORDINATOR_GATEWAY_CHAT_SPEC_H_
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/status.h"
 #include "coordinator/gateway/completion.h"
 #include "coordinator/gateway/openai_types.h"
+#include "coordinator/gateway/scheduling_fields.h"
 
 namespace switchyard::gateway {
 
 // Renders, encodes and checks it: the model's name, the room that the context leaves, thoughts and
-// calls, the grammar that calls are held to. Errors as of request_builder and tool_binding. Takes
-// as long as the prompt is long: not for I/O threads.
+// calls, the grammar that calls are held to. Errors as of ReadOrigin, request_builder and
+// tool_binding. Takes as long as the prompt is long: not for I/O threads.
 absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
                                              const ChatCompletionRequest& request,
-                                             std::string_view tenant);
+                                             const RequestOrigin& origin);
 
 // The fields of the request that change nothing: unknown ones, and an effort of reasoning where the
 // model's template knows of none.

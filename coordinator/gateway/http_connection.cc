@@ -199,6 +199,7 @@ void HttpConnection::BeginExchange(const HttpRequest& request) {
 }
 
 void HttpConnection::Dispatch(HttpRequest request) {
+  request.arrived = std::chrono::steady_clock::now();
   BeginExchange(request);
   StartRead();
   context_->handler(std::move(request), std::make_shared<Reply>(shared_from_this(), exchange_));

@@ -3,9 +3,11 @@
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_HTTP_MESSAGE_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_HTTP_MESSAGE_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,6 +31,8 @@ struct HttpRequest {
   std::string requested_method;   // Access-Control-Request-Method: what a script is about to send
   std::string requested_headers;  // Access-Control-Request-Headers: likewise
   std::string body;
+  // When it was whole and its turn on the connection; unset: as long as it is not.
+  std::optional<std::chrono::steady_clock::time_point> arrived;
   bool keep_alive = true;
   bool http_1_0 = false;  // the peer knows no chunked encoding
 };

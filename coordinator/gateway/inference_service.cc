@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -73,8 +74,8 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
 
   // Runs on the work executor.
   void Begin(CompletionContext& context, const v1::GenerateRequest& request,
-             std::string_view tenant) {
-    const absl::Status status = StartRequest(context, request, tenant);
+             const RequestOrigin& origin) {
+    const absl::Status status = StartRequest(context, request, origin);
     if (!status.ok()) End(status);
   }
 
@@ -117,11 +118,11 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
 
  private:
   absl::Status StartRequest(CompletionContext& context, const v1::GenerateRequest& request,
-                            std::string_view tenant) {
+                            const RequestOrigin& origin) {
     SY_ASSIGN_OR_RETURN(const auto fields, ReadGenerateRequest(request));
     if (const auto* chat = std::get_if<ChatCompletionRequest>(&fields)) {
       std::vector<CompletionSpec> specs(1);
-      SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context, *chat, tenant));
+      SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context, *chat, origin));
       AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context.model);
       SetShown(chat->generation, specs, {}, &head);
       Warn(WarningOfIgnored(IgnoredFields(*context.model, *chat)));
@@ -133,7 +134,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
       return absl::OkStatus();
     }
     const auto& text = std::get<CompletionRequest>(fields);
-    SY_ASSIGN_OR_RETURN(std::vector<CompletionSpec> specs, BuildTextSpecs(context, text, tenant));
+    SY_ASSIGN_OR_RETURN(std::vector<CompletionSpec> specs, BuildTextSpecs(context, text, origin));
     AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context.model);
     SetShown(text.generation, specs, EchoesOf(*context.model, text, specs), &head);
     SY_ASSIGN_OR_RETURN(const LogprobLease lease,
@@ -264,7 +265,9 @@ class InferenceService::Impl : public v1::Inference::CallbackService {
     // gRPC drops the request when the call is done, which a cancel can bring about at once: the
     // work gets a copy.
     work_.Post([this, call = call->shared_from_this(), request = *request,
-                tenant = *std::move(tenant)] { call->Begin(context_, request, tenant); });
+                tenant = *std::move(tenant), arrived = std::chrono::steady_clock::now()] {
+      call->Begin(context_, request, {.tenant = tenant, .arrived = arrived});
+    });
     return call;
   }
 

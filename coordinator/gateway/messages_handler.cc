@@ -41,7 +41,7 @@ absl::Status MessagesHandler::Create(const HttpRequest& request,
                                      const std::shared_ptr<HttpReply>& reply) {
   const ServedModel& model = *context_.model;
   SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseMessagesRequest(request.body));
-  SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildChatSpec(context_, chat, request.tenant));
+  SY_ASSIGN_OR_RETURN(CompletionSpec spec, BuildChatSpec(context_, chat, OriginOf(request)));
   const std::shared_ptr<HttpReply> answer = NameIgnoredFields(reply, IgnoredFields(model, chat));
   MessagesHead head = {.route = kMessages,
                        .id = fmt::format("msg_{:016x}{:016x}", RandomUint64(), RandomUint64()),

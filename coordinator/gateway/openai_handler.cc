@@ -76,7 +76,7 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
                                       const std::shared_ptr<HttpReply>& reply) {
   SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseChatCompletionRequest(request.body));
   std::vector<CompletionSpec> specs(1);
-  SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context_, chat, request.tenant));
+  SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context_, chat, OriginOf(request)));
   AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context_.model);
   SetShown(chat.generation, specs, {}, &head);
   SY_ASSIGN_OR_RETURN(const LogprobLease lease,
@@ -92,7 +92,7 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
                                             const std::shared_ptr<HttpReply>& reply) {
   SY_ASSIGN_OR_RETURN(const CompletionRequest completion, ParseCompletionRequest(request.body));
   SY_ASSIGN_OR_RETURN(std::vector<CompletionSpec> specs,
-                      BuildTextSpecs(context_, completion, request.tenant));
+                      BuildTextSpecs(context_, completion, OriginOf(request)));
   AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context_.model);
   SetShown(completion.generation, specs, EchoesOf(*context_.model, completion, specs), &head);
   SY_ASSIGN_OR_RETURN(const LogprobLease lease,

@@ -148,15 +148,15 @@ absl::Status ResponsesHandler::Create(const HttpRequest& request,
     }
   }
   SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ToChatRequest(wanted, context));
-  SY_ASSIGN_OR_RETURN(CompletionSpec spec, Fit(wanted, request.tenant, &chat));
+  SY_ASSIGN_OR_RETURN(CompletionSpec spec, Fit(wanted, OriginOf(request), &chat));
   return Start(wanted, context, std::move(spec),
                NameIgnoredFields(reply, IgnoredFields(*context_.model, chat)));
 }
 
 absl::StatusOr<CompletionSpec> ResponsesHandler::Fit(const ResponsesRequest& wanted,
-                                                     std::string_view tenant,
+                                                     const RequestOrigin& origin,
                                                      ChatCompletionRequest* chat) {
-  absl::StatusOr<CompletionSpec> spec = BuildChatSpec(context_, *chat, tenant);
+  absl::StatusOr<CompletionSpec> spec = BuildChatSpec(context_, *chat, origin);
   const auto is_too_long = [](const absl::StatusOr<CompletionSpec>& tried) {
     return !tried.ok() && ErrorObject(tried.status())["error"]["code"] == kContextLengthExceeded;
   };
@@ -175,7 +175,7 @@ absl::StatusOr<CompletionSpec> ResponsesHandler::Fit(const ResponsesRequest& wan
       const bool is_left_out = i >= turns[0] && i < turns[num_left_out];
       if (!is_left_out) chat->chat.messages.push_back(messages[i]);
     }
-    absl::StatusOr<CompletionSpec> shorter = BuildChatSpec(context_, *chat, tenant);
+    absl::StatusOr<CompletionSpec> shorter = BuildChatSpec(context_, *chat, origin);
     if (shorter.ok()) {
       most = num_left_out;
       spec = std::move(shorter);

@@ -39,7 +39,7 @@ class ResponsesHandler {
   // The items that the request goes on from; an empty list if from none.
   absl::StatusOr<Json> Context(const std::string& tenant, const std::string& previous);
   // As BuildChatSpec, leaving out turns at the beginning where that is allowed and needed.
-  absl::StatusOr<CompletionSpec> Fit(const ResponsesRequest& wanted, std::string_view tenant,
+  absl::StatusOr<CompletionSpec> Fit(const ResponsesRequest& wanted, const RequestOrigin& origin,
                                      ChatCompletionRequest* chat);
   absl::Status Start(const ResponsesRequest& wanted, const Json& context, CompletionSpec spec,
                      const std::shared_ptr<HttpReply>& reply);

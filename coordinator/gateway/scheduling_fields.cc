@@ -4,13 +4,12 @@
 #include <cmath>
 #include <optional>
 
+#include "base/field_error.h"
 #include "coordinator/gateway/error_map.h"
 
 namespace switchyard::gateway {
 
 absl::Status ReadScheduling(const RequestFields& request, SchedulingFields* fields) {
-  // Before the prompt is tokenised and a grammar compiled: that counts.
-  fields->arrived = std::chrono::steady_clock::now();
   std::optional<int32_t> priority;
   std::optional<float> timeout;
   SY_RETURN_IF_ERROR(ReadInt32(request, "priority", &priority));
@@ -35,16 +34,24 @@ absl::Status ReadScheduling(const RequestFields& request, SchedulingFields* fiel
   return absl::OkStatus();
 }
 
-absl::Status ReadTenant(std::string_view header, SchedulingFields* fields) {
+absl::Status ReadOrigin(const RequestOrigin& origin, SchedulingFields* fields) {
+  const std::string_view tenant = origin.tenant;
   const bool visible =
-      std::all_of(header.begin(), header.end(), [](char c) { return c > ' ' && c < 0x7F; });
-  if (!visible || header.size() > SchedulingFields::kMaxTenantBytes) {
+      std::all_of(tenant.begin(), tenant.end(), [](char c) { return c > ' ' && c < 0x7F; });
+  if (!visible || tenant.size() > SchedulingFields::kMaxTenantBytes) {
     return ParamError("X-Tenant",
                       fmt::format("the header X-Tenant takes at most {} visible ASCII characters",
                                   SchedulingFields::kMaxTenantBytes));
   }
-  fields->tenant = std::string(header);
-  return absl::OkStatus();
+  fields->tenant = std::string(tenant);
+  const auto now = std::chrono::steady_clock::now();
+  fields->arrived = origin.arrived.value_or(now);
+  if (fields->timeout.count() == 0 || now < *fields->arrived + fields->timeout) {
+    return absl::OkStatus();
+  }
+  return AboutField(
+      absl::DeadlineExceededError("the request's timeout was over before its prompt was read"),
+      "timeout");
 }
 
 }  // namespace switchyard::gateway

@@ -30,17 +30,18 @@ absl::StatusOr<CompletionSpec> BuildOne(const CompletionContext& context, const 
 
 absl::StatusOr<std::vector<CompletionSpec>> BuildTextSpecs(const CompletionContext& context,
                                                            const CompletionRequest& request,
-                                                           std::string_view tenant) {
+                                                           const RequestOrigin& origin) {
   SY_RETURN_IF_ERROR(CheckModelName(*context.model, request.generation.model));
+  GenerationFields generation = request.generation;
+  SY_RETURN_IF_ERROR(ReadOrigin(origin, &generation.scheduling));
   std::vector<CompletionSpec> specs;
   for (const TextPrompt& prompt : request.prompts) {
-    absl::StatusOr<CompletionSpec> spec = BuildOne(context, prompt, request.generation);
+    absl::StatusOr<CompletionSpec> spec = BuildOne(context, prompt, generation);
     if (!spec.ok()) {
       const bool names_one = request.prompts.size() > 1 && FieldOf(spec.status()) == "prompt";
       return names_one ? WithParam(spec.status(), fmt::format("prompt[{}]", specs.size()))
                        : spec.status();
     }
-    SY_RETURN_IF_ERROR(ReadTenant(tenant, &spec->scheduling));
     specs.push_back(*std::move(spec));
   }
   return specs;

@@ -4,47 +4,22 @@
 
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <functional>
 #include <future>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <utility>
 
 #include "coordinator/gateway/generate_answer.h"
 #include "tests/coordinator/gateway/api_fixture.h"
+#include "tests/testing/held_executor.h"
 
 namespace switchyard::gateway {
 namespace {
 
 constexpr const char* kChat = "/v1/chat/completions";
 constexpr std::chrono::seconds kPatience{20};
-
-// Runs nothing unless it is told to.
-class HeldExecutor final : public Executor {
- public:
-  void Post(std::function<void()> work) override {
-    std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(work));
-  }
-  // The next in line; false if there is none.
-  bool RunOne() {
-    std::unique_lock lock(mutex_);
-    if (waiting_.empty()) return false;
-    const std::function<void()> work = std::move(waiting_.front());
-    waiting_.pop_front();
-    lock.unlock();
-    work();
-    return true;
-  }
-
- private:
-  std::mutex mutex_;
-  std::deque<std::function<void()>> waiting_;
-};
 
 // A client as the answer sees it: the first that is written to it takes until it is let go on.
 class SlowClient {
@@ -114,7 +89,7 @@ class AnswerTurnsTest : public ApiFixture {
 };
 
 TEST_F(AnswerTurnsTest, AShortAnswerEndsBesideALongOne) {
-  HeldExecutor slow;
+  testing::HeldExecutor slow;
   context_.slow_executor = &slow;
   SetEnding(testing::FakeAnswer::Ending::kRepeat);
   StartHttp();

@@ -76,7 +76,7 @@ void ApiFixture::UseModel(const std::string& name) {
 }
 
 void ApiFixture::StartHttp(HttpServerOptions options) {
-  api_ = std::make_unique<HttpApi>(context_, work_, access_);
+  api_ = std::make_unique<HttpApi>(context_, *work_executor_, access_);
   auto server = HttpServer::Start(
       api_->Complete(std::move(options)),
       [this](HttpRequest request, std::shared_ptr<HttpReply> reply) {

@@ -54,6 +54,7 @@ class ApiFixture : public ::testing::Test {
   IoThreads io_{2};
   IoThreads work_{2};
   IoThreads slow_{1};
+  Executor* work_executor_ = &work_;  // as StartHttp finds it
   std::unique_ptr<testing::FakeEngine> engine_ = std::make_unique<testing::FakeEngine>();
   HttpAccess access_;  // as StartHttp finds it
   std::unique_ptr<HttpApi> api_;

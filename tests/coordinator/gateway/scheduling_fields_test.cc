@@ -38,7 +38,6 @@ TEST(SchedulingFields, AreReadInTheirUnits) {
   EXPECT_EQ(fields.priority, -3);
   EXPECT_EQ(fields.timeout, milliseconds(1500));
   EXPECT_EQ(fields.cache_salt, "pepper");
-  EXPECT_TRUE(fields.arrived.has_value());
   EXPECT_EQ(Read(R"({"timeout": 0.0001})").timeout, milliseconds(1)) << "not none";
 }
 
@@ -54,14 +53,28 @@ TEST(SchedulingFields, WhatMakesNoSenseIsRefusedByName) {
   EXPECT_EQ(ParamOf(R"({"cache_salt": ")" + long_salt + "\"}"), "cache_salt");
 }
 
+TEST(SchedulingFields, TheTimeoutRunsFromWhenTheRequestArrived) {
+  SchedulingFields fields = Read(R"({"timeout": 1.5})");
+  const auto now = std::chrono::steady_clock::now();
+  EXPECT_TRUE(ReadOrigin({}, &fields).ok());
+  EXPECT_GE(*fields.arrived, now) << "unknown: just now";
+  EXPECT_TRUE(ReadOrigin({.arrived = now + milliseconds(1500)}, &fields).ok());
+  const absl::Status late = ReadOrigin({.arrived = now - milliseconds(1500)}, &fields);
+  EXPECT_EQ(late.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(ErrorObject(late)["error"]["param"], "timeout");
+  fields.timeout = milliseconds(0);
+  EXPECT_TRUE(ReadOrigin({.arrived = now - std::chrono::hours(1)}, &fields).ok());
+  EXPECT_EQ(fields.arrived, now - std::chrono::hours(1));
+}
+
 TEST(SchedulingFields, ATenantIsAWordOfVisibleCharacters) {
   SchedulingFields fields;
-  EXPECT_TRUE(ReadTenant("team-7", &fields).ok());
+  EXPECT_TRUE(ReadOrigin({.tenant = "team-7"}, &fields).ok());
   EXPECT_EQ(fields.tenant, "team-7");
-  EXPECT_TRUE(ReadTenant("", &fields).ok());
+  EXPECT_TRUE(ReadOrigin({}, &fields).ok());
   for (const std::string& wrong : {std::string("two words"), std::string("t\xc3\xa9"),
                                    std::string(SchedulingFields::kMaxTenantBytes + 1, 'a')}) {
-    const absl::Status status = ReadTenant(wrong, &fields);
+    const absl::Status status = ReadOrigin({.tenant = wrong}, &fields);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(ErrorObject(status)["error"]["param"], "X-Tenant");
   }
