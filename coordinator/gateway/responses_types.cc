@@ -57,13 +57,13 @@ absl::Status RefuseUnsupported(const RequestFields& fields) {
     if (FindField(fields, name) == nullptr) continue;
     return ParamError(name, fmt::format("'{}' is not supported", name), kUnsupportedParameter);
   }
-  // What an answer of this API has no place for, and the largest value that asks for nothing.
-  constexpr std::pair<const char*, int32_t> kOfChat[] = {
-      {"top_logprobs", 0}, {"prompt_logprobs", -1}, {"n", 1}, {"best_of", 1}};
+  // What an answer of this API has no place for, and the one value that asks for nothing, if any.
+  constexpr std::pair<const char*, std::optional<int32_t>> kOfChat[] = {
+      {"top_logprobs", 0}, {"prompt_logprobs", std::nullopt}, {"n", 1}, {"best_of", 1}};
   for (const auto& [name, harmless] : kOfChat) {
     std::optional<int32_t> value;
     SY_RETURN_IF_ERROR(ReadInt32(fields, name, &value));
-    if (value.value_or(harmless) <= harmless) continue;
+    if (!value || value == harmless) continue;
     return ParamError(name,
                       fmt::format("'{}' is not supported here; chat completions have it", name),
                       kUnsupportedParameter);

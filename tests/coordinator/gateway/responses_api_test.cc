@@ -384,7 +384,8 @@ TEST_F(ResponsesApiTest, FieldsOfInferenceServersReachTheEngine) {
     EXPECT_EQ(answer.headers.count("x-switchyard-warning"), 0u) << more;
     return engine_->last_request();
   };
-  EXPECT_TRUE(ask(R"("drafts":true,"n":1,"best_of":1,"prompt_logprobs":null)").drafts);
+  EXPECT_TRUE(
+      ask(R"("drafts":true,"n":1,"best_of":1,"top_logprobs":0,"prompt_logprobs":null)").drafts);
   EXPECT_FALSE(ask(R"("drafts":false)").drafts);
   for (const char* form :
        {R"("guided_json":{"type":"object"})", R"("guided_regex":"a+")", R"("guided_choice":["a"])",
@@ -398,6 +399,10 @@ TEST_F(ResponsesApiTest, FieldsOfInferenceServersReachTheEngine) {
   EXPECT_EQ(param(R"("n":2)"), "n");
   EXPECT_EQ(param(R"("best_of":2)"), "best_of");
   EXPECT_EQ(param(R"("prompt_logprobs":0)"), "prompt_logprobs");
+  EXPECT_EQ(param(R"("prompt_logprobs":-1)"), "prompt_logprobs");
+  EXPECT_EQ(param(R"("top_logprobs":-1)"), "top_logprobs");
+  EXPECT_EQ(param(R"("top_logprobs":5)"), "top_logprobs");
+  EXPECT_EQ(param(R"("n":0)"), "n");
   EXPECT_EQ(param(R"("guided_regex":"(")"), "guided_regex");
   EXPECT_EQ(param(R"("response_format":{"type":"king"})"), "response_format.type");
   EXPECT_EQ(param(R"("response_format":{"type":"json_object"},
