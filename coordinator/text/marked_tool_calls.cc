@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <utility>
 
 #include "coordinator/text/tool_call_json.h"
@@ -10,6 +11,7 @@ namespace switchyard::text {
 namespace {
 
 constexpr std::string_view kWhiteSpace = " \t\r\n";
+constexpr std::string_view kTailBytes = " \t\r\n`";  // of a call, behind its object: a fence's end
 
 bool StartsWith(std::string_view text, std::string_view prefix) {
   return !prefix.empty() && text.substr(0, prefix.size()) == prefix;
@@ -39,13 +41,18 @@ std::optional<ToolCall> ParseDeepSeek(std::string_view body,
   return ParseNamedCall(name, tail.substr(0, end), names);
 }
 
-// How many bytes at the end of `text` may be the beginning of `mark`.
-size_t PartAtEnd(std::string_view text, std::string_view mark) {
-  if (mark.empty()) return 0;
-  for (size_t n = std::min(text.size(), mark.size() - 1); n > 0; --n) {
-    if (text.substr(text.size() - n) == mark.substr(0, n)) return n;
+struct FoundMark {
+  std::string_view mark;  // empty: none
+  bool is_whole = false;  // false: it may become one when more has come
+};
+
+// Which of `marks` `text` begins with, which is not empty.
+FoundMark MarkAt(std::string_view text, std::span<const std::string_view> marks) {
+  for (const std::string_view mark : marks) {
+    const std::string_view part = mark.substr(0, text.size());
+    if (!mark.empty() && text.starts_with(part)) return {mark, part.size() == mark.size()};
   }
-  return 0;
+  return {};
 }
 
 }  // namespace
@@ -70,97 +77,92 @@ MarkedToolCalls::Piece MarkedToolCalls::Push(std::string_view text) {
 }
 
 void MarkedToolCalls::Read(Piece* piece) {
-  while (true) {
-    if (!inside_) Outside(piece);
-    if (!inside_) return;
-    const size_t end = FindEnd();
-    if (end == buffer_.npos) return;
-    const std::string raw = buffer_.substr(0, end + form_.call_end.size());
-    buffer_.erase(0, raw.size());
-    inside_ = false;
-    const size_t begin = form_.call_begin.size();
-    AddCall(std::string_view(raw).substr(begin, end - begin), raw, piece);
+  while (inside_ ? Inside(piece) : Outside(piece)) {
   }
+  // Once for all that was decided: what is left may be long.
+  buffer_.erase(0, begin_);
+  next_ -= std::min(next_, begin_);
+  begin_ = 0;
 }
 
-void MarkedToolCalls::BeginCall() {
-  inside_ = true;
-  num_searched_ = form_.call_begin.size();
-  part_ = Part::kHead;
-  object_ = JsonObjectScanner();
-}
-
-size_t MarkedToolCalls::FindEnd() {
-  while (num_searched_ < buffer_.size()) {
-    const std::string_view rest = std::string_view(buffer_).substr(num_searched_);
-    const bool counts = part_ != Part::kObject || !object_.in_string();
-    if (counts && rest.starts_with(form_.call_end)) return num_searched_;
-    if (counts && form_.call_end.starts_with(rest)) return buffer_.npos;
-    Scan(buffer_[num_searched_++]);
-    if (part_ != Part::kObject || !object_.is_broken()) continue;
-    part_ = Part::kTail;
-    num_searched_ = form_.call_begin.size();
+bool MarkedToolCalls::Outside(Piece* piece) {
+  const std::array marks = {form_.call_begin, form_.section_begin, form_.section_end};
+  const std::string_view rest = std::string_view(buffer_).substr(begin_);
+  FoundMark found;
+  size_t at = 0;
+  while (at < rest.size()) {
+    found = MarkAt(rest.substr(at), marks);
+    if (!found.mark.empty()) break;
+    ++at;
   }
-  return buffer_.npos;
+  AddContent(rest.substr(0, at), piece);
+  begin_ += at;
+  if (!found.is_whole) return false;
+  if (found.mark == form_.call_begin) {
+    inside_ = true;
+    next_ = begin_ + found.mark.size();
+    part_ = Part::kHead;
+    object_ = JsonObjectScanner();
+    return true;
+  }
+  if (found.mark == form_.section_begin || !after_call_) glue_ += found.mark;
+  begin_ += found.mark.size();
+  return true;
 }
 
-void MarkedToolCalls::Scan(char byte) {
-  if (part_ == Part::kHead && byte == '{') part_ = Part::kObject;
-  if (part_ == Part::kObject && object_.Push(byte)) part_ = Part::kTail;
+bool MarkedToolCalls::Inside(Piece* piece) {
+  const std::array marks = {form_.call_end, form_.call_begin};
+  while (next_ < buffer_.size()) {
+    if (part_ != Part::kObject) {  // JSON has no marks outside of strings
+      const FoundMark found = MarkAt(std::string_view(buffer_).substr(next_), marks);
+      if (!found.mark.empty() && !found.is_whole) return false;
+      if (found.is_whole) {
+        EndCall(found.mark, piece);
+        return true;
+      }
+    }
+    if (Scan(buffer_[next_++])) continue;
+    NoCall(piece);
+    return true;
+  }
+  return false;
+}
+
+bool MarkedToolCalls::Scan(char byte) {
+  if (part_ == Part::kTail) return kTailBytes.find(byte) != kTailBytes.npos;
+  if (part_ == Part::kHead && byte != '{') return byte != '"';  // names have none
+  part_ = object_.Push(byte) ? Part::kTail : Part::kObject;
+  return !object_.is_broken();
+}
+
+void MarkedToolCalls::EndCall(std::string_view mark, Piece* piece) {
+  if (part_ != Part::kTail) return NoCall(piece);
+  const std::string_view read = std::string_view(buffer_).substr(begin_, next_ - begin_);
+  const size_t num_marked = mark == form_.call_end ? mark.size() : 0;
+  const std::string_view raw = std::string_view(buffer_).substr(begin_, read.size() + num_marked);
+  inside_ = false;
+  begin_ += raw.size();
+  AddCall(read.substr(form_.call_begin.size()), raw, piece);
+}
+
+void MarkedToolCalls::NoCall(Piece* piece) {
+  inside_ = false;
+  AddContent(form_.call_begin, piece);
+  begin_ += form_.call_begin.size();
 }
 
 MarkedToolCalls::Piece MarkedToolCalls::Flush() {
   Piece piece;
   while (inside_) {
-    const std::string raw = buffer_;
-    const std::string_view body = std::string_view(raw).substr(form_.call_begin.size());
-    const bool may_be_cut = part_ == Part::kObject && body.find(form_.call_end) != body.npos;
-    if (may_be_cut && !form_.parse(body, names_)) {  // a string is open that began before a mark
-      part_ = Part::kTail;
-      num_searched_ = form_.call_begin.size();
-      Read(&piece);
-      continue;
-    }
-    inside_ = false;
-    buffer_.clear();
-    AddCall(body, raw, &piece);
+    next_ = buffer_.size();
+    EndCall("", &piece);
+    Read(&piece);
   }
   AddContent(std::exchange(buffer_, {}), &piece);
   const bool is_white = glue_.find_first_not_of(kWhiteSpace) == glue_.npos;
   if (!(after_call_ && is_white)) piece.content += glue_;
   glue_.clear();
   return piece;
-}
-
-// Passes on what stands before the next call and is decided.
-void MarkedToolCalls::Outside(Piece* piece) {
-  const std::array marks = {form_.call_begin, form_.section_begin, form_.section_end};
-  while (true) {
-    size_t begin = buffer_.npos;
-    std::string_view found;
-    size_t num_undecided = 0;
-    for (const std::string_view mark : marks) {
-      num_undecided = std::max(num_undecided, PartAtEnd(buffer_, mark));
-      const size_t at = mark.empty() ? buffer_.npos : buffer_.find(mark);
-      if (at < begin) {
-        begin = at;
-        found = mark;
-      }
-    }
-    if (found.empty()) {
-      const size_t num_decided = buffer_.size() - num_undecided;
-      AddContent(std::string_view(buffer_).substr(0, num_decided), piece);
-      buffer_.erase(0, num_decided);
-      return;
-    }
-    AddContent(std::string_view(buffer_).substr(0, begin), piece);
-    if (found == form_.call_begin) {
-      buffer_.erase(0, begin);
-      return BeginCall();
-    }
-    if (found == form_.section_begin || !after_call_) glue_ += found;
-    buffer_.erase(0, begin + found.size());
-  }
 }
 
 void MarkedToolCalls::AddContent(std::string_view text, Piece* piece) {

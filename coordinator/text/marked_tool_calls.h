@@ -25,8 +25,16 @@ struct ToolCallForm {
 extern const ToolCallForm kDeepSeekForm;
 extern const ToolCallForm kHermesForm;
 
-// An end mark within a string of the call's JSON is text. Where no end mark comes outside of
-// strings the first one ends the call all the same: the model has left a string open.
+// A mark within a string of a call's JSON is text. Behind the object a call ends with its end mark,
+// or before the begin mark of the next one. What turns out not to be JSON is no call: its begin
+// mark is content, and what follows is read as any text. So a string that a model has left open
+// costs that call and no other, and that as soon as the text shows it.
+//
+// The time is linear in the answer's length, whatever it says: no byte is read more than four
+// times. Text is read again only where a call began in what another had taken for a string. Of two
+// such calls each quote opens a string of the one and closes one of the other; at a mark the outer
+// one is within a string, or it would end there, and so the inner one is not, and ends. None but
+// the last can reach beyond the place where the outer one ended.
 class MarkedToolCalls : public ToolCallParser {
  public:
   // `form` outlives this object.
@@ -37,27 +45,29 @@ class MarkedToolCalls : public ToolCallParser {
   Piece Flush() override;
 
  private:
-  // Of what a call has been read of: up to its object, within it, behind it. Outside of the object,
-  // and of one that is no JSON, marks count everywhere.
+  // What of a call comes next: what stands before its object, within it, behind it.
   enum class Part { kHead, kObject, kTail };
 
   // Passes on what buffer_ decides.
   void Read(Piece* piece);
-  void Outside(Piece* piece);
-  void BeginCall();
-  // Where the end mark stands; npos: not there yet.
-  size_t FindEnd();
-  void Scan(char byte);
+  // Each passes on what comes next; false: more is needed.
+  bool Outside(Piece* piece);
+  bool Inside(Piece* piece);
+  // Takes the call's next byte; false: this is no call.
+  bool Scan(char byte);
+  // The call has been read up to `mark`.
+  void EndCall(std::string_view mark, Piece* piece);
+  void NoCall(Piece* piece);
   void AddContent(std::string_view text, Piece* piece);
   // `raw` is the call with its marks.
   void AddCall(std::string_view body, std::string_view raw, Piece* piece);
 
   const ToolCallForm& form_;
   const std::vector<std::string> names_;
-  std::string buffer_;   // not decided: may begin a mark, or is a call that is not complete
-  bool inside_ = false;  // buffer_ begins with call_begin
-  // Inside: bytes of buffer_ that no end mark begins in, and what they are.
-  size_t num_searched_ = 0;
+  std::string buffer_;
+  size_t begin_ = 0;     // of buffer_, what is not decided: may begin a mark, or is within a call
+  bool inside_ = false;  // there stands a call's begin mark
+  size_t next_ = 0;      // inside: up to where buffer_ has been read
   Part part_ = Part::kHead;
   JsonObjectScanner object_;
   // White space and section marks that vanish beside a call, and are content beside content.

@@ -13,6 +13,13 @@ std::string_view Trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kWhiteSpace) + 1 - first);
 }
 
+// Of a number, or of `true` and its like.
+bool IsScalar(char byte) {
+  const auto is_within = [&](char first, char last) { return first <= byte && byte <= last; };
+  return is_within('0', '9') || is_within('a', 'z') || byte == 'E' || byte == '+' || byte == '-' ||
+         byte == '.';
+}
+
 bool IsOffered(std::string_view name, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -104,22 +111,66 @@ absl::StatusOr<Json> ParseArguments(std::string_view text) {
 }
 
 bool JsonObjectScanner::Push(char byte) {
-  // No string has a line break as it is, and nothing but a string an escape.
-  is_broken_ |= in_string_ ? static_cast<unsigned char>(byte) < ' ' : byte == '\\';
   if (in_string_) {
-    if (escaped_) {
-      escaped_ = false;
-    } else if (byte == '\\') {
-      escaped_ = true;
-    } else if (byte == '"') {
-      in_string_ = false;
-    }
+    InString(byte);
     return false;
   }
-  if (byte == '"') in_string_ = true;
-  if (byte == '{' || byte == '[') ++depth_;
-  if (byte == '}' || byte == ']') --depth_;
-  return depth_ == 0;
+  if (IsScalar(byte)) {
+    if (scalar_.empty()) Take(kValue);
+    scalar_ += byte;
+    return false;
+  }
+  EndScalar();
+  const bool in_object = !open_.empty() && open_.back() == '{';
+  switch (byte) {
+    case '"':
+      Take(kKey | kValue);
+      in_string_ = true;
+      next_ = (next_ & kKey) != 0 ? kColon : kComma | kEnd;
+      break;
+    case '{':
+    case '[':
+      Take(kValue);
+      open_ += byte;
+      next_ = (byte == '{' ? kKey : kValue) | kEnd;
+      break;
+    case '}':
+    case ']':
+      Take(kEnd);
+      is_broken_ |= in_object != (byte == '}');
+      if (!open_.empty()) open_.pop_back();
+      next_ = kComma | kEnd;
+      break;
+    case ':':
+      Take(kColon);
+      next_ = kValue;
+      break;
+    case ',':
+      Take(kComma);
+      next_ = in_object ? kKey : kValue;
+      break;
+    default:
+      is_broken_ |= kWhiteSpace.find(byte) == kWhiteSpace.npos;
+  }
+  return open_.empty();
+}
+
+void JsonObjectScanner::InString(char byte) {
+  is_broken_ |= static_cast<unsigned char>(byte) < ' ';  // a line break, say
+  if (escaped_) {
+    escaped_ = false;
+  } else if (byte == '\\') {
+    escaped_ = true;
+  } else if (byte == '"') {
+    in_string_ = false;
+  }
+}
+
+void JsonObjectScanner::EndScalar() {
+  if (scalar_.empty()) return;
+  is_broken_ |= !Json::accept(scalar_);
+  scalar_.clear();
+  next_ = kComma | kEnd;
 }
 
 }  // namespace switchyard::text

@@ -26,17 +26,28 @@ std::optional<ToolCall> ParseNamedCall(std::string_view name, std::string_view a
 // rule out, the last counts. INVALID_ARGUMENT for no JSON, or nested deeper than kMaxJsonDepth.
 absl::StatusOr<Json> ParseArguments(std::string_view text);
 
-// Finds where a JSON object ends, byte by byte, before anything is parsed.
+// Follows a JSON object byte by byte, before anything is parsed: where it ends, and whether it is
+// none after all.
 class JsonObjectScanner {
  public:
   // Takes the next byte, of which the first is '{'; true once the object is complete.
   bool Push(char byte);
-  bool in_string() const { return in_string_; }
-  // The bytes are no JSON, so what was taken for a string may be none.
+  // No JSON begins with these bytes, so what was taken for a string may be none. Seen at the first
+  // byte that fits nowhere, of numbers and words behind their end; escapes are not looked into.
   bool is_broken() const { return is_broken_; }
 
  private:
-  int depth_ = 0;
+  // What may come next, outside of strings.
+  enum Next : unsigned { kKey = 1, kColon = 2, kValue = 4, kComma = 8, kEnd = 16 };
+
+  void InString(char byte);
+  // What comes is one of these, or breaks the object.
+  void Take(unsigned kinds) { is_broken_ |= (next_ & kinds) == 0; }
+  void EndScalar();
+
+  std::string open_;    // objects and arrays that are not complete, each by its bracket
+  std::string scalar_;  // a number or a word, as far as it has come
+  unsigned next_ = kValue;
   bool in_string_ = false;
   bool is_broken_ = false;
   bool escaped_ = false;

@@ -5,9 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <random>
-
 #include "coordinator/text/tool_call_json.h"
+#include "tests/coordinator/text/tool_call_testing.h"
 
 namespace switchyard::text {
 namespace {
@@ -15,46 +14,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-struct Parsed {
-  std::string content;
-  std::vector<std::string> calls;  // "name arguments"
+using Parsed = ParsedCalls;
 
-  bool operator==(const Parsed&) const = default;
-};
-
-Parsed ParsePieces(ToolFormat format, const std::vector<std::string>& pieces) {
-  const auto parser = MakeToolCallParser(format, {"get_weather", "add"});
-  Parsed parsed;
-  const auto add = [&](ToolCallParser::Piece piece) {
-    parsed.content += piece.content;
-    for (const ToolCall& call : piece.calls) {
-      EXPECT_TRUE(ParseArguments(call.arguments).value().is_object());
-      parsed.calls.push_back(call.name + " " + call.arguments);
-    }
-  };
-  for (const std::string& piece : pieces) add(parser->Push(piece));
-  add(parser->Flush());
-  return parsed;
-}
-
-// In one piece, byte by byte, and cut at random: the same each time.
-Parsed Parse(ToolFormat format, const std::string& text) {
-  const Parsed whole = ParsePieces(format, {text});
-  std::vector<std::string> bytes;
-  for (const char byte : text) bytes.emplace_back(1, byte);
-  EXPECT_EQ(ParsePieces(format, bytes), whole) << text;
-  std::mt19937 random(1);
-  for (int round = 0; round < 20; ++round) {
-    std::vector<std::string> pieces;
-    for (size_t at = 0; at < text.size();) {
-      const size_t size = 1 + random() % 13;
-      pieces.push_back(text.substr(at, size));
-      at += size;
-    }
-    EXPECT_EQ(ParsePieces(format, pieces), whole) << text;
-  }
-  return whole;
-}
+Parsed Parse(ToolFormat format, const std::string& text) { return ParseCut(format, text); }
 
 std::string DeepSeekCall(const std::string& name, const std::string& arguments) {
   return "<｜tool▁call▁begin｜>function<｜tool▁sep｜>" + name + "\n```json\n" + arguments +
@@ -184,43 +146,6 @@ TEST(HermesCalls, WhatIsNoCallIsContentToTheByte) {
     const Parsed parsed = Parse(ToolFormat::kHermes, text);
     EXPECT_EQ(parsed.content, text);
     EXPECT_THAT(parsed.calls, IsEmpty());
-  }
-}
-
-TEST(HermesCalls, AnEndMarkWithinAStringIsText) {
-  const auto call = [](const std::string& value) {
-    return R"(<tool_call>{"name":"add","arguments":{"a":")" + value + R"("}}</tool_call>)";
-  };
-  const std::string mark = "</tool_call>";
-  for (const std::string& value :
-       std::vector<std::string>{mark, mark + mark, "x" + mark + "y", R"(\")" + mark, R"(\\)",
-                                "<tool_call>" + mark + "</tool_cal", "}" + mark + "{"}) {
-    const Parsed parsed = Parse(ToolFormat::kHermes, "a" + call(value) + call("2") + "b");
-    EXPECT_EQ(parsed.content, "ab") << value;
-    EXPECT_THAT(parsed.calls, ElementsAre(R"(add {"a":")" + value + R"("})", R"(add {"a":"2"})"));
-  }
-  // The answer's end cuts the mark off, and a string has one.
-  std::string cut = call(mark);
-  cut.resize(cut.size() - mark.size());
-  EXPECT_THAT(Parse(ToolFormat::kHermes, cut).calls, ElementsAre(R"(add {"a":"</tool_call>"})"));
-}
-
-// A string that a model has left open does not swallow what follows.
-TEST(HermesCalls, AnOpenStringEndsWithItsCall) {
-  const std::string good = R"(<tool_call>{"name":"add"}</tool_call>)";
-  for (const std::string open :
-       {R"(<tool_call>{"name":"add","arguments":{"a":"}}</tool_call>)",
-        "<tool_call>{\"name\":\"add\",\"arguments\":{\"a\":\"}}\n</tool_call>",
-        R"(<tool_call>{\"name":"add"}</tool_call>)", R"(<tool_call>{"</tool_call>)",
-        R"(<tool_call>{"a"": "}</tool_call>)"}) {
-    const Parsed parsed = Parse(ToolFormat::kHermes, open);
-    EXPECT_EQ(parsed.content, open);
-    EXPECT_THAT(parsed.calls, IsEmpty());
-    for (const std::string space : {"\n", " "}) {
-      const Parsed followed = Parse(ToolFormat::kHermes, open + space + "x" + space + good);
-      EXPECT_EQ(followed.content, open + space + "x");
-      EXPECT_THAT(followed.calls, ElementsAre("add {}")) << open;
-    }
   }
 }
 
