@@ -75,7 +75,7 @@ absl::StatusOr<LogprobLease> LeaseLogprobs(CompletionContext& context,
     if (full_prompt) num_tokens += num_scored;
   }
   const int64_t num_logprobs = num_tokens * fields.best_of * context.model->vocab_size;
-  return context.logprob_memory.Take(num_logprobs * bytes_per_logprob,
+  return context.logprob_memory.Take(num_logprobs * bytes_per_logprob, specs[0].scheduling.tenant,
                                      full_answer ? logprobs.answer_field : "prompt_logprobs");
 }
 

@@ -1,5 +1,6 @@
 #include "coordinator/gateway/http_connection.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
@@ -15,6 +16,9 @@ namespace {
 constexpr size_t kMaxReadAhead = 64 << 10;
 // A body of so many bytes is worth a write of its own.
 constexpr size_t kLargeBody = 1 << 20;
+// What an answer may let pile up beyond others' is memory that all share: so many write timeouts
+// are enough to take all of it.
+constexpr int64_t kMostWriteTimeouts = 64;
 
 }  // namespace
 
@@ -324,7 +328,10 @@ void HttpConnection::StartWrite() {
     write_buffer_.swap(write_queue_);
     write_offset_ = 0;
   }
-  Arm(write_timer_, context_->options.write_timeout, &HttpConnection::Close);
+  if (num_bytes_due_ <= 0) {
+    num_bytes_due_ = std::max<int64_t>(1, num_more_bytes_ / kMostWriteTimeouts);
+    Arm(write_timer_, context_->options.write_timeout, &HttpConnection::Close);
+  }
   socket_.async_write_some(
       asio::buffer(write_buffer_.data() + write_offset_, write_buffer_.size() - write_offset_),
       [self = shared_from_this()](const boost::system::error_code& ec, size_t n) {
@@ -336,8 +343,10 @@ void HttpConnection::OnWrite(const boost::system::error_code& ec, size_t num_byt
   if (state_ == State::kClosed) return;
   if (ec) return Close();
   write_offset_ += num_bytes;
+  num_bytes_due_ -= static_cast<int64_t>(num_bytes);
   if (write_offset_ < write_buffer_.size() || !write_queue_.empty()) return StartWrite();
   Disarm(write_timer_);
+  num_bytes_due_ = 0;
   write_buffer_.clear();
   write_offset_ = 0;
   if (state_ == State::kAnswering && stage_ == Stage::kComplete) FinishExchange();

@@ -126,6 +126,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string write_buffer_;  // being written, from write_offset_
   size_t write_offset_ = 0;
   int64_t num_more_bytes_ = 0;        // that the answer under way may let pile up
+  int64_t num_bytes_due_ = 0;         // that the peer has to take until the write timeout
   std::shared_ptr<const void> held_;  // until it is sent
   Timer write_timer_;
   std::atomic<int64_t> num_bytes_posted_{

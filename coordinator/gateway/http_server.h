@@ -26,9 +26,10 @@ struct HttpServerOptions {
   int max_connections = 1024;  // one more is answered 503
   // Bytes of an answer that wait for a client to read; one that lets more pile up is cut off.
   int64_t max_write_queue_bytes = 4 << 20;
-  std::chrono::milliseconds idle_timeout{75'000};   // between requests: closed
-  std::chrono::milliseconds read_timeout{30'000};   // from a request's first byte to its last: 408
-  std::chrono::milliseconds write_timeout{30'000};  // without the client taking a byte: cut off
+  std::chrono::milliseconds idle_timeout{75'000};  // between requests: closed
+  std::chrono::milliseconds read_timeout{30'000};  // from a request's first byte to its last: 408
+  // Without the client taking a byte, or 1/64 of what HttpReply::AllowMore lets pile up: cut off.
+  std::chrono::milliseconds write_timeout{30'000};
   std::chrono::milliseconds linger_timeout{2'000};  // how long a refused client may go on sending
   // Body of the transport's own errors (400, 408, 413, 431, 500, 501, 503); `path` as the request
   // has it, empty if it was not read.

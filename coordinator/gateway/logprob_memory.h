@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/status.h"
@@ -19,7 +20,10 @@ struct LogprobLease {
   std::shared_ptr<const void> held;
 };
 
-// Thread-safe; leases may outlive it.
+// Shared by tenants. One that has none of it may take all that is free; one that has some takes
+// more only as long as it then has no more than is left free. So one tenant's many requests leave
+// half to others, and those of k tenants 1 / (k + 1) to the next one. Thread-safe; leases may
+// outlive it.
 class LogprobMemory {
  public:
   static constexpr int64_t kDefaultBytes = 1024 * kMiB;
@@ -27,8 +31,9 @@ class LogprobMemory {
   explicit LogprobMemory(int64_t max_bytes);
 
   // INVALID_ARGUMENT, about `field`, for more than there is at all; RESOURCE_EXHAUSTED for more
-  // than others leave just now. No bytes: no lease.
-  absl::StatusOr<LogprobLease> Take(int64_t num_bytes, std::string_view field);
+  // than the tenant may take just now. No bytes: no lease.
+  absl::StatusOr<LogprobLease> Take(int64_t num_bytes, const std::string& tenant,
+                                    std::string_view field);
 
   int64_t num_taken() const;
 

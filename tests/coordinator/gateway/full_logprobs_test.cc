@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "coordinator/gateway/answer_start.h"
 #include "tests/coordinator/gateway/api_fixture.h"
@@ -180,9 +182,49 @@ TEST_F(FullLogprobsTest, WhatTakesMoreMemoryThanThereIsIsRefused) {
   EXPECT_EQ(context_.logprob_memory.num_taken(), 0);
 }
 
+TEST_F(FullLogprobsTest, ATenantThatHasSomeLeavesRoomForOthers) {
+  StartHttp();
+  const auto ask = [&](const char* tenant) {
+    std::string request = Post(kCompletions, Completion(R"("logprobs":-1,"max_tokens":2)"));
+    request.insert(request.find("\r\n") + 2, fmt::format("X-Tenant: {}\r\n", tenant));
+    return Ask(request);
+  };
+  // A request takes one MiB.
+  const auto held = context_.logprob_memory.Take(LogprobMemory::kDefaultBytes - 3 * kMiB, "a", "");
+  ASSERT_TRUE(held.ok());
+  const testing::HttpAnswer refused = ask("a");
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(refused.body, HasSubstr("this tenant's other log probabilities"));
+  EXPECT_EQ(ask("b").status, 200);
+}
+
+TEST(LogprobMemory, IsSharedByTenants) {
+  LogprobMemory memory(100);
+  std::vector<LogprobLease> leases;
+  const auto takes = [&](int64_t num_bytes, const char* tenant) {
+    auto lease = memory.Take(num_bytes, tenant, "logprobs");
+    if (lease.ok()) leases.push_back(*std::move(lease));
+    return lease.ok();
+  };
+  EXPECT_TRUE(takes(10, "a"));
+  EXPECT_TRUE(takes(30, "a"));
+  EXPECT_FALSE(takes(11, "a")) << "51 for itself, 49 for others";
+  EXPECT_TRUE(takes(10, "a"));
+  EXPECT_TRUE(takes(20, "b"));
+  EXPECT_FALSE(takes(6, "b")) << "26 for itself, 24 for others";
+  EXPECT_TRUE(takes(5, "b"));
+  EXPECT_FALSE(takes(26, "c")) << "all that is free is less";
+  EXPECT_TRUE(takes(25, "c"));
+  EXPECT_EQ(memory.num_taken(), 100);
+  leases.clear();
+  EXPECT_EQ(memory.num_taken(), 0);
+  EXPECT_TRUE(takes(100, "a")) << "who has none may take all";
+}
+
 TEST_F(FullLogprobsTest, WhatOthersHaveOfTheMemoryIsWaitedFor) {
   StartHttp();
-  auto others = context_.logprob_memory.Take(LogprobMemory::kDefaultBytes - 3 * kMiB, "logprobs");
+  auto others =
+      context_.logprob_memory.Take(LogprobMemory::kDefaultBytes - 3 * kMiB, "others", "logprobs");
   ASSERT_TRUE(others.ok());
   const std::string small = Completion(R"("logprobs":-1,"max_tokens":6)");
   const std::string large = Completion(R"("logprobs":-1,"max_tokens":7)");

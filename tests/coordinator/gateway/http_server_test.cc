@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -402,6 +403,29 @@ TEST_F(HttpServerTest, CutsOffAClientThatTakesNothingInTime) {
   reply->StartStream({.content_type = "text/plain"});
   reply->Write(std::string(32 << 20, 'x'));  // more than the kernel's buffers take
   EXPECT_TRUE(gone.Wait());
+}
+
+// It takes some in any time, but would hold for long what is allowed to pile up.
+TEST_F(HttpServerTest, CutsATricklingReaderOfAnAnswerThatMayPileUp) {
+  HttpServerOptions options = TestOptions();
+  options.write_timeout = milliseconds(1000);
+  StartWithInbox(options);
+  HttpClient client(port(), /*receive_buffer_bytes=*/4096);
+  ASSERT_TRUE(client.Send(Get("/")));
+  const auto [request, reply] = inbox_.Take();
+  Event gone;
+  reply->OnDisconnect([&gone] { gone.Set(); });
+  reply->AllowMore(1 << 30, nullptr);  // 16 MiB are due in a second
+  reply->StartStream({.content_type = "text/plain"});
+  for (int i = 0; i < 1 << 10; ++i) reply->Write(std::string(32 << 10, 'x'));
+  std::atomic<bool> reads = true;
+  std::thread reader([&] {  // takes 6 MiB in a second, as far as the kernel's buffers show it
+    client.ReadHead();
+    while (reads && client.ReadChunk()) std::this_thread::sleep_for(milliseconds(5));
+  });
+  EXPECT_TRUE(gone.Wait());
+  reads = false;
+  reader.join();
 }
 
 TEST_F(HttpServerTest, EndsARequestThatDoesNotArriveInTime) {
