@@ -178,7 +178,9 @@ class StreamedAnswer final : public Answer {
     const bool shows_prompt = head_.prompts[piece.prompt_index].echo || head_.prompt_logprobs;
     const bool has_prompt = piece.first && shows_prompt;
     if (piece.has_text() || has_logprobs || has_prompt) {
-      writer_.TextEvent(TextChunk(head_, piece));
+      std::string event(kSseData);
+      AppendTextChunk(head_, piece, &event);
+      writer_.TextEvent(std::move(event));
       piece.first = false;
       piece.text.clear();
       piece.reasoning.clear();

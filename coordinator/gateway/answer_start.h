@@ -22,11 +22,6 @@ AnswerShape ShapeOf(const GenerationFields& fields, const std::vector<Completion
 void SetShown(const GenerationFields& fields, const std::vector<CompletionSpec>& specs,
               std::vector<std::string> echoes, AnswerHead* head);
 
-// What a log probability of a whole vocabulary takes until it is sent, about: in JSON, and in a
-// message of gRPC.
-inline constexpr int64_t kJsonBytesPerLogprob = 128;
-inline constexpr int64_t kMessageBytesPerLogprob = 8;
-
 // The memory that the request's log probabilities of whole vocabularies take, for all of its
 // choices; none for a request that does not ask for them. Errors as of LogprobMemory.
 absl::StatusOr<LogprobLease> LeaseLogprobs(CompletionContext& context,

@@ -14,8 +14,8 @@ namespace {
 // Pipelined bytes that are read ahead while a request is being answered; beyond that the client
 // waits.
 constexpr size_t kMaxReadAhead = 64 << 10;
-// A body of so many bytes is worth a write of its own.
-constexpr size_t kLargeBody = 1 << 20;
+// So many bytes are worth a write of their own, and are not copied.
+constexpr size_t kLarge = 1 << 20;
 // What an answer may let pile up beyond others' is memory that all share: so many write timeouts
 // are enough to take all of it.
 constexpr int64_t kMostWriteTimeouts = 64;
@@ -42,7 +42,7 @@ class HttpConnection::Reply : public HttpReply {
       c.BeginStream(exchange, std::move(head));
     });
   }
-  void Write(std::string_view bytes) override {
+  void Write(std::string bytes) override {
     const auto size = int64_t(bytes.size());
     const int64_t posted = connection_->num_bytes_posted_.fetch_add(size) + size;
     if (posted > connection_->context_->options.max_write_queue_bytes + num_more_bytes_) {
@@ -50,7 +50,7 @@ class HttpConnection::Reply : public HttpReply {
       connection_->Abort();
       return;
     }
-    Post([exchange = exchange_, text = std::string(bytes)](HttpConnection& c) mutable {
+    Post([exchange = exchange_, text = std::move(bytes)](HttpConnection& c) mutable {
       c.num_bytes_posted_.fetch_sub(int64_t(text.size()));
       c.ContinueStream(exchange, std::move(text));
     });
@@ -251,7 +251,7 @@ void HttpConnection::Answer(uint64_t exchange, HttpResponse response) {
                                                .content_length = long(response.body.size()),
                                                .request_id = request_id_});
   const bool has_body = !head_only_ && response.status != 204;
-  if (has_body && response.body.size() > kLargeBody) {  // not copied
+  if (has_body && response.body.size() > kLarge) {  // not copied
     QueueWrite(std::move(head));
     return QueueWrite(std::move(response.body));
   }
@@ -272,12 +272,16 @@ void HttpConnection::BeginStream(uint64_t exchange, HttpResponse head) {
 
 void HttpConnection::ContinueStream(uint64_t exchange, std::string bytes) {
   if (!IsOpen(exchange) || stage_ != Stage::kStreaming || head_only_) return;
-  const size_t num_waiting = write_queue_.size() + write_buffer_.size() - write_offset_;
+  const size_t num_waiting = write_queue_.num_bytes() + write_buffer_.size() - write_offset_;
   if (int64_t(num_waiting + bytes.size()) >
       context_->options.max_write_queue_bytes + num_more_bytes_) {
     return Close();
   }
-  QueueWrite(chunked_ ? FormatHttpChunk(bytes) : std::move(bytes));
+  if (!chunked_) return QueueWrite(std::move(bytes));
+  if (bytes.size() <= kLarge) return QueueWrite(FormatHttpChunk(bytes));
+  QueueWrite(FormatHttpChunkHead(bytes.size()));
+  QueueWrite(std::move(bytes));
+  QueueWrite(std::string(kHttpChunkEnd));
 }
 
 void HttpConnection::CompleteStream(uint64_t exchange) {
@@ -314,18 +318,13 @@ void HttpConnection::SetDisconnectCallback(uint64_t exchange, std::function<void
 
 void HttpConnection::QueueWrite(std::string bytes) {
   if (state_ == State::kClosed || bytes.empty()) return;
-  if (write_queue_.empty()) {
-    write_queue_ = std::move(bytes);
-  } else {
-    write_queue_ += bytes;
-  }
+  write_queue_.Push(std::move(bytes));
   if (write_buffer_.empty()) StartWrite();
 }
 
 void HttpConnection::StartWrite() {
   if (write_offset_ == write_buffer_.size()) {
-    write_buffer_.clear();
-    write_buffer_.swap(write_queue_);
+    write_buffer_ = write_queue_.Pop();
     write_offset_ = 0;
   }
   if (num_bytes_due_ <= 0) {
@@ -347,16 +346,12 @@ void HttpConnection::OnWrite(const boost::system::error_code& ec, size_t num_byt
   if (write_offset_ < write_buffer_.size() || !write_queue_.empty()) return StartWrite();
   Disarm(write_timer_);
   num_bytes_due_ = 0;
-  write_buffer_.clear();
+  write_buffer_ = std::string();  // its memory, too
   write_offset_ = 0;
   if (state_ == State::kAnswering && stage_ == Stage::kComplete) FinishExchange();
 }
 
 void HttpConnection::FinishExchange() {
-  if (held_ != nullptr) {  // goes back with the memory of the buffers, which are empty
-    write_queue_.shrink_to_fit();
-    write_buffer_.shrink_to_fit();
-  }
   num_more_bytes_ = 0;
   held_.reset();
   if (!keep_alive_) return Linger();
@@ -380,6 +375,7 @@ void HttpConnection::Close() {
   disconnected_ = true;
   disconnect_callback_ = nullptr;
   state_ = State::kClosed;
+  write_queue_ = WriteQueue();
   held_.reset();
   Disarm(read_timer_);
   Disarm(write_timer_);

@@ -22,6 +22,7 @@
 
 #include "coordinator/gateway/http_parser.h"
 #include "coordinator/gateway/http_server.h"
+#include "coordinator/gateway/write_queue.h"
 
 namespace switchyard::gateway {
 
@@ -122,7 +123,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool disconnected_ = false;  // seen during the exchange under way
   std::function<void()> disconnect_callback_;
 
-  std::string write_queue_;   // to be written after write_buffer_
+  WriteQueue write_queue_;    // to be written after write_buffer_
   std::string write_buffer_;  // being written, from write_offset_
   size_t write_offset_ = 0;
   int64_t num_more_bytes_ = 0;        // that the answer under way may let pile up

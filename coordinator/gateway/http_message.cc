@@ -84,7 +84,9 @@ std::string FormatHttpHead(const HttpResponse& response, const HttpHeadOptions& 
 
 std::string FormatHttpChunk(std::string_view bytes) {
   if (bytes.empty()) return {};
-  return fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes);
+  return fmt::format("{}{}{}", FormatHttpChunkHead(bytes.size()), bytes, kHttpChunkEnd);
 }
+
+std::string FormatHttpChunkHead(size_t num_bytes) { return fmt::format("{:x}\r\n", num_bytes); }
 
 }  // namespace switchyard::gateway

@@ -58,7 +58,7 @@ class HttpReply {
   virtual void StartStream(HttpResponse head) = 0;
   // Queues a piece of the body. A client that lets more than the transport's write queue pile up is
   // cut off.
-  virtual void Write(std::string_view bytes) = 0;
+  virtual void Write(std::string bytes) = 0;
   virtual void EndStream() = 0;
 
   // Lets so many bytes more pile up, and keeps `held` until all is sent or given up. Before the
@@ -84,8 +84,10 @@ struct HttpHeadOptions {
 std::string FormatHttpHead(const HttpResponse& response, const HttpHeadOptions& options);
 
 // `bytes` as one chunk of a chunked body; empty bytes give an empty string, since an empty chunk
-// would end the body.
+// would end the body. The same in pieces, for bytes that are not to be copied: head, bytes, end.
 std::string FormatHttpChunk(std::string_view bytes);
+std::string FormatHttpChunkHead(size_t num_bytes);
+inline constexpr std::string_view kHttpChunkEnd = "\r\n";
 inline constexpr std::string_view kHttpLastChunk = "0\r\n\r\n";
 
 }  // namespace switchyard::gateway

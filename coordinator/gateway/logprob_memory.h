@@ -14,6 +14,11 @@
 
 namespace switchyard::gateway {
 
+// What a log probability of a whole vocabulary takes until it is sent, about: in JSON, and in a
+// message of gRPC.
+inline constexpr int64_t kJsonBytesPerLogprob = 128;
+inline constexpr int64_t kMessageBytesPerLogprob = 8;
+
 // A request's part of it, which goes back with the last copy of `held`.
 struct LogprobLease {
   int64_t num_bytes = 0;

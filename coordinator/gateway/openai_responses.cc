@@ -133,6 +133,20 @@ Json Choice(int index, const char* content_key, Json content, Json finish_reason
           {"finish_reason", std::move(finish_reason)}};
 }
 
+// What the log probabilities of whole vocabularies take of a piece's text: growing while they are
+// written would take as much again.
+size_t BytesOfFull(const AnswerHead& head, const ChoicePiece& piece) {
+  const auto count = [](const auto& outputs) {
+    size_t num_logprobs = 0;
+    for (const auto& output : outputs) num_logprobs += output.full ? output.full->size() : 0;
+    return num_logprobs;
+  };
+  const bool echoes = head.logprobs == core::kFullVocabulary && PromptOf(head, piece).echo;
+  const bool shows_prompt = head.prompt_logprobs == core::kFullVocabulary;
+  const size_t times = (echoes ? 1 : 0) + (shows_prompt ? 1 : 0);
+  return (count(piece.tokens) + times * count(piece.prompt)) * kJsonBytesPerLogprob;
+}
+
 Json Chunk(const AnswerHead& head, Json choice) {
   Json chunk = Envelope(head, ChunkName(head), Json::array({std::move(choice)}));
   if (head.usage_chunk) chunk["usage"] = nullptr;
@@ -180,21 +194,18 @@ Json RoleChunk(const AnswerHead& head, int index) {
   return Chunk(head, Choice(index, "delta", {{"role", "assistant"}, {"content", ""}}, nullptr));
 }
 
-std::string TextChunk(const AnswerHead& head, ChoicePiece& piece) {
+void AppendTextChunk(const AnswerHead& head, ChoicePiece& piece, std::string* out) {
   const bool chat = head.endpoint == Endpoint::kChat;
-  std::string text;
+  out->reserve(out->size() + BytesOfFull(head, piece));
+  JsonText chunk = JsonText::Object(out);
+  AddEnvelope(head, ChunkName(head), &chunk);
   {
-    JsonText chunk = JsonText::Object(&text);
-    AddEnvelope(head, ChunkName(head), &chunk);
-    {
-      JsonText list = JsonText::List(chunk.Member("choices"));
-      AppendChoice(head, piece, chat ? "delta" : "text",
-                   chat ? Delta(piece) : Json(TextOf(head, piece)), nullptr, list.Item());
-    }
-    if (head.usage_chunk) AppendJson(nullptr, chunk.Member("usage"));
-    if (chat && piece.index == 0) AddPromptLogprobs(head, piece, &chunk);
+    JsonText list = JsonText::List(chunk.Member("choices"));
+    AppendChoice(head, piece, chat ? "delta" : "text",
+                 chat ? Delta(piece) : Json(TextOf(head, piece)), nullptr, list.Item());
   }
-  return text;
+  if (head.usage_chunk) AppendJson(nullptr, chunk.Member("usage"));
+  if (chat && piece.index == 0) AddPromptLogprobs(head, piece, &chunk);
 }
 
 Json FinishChunk(const AnswerHead& head, int index, const ChoiceEnd& end) {

@@ -92,7 +92,7 @@ std::string FullAnswer(const AnswerHead& head, std::span<ChoicePiece> choices,
 // Streaming: the first chunk of a chat's choice (role), a piece of text, a choice's end (empty
 // delta, finish_reason), the usage.
 Json RoleChunk(const AnswerHead& head, int index);
-std::string TextChunk(const AnswerHead& head, ChoicePiece& piece);  // as text
+void AppendTextChunk(const AnswerHead& head, ChoicePiece& piece, std::string* out);  // as text
 Json FinishChunk(const AnswerHead& head, int index, const ChoiceEnd& end);
 Json UsageChunk(const AnswerHead& head, const Usage& usage);
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <functional>
-#include <string_view>
+#include <string>
 #include <utility>
 
 #include "base/json.h"
@@ -21,7 +21,7 @@ class ReplyWithHeaders final : public HttpReply {
 
   void Send(HttpResponse response) override { reply_->Send(Extend(std::move(response))); }
   void StartStream(HttpResponse head) override { reply_->StartStream(Extend(std::move(head))); }
-  void Write(std::string_view bytes) override { reply_->Write(bytes); }
+  void Write(std::string bytes) override { reply_->Write(std::move(bytes)); }
   void EndStream() override { reply_->EndStream(); }
   void AllowMore(int64_t num_bytes, std::shared_ptr<const void> held) override {
     reply_->AllowMore(num_bytes, std::move(held));

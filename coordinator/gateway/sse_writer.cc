@@ -7,7 +7,7 @@ std::string DumpJson(const Json& json) {
 }
 
 void SseWriter::Write(std::string event) {
-  if (started_) return reply_->Write(event);
+  if (started_) return reply_->Write(std::move(event));
   started_ = true;
   reply_->StartStream({.content_type = "text/event-stream; charset=utf-8",
                        .headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}},

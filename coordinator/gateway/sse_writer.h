@@ -18,6 +18,9 @@ namespace switchyard::gateway {
 std::string DumpJson(const Json& json);
 inline void AppendJson(const Json& json, std::string* text) { *text += DumpJson(json); }
 
+// What an event's JSON stands behind.
+inline constexpr std::string_view kSseData = "data: ";
+
 // Writes events (`data: {...}`) to one reply. The head goes out with the first of them: until then
 // the reply may still be answered with an error status. One thread at a time.
 class SseWriter {
@@ -25,9 +28,13 @@ class SseWriter {
   explicit SseWriter(std::shared_ptr<HttpReply> reply) : reply_(std::move(reply)) {}
 
   bool started() const { return started_; }
-  void Event(const Json& json) { TextEvent(DumpJson(json)); }
-  // The same of JSON that is text already.
-  void TextEvent(std::string_view json) { Write(fmt::format("data: {}\n\n", json)); }
+  void Event(const Json& json) { TextEvent(std::string(kSseData) + DumpJson(json)); }
+  // The same of JSON that is text already, with kSseData before it: it may be too long to be
+  // copied.
+  void TextEvent(std::string event) {
+    event += "\n\n";
+    Write(std::move(event));
+  }
   // With a line `event: name`.
   void Event(std::string_view name, const Json& json) {
     Write(fmt::format("event: {}\ndata: {}\n\n", name, DumpJson(json)));

@@ -83,7 +83,7 @@ class CheckedReply : public HttpReply {
     SY_CHECK(!begun_);
     begun_ = true;
   }
-  void Write(std::string_view bytes) override {
+  void Write(std::string bytes) override {
     SY_CHECK(begun_ && !done_);
     FormatHttpChunk(bytes);
   }

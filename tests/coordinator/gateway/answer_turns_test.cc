@@ -42,7 +42,7 @@ class SlowReply final : public HttpReply, public SlowClient {
  public:
   void Send(HttpResponse) override {}
   void StartStream(HttpResponse) override { Take(); }
-  void Write(std::string_view) override { Take(); }
+  void Write(std::string) override { Take(); }
   void EndStream() override { ended = true; }
   void OnDisconnect(std::function<void()> callback) override { left.set_value(callback); }
 

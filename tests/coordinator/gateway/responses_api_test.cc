@@ -266,7 +266,7 @@ class RecordedReply final : public HttpReply {
  public:
   void Send(HttpResponse response) override { status = response.status; }
   void StartStream(HttpResponse head) override { status = head.status; }
-  void Write(std::string_view) override {}
+  void Write(std::string) override {}
   void EndStream() override {}
   void OnDisconnect(std::function<void()>) override {}
 
