@@ -61,6 +61,7 @@ Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
       id_(spec.id != 0 ? spec.id : ++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),
       prompt_field_(spec.prompt_field),
+      logprobs_field_(spec.logprobs_field),
       max_tokens_field_(spec.max_tokens_field),
       max_tokens_(spec.max_tokens),
       stop_token_ids_(spec.stop_token_ids),
@@ -232,7 +233,9 @@ void Completion::FinishAnswer(const core::RequestFinish& finish) {
   if (finish.reason == core::FinishReason::kError) {
     SY_CHECK(!finish.status.ok()) << "request " << id_;
     CompletionEnd end = MakeEnd(finish.reason);
-    const FieldName names[] = {{"prompt", prompt_field_}, {"max_tokens", max_tokens_field_}};
+    const FieldName names[] = {{"prompt", prompt_field_},
+                               {"max_tokens", max_tokens_field_},
+                               {"logprobs", logprobs_field_}};
     end.status = InWordsOf(names, finish.status);
     return End(end);
   }

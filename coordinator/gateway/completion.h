@@ -31,6 +31,7 @@ struct CompletionSpec {
   core::RequestId id = 0;  // 0: any fresh one
   std::vector<int32_t> prompt_tokens;
   std::string prompt_field = "prompt";          // where they come from: what errors name
+  std::string logprobs_field = "logprobs";      // what asks for the answer's: likewise
   std::string max_tokens_field = "max_tokens";  // what the request calls the next: likewise
   int32_t max_tokens = 0;
   bool is_prompt_only = false;  // the one token of `max_tokens` = 1 is no part of the answer
@@ -159,6 +160,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   const core::RequestId id_;
   const int32_t num_prompt_tokens_;
   const std::string prompt_field_;
+  const std::string logprobs_field_;
   const std::string max_tokens_field_;
   const int32_t max_tokens_;
   const std::vector<int32_t> stop_token_ids_;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
+#include "coordinator/gateway/field_names.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -63,6 +64,9 @@ void AddStructure(const v1::GenerateRequest& from, Json& to) {
       break;
   }
 }
+
+// What chats call otherwise than this message.
+constexpr FieldName kNamesOfChat[] = {{"top_logprobs", "logprobs"}};
 
 // All but the prompt, and what chats and completions have each in their own way.
 Json CommonFields(const v1::GenerateRequest& from) {
@@ -152,9 +156,11 @@ absl::StatusOr<std::variant<ChatCompletionRequest, CompletionRequest>> ReadGener
         json["top_logprobs"] = request.logprobs();
       }
       const RequestFields fields(json);
-      SY_ASSIGN_OR_RETURN(ChatCompletionRequest chat, ReadChatCompletionRequest(fields));
-      chat.unknown_fields = fields.Unread();
-      return chat;
+      absl::StatusOr<ChatCompletionRequest> chat = ReadChatCompletionRequest(fields);
+      if (!chat.ok()) return InWordsOf(kNamesOfChat, chat.status());
+      chat->generation.logprobs.answer_field = "logprobs";
+      chat->unknown_fields = fields.Unread();
+      return *std::move(chat);
     }
     case v1::GenerateRequest::kText:
       json["prompt"] = request.text();

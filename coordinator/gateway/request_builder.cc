@@ -199,6 +199,7 @@ absl::StatusOr<CompletionSpec> BuildSpec(const ServedModel& model, int32_t conte
   CompletionSpec spec;
   spec.prompt_tokens = std::move(prompt_tokens);
   spec.prompt_field = fields.prompt_field;
+  spec.logprobs_field = logprobs.answer_field;
   spec.max_tokens_field = fields.max_tokens_field;
   spec.max_tokens = fields.max_tokens.value_or(int32_t(room));
   spec.is_prompt_only = spec.max_tokens == 0;

@@ -83,6 +83,11 @@ TEST_F(ErrorFieldsTest, WhatTheEngineRefusesNamesTheFieldInTheDialectsWords) {
               400, "max_completion_tokens");
   ExpectParam(kChat, Chat(), 400, "max_tokens");
   ExpectParam(kResponses, R"({"input":"Hi"})", 400, "max_output_tokens");
+  fail(absl::InvalidArgumentError("too much"), "logprobs");
+  ExpectParam(kCompletions, R"({"prompt":[5],"logprobs":3})", 400, "logprobs");
+  ExpectParam(kChat,
+              R"({"messages":[{"role":"user","content":"Hi"}],"logprobs":true,"top_logprobs":3})",
+              400, "top_logprobs");
   fail(absl::DeadlineExceededError("late"), "timeout");
   ExpectParam(kChat, Chat(), 504, "timeout");
   fail(absl::UnavailableError("rank 3 was lost"), "");

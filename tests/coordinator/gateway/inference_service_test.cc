@@ -94,6 +94,16 @@ TEST_F(InferenceServiceTest, StreamsAnAnswer) {
   EXPECT_THAT(engine_->last_request().prompt_tokens, ElementsAre(0, 4072, 42, 75, 4073));
 }
 
+TEST_F(InferenceServiceTest, AChatsLogprobsAreNamedAsTheMessageHasThem) {
+  v1::GenerateRequest request = ChatRequest("Hi");
+  for (const int32_t number : {21, -2, 129}) {
+    request.set_logprobs(number);
+    const grpc::Status status = Generate(request).status;
+    EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT) << number;
+    EXPECT_THAT(status.error_message(), HasSubstr("'logprobs' must be between 0 and")) << number;
+  }
+}
+
 TEST_F(InferenceServiceTest, TakesTextTokensAndParameters) {
   engine_->SetAnswer(
       {.tokens = Tokens("one two three four"), .ending = FakeAnswer::Ending::kRepeat});
