@@ -103,13 +103,14 @@ absl::Status SetThoughtsChannel(const ServedModel& model, const GenerationFields
   SY_ASSIGN_OR_RETURN(const std::vector<int32_t> head,
                       text::ChannelHead(*model.tokenizer, marks, text::kThoughtsChannel));
   v1::SamplingParams& sampling = spec->sampling;
-  if (!text::EndsWithinMessage(spec->prompt_tokens, marks, head)) {
-    if (!fields.begins_turn) return absl::OkStatus();
-    sampling.mutable_thoughts_begin_tokens()->Add(head.begin(), head.end());
-    sampling.set_thoughts_recur(true);
-  }
+  const bool is_opened = text::EndsWithinMessage(spec->prompt_tokens, marks, head);
+  if (!is_opened && !fields.begins_turn) return absl::OkStatus();
+  sampling.set_thoughts_opened(is_opened);
+  sampling.mutable_thoughts_begin_tokens()->Add(head.begin(), head.end());
+  sampling.set_thoughts_recur(true);
   // The other marks end a message, too, where the model leaves its end out.
-  for (const int32_t mark : {marks.end, marks.start, marks.channel, marks.call, marks.last}) {
+  for (const int32_t mark :
+       {marks.end, marks.start, marks.channel, marks.message, marks.call, marks.last}) {
     sampling.add_thoughts_end_tokens(mark);
   }
   sampling.set_max_thought_tokens(*max_thoughts);
@@ -127,6 +128,8 @@ void SetThoughts(const ServedModel& model, const GenerationFields& fields, Compl
   if (at_end == text::PromptThoughts::kNone) {
     if (!model.opens_thoughts || !fields.begins_turn) return;
     spec->sampling.add_thoughts_begin_tokens(model.reasoning->begin);
+  } else {
+    spec->sampling.set_thoughts_opened(true);
   }
   spec->sampling.add_thoughts_end_tokens(model.reasoning->end);
   spec->sampling.set_max_thought_tokens(max_thoughts.value_or(0));

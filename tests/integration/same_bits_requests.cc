@@ -155,6 +155,7 @@ core::NewRequest SameBitsRequests::Make(Ask ask) const {
   const bool thinks =
       model_.thinks && std::count(prompt.tokens.begin(), prompt.tokens.end(), thoughts_begin_) > 0;
   if (way == Way::kThinking || (way == Way::kFormed && thinks)) {
+    request.sampling.set_thoughts_opened(true);
     request.sampling.add_thoughts_end_tokens(thoughts_end_);
   }
   if (way == Way::kThinking) request.sampling.set_max_thought_tokens(kMaxThoughtTokens);

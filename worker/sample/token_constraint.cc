@@ -30,7 +30,11 @@ TokenConstraint::TokenConstraint(const v1::SamplingParams& params, int32_t vocab
       vocab_size_(vocab_size),
       grammar_(std::move(grammar)) {
   if (params.thoughts_end_tokens().empty()) return;
-  place_ = params.thoughts_begin_tokens().empty() ? Place::kThoughts : Place::kBefore;
+  if (params.thoughts_opened()) {
+    place_ = Place::kThoughts;
+  } else if (!params.thoughts_begin_tokens().empty()) {
+    place_ = Place::kBefore;
+  }
 }
 
 void TokenConstraint::See(int32_t token) {

@@ -161,12 +161,13 @@ TEST_F(HarmonyApiTest, ThoughtsMayBeLimited) {
   const auto text = [&](const auto& tokens) {
     return model_.tokenizer->Decode(std::vector<int32_t>(tokens.begin(), tokens.end()), false);
   };
-  constexpr const char* kEnds = "<|end|><|start|><|channel|><|call|><|return|>";
+  constexpr const char* kEnds = "<|end|><|start|><|channel|><|message|><|call|><|return|>";
   const v1::SamplingParams chat = sampling(kChat, Body(R"("max_thinking_tokens":9)"));
   EXPECT_EQ(text(chat.thoughts_begin_tokens()), "<|channel|>analysis<|message|>");
   EXPECT_EQ(text(chat.thoughts_end_tokens()), kEnds);
   EXPECT_EQ(chat.max_thought_tokens(), 9);
   EXPECT_TRUE(chat.thoughts_recur());
+  EXPECT_FALSE(chat.thoughts_opened());
   const v1::SamplingParams messages = sampling(
       "/v1/messages", Body(R"("max_tokens":99,"thinking":{"type":"enabled","budget_tokens":8})"));
   EXPECT_EQ(text(messages.thoughts_begin_tokens()), "<|channel|>analysis<|message|>");
@@ -175,10 +176,11 @@ TEST_F(HarmonyApiTest, ThoughtsMayBeLimited) {
       sampling("/v1/completions",
                R"({"prompt":"<|start|>assistant<|channel|>analysis<|message|>Hm",
                    "max_thinking_tokens":7})");
-  EXPECT_EQ(text(opened.thoughts_begin_tokens()), "");
+  EXPECT_TRUE(opened.thoughts_opened());
+  EXPECT_EQ(text(opened.thoughts_begin_tokens()), "<|channel|>analysis<|message|>");
   EXPECT_EQ(text(opened.thoughts_end_tokens()), kEnds);
   EXPECT_EQ(opened.max_thought_tokens(), 7);
-  EXPECT_FALSE(opened.thoughts_recur());
+  EXPECT_TRUE(opened.thoughts_recur());
   // A form has none before it, and what is no chat begins none by itself.
   EXPECT_EQ(text(sampling(kChat, Body(R"("max_thinking_tokens":9,"guided_choice":["a","b"])"))
                      .thoughts_end_tokens()),

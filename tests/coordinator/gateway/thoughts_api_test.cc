@@ -37,9 +37,19 @@ TEST_F(ThoughtsApiTest, AnAnswerMayBeginWithThem) {
     EXPECT_THAT(sampling.thoughts_begin_tokens(), ElementsAre(model_.reasoning->begin)) << more;
     EXPECT_THAT(sampling.thoughts_end_tokens(), ElementsAre(model_.reasoning->end)) << more;
     EXPECT_FALSE(sampling.thoughts_recur()) << more;
+    EXPECT_FALSE(sampling.thoughts_opened()) << more;
   }
   EXPECT_EQ(OfChat(R"(,"max_thinking_tokens":3)").max_thought_tokens(), 3);
   EXPECT_THAT(OfChat("").thoughts_begin_tokens(), IsEmpty());  // nothing binds it
+}
+
+TEST_F(ThoughtsApiTest, ThePromptMayHaveOpenedThem) {
+  const v1::SamplingParams sampling =
+      SamplingOf("/v1/completions", R"({"prompt":"<think>\n","max_thinking_tokens":3})");
+  EXPECT_TRUE(sampling.thoughts_opened());
+  EXPECT_THAT(sampling.thoughts_begin_tokens(), IsEmpty());
+  EXPECT_THAT(sampling.thoughts_end_tokens(), ElementsAre(model_.reasoning->end));
+  EXPECT_EQ(sampling.max_thought_tokens(), 3);
 }
 
 TEST_F(ThoughtsApiTest, NotWhereThePromptHasClosedThemAndNotInATextsCompletion) {

@@ -89,6 +89,7 @@ TEST(TokenConstraint, EveryRankSeesItsOwnPart) {
 
 TEST(TokenConstraint, BindsAfterThoughtsAndEndsLongOnes) {
   v1::SamplingParams params = Params();
+  params.set_thoughts_opened(true);
   params.add_thoughts_end_tokens(kThoughtsEnd);
   params.set_max_thought_tokens(2);
   TokenConstraint constraint(params, kVocab, Matcher("x"));
@@ -202,6 +203,19 @@ TEST_F(RecurringThoughts, BeginWithAllOfTheirTokens) {
               ElementsAre(kThoughtsEnd));
 }
 
+// Those that the prompt has opened are the first of them.
+TEST_F(RecurringThoughts, CountTogetherWithThoseOfThePrompt) {
+  params_.set_thoughts_opened(true);
+  EXPECT_THAT(Behind({1, 2}), IsEmpty());
+  EXPECT_THAT(Behind({1, 2, 3}), ElementsAre(kThoughtsEnd));
+  EXPECT_THAT(Behind({1, kThoughtsEnd, kStart, 5, kChannel, kThoughts, kMessage, 2}), IsEmpty());
+  EXPECT_THAT(Behind({1, kThoughtsEnd, kStart, 5, kChannel, kThoughts, kMessage, 2, 3}),
+              ElementsAre(kThoughtsEnd));
+  const std::set<int32_t> allowed = Behind({1, 2, 3, kThoughtsEnd, kStart, 5, kChannel});
+  EXPECT_EQ(allowed.size(), static_cast<size_t>(kVocab - 1));
+  EXPECT_FALSE(allowed.contains(kThoughts));
+}
+
 // A grammar's text cannot begin like thoughts.
 TEST_F(RecurringThoughts, ThatHaveBegunAreBegunWholeBeforeAGrammar) {
   params_.set_thoughts_recur(false);
@@ -243,6 +257,7 @@ TEST(TokenConstraint, SomethingMayComeWhereNoTokenEndsAnAnswer) {
 TEST(SamplingState, ThoughtsBeforeAFormDoNotEndTheAnswer) {
   const auto may_end_in_thoughts = [](std::optional<GrammarMatcher> grammar) {
     v1::SamplingParams params = Params();
+    params.set_thoughts_opened(true);
     params.add_thoughts_end_tokens(kThoughtsEnd);
     auto state = SamplingState::Create(params, /*prompt_length=*/1, kVocab);
     SY_CHECK(state.ok());
