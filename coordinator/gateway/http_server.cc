@@ -16,6 +16,11 @@ namespace {
 // Connections over the limit that are being told so at one time; one more is closed without a word.
 constexpr int kMaxRefusals = 64;
 
+// What the system keeps of answers for a client that does not read (Linux takes it twice). Left to
+// itself it keeps up to 4 MiB for each, where no limit of ours sees them. gRPC's sockets need no
+// such bound: their calls are controlled in their flow, and far workers want large windows.
+constexpr int kSendBufferBytes = 256 << 10;
+
 }  // namespace
 
 // The table of connections is guarded by the mutex.
@@ -39,6 +44,8 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
 };
 
 void HttpServer::Impl::Add(HttpConnection::Socket socket) {
+  boost::system::error_code ignored;
+  socket.set_option(boost::asio::socket_base::send_buffer_size(kSendBufferBytes), ignored);
   std::shared_ptr<HttpConnection> connection;
   {
     std::lock_guard lock(mutex);

@@ -12,10 +12,6 @@ namespace {
 // When the process has no file descriptor left, accepting waits for some to come back.
 constexpr std::chrono::milliseconds kAcceptRetry{100};
 
-// What the system keeps of answers for a client that does not read (Linux takes it twice). Left to
-// itself it keeps up to 4 MiB for each, where no limit of ours sees them.
-constexpr int kSendBufferBytes = 256 << 10;
-
 }  // namespace
 
 TcpListener::TcpListener(asio::io_context& io)
@@ -52,8 +48,6 @@ boost::system::error_code TcpListener::Bind(const tcp::endpoint& endpoint) {
   boost::system::error_code ec;
   acceptor_.open(endpoint.protocol(), ec);
   if (!ec) acceptor_.set_option(tcp::acceptor::reuse_address(true), ec);
-  // Its sockets have it from here.
-  if (!ec) acceptor_.set_option(asio::socket_base::send_buffer_size(kSendBufferBytes), ec);
   if (!ec) acceptor_.bind(endpoint, ec);
   if (!ec) acceptor_.listen(asio::socket_base::max_listen_connections, ec);
   if (!ec) port_ = acceptor_.local_endpoint(ec).port();

@@ -6,6 +6,8 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -371,6 +373,46 @@ TEST_F(InferenceServiceTest, TheWholeGatewayStartsAndEndsWithARequestUnderWay) {
   (*gateway)->Shutdown(std::chrono::milliseconds(1));
   EXPECT_TRUE(engine_->WaitForCancels(2));
   engine_.reset();
+}
+
+// What the system may keep of what is sent on `socket`.
+int SendBufferOf(int socket) {
+  int num_bytes = 0;
+  socklen_t size = sizeof(num_bytes);
+  EXPECT_EQ(getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &num_bytes, &size), 0);
+  return num_bytes;
+}
+
+// Those of the connections that this process has taken on `port`.
+std::vector<int> SendBuffersAt(int port) {
+  std::vector<int> buffers;
+  for (int descriptor = 0; descriptor < 1024; ++descriptor) {
+    sockaddr_in local{}, peer{};
+    socklen_t size = sizeof(local);
+    auto* address = reinterpret_cast<sockaddr*>(&local);
+    if (getsockname(descriptor, address, &size) != 0 || ntohs(local.sin_port) != port) continue;
+    size = sizeof(peer);
+    if (getpeername(descriptor, reinterpret_cast<sockaddr*>(&peer), &size) != 0) continue;
+    buffers.push_back(SendBufferOf(descriptor));
+  }
+  return buffers;
+}
+
+// An HTTP client that does not read leaves no megabytes with the system; a gRPC call has its own
+// control of flow, and the system finds how much is under way to a far worker.
+TEST_F(InferenceServiceTest, TheSystemsBufferIsBoundedForHttpAlone) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  const int asked = 256 << 10;  // the system may grant less, or twice that
+  ASSERT_EQ(setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &asked, sizeof(asked)), 0);
+  const int granted = SendBufferOf(socket);
+  ::close(socket);
+  StartHttp();
+  switchyard::testing::HttpClient http(http_->port());
+  ASSERT_TRUE(http.Send(switchyard::testing::Get("/livez")));
+  ASSERT_TRUE(http.ReadAnswer());
+  EXPECT_THAT(SendBuffersAt(http_->port()), ElementsAre(granted));
+  EXPECT_TRUE(Generate(ChatRequest("Hi")).status.ok());
+  EXPECT_THAT(SendBuffersAt(front_->port()), ElementsAre(::testing::Ne(granted)));
 }
 
 TEST_F(InferenceServiceTest, APortInUseIsAClearError) {
