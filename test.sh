@@ -140,6 +140,8 @@ if grep -q '^SWITCHYARD_NVCC:.*NOTFOUND' "build/$preset/CMakeCache.txt"; then
 fi
 if [[ $preset == tsan ]]; then
   export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp ${TSAN_OPTIONS:-}"
+elif [[ $preset == debug ]]; then
+  export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp print_suppressions=0 ${LSAN_OPTIONS:-}"
 fi
 say "Testing $preset"
 # Tests that start clusters and threads of their own say so (RUN_SERIAL, PROCESSORS); the rest share the cores.
