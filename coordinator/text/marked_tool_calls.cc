@@ -61,12 +61,14 @@ const ToolCallForm kDeepSeekForm = {.call_begin = "<｜tool▁call▁begin｜>",
                                     .call_end = "<｜tool▁call▁end｜>",
                                     .section_begin = "<｜tool▁calls▁begin｜>",
                                     .section_end = "<｜tool▁calls▁end｜>",
+                                    .has_head = true,
                                     .parse = ParseDeepSeek};
 
 const ToolCallForm kHermesForm = {.call_begin = "<tool_call>",
                                   .call_end = "</tool_call>",
                                   .section_begin = "",
                                   .section_end = "",
+                                  .has_head = false,
                                   .parse = ParseJsonCall};
 
 MarkedToolCalls::Piece MarkedToolCalls::Push(std::string_view text) {
@@ -130,7 +132,9 @@ bool MarkedToolCalls::Inside(Piece* piece) {
 
 bool MarkedToolCalls::Scan(char byte) {
   if (part_ == Part::kTail) return kTailBytes.find(byte) != kTailBytes.npos;
-  if (part_ == Part::kHead && byte != '{') return byte != '"';  // names have none
+  if (part_ == Part::kHead && byte != '{') {
+    return form_.has_head ? byte != '"' : kWhiteSpace.find(byte) != kWhiteSpace.npos;
+  }
   part_ = object_.Push(byte) ? Part::kTail : Part::kObject;
   return !object_.is_broken();
 }

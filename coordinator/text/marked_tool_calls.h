@@ -18,6 +18,8 @@ struct ToolCallForm {
   // Around all calls together; may be empty: the form has none.
   std::string_view section_begin;
   std::string_view section_end;
+  // More than white space stands before a call's object: its name, which has no quotes.
+  bool has_head = false;
   // What stands between the marks of one call.
   std::optional<ToolCall> (*parse)(std::string_view body, const std::vector<std::string>& names);
 };

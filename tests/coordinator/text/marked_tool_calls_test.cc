@@ -133,7 +133,8 @@ TEST(MarkedCalls, ContentDoesNotWaitForTheAnswersEnd) {
   const auto parser = MakeToolCallParser(ToolFormat::kHermes, OfferedTools());
   EXPECT_EQ(parser->Push(R"(<tool_call>{"a")").content, "");
   EXPECT_EQ(parser->Push("b").content, R"(<tool_call>{"a"b)");
-  EXPECT_EQ(parser->Push("c").content, "c");
+  EXPECT_EQ(parser->Push("c <tool_call> ").content, "c");
+  EXPECT_EQ(parser->Push("d").content, " <tool_call> d");
 }
 
 // The rule, said without a scanner: a call ends at the first mark before which it is well-formed.
@@ -141,8 +142,7 @@ bool IsWellFormed(const std::string& body) {
   const size_t begin = body.find('{');
   const size_t end = body.rfind('}');
   if (begin == body.npos || end == body.npos || end < begin) return false;
-  const std::string head = body.substr(0, begin);
-  return head.find('"') == head.npos && head.find("tool_call>") == head.npos &&
+  return body.find_first_not_of(' ') == begin &&
          body.find_first_not_of(" `", end + 1) == body.npos &&
          Json::accept(body.substr(begin, end + 1 - begin));
 }
@@ -212,34 +212,30 @@ TEST(MarkedCalls, AreFoundByTheRuleInAnyText) {
 }
 
 // Each of these took minutes when calls were read again from each that was none.
-TEST(MarkedCalls, TakeLinearTimeWhateverTheTextIs) {
-  struct Case {
-    std::string first, repeated;
-  };
-  const Case cases[] = {
-      {"", R"(<tool_call>"{"</tool_call>)"},
-      {"", R"(<tool_call>{"</tool_call>")"},
-      {"", R"(<tool_call>{"a":"</tool_call>)"},
-      {"", R"(<tool_call>{"a":")"},
-      {"", "<tool_call>"},
-      {"", "<tool_call>{}</tool_call>"},
-      {R"(<tool_call>{")", R"(<tool_call>{":"</tool_call>",")"},  // one object of all to its end
-      {R"(<tool_call>{")", R"(<tool_call>":{"</tool_call>)"},
-      {"<tool_call>", R"({"a":)"},
-      {"<tool_call>{\"a\":", "1"},
-      {"", kGoodHermes},
-  };
-  for (const auto& [first, repeated] : cases) {
-    std::string text = first;
-    while (text.size() < 1'000'000) text += repeated;
-    const ParsedCalls whole = ParsePieces(ToolFormat::kHermes, {text});
-    EXPECT_EQ(ParsePieces(ToolFormat::kHermes, CutEvery(text, 8)), whole) << repeated;
-    if (repeated != kGoodHermes) {
-      EXPECT_EQ(whole, ParsedCalls({.content = text, .calls = {}})) << repeated;
-    } else {
-      EXPECT_EQ(whole.calls.size(), text.size() / repeated.size());
-    }
+void ExpectLinearTime(ToolFormat format, const std::string& first, const std::string& repeated) {
+  std::string text = first;
+  while (text.size() < 1'000'000) text += repeated;
+  const ParsedCalls whole = ParsePieces(format, {text});
+  EXPECT_EQ(ParsePieces(format, CutEvery(text, 8)), whole) << repeated;
+  if (repeated == kGoodHermes) {
+    EXPECT_EQ(whole.calls.size(), text.size() / repeated.size());
+  } else {
+    EXPECT_EQ(whole, ParsedCalls({.content = text, .calls = {}})) << repeated;
   }
+}
+
+TEST(MarkedCalls, TakeLinearTimeWhateverTheTextIs) {
+  for (const std::string repeated :
+       {R"(<tool_call>"{"</tool_call>)", R"(<tool_call>{"</tool_call>")",
+        R"(<tool_call>{"a":"</tool_call>)", R"(<tool_call>{"a":")", "<tool_call>",
+        "<tool_call>{}</tool_call>", kGoodHermes}) {
+    ExpectLinearTime(ToolFormat::kHermes, "", repeated);
+  }
+  ExpectLinearTime(ToolFormat::kHermes, "<tool_call>", R"({"a":)");
+  ExpectLinearTime(ToolFormat::kHermes, "<tool_call>{\"a\":", "1");
+  // One object of all to the answer's end, and a call in each of its strings.
+  ExpectLinearTime(ToolFormat::kHermes, R"(<tool_call>{")", R"(<tool_call>{":"</tool_call>",")");
+  ExpectLinearTime(ToolFormat::kDeepSeek, R"(<｜tool▁call▁begin｜>{")", DeepSeek(R"(":{")"));
 }
 
 TEST(JsonObjectScanner, SeesWhereAnObjectEndsAndWhereItIsNone) {
