@@ -1,6 +1,7 @@
 #include "coordinator/gateway/answer_start.h"
 
 #include <functional>
+#include <optional>
 #include <utility>
 
 namespace switchyard::gateway {
@@ -77,6 +78,20 @@ absl::StatusOr<LogprobLease> LeaseLogprobs(CompletionContext& context,
   const int64_t num_logprobs = num_tokens * fields.best_of * context.model->vocab_size;
   return context.logprob_memory.Take(num_logprobs * bytes_per_logprob, specs[0].scheduling.tenant,
                                      full_answer ? logprobs.answer_field : "prompt_logprobs");
+}
+
+int64_t PromptLikeliestBytes(const GenerationFields& fields,
+                             const std::vector<CompletionSpec>& specs, int64_t bytes_each) {
+  // The token itself, and those beside it.
+  const auto num_each = [](std::optional<int32_t> likeliest) -> int64_t {
+    return likeliest && *likeliest != core::kFullVocabulary ? 1 + *likeliest : 0;
+  };
+  const LogprobFields& logprobs = fields.logprobs;
+  const int64_t num_of_token =
+      (fields.echo ? num_each(logprobs.answer) : 0) + num_each(logprobs.prompt);
+  int64_t num_tokens = 0;
+  for (const CompletionSpec& spec : specs) num_tokens += std::ssize(spec.prompt_tokens);
+  return num_tokens * fields.best_of * num_of_token * bytes_each;
 }
 
 void StartAnswer(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,

@@ -29,6 +29,13 @@ absl::StatusOr<LogprobLease> LeaseLogprobs(CompletionContext& context,
                                            const std::vector<CompletionSpec>& specs,
                                            int64_t bytes_per_logprob);
 
+// What the log probabilities of likeliest tokens beside those of prompts take of the answer's
+// stream, about, at so many bytes each: all at once, so that so much more may pile up there.
+inline constexpr int64_t kJsonBytesPerLikeliest = 128;
+inline constexpr int64_t kMessageBytesPerLikeliest = 16;
+int64_t PromptLikeliestBytes(const GenerationFields& fields,
+                             const std::vector<CompletionSpec>& specs, int64_t bytes_each);
+
 // Prompts of so many tokens are computed once for all choices.
 inline constexpr int32_t kMinSharedPromptTokens = 256;
 

@@ -14,10 +14,15 @@ double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
+// Likeliest tokens beside a prompt's that take some 10 ms to write.
+constexpr int64_t kManyLikeliest = 1 << 14;
+
 // Whether its text takes long to write: others' answers do not wait for it.
-bool IsSlow(const v1::SamplingParams& sampling) {
+bool IsSlow(const CompletionSpec& spec) {
+  const v1::SamplingParams& sampling = spec.sampling;
   return sampling.top_logprobs() == core::kFullVocabulary ||
-         sampling.prompt_logprobs() == core::kFullVocabulary;
+         sampling.prompt_logprobs() == core::kFullVocabulary ||
+         std::ssize(spec.prompt_tokens) * sampling.prompt_logprobs() > kManyLikeliest;
 }
 
 // Pieces whose content stands before their calls, in the answer's order: one at least.
@@ -56,7 +61,7 @@ void Append(text::AnswerPiece piece, CompletionDelta* delta) {
 Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
                        text::AnswerParser parser, std::shared_ptr<CompletionSink> sink)
     : context_(context),
-      is_slow_(IsSlow(spec.sampling)),
+      is_slow_(IsSlow(spec)),
       executor_(is_slow_ && context.slow_executor ? *context.slow_executor : *context.executor),
       id_(spec.id != 0 ? spec.id : ++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),

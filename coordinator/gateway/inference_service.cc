@@ -82,9 +82,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   void Push(v1::GenerateResponse response) override {
     std::unique_lock lock(mutex_);
     if (end_) return;
-    if (num_queued_bytes_ > kMaxQueuedBytes + static_cast<size_t>(lease_.num_bytes)) {
-      return CutOff(std::move(lock));
-    }
+    if (num_queued_bytes_ > max_queued_bytes_) return CutOff(std::move(lock));
     const size_t num_bytes = response.ByteSizeLong();
     num_queued_bytes_ += num_bytes;
     const bool joins = !queue_.empty() && queue_.back().index() == response.index() &&
@@ -128,7 +126,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
       Warn(WarningOfIgnored(IgnoredFields(*context.model, *chat)));
       SY_ASSIGN_OR_RETURN(const LogprobLease lease,
                           LeaseLogprobs(context, chat->generation, specs, kMessageBytesPerLogprob));
-      Hold(lease, &head);
+      Hold(lease, PromptLikeliestBytes(chat->generation, specs, kMessageBytesPerLikeliest), &head);
       const AnswerShape shape = ShapeOf(chat->generation, specs);
       Launch(context, shape, std::move(specs), std::move(head));
       return absl::OkStatus();
@@ -139,7 +137,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
     SetShown(text.generation, specs, EchoesOf(*context.model, text, specs), &head);
     SY_ASSIGN_OR_RETURN(const LogprobLease lease,
                         LeaseLogprobs(context, text.generation, specs, kMessageBytesPerLogprob));
-    Hold(lease, &head);
+    Hold(lease, PromptLikeliestBytes(text.generation, specs, kMessageBytesPerLikeliest), &head);
     const AnswerShape shape = ShapeOf(text.generation, specs);
     Launch(context, shape, std::move(specs), std::move(head));
     return absl::OkStatus();
@@ -154,9 +152,10 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   }
 
   // Until the answer is made, and until it is sent.
-  void Hold(const LogprobLease& lease, AnswerHead* head) {
+  void Hold(const LogprobLease& lease, int64_t prompt_bytes, AnswerHead* head) {
     std::lock_guard lock(mutex_);
     lease_ = lease;
+    max_queued_bytes_ += static_cast<size_t>(lease.num_bytes + prompt_bytes);
     head->lease = lease;
   }
 
@@ -231,6 +230,7 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   std::mutex mutex_;
   std::weak_ptr<Answer> answer_;
   LogprobLease lease_;
+  size_t max_queued_bytes_ = kMaxQueuedBytes;
   v1::GenerateResponse current_;  // being written
   std::deque<v1::GenerateResponse> queue_;
   size_t num_queued_bytes_ = 0;  // about what the queue has

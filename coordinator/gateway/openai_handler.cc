@@ -34,10 +34,10 @@ std::string PercentDecode(std::string_view text) {
 }
 
 // Until the answer is made, and until it is sent.
-void Hold(const LogprobLease& lease, HttpReply& reply, AnswerHead* head) {
-  if (lease.num_bytes == 0) return;
+void Hold(const LogprobLease& lease, int64_t prompt_bytes, HttpReply& reply, AnswerHead* head) {
   head->lease = lease;
-  reply.AllowMore(lease.num_bytes, lease.held);
+  const int64_t num_more = lease.num_bytes + prompt_bytes;
+  if (num_more > 0) reply.AllowMore(num_more, lease.held);
 }
 
 }  // namespace
@@ -81,7 +81,7 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SetShown(chat.generation, specs, {}, &head);
   SY_ASSIGN_OR_RETURN(const LogprobLease lease,
                       LeaseLogprobs(context_, chat.generation, specs, kJsonBytesPerLogprob));
-  Hold(lease, *reply, &head);
+  Hold(lease, PromptLikeliestBytes(chat.generation, specs, kJsonBytesPerLikeliest), *reply, &head);
   const AnswerShape shape = ShapeOf(chat.generation, specs);
   Launch(chat.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, IgnoredFields(*context_.model, chat)));
@@ -97,7 +97,8 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
   SetShown(completion.generation, specs, EchoesOf(*context_.model, completion, specs), &head);
   SY_ASSIGN_OR_RETURN(const LogprobLease lease,
                       LeaseLogprobs(context_, completion.generation, specs, kJsonBytesPerLogprob));
-  Hold(lease, *reply, &head);
+  Hold(lease, PromptLikeliestBytes(completion.generation, specs, kJsonBytesPerLikeliest), *reply,
+       &head);
   const AnswerShape shape = ShapeOf(completion.generation, specs);
   Launch(completion.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, completion.unknown_fields));

@@ -271,6 +271,27 @@ TEST_F(GenerateParityTest, LogprobsOfALongPromptComeInSeveralMessages) {
   EXPECT_EQ(choice.logprobs.size(), (399 + Tokens("one").size()) * (1 + 4096));
 }
 
+// Much more than may pile up of another answer, which has no whole vocabularies.
+TEST_F(GenerateParityTest, LikeliestTokensOfALongPromptComeAtOnceAndWhole) {
+  model_.max_logprobs = LogprobFields::kMax;
+  model_.context_length = 1 << 12;
+  SetText("one");
+  v1::GenerateRequest request;
+  for (int i = 0; i < 3000; ++i) request.mutable_tokens()->add_tokens(i);
+  request.set_prompt_logprobs(LogprobFields::kMax);
+  request.set_n(2);
+  const Answer answer = OverGrpc(request, /*has_top=*/true);
+  ASSERT_EQ(answer.choices.size(), 2u);
+  for (const Choice& choice : answer.choices) EXPECT_EQ(choice.prompt_logprobs.size(), 2999u);
+
+  const std::vector<int> tokens(1000, 7);
+  const testing::HttpAnswer streamed = Ask(testing::Post(
+      kCompletions, fmt::format(R"({{"prompt":[{}],"prompt_logprobs":128,"n":2,"stream":true}})",
+                                fmt::join(tokens, ","))));
+  EXPECT_THAT(streamed.body, EndsWith("data: [DONE]\n\n"));
+  EXPECT_GT(streamed.body.size(), 12u << 20);
+}
+
 TEST_F(GenerateParityTest, SeveralAnswersAndTheBestOfThem) {
   engine_->SetAnswers({{.tokens = TokensThenEos("first of all"), .logprob = -2},
                        {.tokens = TokensThenEos("second"), .logprob = -1},
