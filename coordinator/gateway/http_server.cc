@@ -18,7 +18,7 @@ constexpr int kMaxRefusals = 64;
 
 // What the system keeps of answers for a client that does not read (Linux takes it twice). Left to
 // itself it keeps up to 4 MiB for each, where no limit of ours sees them. gRPC's sockets need no
-// such bound: their calls are controlled in their flow, and far workers want large windows.
+// such bound: HTTP/2 controls the flow of each call, and links to far workers want large windows.
 constexpr int kSendBufferBytes = 256 << 10;
 
 }  // namespace

@@ -5,6 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <sstream>
+
 #include "tests/coordinator/text/tool_call_testing.h"
 
 namespace switchyard::text {
@@ -179,26 +182,10 @@ ParsedCalls ParseByRule(const std::string& text) {
 }
 
 TEST(MarkedCalls, AreFoundByTheRuleInAnyText) {
-  const std::vector<std::string> parts = {"<tool_call>",
-                                          "</tool_call>",
-                                          R"(<tool_call>{"name":"add","arguments":{"a":")",
-                                          R"("}})",
-                                          R"({"name":"add"})",
-                                          "{",
-                                          "}",
-                                          "\"",
-                                          "\"",
-                                          R"(\")",
-                                          ":",
-                                          ",",
-                                          "1",
-                                          "x",
-                                          "[",
-                                          "]",
-                                          "`",
-                                          "<",
-                                          R"("}}</tool_call>)",
-                                          "<tool_call>"};
+  std::istringstream words(R"X(<tool_call> <tool_call> </tool_call> {"name":"add"}
+      <tool_call>{"name":"add","arguments":{"a":" "}} "}}</tool_call>
+      { } [ ] " " \" : , 1 x ` <)X");
+  const std::vector<std::string> parts(std::istream_iterator<std::string>(words), {});
   std::mt19937 random(7);
   size_t num_calls = 0;
   for (int round = 0; round < 20'000; ++round) {
