@@ -182,7 +182,7 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   // Of the loop thread.
   core::Membership membership_;
   std::unique_ptr<core::Scheduler> scheduler_;  // while serving
-  v1::CoordinatorMessage plan_message_;  // the newest plan: its memory is used again
+  v1::CoordinatorMessage plan_message_;         // the newest plan: its memory is used again
   std::optional<fleet::StepCollector> collector_;
   v1::ShardPlan plan_;
   std::vector<core::ConnectionId> connection_of_rank_;

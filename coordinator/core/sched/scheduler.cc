@@ -549,7 +549,6 @@ std::vector<RequestEnd> Scheduler::FailAll(const absl::Status& status) {
   std::sort(requests.begin(), requests.end(),
             [](const Request* a, const Request* b) { return a->arrival < b->arrival; });
   std::vector<RequestEnd> ended;
-  ended.reserve(requests.size());
   for (Request* request : requests) {
     ended.push_back(
         {.id = request->id, .finish = FinishOf(*request, FinishReason::kError, status)});
