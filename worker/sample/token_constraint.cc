@@ -43,7 +43,8 @@ void TokenConstraint::See(int32_t token) {
       ++num_thought_tokens_;
       return;
     }
-    place_ = params_->thoughts_recur() ? Place::kBefore : Place::kText;
+    const bool recur = params_->thoughts_recur() && !params_->thoughts_begin_tokens().empty();
+    place_ = recur ? Place::kBefore : Place::kText;
     // What ends thoughts may be what the next ones begin with.
     if (place_ == Place::kBefore) BeginsThoughts(token);
     return;

@@ -216,6 +216,14 @@ TEST_F(RecurringThoughts, CountTogetherWithThoseOfThePrompt) {
   EXPECT_FALSE(allowed.contains(kThoughts));
 }
 
+// Whatever a plan says.
+TEST_F(RecurringThoughts, ThatNothingBeginsDoNotRecur) {
+  params_.clear_thoughts_begin_tokens();
+  params_.set_thoughts_opened(true);
+  EXPECT_THAT(Behind({1, 2, 3}), ElementsAre(kThoughtsEnd));
+  EXPECT_THAT(Behind({1, kThoughtsEnd, kChannel, 2, 3, 4, 5}), IsEmpty());
+}
+
 // A grammar's text cannot begin like thoughts.
 TEST_F(RecurringThoughts, ThatHaveBegunAreBegunWholeBeforeAGrammar) {
   params_.set_thoughts_recur(false);
