@@ -85,6 +85,8 @@ absl::Status Coordinator::Submit(core::NewRequest request,
           fmt::format("the cluster does not serve: {}", status_.detail()));
     }
   }
+  // Before any of its answers is on its way: those that follow it would be told to try later.
+  SY_RETURN_IF_ERROR(core::QueuePlaces::CheckFits(request, options_.max_waiting));
   const Instant arrived = request.arrived ? InstantOf(*request.arrived) : Now();
   if (events_.size() >= kMaxQueuedWithSubmission ||
       !events_.TryPush(Submission{std::move(request), std::move(listener), arrived})) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <thread>
 
+#include "base/field_error.h"
 #include "base/version.h"
 #include "coordinator/checkpoint_info.h"
 #include "tests/testing/fake_worker.h"
@@ -219,6 +220,18 @@ TEST_F(FullQueueTest, PlacesStayKeptBehindAnAnswerThatIsWhole) {
   coordinator_->Cancel(1);
   Ask(4, 2);
   EXPECT_TRUE(WaitForWaiting(2)) << "its places are free";
+}
+
+// Else the others, which are told to try later, may be heard of first.
+TEST_F(FullQueueTest, TooManyAnswersAreRefusedBeforeTheOthersOfTheirRequestCome) {
+  ASSERT_NO_FATAL_FAILURE(Serve());
+  const auto submit = [&](int32_t num_following) {
+    core::NewRequest request{.id = 1, .prompt_tokens = {1}, .max_tokens = 9};
+    request.num_following = num_following;
+    return coordinator_->Submit(std::move(request), std::make_shared<Answer>());
+  };
+  EXPECT_EQ(FieldOf(submit(4)), "n");
+  EXPECT_TRUE(submit(3).ok());
 }
 
 TEST_F(CoordinatorTest, RequestRunsThroughStepsAndTheClusterLeavesInOrder) {

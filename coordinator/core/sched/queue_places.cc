@@ -13,14 +13,17 @@ int32_t QueuePlaces::NumLacking(const NewRequest& request, int32_t num_waiting) 
   return static_cast<int32_t>(std::max<int64_t>(0, num_taken - most_));
 }
 
+absl::Status QueuePlaces::CheckFits(const NewRequest& request, int32_t most) {
+  if (request.num_following < most) return absl::OkStatus();
+  return AboutField(
+      absl::InvalidArgumentError(fmt::format("{} answers are more than the {} that may wait",
+                                             int64_t{request.num_following} + 1, most)),
+      "n");
+}
+
 absl::Status QueuePlaces::Check(const NewRequest& request, int32_t num_waiting) const {
   if (NumLacking(request, num_waiting) == 0) return absl::OkStatus();
-  if (request.num_following >= most_) {
-    return AboutField(
-        absl::InvalidArgumentError(fmt::format("{} answers are more than the {} that may wait",
-                                               int64_t{request.num_following} + 1, most_)),
-        "n");
-  }
+  SY_RETURN_IF_ERROR(CheckFits(request, most_));
   return absl::ResourceExhaustedError(
       fmt::format("{} requests are waiting already, try again later", num_waiting));
 }

@@ -22,8 +22,10 @@ class QueuePlaces {
   // none for one that has its place kept.
   int32_t NumLacking(const NewRequest& request, int32_t num_waiting) const;
 
-  // OK if it lacks none. RESOURCE_EXHAUSTED if it has to try later, INVALID_ARGUMENT if even an
-  // empty queue has too few places.
+  // INVALID_ARGUMENT if even an empty queue, of `most` places, has too few.
+  static absl::Status CheckFits(const NewRequest& request, int32_t most);
+
+  // OK if it lacks none. RESOURCE_EXHAUSTED if it has to try later, else as CheckFits.
   absl::Status Check(const NewRequest& request, int32_t num_waiting) const;
 
   // The request waits now: keeps places for those that follow it, or gives up the one kept for it.
