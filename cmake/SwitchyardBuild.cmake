@@ -20,12 +20,15 @@ add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${host_options}>")
 
 if(SWITCHYARD_SANITIZE)
   add_compile_options(-fsanitize=${SWITCHYARD_SANITIZE} -fno-sanitize-recover=all)
+  add_compile_definitions(SWITCHYARD_SANITIZED)
   add_link_options(-fsanitize=${SWITCHYARD_SANITIZE})
   # GCC takes what its instrumentation adds for paths on which nothing was assigned.
   add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   if(SWITCHYARD_SANITIZE STREQUAL "thread")
     # Asio's fences are not seen by ThreadSanitizer; what it guards by them it guards by locks, too.
     add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
+    # Protobuf's headers give its maps two more members where this is defined, and the library of the system has none of them.
+    add_compile_options($<$<CXX_COMPILER_ID:GNU>:-U__SANITIZE_THREAD__>)
   endif()
 endif()
 if(SWITCHYARD_FUZZ)

@@ -30,7 +30,7 @@ constexpr int kNumLongTokens = 150;
 constexpr int kNumLongAsks = 8;  // of different prompts
 constexpr uint64_t kSeed = 20260724;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef SWITCHYARD_SANITIZED
 constexpr bool kIsInstrumented = true;
 #else
 constexpr bool kIsInstrumented = false;
