@@ -277,12 +277,14 @@ TEST_F(GenerateParityTest, LikeliestTokensOfALongPromptComeAtOnceAndWhole) {
   model_.context_length = 1 << 12;
   SetText("one");
   v1::GenerateRequest request;
-  for (int i = 0; i < 3000; ++i) request.mutable_tokens()->add_tokens(i);
+  for (int i = 0; i < 4000; ++i) request.mutable_tokens()->add_tokens(i);
   request.set_prompt_logprobs(LogprobFields::kMax);
+  request.set_echo(true);
+  request.set_logprobs(LogprobFields::kMax);
   request.set_n(2);
   const Answer answer = OverGrpc(request, /*has_top=*/true);
   ASSERT_EQ(answer.choices.size(), 2u);
-  for (const Choice& choice : answer.choices) EXPECT_EQ(choice.prompt_logprobs.size(), 2999u);
+  for (const Choice& choice : answer.choices) EXPECT_EQ(choice.prompt_logprobs.size(), 3999u);
 
   const std::vector<int> tokens(1000, 7);
   const testing::HttpAnswer streamed = Ask(testing::Post(
