@@ -30,8 +30,8 @@ absl::StatusOr<LogprobLease> LeaseLogprobs(CompletionContext& context,
                                            int64_t bytes_per_logprob);
 
 // What the log probabilities of likeliest tokens beside those of prompts take of the answer's
-// stream, about, at so many bytes each: all at once, so that so much more may pile up there.
-inline constexpr int64_t kJsonBytesPerLikeliest = 128;
+// stream, about, at so many bytes each: all at once, so that so much more may pile up there. A
+// message of gRPC names their tokens, too.
 inline constexpr int64_t kMessageBytesPerLikeliest = 16;
 int64_t PromptLikeliestBytes(const GenerationFields& fields,
                              const std::vector<CompletionSpec>& specs, int64_t bytes_each);

@@ -81,7 +81,7 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SetShown(chat.generation, specs, {}, &head);
   SY_ASSIGN_OR_RETURN(const LogprobLease lease,
                       LeaseLogprobs(context_, chat.generation, specs, kJsonBytesPerLogprob));
-  Hold(lease, PromptLikeliestBytes(chat.generation, specs, kJsonBytesPerLikeliest), *reply, &head);
+  Hold(lease, PromptLikeliestBytes(chat.generation, specs, kJsonBytesPerLogprob), *reply, &head);
   const AnswerShape shape = ShapeOf(chat.generation, specs);
   Launch(chat.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, IgnoredFields(*context_.model, chat)));
@@ -97,7 +97,7 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
   SetShown(completion.generation, specs, EchoesOf(*context_.model, completion, specs), &head);
   SY_ASSIGN_OR_RETURN(const LogprobLease lease,
                       LeaseLogprobs(context_, completion.generation, specs, kJsonBytesPerLogprob));
-  Hold(lease, PromptLikeliestBytes(completion.generation, specs, kJsonBytesPerLikeliest), *reply,
+  Hold(lease, PromptLikeliestBytes(completion.generation, specs, kJsonBytesPerLogprob), *reply,
        &head);
   const AnswerShape shape = ShapeOf(completion.generation, specs);
   Launch(completion.delivery, shape, std::move(specs), std::move(head),

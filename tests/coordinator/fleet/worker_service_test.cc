@@ -65,6 +65,12 @@ class WorkerServiceTest : public ::testing::Test {
     return message;
   }
 
+  // Says hello as the next rank, and waits until that was heard.
+  void Greet(FakeWorker& worker, int rank) {
+    worker.SendHello(rank, "1");
+    scribe_.Wait(rank + 1);
+  }
+
   // Until so many streams are open that have said nothing; false after 20 seconds.
   static bool WaitForStrangers(const WorkerService& service, size_t count) {
     for (int i = 0; i < 2000 && service.num_strangers() != count; ++i) {
@@ -111,10 +117,9 @@ TEST_F(WorkerServiceTest, SendsInOrderThenEndsWithTheReason) {
 
 TEST_F(WorkerServiceTest, ConnectionsAreToldApart) {
   FakeWorker first(server_.NewChannel());
-  first.SendHello(0, "1");
-  scribe_.Wait(1);
+  Greet(first, 0);
   FakeWorker second(server_.NewChannel());
-  second.SendHello(1, "1");
+  Greet(second, 1);
   EXPECT_EQ(scribe_.Wait(2), (Lines{"1: host-0", "2: host-1"}));
   service_.Send(2, Plan(7));
   EXPECT_EQ(second.Read()->plan().step(), 7u);
@@ -124,11 +129,9 @@ TEST_F(WorkerServiceTest, ConnectionsAreToldApart) {
 
 TEST_F(WorkerServiceTest, OneMessageGoesToEachThatIsNamed) {
   FakeWorker first(server_.NewChannel());
-  first.SendHello(0, "1");
-  scribe_.Wait(1);
+  Greet(first, 0);
   FakeWorker second(server_.NewChannel());
-  second.SendHello(1, "1");
-  scribe_.Wait(2);
+  Greet(second, 1);
   const std::vector<ConnectionId> both = {2, 1}, one = {1}, nobody = {3};
   service_.Send(both, Plan(7));
   service_.Send(nobody, Plan(8));
