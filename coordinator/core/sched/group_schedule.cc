@@ -70,10 +70,16 @@ int32_t GroupSchedule::num_drafted() const {
       }));
 }
 
-int32_t GroupSchedule::num_generating() const {
-  return static_cast<int32_t>(
-      std::count_if(running_.begin(), running_.end(),
-                    [](const Request* request) { return request->num_remaining() == 1; }));
+int32_t GroupSchedule::num_generating() const { return writing().num_sequences; }
+
+Writing GroupSchedule::writing() const {
+  Writing writing;
+  for (const Request* request : running_) {
+    if (request->num_remaining() != 1) continue;
+    ++writing.num_sequences;
+    writing.num_keys += request->num_computed;
+  }
+  return writing;
 }
 
 // Drafts are planned before prompts, and could want all there is in every step: of tokens, and of
@@ -194,6 +200,7 @@ int32_t GroupSchedule::Admit(Request& request, const Fit& fit, int32_t max_token
   const std::span<const int32_t> table = blocks_.Begin(request.id, NumToCover(request), fit.prefix);
   request.num_covered = static_cast<int32_t>(table.size()) * limits_.block_tokens;
   request.num_computed = fit.num_cached;
+  request.begun_at = fit.num_cached;
   request.num_full_blocks = static_cast<int32_t>(fit.prefix.size());
   if (request.num_cached == Request::kNone) request.num_cached = fit.num_cached;
   builder.Start(request);
@@ -345,8 +352,9 @@ int32_t GroupSchedule::FitBudget(const Request& request, int32_t begin, int32_t 
   const int32_t wanted = std::min({remaining, max_tokens, budget_.left()});
   if (bound_.units <= 0) return 0;
   const PromptCost& cost = limits_.prompt_cost;
-  const bool ends = wanted == remaining && cost.Of(begin, wanted) <= bound_.last_units;
-  const int32_t fitting = ends ? wanted : cost.Fit(begin, wanted, bound_.units);
+  const int32_t begun_at = request.group == Request::kNoGroup ? begin : request.begun_at;
+  const bool is_short = cost.Of(begun_at, begin - begun_at + remaining) <= bound_.short_units;
+  const int32_t fitting = is_short ? wanted : cost.Fit(begin, wanted, bound_.units);
   return std::max(fitting, std::min(wanted, kLeastChunk));
 }
 

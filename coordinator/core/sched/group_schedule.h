@@ -98,6 +98,7 @@ class GroupSchedule {
   // Those that go on with a token of the workers', and take drafts.
   int32_t num_drafted() const;
   int32_t num_generating() const;  // those that lack only one token
+  Writing writing() const;         // the same
   // Whether something that runs can go on.
   bool HasWork() const;
   // Tokens planned in this step so far; what those of prompts cost; tokens known of those that run

@@ -19,8 +19,8 @@ constexpr double kChanceStep = 0.1;
 // Where chance leaves nothing of the bound, a prompt gets the least chunk of each step. Not 0,
 // which says that a step is to be without prompts.
 constexpr double kLeastUnits = 1e-6;
-// How much dearer than another piece of a prompt its last one may be.
-constexpr double kLastPiece = 4;
+// How much dearer than a piece of a long prompt a short one may be.
+constexpr double kShortPrompt = 4;
 // A unit costs something, whatever a step that was short by chance says. Of the step, over units.
 constexpr double kLeastPrice = 0.01;
 
@@ -30,29 +30,29 @@ double Mix(double known, double seen, double share) {
 
 }  // namespace
 
-double PromptControl::MaxUnits(int32_t num_writing) const {
-  const double left = max_stretch_ - stretch_by_chance_;
-  return UnitsOf(num_writing, std::min(left, (max_stretch_ - 1) * kUsed));
+double PromptControl::MaxUnits(const Writing& writing) const {
+  const double left = max_stretch_ / stretch_by_chance_ - 1;
+  return UnitsOf(writing, std::min(left, (max_stretch_ - 1) * kUsed));
 }
 
-PromptBound PromptControl::BoundOf(int32_t num_writing, double prompts_per_writing) const {
-  const double last = UnitsOf(num_writing, (max_stretch_ - 1) * kUsed);
-  return {.units = MaxUnits(num_writing),
-          .last_units = last * kLastPiece * std::max(1.0, prompts_per_writing)};
+PromptBound PromptControl::BoundOf(const Writing& writing, double prompts_per_writing) const {
+  const double usual = UnitsOf(writing, (max_stretch_ - 1) * kUsed);
+  return {.units = MaxUnits(writing),
+          .short_units = usual * kShortPrompt * std::max(1.0, prompts_per_writing)};
 }
 
-double PromptControl::UnitsOf(int32_t num_writing, double stretch) const {
-  if (max_stretch_ == 0 || num_writing == 0) return kNoLimit;
-  const Size& size = sizes_[SizeOf(num_writing)];
+double PromptControl::UnitsOf(const Writing& writing, double stretch) const {
+  if (max_stretch_ == 0 || writing.num_sequences == 0) return kNoLimit;
+  const Size& size = sizes_[SizeOf(writing)];
   if (size.micros == 0 || size.num_mixed >= kStale) return 0;
   if (micros_per_unit_ == 0) return kNoLimit;
   return std::max(stretch * size.micros / micros_per_unit_, kLeastUnits);
 }
 
-void PromptControl::Observe(int32_t num_writing, double prompt_units, int64_t num_micros) {
+void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t num_micros) {
   const auto micros = static_cast<double>(std::max<int64_t>(num_micros, 1));
-  if (num_writing == 0) return;
-  Size& size = sizes_[SizeOf(num_writing)];
+  if (writing.num_sequences == 0) return;
+  Size& size = sizes_[SizeOf(writing)];
   if (prompt_units == 0) {
     if (size.micros > 0) ObserveChance(micros / size.micros);
     size.micros = Mix(size.micros, micros, kNewStep);
@@ -72,8 +72,11 @@ void PromptControl::ObserveChance(double stretch) {
   stretch_by_chance_ = std::max(stretch_by_chance_, 1.0);
 }
 
-int PromptControl::SizeOf(int32_t num_writing) {
-  return std::min<int>(std::bit_width(static_cast<uint32_t>(num_writing)), kSizes - 1);
+size_t PromptControl::SizeOf(const Writing& writing) {
+  const int sequences = std::bit_width(static_cast<uint32_t>(writing.num_sequences));
+  const int keys = std::bit_width(static_cast<uint64_t>(writing.num_keys));
+  return static_cast<size_t>(std::min(sequences, kNumSequences - 1) * kNumKeys +
+                             std::min(keys, kNumKeys - 1));
 }
 
 }  // namespace switchyard::core

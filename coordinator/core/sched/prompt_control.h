@@ -8,18 +8,29 @@
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_PROMPT_CONTROL_H_
 
 #include <array>
+#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 
 namespace switchyard::core {
 
+// The sequences that write in a step of one group. Together they tell how long it takes without
+// prompts: answers that have grown have longer steps.
+struct Writing {
+  int32_t num_sequences = 0;
+  int64_t num_keys = 0;  // that they read: positions before their own
+
+  friend auto operator<=>(const Writing&, const Writing&) = default;
+};
+
 // What one prompt may take of a step, in units of PromptCost. Nothing where `units` is 0.
 struct PromptBound {
   double units = 0;
-  // Of a piece that ends it: dearer, one longer gap, for a short prompt need not wait for its turn
-  // several times; and by so much more as prompts outnumber the sequences that write, for many wait
-  // for their first token then, and few for their next one.
-  double last_units = 0;
+  // A prompt that takes no more as a whole goes at once, which is dearer: one longer gap, and it
+  // need not wait for its turn several times. More so as prompts outnumber the sequences that
+  // write, for many wait for their first token then, and few for their next one.
+  double short_units = 0;
 };
 
 // Owned by the Scheduler. Not thread-safe. Units: those of PromptCost.
@@ -30,19 +41,21 @@ class PromptControl {
   // `max_stretch`: of a step by a prompt, over 1; 0: no bound.
   explicit PromptControl(double max_stretch) : max_stretch_(max_stretch) {}
 
-  // Of one prompt, in a step in which so many sequences of its group write. 0: this step is to be
+  // Of one prompt, in a step in which these sequences of its group write. 0: this step is to be
   // without prompts, because what it takes alone is not known, or was not looked at for long.
-  double MaxUnits(int32_t num_writing) const;
+  double MaxUnits(const Writing& writing) const;
 
   // Both, where so many prompts wait or are in progress for each sequence that writes.
-  PromptBound BoundOf(int32_t num_writing, double prompts_per_writing) const;
+  PromptBound BoundOf(const Writing& writing, double prompts_per_writing) const;
 
-  // A step of so many sequences that write and so much of prompts, in the group with most, took so
+  // A step of these sequences that write and so much of prompts, in the group with most, took so
   // long.
-  void Observe(int32_t num_writing, double prompt_units, int64_t micros);
+  void Observe(const Writing& writing, double prompt_units, int64_t micros);
 
  private:
-  static constexpr int kSizes = 16;  // powers of two of the number of sequences
+  // Powers of two.
+  static constexpr int kNumSequences = 16;
+  static constexpr int kNumKeys = 32;
 
   struct Size {
     double micros = 0;      // of a step without prompts; 0: not known
@@ -50,12 +63,12 @@ class PromptControl {
   };
 
   // Of a prompt that makes a step longer by so much of what it is alone.
-  double UnitsOf(int32_t num_writing, double stretch) const;
+  double UnitsOf(const Writing& writing, double stretch) const;
   void ObserveChance(double stretch);
-  static int SizeOf(int32_t num_writing);
+  static size_t SizeOf(const Writing& writing);
 
   const double max_stretch_;
-  std::array<Size, kSizes> sizes_{};
+  std::array<Size, kNumSequences * kNumKeys> sizes_{};
   double stretch_by_chance_ = 1;  // of steps without prompts; one in a hundred is longer
   double micros_per_unit_ = 0;    // beside the sequences that write; 0: not known
 };

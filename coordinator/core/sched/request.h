@@ -46,6 +46,7 @@ struct Request {
   // Where it runs; all of this is lost in a preemption.
   int32_t group = kNoGroup;               // kNoGroup: waiting
   int32_t num_covered = 0;                // positions that its block table holds
+  int32_t begun_at = 0;                   // positions before came from the prefix cache
   int32_t num_full_blocks = 0;            // computed, tokens known: offered to the prefix cache
   int32_t last_sampled_position = kNone;  // of the token that its workers still have from sampling
 

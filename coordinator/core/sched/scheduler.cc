@@ -232,10 +232,10 @@ bool Scheduler::NextPlan(v1::StepPlan& plan) {
                       plan);
   for (const RequestId id : released_) builder.Release(id);
   released_.clear();
-  const int32_t num_writing = NumWriting();
+  const Writing writing = MostWriting();
   const bool is_quiet = num_drafted > 0 && draft_control_.wants_quiet();
   const PromptBound bound =
-      is_quiet ? PromptBound() : prompt_control_.BoundOf(num_writing, PromptsPerWriting());
+      is_quiet ? PromptBound() : prompt_control_.BoundOf(writing, PromptsPerWriting());
   for (GroupSchedule& group : groups_) group.BeginStep(next_step_, bound);
   if (bound.units > 0) MakeWay(builder);
   std::vector<Request*> preempted;
@@ -257,7 +257,7 @@ bool Scheduler::NextPlan(v1::StepPlan& plan) {
                         .num_samples = builder.num_samples(),
                         .num_drafted = num_drafted,
                         .num_drafts = num_drafts,
-                        .num_writing = num_writing,
+                        .writing = writing,
                         .prompt_units = prompt_units,
                         .is_steady = generates && last_generates_ && num_drafts == last_drafts_});
   last_generates_ = generates;
@@ -265,9 +265,9 @@ bool Scheduler::NextPlan(v1::StepPlan& plan) {
   return true;
 }
 
-int32_t Scheduler::NumWriting() const {
-  int32_t most = 0;
-  for (const GroupSchedule& group : groups_) most = std::max(most, group.num_generating());
+Writing Scheduler::MostWriting() const {
+  Writing most;
+  for (const GroupSchedule& group : groups_) most = std::max(most, group.writing());
   return most;
 }
 
@@ -417,7 +417,7 @@ absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
     return absl::InternalError(
         fmt::format("step result: {} of the planned tokens are missing", plan.num_samples));
   }
-  prompt_control_.Observe(plan.num_writing, plan.prompt_units, merged.timings().total_us());
+  prompt_control_.Observe(plan.writing, plan.prompt_units, merged.timings().total_us());
   if (plan.is_steady) {
     draft_control_.Observe(plan.num_drafted, plan.num_drafts, merged.sampled_size(),
                            merged.timings().total_us());

@@ -193,7 +193,7 @@ class Scheduler {
     absl::flat_hash_map<RequestId, int32_t> dropped;
     int32_t num_drafted = 0;  // sequences that may have drafts, in the group with most
     int32_t num_drafts = 0;
-    int32_t num_writing = 0;  // requests that get a token, in the group with most
+    Writing writing;          // requests that get a token, in the group with most
     double prompt_units = 0;  // in the group with most
     bool is_steady = false;   // it and the plan before it only generate, with the same drafts
   };
@@ -225,7 +225,7 @@ class Scheduler {
   // The token is one that the oldest plan under way lets the request have.
   absl::Status Receive(const v1::SampledToken& sampled, Request& request);
   int32_t NumDrafted() const;
-  int32_t NumWriting() const;  // of the group with most
+  Writing MostWriting() const;  // of the group with most sequences
   // Requests that wait for their first token, to each that writes.
   double PromptsPerWriting() const;
   std::optional<FinishReason> ReasonToEnd(const Request& request) const;

@@ -13,13 +13,16 @@ int64_t Micros(int32_t num_writing, double prompt_units, double price) {
   return 7000 + 3000 * num_writing + static_cast<int64_t>(price * prompt_units);
 }
 
+// So many sequences, of which no keys are known.
+Writing Sequences(int32_t num) { return {.num_sequences = num}; }
+
 // The longest step of `num_steps` with as much of a prompt as may be, as a multiple of one without.
 double LongestStretch(PromptControl& control, int32_t num_writing, double price, int num_steps) {
   double longest = 0;
   for (int i = 0; i < num_steps; ++i) {
-    const double units = std::min(control.MaxUnits(num_writing), 256.0);
+    const double units = std::min(control.MaxUnits(Sequences(num_writing)), 256.0);
     const int64_t micros = Micros(num_writing, units, price);
-    control.Observe(num_writing, units, micros);
+    control.Observe(Sequences(num_writing), units, micros);
     longest = std::max(longest, double(micros) / double(Micros(num_writing, 0, price)));
   }
   return longest;
@@ -27,7 +30,7 @@ double LongestStretch(PromptControl& control, int32_t num_writing, double price,
 
 TEST(PromptControl, KeepsTheStretchOnceItKnowsThePrices) {
   PromptControl control(2);
-  for (int i = 0; i < 20; ++i) control.Observe(1, 0, Micros(1, 0, 200));
+  for (int i = 0; i < 20; ++i) control.Observe(Sequences(1), 0, Micros(1, 0, 200));
   EXPECT_GT(LongestStretch(control, 1, 200, 1), 5) << "the first step is any length";
   EXPECT_LT(LongestStretch(control, 1, 200, 100), 2);
   for (double price = 50; price < 340; price *= 1.02) {
@@ -40,61 +43,84 @@ TEST(PromptControl, KeepsTheStretchOnceItKnowsThePrices) {
 // Where prompts come all the time a step without one is made now and then.
 TEST(PromptControl, LooksAtAStepWithoutPromptsWhereThereIsNone) {
   PromptControl control(2);
-  EXPECT_EQ(control.MaxUnits(30), 0) << "nothing is known";
-  for (int i = 0; i < 20; ++i) control.Observe(30, 0, Micros(30, 0, 100));
+  EXPECT_EQ(control.MaxUnits(Sequences(30)), 0) << "nothing is known";
+  for (int i = 0; i < 20; ++i) control.Observe(Sequences(30), 0, Micros(30, 0, 100));
   int num_without = 0;
   for (int i = 0; i < 1000; ++i) {
-    const double units = std::min(control.MaxUnits(30), 256.0);
-    control.Observe(30, units, Micros(30, units, 100));
+    const double units = std::min(control.MaxUnits(Sequences(30)), 256.0);
+    control.Observe(Sequences(30), units, Micros(30, units, 100));
     num_without += units == 0 ? 1 : 0;
   }
   EXPECT_GT(num_without, 5);
   EXPECT_LT(num_without, 50);
-  EXPECT_EQ(control.MaxUnits(3), 0) << "a size that was not met yet";
+  EXPECT_EQ(control.MaxUnits(Sequences(3)), 0) << "a size that was not met yet";
 }
 
 TEST(PromptControl, HasNoLimitWhereNobodyWaits) {
   PromptControl control(2);
-  control.Observe(3, 0, 1000);
-  EXPECT_EQ(control.MaxUnits(3), PromptControl::kNoLimit) << "no prompt was seen yet";
-  control.Observe(3, 100, 100000);
-  EXPECT_LT(control.MaxUnits(3), 1);
-  EXPECT_GT(control.MaxUnits(3), 0);
-  EXPECT_EQ(control.MaxUnits(0), PromptControl::kNoLimit);
-  EXPECT_EQ(PromptControl(0).MaxUnits(3), PromptControl::kNoLimit);
+  control.Observe(Sequences(3), 0, 1000);
+  EXPECT_EQ(control.MaxUnits(Sequences(3)), PromptControl::kNoLimit) << "no prompt was seen yet";
+  control.Observe(Sequences(3), 100, 100000);
+  EXPECT_LT(control.MaxUnits(Sequences(3)), 1);
+  EXPECT_GT(control.MaxUnits(Sequences(3)), 0);
+  EXPECT_EQ(control.MaxUnits(Sequences(0)), PromptControl::kNoLimit);
+  EXPECT_EQ(PromptControl(0).MaxUnits(Sequences(3)), PromptControl::kNoLimit);
 }
 
 // On a shared machine one step in twenty takes more than twice as long whatever is in it.
 TEST(PromptControl, LeavesToChanceWhatItTakes) {
   PromptControl quiet(2), shared(2);
   for (int i = 0; i < 2000; ++i) {
-    quiet.Observe(4, 0, i % 2 == 0 ? 1000 : 1100);
-    shared.Observe(4, 0, i % 20 == 0 ? 2500 : 1000);
+    quiet.Observe(Sequences(4), 0, i % 2 == 0 ? 1000 : 1100);
+    shared.Observe(Sequences(4), 0, i % 20 == 0 ? 2500 : 1000);
   }
-  for (PromptControl* control : {&quiet, &shared}) control->Observe(4, 100, 11000);
-  EXPECT_GT(quiet.MaxUnits(4), 3);
-  EXPECT_LT(shared.MaxUnits(4), 0.1);
-  EXPECT_GT(shared.MaxUnits(4), 0) << "the least chunk, not none";
-  EXPECT_GT(shared.BoundOf(4, 1).last_units, 10) << "short prompts still go at once";
+  for (PromptControl* control : {&quiet, &shared}) control->Observe(Sequences(4), 100, 11000);
+  EXPECT_GT(quiet.MaxUnits(Sequences(4)), 3);
+  EXPECT_LT(shared.MaxUnits(Sequences(4)), 0.1);
+  EXPECT_GT(shared.MaxUnits(Sequences(4)), 0) << "the least chunk, not none";
+  EXPECT_GT(shared.BoundOf(Sequences(4), 1).short_units, 10) << "short prompts still go at once";
   // A single step of any length is no reason.
-  quiet.Observe(4, 0, 1'000'000);
-  for (int i = 0; i < 20; ++i) quiet.Observe(4, 0, 1000);
-  quiet.Observe(4, 100, 11000);
-  EXPECT_GT(quiet.MaxUnits(4), 3);
+  quiet.Observe(Sequences(4), 0, 1'000'000);
+  for (int i = 0; i < 20; ++i) quiet.Observe(Sequences(4), 0, 1000);
+  quiet.Observe(Sequences(4), 100, 11000);
+  EXPECT_GT(quiet.MaxUnits(Sequences(4)), 3);
+}
+
+// Answers that have grown have longer steps, of which a prompt may take more.
+TEST(PromptControl, LooksAtAnswersOfAnotherLengthAnew) {
+  PromptControl control(2);
+  control.Observe({.num_sequences = 4, .num_keys = 100}, 0, 1000);
+  control.Observe({.num_sequences = 4, .num_keys = 100}, 100, 11000);
+  EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 4000}), 0) << "not known";
+  control.Observe({.num_sequences = 4, .num_keys = 4000}, 0, 3000);
+  const double early = control.MaxUnits({.num_sequences = 4, .num_keys = 110});
+  const double late = control.MaxUnits({.num_sequences = 4, .num_keys = 4000});
+  EXPECT_NEAR(late, 3 * early, 1e-9);
+}
+
+// Chance makes what a prompt takes longer, too: 1.25 times 1.6.
+TEST(PromptControl, AStepWithAPromptIsAsUncertainAsOneWithout) {
+  PromptControl control(2);
+  for (int i = 0; i < 5000; ++i) control.Observe(Sequences(4), 0, i % 20 == 0 ? 1600 : 1000);
+  control.Observe(Sequences(4), 100, 11000);
+  const double stretch = control.MaxUnits(Sequences(4)) * 100 / 1030;
+  EXPECT_GT(stretch, 0.1);
+  EXPECT_LT(stretch, 0.35);
 }
 
 TEST(PromptControl, ShortPromptsGoAtOnceWhereMoreOfThemWaitThanWrite) {
   PromptControl control(2);
-  control.Observe(4, 0, 1000);
-  control.Observe(4, 100, 11000);
-  const double units = control.MaxUnits(4);
-  EXPECT_EQ(control.BoundOf(4, 0.25).units, units);
-  EXPECT_EQ(control.BoundOf(4, 0.25).last_units, 4 * units) << "a long prompt beside four answers";
-  EXPECT_EQ(control.BoundOf(4, 1).last_units, 4 * units);
-  EXPECT_EQ(control.BoundOf(4, 7).last_units, 28 * units);
-  EXPECT_EQ(control.BoundOf(4, 7).units, units) << "a long prompt has no more of a step";
-  EXPECT_EQ(control.BoundOf(0, 7).last_units, PromptControl::kNoLimit);
-  EXPECT_EQ(PromptControl(2).BoundOf(4, 7).last_units, 0) << "a step without prompts comes first";
+  control.Observe(Sequences(4), 0, 1000);
+  control.Observe(Sequences(4), 100, 11000);
+  const double units = control.MaxUnits(Sequences(4));
+  EXPECT_EQ(control.BoundOf(Sequences(4), 0.25).units, units);
+  EXPECT_EQ(control.BoundOf(Sequences(4), 0.25).short_units, 4 * units);
+  EXPECT_EQ(control.BoundOf(Sequences(4), 1).short_units, 4 * units);
+  EXPECT_EQ(control.BoundOf(Sequences(4), 7).short_units, 28 * units);
+  EXPECT_EQ(control.BoundOf(Sequences(4), 7).units, units) << "a long prompt has no more of a step";
+  EXPECT_EQ(control.BoundOf(Sequences(0), 7).short_units, PromptControl::kNoLimit);
+  EXPECT_EQ(PromptControl(2).BoundOf(Sequences(4), 7).short_units, 0)
+      << "a step without prompts comes first";
 }
 
 }  // namespace
