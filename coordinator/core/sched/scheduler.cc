@@ -42,29 +42,6 @@ FullLogprobs FullOf(const google::protobuf::RepeatedField<float>& full) {
 
 }  // namespace
 
-SchedulerConfig SchedulerConfig::FromPlan(const v1::ShardPlan& plan, const Limits& limits) {
-  return {.epoch = plan.epoch(),
-          .placement_version = plan.placement().version(),
-          .num_groups = plan.layout().data_parallel(),
-          .max_batched_tokens = plan.limits().max_batched_tokens(),
-          .max_running = plan.limits().max_running(),
-          .max_prompt_chunk = limits.max_prompt_chunk,
-          .max_stretch = limits.max_stretch,
-          .max_waiting = limits.max_waiting,
-          .max_under_way = limits.max_under_way,
-          .num_blocks = plan.kv().num_blocks(),
-          .block_tokens = plan.kv().block_tokens(),
-          .windows = {.num_blocks = plan.kv().num_window_blocks(), .window = plan.kv().window()},
-          .max_context = plan.model().max_position_embeddings(),
-          .vocab_size = plan.model().vocab_size(),
-          .prefix_cache = limits.prefix_cache,
-          .max_drafts = plan.drafts().max_tokens(),
-          .max_forced = plan.drafts().max_forced(),
-          .drafts_from_history = plan.drafts().method() == v1::DRAFT_METHOD_NGRAM,
-          .max_full_logprobs = plan.limits().max_full_logprobs(),
-          .prompt_cost = PromptCost(plan)};
-}
-
 Scheduler::Scheduler(const SchedulerConfig& config)
     : config_(config),
       places_(config.max_waiting),
@@ -89,54 +66,9 @@ Scheduler::Scheduler(const SchedulerConfig& config)
   }
 }
 
-absl::Status Scheduler::CheckFits(const NewRequest& request) const {
-  const int64_t prompt_length = std::ssize(request.prompt_tokens);
-  if (prompt_length >= config_.max_context) {
-    return AboutField(
-        absl::InvalidArgumentError(
-            fmt::format("the prompt has {} tokens, the model's context is {} for prompt and answer",
-                        prompt_length, config_.max_context)),
-        "prompt");
-  }
-  for (const int32_t token : request.prompt_tokens) {
-    if (token < 0 || token >= config_.vocab_size) {
-      return AboutField(
-          absl::InvalidArgumentError(fmt::format("prompt token {} is outside the vocabulary of {}",
-                                                 token, config_.vocab_size)),
-          "prompt");
-    }
-  }
-  SY_RETURN_IF_ERROR(CheckFull(request.sampling));
-  const int64_t max_generated =
-      std::min<int64_t>(request.max_tokens, config_.max_context - prompt_length);
-  const int64_t pool_tokens = int64_t{config_.num_blocks} * config_.block_tokens;
-  if (prompt_length + max_generated - 1 > pool_tokens) {
-    return AboutField(
-        absl::InvalidArgumentError(
-            fmt::format("{} prompt tokens and max_tokens = {} do not fit the KV cache of {} tokens",
-                        prompt_length, max_generated, pool_tokens)),
-        "max_tokens");
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Scheduler::CheckFull(const v1::SamplingParams& sampling) const {
-  if (config_.max_full_logprobs > 0) return absl::OkStatus();
-  const auto refused = [&](std::string_view field) {
-    return AboutField(absl::InvalidArgumentError(fmt::format(
-                          "log probabilities of a vocabulary of {} tokens are more than a step "
-                          "reports; ask for those of the likeliest",
-                          config_.vocab_size)),
-                      field);
-  };
-  if (sampling.top_logprobs() == kFullVocabulary) return refused("logprobs");
-  if (sampling.prompt_logprobs() == kFullVocabulary) return refused("prompt_logprobs");
-  return absl::OkStatus();
-}
-
 std::vector<RequestEnd> Scheduler::MakePlace(const NewRequest& request) {
   const int32_t num_lacking = places_.NumLacking(request, waiting_.size());
-  if (num_lacking == 0 || !CheckFits(request).ok()) return {};
+  if (num_lacking == 0 || !config_.CheckFits(request).ok()) return {};
   const Tenant* tenant = tenants_.Find(request.tenant);
   const int32_t num_own = tenant == nullptr ? 0 : waiting_.NumOf(*tenant);
   const double share = double(num_own + 1 + request.num_following) / request.weight;
@@ -155,7 +87,7 @@ std::vector<RequestEnd> Scheduler::MakePlace(const NewRequest& request) {
 absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now) {
   SY_CHECK(request.id != 0 && !request.prompt_tokens.empty() && request.max_tokens > 0)
       << "request " << request.id;
-  SY_RETURN_IF_ERROR(CheckFits(request));
+  SY_RETURN_IF_ERROR(config_.CheckFits(request));
   // Asked last, so that what can never run is not told to try later.
   SY_RETURN_IF_ERROR(places_.Check(request, waiting_.size()));
   places_.Enter(request);
