@@ -42,8 +42,8 @@ struct NewRequest {
   // When it came to the coordinator; unset: when it is submitted.
   std::optional<std::chrono::steady_clock::time_point> arrived;
 
-  // One answer of several choices is as many requests: the first names how many will follow, these
-  // name the first. Whoever cancels the first takes back that more follow.
+  // One answer of several choices is as many requests of one tenant: the first names how many will
+  // follow, these name the first. Whoever cancels the first takes back that more follow.
   int32_t num_following = 0;
   RequestId follows = 0;  // 0: none
 };

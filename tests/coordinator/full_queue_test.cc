@@ -141,6 +141,26 @@ TEST_F(FullQueueHttpTest, IsToldWhileNoStepEnds) {
   }
 }
 
+// Its choices go together, and its client is told once.
+TEST_F(FullQueueHttpTest, ARequestOfSeveralAnswersMakesPlaceForAnotherTenant) {
+  ASSERT_NO_FATAL_FAILURE(KeepTheWorkerBusy());
+  const auto has_waiting = [&](int32_t num) {
+    return WaitForStatus(
+        [&](const v1::StatusResponse& status) { return status.waiting_requests() == num; });
+  };
+  HttpClient& flood = Ask(R"({"prompt":[5,6,7],"max_tokens":50,"n":3})");
+  ASSERT_TRUE(has_waiting(3));
+  std::string request = testing::Post(kCompletions, kBody);
+  request.insert(request.find("\r\n") + 2, "X-Tenant: other\r\n");
+  HttpClient other(gateway_->http_port());
+  ASSERT_TRUE(other.Send(request));
+  const auto answer = flood.ReadAnswer();
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 429) << answer->body;
+  EXPECT_EQ(answer->headers.at("retry-after"), "1");
+  EXPECT_TRUE(has_waiting(1)) << "the other's";
+}
+
 // What was refused is neither work nor an answer that took so long.
 TEST_F(FullQueueHttpTest, RefusedRequestsCountAsRefusedOnly) {
   ASSERT_NO_FATAL_FAILURE(FillTheQueue());

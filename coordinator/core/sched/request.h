@@ -64,9 +64,9 @@ struct Request {
   int32_t num_scored = 0;          // prompt tokens whose log probabilities came, from the second on
   int32_t num_cached = kNone;      // of the prompt, found in the cache when it first started
   bool is_drafted = true;          // where the cluster drafts
-  bool is_alone = true;            // no choice of an answer that has others
 
   // What else was asked for.
+  RequestId answer = 0;  // that it is a choice of, by the first; 0: there are no others
   std::vector<int32_t> stop_token_ids;
   v1::SamplingParams sampling;
   std::shared_ptr<const v1::Grammar> grammar;        // null: none

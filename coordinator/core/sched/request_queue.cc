@@ -72,25 +72,25 @@ void RequestQueue::Reorder(std::span<Tenant* const> tenants) {
   std::inplace_merge(turns_.begin(), turns_.begin() + num_staying, turns_.end(), std::greater<>());
 }
 
-std::vector<Request*> RequestQueue::CrowdedOut(int32_t num, double share) const {
+std::vector<RequestId> RequestQueue::CrowdedOut(int32_t num, double share,
+                                                const QueuePlaces& places) const {
   struct Rest {
     double weight;
-    int64_t num;
+    int64_t num_places;
     std::map<std::pair<int64_t, uint64_t>, Request*>::const_reverse_iterator next, end;
-    double share() const { return double(num) / weight; }
+    double share() const { return double(num_places) / weight; }
   };
   std::vector<Rest> rests;
   for (const auto& [turn, tenant] : turns_) {
     const auto& requests = lines_.find(tenant)->second.requests;
-    const auto size = std::ssize(requests);
-    if (double(size) / tenant->weight <= share) continue;
-    rests.push_back({tenant->weight, size, requests.rbegin(), requests.rend()});
+    const int64_t num_places = std::ssize(requests) + places.NumKeptOf(tenant->name);
+    if (double(num_places) / tenant->weight <= share) continue;
+    rests.push_back({tenant->weight, num_places, requests.rbegin(), requests.rend()});
   }
-  std::vector<Request*> crowded_out;
-  while (std::ssize(crowded_out) < num) {
+  std::vector<RequestId> crowded_out;
+  for (int32_t num_made = 0; num_made < num;) {
     for (Rest& rest : rests) {
-      while (rest.next != rest.end &&
-             (rest.next->second->has_started() || !rest.next->second->is_alone))
+      while (rest.next != rest.end && places.GoingWith(*rest.next->second).num_places == 0)
         ++rest.next;
     }
     std::erase_if(rests,
@@ -99,8 +99,10 @@ std::vector<Request*> RequestQueue::CrowdedOut(int32_t num, double share) const 
     Rest& most = *std::max_element(rests.begin(), rests.end(), [](const Rest& a, const Rest& b) {
       return a.share() < b.share();
     });
-    crowded_out.push_back((most.next++)->second);
-    --most.num;
+    const QueuePlaces::Group group = places.GoingWith(*(most.next++)->second);
+    crowded_out.insert(crowded_out.end(), group.waiting.begin(), group.waiting.end());
+    most.num_places -= group.num_places;
+    num_made += group.num_places;
   }
   return crowded_out;
 }

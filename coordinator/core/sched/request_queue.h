@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/core/sched/queue_places.h"
 #include "coordinator/core/sched/request.h"
 #include "coordinator/core/sched/tenants.h"
 
@@ -37,11 +38,11 @@ class RequestQueue {
   void Reorder(Tenant& tenant);
   void Reorder(std::span<Tenant* const> tenants);
 
-  // The `num` requests that have to go when the queue is too full for one more of somebody who
-  // would have `share` requests here over its weight: one by one the last in rank of the tenant
-  // that has most over its weight, as long as that is more than `share`. Of those that never ran
-  // and are whole answers; none at all if there are fewer than `num`.
-  std::vector<Request*> CrowdedOut(int32_t num, double share) const;
+  // The requests that have to go when the queue lacks `num` places for somebody who would have
+  // `share` of them over its weight: answer by answer the last in rank of the tenant that has most
+  // places over its weight, kept ones counted in, as long as that is more than `share`. Of answers
+  // of which no choice ever ran; none at all if they have fewer than `num` places.
+  std::vector<RequestId> CrowdedOut(int32_t num, double share, const QueuePlaces& places) const;
 
   int32_t NumOf(const Tenant& tenant) const;
 

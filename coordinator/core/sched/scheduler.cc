@@ -70,12 +70,13 @@ std::vector<RequestEnd> Scheduler::MakePlace(const NewRequest& request) {
   const int32_t num_lacking = places_.NumLacking(request, waiting_.size());
   if (num_lacking == 0 || !config_.CheckFits(request).ok()) return {};
   const Tenant* tenant = tenants_.Find(request.tenant);
-  const int32_t num_own = tenant == nullptr ? 0 : waiting_.NumOf(*tenant);
+  const int32_t num_own =
+      (tenant == nullptr ? 0 : waiting_.NumOf(*tenant)) + places_.NumKeptOf(request.tenant);
   const double share = double(num_own + 1 + request.num_following) / request.weight;
   std::vector<RequestEnd> ended;
-  for (const Request* crowded_out : waiting_.CrowdedOut(num_lacking, share)) {
+  for (const RequestId crowded_out : waiting_.CrowdedOut(num_lacking, share, places_)) {
     RequestEnd& end = ended.emplace_back();
-    end.id = crowded_out->id;
+    end.id = crowded_out;
     end.finish = *Cancel(end.id);
     end.finish.reason = FinishReason::kError;
     end.finish.status = absl::ResourceExhaustedError(
@@ -90,8 +91,8 @@ absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now)
   SY_RETURN_IF_ERROR(config_.CheckFits(request));
   // Asked last, so that what can never run is not told to try later.
   SY_RETURN_IF_ERROR(places_.Check(request, waiting_.size()));
-  places_.Enter(request);
   auto admitted = std::make_unique<Request>();
+  admitted->answer = places_.Enter(request);
   admitted->id = request.id;
   admitted->prompt_length = static_cast<int32_t>(request.prompt_tokens.size());
   admitted->max_generated =
@@ -102,7 +103,6 @@ absl::Status Scheduler::Admit(NewRequest request, std::chrono::milliseconds now)
   admitted->grammar = std::move(request.grammar);
   // Drafts that turn out wrong would take of what a step may report.
   admitted->is_drafted = request.drafts && !admitted->full_answer();
-  admitted->is_alone = request.num_following == 0 && request.follows == 0;
   admitted->tokens = std::move(request.prompt_tokens);
   // The length keeps a tenant's name from running into another's salt.
   admitted->salt =
@@ -278,7 +278,8 @@ bool Scheduler::AdmitFirst(StepBuilder& builder) {
   if (!choice.has_value()) return false;
   const int32_t max_chunk = MaxChunk();
   waiting_.Remove(request);
-  if (request.num_cached == Request::kNone) {
+  if (!request.has_started()) {
+    places_.Begin(request.answer);
     num_looked_up_tokens_ += request.prompt_length;
     num_cached_tokens_ += choice->fit.num_cached;
   }
@@ -471,6 +472,7 @@ void Scheduler::End(Request& request) {
   Detach(request);
   if (request.deadline != Request::kNoDeadline) deadlines_.erase({request.deadline, request.id});
   tenants_.Leave(*request.tenant);
+  places_.Begin(request.answer);
   requests_.erase(request.id);
 }
 
@@ -518,6 +520,10 @@ void Scheduler::CheckIntegrity() const {
     SY_CHECK_LT(request->num_generated(), request->max_generated) << "request " << id;
     SY_CHECK_LE(request->num_awaited, std::ssize(under_way_)) << "request " << id;
     num_awaited += request->num_awaited;
+    for (const RequestId choice : places_.GoingWith(*request).waiting) {
+      const auto it = requests_.find(choice);
+      SY_CHECK(it != requests_.end() && !it->second->has_started()) << "request " << choice;
+    }
   }
   for (const GroupSchedule& group : groups_) group.CheckIntegrity();
   waiting_.CheckIntegrity();

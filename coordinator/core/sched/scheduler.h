@@ -91,8 +91,9 @@ class Scheduler {
   explicit Scheduler(const SchedulerConfig& config);
 
   // Where the queue is too full for the request, and another tenant has more of it over its weight
-  // than this one's would: ends requests of that one, RESOURCE_EXHAUSTED, to make place. Never one
-  // that ran. None if that is not the way, or if Admit would refuse the request anyway.
+  // than this one's would: ends requests of that one, RESOURCE_EXHAUSTED, to make place. Whole
+  // answers, and never one of which a choice ran. None if that is not the way, or if Admit would
+  // refuse the request anyway.
   std::vector<RequestEnd> MakePlace(const NewRequest& request);
 
   // Takes the request into the queue. RESOURCE_EXHAUSTED when the queue is full (try later);

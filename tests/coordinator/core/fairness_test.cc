@@ -311,10 +311,61 @@ TEST_F(FullQueueTest, AnAnswerOfSeveralChoicesHasPlacesForAllOrNone) {
       << "later is no better";
   // Another tenant takes the places of whole answers alone, and for all of its choices at once.
   EXPECT_TRUE(Ask(301, "other", 1, /*num_following=*/2).ok());
-  EXPECT_EQ(crowded_out_, (std::vector<RequestId>{106, 105, 104}));
-  EXPECT_EQ(Ask(302, "other", 1, /*num_following=*/3).code(), absl::StatusCode::kResourceExhausted)
-      << "three are left that could go";
-  EXPECT_EQ(crowded_out_.size(), 3u) << "in vain nobody goes";
+  EXPECT_EQ(crowded_out_, (std::vector<RequestId>{202, 203, 204, 205, 206, 207}));
+  EXPECT_TRUE(Ask(208, "one", 1, /*num_following=*/2).ok()) << "the others are free";
+  crowded_out_.clear();
+  EXPECT_TRUE(Ask(302, "other", 1, /*num_following=*/2).ok());
+  EXPECT_EQ(crowded_out_, (std::vector<RequestId>{208})) << "with the places kept behind it";
+  EXPECT_EQ(Ask(303, "other", 1, /*num_following=*/3).code(), absl::StatusCode::kResourceExhausted)
+      << "half is its part";
+  EXPECT_EQ(crowded_out_.size(), 1u) << "in vain nobody goes";
+}
+
+// However many answers its requests have, and whether these wait or are still to come.
+TEST_F(FullQueueTest, AFloodOfSeveralAnswersLeavesAnotherTenantItsHalf) {
+  for (const int32_t num_choices : {2, 4}) {
+    for (const bool all_come : {true, false}) {
+      SCOPED_TRACE(fmt::format("{} answers, all come: {}", num_choices, all_come));
+      RequestId last_id = 100;
+      const auto flood = [&] {
+        const RequestId first = ++last_id;
+        if (!Ask(first, "flood", 1, num_choices - 1).ok()) return false;
+        for (int i = 1; all_come && i < num_choices; ++i) {
+          EXPECT_TRUE(Ask(++last_id, "flood", 1, 0, /*follows=*/first).ok());
+        }
+        return true;
+      };
+      while (flood()) {
+      }
+      for (RequestId id = 1; id <= 6; ++id) {
+        EXPECT_TRUE(Ask(id, "other").ok()) << "half is its part";
+        flood();
+      }
+      EXPECT_EQ(std::count_if(crowded_out_.begin(), crowded_out_.end(),
+                              [](RequestId id) { return id <= 6; }),
+                0)
+          << "what it has stays its own";
+      scheduler_.FailAll(absl::UnavailableError("the next round begins"));
+      crowded_out_.clear();
+      ASSERT_EQ(scheduler_.num_kept_places(), 0);
+    }
+  }
+}
+
+TEST_F(FullQueueTest, AnAnswerThatWasBegunMakesNoPlaceAndItsPlacesCount) {
+  ASSERT_TRUE(Ask(101, "flood", 1, /*num_following=*/6).ok());
+  v1::StepPlan plan;
+  ASSERT_TRUE(scheduler_.NextPlan(plan)) << "the first choice runs";
+  for (RequestId id = 201; id <= 206; ++id) ASSERT_TRUE(Ask(id, "other").ok());
+  EXPECT_EQ(Ask(102, "flood").code(), absl::StatusCode::kResourceExhausted)
+      << "the places kept are half of all";
+  for (RequestId id = 103; id <= 108; ++id) {
+    EXPECT_TRUE(Ask(id, "flood", 1, 0, /*follows=*/101).ok());
+  }
+  EXPECT_TRUE(crowded_out_.empty());
+  for (RequestId id = 301; id <= 303; ++id) EXPECT_TRUE(Ask(id, "third").ok());
+  EXPECT_EQ(crowded_out_, (std::vector<RequestId>{206, 205, 204}))
+      << "all of the flood's were begun";
 }
 
 TEST_F(FullQueueTest, PlacesComeBackWhenTheFirstChoiceIsCancelled) {

@@ -63,6 +63,13 @@ struct Expectation {
   std::chrono::milliseconds deadline = std::chrono::milliseconds::max();
   int64_t admitted_at = 0;  // steps
   Owner owner;
+  RequestId first = 0;  // of the choices that it is one of; 0: there are no others
+};
+
+// Choices of an answer that are still to come.
+struct Following {
+  int32_t num = 0;
+  std::string tenant;
 };
 
 // A token costs as much again for every 20 keys that it reads.
@@ -145,7 +152,7 @@ class Simulation {
       scheduler_.CheckIntegrity();
     }
     EXPECT_TRUE(open_.empty()) << open_.size() << " requests never ended";
-    for (const auto& [first, num] : following_) scheduler_.Cancel(first);
+    for (const auto& [first, following] : following_) scheduler_.Cancel(first);
     EXPECT_EQ(scheduler_.num_kept_places(), 0);
     EXPECT_EQ(scheduler_.num_free_blocks(), scheduler_.num_blocks());
     EXPECT_EQ(scheduler_.num_running() + scheduler_.num_waiting(), 0);
@@ -157,6 +164,7 @@ class Simulation {
   int num_refused() const { return num_refused_; }
   int num_expired() const { return num_expired_; }
   int num_crowded_out() const { return num_crowded_out_; }
+  int num_choices_crowded_out() const { return num_choices_crowded_out_; }
   int num_lost() const { return num_lost_; }
   int num_places_taken_back() const { return num_places_taken_back_; }
   int64_t longest_wait() const { return longest_wait_; }  // steps, from admission to the end
@@ -202,6 +210,8 @@ class Simulation {
       request.tenant = talker_.tenant;
       request.cache_salt = talker_.salt;
     }
+    const bool kept = JoinAnswer(request);
+    if (kept || request.num_following > 0) expected.first = kept ? request.follows : id;
     expected.owner = {.tenant = request.tenant, .salt = request.cache_salt};
     request.weight = double(Random(1, 4)) / 2;
     request.priority = int32_t(Random(-1, 1));
@@ -229,12 +239,11 @@ class Simulation {
       expected.reason = FinishReason::kStop;
     }
     const bool fits = end - 1 <= pool_tokens_;  // the last token of an answer is never cached
-    const bool kept = JoinAnswer(request);
     MakePlace(request);
     const bool room =
         scheduler_.num_waiting() + scheduler_.num_kept_places() + request.num_following <
         kMaxWaiting;
-    const int32_t num_following = request.num_following;
+    const Following following{.num = request.num_following, .tenant = request.tenant};
     const RequestId follows = request.follows;
     const absl::Status status = scheduler_.Admit(std::move(request), now_);
     EXPECT_EQ(status.code(), !fits            ? absl::StatusCode::kInvalidArgument
@@ -246,8 +255,8 @@ class Simulation {
       return;
     }
     open_.emplace(id, std::move(expected));
-    if (num_following > 0) following_[id] = num_following;
-    if (kept && --following_.at(follows) == 0) following_.erase(follows);
+    if (following.num > 0) following_[id] = following;
+    if (kept && --following_.at(follows).num == 0) following_.erase(follows);
   }
 
   // The request may be one choice of an answer: the first of several, or one that follows. Whether
@@ -256,17 +265,27 @@ class Simulation {
     if (Random(0, 9) == 0) request.num_following = int32_t(Random(1, 3));
     if (request.num_following > 0 || following_.empty() || Random(0, 1) == 0) return false;
     request.follows = following_.begin()->first;
+    request.tenant = following_.begin()->second.tenant;
     return true;
   }
 
   void MakePlace(const NewRequest& request) {
     const int32_t num_running = scheduler_.num_running();
+    std::set<RequestId> answers;
     for (const RequestEnd& end : scheduler_.MakePlace(request)) {
       EXPECT_EQ(end.finish.status.code(), absl::StatusCode::kResourceExhausted);
       EXPECT_TRUE(open_.at(end.id).said.empty()) << "request " << end.id << " had begun";
-      EXPECT_FALSE(following_.contains(end.id)) << "request " << end.id << " is part of an answer";
+      if (const RequestId first = open_.at(end.id).first; first != 0) {
+        EXPECT_FALSE(begun_.contains(first)) << "a choice beside " << end.id << " had begun";
+        answers.insert(first);
+        ++num_choices_crowded_out_;
+      }
+      following_.erase(end.id);
       open_.erase(end.id);
       ++num_crowded_out_;
+    }
+    for (const auto& [id, expected] : open_) {
+      EXPECT_FALSE(answers.contains(expected.first)) << "request " << id << " was left behind";
     }
     EXPECT_EQ(scheduler_.num_running(), num_running);
   }
@@ -300,7 +319,7 @@ class Simulation {
   void TakeBack(RequestId first) {
     const int32_t num_kept = scheduler_.num_kept_places();
     int32_t num_following = 0;
-    for (const auto& [id, num] : following_) num_following += id == first ? 0 : num;
+    for (const auto& [id, following] : following_) num_following += id == first ? 0 : following.num;
     EXPECT_EQ(num_kept, num_following);
     num_places_taken_back_ += int(following_.erase(first));
   }
@@ -370,6 +389,7 @@ class Simulation {
       Expectation& expected = open_.at(token.id);
       NoteComputed(expected, int32_t(expected.prompt.size() + expected.said.size()));
       expected.said.push_back(token.output.token);
+      begun_.insert(expected.first);
       ExpectFull(token.output.full, expected.full_answer, -float(token.output.token));
     }
     for (const RequestEnd& end : outcome->finished) {
@@ -432,8 +452,9 @@ class Simulation {
   v1::StepPlan plan_;  // the last
   PlanExecutor workers_;
   std::map<RequestId, Expectation> open_;
-  std::map<RequestId, int32_t> following_;  // choices still to come, by the first of the answer
-  std::deque<v1::StepResult> results_;      // of plans under way
+  std::map<RequestId, Following> following_;  // by the first choice of the answer
+  std::set<RequestId> begun_;                 // answers of which a choice has said something
+  std::deque<v1::StepResult> results_;        // of plans under way
   std::string log_;
   std::map<Owner, std::set<uint64_t>> computed_;  // beginnings
   std::vector<int32_t> conversation_;             // the newest finished prompt with its answer
@@ -446,6 +467,7 @@ class Simulation {
   int num_refused_ = 0;
   int num_expired_ = 0;
   int num_crowded_out_ = 0;
+  int num_choices_crowded_out_ = 0;  // of answers of several
   int num_lost_ = 0;
   int num_places_taken_back_ = 0;
 };
@@ -478,6 +500,7 @@ void ExpectAllHappened(const Simulation& simulation, const Cluster& cluster) {
 
 TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
   int num_taken_back = 0;
+  int num_choices_crowded_out = 0;
   int64_t num_cached = 0;
   for (uint64_t seed = 1; seed <= 5; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
@@ -487,10 +510,12 @@ TEST_P(SchedulerSimulation, EveryAnswerIsTheOneItWouldHaveBeenAlone) {
     EXPECT_LT(simulation.longest_wait(), 1000) << "steps: a request starved";
     if (NumEvents() >= kEvents) ExpectAllHappened(simulation, GetParam());
     num_taken_back += simulation.num_places_taken_back();
+    num_choices_crowded_out += simulation.num_choices_crowded_out();
     num_cached += simulation.workers().num_tokens_cached();
   }
   if (NumEvents() < kEvents) return;
   EXPECT_GT(num_taken_back, 0);
+  EXPECT_GT(num_choices_crowded_out, 0);
   if (GetParam().prefix_cache) {
     EXPECT_GT(num_cached, 500);
   }
