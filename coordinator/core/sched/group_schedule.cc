@@ -237,6 +237,10 @@ bool GroupSchedule::WouldBeOver(const Request& request) const {
   return num_running > PlacesOf(*request.tenant) || num_blocks > BlocksOf(*request.tenant);
 }
 
+bool GroupSchedule::IsLargerThanShare(const Request& request) const {
+  return blocks_.BlocksFor(NumToCover(request)) > BlocksOf(*request.tenant);
+}
+
 double GroupSchedule::PlacesOf(const Tenant& tenant) const {
   return std::max(1.0, tenants_.ShareOf(tenant, limits_.max_running));
 }

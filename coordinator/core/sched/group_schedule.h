@@ -81,6 +81,12 @@ class GroupSchedule {
   // Whether the request will fit behind what those that run take first: a block each at most.
   bool HasRoom(const Request& request) const;
 
+  // With the request its tenant would have more than its share of places or blocks here.
+  bool WouldBeOver(const Request& request) const;
+
+  // The same of blocks for the request alone, did nothing of its tenant's run.
+  bool IsLargerThanShare(const Request& request) const;
+
   // For a request that has no room anywhere though its tenant has less than its share of places and
   // blocks: preempts requests of tenants that have more than theirs, the last in order first, until
   // it has. True if it does; else nothing has changed. REQUIRES: nothing is planned in this step.
@@ -143,8 +149,6 @@ class GroupSchedule {
   Uses CountUses() const;
   // Made once a step, when it is first asked for; Cover and Preempt keep it true.
   const Uses& UseByTenant();
-  // With the request its tenant would have more than its share of places or blocks here.
-  bool WouldBeOver(const Request& request) const;
   // The tenant's share; of places one at least.
   double PlacesOf(const Tenant& tenant) const;
   double BlocksOf(const Tenant& tenant) const;

@@ -64,6 +64,7 @@ struct Request {
   int32_t num_scored = 0;          // prompt tokens whose log probabilities came, from the second on
   int32_t num_cached = kNone;      // of the prompt, found in the cache when it first started
   bool is_drafted = true;          // where the cluster drafts
+  uint64_t held_up_since = 0;      // step in which it was first in line and too large; 0: none
 
   // What else was asked for.
   RequestId answer = 0;  // that it is a choice of, by the first; 0: there are no others

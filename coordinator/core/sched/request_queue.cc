@@ -21,9 +21,10 @@ void RequestQueue::Insert(Request& request) {
   ++size_;
 }
 
-Request& RequestQueue::Front() const {
-  SY_CHECK(!empty());
-  return *lines_.find(turns_.back().second)->second.requests.begin()->second;
+Request& RequestQueue::FirstAfter(int32_t num_before) const {
+  SY_CHECK_LT(num_before, num_tenants());
+  const Tenant* tenant = turns_[turns_.size() - 1 - num_before].second;
+  return *lines_.find(tenant)->second.requests.begin()->second;
 }
 
 void RequestQueue::Remove(const Request& request) {

@@ -28,7 +28,11 @@ class RequestQueue {
   void Insert(Request& request);
 
   // The first of the tenant whose turn it is. REQUIRES: !empty().
-  Request& Front() const;
+  Request& Front() const { return FirstAfter(0); }
+
+  int32_t num_tenants() const { return static_cast<int32_t>(turns_.size()); }
+  // The first of the tenant whose turn comes after `num_before` others. REQUIRES: there is one.
+  Request& FirstAfter(int32_t num_before) const;
 
   // REQUIRES: `request` is queued.
   void Remove(const Request& request);

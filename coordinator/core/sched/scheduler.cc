@@ -10,6 +10,12 @@
 namespace switchyard::core {
 namespace {
 
+// For how many steps the first in line, held up by its size, may be overtaken: some seconds, and no
+// more than it has tokens. It waits so much longer at most, those behind it for it so much less.
+constexpr uint64_t kMaxOvertakingSteps = 256;
+// Tenants next in line of which one may overtake, to bound the search.
+constexpr int32_t kMaxOvertakers = 8;
+
 RequestFinish FinishOf(const Request& request, FinishReason reason,
                        absl::Status status = absl::OkStatus()) {
   return {.reason = reason,
@@ -169,13 +175,14 @@ bool Scheduler::NextPlan(v1::StepPlan& plan) {
   const PromptBound bound =
       is_quiet ? PromptBound() : prompt_control_.BoundOf(writing, PromptsPerWriting());
   for (GroupSchedule& group : groups_) group.BeginStep(next_step_, bound);
-  if (bound.units > 0) MakeWay(builder);
+  Request* const overtaker = bound.units > 0 ? MakeWay(builder) : nullptr;
   std::vector<Request*> preempted;
-  const Request* const waiting = waiting_.empty() ? nullptr : &waiting_.Front();
+  const Request* const first = waiting_.empty() ? nullptr : &waiting_.Front();
+  const Request* const waiting = overtaker != nullptr ? overtaker : first;
   for (GroupSchedule& group : groups_) group.PlanTokens(num_drafts, waiting, builder, preempted);
   const int32_t num_samples = builder.num_samples();
   PutBack(preempted, builder);
-  PlanPrompts(builder);
+  PlanPrompts(overtaker, builder);
   double prompt_units = 0;
   for (GroupSchedule& group : groups_) {
     group.EndStep();
@@ -224,22 +231,49 @@ void Scheduler::PutBack(const std::vector<Request*>& preempted, StepBuilder& bui
   num_preemptions_ += static_cast<int64_t>(preempted.size());
 }
 
-void Scheduler::MakeWay(StepBuilder& builder) {
-  if (waiting_.empty() || tenants_.num_active() < 2) return;
-  const Request& first = waiting_.Front();
+Request* Scheduler::MakeWay(StepBuilder& builder) {
+  if (waiting_.empty() || tenants_.num_active() < 2) return nullptr;
+  Request& first = waiting_.Front();
+  if (MakeWayFor(first, builder) || !MayBeOvertaken(first)) return nullptr;
+  const int32_t num_tenants = std::min(waiting_.num_tenants(), 1 + kMaxOvertakers);
+  for (int32_t num_before = 1; num_before < num_tenants; ++num_before) {
+    Request& other = waiting_.FirstAfter(num_before);
+    if (!WouldBeOverEverywhere(other)) return MakeWayFor(other, builder) ? &other : nullptr;
+  }
+  return nullptr;
+}
+
+bool Scheduler::MakeWayFor(const Request& request, StepBuilder& builder) {
   const bool has_room =
       std::any_of(groups_.begin(), groups_.end(),
-                  [&](const GroupSchedule& group) { return group.HasRoom(first); });
-  if (has_room) return;
+                  [&](const GroupSchedule& group) { return group.HasRoom(request); });
+  if (has_room) return true;
   for (GroupSchedule& group : groups_) {
     std::vector<Request*> preempted;
-    if (!group.MakeWay(first, preempted)) continue;
-    return PutBack(preempted, builder);
+    if (!group.MakeWay(request, preempted)) continue;
+    PutBack(preempted, builder);
+    return true;
   }
+  return false;
+}
+
+// What is larger than its tenant's share waits for others to end, but not for those that ever start
+// anew. What fits the share by itself is overtaken by nobody: its tenant has its share already, and
+// it is its turn because others were given more tokens.
+bool Scheduler::MayBeOvertaken(Request& first) const {
+  if (!groups_.front().IsLargerThanShare(first)) return false;
+  if (first.held_up_since == 0) first.held_up_since = next_step_;
+  const uint64_t num_tokens = first.num_known();
+  return next_step_ - first.held_up_since < std::min(num_tokens, kMaxOvertakingSteps);
+}
+
+bool Scheduler::WouldBeOverEverywhere(const Request& request) const {
+  return std::all_of(groups_.begin(), groups_.end(),
+                     [&](const GroupSchedule& group) { return group.WouldBeOver(request); });
 }
 
 // Tokens are given to whom they fall first; the turns are set right once for all of them.
-void Scheduler::PlanPrompts(StepBuilder& builder) {
+void Scheduler::PlanPrompts(Request* overtaker, StepBuilder& builder) {
   for (const GroupSchedule& group : groups_) {
     for (Request* request : group.running()) {
       if (request->sampled_in == next_step_) {
@@ -252,14 +286,19 @@ void Scheduler::PlanPrompts(StepBuilder& builder) {
   }
   waiting_.Reorder(tenants_.served());
   prompts_.Reorder(tenants_.served());
-  // Strictly in order: a large request at the front is not overtaken for ever by small ones.
-  bool admits = true;
-  while (!prompts_.empty() || (admits && !waiting_.empty())) {
+  // In order, and if the first cannot start, maybe one that overtakes it: a large request at the
+  // front is not overtaken for ever by small ones.
+  const auto first = [&] { return waiting_.empty() ? nullptr : &waiting_.Front(); };
+  bool in_order = true;
+  Request* next = first();
+  while (!prompts_.empty() || next != nullptr) {
     const bool newcomer =
-        admits && !waiting_.empty() &&
-        (prompts_.empty() || waiting_.Front().tenant->turn() < prompts_.Front().tenant->turn());
+        next != nullptr &&
+        (prompts_.empty() || next->tenant->turn() < prompts_.Front().tenant->turn());
     if (newcomer) {
-      admits = AdmitFirst(builder);
+      if (next == overtaker) overtaker = nullptr;  // its turn has come
+      in_order = Start(*next, builder) && in_order;
+      next = in_order ? first() : std::exchange(overtaker, nullptr);
       continue;
     }
     Request& request = prompts_.Front();
@@ -272,8 +311,7 @@ void Scheduler::PlanPrompts(StepBuilder& builder) {
   }
 }
 
-bool Scheduler::AdmitFirst(StepBuilder& builder) {
-  Request& request = waiting_.Front();
+bool Scheduler::Start(Request& request, StepBuilder& builder) {
   std::optional<Choice> choice = ChooseGroup(request);
   if (!choice.has_value()) return false;
   const int32_t max_chunk = MaxChunk();

@@ -15,9 +15,10 @@
 // When blocks run out, a running request gives up its own and waits at its old place; it is
 // computed anew later, as far as the cache has lost it. The same happens to requests of a tenant
 // that has more than its share of places or blocks when another with less has a request to start:
-// a flood of one tenant costs another no more than the step under way. An answer does not change by
-// any of that: sampling is keyed by seed and position, and the workers keep a token's attention
-// form.
+// a flood of one tenant costs another no more than the step under way. What is larger than its
+// tenant's share waits until that much is free by itself; for a while it is overtaken by tenants
+// that have less than theirs, then by nobody. An answer does not change by any of that: sampling is
+// keyed by seed and position, and the workers keep a token's attention form.
 //
 // Where workers draft, a plan lets each sequence that generates compute some of its drafts, too.
 // How many of these were right only the result says: until then the sequence is known to go on by
@@ -173,10 +174,18 @@ class Scheduler {
 
   // Where the request starts; nothing if it cannot start now.
   std::optional<Choice> ChooseGroup(const Request& request);
-  // Room for the first that waits, if its tenant lacks its share.
-  void MakeWay(StepBuilder& builder);
-  void PlanPrompts(StepBuilder& builder);
-  bool AdmitFirst(StepBuilder& builder);
+  // Room for the first that waits, if its tenant lacks its share; else maybe for one that overtakes
+  // it in this step, which is returned.
+  Request* MakeWay(StepBuilder& builder);
+  // Whether there is room for the request, maybe made.
+  bool MakeWayFor(const Request& request, StepBuilder& builder);
+  // Whether the first that waits, which has no room, may be overtaken in this step.
+  bool MayBeOvertaken(Request& first) const;
+  bool WouldBeOverEverywhere(const Request& request) const;
+  // `overtaker` starts if the first that waits cannot; may be null.
+  void PlanPrompts(Request* overtaker, StepBuilder& builder);
+  // Lets a request that waits start; false if it cannot now.
+  bool Start(Request& request, StepBuilder& builder);
   // What work costs its tenant: its tokens, or its part of the log probabilities of the whole
   // vocabulary that a step may report, as that part of a step's tokens, if that is more (dominant
   // resource fairness: Ghodsi et al., NSDI 2011). Else whoever takes all of these goes first for

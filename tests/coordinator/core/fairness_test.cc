@@ -2,6 +2,8 @@
 // most, weights divide tokens, priorities and preemption starve nobody.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 #include <string>
@@ -16,30 +18,31 @@ namespace {
 constexpr int32_t kBudget = 32;
 constexpr int32_t kBlockTokens = 4;
 
-// One group under a flood: tenant "flood" has more requests waiting than are ever served.
-class FairnessTest : public ::testing::TestWithParam<uint64_t> {
+// One group, and whom its tokens are given to.
+class SharedGroupTest : public ::testing::Test {
  protected:
-  static constexpr int32_t kMaxRunning = 8;
+  struct Sizes {
+    int32_t max_running = 8;
+    int32_t num_blocks = 64;
+    int32_t max_context = 128;
+  };
   static constexpr int32_t kMaxForced = 5;
 
-  // With odd seeds blocks run out first, with even ones places.
-  FairnessTest()
-      : random_(GetParam()),
+  SharedGroupTest(uint64_t seed, const Sizes& sizes)
+      : random_(seed),
         scheduler_({.max_batched_tokens = kBudget,
-                    .max_running = kMaxRunning,
+                    .max_running = sizes.max_running,
                     .max_waiting = 10000,
-                    .num_blocks = NumBlocks(),
+                    .num_blocks = sizes.num_blocks,
                     .block_tokens = kBlockTokens,
-                    .max_context = 128,
+                    .max_context = sizes.max_context,
                     .vocab_size = PlanExecutor::kVocabSize,
                     .max_forced = kMaxForced}),
-        workers_({.num_blocks = NumBlocks(),
+        workers_({.num_blocks = sizes.num_blocks,
                   .block_tokens = kBlockTokens,
                   .max_batched_tokens = kBudget,
-                  .max_running = kMaxRunning,
+                  .max_running = sizes.max_running,
                   .max_forced = kMaxForced}) {}
-
-  static int32_t NumBlocks() { return GetParam() % 2 == 1 ? 64 : 400; }
 
   int32_t Random(int32_t low, int32_t high) {
     return low + int32_t(random_() % uint64_t(high - low + 1));
@@ -57,10 +60,6 @@ class FairnessTest : public ::testing::TestWithParam<uint64_t> {
     tenant_of_[last_id_] = tenant;
     EXPECT_TRUE(scheduler_.Admit(std::move(request)).ok());
     return last_id_;
-  }
-
-  void Flood(int num_requests) {
-    for (int i = 0; i < num_requests; ++i) Submit("flood", Random(1, 100), Random(1, 28));
   }
 
   // One step; whether `watched` got a token in it.
@@ -93,6 +92,17 @@ class FairnessTest : public ::testing::TestWithParam<uint64_t> {
   std::map<std::string, int64_t> said_;   // tokens of answers, by tenant
   std::vector<RequestId> ended_;
   RequestId last_id_ = 0;
+};
+
+// Under a flood: tenant "flood" has more requests waiting than are ever served. With odd seeds
+// blocks run out first, with even ones places.
+class FairnessTest : public SharedGroupTest, public ::testing::WithParamInterface<uint64_t> {
+ protected:
+  FairnessTest() : SharedGroupTest(GetParam(), {.num_blocks = GetParam() % 2 == 1 ? 64 : 400}) {}
+
+  void Flood(int num_requests) {
+    for (int i = 0; i < num_requests; ++i) Submit("flood", Random(1, 100), Random(1, 28));
+  }
 };
 
 TEST_P(FairnessTest, AFloodDelaysAnotherTenantByOneStepBudgetAtMost) {
@@ -202,6 +212,64 @@ TEST_P(FairnessTest, EverNewTenantsAreServedAsTheyCome) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FairnessTest, ::testing::Range<uint64_t>(1, 21));
+
+// The flood's answers are long, and one tenant asks for more than half of the cache.
+class LargeRequestTest : public SharedGroupTest {
+ protected:
+  static constexpr int32_t kLongest = 60;  // answer, tokens: so many steps at least
+
+  LargeRequestTest()
+      : SharedGroupTest(1, {.max_running = 16, .num_blocks = 128, .max_context = 512}) {}
+
+  // The large request's id, which waits behind the flood.
+  RequestId SubmitLarge() {
+    KeepFlooding();
+    for (int i = 0; i < 40; ++i) Step();
+    const RequestId large = Submit("large", 400, 8);
+    Step();
+    return large;
+  }
+
+  void KeepFlooding() {
+    while (scheduler_.num_waiting() < 20) {
+      Submit("flood", Random(4, 12), Random(kLongest / 2, kLongest));
+    }
+  }
+};
+
+TEST_F(LargeRequestTest, HoldsUpNobodyWhoHasLessThanHisShare) {
+  SubmitLarge();
+  int num_beside = 0;
+  for (; given_["large"] == 0; ++num_beside) {
+    ASSERT_LT(num_beside, 2 * kLongest);
+    KeepFlooding();
+    const RequestId request = Submit("third", 8, 2);
+    ASSERT_TRUE(Step(request)) << "after " << num_beside << " others";
+    Step();
+  }
+  EXPECT_GT(num_beside, 5) << "the large one did not wait: the test tests too little";
+}
+
+// A third tenant never stops asking, and with its share in use there is no room for the large one.
+TEST_F(LargeRequestTest, IsNotOvertakenForEver) {
+  const RequestId large = SubmitLarge();
+  std::array<RequestId, 8> last_of_row = {};
+  int num_steps = 0;
+  for (; given_["large"] == 0; ++num_steps) {
+    ASSERT_LT(num_steps, 256 + 2 * kLongest) << "it starves";
+    KeepFlooding();
+    for (RequestId& last : last_of_row) {
+      const bool ended = std::find(ended_.begin(), ended_.end(), last) != ended_.end();
+      if (last == 0 || ended) last = Submit("third", 8, 20);
+    }
+    Step();
+  }
+  EXPECT_GT(num_steps, 256) << "it was not overtaken";
+  for (int i = 0; std::find(ended_.begin(), ended_.end(), large) == ended_.end(); ++i) {
+    ASSERT_LT(i, 2 * kLongest);
+    Step();
+  }
+}
 
 // A queue for 12: what is asked for, and who of those that waited had to go.
 class FullQueueTest : public ::testing::Test {
