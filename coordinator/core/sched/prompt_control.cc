@@ -43,10 +43,10 @@ PromptBound PromptControl::BoundOf(const Writing& writing, double prompts_per_wr
 
 double PromptControl::UnitsOf(const Writing& writing, double stretch) const {
   if (max_stretch_ == 0 || writing.num_sequences == 0) return kNoLimit;
-  const Size& size = sizes_[SizeOf(writing)];
-  if (size.micros == 0 || size.num_mixed >= kStale) return 0;
+  const double micros = MicrosOf(writing);
+  if (micros == 0 || sizes_[SizeOf(writing)].num_mixed >= kStale) return 0;
   if (micros_per_unit_ == 0) return kNoLimit;
-  return std::max(stretch * size.micros / micros_per_unit_, kLeastUnits);
+  return std::max(stretch * micros / micros_per_unit_, kLeastUnits);
 }
 
 void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t num_micros) {
@@ -59,9 +59,10 @@ void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t
     size.num_mixed = 0;
     return;
   }
-  if (size.micros == 0) return;
+  const double alone = MicrosOf(writing);
+  if (alone == 0) return;
   ++size.num_mixed;
-  const double price = std::max(micros - size.micros, kLeastPrice * micros) / prompt_units;
+  const double price = std::max(micros - alone, kLeastPrice * micros) / prompt_units;
   micros_per_unit_ = Mix(micros_per_unit_, price, kNewPrice);
 }
 
@@ -70,6 +71,14 @@ void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t
 void PromptControl::ObserveChance(double stretch) {
   stretch_by_chance_ += kChanceStep * (stretch > stretch_by_chance_ ? 1 - kOver : -kOver);
   stretch_by_chance_ = std::max(stretch_by_chance_, 1.0);
+}
+
+double PromptControl::MicrosOf(const Writing& writing) const {
+  const size_t size = SizeOf(writing);
+  for (size_t i = 0; i <= size % kNumKeys; ++i) {
+    if (sizes_[size - i].micros > 0) return sizes_[size - i].micros;
+  }
+  return 0;
 }
 
 size_t PromptControl::SizeOf(const Writing& writing) {

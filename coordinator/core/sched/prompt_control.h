@@ -64,6 +64,9 @@ class PromptControl {
 
   // Of a prompt that makes a step longer by so much of what it is alone.
   double UnitsOf(const Writing& writing, double stretch) const;
+  // A step without prompts; where none was seen, one of fewer keys, which is no longer. 0: not
+  // known.
+  double MicrosOf(const Writing& writing) const;
   void ObserveChance(double stretch);
   static size_t SizeOf(const Writing& writing);
 

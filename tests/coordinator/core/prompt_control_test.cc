@@ -91,7 +91,10 @@ TEST(PromptControl, LooksAtAnswersOfAnotherLengthAnew) {
   PromptControl control(2);
   control.Observe({.num_sequences = 4, .num_keys = 100}, 0, 1000);
   control.Observe({.num_sequences = 4, .num_keys = 100}, 100, 11000);
-  EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 4000}), 0) << "not known";
+  EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 10}), 0) << "not known";
+  EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 4000}),
+            control.MaxUnits({.num_sequences = 4, .num_keys = 100}))
+      << "no less, as far as is known";
   control.Observe({.num_sequences = 4, .num_keys = 4000}, 0, 3000);
   const double early = control.MaxUnits({.num_sequences = 4, .num_keys = 110});
   const double late = control.MaxUnits({.num_sequences = 4, .num_keys = 4000});
