@@ -76,8 +76,10 @@ void AddCoordinatorFlags(CLI::App* command, const std::shared_ptr<ServeOptions>&
   forward("--max-logprobs",
           "Likeliest tokens that a request may ask for beside each (default 20; -1: the whole "
           "vocabulary, too)");
-  forward("--logprob-memory",
-          "Of the coordinator, for log probabilities of whole vocabularies (default 1GiB)");
+  forward(
+      "--logprob-memory",
+      "Of the coordinator, for log probabilities of whole vocabularies, and for more than 4 MiB "
+      "of a prompt's likeliest tokens (default 1GiB)");
   forward("--max-running", "Requests that one group computes at a time (default 64)");
   forward("--max-stretch",
           "How much longer a prompt may make a step in which requests write (default 2; 0: any)");

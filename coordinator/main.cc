@@ -55,8 +55,9 @@ void AddOptions(CLI::App& app, switchyard::ServerConfig& config) {
       ->check(CLI::Range(-1, 128));
   app.add_option(
          "--logprob-memory", config.logprob_bytes,
-         "Memory, such as 4GiB, that log probabilities of whole vocabularies may take here, "
-         "of all requests together (default: 1GiB)")
+         "Memory, such as 4GiB, that log probabilities of whole vocabularies, and beyond 4 MiB "
+         "of a request those of prompts' likeliest tokens, may take here, of all requests "
+         "together (default: 1GiB)")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(int64_t{0}, kMostBytes));
   app.add_option(

@@ -101,6 +101,8 @@ void Answer::KeepBest() {
   const auto mean = [](const Choice& choice) {
     return choice.num_tokens == 0 ? 0 : choice.logprob / choice.num_tokens;
   };
+  std::vector<core::PromptTokenOutput> prompt;
+  if (shape_.prompt_once) prompt = std::move(choices_.front().piece.prompt);
   std::vector<Choice> best;
   for (auto of_prompt = choices_.begin(); of_prompt != choices_.end();
        of_prompt += shape_.best_of) {
@@ -109,6 +111,7 @@ void Answer::KeepBest() {
     std::move(of_prompt, of_prompt + shape_.n, std::back_inserter(best));
   }
   choices_ = std::move(best);
+  if (shape_.prompt_once) choices_.front().piece.prompt = std::move(prompt);
   for (int i = 0; i < std::ssize(choices_); ++i) choices_[i].piece.index = i;
 }
 

@@ -20,6 +20,7 @@ struct AnswerShape {
   int num_prompts = 1;
   int n = 1;        // choices for each prompt
   int best_of = 1;  // at least n: completions for each prompt, of which the likeliest are chosen
+  bool prompt_once = false;  // the first completion alone has its log probabilities
 
   int num_completions() const { return num_prompts * best_of; }
 };

@@ -1,5 +1,6 @@
 #include "coordinator/gateway/answer_start.h"
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -46,8 +47,12 @@ bool StartChoice(CompletionContext& context, CompletionSpec spec, int choice,
 
 }  // namespace
 
-AnswerShape ShapeOf(const GenerationFields& fields, const std::vector<CompletionSpec>& specs) {
-  return {.num_prompts = static_cast<int>(specs.size()), .n = fields.n, .best_of = fields.best_of};
+AnswerShape ShapeOf(const GenerationFields& fields, const std::vector<CompletionSpec>& specs,
+                    const LogprobForm& form) {
+  return {.num_prompts = static_cast<int>(specs.size()),
+          .n = fields.n,
+          .best_of = fields.best_of,
+          .prompt_once = form.prompt_once};
 }
 
 void SetShown(const GenerationFields& fields, const std::vector<CompletionSpec>& specs,
@@ -62,36 +67,36 @@ void SetShown(const GenerationFields& fields, const std::vector<CompletionSpec>&
   }
 }
 
-absl::StatusOr<LogprobLease> LeaseLogprobs(CompletionContext& context,
-                                           const GenerationFields& fields,
-                                           const std::vector<CompletionSpec>& specs,
-                                           int64_t bytes_per_logprob) {
+absl::StatusOr<LogprobRoom> TakeLogprobRoom(CompletionContext& context,
+                                            const GenerationFields& fields,
+                                            const std::vector<CompletionSpec>& specs,
+                                            const LogprobForm& form) {
   const LogprobFields& logprobs = fields.logprobs;
-  const bool full_answer = logprobs.answer == core::kFullVocabulary;
-  const bool full_prompt = logprobs.prompt == core::kFullVocabulary;
-  int64_t num_tokens = 0;  // that have them
+  const int64_t bytes_of_full = context.model->vocab_size * form.bytes_each;
+  int64_t full_bytes = 0, likeliest_bytes = 0;
+  const auto add_prompt = [&](std::optional<int32_t> likeliest, int64_t num_tokens) {
+    if (likeliest == core::kFullVocabulary) {
+      full_bytes += num_tokens * bytes_of_full;
+    } else if (likeliest) {  // and the token itself
+      likeliest_bytes += num_tokens * (1 + *likeliest) * form.bytes_per_likeliest;
+    }
+  };
   for (const CompletionSpec& spec : specs) {
     const int64_t num_scored = std::ssize(spec.prompt_tokens) - 1;
-    if (full_answer) num_tokens += spec.max_tokens + (fields.echo ? num_scored : 0);
-    if (full_prompt) num_tokens += num_scored;
+    add_prompt(logprobs.prompt, num_scored * (form.prompt_once ? 1 : fields.best_of));
+    if (fields.echo) add_prompt(logprobs.answer, num_scored * fields.best_of);
+    if (logprobs.answer == core::kFullVocabulary) {
+      full_bytes += int64_t{spec.max_tokens} * fields.best_of * bytes_of_full;
+    }
   }
-  const int64_t num_logprobs = num_tokens * fields.best_of * context.model->vocab_size;
-  return context.logprob_memory.Take(num_logprobs * bytes_per_logprob, specs[0].scheduling.tenant,
-                                     full_answer ? logprobs.answer_field : "prompt_logprobs");
-}
-
-int64_t PromptLikeliestBytes(const GenerationFields& fields,
-                             const std::vector<CompletionSpec>& specs, int64_t bytes_each) {
-  // The token itself, and those beside it.
-  const auto num_each = [](std::optional<int32_t> likeliest) -> int64_t {
-    return likeliest && *likeliest != core::kFullVocabulary ? 1 + *likeliest : 0;
-  };
-  const LogprobFields& logprobs = fields.logprobs;
-  const int64_t num_of_token =
-      (fields.echo ? num_each(logprobs.answer) : 0) + num_each(logprobs.prompt);
-  int64_t num_tokens = 0;
-  for (const CompletionSpec& spec : specs) num_tokens += std::ssize(spec.prompt_tokens);
-  return num_tokens * fields.best_of * num_of_token * bytes_each;
+  LogprobRoom room = {.num_bytes = full_bytes + likeliest_bytes};
+  const bool is_of_prompt = logprobs.prompt && logprobs.answer != core::kFullVocabulary;
+  SY_ASSIGN_OR_RETURN(
+      room.lease,
+      context.logprob_memory.Take(
+          full_bytes + std::max<int64_t>(0, likeliest_bytes - kUnleasedLikeliestBytes),
+          specs[0].scheduling.tenant, is_of_prompt ? "prompt_logprobs" : logprobs.answer_field));
+  return room;
 }
 
 void StartAnswer(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,
@@ -110,6 +115,7 @@ void StartAnswer(CompletionContext& context, AnswerShape shape, std::vector<Comp
     for (int i = 1; i < shape.num_completions(); ++i) {
       CompletionSpec other = specs[i / shape.best_of];
       other.follows = follows;
+      if (shape.prompt_once) other.sampling.clear_prompt_logprobs();
       if (StartChoice(context, std::move(other), i % shape.best_of, answer->SinkOf(i), *answer)) {
         continue;
       }

@@ -95,8 +95,8 @@ struct CompletionContext {
 
 // Held by the engine until its last call, by nobody after it. All public methods are thread-safe;
 // those of RequestListener only hand over, so the loop thread never waits for a client. The inbox
-// holds at most max_tokens tokens, and as many of the prompt as it has; what whole vocabularies
-// take in it was taken from LogprobMemory.
+// holds at most max_tokens tokens, and as many of the prompt as it has; what whole vocabularies,
+// and many likeliest tokens beside a prompt's, take in it was taken from LogprobMemory.
 class Completion : public core::RequestListener, public std::enable_shared_from_this<Completion> {
  public:
   // Submits; on error the sink is never called. REQUIRES: the spec passed request_builder.

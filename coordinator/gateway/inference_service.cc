@@ -124,10 +124,10 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
       AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context.model);
       SetShown(chat->generation, specs, {}, &head);
       Warn(WarningOfIgnored(IgnoredFields(*context.model, *chat)));
-      SY_ASSIGN_OR_RETURN(const LogprobLease lease,
-                          LeaseLogprobs(context, chat->generation, specs, kMessageBytesPerLogprob));
-      Hold(lease, PromptLikeliestBytes(chat->generation, specs, kMessageBytesPerLikeliest), &head);
-      const AnswerShape shape = ShapeOf(chat->generation, specs);
+      SY_ASSIGN_OR_RETURN(const LogprobRoom room,
+                          TakeLogprobRoom(context, chat->generation, specs, kMessageLogprobs));
+      Hold(room, &head);
+      const AnswerShape shape = ShapeOf(chat->generation, specs, kMessageLogprobs);
       Launch(context, shape, std::move(specs), std::move(head));
       return absl::OkStatus();
     }
@@ -135,10 +135,10 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
     SY_ASSIGN_OR_RETURN(std::vector<CompletionSpec> specs, BuildTextSpecs(context, text, origin));
     AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context.model);
     SetShown(text.generation, specs, EchoesOf(*context.model, text, specs), &head);
-    SY_ASSIGN_OR_RETURN(const LogprobLease lease,
-                        LeaseLogprobs(context, text.generation, specs, kMessageBytesPerLogprob));
-    Hold(lease, PromptLikeliestBytes(text.generation, specs, kMessageBytesPerLikeliest), &head);
-    const AnswerShape shape = ShapeOf(text.generation, specs);
+    SY_ASSIGN_OR_RETURN(const LogprobRoom room,
+                        TakeLogprobRoom(context, text.generation, specs, kMessageLogprobs));
+    Hold(room, &head);
+    const AnswerShape shape = ShapeOf(text.generation, specs, kMessageLogprobs);
     Launch(context, shape, std::move(specs), std::move(head));
     return absl::OkStatus();
   }
@@ -152,11 +152,11 @@ class GenerateCall : public grpc::ServerWriteReactor<v1::GenerateResponse>,
   }
 
   // Until the answer is made, and until it is sent.
-  void Hold(const LogprobLease& lease, int64_t prompt_bytes, AnswerHead* head) {
+  void Hold(const LogprobRoom& room, AnswerHead* head) {
     std::lock_guard lock(mutex_);
-    lease_ = lease;
-    max_queued_bytes_ += static_cast<size_t>(lease.num_bytes + prompt_bytes);
-    head->lease = lease;
+    lease_ = room.lease;
+    max_queued_bytes_ += static_cast<size_t>(room.num_bytes);
+    head->lease = room.lease;
   }
 
   void Launch(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,

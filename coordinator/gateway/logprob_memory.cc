@@ -36,22 +36,22 @@ absl::StatusOr<LogprobLease> LogprobMemory::Take(int64_t num_bytes, const std::s
   if (num_bytes > max_bytes_) {
     return ParamError(
         field,
-        fmt::format("'{}': log probabilities of the whole vocabulary would take {} MiB, and "
-                    "the server has {} MiB for them (--logprob-memory): ask for fewer tokens",
+        fmt::format("'{}': so many log probabilities would take {} MiB, and the server has {} MiB "
+                    "for them (--logprob-memory): ask for fewer",
                     field, in_mib(num_bytes), in_mib(max_bytes_)));
   }
   std::lock_guard lock(use_->mutex);
   const int64_t num_left = max_bytes_ - use_->num_bytes - num_bytes;
   if (num_left < 0) {
     return absl::ResourceExhaustedError(
-        "log probabilities of whole vocabularies take all memory that there is for them; try again "
+        "other requests' log probabilities take all memory that there is for so many; try again "
         "later");
   }
   const auto own = use_->of_tenant.find(tenant);
   if (own != use_->of_tenant.end() && own->second + num_bytes > num_left) {
     return absl::ResourceExhaustedError(
-        "this tenant's other log probabilities of whole vocabularies leave too little of the "
-        "memory that there is for them to others; try again later");
+        "this tenant's other log probabilities leave too little of the memory that there is for so "
+        "many to others; try again later");
   }
   use_->num_bytes += num_bytes;
   use_->of_tenant[tenant] += num_bytes;

@@ -1,6 +1,7 @@
-// The memory that log probabilities of whole vocabularies may take of the coordinator, from the
-// workers' results on until the client has read their text: a token of a large vocabulary has some
-// 10 MB of it, and an answer's is there as a whole.
+// The memory that log probabilities of whole vocabularies, and many of likeliest tokens beside a
+// prompt's, may take of the coordinator, from the workers' results on until the client has read
+// their text: a token of a large vocabulary has some 10 MB of it, and an answer's is there as a
+// whole.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_LOGPROB_MEMORY_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_LOGPROB_MEMORY_H_
 

@@ -34,10 +34,9 @@ std::string PercentDecode(std::string_view text) {
 }
 
 // Until the answer is made, and until it is sent.
-void Hold(const LogprobLease& lease, int64_t prompt_bytes, HttpReply& reply, AnswerHead* head) {
-  head->lease = lease;
-  const int64_t num_more = lease.num_bytes + prompt_bytes;
-  if (num_more > 0) reply.AllowMore(num_more, lease.held);
+void Hold(const LogprobRoom& room, HttpReply& reply, AnswerHead* head) {
+  head->lease = room.lease;
+  if (room.num_bytes > 0) reply.AllowMore(room.num_bytes, room.lease.held);
 }
 
 }  // namespace
@@ -79,10 +78,10 @@ absl::Status OpenAiHandler::StartChat(const HttpRequest& request,
   SY_ASSIGN_OR_RETURN(specs[0], BuildChatSpec(context_, chat, OriginOf(request)));
   AnswerHead head = MakeAnswerHead(Endpoint::kChat, *context_.model);
   SetShown(chat.generation, specs, {}, &head);
-  SY_ASSIGN_OR_RETURN(const LogprobLease lease,
-                      LeaseLogprobs(context_, chat.generation, specs, kJsonBytesPerLogprob));
-  Hold(lease, PromptLikeliestBytes(chat.generation, specs, kJsonBytesPerLogprob), *reply, &head);
-  const AnswerShape shape = ShapeOf(chat.generation, specs);
+  SY_ASSIGN_OR_RETURN(const LogprobRoom room,
+                      TakeLogprobRoom(context_, chat.generation, specs, kChatLogprobs));
+  Hold(room, *reply, &head);
+  const AnswerShape shape = ShapeOf(chat.generation, specs, kChatLogprobs);
   Launch(chat.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, IgnoredFields(*context_.model, chat)));
   return absl::OkStatus();
@@ -95,11 +94,10 @@ absl::Status OpenAiHandler::StartCompletion(const HttpRequest& request,
                       BuildTextSpecs(context_, completion, OriginOf(request)));
   AnswerHead head = MakeAnswerHead(Endpoint::kCompletion, *context_.model);
   SetShown(completion.generation, specs, EchoesOf(*context_.model, completion, specs), &head);
-  SY_ASSIGN_OR_RETURN(const LogprobLease lease,
-                      LeaseLogprobs(context_, completion.generation, specs, kJsonBytesPerLogprob));
-  Hold(lease, PromptLikeliestBytes(completion.generation, specs, kJsonBytesPerLogprob), *reply,
-       &head);
-  const AnswerShape shape = ShapeOf(completion.generation, specs);
+  SY_ASSIGN_OR_RETURN(const LogprobRoom room,
+                      TakeLogprobRoom(context_, completion.generation, specs, kCompletionLogprobs));
+  Hold(room, *reply, &head);
+  const AnswerShape shape = ShapeOf(completion.generation, specs, kCompletionLogprobs);
   Launch(completion.delivery, shape, std::move(specs), std::move(head),
          NameIgnoredFields(reply, completion.unknown_fields));
   return absl::OkStatus();

@@ -165,9 +165,9 @@ TEST_F(FullLogprobsTest, WhatTakesMoreMemoryThanThereIsIsRefused) {
   StartHttp();
   const std::string refusal =
       Refusal(kCompletions, Completion(R"("logprobs":-1,"max_tokens":2049)"));
-  EXPECT_THAT(refusal, HasSubstr("logprobs: 'logprobs': log probabilities of the whole vocabulary "
-                                 "would take 1025 MiB, and the server has 1024 MiB for them "
-                                 "(--logprob-memory)"));
+  EXPECT_THAT(refusal,
+              HasSubstr("logprobs: 'logprobs': so many log probabilities would take 1025 MiB, and "
+                        "the server has 1024 MiB for them (--logprob-memory)"));
   EXPECT_THAT(Refusal(kChat, Chat(R"("logprobs":true,"top_logprobs":-1)")),
               HasSubstr("top_logprobs: "))
       << "all that the context leaves";
