@@ -143,13 +143,16 @@ void ResponseWriter::End(const CompletionEnd& end) {
   } else {
     response_["completed_at"] = std::time(nullptr);
   }
-  Event(std::string("response.") + status, {{"response", response_}});
 }
 
 void ResponseWriter::Cancel() {
   CloseItem("incomplete");
   response_["status"] = "cancelled";
-  Event("response.incomplete", {{"response", response_}});
+}
+
+void ResponseWriter::AnnounceEnd() {
+  const auto& status = response_["status"].get_ref<const std::string&>();
+  Event("response." + (status == "cancelled" ? "incomplete" : status), {{"response", response_}});
 }
 
 Json ResponseWriter::response() const {

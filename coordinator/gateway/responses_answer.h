@@ -32,11 +32,13 @@ class ResponseWriter {
   void Begin();
   // The events of items, from output_item.added to output_item.done.
   void Add(const CompletionDelta& delta);
-  // Ends the open item, then response.completed, response.incomplete or response.failed.
+  // Ends the open item: response() has its end.
   void End(const CompletionEnd& end);
-  // The same of an answer that nobody wants any more: response.incomplete, for the API has no event
-  // of its own for the status cancelled.
+  // The same of an answer that nobody wants any more.
   void Cancel();
+  // response.completed, response.incomplete or response.failed, behind one of these two. Of an
+  // answer that was cancelled response.incomplete: the API has no event of its own for that.
+  void AnnounceEnd();
 
   // So far; the open item has the text that has come.
   Json response() const;

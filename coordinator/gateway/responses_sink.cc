@@ -56,7 +56,7 @@ class ResponseSink final : public CompletionSink,
     Begin();
     writer_.End(end);
     Keep(end);
-    if (target_.stream) return events_->End();
+    if (target_.stream) return EndStream();
     if (admitted_) return;
     SendAnswer(*target_.metrics, kResponsesRoute, *target_.reply,
                {.body = DumpJson(writer_.response())});
@@ -72,7 +72,7 @@ class ResponseSink final : public CompletionSink,
     if (std::exchange(over_, true)) return;
     writer_.Cancel();
     Replace();
-    if (target_.stream) events_->End();
+    if (target_.stream) EndStream();
     const std::shared_ptr<Completion> completion = completion_.lock();
     lock.unlock();
     if (completion != nullptr) completion->Cancel();
@@ -106,6 +106,12 @@ class ResponseSink final : public CompletionSink,
     if (std::exchange(begun_, true)) return;
     if (target_.stream) target_.metrics->CountResponse(kResponsesRoute, 200);
     writer_.Begin();
+  }
+
+  // Once the response is kept: a client may ask for it as soon as it hears of its end.
+  void EndStream() {
+    writer_.AnnounceEnd();
+    events_->End();
   }
 
   // What failed is of no use unless somebody asks for it later.

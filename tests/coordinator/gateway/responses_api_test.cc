@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
+#include <future>
 #include <sstream>
 
 #include "coordinator/gateway/openai_types.h"
@@ -288,6 +290,64 @@ TEST_F(ResponsesApiTest, WithoutRoomInTheStoreNothingRunsInTheBackground) {
   ASSERT_TRUE(completion.ok());
   EXPECT_TRUE(engine_->WaitForCancels(1));
   EXPECT_EQ(reply->status, 429);
+}
+
+// A client that asks for the response as soon as it hears of its end.
+class AskingReply final : public HttpReply {
+ public:
+  explicit AskingReply(ResponsesStore& store) : store_(store) {}
+
+  std::shared_ptr<const StoredResponse> Get() const {
+    return store_.Get("", "resp_1", std::chrono::steady_clock::now()).value_or(nullptr);
+  }
+
+  void Send(HttpResponse) override {}
+  void StartStream(HttpResponse) override { begun.set_value(); }
+  void Write(std::string event) override {
+    for (const char* type : {"completed", "incomplete"}) {
+      if (event.starts_with(fmt::format("event: response.{}\n", type))) found = Get();
+    }
+  }
+  void EndStream() override { ended.set_value(); }
+  void OnDisconnect(std::function<void()>) override {}
+
+  std::promise<void> begun, ended;
+  std::shared_ptr<const StoredResponse> found;  // null: not there
+
+ private:
+  ResponsesStore& store_;
+};
+
+TEST_F(ResponsesApiTest, AResponseIsKeptBeforeItsEndIsTold) {
+  struct Case {
+    bool background, is_cancelled;
+    const char* status;
+  };
+  for (const Case& c : {Case{false, false, "completed"}, Case{true, false, "completed"},
+                        Case{true, true, "cancelled"}}) {
+    SCOPED_TRACE(fmt::format("background {}, {}", c.background, c.status));
+    const auto ending = c.is_cancelled ? FakeAnswer::Ending::kHang : FakeAnswer::Ending::kFinish;
+    engine_->SetAnswer({.tokens = Tokens("Hello"), .ending = ending});
+    ResponsesStore store;
+    const auto reply = std::make_shared<AskingReply>(store);
+    ResponseTarget target = {.reply = reply,
+                             .stream = true,
+                             .background = c.background,
+                             .record = {.id = "resp_1"},
+                             .store = &store,
+                             .metrics = &metrics_};
+    const auto completion = Completion::Start(
+        context_, {.prompt_tokens = {5}, .max_tokens = 9},
+        MakeResponseSink(MakeResponseObject(model_, Json::object(), "in_progress"), target));
+    ASSERT_TRUE(completion.ok());
+    const std::chrono::seconds patience(20);
+    ASSERT_EQ(reply->begun.get_future().wait_for(patience), std::future_status::ready);
+    if (c.is_cancelled) reply->Get()->running.lock()->Cancel();
+    ASSERT_EQ(reply->ended.get_future().wait_for(patience), std::future_status::ready);
+    ASSERT_NE(reply->found, nullptr);
+    EXPECT_FALSE(reply->found->under_way);
+    EXPECT_EQ(ParseJson(reply->found->response).value()["status"], c.status);
+  }
 }
 
 TEST_F(ResponsesApiTest, ABackgroundResponseThatFailsSaysSo) {
