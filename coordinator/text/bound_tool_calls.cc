@@ -10,12 +10,11 @@ namespace {
 
 constexpr std::string_view kWhiteSpace = " \t\r\n";
 
-// How many bytes at the end of `text` may belong to a call: white space, and a beginning of `mark`.
-size_t UndecidedAtEnd(std::string_view text, std::string_view mark) {
+// How many bytes at the end of `text` may begin `mark`.
+size_t MarkedAtEnd(std::string_view text, std::string_view mark) {
   size_t num_marked = std::min(text.size(), mark.size() - 1);
   while (num_marked > 0 && !text.ends_with(mark.substr(0, num_marked))) --num_marked;
-  const size_t last = text.substr(0, text.size() - num_marked).find_last_not_of(kWhiteSpace);
-  return text.size() - (last == text.npos ? 0 : last + 1);
+  return num_marked;
 }
 
 }  // namespace
@@ -56,29 +55,40 @@ BoundToolCalls::Piece BoundToolCalls::Push(std::string_view text) {
 BoundToolCalls::Piece BoundToolCalls::Flush() {
   Piece piece;
   const bool is_text = state_ == State::kRest || (state_ == State::kText && !is_demanded_);
-  if (is_text) piece.content = std::move(buffer_);
+  if (is_text) piece.content = glue_ + buffer_;
+  glue_.clear();
   buffer_.clear();
   return piece;
+}
+
+void BoundToolCalls::AddContent(std::string_view text, Piece* piece) {
+  size_t num_content = text.size();
+  if (layout_.may_follow_text) num_content = text.find_last_not_of(kWhiteSpace) + 1;  // none: 0
+  if (num_content > 0) {
+    has_text_ = true;
+    piece->content += std::exchange(glue_, {});
+    piece->content += text.substr(0, num_content);
+  }
+  glue_ += text.substr(num_content);
 }
 
 bool BoundToolCalls::Text(Piece* piece) {
   const size_t at = buffer_.find(opening_);
   if (at != buffer_.npos && (layout_.may_follow_text || (!has_text_ && at == 0))) {
-    const size_t last = std::string_view(buffer_).substr(0, at).find_last_not_of(kWhiteSpace);
-    if (last != buffer_.npos) piece->content += buffer_.substr(0, last + 1);
+    AddContent(std::string_view(buffer_).substr(0, at), piece);
+    glue_.clear();
     buffer_.erase(0, at + opening_.size());
     state_ = State::kName;
     return true;
   }
   size_t num_held = 0;
   if (layout_.may_follow_text) {
-    num_held = UndecidedAtEnd(buffer_, opening_);
+    num_held = MarkedAtEnd(buffer_, opening_);
   } else if (!has_text_ && opening_.starts_with(buffer_)) {
     num_held = buffer_.size();
   }
   const size_t num_decided = buffer_.size() - num_held;
-  has_text_ = has_text_ || num_decided > 0;
-  piece->content += buffer_.substr(0, num_decided);
+  AddContent(std::string_view(buffer_).substr(0, num_decided), piece);
   buffer_.erase(0, num_decided);
   return false;
 }

@@ -30,6 +30,8 @@ class BoundToolCalls : public ToolCallParser {
   bool Name(Piece* piece);
   bool Arguments(Piece* piece);
   bool After();
+  // Text outside of calls.
+  void AddContent(std::string_view text, Piece* piece);
 
   const ToolCallLayout& layout_;
   const bool is_demanded_;
@@ -38,7 +40,8 @@ class BoundToolCalls : public ToolCallParser {
   const std::string end_;      // from there to the end of all calls
   State state_ = State::kText;
   bool has_text_ = false;
-  std::string buffer_;
+  std::string buffer_;  // what is not decided; before the first call, what may begin opening_
+  std::string glue_;    // white space that vanishes before a call, and is content before content
   JsonObjectScanner scanner_;
 };
 

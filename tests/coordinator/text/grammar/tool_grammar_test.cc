@@ -255,6 +255,28 @@ TEST(ToolGrammar, TextBeforeACallComesOutAndItsWhiteSpaceGoes) {
   EXPECT_EQ(ReadBound(ToolFormat::kHermes, "1 <tool_cal \n", 1).content, "1 <tool_cal \n");
 }
 
+// Reading all of it anew for each piece would take minutes.
+TEST(ToolGrammar, ALongRunOfWhiteSpaceIsReadOnce) {
+  constexpr int kNumPieces = 100'000;
+  const std::string blanks(80, ' ');
+  for (const bool calls : {false, true}) {
+    BoundToolCalls parser(LayoutOf(ToolFormat::kHermes), /*is_demanded=*/false);
+    std::string content = parser.Push("I look.").content;
+    for (int i = 0; i < kNumPieces; ++i) content += parser.Push(blanks).content;
+    EXPECT_EQ(content, "I look.") << "it may stand before a call";
+    if (calls) {
+      const auto piece = parser.Push("<tool_call>\n{\"name\": \"get\", \"arguments\": {}}");
+      EXPECT_EQ(piece.content, "");
+      ASSERT_EQ(piece.calls.size(), 1u);
+      EXPECT_EQ(piece.calls[0].text_before, 0u);
+    } else {
+      content += parser.Push("<tool_x").content;
+      EXPECT_EQ(content.size(), 7 + kNumPieces * blanks.size() + 7);
+    }
+    EXPECT_EQ(parser.Flush().content, "");
+  }
+}
+
 TEST(ToolGrammar, ArgumentsComeOutAsTheyGrow) {
   BoundToolCalls parser(LayoutOf(ToolFormat::kLlama), /*is_demanded=*/false);
   EXPECT_TRUE(parser.Push(R"({"name": "get", "param)").calls.empty());
