@@ -14,15 +14,16 @@ double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-// Likeliest tokens beside a prompt's that take some 10 ms to write.
-constexpr int64_t kManyLikeliest = 1 << 14;
+// Log probabilities of a prompt, its own tokens' and the likeliest, that take some 10 ms to write.
+constexpr int64_t kManyOfPrompt = 1 << 14;
 
 // Whether its text takes long to write: others' answers do not wait for it.
 bool IsSlow(const CompletionSpec& spec) {
   const v1::SamplingParams& sampling = spec.sampling;
   return sampling.top_logprobs() == core::kFullVocabulary ||
          sampling.prompt_logprobs() == core::kFullVocabulary ||
-         std::ssize(spec.prompt_tokens) * sampling.prompt_logprobs() > kManyLikeliest;
+         (sampling.has_prompt_logprobs() &&
+          std::ssize(spec.prompt_tokens) * (1 + sampling.prompt_logprobs()) > kManyOfPrompt);
 }
 
 // Pieces whose content stands before their calls, in the answer's order: one at least.

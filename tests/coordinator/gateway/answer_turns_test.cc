@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "coordinator/gateway/generate_answer.h"
 #include "tests/coordinator/gateway/api_fixture.h"
@@ -19,6 +20,7 @@ namespace switchyard::gateway {
 namespace {
 
 constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kCompletions = "/v1/completions";
 constexpr std::chrono::seconds kPatience{20};
 
 // A client as the answer sees it: the first that is written to it takes until it is let go on.
@@ -108,6 +110,34 @@ TEST_F(AnswerTurnsTest, AShortAnswerEndsBesideALongOne) {
   const auto all = long_one.ReadAnswer();
   ASSERT_TRUE(all.has_value());
   EXPECT_EQ(testing::SseData(all->body).size(), 1 + 40 + 1 + 1u) << "role, tokens, end, [DONE]";
+}
+
+// Their own log probabilities are many, though no likeliest stand beside them.
+TEST_F(AnswerTurnsTest, AllOfALongPromptIsWrittenThere) {
+  testing::HeldExecutor slow;
+  context_.slow_executor = &slow;
+  model_.context_length = 1 << 15;
+  SetEnding(testing::FakeAnswer::Ending::kFinish);
+  StartHttp();
+  const auto ask = [&](int num_tokens, const char* more) {
+    const std::string prompt = fmt::format("{}", fmt::join(std::vector<int>(num_tokens, 7), ","));
+    auto client = std::make_unique<testing::HttpClient>(http_->port());
+    EXPECT_TRUE(client->Send(testing::Post(
+        kCompletions, fmt::format(R"({{"prompt":[{}],"max_tokens":1,{}}})", prompt, more))));
+    return client;
+  };
+  int num_asked = 0;
+  for (const char* more : {R"("prompt_logprobs":0)", R"("echo":true,"logprobs":0)"}) {
+    EXPECT_TRUE(ask(3, more)->ReadAnswer().has_value()) << "a short one does not wait";
+    const auto client = ask(20000, more);
+    ASSERT_TRUE(WaitUntilComputed(num_asked += 2));
+    EXPECT_TRUE(slow.RunOne()) << more;
+    while (slow.RunOne()) {
+    }
+    const auto answer = client->ReadAnswer();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->status, 200);
+  }
 }
 
 TEST_F(AnswerTurnsTest, AClientThatLeavesDoesNotWaitForTheWriter) {
