@@ -75,7 +75,7 @@ Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
       includes_stop_(spec.form.include_stop),
       sink_(std::move(sink)),
       parser_(std::move(parser)),
-      started_at_(Clock::now()) {}
+      arrived_at_(spec.scheduling.arrived.value_or(Clock::now())) {}
 
 absl::StatusOr<std::shared_ptr<Completion>> Completion::Start(
     CompletionContext& context, CompletionSpec spec, std::shared_ptr<CompletionSink> sink) {
@@ -278,14 +278,14 @@ void Completion::ObserveEnd(RequestEnding ending) {
                           .num_prompt_tokens = num_prompt_tokens_,
                           .num_generated_tokens = num_completion_tokens_,
                           .max_tokens = max_tokens_,
-                          .end_s = Seconds(Clock::now() - started_at_)};
+                          .end_s = Seconds(Clock::now() - arrived_at_)};
   {
     std::lock_guard lock(mutex_);
-    if (computed_since_) record.started_s = Seconds(*computed_since_ - started_at_);
+    if (computed_since_) record.started_s = Seconds(*computed_since_ - arrived_at_);
   }
   if (num_completion_tokens_ > 0) {
-    record.first_token_s = Seconds(first_token_at_ - started_at_);
-    record.last_token_s = Seconds(last_token_at_ - started_at_);
+    record.first_token_s = Seconds(first_token_at_ - arrived_at_);
+    record.last_token_s = Seconds(last_token_at_ - arrived_at_);
   }
   context_.metrics->ObserveRequest(record);
 }
@@ -307,7 +307,7 @@ void Completion::Observe(const Arrival& arrival) {
   context_.metrics->CountGeneratedTokens(1);
   if (num_completion_tokens_ == 0) {
     first_token_at_ = arrival.at;
-    context_.metrics->ObserveFirstToken(Seconds(arrival.at - started_at_));
+    context_.metrics->ObserveFirstToken(Seconds(arrival.at - arrived_at_));
   } else {
     context_.metrics->ObserveInterToken(Seconds(arrival.at - last_token_at_));
   }

@@ -182,7 +182,7 @@ class Completion : public core::RequestListener, public std::enable_shared_from_
   text::AnswerParser parser_;
   bool was_admitted_ = false;
   int32_t num_completion_tokens_ = 0;
-  const Clock::time_point started_at_;
+  const Clock::time_point arrived_at_;
   Clock::time_point first_token_at_;
   Clock::time_point last_token_at_;
 };

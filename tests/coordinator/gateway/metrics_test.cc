@@ -2,8 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
 #include <regex>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "tests/coordinator/gateway/api_fixture.h"
@@ -114,6 +119,41 @@ TEST_F(MetricsTest, DashboardsMadeForVllmFindTheirNames) {
         "time_per_output_token_seconds_count", "iteration_tokens_total_count",
         "num_preemptions_total", "prefix_cache_queries_total", "prefix_cache_hits_total"}) {
     EXPECT_THAT(text, HasSubstr(fmt::format("\nvllm:{}{} ", name, labels)));
+  }
+}
+
+class AwaitedReply final : public HttpReply {
+ public:
+  void Send(HttpResponse response) override { status.set_value(response.status); }
+  void StartStream(HttpResponse) override {}
+  void Write(std::string) override {}
+  void EndStream() override {}
+  void OnDisconnect(std::function<void()>) override {}
+
+  std::promise<int> status;
+};
+
+// Before a completion begins a request waits for a thread, and its prompt is made.
+TEST_F(MetricsTest, TimesCountFromTheArrivalOfTheRequest) {
+  constexpr std::chrono::seconds kWaited(1000);
+  engine_->SetAnswer({.tokens = TokensThenEos("one")});
+  StartHttp();
+  const auto reply = std::make_shared<AwaitedReply>();
+  api_->Handle({.method = "POST",
+                .path = kChat,
+                .content_type = "application/json",
+                .body = Body(),
+                .arrived = std::chrono::steady_clock::now() - kWaited},
+               reply);
+  auto status = reply->status.get_future();
+  ASSERT_EQ(status.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(status.get(), 200);
+  const std::string text = Metrics();
+  for (const char* name : {"time_to_first_token", "request_queue", "request"}) {
+    const std::string line = fmt::format("\nswitchyard_{}_seconds_sum ", name);
+    const size_t at = text.find(line);
+    ASSERT_NE(at, text.npos) << name;
+    EXPECT_GE(std::stod(text.substr(at + line.size())), kWaited.count()) << name;
   }
 }
 
