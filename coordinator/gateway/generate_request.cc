@@ -44,6 +44,7 @@ void AddSampling(const v1::GenerateRequest& from, Json& to) {
 
 void AddStructure(const v1::GenerateRequest& from, Json& to) {
   Json& structure = to["structured_outputs"];
+  if (from.flexible_json()) structure["disable_any_whitespace"] = false;
   switch (from.structure_case()) {
     case v1::GenerateRequest::kJsonSchema:
       structure["json"] = from.json_schema();

@@ -23,7 +23,7 @@ constexpr const char* kSharedFields[] = {
     "max_thinking_tokens", "include_reasoning", "skip_special_tokens", "include_stop_str_in_output",
     "chat_template_kwargs", "priority", "cache_salt", "timeout", "drafts",
     "response_format", "guided_json", "guided_regex", "guided_choice", "guided_grammar",
-    "structured_outputs"};
+    "guided_whitespace_pattern", "structured_outputs"};
 // clang-format on
 
 absl::Status CheckMetadata(const RequestFields& fields) {

@@ -16,29 +16,30 @@ namespace grammar = text::grammar;
 constexpr size_t kMaxGrammarBytes = size_t{1} << 20;
 
 using Compiled = absl::StatusOr<v1::Grammar>;
+using grammar::JsonSpacing;
 
 absl::Status WrongType(const std::string& param, std::string_view expected) {
   return ParamError(param, fmt::format("'{}' must be {}", param, expected));
 }
 
 // A schema as an object, or as text that spells one.
-Compiled FromSchema(const std::string& /*param*/, const Json& value) {
-  if (!value.is_string()) return grammar::CompileJsonSchema(value);
+Compiled FromSchema(const std::string& /*param*/, const Json& value, JsonSpacing spacing) {
+  if (!value.is_string()) return grammar::CompileJsonSchema(value, spacing);
   SY_ASSIGN_OR_RETURN(const Json schema, ParseJson(value.get_ref<const std::string&>()));
-  return grammar::CompileJsonSchema(schema);
+  return grammar::CompileJsonSchema(schema, spacing);
 }
 
-Compiled FromRegex(const std::string& param, const Json& value) {
+Compiled FromRegex(const std::string& param, const Json& value, JsonSpacing) {
   if (!value.is_string()) return WrongType(param, "a string");
   return grammar::CompileRegex(value.get_ref<const std::string&>());
 }
 
-Compiled FromGrammar(const std::string& param, const Json& value) {
+Compiled FromGrammar(const std::string& param, const Json& value, JsonSpacing) {
   if (!value.is_string()) return WrongType(param, "a string");
   return grammar::CompileEbnf(value.get_ref<const std::string&>());
 }
 
-Compiled FromChoice(const std::string& param, const Json& value) {
+Compiled FromChoice(const std::string& param, const Json& value, JsonSpacing) {
   std::vector<std::string> choices;
   if (!value.is_array()) return WrongType(param, "a list of strings");
   for (const Json& choice : value) {
@@ -48,14 +49,14 @@ Compiled FromChoice(const std::string& param, const Json& value) {
   return grammar::CompileChoice(choices);
 }
 
-Compiled FromJsonObject(const std::string& param, const Json& value) {
+Compiled FromJsonObject(const std::string& param, const Json& value, JsonSpacing spacing) {
   if (value != true) return WrongType(param, "true");
-  return grammar::CompileJsonObject();
+  return grammar::CompileJsonObject(spacing);
 }
 
 struct Field {
   const char* name;
-  Compiled (*compile)(const std::string& param, const Json& value);
+  Compiled (*compile)(const std::string& param, const Json& value, JsonSpacing spacing);
 };
 constexpr Field kGuided[] = {{"guided_json", FromSchema},
                              {"guided_regex", FromRegex},
@@ -67,22 +68,28 @@ constexpr Field kStructured[] = {{"json", FromSchema},
                                  {"grammar", FromGrammar},
                                  {"json_object", FromJsonObject}};
 
-// What asks for nothing, or for what happens anyway: JSON is compact.
-bool IsHarmless(const std::string& name, const Json& value) {
-  return value.is_null() || value == false || (name == "disable_any_whitespace" && value == true);
+// JSON is compact unless a request says that it need not be.
+absl::StatusOr<JsonSpacing> ReadSpacing(const RequestFields& structured) {
+  const Json* is_compact = FindField(structured, "disable_any_whitespace");
+  if (is_compact == nullptr || *is_compact == true) return JsonSpacing::kCompact;
+  if (*is_compact == false) return JsonSpacing::kFlexible;
+  return WrongType("structured_outputs.disable_any_whitespace", "true or false");
 }
 
 // What one request asks for: at most one thing.
 class Reader {
  public:
+  explicit Reader(JsonSpacing spacing) : spacing_(spacing) {}
+
   absl::Status ReadResponseFormat(const Json& format) {
     const Json* type = format.is_object() ? FindField(format, "type") : nullptr;
     if (type == nullptr) return WrongType("response_format", "an object with a type");
     if (*type == "text") return absl::OkStatus();
     if (*type == "json_object") {
       const Json* schema = FindField(format, "schema");  // some servers take one here
-      return Take("response_format", schema == nullptr ? grammar::CompileJsonObject()
-                                                       : grammar::CompileJsonSchema(*schema));
+      return Take("response_format", schema == nullptr
+                                         ? grammar::CompileJsonObject(spacing_)
+                                         : grammar::CompileJsonSchema(*schema, spacing_));
     }
     if (*type != "json_schema") {
       return WrongType("response_format.type", "text, json_object or json_schema");
@@ -93,7 +100,7 @@ class Reader {
     if (schema == nullptr) {
       return WrongType("response_format.json_schema", "an object with a schema");
     }
-    return Take("response_format", grammar::CompileJsonSchema(*schema));
+    return Take("response_format", grammar::CompileJsonSchema(*schema, spacing_));
   }
 
   template <size_t n>
@@ -102,7 +109,7 @@ class Reader {
     for (const Field& field : fields) {
       const std::string param = prefix + field.name;
       const Json* value = FindField(object, field.name);
-      if (value != nullptr) SY_RETURN_IF_ERROR(Take(param, field.compile(param, *value)));
+      if (value != nullptr) SY_RETURN_IF_ERROR(Take(param, field.compile(param, *value, spacing_)));
     }
     return absl::OkStatus();
   }
@@ -121,6 +128,7 @@ class Reader {
     return absl::OkStatus();
   }
 
+  const JsonSpacing spacing_;
   std::string first_;
   std::shared_ptr<const v1::Grammar> result_;
 };
@@ -128,22 +136,24 @@ class Reader {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const RequestFields& request) {
-  Reader reader;
+  const Json none = Json::object();
+  const Json* structured = FindField(request, "structured_outputs");
+  if (structured == nullptr) structured = &none;
+  if (!structured->is_object()) return WrongType("structured_outputs", "an object");
+  const RequestFields fields(*structured);
+  SY_ASSIGN_OR_RETURN(const JsonSpacing spacing, ReadSpacing(fields));
+  Reader reader(spacing);
   if (const Json* format = FindField(request, "response_format")) {
     SY_RETURN_IF_ERROR(reader.ReadResponseFormat(*format));
   }
   SY_RETURN_IF_ERROR(reader.ReadFields(request, "", kGuided));
-  if (const Json* structured = FindField(request, "structured_outputs")) {
-    if (!structured->is_object()) return WrongType("structured_outputs", "an object");
-    const RequestFields fields(*structured);
-    SY_RETURN_IF_ERROR(reader.ReadFields(fields, "structured_outputs.", kStructured));
-    // A word that is skipped would leave the answer freer than was asked for.
-    for (const std::string& name : fields.Unread()) {
-      if (IsHarmless(name, structured->at(name))) continue;
-      return ParamError("structured_outputs",
-                        fmt::format("'structured_outputs' has a field that is not supported: {}",
-                                    Json(name).dump(-1, ' ', true)));
-    }
+  SY_RETURN_IF_ERROR(reader.ReadFields(fields, "structured_outputs.", kStructured));
+  // A word that is skipped would leave the answer freer than was asked for.
+  for (const std::string& name : fields.Unread()) {
+    if (structured->at(name) == false) continue;  // asks for nothing
+    return ParamError("structured_outputs",
+                      fmt::format("'structured_outputs' has a field that is not supported: {}",
+                                  Json(name).dump(-1, ' ', true)));
   }
   return std::move(reader).result();
 }

@@ -18,7 +18,8 @@ absl::Status CheckGrammarSize(const v1::Grammar& grammar, const std::string& par
 
 // From `response_format` (OpenAI: text, json_object, json_schema), `guided_json`, `guided_regex`,
 // `guided_choice`, `guided_grammar`, or an object `structured_outputs` with one of `json`, `regex`,
-// `choice`, `grammar`, `json_object` (vLLM): one of them at most. Null: the answer is free.
+// `choice`, `grammar`, `json_object` (vLLM): one of them at most. Null: the answer is free. JSON is
+// compact unless `structured_outputs` has `disable_any_whitespace`: false.
 // INVALID_ARGUMENT, with the field as param, also for what the grammar compiler refuses. Takes as
 // long as the compiler's limits let it: not for I/O threads.
 absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const RequestFields& request);

@@ -24,6 +24,7 @@ constexpr Field kFields[] = {
     {"prediction", "[]"},
     {"web_search_options", "[]"},
     {"use_beam_search", "[false]"},
+    {"guided_whitespace_pattern", "[]", "set 'disable_any_whitespace' in 'structured_outputs'"},
 };
 
 constexpr const char* kIdle[] = {

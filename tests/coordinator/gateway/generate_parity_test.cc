@@ -400,6 +400,8 @@ TEST_F(GenerateParityTest, FormsOfAnswers) {
   const std::pair<const char*, const char*> cases[] = {
       {R"("guided_json":{"type":"integer"})", R"(json_schema: "{\"type\":\"integer\"}")"},
       {R"("response_format":{"type":"json_object"})", "json_object: true"},
+      {R"("structured_outputs":{"json_object":true,"disable_any_whitespace":false})",
+       "json_object: true flexible_json: true"},
       {R"("guided_regex":"[0-9]+")", R"(regex: "[0-9]+")"},
       {R"("guided_grammar":"root ::= \"7\"")", R"(grammar: "root ::= \"7\"")"},
       {R"("guided_choice":["7","8"])", R"(choice { choices: "7" choices: "8" })"},
@@ -471,7 +473,7 @@ TEST(GenerateRequest, EveryFieldIsReadBySomebody) {
          repetition_penalty: 1 logit_bias { key: 1 value: 1 } bad_words: "w" min_tokens: 1
          stop_token_ids: 1 include_stop_str_in_output: true skip_special_tokens: true n: 1
          best_of: 1 logprobs: 1 prompt_logprobs: 1 regex: "x" max_thinking_tokens: 1 priority: 1
-         timeout: 1 cache_salt: "s" drafts: true)",
+         timeout: 1 cache_salt: "s" drafts: true flexible_json: true)",
       &request));
   ExpectAllSet(request, {"echo"});
   v1::GenerateRequest chat = request;

@@ -285,6 +285,10 @@ TEST(CompletionRequest, RefusesOtherPrompts) {
     EXPECT_EQ(ParamOf(ParseCompletionRequest(body).status()), "prompt[1]") << body;
   }
   EXPECT_EQ(ParamOf(ParseCompletionRequest(R"({"prompt":"a","suffix":"b"})").status()), "suffix");
+  EXPECT_EQ(ParamOf(ParseCompletionRequest(
+                        R"({"prompt":"a","guided_json":{},"guided_whitespace_pattern":" ?"})")
+                        .status()),
+            "guided_whitespace_pattern");
 }
 
 }  // namespace

@@ -460,6 +460,7 @@ TEST_F(ResponsesApiTest, FieldsOfInferenceServersReachTheEngine) {
   EXPECT_EQ(param(R"("best_of":2)"), "best_of");
   EXPECT_EQ(param(R"("prompt_logprobs":0)"), "prompt_logprobs");
   EXPECT_EQ(param(R"("prompt_logprobs":-1)"), "prompt_logprobs");
+  EXPECT_EQ(param(R"("guided_whitespace_pattern":" ")"), "guided_whitespace_pattern");
   EXPECT_EQ(param(R"("top_logprobs":-1)"), "top_logprobs");
   EXPECT_EQ(param(R"("top_logprobs":5)"), "top_logprobs");
   EXPECT_EQ(param(R"("n":0)"), "n");

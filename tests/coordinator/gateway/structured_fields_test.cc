@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "coordinator/gateway/error_map.h"
+#include "tests/coordinator/text/grammar/grammar_testing.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -34,6 +39,37 @@ TEST(StructuredFields, TakesEveryWayToAskForAForm) {
   }
 }
 
+TEST(StructuredFields, JsonIsCompactUnlessFlexibleSpacingIsAskedFor) {
+  constexpr const char* kFlexible = R"("structured_outputs":{"disable_any_whitespace":false)";
+  constexpr const char* kForms[] = {R"("json":{"type":"object"})", R"("json_object":true)"};
+  const auto accepts = [](const std::string& body, const char* answer) {
+    const auto grammar = ReadStructure(*ParseJson("{" + body + "}"));
+    return text::grammar::Accepts(**grammar, answer);
+  };
+  std::vector<std::pair<std::string, bool>> cases;
+  for (const char* form : kForms) {
+    cases.emplace_back(fmt::format("{},{}}}", kFlexible, form), true);
+    cases.emplace_back(fmt::format(R"("structured_outputs":{{{}}})", form), false);
+    for (const char* compact : {"true", "null"}) {
+      cases.emplace_back(
+          fmt::format(R"("structured_outputs":{{"disable_any_whitespace":{},{}}})", compact, form),
+          false);
+    }
+  }
+  for (const char* format :
+       {R"("response_format":{"type":"json_object"})",
+        R"("response_format":{"type":"json_object","schema":{"type":"object"}})",
+        R"("response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object"}}})",
+        R"("guided_json":{"type":"object"})"}) {
+    cases.emplace_back(fmt::format("{},{}}}", format, kFlexible), true);
+    cases.emplace_back(format, false);
+  }
+  for (const auto& [body, is_flexible] : cases) {
+    EXPECT_EQ(accepts(body, "{ \"a\" : [1,\n  2] }"), is_flexible) << body;
+    EXPECT_TRUE(accepts(body, R"({"a":[1,2]})")) << body;
+  }
+}
+
 TEST(StructuredFields, RefusesByNameWhatIsWrongOrCannotBeHeld) {
   const std::pair<const char*, const char*> cases[] = {
       {R"({"response_format":"json"})", "response_format"},
@@ -52,6 +88,8 @@ TEST(StructuredFields, RefusesByNameWhatIsWrongOrCannotBeHeld) {
       {R"({"structured_outputs":[]})", "structured_outputs"},
       {R"({"structured_outputs":{"structural_tag":"{}"}})", "structured_outputs"},
       {R"({"structured_outputs":{"regex":"a","whitespace_pattern":" ?"}})", "structured_outputs"},
+      {R"({"structured_outputs":{"regex":"a","disable_any_whitespace":"no"}})",
+       "structured_outputs.disable_any_whitespace"},
       {R"({"response_format":{"type":"json_object","schema":{"not":{}}}})", "response_format"},
       {R"({"structured_outputs":{"json_object":false}})", "structured_outputs.json_object"},
       {R"({"guided_regex":"a","guided_choice":["a"]})", "guided_choice"},
