@@ -308,6 +308,7 @@ void Scheduler::PlanPrompts(Request* overtaker, StepBuilder& builder) {
     const int32_t num_full = group.num_full_planned();
     const int32_t num_tokens = group.PlanChunk(request, max_chunk, builder);
     Charge(request, CostOf(num_tokens, group.num_full_planned() - num_full));
+    if (in_order) next = first();  // another's turn, maybe, now that this one's tenant is charged
   }
 }
 

@@ -214,6 +214,24 @@ TEST_P(FairnessTest, EverNewTenantsAreServedAsTheyCome) {
 INSTANTIATE_TEST_SUITE_P(Seeds, FairnessTest, ::testing::Range<uint64_t>(1, 21));
 
 // The flood's answers are long, and one tenant asks for more than half of the cache.
+class TwoPlacesTest : public SharedGroupTest {
+ protected:
+  TwoPlacesTest() : SharedGroupTest(1, {.max_running = 2, .num_blocks = 400, .max_context = 300}) {}
+};
+
+// A is first in line until the step's next piece of its long prompt is charged.
+TEST_F(TwoPlacesTest, WhoseTurnItIsIsAskedAnewAfterEachPieceOfAPrompt) {
+  Submit("A", 200, 5, /*weight=*/2);
+  Submit("B", 23, 1);
+  Step();
+  Step();
+  ASSERT_EQ(scheduler_.num_running(), 1) << "B has had its token";
+  const RequestId of_a = Submit("A", 10, 200, /*weight=*/2);
+  const RequestId of_b = Submit("B", 10, 200);
+  EXPECT_TRUE(Step(of_b));
+  for (const v1::SequenceStart& start : plan_.started()) EXPECT_NE(start.sequence_id(), of_a);
+}
+
 class LargeRequestTest : public SharedGroupTest {
  protected:
   static constexpr int32_t kLongest = 60;  // answer, tokens: so many steps at least
