@@ -45,6 +45,23 @@ bool StartChoice(CompletionContext& context, CompletionSpec spec, int choice,
   return completion.ok();
 }
 
+// Log probabilities of prompts, their own tokens' and the likeliest, that take some 10 ms to write.
+constexpr int64_t kManyOfPrompts = 1 << 14;
+
+// Of the answer as a whole: whichever of its choices ends last may write all that it has of them.
+bool IsSlow(const AnswerShape& shape, const std::vector<CompletionSpec>& specs) {
+  int64_t num_of_prompts = 0;
+  for (const CompletionSpec& spec : specs) {
+    const v1::SamplingParams& sampling = spec.sampling;
+    if (sampling.top_logprobs() == core::kFullVocabulary) return true;
+    if (sampling.prompt_logprobs() == core::kFullVocabulary) return true;
+    if (!sampling.has_prompt_logprobs()) continue;
+    num_of_prompts += std::ssize(spec.prompt_tokens) * (1 + sampling.prompt_logprobs()) *
+                      (shape.prompt_once ? 1 : shape.best_of);
+  }
+  return num_of_prompts > kManyOfPrompts;
+}
+
 }  // namespace
 
 AnswerShape ShapeOf(const GenerationFields& fields, const std::vector<CompletionSpec>& specs,
@@ -101,6 +118,8 @@ absl::StatusOr<LogprobRoom> TakeLogprobRoom(CompletionContext& context,
 
 void StartAnswer(CompletionContext& context, AnswerShape shape, std::vector<CompletionSpec> specs,
                  const std::shared_ptr<Answer>& answer) {
+  const bool is_slow = IsSlow(shape, specs);
+  for (CompletionSpec& spec : specs) spec.is_slow = is_slow;
   // All choices have their place in the queue as soon as the first has, or none.
   CompletionSpec first = specs[0];
   first.id = ++context.last_id;

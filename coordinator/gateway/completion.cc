@@ -14,18 +14,6 @@ double Seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
-// Log probabilities of a prompt, its own tokens' and the likeliest, that take some 10 ms to write.
-constexpr int64_t kManyOfPrompt = 1 << 14;
-
-// Whether its text takes long to write: others' answers do not wait for it.
-bool IsSlow(const CompletionSpec& spec) {
-  const v1::SamplingParams& sampling = spec.sampling;
-  return sampling.top_logprobs() == core::kFullVocabulary ||
-         sampling.prompt_logprobs() == core::kFullVocabulary ||
-         (sampling.has_prompt_logprobs() &&
-          std::ssize(spec.prompt_tokens) * (1 + sampling.prompt_logprobs()) > kManyOfPrompt);
-}
-
 // Pieces whose content stands before their calls, in the answer's order: one at least.
 std::vector<text::AnswerPiece> InOrder(text::AnswerPiece piece) {
   std::vector<text::AnswerPiece> pieces(1);
@@ -62,7 +50,7 @@ void Append(text::AnswerPiece piece, CompletionDelta* delta) {
 Completion::Completion(CompletionContext& context, const CompletionSpec& spec,
                        text::AnswerParser parser, std::shared_ptr<CompletionSink> sink)
     : context_(context),
-      is_slow_(IsSlow(spec)),
+      is_slow_(spec.is_slow),
       executor_(is_slow_ && context.slow_executor ? *context.slow_executor : *context.executor),
       id_(spec.id != 0 ? spec.id : ++context.last_id),
       num_prompt_tokens_(int32_t(spec.prompt_tokens.size())),

@@ -42,6 +42,7 @@ struct CompletionSpec {
   text::AnswerForm form;                       // how the answer is read
   int32_t num_following = 0;                   // choices of the same answer that start after it
   core::RequestId follows = 0;                 // the first of them; 0: it is the first
+  bool is_slow = false;  // the answer's text takes long to write: others' do not wait for it
 };
 
 // What one delta has came in the order of its fields: thoughts, text, calls. What stands otherwise

@@ -140,6 +140,43 @@ TEST_F(AnswerTurnsTest, AllOfALongPromptIsWrittenThere) {
   }
 }
 
+// Whichever ends last writes what the answer has as a whole.
+TEST_F(AnswerTurnsTest, AllChoicesOfASlowAnswerAreWrittenThere) {
+  testing::HeldExecutor quick, slow;
+  context_.executor = &quick;
+  context_.slow_executor = &slow;
+  SetEnding(testing::FakeAnswer::Ending::kFinish);
+  StartHttp();
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "Hi ";
+  const std::string prompt = fmt::format("{}", fmt::join(std::vector<int>(500, 7), ","));
+  struct Case {
+    const char* path;
+    std::string body;
+    int num_choices;
+  };
+  const Case cases[] = {
+      {kChat,
+       fmt::format(R"("messages":[{{"role":"user","content":"{}"}}],"prompt_logprobs":20,"n":2)",
+                   text),
+       2},
+      {kCompletions,
+       fmt::format(R"("prompt":[[{0}],[{0}],[{0}],[{0}]],"echo":true,"logprobs":5,"n":2)", prompt),
+       8}};
+  int num_asked = 0;
+  for (const Case& one : cases) {
+    testing::HttpClient client(http_->port());
+    ASSERT_TRUE(client.Send(testing::Post(one.path, "{" + one.body + R"(,"max_tokens":1})")));
+    ASSERT_TRUE(WaitUntilComputed(num_asked += one.num_choices));
+    EXPECT_FALSE(quick.RunOne()) << one.path;
+    while (slow.RunOne() || quick.RunOne()) {
+    }
+    const auto answer = client.ReadAnswer();
+    ASSERT_TRUE(answer.has_value());
+    EXPECT_EQ(answer->status, 200) << answer->body.substr(0, 200);
+  }
+}
+
 TEST_F(AnswerTurnsTest, AClientThatLeavesDoesNotWaitForTheWriter) {
   SetEnding(testing::FakeAnswer::Ending::kHang);
   StartHttp();
@@ -167,6 +204,7 @@ TEST_F(AnswerTurnsTest, NorDoesACallThatIsCancelled) {
   const auto answer = MakeGenerateAnswer(std::move(head), {}, stream, metrics_);
   CompletionSpec spec = {.prompt_tokens = {5}, .max_tokens = 1500};
   spec.sampling.set_top_logprobs(core::kFullVocabulary);
+  spec.is_slow = true;
   const auto completion = Completion::Start(context_, std::move(spec), answer->SinkOf(0));
   ASSERT_TRUE(completion.ok());
   answer->Add(*completion);
