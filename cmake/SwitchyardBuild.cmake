@@ -18,6 +18,10 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -fno-omit-frame-pointer")
 set(host_options -Wall -Wextra -Werror -Wno-missing-field-initializers -ffp-contract=off)
 add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:${host_options}>")
 
+# Hints to GCC's optimiser, which change no result (ivdep, optimize), are none to clang.
+add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wno-unknown-pragmas>
+                    $<$<COMPILE_LANG_AND_ID:CXX,Clang>:-Wno-unknown-attributes>)
+
 if(SWITCHYARD_SANITIZE)
   add_compile_options(-fsanitize=${SWITCHYARD_SANITIZE} -fno-sanitize-recover=all)
   add_compile_definitions(SWITCHYARD_SANITIZED)

@@ -86,8 +86,12 @@ MappedFile::~MappedFile() { munmap(data_, static_cast<size_t>(num_bytes_)); }
 absl::Status MappedFile::BringIn(int64_t begin, int64_t end, const BringInOptions& options) const {
   constexpr int64_t kPage = 4096;
   begin = begin / kPage * kPage;
-  const auto range = std::make_shared<Range>(shared_from_this(), begin, end, options.step_bytes,
-                                             options.is_whole, begin);
+  const std::shared_ptr<Range> range(new Range{.file = shared_from_this(),
+                                               .begin = begin,
+                                               .end = end,
+                                               .step = options.step_bytes,
+                                               .is_whole = options.is_whole,
+                                               .next = begin});
   // In the order in which steps are begun: the first is the one that has waited longest.
   std::set<int64_t> waiting;
   for (int64_t at = begin; at < end; at += options.step_bytes) waiting.insert(at);

@@ -73,7 +73,7 @@ WeightLoader::Output* WeightLoader::AddPackedOutput(std::string name,
 }
 
 WeightLoader::Output* WeightLoader::AddOutput(std::string form, RestoreOutput restore) {
-  return &outputs_.emplace_back(std::move(form), std::move(restore));
+  return &outputs_.emplace_back(Output{std::move(form), std::move(restore)});
 }
 
 // A tensor that ops read as it is. `view` has no address yet.
