@@ -193,12 +193,12 @@ Json ReadMetadata(Cursor& in, int64_t count) {
 
 // Bytes of the tensor; a fault where its shape cannot be.
 int64_t SizeOf(Cursor& in, const GgufTensor& tensor) {
-  int64_t blocks = tensor.shape.empty() ? 1 : tensor.shape.back() / tensor.type->block_elements;
-  if (!tensor.shape.empty() && tensor.shape.back() % tensor.type->block_elements != 0) {
+  const int64_t row = tensor.shape.empty() ? 1 : tensor.shape.back();
+  if (row % tensor.type->block_elements != 0) {
     in.Fail(fmt::format("tensor \"{}\" has rows of {} elements: {} needs multiples of {}",
-                        tensor.name, tensor.shape.back(), tensor.type->name,
-                        tensor.type->block_elements));
+                        tensor.name, row, tensor.type->name, tensor.type->block_elements));
   }
+  int64_t blocks = row / tensor.type->block_elements;
   for (size_t i = 0; i + 1 < tensor.shape.size(); ++i) {
     if (__builtin_mul_overflow(blocks, tensor.shape[i], &blocks)) blocks = kMaxTensorBytes;
   }

@@ -198,6 +198,9 @@ TEST(Gguf, FaultsAreNamed) {
   writer.Tensor("t", {2, 33}, 2, std::string(64, ' '));
   expect(writer.Bytes(), kInvalid, "tensor \"t\" has rows of 33 elements: Q4_0 needs multiples of");
   writer = Small();
+  writer.Tensor("t", {}, 2, std::string(18, ' '));
+  expect(writer.Bytes(), kInvalid, "tensor \"t\" has rows of 1 elements: Q4_0 needs multiples of");
+  writer = Small();
   writer.Tensor("t", {int64_t{1} << 40, int64_t{1} << 40}, 0, "1234");
   expect(writer.Bytes(), kInvalid, "tensor \"t\" is larger than any file");
   writer = Small();
