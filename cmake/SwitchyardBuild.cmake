@@ -32,7 +32,7 @@ if(SWITCHYARD_SANITIZE)
     # Asio's fences are not seen by ThreadSanitizer; what it guards by them it guards by locks, too.
     add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
     # Protobuf's headers give its maps two more members where this is defined, and the library of the system has none of them.
-    # The standard library's headers are told by their own name: else shared_ptr reads both counts at once, which the sanitizer takes
+    # The standard library's headers are told by their own name: else shared_ptr reads both of its counts at once, which is taken
     # for a race.
     add_compile_options($<$<CXX_COMPILER_ID:GNU>:-U__SANITIZE_THREAD__>)
     add_compile_definitions($<$<CXX_COMPILER_ID:GNU>:_GLIBCXX_TSAN=1>)
