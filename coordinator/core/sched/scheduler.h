@@ -179,7 +179,8 @@ class Scheduler {
   Request* MakeWay(StepBuilder& builder);
   // Whether there is room for the request, maybe made.
   bool MakeWayFor(const Request& request, StepBuilder& builder);
-  // Whether the first that waits, which has no room, may be overtaken in this step.
+  // Whether the first that waits, which has no room, may be overtaken in this step. Remembers since
+  // when it is held up.
   bool MayBeOvertaken(Request& first) const;
   bool WouldBeOverEverywhere(const Request& request) const;
   // `overtaker` starts if the first that waits cannot; may be null.

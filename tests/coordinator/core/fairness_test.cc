@@ -213,7 +213,6 @@ TEST_P(FairnessTest, EverNewTenantsAreServedAsTheyCome) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, FairnessTest, ::testing::Range<uint64_t>(1, 21));
 
-// The flood's answers are long, and one tenant asks for more than half of the cache.
 class TwoPlacesTest : public SharedGroupTest {
  protected:
   TwoPlacesTest() : SharedGroupTest(1, {.max_running = 2, .num_blocks = 400, .max_context = 300}) {}
@@ -232,6 +231,7 @@ TEST_F(TwoPlacesTest, WhoseTurnItIsIsAskedAnewAfterEachPieceOfAPrompt) {
   for (const v1::SequenceStart& start : plan_.started()) EXPECT_NE(start.sequence_id(), of_a);
 }
 
+// The flood's answers are long, and one tenant asks for more than half of the cache.
 class LargeRequestTest : public SharedGroupTest {
  protected:
   static constexpr int32_t kLongest = 60;  // answer, tokens: so many steps at least

@@ -95,6 +95,8 @@ TEST(PromptControl, LooksAtAnswersOfAnotherLengthAnew) {
   EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 4000}),
             control.MaxUnits({.num_sequences = 4, .num_keys = 100}))
       << "no less, as far as is known";
+  for (int i = 0; i < 50; ++i) control.Observe({.num_sequences = 4, .num_keys = 4000}, 100, 11000);
+  EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 4000}), 0) << "time to look";
   control.Observe({.num_sequences = 4, .num_keys = 4000}, 0, 3000);
   const double early = control.MaxUnits({.num_sequences = 4, .num_keys = 110});
   const double late = control.MaxUnits({.num_sequences = 4, .num_keys = 4000});

@@ -32,6 +32,13 @@ constexpr const char* kCall =
 
 class ResponsesApiTest : public ApiFixture {
  protected:
+  // An answer to some prompt, told to the target.
+  absl::StatusOr<std::shared_ptr<Completion>> Start(const ResponseTarget& target) {
+    return Completion::Start(
+        context_, {.prompt_tokens = {5}, .max_tokens = 9},
+        MakeResponseSink(MakeResponseObject(model_, Json::object(), "in_progress"), target));
+  }
+
   void SetUp() override {
     model_.context_length = 4096;
     StartHttp();
@@ -284,9 +291,7 @@ TEST_F(ResponsesApiTest, WithoutRoomInTheStoreNothingRunsInTheBackground) {
                            .record = {.id = "resp_1"},
                            .store = &store,
                            .metrics = &metrics_};
-  const auto completion = Completion::Start(
-      context_, {.prompt_tokens = {5}, .max_tokens = 9},
-      MakeResponseSink(MakeResponseObject(model_, Json::object(), "in_progress"), target));
+  const auto completion = Start(target);
   ASSERT_TRUE(completion.ok());
   EXPECT_TRUE(engine_->WaitForCancels(1));
   EXPECT_EQ(reply->status, 429);
@@ -336,9 +341,7 @@ TEST_F(ResponsesApiTest, AResponseIsKeptBeforeItsEndIsTold) {
                              .record = {.id = "resp_1"},
                              .store = &store,
                              .metrics = &metrics_};
-    const auto completion = Completion::Start(
-        context_, {.prompt_tokens = {5}, .max_tokens = 9},
-        MakeResponseSink(MakeResponseObject(model_, Json::object(), "in_progress"), target));
+    const auto completion = Start(target);
     ASSERT_TRUE(completion.ok());
     const std::chrono::seconds patience(20);
     ASSERT_EQ(reply->begun.get_future().wait_for(patience), std::future_status::ready);
