@@ -71,7 +71,7 @@ void BM_DecodeStep(benchmark::State& state) {
     planning += planned - begin;
     Answer(plan, result);
     const Clock::time_point answered = Clock::now();
-    const auto outcome = scheduler.Complete(result);
+    const auto outcome = scheduler.Complete(result, {});
     const Clock::time_point end = Clock::now();
     taking += end - answered;
     for (size_t i = 0; i < outcome->finished.size(); ++i) {

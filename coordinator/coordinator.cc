@@ -221,9 +221,13 @@ void Coordinator::OnResult(core::ConnectionId connection, const v1::StepResult& 
       result.sampled_size());  // only one rank of a group has any
   if (!merged->has_value()) return;
   step_started_ = Now();  // of the next one under way, if there is one
-  const absl::StatusOr<core::StepOutcome> outcome = scheduler_->Complete(**merged);
+  const auto now = std::chrono::steady_clock::now();
+  const auto period =
+      std::chrono::duration_cast<std::chrono::microseconds>(now - step_clock_.value_or(now));
+  step_clock_ = now;
+  const absl::StatusOr<core::StepOutcome> outcome = scheduler_->Complete(**merged, period);
   if (!outcome.ok()) return Fail(outcome.status());
-  RecordStep(**merged);
+  RecordStep(**merged, period);
   Deliver(*outcome);
 }
 
@@ -241,15 +245,13 @@ void Coordinator::RecordRank(const v1::StepResult& result) {
                                                 [result.rank() / options_.plan.tensor_parallel]});
 }
 
-void Coordinator::RecordStep(const v1::StepResult& result) {
-  using std::chrono::microseconds;
-  const auto now = std::chrono::steady_clock::now();
+void Coordinator::RecordStep(const v1::StepResult& result, std::chrono::microseconds period) {
   const std::vector<int64_t> tokens = std::move(tokens_of_group_.front());
   tokens_of_group_.pop_front();
-  if (step_observer_ && step_clock_.has_value()) {
+  if (step_observer_) {
     step_observer_(
-        {.wall = std::chrono::duration_cast<microseconds>(now - *step_clock_),
-         .compute = microseconds(result.timings().total_us()),
+        {.wall = period,
+         .compute = std::chrono::microseconds(result.timings().total_us()),
          .num_tokens = result.sampled_size(),
          .num_computed_tokens = std::accumulate(tokens.begin(), tokens.end(), int64_t{0}),
          .num_preemptions = scheduler_->num_preemptions() - preemptions_,
@@ -262,7 +264,6 @@ void Coordinator::RecordStep(const v1::StepResult& result) {
     cached_tokens_ = scheduler_->num_cached_tokens();
     preemptions_ = scheduler_->num_preemptions();
   }
-  step_clock_ = now;
 }
 
 void Coordinator::Deliver(const core::StepOutcome& outcome) {
@@ -370,6 +371,7 @@ void Coordinator::StartServing() {
   collector_.emplace(static_cast<int>(connection_of_rank_.size()));
   step_of_rank_.assign(connection_of_rank_.size(), 0);
   rate_of_group_.assign(options_.plan.data_parallel, {});
+  step_clock_.reset();
   scheduler_ = std::make_unique<core::Scheduler>(
       core::SchedulerConfig::FromPlan(plan_, {.max_waiting = options_.max_waiting,
                                               .max_under_way = options_.overlap ? 2 : 1,

@@ -154,7 +154,7 @@ class Coordinator final : public core::Engine, public fleet::FleetListener {
   void OnFault(core::ConnectionId connection, const v1::WorkerFault& fault);
   void OnResult(core::ConnectionId connection, const v1::StepResult& result);
   void RecordRank(const v1::StepResult& result);
-  void RecordStep(const v1::StepResult& result);
+  void RecordStep(const v1::StepResult& result, std::chrono::microseconds period);
   void OnTick();
   void Beat(core::Instant now);
   void CheckStep(core::Instant now);

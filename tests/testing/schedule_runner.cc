@@ -91,7 +91,8 @@ absl::StatusOr<bool> ScheduleRunner::RunPlan() {
 absl::Status ScheduleRunner::TakeResult() {
   num_drafted_ += results_.front().num_drafted();
   num_accepted_ += results_.front().num_accepted();
-  SY_ASSIGN_OR_RETURN(core::StepOutcome outcome, scheduler_.Complete(results_.front()));
+  const std::chrono::microseconds period(results_.front().timings().total_us());
+  SY_ASSIGN_OR_RETURN(core::StepOutcome outcome, scheduler_.Complete(results_.front(), period));
   results_.pop_front();
   scheduler_.CheckIntegrity();
   for (core::RequestPromptToken& token : outcome.prompt_tokens) {

@@ -9,6 +9,8 @@ namespace {
 // New steps' share in what is known.
 constexpr double kNewStep = 0.2;
 constexpr double kNewPrice = 0.3;
+// A step that is longer by chance than so many times the usual one counts as that.
+constexpr double kMostChange = 2;
 // What a step of some size takes alone is looked at again after so many with prompts.
 constexpr int32_t kStale = 50;
 // Of the time that a prompt may take, for prices are not known well.
@@ -55,7 +57,8 @@ void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t
   Size& size = sizes_[SizeOf(writing)];
   if (prompt_units == 0) {
     if (size.micros > 0) ObserveChance(micros / size.micros);
-    size.micros = Mix(size.micros, micros, kNewStep);
+    const double most = size.micros == 0 ? micros : kMostChange * size.micros;
+    size.micros = Mix(size.micros, std::min(micros, most), kNewStep);
     size.num_mixed = 0;
     return;
   }

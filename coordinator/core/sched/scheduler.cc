@@ -368,7 +368,8 @@ std::optional<Scheduler::Choice> Scheduler::ChooseGroup(const Request& request) 
   return best;
 }
 
-absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
+absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged,
+                                                std::chrono::microseconds period) {
   if (under_way_.empty() || merged.epoch() != config_.epoch ||
       merged.step() != under_way_.front().step) {
     return absl::FailedPreconditionError(fmt::format(
@@ -389,7 +390,7 @@ absl::StatusOr<StepOutcome> Scheduler::Complete(const v1::StepResult& merged) {
     return absl::InternalError(
         fmt::format("step result: {} of the planned tokens are missing", plan.num_samples));
   }
-  prompt_control_.Observe(plan.writing, plan.prompt_units, merged.timings().total_us());
+  prompt_control_.Observe(plan.writing, plan.prompt_units, period.count());
   if (plan.is_steady) {
     draft_control_.Observe(plan.num_drafted, plan.num_drafts, merged.sampled_size(),
                            merged.timings().total_us());

@@ -122,12 +122,14 @@ class Scheduler {
   // result is made only when something that runs goes on in it.
   bool NextPlan(v1::StepPlan& plan);
 
-  // Takes the tokens that all groups sampled in the oldest plan under way (`rank`, timings and
-  // expert rows are not looked at). Tokens of requests that ended meanwhile are dropped.
-  // FAILED_PRECONDITION for another epoch or step than that plan's; INTERNAL for a token that
-  // was not asked for, is missing, doubled or outside the vocabulary: then the workers cannot be
-  // trusted, and the caller ends the epoch with FailAll.
-  absl::StatusOr<StepOutcome> Complete(const v1::StepResult& merged);
+  // Takes the tokens that all groups sampled in the oldest plan under way (`rank` and expert rows
+  // are not looked at). `period`: since the step before it was done, or its own start after
+  // idleness. Tokens of requests that ended meanwhile are dropped. FAILED_PRECONDITION for another
+  // epoch or step than that plan's; INTERNAL for a token that was not asked for, is missing,
+  // doubled or outside the vocabulary: then the workers cannot be trusted, and the caller ends the
+  // epoch with FailAll.
+  absl::StatusOr<StepOutcome> Complete(const v1::StepResult& merged,
+                                       std::chrono::microseconds period);
 
   // Ends every request with `status`, oldest first.
   std::vector<RequestEnd> FailAll(const absl::Status& status);

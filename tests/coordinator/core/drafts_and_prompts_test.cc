@@ -51,7 +51,7 @@ class FormsTest : public ::testing::TestWithParam<int32_t> {
     for (int steps = 0; steps < most; ++steps) {
       if (ended_.count(id) > 0) return steps;
       EXPECT_TRUE(scheduler_.NextPlan(plan_));
-      const auto outcome = scheduler_.Complete(workers_.Execute(plan_));
+      const auto outcome = scheduler_.Complete(workers_.Execute(plan_), {});
       EXPECT_TRUE(outcome.ok()) << outcome.status();
       for (const RequestEnd& end : outcome->finished) ended_.insert(end.id);
     }
@@ -119,8 +119,9 @@ TEST(Drafts, StepBackThoughPromptsNeverEnd) {
     v1::StepResult result = workers.Execute(plan);
     const int64_t drafts = count() - drafts_before;
     const int64_t tokens = workers.num_tokens_computed() - tokens_before;
-    result.mutable_timings()->set_total_us(10 * tokens + 100 * drafts);
-    ASSERT_TRUE(scheduler.Complete(result).ok());
+    const int64_t micros = 10 * tokens + 100 * drafts;
+    result.mutable_timings()->set_total_us(static_cast<uint32_t>(micros));
+    ASSERT_TRUE(scheduler.Complete(result, std::chrono::microseconds(micros)).ok());
     if (step < kLearning) continue;
     num_tokens += result.sampled_size();
     num_drafts += drafts;

@@ -71,7 +71,7 @@ class SharedGroupTest : public ::testing::Test {
     for (const v1::SequenceWork& work : plan_.groups(0).sequences()) {
       given_[tenant_of_.at(work.sequence_id())] += work.use_last_sampled() ? 1 : work.tokens_size();
     }
-    const auto outcome = scheduler_.Complete(workers_.Execute(plan_));
+    const auto outcome = scheduler_.Complete(workers_.Execute(plan_), {});
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     scheduler_.CheckIntegrity();
     bool seen = false;
@@ -204,7 +204,7 @@ TEST_P(FairnessTest, EverNewTenantsAreServedAsTheyCome) {
     for (int n = 0; n < 4; ++n) Submit("new" + std::to_string(last_id_), 4, 4);
     ASSERT_TRUE(scheduler_.NextPlan(plan_));
     for (const v1::SequenceStart& start : plan_.started()) started.push_back(start.sequence_id());
-    ASSERT_TRUE(scheduler_.Complete(workers_.Execute(plan_)).ok());
+    ASSERT_TRUE(scheduler_.Complete(workers_.Execute(plan_), {}).ok());
   }
   EXPECT_GT(started.size(), 100u);
   EXPECT_GT(scheduler_.num_waiting(), 50) << "none had to wait: the test tests too little";
@@ -462,7 +462,7 @@ TEST_F(FullQueueTest, PlacesComeBackWhenTheFirstChoiceIsCancelled) {
       {.num_blocks = 64, .block_tokens = kBlockTokens, .max_batched_tokens = 8, .max_running = 1});
   v1::StepPlan plan;
   while (scheduler_.NextPlan(plan)) {
-    ASSERT_TRUE(scheduler_.Complete(workers.Execute(plan)).ok());
+    ASSERT_TRUE(scheduler_.Complete(workers.Execute(plan), {}).ok());
   }
   EXPECT_TRUE(Ask(103, "one", 1, 0, /*follows=*/101).ok());
   EXPECT_EQ(scheduler_.num_kept_places(), 10);

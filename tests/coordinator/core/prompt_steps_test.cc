@@ -51,9 +51,8 @@ class PromptStepsTest : public ::testing::Test {
       if (writes) quiet += work.begin_position();
       if (!writes) prompts += 100 * (work.tokens_size() + (work.use_last_sampled() ? 1 : 0));
     }
-    v1::StepResult result = workers_.Execute(plan_);
-    result.mutable_timings()->set_total_us(static_cast<uint32_t>(quiet + prompts));
-    const auto outcome = scheduler_.Complete(result);
+    const auto outcome =
+        scheduler_.Complete(workers_.Execute(plan_), std::chrono::microseconds(quiet + prompts));
     EXPECT_TRUE(outcome.ok()) << outcome.status();
     for (const RequestEnd& end : outcome->finished) ended_.insert(end.id);
     return double(quiet + prompts) / double(quiet);

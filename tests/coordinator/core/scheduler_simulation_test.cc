@@ -387,7 +387,8 @@ class Simulation {
       return;
     }
     if (results_.empty()) return;
-    auto outcome = scheduler_.Complete(results_.front());
+    const std::chrono::microseconds period(results_.front().timings().total_us());
+    auto outcome = scheduler_.Complete(results_.front(), period);
     results_.pop_front();
     ++num_steps_;
     ASSERT_TRUE(outcome.ok()) << outcome.status();

@@ -169,7 +169,7 @@ class Story {
       }
     }
     if (command.Has("extra")) add(command.Int("extra"), 3);
-    auto outcome = scheduler_->Complete(result);
+    auto outcome = scheduler_->Complete(result, {});
     if (!outcome.ok()) {
       broken_ = outcome.status().code() == absl::StatusCode::kInternal;
       return outcome.status().ToString();
