@@ -86,6 +86,16 @@ TEST(PromptControl, LeavesToChanceWhatItTakes) {
   EXPECT_GT(quiet.MaxUnits(Sequences(4)), 3);
 }
 
+// Else prompts would take more of the next steps, which are not stalled.
+TEST(PromptControl, ASingleStalledStepIsNotWhatStepsTake) {
+  PromptControl control(2);
+  control.Observe(Sequences(4), 0, 1000);
+  control.Observe(Sequences(4), 100, 11000);
+  const double units = control.MaxUnits(Sequences(4));
+  control.Observe(Sequences(4), 0, 1'000'000);
+  EXPECT_LT(control.MaxUnits(Sequences(4)), 1.5 * units);
+}
+
 // Answers that have grown have longer steps, of which a prompt may take more.
 TEST(PromptControl, LooksAtAnswersOfAnotherLengthAnew) {
   PromptControl control(2);
