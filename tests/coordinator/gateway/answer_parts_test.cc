@@ -190,6 +190,18 @@ TEST_F(AnswerPartsTest, CallsAndResultsOfFormerTurnsReachTheModelAsItWroteThem) 
   EXPECT_THAT(prompt, HasSubstr("<｜tool▁output▁begin｜>found<｜tool▁output▁end｜>"));
 }
 
+TEST_F(AnswerPartsTest, NoArgumentsAreAnEmptyObjectWhereTheyAreWrittenAsText) {
+  SetText("x");
+  for (const char* arguments : {"", R"(,"arguments":"")", R"(,"arguments":null)"}) {
+    AskJson(kChat, fmt::format(R"({{"messages":[{{"role":"assistant","content":null,"tool_calls":[
+        {{"id":"1","type":"function","function":{{"name":"look_up"{}}}}}]}}]}})",
+                               arguments));
+    EXPECT_THAT(model_.tokenizer->Decode(engine_->last_request().prompt_tokens, false),
+                HasSubstr("look_up\n```json\n{}\n```"))
+        << arguments;
+  }
+}
+
 TEST_F(AnswerPartsTest, FormsThatTakeValuesGetValues) {
   model_.tool_format = text::ToolFormat::kHermes;
   text::ModelChatTemplate hermes = *model_.chat_template;

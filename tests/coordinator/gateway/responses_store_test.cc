@@ -115,5 +115,14 @@ TEST(ResponsesStore, WhatIsUnderWayStays) {
   EXPECT_EQ(store.num_responses(), 3u);
 }
 
+TEST(ResponsesStore, WhoHasMostUnderWayLeavesOthersTheNewestOfTheirs) {
+  ResponsesStore store({.responses_max = 4, .bytes_max = 100'000, .age_max = seconds(60)});
+  for (const char* id : {"x", "y", "z"}) EXPECT_TRUE(store.Put(Running(id), kStart));
+  EXPECT_TRUE(store.Put(Make("done", 10, "other"), kStart));
+  EXPECT_TRUE(store.Put(Make("next", 10, "other"), kStart));
+  EXPECT_FALSE(store.Get("other", "done", kStart).ok());
+  EXPECT_TRUE(store.Get("other", "next", kStart).ok());
+}
+
 }  // namespace
 }  // namespace switchyard::gateway
