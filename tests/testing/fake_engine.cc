@@ -177,16 +177,19 @@ void FakeEngine::SendPromptLogprobs(const Running& running) {
 bool FakeEngine::Step(Running& running) {
   const core::NewRequest& request = running.request;
   const FakeAnswer& answer = running.answer;
+  const auto finish = [&](core::FinishReason reason, absl::Status status = absl::OkStatus()) {
+    running.listener->OnFinish(MakeFinish(reason, std::move(status), request, running.num_done));
+    return true;
+  };
+  if (answer.ending == FakeAnswer::Ending::kRefuse) {
+    return finish(core::FinishReason::kError, answer.error);
+  }
   if (running.num_done == 0) {
     running.listener->OnAdmitted();
     running.listener->OnStarted();
     SendPromptLogprobs(running);
     running.listener->OnPromptDone(answer.num_cached_tokens);
   }
-  const auto finish = [&](core::FinishReason reason, absl::Status status = absl::OkStatus()) {
-    running.listener->OnFinish(MakeFinish(reason, std::move(status), request, running.num_done));
-    return true;
-  };
   const bool at_end = running.num_done >= answer.tokens.size();
   if (at_end && answer.ending == FakeAnswer::Ending::kHang) return false;
   if (at_end && answer.ending == FakeAnswer::Ending::kFinish) {

@@ -24,6 +24,7 @@ struct FakeAnswer {
     kRepeat,  // begins anew, so that only max_tokens or a cancel ends it
     kHang,    // nothing more comes until it is cancelled
     kFail,    // with `error`
+    kRefuse,  // with `error`, before it has a place in the queue
   };
   std::vector<int32_t> tokens;
   int32_t num_cached_tokens = 0;  // of the prompt

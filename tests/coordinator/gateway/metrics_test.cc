@@ -157,6 +157,23 @@ TEST_F(MetricsTest, TimesCountFromTheArrivalOfTheRequest) {
   }
 }
 
+// Else a full queue, which refuses at once, would look like fast answers.
+TEST_F(MetricsTest, WhatFoundNoPlaceInTheQueueIsCountedAndNotTimed) {
+  metrics_.AddVllmNames("tiny-r1");
+  engine_->SetAnswer({.ending = FakeAnswer::Ending::kRefuse,
+                      .error = absl::ResourceExhaustedError("the queue is full")});
+  StartHttp();
+  AskJson(kChat, Body(), 429);
+  const std::string labels = R"({engine="0",model_name="tiny-r1"})";
+  ExpectLines(
+      Metrics(),
+      {R"(switchyard_requests_finished_total{reason="error"} 1)",
+       "switchyard_request_seconds_count 0", "switchyard_request_prompt_tokens_count 0",
+       R"(vllm:request_success_total{engine="0",finished_reason="error",model_name="tiny-r1"} 1)",
+       "vllm:e2e_request_latency_seconds_count" + labels + " 0",
+       "vllm:prompt_tokens_total" + labels + " 0"});
+}
+
 // No route has seen them.
 TEST_F(MetricsTest, AnswersOfTheTransportAreCountedToo) {
   HttpServerOptions options;
