@@ -70,13 +70,17 @@ int32_t GroupSchedule::num_drafted() const {
       }));
 }
 
-int32_t GroupSchedule::num_generating() const { return writing().num_sequences; }
+int32_t GroupSchedule::num_generating() const {
+  return static_cast<int32_t>(
+      std::count_if(running_.begin(), running_.end(),
+                    [](const Request* request) { return request->num_remaining() == 1; }));
+}
 
-Writing GroupSchedule::writing() const {
+Writing GroupSchedule::WritingOf(int32_t num_drafts) const {
   Writing writing;
   for (const Request* request : running_) {
     if (request->num_remaining() != 1) continue;
-    ++writing.num_sequences;
+    writing.num_rows += 1 + NumWanted(*request, num_drafts);
     writing.num_keys += request->num_computed;
   }
   return writing;
@@ -122,11 +126,14 @@ void GroupSchedule::ChooseFullAnswers(const Request* first_waiting) {
   for (Request* request : wanting) request->full_in = step_;
 }
 
+int32_t GroupSchedule::NumWanted(const Request& request, int32_t num_drafts) const {
+  if (!request.is_drafted || !request.goes_on()) return 0;
+  return request.grammar != nullptr ? std::max(num_drafts, limits_.max_forced) : num_drafts;
+}
+
 int32_t GroupSchedule::NumDrafts(const Request& request, int32_t num_drafts, int32_t num_owed,
                                  int32_t num_left) const {
-  if (!request.is_drafted || !request.goes_on()) return 0;
-  const int32_t wanted =
-      request.grammar != nullptr ? std::max(num_drafts, limits_.max_forced) : num_drafts;
+  const int32_t wanted = NumWanted(request, num_drafts);
   return std::clamp(std::min(budget_.left() - num_owed, num_left), 0, wanted);
 }
 

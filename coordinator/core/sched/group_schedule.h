@@ -103,8 +103,8 @@ class GroupSchedule {
   int32_t num_running() const { return static_cast<int32_t>(running_.size()); }
   // Those that go on with a token of the workers', and take drafts.
   int32_t num_drafted() const;
-  int32_t num_generating() const;  // those that lack only one token
-  Writing writing() const;         // the same
+  int32_t num_generating() const;               // those that lack only one token
+  Writing WritingOf(int32_t num_drafts) const;  // the same, with up to so many drafts each
   // Whether something that runs can go on.
   bool HasWork() const;
   // Tokens planned in this step so far; what those of prompts cost; tokens known of those that run
@@ -131,6 +131,8 @@ class GroupSchedule {
 
   // How many drafts all requests together may have.
   TokenBudget BudgetForDrafts(const Request* first_waiting) const;
+  // How many the request is to have in a step of so many (or Limits::max_forced).
+  int32_t NumWanted(const Request& request, int32_t num_drafts) const;
   // How many the request may have, with tokens still owed to `num_owed` requests and so many drafts
   // left for all.
   int32_t NumDrafts(const Request& request, int32_t num_drafts, int32_t num_owed,

@@ -44,7 +44,7 @@ PromptBound PromptControl::BoundOf(const Writing& writing, double prompts_per_wr
 }
 
 double PromptControl::UnitsOf(const Writing& writing, double stretch) const {
-  if (max_stretch_ == 0 || writing.num_sequences == 0) return kNoLimit;
+  if (max_stretch_ == 0 || writing.num_rows == 0) return kNoLimit;
   const double micros = MicrosOf(writing);
   if (micros == 0 || sizes_[SizeOf(writing)].num_mixed >= kStale) return 0;
   if (micros_per_unit_ == 0) return kNoLimit;
@@ -53,7 +53,7 @@ double PromptControl::UnitsOf(const Writing& writing, double stretch) const {
 
 void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t num_micros) {
   const auto micros = static_cast<double>(std::max<int64_t>(num_micros, 1));
-  if (writing.num_sequences == 0) return;
+  if (writing.num_rows == 0) return;
   Size& size = sizes_[SizeOf(writing)];
   if (prompt_units == 0) {
     if (size.micros > 0) ObserveChance(micros / size.micros);
@@ -85,10 +85,12 @@ double PromptControl::MicrosOf(const Writing& writing) const {
 }
 
 size_t PromptControl::SizeOf(const Writing& writing) {
-  const int sequences = std::bit_width(static_cast<uint32_t>(writing.num_sequences));
+  const auto num_rows = static_cast<uint32_t>(writing.num_rows);
+  const int width = std::bit_width(num_rows);
+  const int is_upper_half = width > 1 ? static_cast<int>(num_rows >> (width - 2) & 1) : 0;
+  const int rows = std::min(2 * width + is_upper_half, kNumRows - 1);
   const int keys = std::bit_width(static_cast<uint64_t>(writing.num_keys));
-  return static_cast<size_t>(std::min(sequences, kNumSequences - 1) * kNumKeys +
-                             std::min(keys, kNumKeys - 1));
+  return static_cast<size_t>(rows * kNumKeys + std::min(keys, kNumKeys - 1));
 }
 
 }  // namespace switchyard::core

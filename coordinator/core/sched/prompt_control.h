@@ -16,9 +16,9 @@
 namespace switchyard::core {
 
 // The sequences that write in a step of one group. Together they tell how long it takes without
-// prompts: answers that have grown have longer steps.
+// prompts: answers that have grown have longer steps, and so have more drafts.
 struct Writing {
-  int32_t num_sequences = 0;
+  int32_t num_rows = 0;  // theirs, and as many for drafts as they may have
   int64_t num_keys = 0;  // that they read: positions before their own
 
   friend auto operator<=>(const Writing&, const Writing&) = default;
@@ -53,8 +53,9 @@ class PromptControl {
   void Observe(const Writing& writing, double prompt_units, int64_t micros);
 
  private:
-  // Powers of two.
-  static constexpr int kNumSequences = 16;
+  // Powers of two, and of rows what is halfway between two: another number of drafts is another
+  // size.
+  static constexpr int kNumRows = 40;
   static constexpr int kNumKeys = 32;
 
   struct Size {
@@ -71,7 +72,7 @@ class PromptControl {
   static size_t SizeOf(const Writing& writing);
 
   const double max_stretch_;
-  std::array<Size, kNumSequences * kNumKeys> sizes_{};
+  std::array<Size, kNumRows * kNumKeys> sizes_{};
   double stretch_by_chance_ = 1;  // of steps without prompts; one in a hundred is longer
   double micros_per_unit_ = 0;    // beside the sequences that write; 0: not known
 };

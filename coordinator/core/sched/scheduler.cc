@@ -170,7 +170,8 @@ bool Scheduler::NextPlan(v1::StepPlan& plan) {
                       plan);
   for (const RequestId id : released_) builder.Release(id);
   released_.clear();
-  const Writing writing = MostWriting();
+  // The step before made the drafts that this one computes.
+  const Writing writing = MostWriting(std::min(num_drafts, last_drafts_));
   const bool is_quiet = num_drafted > 0 && draft_control_.wants_quiet();
   const PromptBound bound =
       is_quiet ? PromptBound() : prompt_control_.BoundOf(writing, PromptsPerWriting());
@@ -204,9 +205,9 @@ bool Scheduler::NextPlan(v1::StepPlan& plan) {
   return true;
 }
 
-Writing Scheduler::MostWriting() const {
+Writing Scheduler::MostWriting(int32_t num_drafts) const {
   Writing most;
-  for (const GroupSchedule& group : groups_) most = std::max(most, group.writing());
+  for (const GroupSchedule& group : groups_) most = std::max(most, group.WritingOf(num_drafts));
   return most;
 }
 

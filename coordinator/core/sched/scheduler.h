@@ -202,7 +202,7 @@ class Scheduler {
   // The token is one that the oldest plan under way lets the request have.
   absl::Status Receive(const v1::SampledToken& sampled, Request& request);
   int32_t NumDrafted() const;
-  Writing MostWriting() const;  // of the group with most sequences
+  Writing MostWriting(int32_t num_drafts) const;  // of the group with most rows
   // Requests that wait for their first token, to each that writes.
   double PromptsPerWriting() const;
   std::optional<FinishReason> ReasonToEnd(const Request& request) const;

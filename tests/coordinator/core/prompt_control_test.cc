@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "coordinator/core/sched/draft_control.h"
+
 namespace switchyard::core {
 namespace {
 
@@ -14,7 +16,7 @@ int64_t Micros(int32_t num_writing, double prompt_units, double price) {
 }
 
 // So many sequences, of which no keys are known.
-Writing Sequences(int32_t num) { return {.num_sequences = num}; }
+Writing Sequences(int32_t num) { return {.num_rows = num}; }
 
 // The longest step of `num_steps` with as much of a prompt as may be, as a multiple of one without.
 double LongestStretch(PromptControl& control, int32_t num_writing, double price, int num_steps) {
@@ -99,18 +101,53 @@ TEST(PromptControl, ASingleStalledStepIsNotWhatStepsTake) {
 // Answers that have grown have longer steps, of which a prompt may take more.
 TEST(PromptControl, LooksAtAnswersOfAnotherLengthAnew) {
   PromptControl control(2);
-  control.Observe({.num_sequences = 4, .num_keys = 100}, 0, 1000);
-  control.Observe({.num_sequences = 4, .num_keys = 100}, 100, 11000);
-  EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 10}), 0) << "not known";
-  EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 4000}),
-            control.MaxUnits({.num_sequences = 4, .num_keys = 100}))
+  control.Observe({.num_rows = 4, .num_keys = 100}, 0, 1000);
+  control.Observe({.num_rows = 4, .num_keys = 100}, 100, 11000);
+  EXPECT_EQ(control.MaxUnits({.num_rows = 4, .num_keys = 10}), 0) << "not known";
+  EXPECT_EQ(control.MaxUnits({.num_rows = 4, .num_keys = 4000}),
+            control.MaxUnits({.num_rows = 4, .num_keys = 100}))
       << "no less, as far as is known";
-  for (int i = 0; i < 50; ++i) control.Observe({.num_sequences = 4, .num_keys = 4000}, 100, 11000);
-  EXPECT_EQ(control.MaxUnits({.num_sequences = 4, .num_keys = 4000}), 0) << "time to look";
-  control.Observe({.num_sequences = 4, .num_keys = 4000}, 0, 3000);
-  const double early = control.MaxUnits({.num_sequences = 4, .num_keys = 110});
-  const double late = control.MaxUnits({.num_sequences = 4, .num_keys = 4000});
+  for (int i = 0; i < 50; ++i) control.Observe({.num_rows = 4, .num_keys = 4000}, 100, 11000);
+  EXPECT_EQ(control.MaxUnits({.num_rows = 4, .num_keys = 4000}), 0) << "time to look";
+  control.Observe({.num_rows = 4, .num_keys = 4000}, 0, 3000);
+  const double early = control.MaxUnits({.num_rows = 4, .num_keys = 110});
+  const double late = control.MaxUnits({.num_rows = 4, .num_keys = 4000});
   EXPECT_NEAR(late, 3 * early, 1e-9);
+}
+
+// Steps that try another number of drafts are longer by that, not by chance, nor is their time that
+// of the others. The machine takes 10 ms for a step, 50 us for a token of a prompt, and half a step
+// for a draft of each sequence.
+TEST(PromptControl, TrialsOfDraftsTellNothingOfOtherSteps) {
+  constexpr int32_t kWriting = 32, kMaxDrafts = 6;
+  PromptControl control(2);
+  DraftControl drafts(kMaxDrafts);
+  bool generates = false;
+  int32_t last_drafts = -1;
+  int num_least = 0, num_with_prompts = 0;
+  double longest = 0;
+  for (int step = 0; step < 20000; ++step) {
+    const int32_t num_drafts = drafts.Choose(kWriting, generates);
+    const Writing writing = {.num_rows = kWriting * (1 + num_drafts), .num_keys = 16000};
+    const bool is_quiet = drafts.wants_quiet() || step < 2000;
+    const double most = is_quiet ? 0 : control.MaxUnits(writing);
+    const double units = most == 0 ? 0 : std::clamp(most, 4.0, 256.0);
+    const double alone = 10'000 * (1 + 0.5 * num_drafts);
+    const auto micros = static_cast<int64_t>(alone + 50 * units);
+    control.Observe(writing, units, micros);
+    if (units == 0 && generates && num_drafts == last_drafts) {
+      drafts.Observe(kWriting, num_drafts, kWriting, micros);
+    }
+    generates = units == 0;
+    last_drafts = num_drafts;
+    if (units == 0 || step < 3000) continue;
+    ++num_with_prompts;
+    num_least += units < 10 ? 1 : 0;
+    longest = std::max(longest, double(micros) / alone);
+  }
+  EXPECT_GT(num_with_prompts, 10000);
+  EXPECT_LT(longest, 2);
+  EXPECT_EQ(num_least, 0) << "as long by chance as a trial takes";
 }
 
 // Chance makes what a prompt takes longer, too: 1.25 times 1.6.
