@@ -83,7 +83,10 @@ absl::Status AddAssistantMessage(const Json& content, const std::string& where, 
     text += piece;
   }
   Json message = {{"role", "assistant"}, {"content", text}};
-  if (!calls.empty()) message["tool_calls"] = std::move(calls);
+  if (!calls.empty()) {
+    if (text.empty()) message["content"] = nullptr;  // as chats have it: templates test for it
+    message["tool_calls"] = std::move(calls);
+  }
   messages->push_back(std::move(message));
   return absl::OkStatus();
 }

@@ -56,6 +56,7 @@ absl::Status AddCall(const Json& item, const std::string& where, Json* messages)
     messages->push_back({{"role", "assistant"}, {"content", ""}});
   }
   Json& message = messages->back();
+  if (message["content"] == "") message["content"] = nullptr;  // as chats have it beside calls
   if (!message.contains("tool_calls")) message["tool_calls"] = Json::array();
   message["tool_calls"].push_back(
       {{"id", *id},

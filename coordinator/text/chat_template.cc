@@ -15,6 +15,7 @@ using jinja::Runtime;
 using jinja::Text;
 using jinja::Value;
 
+constexpr std::string_view kContent = "content";
 constexpr std::string_view kReservedNames[] = {"messages",  "tools",     "documents",
                                                "bos_token", "eos_token", "add_generation_prompt"};
 
@@ -57,7 +58,10 @@ class Importer {
       if (runtime_.exhausted()) break;
       jinja::Dict& dict = runtime_.NewDict();
       for (const auto& [key, value] : message.items()) {
-        if (key == "content" && value.is_null()) continue;
+        if (key == kContent && value.is_null()) {
+          dict.null_member = kContent;
+          continue;
+        }
         AddEntry(dict, key, key == "role" ? ImportRole(value) : Import(value));
       }
       items.emplace_back(&dict);

@@ -22,7 +22,8 @@
 namespace switchyard::text {
 
 struct TemplateInput {
-  // A list of objects. A `content` of null counts as absent.
+  // A list of objects. A `content` of null counts as absent, and is none all the same: some
+  // templates test whether it is none, others whether it is there.
   const Json& messages;
   // A list, or null: the template's `tools` is then none.
   const Json* tools = nullptr;

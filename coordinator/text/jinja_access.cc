@@ -14,7 +14,9 @@ std::string Describe(const Value& value) {
 }
 
 Value NoAttribute(const Value& object, std::string_view name) {
-  return Value::Undefined(fmt::format("'{}' has no attribute '{}'", Describe(object), name));
+  const bool is_null = object.is_dict() && !name.empty() && object.dict().null_member == name;
+  return Value::Undefined(fmt::format("'{}' has no attribute '{}'", Describe(object), name),
+                          is_null);
 }
 
 std::optional<Value> FindAttribute(Runtime& runtime, const Value& object, std::string_view name) {

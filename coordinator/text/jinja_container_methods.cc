@@ -139,6 +139,7 @@ Result UpdateMethod(Runtime& runtime, const Value& self, const Args& args) {
 
 Result CopyMethod(Runtime& runtime, const Value& self, const Args&) {
   Dict& copy = runtime.NewDict();
+  copy.null_member = self.dict().null_member;
   if (runtime.Memory(self.dict().items.size() * 2 * sizeof(Value))) copy.items = self.dict().items;
   return Value(&copy);
 }

@@ -37,6 +37,7 @@ bool EqualAt(Runtime& runtime, const Value& a, const Value& b, int depth) {
   }
   if (a.is_integral() && b.is_integral()) return a.integer() == b.integer();
   if (a.is_number() && b.is_number()) return a.number() == b.number();
+  if (a.tests_as_none() && b.tests_as_none()) return true;
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
     case Kind::kString:

@@ -15,7 +15,7 @@ Result KindTest(Runtime&, const Value& self, const Args&) {
 
 bool IsDefined(const Value& value) { return !value.is_undefined(); }
 bool IsUndefined(const Value& value) { return value.is_undefined(); }
-bool IsNone(const Value& value) { return value.is_none(); }
+bool IsNone(const Value& value) { return value.tests_as_none(); }
 bool IsBoolean(const Value& value) { return value.kind() == Kind::kBool; }
 bool IsTrue(const Value& value) { return value.kind() == Kind::kBool && value.as_bool(); }
 bool IsFalse(const Value& value) { return value.kind() == Kind::kBool && !value.as_bool(); }

@@ -19,6 +19,10 @@ double Value::number() const {
   return kind() == Kind::kFloat ? std::get<double>(rep_) : double(integer());
 }
 
+bool Value::tests_as_none() const {
+  return is_none() || (is_undefined() && std::get<UndefinedRep>(rep_).is_null);
+}
+
 std::string Value::reason() const {
   const auto& reason = std::get<UndefinedRep>(rep_).reason;
   return reason != nullptr ? *reason : "the value is undefined";

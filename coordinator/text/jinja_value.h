@@ -40,10 +40,10 @@ class Value {
   explicit Value(std::shared_ptr<const Text> text) : rep_(std::move(text)) {}
   static Value None() { return Value(std::in_place_type<NoneRep>, {}); }
   // `reason` is what a template's author is told when the value is used where nothing undefined can
-  // be.
-  static Value Undefined(std::string reason) {
+  // be. With `is_null` it tests as none.
+  static Value Undefined(std::string reason, bool is_null = false) {
     return Value(std::in_place_type<UndefinedRep>,
-                 {std::make_shared<const std::string>(std::move(reason))});
+                 {std::make_shared<const std::string>(std::move(reason)), is_null});
   }
   // A string of the template's own; not charged to any Runtime.
   static Value Literal(std::string text) {
@@ -57,6 +57,8 @@ class Value {
   bool is_list() const { return kind() == Kind::kList; }
   bool is_dict() const { return kind() == Kind::kDict; }
   bool is_object() const { return kind() == Kind::kObject; }
+  // None, or undefined and yet null (Dict::null_member).
+  bool tests_as_none() const;
   // An int, or a bool standing for 0 or 1.
   bool is_integral() const { return kind() == Kind::kInt || kind() == Kind::kBool; }
   bool is_number() const { return is_integral() || kind() == Kind::kFloat; }
@@ -77,6 +79,7 @@ class Value {
  private:
   struct UndefinedRep {
     std::shared_ptr<const std::string> reason;
+    bool is_null;
   };
   struct NoneRep {};
   using Rep = std::variant<UndefinedRep, NoneRep, bool, int64_t, double,
@@ -95,6 +98,8 @@ struct List {
 // Keeps the order of insertion; keys are strings, numbers, bools or None.
 struct Dict {
   std::vector<std::pair<Value, Value>> items;
+  // One that is not among the items and yet tests as none; empty: there is none. Outlives this.
+  std::string_view null_member;
 
   // Null if absent. Charges the search to `runtime`.
   Value* Find(Runtime& runtime, const Value& key);

@@ -38,6 +38,28 @@ TEST(ChatTemplate, ContentOfNullIsAbsent) {
       "FalseTrue");
 }
 
+// Templates tell calls from answers by the one or by the other.
+TEST(ChatTemplate, ContentOfNullIsNoneAllTheSame) {
+  const Json messages = Json::parse(R"([{"role": "assistant", "content": null}])");
+  for (const char* content : {"messages[0].content", "messages[0]['content']",
+                              "messages[0].get('content')", "messages[0].copy().content"}) {
+    EXPECT_EQ(
+        RenderOrError(fmt::format("{{% set c = {} %}}{{{{ c is none }}}}{{{{ c is not none }}}}"
+                                  "{{{{ c == none }}}}{{{{ c is string }}}}"
+                                  "{{{{ c or 'nothing' }}}}",
+                                  content),
+                      messages),
+        "TrueFalseTrueFalsenothing")
+        << content;
+  }
+  EXPECT_EQ(RenderOrError("[{{ messages[0].content }}]{{ 'content' in messages[0] }}"
+                          "{{ messages[0].thinking is none }}{{ messages[0][''] is none }}",
+                          messages),
+            "[]FalseFalseFalse");
+  EXPECT_EQ(RenderOrError("{{ 'a' + messages[0].content }}", messages),
+            "error: chat template, line 1: 'dict object' has no attribute 'content'");
+}
+
 TEST(ChatTemplate, WithoutBosTokenThereIsNone) {
   const auto chat = ChatTemplate::Compile("{{ bos_token is defined }}[{{ bos_token }}]");
   ASSERT_TRUE(chat.ok());
