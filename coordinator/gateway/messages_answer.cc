@@ -114,7 +114,7 @@ class WholeMessage final : public CompletionSink {
                                                      : ThinkingBlock(block.text));
         continue;
       }
-      // What max_tokens has cut is no call.
+      // What max_tokens or a stop text has cut is no call.
       absl::StatusOr<Json> input = text::ParseArguments(block.text);
       if (input.ok()) content.push_back(ToolBlock(block.name, *std::move(input)));
     }
@@ -164,9 +164,10 @@ class StreamedMessage final : public CompletionSink {
     for (const text::ToolCall& call : delta.calls) {
       if (!call.name.empty()) {
         CloseBlock();
-        Start(Block::kTool, ToolBlock(call.name, Json::object()));
+        next_call_ = call.name;
       }
       if (call.arguments.empty()) continue;
+      if (block_ != Block::kTool) Start(Block::kTool, ToolBlock(next_call_, Json::object()));
       Delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}});
     }
   }
@@ -231,6 +232,9 @@ class StreamedMessage final : public CompletionSink {
   SseWriter writer_;
   Block block_ = Block::kNone;
   int num_blocks_ = 0;  // that are closed
+  // A call's block begins with its arguments: one that is cut before them would be read as a call
+  // without any.
+  std::string next_call_;
 };
 
 }  // namespace

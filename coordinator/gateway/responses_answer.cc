@@ -5,6 +5,7 @@
 
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/random_id.h"
+#include "coordinator/text/tool_call_json.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -128,7 +129,10 @@ void ResponseWriter::CloseItem(const char* status) {
 
 void ResponseWriter::End(const CompletionEnd& end) {
   const bool failed = !end.status.ok();
-  const bool is_cut = failed || end.reason == core::FinishReason::kLength;
+  const bool has_length = end.reason == core::FinishReason::kLength;
+  // Clients parse the arguments of a call that is completed.
+  const bool is_cut_call = open_ == Item::kCall && !text::ParseArguments(text_).ok();
+  const bool is_cut = failed || has_length || is_cut_call;
   CloseItem(is_cut ? "incomplete" : "completed");
   const char* status = failed ? "failed" : is_cut ? "incomplete" : "completed";
   response_["status"] = status;
@@ -139,7 +143,7 @@ void ResponseWriter::End(const CompletionEnd& end) {
         {"code", HttpStatusOf(end.status) == 429 ? "rate_limit_exceeded" : "server_error"},
         {"message", error["message"]}};
   } else if (is_cut) {
-    response_["incomplete_details"] = {{"reason", "max_output_tokens"}};
+    response_["incomplete_details"] = {{"reason", has_length ? "max_output_tokens" : "stop"}};
   } else {
     response_["completed_at"] = std::time(nullptr);
   }

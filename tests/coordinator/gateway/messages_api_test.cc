@@ -122,6 +122,24 @@ TEST_F(MessagesApiTest, StreamsItsEventsInOrder) {
   EXPECT_EQ(input, R"({"key": "a"})");
 }
 
+// Else a client would run it without arguments.
+TEST_F(MessagesApiTest, ACallThatIsCutBeforeItsArgumentsIsNone) {
+  SetText(kCall);
+  const auto body = [](const char* stop, const char* more) {
+    return Body(fmt::format(R"(,{},"tool_choice":{{"type":"any"}},"stop_sequences":[{}]{})", kTools,
+                            stop, more));
+  };
+  const Json whole = AskJson(kMessages, body(R"("{")", ""));
+  EXPECT_EQ(whole["content"].size(), 0u) << whole;
+  EXPECT_EQ(whole["stop_reason"], "stop_sequence");
+  const std::vector<Json> events = Stream(body(R"("{")", R"(,"stream":true)"));
+  ASSERT_EQ(events.size(), 3u) << events[1];
+  EXPECT_EQ(events[1]["delta"]["stop_reason"], "stop_sequence");
+  EXPECT_EQ(AskJson(kMessages, body(R"("\"")", ""))["content"].size(), 0u);
+  EXPECT_EQ(Stream(body(R"("\"")", R"(,"stream":true)"))[2]["delta"]["partial_json"], "{")
+      << "what was sent stays";
+}
+
 TEST_F(MessagesApiTest, SaysWhatTheCacheHadOfThePrompt) {
   engine_->SetAnswer({.tokens = TokensThenEos("Hello."), .num_cached_tokens = 3});
   const Json usage = AskJson(kMessages, Body(""))["usage"];

@@ -155,6 +155,31 @@ TEST_F(ResponsesApiTest, AnAnswerThatIsCutIsIncomplete) {
             "response.incomplete");
 }
 
+// Clients parse the arguments of a call that is completed.
+TEST_F(ResponsesApiTest, ACallThatAStopTextCutsIsIncomplete) {
+  SetText(kCall);
+  const auto body = [](const char* stop, const char* more) {
+    return fmt::format(R"({{"input":"Hi","tool_choice":"required","stop":[{}],{},{}}})", stop,
+                       kTools, more);
+  };
+  for (const auto& [stop, arguments] : {std::pair(R"("\"")", "{"), std::pair(R"("{")", "")}) {
+    const Json whole = Create(body(stop, R"("stream":false)"));
+    const Json streamed = Events(body(stop, R"("stream":true)")).back();
+    EXPECT_EQ(streamed["type"], "response.incomplete");
+    for (const Json& response : {whole, streamed["response"]}) {
+      EXPECT_EQ(response["status"], "incomplete");
+      EXPECT_EQ(response["incomplete_details"].dump(), R"({"reason":"stop"})");
+      EXPECT_EQ(response["output"][0]["type"], "function_call");
+      EXPECT_EQ(response["output"][0]["arguments"], arguments);
+      EXPECT_EQ(response["output"][0]["status"], "incomplete");
+    }
+  }
+  const Json behind = Create(body(R"("\n```<")", R"("stream":false)"));
+  EXPECT_EQ(behind["status"], "completed") << "the call is whole";
+  EXPECT_EQ(behind["output"][0]["status"], "completed");
+  EXPECT_EQ(behind["output"][0]["arguments"], R"({"key":"a"})");
+}
+
 TEST_F(ResponsesApiTest, FormsAndDemandedCallsReachTheEngineAsGrammars) {
   SetText("{}");
   Create(R"({"input":"Hi","text":{"format":{"type":"json_schema","name":"x",
