@@ -55,11 +55,11 @@ bool CorsPolicy::Allows(std::string_view origin) const {
   return any_ || std::find(origins_.begin(), origins_.end(), origin) != origins_.end();
 }
 
-HttpHeaders CorsPolicy::OnAnswer(const HttpRequest& request) const {
+HttpHeaders CorsPolicy::OnAnswer(std::string_view origin) const {
   HttpHeaders headers;
   if (!any_ && !origins_.empty()) headers.emplace_back("Vary", "Origin");
-  if (!Allows(request.origin)) return headers;
-  headers.emplace_back("Access-Control-Allow-Origin", any_ ? "*" : request.origin);
+  if (!Allows(origin)) return headers;
+  headers.emplace_back("Access-Control-Allow-Origin", any_ ? "*" : origin);
   headers.emplace_back("Access-Control-Expose-Headers",
                        fmt::format("Retry-After, X-Request-Id, request-id, {}", kWarningHeader));
   return headers;

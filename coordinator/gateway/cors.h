@@ -21,8 +21,8 @@ class CorsPolicy {
   // anything else.
   static absl::StatusOr<CorsPolicy> Create(std::vector<std::string> origins);
 
-  // For the head of every answer to `request`.
-  HttpHeaders OnAnswer(const HttpRequest& request) const;
+  // For the head of every answer to a request whose header Origin is `origin`, or empty.
+  HttpHeaders OnAnswer(std::string_view origin) const;
   // For the answer to a browser that asks what a script may send (OPTIONS), beside OnAnswer's.
   // `methods` as the header Allow has them.
   HttpHeaders OnPreflight(const HttpRequest& request, std::string_view methods) const;

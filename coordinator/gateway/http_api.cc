@@ -22,6 +22,7 @@ HttpServerOptions HttpApi::Complete(HttpServerOptions options) const {
   options.error_body = [this](int status, std::string_view path, std::string_view message) {
     return router_.ErrorBody(status, path, message);
   };
+  options.error_headers = [this](std::string_view origin) { return router_.ErrorHeaders(origin); };
   options.refuse = [this](const HttpRequest& head) { return router_.Refuse(head); };
   options.count_error = [this](int status, std::string_view path) {
     router_.CountError(status, path);

@@ -196,6 +196,7 @@ void HttpConnection::BeginExchange(const HttpRequest& request) {
   disconnected_ = false;
   ++exchange_;
   path_ = request.path;
+  origin_ = request.origin;
   request_id_ = request.request_id;
   head_only_ = request.method == "HEAD";
   http_1_0_ = request.http_1_0;
@@ -216,16 +217,18 @@ void HttpConnection::FailRequest(int status, std::string_view message) {
   ++exchange_;
   head_only_ = false;
   keep_alive_ = false;
+  path_ = parser_.path();
+  origin_ = parser_.origin();
   request_id_ = parser_.request_id();
-  Answer(exchange_, OwnError(status, parser_.path(), message));
+  Answer(exchange_, OwnError(status, message));
 }
 
-HttpResponse HttpConnection::OwnError(int status, std::string_view path,
-                                      std::string_view message) const {
+HttpResponse HttpConnection::OwnError(int status, std::string_view message) const {
   const HttpServerOptions& options = context_->options;
-  if (options.count_error) options.count_error(status, path);
-  HttpResponse response{.status = status, .body = options.error_body(status, path, message)};
-  if (status == 503) response.headers = {{"Retry-After", "1"}};
+  if (options.count_error) options.count_error(status, path_);
+  HttpResponse response{.status = status, .body = options.error_body(status, path_, message)};
+  if (options.error_headers) response.headers = options.error_headers(origin_);
+  if (status == 503) response.headers.emplace_back("Retry-After", "1");
   return response;
 }
 
@@ -298,7 +301,7 @@ void HttpConnection::CompleteStream(uint64_t exchange) {
 void HttpConnection::ReplyDropped(uint64_t exchange) {
   if (!IsOpen(exchange)) return;
   if (stage_ == Stage::kStreaming || disconnected_) return Close();
-  Answer(exchange, OwnError(500, path_, "the request was not answered"));
+  Answer(exchange, OwnError(500, "the request was not answered"));
 }
 
 void HttpConnection::AllowMore(uint64_t exchange, int64_t num_bytes,

@@ -67,8 +67,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void BeginExchange(const HttpRequest& request);
   void Dispatch(HttpRequest request);
   void FailRequest(int status, std::string_view message);
-  // An answer of the transport's own.
-  HttpResponse OwnError(int status, std::string_view path, std::string_view message) const;
+  // An answer of the transport's own, to the request under way.
+  HttpResponse OwnError(int status, std::string_view message) const;
 
   // Answering; `exchange` counts a connection's requests, so that a late call meets no other
   // request's answer.
@@ -114,6 +114,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Stage stage_ = Stage::kNone;
   uint64_t exchange_ = 0;
   std::string path_;        // of the request under way, for errors
+  std::string origin_;      // likewise
   std::string request_id_;  // likewise, for its answer
   bool head_only_ = false;  // the request was HEAD
   bool chunked_ = false;    // the stream under way is

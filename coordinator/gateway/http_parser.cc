@@ -90,6 +90,10 @@ std::string HttpParser::path() const {
   return target.empty() ? "" : PathOf(OriginForm({target.data(), target.size()}));
 }
 
+std::string HttpParser::origin() const {
+  return std::string(impl_->parser.get()[http::field::origin]);
+}
+
 std::string HttpParser::request_id() const {
   const auto given = impl_->parser.get()["X-Request-Id"];
   return RequestId({given.data(), given.size()});
@@ -174,7 +178,7 @@ HttpRequest HttpParser::MakeRequest() const {
   request.content_encoding = Joined(message, http::field::content_encoding);
   request.tenant = std::string(message["X-Tenant"]);
   request.request_id = request_id();
-  request.origin = std::string(message[http::field::origin]);
+  request.origin = origin();
   request.requested_method = std::string(message[http::field::access_control_request_method]);
   request.requested_headers = std::string(message[http::field::access_control_request_headers]);
   request.keep_alive = impl_->parser.keep_alive();

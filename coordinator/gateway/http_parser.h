@@ -43,9 +43,10 @@ class HttpParser {
   std::optional<HttpRequest> TakeHead();
 
   const std::optional<HttpParseError>& error() const { return error_; }
-  // Of the request that is being read, or was refused: its path, empty if it was not read so far,
-  // and its id.
+  // Of the request that is being read, or was refused: its path and its header Origin, empty if it
+  // was not read so far, and its id.
   std::string path() const;
+  std::string origin() const;
   std::string request_id() const;
   // A request has begun and is not whole.
   bool in_request() const;

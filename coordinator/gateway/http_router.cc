@@ -83,7 +83,7 @@ void HttpRouter::CountError(int http_status, std::string_view path) const {
 }
 
 void HttpRouter::Handle(HttpRequest request, std::shared_ptr<HttpReply> reply) const {
-  HttpHeaders cors = access_.cors.OnAnswer(request);
+  HttpHeaders cors = access_.cors.OnAnswer(request.origin);
   if (!cors.empty()) reply = WithHeaders(std::move(reply), std::move(cors));
   const HttpRoute* route = nullptr;
   std::optional<HttpResponse> answer = AnswerHead(request, &route);
@@ -95,7 +95,7 @@ std::optional<HttpResponse> HttpRouter::Refuse(HttpRequest head) const {
   const HttpRoute* route = nullptr;
   std::optional<HttpResponse> answer = AnswerHead(head, &route);
   if (!answer) return std::nullopt;
-  for (auto& header : access_.cors.OnAnswer(head)) answer->headers.push_back(std::move(header));
+  for (auto& header : ErrorHeaders(head.origin)) answer->headers.push_back(std::move(header));
   return answer;
 }
 

@@ -54,6 +54,8 @@ class HttpRouter {
   std::optional<HttpResponse> Refuse(HttpRequest head) const;
   // What an error looks like at `path`: OpenAI's shape where no route says otherwise.
   std::string ErrorBody(int http_status, std::string_view path, std::string_view message) const;
+  // The headers of one to a request of a page of `origin`.
+  HttpHeaders ErrorHeaders(std::string_view origin) const { return access_.cors.OnAnswer(origin); }
   // Counts an answer to a request for `path` that the transport gave itself.
   void CountError(int http_status, std::string_view path) const;
 

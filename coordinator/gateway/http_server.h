@@ -35,6 +35,9 @@ struct HttpServerOptions {
   // has it, empty if it was not read.
   std::function<std::string(int status, std::string_view path, std::string_view message)>
       error_body;
+  // Headers of these errors; `origin` is the request's header Origin, empty if it was not read.
+  // Null: none beside the transport's.
+  std::function<HttpHeaders(std::string_view origin)> error_headers;
   // Whether a request is refused by its head alone, before its body comes; null: none is. As
   // HttpHandler, it must not block.
   std::function<std::optional<HttpResponse>(const HttpRequest& head)> refuse;

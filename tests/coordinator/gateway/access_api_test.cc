@@ -153,11 +153,11 @@ TEST_F(AccessApiTest, WithoutKeysATenantIsWhoItSays) {
 
 class CorsTest : public AccessApiTest {
  protected:
-  void Allow(std::vector<std::string> origins) {
+  void Allow(std::vector<std::string> origins, HttpServerOptions options = {}) {
     auto cors = CorsPolicy::Create(std::move(origins));
     ASSERT_TRUE(cors.ok()) << cors.status();
     access_.cors = *std::move(cors);
-    StartHttp();
+    StartHttp(std::move(options));
   }
 };
 
@@ -194,6 +194,31 @@ TEST_F(CorsTest, AStreamsHeadHasTheHeadersToo) {
   EXPECT_THAT(answer.headers.at("content-type"), HasSubstr("text/event-stream"));
   EXPECT_EQ(answer.headers.at("access-control-allow-origin"), "*");
   EXPECT_EQ(answer.headers.count("vary"), 0u);
+}
+
+TEST_F(CorsTest, WhatTheTransportRefusesMayBeReadToo) {
+  HttpServerOptions options = {.read_timeout = std::chrono::milliseconds(50)};
+  options.limits.max_body_bytes = 20;
+  Allow({"https://chat.example.com"}, options);
+  std::string many;
+  for (int i = 0; i < 101; ++i) many += fmt::format("X-{}: y\r\n", i);
+  const std::pair<int, std::string> cases[] = {{413, "Content-Length: 21\r\n"},
+                                               {431, many},
+                                               {408, "Content-Length: 9\r\n"},
+                                               {501, "Transfer-Encoding: gzip\r\n"},
+                                               {400, "Host: again\r\n"}};
+  for (const auto& [status, headers] : cases) {
+    const auto ask = [&, headers = headers](const char* origin) {
+      return Ask(fmt::format("POST {} HTTP/1.1\r\nHost: t\r\nx-api-key: {}\r\nOrigin: {}\r\n{}\r\n",
+                             kChat, kKey, origin, headers));
+    };
+    const HttpAnswer answer = ask("https://chat.example.com");
+    EXPECT_EQ(answer.status, status) << answer.body;
+    ASSERT_EQ(answer.headers.count("access-control-allow-origin"), 1u) << status;
+    EXPECT_EQ(answer.headers.at("access-control-allow-origin"), "https://chat.example.com");
+    EXPECT_EQ(answer.headers.at("vary"), "Origin");
+    EXPECT_EQ(ask("https://evil.example.com").headers.count("access-control-allow-origin"), 0u);
+  }
 }
 
 TEST_F(CorsTest, OtherPagesGetNoHeaders) {

@@ -470,6 +470,29 @@ TEST_F(HttpServerTest, ADroppedReplyIsAnError) {
   EXPECT_EQ(client.ReadAnswer()->status, 500);
 }
 
+TEST_F(HttpServerTest, ItsOwnErrorsHaveTheHeadersOfTheRequestsOrigin) {
+  HttpServerOptions options = TestOptions();
+  options.limits.max_body_bytes = 4;
+  options.error_headers = [](std::string_view origin) {
+    return HttpHeaders{{"X-Page", std::string(origin)}};
+  };
+  Start(options, [](HttpRequest, std::shared_ptr<HttpReply>) {});
+  HttpClient client(port());
+  const auto ask = [&](const char* origin, const char* body) {
+    EXPECT_TRUE(
+        client.Send(fmt::format("POST / HTTP/1.1\r\nHost: t\r\n{}Content-Length: {}\r\n\r\n{}",
+                                origin, std::string_view(body).size(), body)));
+    return client.ReadAnswer().value_or(switchyard::testing::HttpAnswer{});
+  };
+  const auto dropped = ask("Origin: https://a.b\r\n", "1234");
+  EXPECT_EQ(dropped.status, 500);
+  EXPECT_EQ(dropped.headers.at("x-page"), "https://a.b");
+  EXPECT_EQ(ask("", "1234").headers.at("x-page"), "") << "not that of the request before";
+  const auto refused = ask("Origin: https://c.d\r\n", "12345");
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_EQ(refused.headers.at("x-page"), "https://c.d");
+}
+
 TEST_F(HttpServerTest, ADroppedStreamIsCutSoThatTheClientNotices) {
   Start(TestOptions(), [](HttpRequest, std::shared_ptr<HttpReply> reply) {
     reply->StartStream({.content_type = "text/plain", .body = "half"});
