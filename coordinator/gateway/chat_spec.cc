@@ -49,6 +49,8 @@ std::vector<std::string> IgnoredFields(const ServedModel& model,
   std::vector<std::string> names = request.unknown_fields;
   const std::string& effort = request.chat.effort_field;
   if (!effort.empty() && !KnowsReasoningEffort(model)) names.push_back(effort);
+  const std::string& no_thoughts = request.chat.no_thoughts_field;
+  if (!no_thoughts.empty() && !CanLeaveOutThoughts(model)) names.push_back(no_thoughts);
   return names;
 }
 

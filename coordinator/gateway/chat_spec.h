@@ -19,8 +19,8 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
                                              const ChatCompletionRequest& request,
                                              const RequestOrigin& origin);
 
-// The fields of the request that change nothing: unknown ones, and an effort of reasoning where the
-// model's template knows of none.
+// The fields of the request that change nothing: unknown ones, an effort of reasoning where the
+// model's template knows of none, and that there shall be no thoughts where it cannot be told so.
 std::vector<std::string> IgnoredFields(const ServedModel& model,
                                        const ChatCompletionRequest& request);
 

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::string_view kTexts[] = {"text"};
 constexpr const char* kEffortField = "output_config.effort";
+constexpr const char* kSwitch = "enable_thinking";
 
 absl::StatusOr<std::string> BlockType(const Json& block, const std::string& where) {
   const Json* type = FindString(block, "type");
@@ -194,7 +195,7 @@ absl::Status TranslateThinking(const Json& thinking, Json* request) {
   if (!enabled && (type == nullptr || *type != "disabled")) {
     return ParamError("thinking", "'thinking' must have the type enabled, adaptive or disabled");
   }
-  (*request)["chat_template_kwargs"] = {{"enable_thinking", enabled}};
+  (*request)["chat_template_kwargs"] = {{kSwitch, enabled}};
   std::optional<int32_t> budget;
   SY_RETURN_IF_ERROR(ReadInt32(thinking, "budget_tokens", &budget));
   if (budget && *budget < 1) return ParamError("thinking", "'budget_tokens' must be at least 1");
@@ -214,12 +215,12 @@ absl::Status TranslateFormat(const Json& format, const std::string& where, Json*
   return absl::OkStatus();
 }
 
-// Whether there are thoughts `thinking` says, or else the template.
+// Whether there are thoughts `thinking` says, or else the template, unless the effort is none.
 absl::Status TranslateEffort(const Json& effort, Json* request) {
-  Json kwargs = Json::object();
+  Json& kwargs = (*request)["chat_template_kwargs"];
+  const bool is_said = kwargs.contains(kSwitch);
   SY_RETURN_IF_ERROR(AddReasoningEffort(effort, &kwargs));
-  kwargs.erase("enable_thinking");
-  (*request)["chat_template_kwargs"].update(kwargs);
+  if (!is_said && !IsNoEffort(effort)) kwargs.erase(kSwitch);
   return absl::OkStatus();
 }
 
@@ -286,6 +287,18 @@ absl::StatusOr<Json> ToChatRequest(const RequestFields& given) {
   return request;
 }
 
+// REQUIRES: both fields are right.
+void NameEffort(const RequestFields& given, ChatFields* chat) {
+  const Json* config = FindField(given, "output_config");
+  const Json* effort = config != nullptr ? FindField(*config, "effort") : nullptr;
+  const Json* thinking = FindField(given, "thinking");
+  if (effort != nullptr) {
+    (IsNoEffort(*effort) ? chat->no_thoughts_field : chat->effort_field) = kEffortField;
+  }
+  const bool is_disabled = thinking != nullptr && thinking->at("type") == "disabled";
+  if (is_disabled) chat->no_thoughts_field = "thinking";
+}
+
 absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_max_tokens) {
   SY_ASSIGN_OR_RETURN(const Json given, ParseObject(body));
   const RequestFields fields(given);
@@ -296,9 +309,7 @@ absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_ma
   if (!chat.ok()) return InMessagesWords(fields, chat.status());
   absl::StatusOr<ChatCompletionRequest> request = ReadChatCompletionRequest(*chat);
   if (!request.ok()) return InMessagesWords(fields, request.status());
-  const Json* config = FindField(fields, "output_config");
-  const bool has_effort = config != nullptr && FindField(*config, "effort") != nullptr;
-  if (has_effort) request->chat.effort_field = kEffortField;
+  NameEffort(fields, &request->chat);
   request->unknown_fields = fields.Unread();
   return request;
 }

@@ -227,7 +227,7 @@ absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
   }
   SY_RETURN_IF_ERROR(CheckTemplateKwargs(chat->template_kwargs));
   if (const Json* effort = FindField(request, "reasoning_effort")) {
-    chat->effort_field = "reasoning_effort";
+    (IsNoEffort(*effort) ? chat->no_thoughts_field : chat->effort_field) = "reasoning_effort";
     SY_RETURN_IF_ERROR(AddReasoningEffort(*effort, &chat->template_kwargs));
   }
   SY_RETURN_IF_ERROR(ReadPromptEnd(request, chat));

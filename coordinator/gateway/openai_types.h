@@ -70,7 +70,10 @@ struct ChatFields {
   Json messages;         // an array; each content a string, or null where tool calls stand for it
   Json tools;            // an array, or null: none
   Json template_kwargs;  // an object, may be empty
-  std::string effort_field;  // what the request calls reasoning_effort, if it gives one
+  // What the request calls reasoning_effort, if it gives one; the field by which it asks for no
+  // thoughts, if it does.
+  std::string effort_field;
+  std::string no_thoughts_field;
   // The prompt ends with the beginning of an answer, or (never both) within the last message, which
   // the answer goes on with.
   bool add_generation_prompt = true;

@@ -14,6 +14,11 @@ constexpr const char* kSwitch = "enable_thinking";
 constexpr const char* kNone = "none";
 constexpr const char* kWords[] = {kNone, "minimal", "low", "medium", "high", "xhigh", "max"};
 
+bool TemplateNames(const ServedModel& model, const char* word) {
+  return model.chat_template != nullptr &&
+         model.chat_template->source.find(word) != std::string::npos;
+}
+
 }  // namespace
 
 absl::Status AddReasoningEffort(const Json& effort, Json* kwargs) {
@@ -23,16 +28,20 @@ absl::Status AddReasoningEffort(const Json& effort, Json* kwargs) {
     return ParamError(kEffort,
                       "'reasoning_effort' must be none, minimal, low, medium, high, xhigh or max");
   }
-  const bool thinks = effort != kNone;
+  const bool thinks = !IsNoEffort(effort);
   if (thinks && !kwargs->contains(kEffort)) (*kwargs)[kEffort] = effort;
   if (!kwargs->contains(kSwitch)) (*kwargs)[kSwitch] = thinks;
   return absl::OkStatus();
 }
 
+bool IsNoEffort(const Json& effort) { return effort == kNone; }
+
 bool KnowsReasoningEffort(const ServedModel& model) {
-  if (model.chat_template == nullptr) return false;
-  const std::string& source = model.chat_template->source;
-  return source.find(kEffort) != source.npos || source.find(kSwitch) != source.npos;
+  return TemplateNames(model, kEffort) || TemplateNames(model, kSwitch);
+}
+
+bool CanLeaveOutThoughts(const ServedModel& model) {
+  return TemplateNames(model, kSwitch) || !(model.reasoning || model.harmony);
 }
 
 }  // namespace switchyard::gateway

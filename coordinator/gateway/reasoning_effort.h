@@ -14,8 +14,13 @@ namespace switchyard::gateway {
 // xhigh or max.
 absl::Status AddReasoningEffort(const Json& effort, Json* kwargs);
 
+// The word that asks for no thoughts.
+bool IsNoEffort(const Json& effort);
+
 // The model's template knows at least one of both.
 bool KnowsReasoningEffort(const ServedModel& model);
+// The model can be told to have no thoughts, which takes `enable_thinking`, or has none anyway.
+bool CanLeaveOutThoughts(const ServedModel& model);
 
 }  // namespace switchyard::gateway
 

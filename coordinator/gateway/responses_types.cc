@@ -207,7 +207,9 @@ absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& requ
   fields.Find("stream_options");  // which have nothing to say here
   PassIdleFields(fields);
   made->unknown_fields = fields.Unread();
-  if (!made->chat.effort_field.empty()) made->chat.effort_field = "reasoning.effort";
+  for (std::string* name : {&made->chat.effort_field, &made->chat.no_thoughts_field}) {
+    if (!name->empty()) *name = "reasoning.effort";
+  }
   return made;
 }
 

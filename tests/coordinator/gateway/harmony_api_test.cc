@@ -152,6 +152,26 @@ TEST_F(HarmonyApiTest, AnEffortIsToldToTheModelWhoeverAsks) {
               HasSubstr("'output_config.effort'"));
 }
 
+// Its template has no switch.
+TEST_F(HarmonyApiTest, ThoughtsThatCannotBeSwitchedOffAreSaidToStay) {
+  Script("<|channel|>final<|message|>Four.<|return|>");
+  const auto expect = [&](const char* path, const std::string& body, const char* field) {
+    const auto answer = Ask(Post(path, body));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    ASSERT_EQ(answer.headers.count("x-switchyard-warning"), 1u) << path << body;
+    EXPECT_EQ(answer.headers.at("x-switchyard-warning"),
+              fmt::format(R"(field "{}" ignored)", field));
+    EXPECT_THAT(Prompt(), HasSubstr("Reasoning: medium\n")) << path << body;
+  };
+  expect(kChat, Body(R"("reasoning_effort":"none")"), "reasoning_effort");
+  expect(kResponses, R"({"input":"Hi","reasoning":{"effort":"none"}})", "reasoning.effort");
+  const auto messages = [](const char* more) {
+    return Body(R"("max_tokens":9,)" + std::string(more));
+  };
+  expect("/v1/messages", messages(R"("thinking":{"type":"disabled"})"), "thinking");
+  expect("/v1/messages", messages(R"("output_config":{"effort":"none"})"), "output_config.effort");
+}
+
 TEST_F(HarmonyApiTest, ThoughtsMayBeLimited) {
   Script("<|channel|>final<|message|>Four.<|return|>");
   const auto sampling = [&](const char* path, std::string_view body) {

@@ -43,6 +43,28 @@ TEST_F(ThoughtsApiTest, AnAnswerMayBeginWithThem) {
   EXPECT_THAT(OfChat("").thoughts_begin_tokens(), IsEmpty());  // nothing binds it
 }
 
+TEST_F(ThoughtsApiTest, NoEffortSwitchesThemOffUnlessARequestSaysOtherwise) {
+  engine_->SetAnswer({.tokens = {5}});
+  const auto expect = [&](bool thinks, const char* path, const std::string& more) {
+    const auto answer = Ask(Post(
+        path, fmt::format(R"({{"max_tokens":4,"messages":[{{"role":"user","content":"Hi"}}],{}}})",
+                          more)));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(answer.headers.count("x-switchyard-warning"), 0u) << more;
+    const std::string prompt =
+        model_.tokenizer->Decode(engine_->last_request().prompt_tokens, false);
+    EXPECT_EQ(!prompt.ends_with("<think>\n\n</think>\n\n"), thinks) << more;
+  };
+  expect(false, "/v1/chat/completions", R"("reasoning_effort":"none")");
+  expect(true, "/v1/chat/completions",
+         R"("reasoning_effort":"none","chat_template_kwargs":{"enable_thinking":true})");
+  constexpr const char* kMessages = "/v1/messages";
+  expect(true, kMessages, R"("output_config":{"effort":"low"})");
+  expect(false, kMessages, R"("output_config":{"effort":"none"})");
+  expect(true, kMessages, R"("output_config":{"effort":"none"},"thinking":{"type":"enabled"})");
+  expect(false, kMessages, R"("output_config":{"effort":"low"},"thinking":{"type":"disabled"})");
+}
+
 TEST_F(ThoughtsApiTest, ThePromptMayHaveOpenedThem) {
   const v1::SamplingParams sampling =
       SamplingOf("/v1/completions", R"({"prompt":"<think>\n","max_thinking_tokens":3})");

@@ -122,6 +122,11 @@ TEST_F(UnknownFieldsTest, AnEffortIsOneWhereTheTemplateKnowsOfNone) {
   mute.source = "{{ messages }}";
   model_.chat_template = &mute;
   EXPECT_EQ(ChatWarning(kEffort), R"(field "reasoning_effort" ignored)");
+  constexpr const char* kNone = R"("reasoning_effort":"none")";
+  EXPECT_EQ(ChatWarning(kNone), R"(field "reasoning_effort" ignored)");
+  const auto marks = std::exchange(model_.reasoning, std::nullopt);
+  EXPECT_EQ(ChatWarning(kNone), "") << "it has no thoughts anyway";
+  model_.reasoning = marks;
   EXPECT_EQ(WarningOf("/v1/responses", R"("input":"Hi","reasoning":{"effort":"low"})"),
             R"(field "reasoning.effort" ignored)");
   EXPECT_EQ(
