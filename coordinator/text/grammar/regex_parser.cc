@@ -13,6 +13,8 @@ constexpr size_t kMaxPatternBytes = 32 << 10;
 constexpr int kMaxDepth = 200;
 constexpr uint32_t kMaxCount = 100'000'000;
 
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
 CodePoints Digits() { return CodePoints::Of('0', '9'); }
 
 CodePoints WordCharacters() {
@@ -172,7 +174,7 @@ class RegexParser {
   absl::StatusOr<uint32_t> ParseCount() {
     const size_t begin = at_;
     uint32_t count = 0;
-    for (; at_ < pattern_.size() && pattern_[at_] >= '0' && pattern_[at_] <= '9'; ++at_) {
+    for (; at_ < pattern_.size() && IsDigit(pattern_[at_]); ++at_) {
       count = count * 10 + static_cast<uint32_t>(pattern_[at_] - '0');
       if (count > kMaxCount) return Error("a repetition counts too far");
     }
@@ -240,6 +242,10 @@ class RegexParser {
       case 'v':
         return one('\v');
       case '0':
+        if (at_ < pattern_.size() && IsDigit(pattern_[at_])) {  // some read octal digits
+          at_ = begin;
+          return Error("\\0 before a digit is not supported: say \\x00");
+        }
         return one(0);
       case 'u':
         return ParseUnicodeEscape();
@@ -282,8 +288,16 @@ class RegexParser {
     return MakeCharacters(is_negative ? set.Complement() : set);
   }
 
+  // [:alpha:], [.hyphen.], [=e=]: classes to some, to ECMAScript a set of these characters.
+  bool IsAtNamedClass() const {
+    if (!IsAt("[:") && !IsAt("[.") && !IsAt("[=")) return false;
+    const size_t end = pattern_.find(']', at_);
+    return end != pattern_.npos && end > at_ + 2 && pattern_[end - 1] == pattern_[at_ + 1];
+  }
+
   absl::StatusOr<CodePoints> ParseSetItem() {
     if (at_ == pattern_.size()) return Error("a [ without a ]");
+    if (IsAtNamedClass()) return Error("a named class ([:alpha:] and the like) is not supported");
     if (Take("\\")) return ParseEscape(true);
     const uint32_t character = TakeCharacter();
     return CodePoints::Of(character, character);

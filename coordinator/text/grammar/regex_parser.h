@@ -19,8 +19,8 @@ struct RegexOptions {
 // same), ^ and $. \d, \w and \s are those of ECMAScript: \s has the Unicode spaces.
 //
 // INVALID_ARGUMENT naming byte and reason for anything else: look-around, back references, word
-// boundaries, Unicode classes, possessive repetition and flags among it; and when the budget is
-// spent.
+// boundaries, classes by name (\p{...}, [:alpha:]), octal digits (\0 before a digit), possessive
+// repetition and flags among it; and when the budget is spent.
 absl::StatusOr<ExprPtr> ParseRegex(std::string_view pattern, Budget& budget,
                                    const RegexOptions& options = {});
 

@@ -34,6 +34,9 @@ TEST(RegexGrammar, AcceptsWhatThePatternMatchesFromBeginningToEnd) {
       {"\\w\\W\\s\\S", {"a- b", "_é\u00a0."}, {"--  ", "a- \t"}},
       {"[\\d\\-x]+", {"1-x"}, {"a"}},
       {"[]a]", {}, {"]a", "a", "]"}},
+      {"[[:]+[a:]", {"[:a", "[::"}, {"[", "]:"}},
+      {"[[.][x.]", {"[x", ".."}, {"x."}},
+      {"\\0x[\\0]", {std::string("\0x\0", 3)}, {"0x0"}},
       {"\\u00e9\\x41\\u{1F600}\\ud83d\\ude00", {"éA😀😀"}, {"eA😀😀"}},
       {"[é-ü]", {"é", "ü", "ê"}, {"è", "ý"}},
       {"[\\u0800-\\uffff]", {"\u0800", "日", "\uffff"}, {"\u07ff", "😀", "\xed\xa0\x80"}},
@@ -80,6 +83,12 @@ TEST(RegexGrammar, SaysWhatItDoesNotSupportAndWhere) {
       {"\xff", "not UTF-8"},
       {"a{999999999999}", "counts too far"},
       {"[\\d-z]", "between classes"},
+      {"[[:alpha:]]{2}", "byte 1: a named class"},
+      {"[^a[:space:]_]", "byte 3: a named class"},
+      {"[[.hyphen.]]", "byte 1: a named class"},
+      {"[a-[=e=]]", "byte 3: a named class"},
+      {"\\07", "byte 1: \\0 before a digit"},
+      {"[\\01]", "byte 2: \\0 before a digit"},
   };
   for (const auto& [pattern, message] : cases) {
     const auto grammar = CompileRegex(pattern);
