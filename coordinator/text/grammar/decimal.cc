@@ -83,9 +83,12 @@ void NumberWords::LowerMax(const Bound& bound) {
 }
 
 absl::Status NumberWords::AddMultiple(const Decimal& divisor) {
+  if (divisor.is_negative || divisor.is_zero()) {
+    return absl::InvalidArgumentError("must be above 0");
+  }
   if (divisor.is_whole() && divisor.whole.size() <= 5) {
     const auto value = static_cast<uint32_t>(std::atoi(divisor.whole.c_str()));
-    if (value > 0 && value <= kMaxDivisor) {
+    if (value <= kMaxDivisor) {
       multiples.push_back(value);
       is_integer = true;
       return absl::OkStatus();

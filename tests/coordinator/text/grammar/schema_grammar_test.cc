@@ -269,6 +269,8 @@ TEST(SchemaGrammar, WhatIsNotSupportedIsNamedWithItsPlace) {
       {R"({"exclusiveMinimum": true})", "exclusiveMinimum: needs a number"},
       {R"({"multipleOf": 0.3})", "multipleOf"},
       {R"({"multipleOf": 0})", "multipleOf"},
+      {R"({"multipleOf": -2})", "multipleOf: must be above 0"},
+      {R"({"type": "number", "multipleOf": -0.01})", "multipleOf: must be above 0"},
       {R"({"items": [{}]})", "prefixItems"},
       {R"({"enum": []})", "enum"},
       {R"({"allOf": []})", "allOf"},
