@@ -59,6 +59,10 @@ struct NumberWords {
 // when a bound leaves only longer ones.
 absl::StatusOr<Dfa> NumberTexts(const NumberWords& words, Budget& budget);
 
+// Whether a number may satisfy words that NumberTexts has no text for: their bounds leave room that
+// only longer texts show. True, too, for some that nothing satisfies beside `multipleOf`.
+bool MayHoldUnwritten(const NumberWords& words);
+
 }  // namespace switchyard::text::grammar
 
 #endif  // SWITCHYARD_COORDINATOR_TEXT_GRAMMAR_DECIMAL_H_

@@ -147,6 +147,18 @@ bool IsTooLong(const NumberWords::Bound& bound) {
 
 }  // namespace
 
+bool MayHoldUnwritten(const NumberWords& words) {
+  const std::optional<NumberWords::Bound>& min = words.min;
+  const std::optional<NumberWords::Bound>& max = words.max;
+  if (min.has_value() && max.has_value()) {
+    const int order = Decimal::Compare(min->value, max->value);
+    if (order > 0 || (order == 0 && (min->is_exclusive || max->is_exclusive))) return false;
+  }
+  const auto is_within = [](const auto& bound) { return bound.has_value() && !IsTooLong(*bound); };
+  const bool has_all_places = words.is_integer || PlacesMax(words) == words.places_max;
+  return !has_all_places || !is_within(min) || !is_within(max);
+}
+
 absl::StatusOr<Dfa> NumberTexts(const NumberWords& words, Budget& budget) {
   const int places_max = PlacesMax(words);
   Nfa nfa(budget);

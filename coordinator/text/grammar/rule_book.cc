@@ -72,8 +72,9 @@ bool RuleBook::ReachesEnd(const Dfa& dfa, bool by_empty_calls_only) const {
   return false;
 }
 
-absl::Status RuleBook::FindPossible() {
+absl::Status RuleBook::FindPossible(std::optional<uint32_t> assumed) {
   for (Rule& rule : rules_) rule.is_possible = false;
+  if (assumed.has_value()) rules_[*assumed].is_possible = true;
   for (bool has_changed = true; has_changed;) {
     has_changed = false;
     // Rules are mostly added before those that they call.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,9 @@ class RuleBook {
 
   Budget& budget() { return budget_; }
 
-  // Finds which of the rules have a text: all of them must have their bodies. INVALID_ARGUMENT when
-  // the budget is spent.
-  absl::Status FindPossible();
+  // Finds which of the rules have a text, or would have one if `assumed` had: all of them must have
+  // their bodies. INVALID_ARGUMENT when the budget is spent.
+  absl::Status FindPossible(std::optional<uint32_t> assumed = std::nullopt);
   bool is_possible(uint32_t rule) const { return rules_[rule].is_possible; }
 
   // The automaton of the texts of `start`. What can never be finished is left out, and so is what

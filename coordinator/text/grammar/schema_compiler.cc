@@ -145,7 +145,7 @@ absl::Status SchemaCompiler::CompareAlternatives(SchemaId id) {
 
 absl::Status SchemaCompiler::CheckAlternatives() {
   if (pairs_.empty()) return absl::OkStatus();
-  SY_RETURN_IF_ERROR(book_.FindPossible());
+  SY_RETURN_IF_ERROR(book_.FindPossible(unwritten_));
   for (const Pair& pair : pairs_) {
     if (!book_.is_possible(pair.rule)) continue;
     return Annotate(BothFit(pair.first, pair.second),
@@ -206,6 +206,10 @@ absl::Status SchemaCompiler::AddNumbers(const SchemaSet& branch, uint8_t types, 
   }
   SY_ASSIGN_OR_RETURN(const Dfa texts, NumberTexts(words, budget()));
   nfa.Accept(AddDfa(texts, 0, nfa));
+  if (texts.is_empty() && MayHoldUnwritten(words)) {
+    if (!unwritten_.has_value()) unwritten_ = book_.AddRule("numbers that are not written");
+    nfa.Accept(nfa.AddCall(0, {.rule = *unwritten_}));
+  }
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -77,6 +78,9 @@ class SchemaCompiler {
   std::vector<Pending> pending_;
   std::set<SchemaId> compared_;
   std::vector<Pair> pairs_;
+  // Has no text: stands where a number would satisfy a schema and none that can be written. Two
+  // alternatives may meet there, and one of them be written in another way.
+  std::optional<uint32_t> unwritten_;
 };
 
 // Puts the objects of `branch` into `nfa`, from state 0; states where they end accept.

@@ -254,6 +254,50 @@ TEST(SchemaGrammar, Combinations) {
   });
 }
 
+// Numbers that are not written, since they have too many digits, are numbers all the same.
+TEST(SchemaGrammar, OneOfLooksAtNumbersAndNotAtHowTheyAreWritten) {
+  const std::string overlapping[] = {
+      R"([{"type": "number"}, {"type": "integer", "exclusiveMinimum": 999999999999999999}])",
+      R"([{"type": "number"}, {"type": "integer", "exclusiveMaximum": -999999999999999999}])",
+      R"([{"type": "number"}, {"exclusiveMinimum": 0, "exclusiveMaximum": 1e-15}])",
+      R"([{"exclusiveMinimum": 0, "type": "number"}, {"exclusiveMaximum": 1e-15}])",
+      R"([{"type": "number", "multipleOf": 1e-14}, {"exclusiveMinimum": 12345,
+          "exclusiveMaximum": 12345.00000000001, "multipleOf": 1e-13}])",
+      R"([{"type": "object", "properties": {"a": {"type": "number"}}, "required": ["a"]},
+          {"properties": {"a": {"type": "integer", "exclusiveMinimum": 999999999999999999}},
+           "required": ["a"]}])",
+  };
+  for (const std::string& alternatives : overlapping) {
+    const auto grammar = Schema(R"({"oneOf": )" + alternatives + "}");
+    EXPECT_EQ(grammar.status().code(), absl::StatusCode::kInvalidArgument) << alternatives;
+    EXPECT_THAT(std::string(Message(grammar.status())),
+                HasSubstr("oneOf: a value may fit both alternative 0 and 1"))
+        << alternatives;
+  }
+  Check({
+      {R"({"oneOf": [{"type": "number", "exclusiveMaximum": 1e-15},
+                     {"type": "number", "minimum": 1e-15, "maximum": 1}]})",
+       {"0", "1", "-2"},
+       {"1.1"}},
+      {R"({"oneOf": [{"type": "integer"},
+                     {"type": "number", "exclusiveMinimum": 5, "exclusiveMaximum": 6}]})",
+       {"5", "6", "5.5"},
+       {}},
+      {R"({"oneOf": [{"type": "integer", "minimum": 1, "maximum": 6},
+                     {"type": "integer", "multipleOf": 7}]})",
+       {"1", "7"},
+       {"8"}},
+      {R"({"oneOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.1},
+                     {"type": "number", "multipleOf": 0.1}]})",
+       {"0.05", "0.1"},
+       {"0.15"}},
+      {R"({"type": "object", "properties": {"a": {"exclusiveMinimum": 0, "exclusiveMaximum": 1e-15,
+           "type": "number"}}})",
+       {"{}", R"({"b":0})"},
+       {R"({"a":0})", R"({"a":1})", R"({"a":})"}},
+  });
+}
+
 TEST(SchemaGrammar, WhatIsNotSupportedIsNamedWithItsPlace) {
   const std::pair<std::string, std::string> cases[] = {
       {R"({"type": "strin"})", "schema #: type: there is no type \"strin\""},
