@@ -71,6 +71,15 @@ absl::Status ReadToolChoice(const RequestFields& request, ChatOptions* options) 
 
 }  // namespace
 
+absl::Status CheckFunction(const RequestFields& function, const char* parameters) {
+  std::string description;
+  bool strict = false;
+  const Json* schema = nullptr;
+  SY_RETURN_IF_ERROR(ReadString(function, "description", &description));
+  SY_RETURN_IF_ERROR(ReadBool(function, "strict", &strict));
+  return ReadObject(function, parameters, &schema);
+}
+
 absl::StatusOr<ChatOptions> ReadChatOptions(const RequestFields& request) {
   ChatOptions options;
   SY_RETURN_IF_ERROR(ReadBool(request, "include_reasoning", &options.include_reasoning));

@@ -42,7 +42,12 @@ struct ChatOptions {
   }
 };
 
-// INVALID_ARGUMENT with the field as param. REQUIRES: `tools`, if there, is a list of functions.
+// What a tool says of its function, but for its name: types alone. `parameters` is what the dialect
+// calls them.
+absl::Status CheckFunction(const RequestFields& function, const char* parameters = "parameters");
+
+// INVALID_ARGUMENT with the field as param. REQUIRES: `tools`, if there, is a list of functions
+// that passed CheckFunction.
 absl::StatusOr<ChatOptions> ReadChatOptions(const RequestFields& request);
 
 // Sets what `form` says of thoughts and calls. FAILED_PRECONDITION if the model's calls cannot be

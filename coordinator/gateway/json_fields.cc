@@ -8,9 +8,13 @@
 namespace switchyard::gateway {
 namespace {
 
-absl::Status WrongType(const char* name, std::string_view expected, const Json& value) {
-  return ParamError(name, fmt::format("'{}' must be {}, not {}", name, expected,
+absl::Status WrongType(const std::string& path, std::string_view expected, const Json& value) {
+  return ParamError(path, fmt::format("'{}' must be {}, not {}", path, expected,
                                       value.is_number() ? value.dump() : value.type_name()));
+}
+
+absl::Status OutOfRange(const std::string& path, const std::string& value) {
+  return ParamError(path, fmt::format("'{}' is out of range: {}", path, value));
 }
 
 // Whether it is an integer as JSON Schema has it: 3.0 is one, and 1e300.
@@ -31,6 +35,10 @@ bool IsInt32(const Json& value) {
 }
 
 }  // namespace
+
+std::string RequestFields::PathOf(std::string_view name) const {
+  return path_.empty() ? std::string(name) : fmt::format("{}.{}", path_, name);
+}
 
 const Json* RequestFields::Find(std::string_view name) const {
   // Bodies have few fields, and an ordered object looks for one as this does.
@@ -76,7 +84,7 @@ absl::StatusOr<Json> ParseObject(std::string_view body) {
 absl::Status ReadString(const RequestFields& object, const char* name, std::string* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
-  if (!value->is_string()) return WrongType(name, "a string", *value);
+  if (!value->is_string()) return WrongType(object.PathOf(name), "a string", *value);
   *out = value->get<std::string>();
   return absl::OkStatus();
 }
@@ -84,19 +92,27 @@ absl::Status ReadString(const RequestFields& object, const char* name, std::stri
 absl::Status ReadBool(const RequestFields& object, const char* name, bool* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
-  if (!value->is_boolean()) return WrongType(name, "true or false", *value);
+  if (!value->is_boolean()) return WrongType(object.PathOf(name), "true or false", *value);
   *out = value->get<bool>();
+  return absl::OkStatus();
+}
+
+absl::Status ReadObject(const RequestFields& object, const char* name, const Json** out) {
+  const Json* value = FindField(object, name);
+  if (value == nullptr) return absl::OkStatus();
+  if (!value->is_object()) return WrongType(object.PathOf(name), "an object", *value);
+  *out = value;
   return absl::OkStatus();
 }
 
 absl::Status ReadFloat(const RequestFields& object, const char* name, std::optional<float>* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
-  if (!value->is_number()) return WrongType(name, "a number", *value);
+  if (!value->is_number()) return WrongType(object.PathOf(name), "a number", *value);
   const double number = value->get<double>();
   constexpr double kMax = std::numeric_limits<float>::max();
   if (number > kMax || number < -kMax) {
-    return ParamError(name, fmt::format("'{}' is out of range: {}", name, number));
+    return OutOfRange(object.PathOf(name), fmt::format("{}", number));
   }
   *out = static_cast<float>(number);
   return absl::OkStatus();
@@ -105,10 +121,8 @@ absl::Status ReadFloat(const RequestFields& object, const char* name, std::optio
 absl::Status ReadInt32(const RequestFields& object, const char* name, std::optional<int32_t>* out) {
   const Json* value = FindField(object, name);
   if (value == nullptr) return absl::OkStatus();
-  if (!IsInteger(*value)) return WrongType(name, "an integer", *value);
-  if (!IsInt32(*value)) {
-    return ParamError(name, fmt::format("'{}' is out of range: {}", name, value->dump()));
-  }
+  if (!IsInteger(*value)) return WrongType(object.PathOf(name), "an integer", *value);
+  if (!IsInt32(*value)) return OutOfRange(object.PathOf(name), value->dump());
   *out = value->get<int32_t>();
   return absl::OkStatus();
 }
@@ -119,7 +133,7 @@ absl::Status ReadUint64(const RequestFields& object, const char* name,
   if (value == nullptr) return absl::OkStatus();
   const auto is_64_bits = [](double number) { return number >= -0x1p63 && number < 0x1p64; };
   if (!IsInteger(*value) || (value->is_number_float() && !is_64_bits(value->get<double>()))) {
-    return WrongType(name, "an integer of 64 bits", *value);
+    return WrongType(object.PathOf(name), "an integer of 64 bits", *value);
   }
   const bool is_negative = *value < 0;
   *out = is_negative ? static_cast<uint64_t>(value->get<int64_t>()) : value->get<uint64_t>();

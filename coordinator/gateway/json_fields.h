@@ -1,5 +1,6 @@
 // Reading checked fields out of a JSON object that came from outside. An absent field and null are
-// the same: `out` stays as it is. Every error is INVALID_ARGUMENT and names the field as its param.
+// the same: `out` stays as it is. Every error is INVALID_ARGUMENT and names the field as its param,
+// by its whole path.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_JSON_FIELDS_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_JSON_FIELDS_H_
 
@@ -7,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -18,10 +20,13 @@ namespace switchyard::gateway {
 // read it: there is no list of known names that could say otherwise than the code. One thread.
 class RequestFields {
  public:
-  // Implicit: the functions below read a plain object as well. `object` outlives this. REQUIRES:
-  // object.is_object().
-  RequestFields(const Json& object) : object_(object) {}  // NOLINT
+  // Implicit: the functions below read a plain object as well. `object` outlives this. `path` is
+  // where it stands in the request's body ("tools[0].function"). REQUIRES: object.is_object().
+  RequestFields(const Json& object, std::string path = "")  // NOLINT
+      : object_(object), path_(std::move(path)) {}
 
+  // Of a field, in the body.
+  std::string PathOf(std::string_view name) const;
   // As FindField.
   const Json* Find(std::string_view name) const;
   // The fields that nobody has asked for and that are not null, in the object's order.
@@ -29,6 +34,7 @@ class RequestFields {
 
  private:
   const Json& object_;
+  const std::string path_;          // empty: it is the body
   mutable std::vector<bool> read_;  // by field; empty: none
 };
 
@@ -46,6 +52,8 @@ absl::StatusOr<Json> ParseObject(std::string_view body);
 
 absl::Status ReadString(const RequestFields& object, const char* name, std::string* out);
 absl::Status ReadBool(const RequestFields& object, const char* name, bool* out);
+// `out` points into `object`.
+absl::Status ReadObject(const RequestFields& object, const char* name, const Json** out);
 absl::Status ReadFloat(const RequestFields& object, const char* name, std::optional<float>* out);
 // An integer that fits 32 bits. Integers are also what is written 3.0, here and below.
 absl::Status ReadInt32(const RequestFields& object, const char* name, std::optional<int32_t>* out);

@@ -160,6 +160,7 @@ absl::StatusOr<Json> ToTools(const Json& given) {
     if (schema == nullptr || !schema->is_object()) {
       return ParamError(where, fmt::format("'{}' must have a name and an input_schema", where));
     }
+    SY_RETURN_IF_ERROR(CheckFunction({given[i], where}, "input_schema"));
     Json function = {{"name", *name}};
     if (const Json* text = FindString(given[i], "description")) function["description"] = *text;
     function["parameters"] = *schema;
@@ -174,7 +175,8 @@ absl::Status TranslateToolChoice(const Json& choice, Json* request) {
   const Json* type = FindString(choice, "type");
   if (type == nullptr) return ParamError("tool_choice", "'tool_choice' must have a type");
   bool one_at_a_time = false;
-  SY_RETURN_IF_ERROR(ReadBool(choice, "disable_parallel_tool_use", &one_at_a_time));
+  SY_RETURN_IF_ERROR(
+      ReadBool({choice, "tool_choice"}, "disable_parallel_tool_use", &one_at_a_time));
   if (one_at_a_time) (*request)["parallel_tool_calls"] = false;
   if (*type == "auto" || *type == "none") {
     (*request)["tool_choice"] = *type;
@@ -197,8 +199,10 @@ absl::Status TranslateThinking(const Json& thinking, Json* request) {
   }
   (*request)["chat_template_kwargs"] = {{kSwitch, enabled}};
   std::optional<int32_t> budget;
-  SY_RETURN_IF_ERROR(ReadInt32(thinking, "budget_tokens", &budget));
-  if (budget && *budget < 1) return ParamError("thinking", "'budget_tokens' must be at least 1");
+  SY_RETURN_IF_ERROR(ReadInt32({thinking, "thinking"}, "budget_tokens", &budget));
+  if (budget && *budget < 1) {
+    return ParamError("thinking.budget_tokens", "'thinking.budget_tokens' must be at least 1");
+  }
   if (budget && enabled) (*request)["max_thinking_tokens"] = *budget;
   return absl::OkStatus();
 }

@@ -82,15 +82,13 @@ absl::Status ReadGeneration(const RequestFields& request, GenerationFields* fiel
 
 absl::Status ReadDelivery(const RequestFields& request, StreamFields* fields) {
   SY_RETURN_IF_ERROR(ReadBool(request, "stream", &fields->stream));
-  const Json* options = FindField(request, "stream_options");
+  const Json* options = nullptr;
+  SY_RETURN_IF_ERROR(ReadObject(request, "stream_options", &options));
   if (options == nullptr) return absl::OkStatus();
-  if (!options->is_object()) {
-    return ParamError("stream_options", "'stream_options' must be an object");
-  }
   if (!fields->stream) {
     return ParamError("stream_options", "'stream_options' needs 'stream' to be true");
   }
-  return ReadBool(*options, "include_usage", &fields->include_usage);
+  return ReadBool({*options, "stream_options"}, "include_usage", &fields->include_usage);
 }
 
 // What has been streamed cannot be chosen from.
@@ -186,6 +184,7 @@ absl::Status CheckTools(const Json& tools) {
       const std::string where = fmt::format("tools[{}]", i);
       return ParamError(where, fmt::format("'{}' must be a function with a name", where));
     }
+    SY_RETURN_IF_ERROR(CheckFunction({*function, fmt::format("tools[{}].function", i)}));
   }
   return absl::OkStatus();
 }
@@ -323,7 +322,7 @@ absl::StatusOr<ChatCompletionRequest> ParseChatCompletionRequest(std::string_vie
   SY_ASSIGN_OR_RETURN(const Json json, ParseObject(body));
   const RequestFields fields(json);
   SY_ASSIGN_OR_RETURN(ChatCompletionRequest request, ReadChatCompletionRequest(fields));
-  PassIdleFields(fields);
+  SY_RETURN_IF_ERROR(CheckIdleFields(fields));
   request.unknown_fields = fields.Unread();
   return request;
 }
@@ -357,7 +356,7 @@ absl::StatusOr<CompletionRequest> ReadCompletionRequest(const RequestFields& fie
   SY_RETURN_IF_ERROR(CheckDelivery(request.delivery, request.generation));
   SY_RETURN_IF_ERROR(ReadPrompts(fields, &request.prompts));
   SY_RETURN_IF_ERROR(CheckNumAnswers(request));
-  PassIdleFields(fields);
+  SY_RETURN_IF_ERROR(CheckIdleFields(fields));
   request.unknown_fields = fields.Unread();
   return request;
 }

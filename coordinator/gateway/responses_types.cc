@@ -26,23 +26,6 @@ constexpr const char* kSharedFields[] = {
     "guided_whitespace_pattern", "structured_outputs"};
 // clang-format on
 
-absl::Status CheckMetadata(const RequestFields& fields) {
-  const Json* metadata = FindField(fields, "metadata");
-  if (metadata == nullptr) return absl::OkStatus();
-  const auto is_text = [](const auto& entry) {
-    return entry.key().size() <= 64 && entry.value().is_string() &&
-           entry.value().template get_ref<const std::string&>().size() <= 512;
-  };
-  bool is_right = metadata->is_object() && metadata->size() <= 16;
-  for (auto entry = metadata->begin(); is_right && entry != metadata->end(); ++entry) {
-    is_right = is_text(entry);
-  }
-  if (is_right) return absl::OkStatus();
-  return ParamError("metadata",
-                    "'metadata' must be an object of at most 16 texts, each of at most 512 bytes "
-                    "with a name of at most 64");
-}
-
 absl::Status ReadTruncation(const RequestFields& fields, bool* truncate) {
   std::string truncation = "disabled";
   SY_RETURN_IF_ERROR(ReadString(fields, "truncation", &truncation));
@@ -86,6 +69,7 @@ absl::StatusOr<Json> ToTools(const Json& given) {
       return ParamError(where,
                         fmt::format("'{}' is no function: other tools are not supported", where));
     }
+    SY_RETURN_IF_ERROR(CheckFunction({given[i], where}));
     Json function = Json::object();
     for (const char* name : {"name", "description", "parameters", "strict"}) {
       if (const Json* value = FindField(given[i], name)) function[name] = *value;
@@ -130,9 +114,7 @@ absl::Status AddFormat(const Json& text, Json* chat) {
 
 absl::Status AddReasoning(const Json& reasoning, Json* chat) {
   const Json* effort = reasoning.is_object() ? FindField(reasoning, "effort") : nullptr;
-  if (!reasoning.is_object() || (effort != nullptr && !effort->is_string())) {
-    return ParamError("reasoning", "'reasoning' must be an object whose effort is a word");
-  }
+  if (!reasoning.is_object()) return ParamError("reasoning", "'reasoning' must be an object");
   if (effort != nullptr) (*chat)["reasoning_effort"] = *effort;
   return absl::OkStatus();
 }
@@ -173,7 +155,6 @@ absl::StatusOr<ResponsesRequest> ParseResponsesRequest(std::string_view body) {
   SY_RETURN_IF_ERROR(ReadBool(fields, "background", &request.background));
   SY_RETURN_IF_ERROR(ReadBool(fields, "stream", &request.stream));
   SY_RETURN_IF_ERROR(ReadTruncation(fields, &request.truncate));
-  SY_RETURN_IF_ERROR(CheckMetadata(fields));
   SY_RETURN_IF_ERROR(RefuseUnsupported(fields));
   if (request.background && !request.store) {
     return ParamError("background", "'background' needs 'store' to be true");
@@ -184,6 +165,9 @@ absl::StatusOr<ResponsesRequest> ParseResponsesRequest(std::string_view body) {
 absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& request,
                                                     const Json& context) {
   const RequestFields fields(request.fields);
+  SY_RETURN_IF_ERROR(CheckIdleFields(fields));
+  const Json* unused = nullptr;  // they have nothing to say here
+  SY_RETURN_IF_ERROR(ReadObject(fields, "stream_options", &unused));
   std::string instructions;
   SY_RETURN_IF_ERROR(ReadString(fields, "instructions", &instructions));
   SY_ASSIGN_OR_RETURN(Json chat, ToChatFields(fields));
@@ -200,12 +184,10 @@ absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& requ
     return InResponsesWords(is_translated ? InWordsOf(kFormat, made.status()) : made.status());
   }
   for (const char* name : {"input", "previous_response_id", "store", "background", "truncation",
-                           "metadata", "include", "top_logprobs", "prompt_logprobs", "n", "best_of",
+                           "include", "top_logprobs", "prompt_logprobs", "n", "best_of",
                            "max_tool_calls", "conversation", "prompt", "context_management"}) {
     fields.Find(name);  // ParseResponsesRequest has read them
   }
-  fields.Find("stream_options");  // which have nothing to say here
-  PassIdleFields(fields);
   made->unknown_fields = fields.Unread();
   for (std::string* name : {&made->chat.effort_field, &made->chat.no_thoughts_field}) {
     if (!name->empty()) *name = "reasoning.effort";

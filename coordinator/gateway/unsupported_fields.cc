@@ -1,5 +1,7 @@
 #include "coordinator/gateway/unsupported_fields.h"
 
+#include <string>
+
 #include "coordinator/gateway/error_map.h"
 
 namespace switchyard::gateway {
@@ -27,15 +29,31 @@ constexpr Field kFields[] = {
     {"guided_whitespace_pattern", "[]", "set 'disable_any_whitespace' in 'structured_outputs'"},
 };
 
-constexpr const char* kIdle[] = {
-    "user",         "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-    "service_tier", "metadata"};
+constexpr const char* kIdleTexts[] = {"user", "safety_identifier", "prompt_cache_key",
+                                      "prompt_cache_retention", "service_tier"};
 
 bool IsHarmless(const Field& field, const Json& value) {
   for (const Json& harmless : Json::parse(field.harmless_values)) {
     if (value == harmless) return true;
   }
   return false;
+}
+
+absl::Status CheckMetadata(const RequestFields& fields) {
+  const Json* metadata = FindField(fields, "metadata");
+  if (metadata == nullptr) return absl::OkStatus();
+  const auto is_text = [](const auto& entry) {
+    return entry.key().size() <= 64 && entry.value().is_string() &&
+           entry.value().template get_ref<const std::string&>().size() <= 512;
+  };
+  bool is_right = metadata->is_object() && metadata->size() <= 16;
+  for (auto entry = metadata->begin(); is_right && entry != metadata->end(); ++entry) {
+    is_right = is_text(entry);
+  }
+  if (is_right) return absl::OkStatus();
+  return ParamError("metadata",
+                    "'metadata' must be an object of at most 16 texts, each of at most 512 bytes "
+                    "with a name of at most 64");
 }
 
 }  // namespace
@@ -52,8 +70,10 @@ absl::Status RefuseUnsupportedFields(const RequestFields& request) {
   return absl::OkStatus();
 }
 
-void PassIdleFields(const RequestFields& request) {
-  for (const char* name : kIdle) request.Find(name);
+absl::Status CheckIdleFields(const RequestFields& request) {
+  std::string text;
+  for (const char* name : kIdleTexts) SY_RETURN_IF_ERROR(ReadString(request, name, &text));
+  return CheckMetadata(request);
 }
 
 }  // namespace switchyard::gateway

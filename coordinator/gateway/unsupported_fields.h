@@ -13,8 +13,9 @@ namespace switchyard::gateway {
 // something that would not happen.
 absl::Status RefuseUnsupportedFields(const RequestFields& request);
 
-// Marks as read what changes nothing here: whose request it is for OpenAI, and hints.
-void PassIdleFields(const RequestFields& request);
+// What changes nothing here, whose request it is for OpenAI, and hints: read, so that nobody is
+// told of it. INVALID_ARGUMENT for one of another type than OpenAI's.
+absl::Status CheckIdleFields(const RequestFields& request);
 
 }  // namespace switchyard::gateway
 

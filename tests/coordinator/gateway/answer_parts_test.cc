@@ -346,7 +346,7 @@ TEST_F(AnswerPartsTest, NamesWhatIsWrongWithToolsAndTheirChoice) {
     return fmt::format(R"("tools":[{{"type":"function","function":{{{}}}}}])", more);
   };
   EXPECT_EQ(param(tool(R"("name":"two words")")), "tools[0]");
-  EXPECT_EQ(param(tool(R"("name":"f","strict":1)")), "strict");
+  EXPECT_EQ(param(tool(R"("name":"f","strict":1)")), "tools[0].function.strict");
   EXPECT_EQ(param(tool(R"("name":"f","strict":true,"parameters":{"type":"array"})")), "tools");
   EXPECT_EQ(param(tool(R"("name":"f","strict":true,"parameters":{"not":{}})")), "tools");
 }

@@ -18,6 +18,7 @@ using ::testing::HasSubstr;
 constexpr const char* kChat = "/v1/chat/completions";
 constexpr const char* kCompletions = "/v1/completions";
 constexpr const char* kResponses = "/v1/responses";
+constexpr const char* kMessages = "/v1/messages";
 
 std::string Chat(std::string_view content = "Hi") {
   return fmt::format(R"({{"messages":[{{"role":"user","content":"{}"}}]}})", content);
@@ -120,6 +121,59 @@ TEST_F(ErrorFieldsTest, AFieldIsNamedAsTheRequestHasIt) {
       "max_completion_tokens":3,"min_tokens":4})",
                              400)["error"];
   EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("'max_completion_tokens'"));
+}
+
+// Also of what changes nothing, and of what stands within a field.
+TEST_F(ErrorFieldsTest, AWrongTypeIsNamedByItsWholePath) {
+  const auto expect = [&](const char* path, std::string_view body, std::string_view more,
+                          const std::string& name) {
+    const std::string_view begin = body.substr(0, body.size() - 1);
+    const Json answer = AskJson(path, fmt::format("{},{}}}", begin, more), 400);
+    const Json error = answer.value("error", Json{{"param", ""}, {"message", ""}});
+    const bool has_param = path != kMessages;
+    if (has_param) {
+      EXPECT_EQ(error["param"], name) << more;
+    }
+    EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("'" + name + "'")) << more;
+  };
+  const std::string chat = Chat(), input = R"({"input":"Hi"})", prompt = R"({"prompt":"Hi"})";
+  for (const char* name : {"user", "safety_identifier", "prompt_cache_key",
+                           "prompt_cache_retention", "service_tier", "metadata"}) {
+    const std::string wrong = fmt::format(R"("{}":5)", name);
+    expect(kChat, chat, wrong, name);
+    expect(kCompletions, prompt, wrong, name);
+    expect(kResponses, input, wrong, name);
+  }
+  expect(kChat, chat, R"("metadata":{"a":1})", "metadata");
+  expect(kChat, chat, R"("stream":true,"stream_options":{"include_usage":"yes"})",
+         "stream_options.include_usage");
+  expect(kResponses, input, R"("stream_options":5)", "stream_options");
+  const std::string messages = R"({"max_tokens":4,"messages":[{"role":"user","content":"Hi"}]})";
+  for (const char* wrong :
+       {R"("description":5)", R"("strict":"yes")", R"("parameters":"x")", R"("parameters":[])"}) {
+    const std::string name = std::string(wrong).substr(1, std::string(wrong).find(':') - 2);
+    expect(kChat, chat,
+           fmt::format(R"("tools":[{{"type":"function","function":{{"name":"f",{}}}}}])", wrong),
+           "tools[0].function." + name);
+    expect(kResponses, input,
+           fmt::format(R"("tools":[{{"type":"function","name":"f",{}}}])", wrong),
+           "tools[0]." + name);
+    if (name == "parameters") continue;
+    expect(kMessages, messages,
+           fmt::format(R"("tools":[{{"name":"f","input_schema":{{}},{}}}])", wrong),
+           "tools[0]." + name);
+  }
+  expect(kMessages, messages, R"("thinking":{"type":"enabled","budget_tokens":"x"})",
+         "thinking.budget_tokens");
+  expect(kMessages, messages, R"("tool_choice":{"type":"auto","disable_parallel_tool_use":"x"})",
+         "tool_choice.disable_parallel_tool_use");
+}
+
+TEST_F(ErrorFieldsTest, NullIsNoWrongType) {
+  AskJson(kChat, R"({"messages":[{"role":"user","content":"Hi"}],"user":null,"metadata":null,
+      "service_tier":null,"stream_options":null,"tools":[{"type":"function","function":{
+      "name":"f","description":null,"parameters":null,"strict":null}}]})");
+  AskJson(kResponses, R"({"input":"Hi","text":{"verbosity":null},"reasoning":{"summary":null}})");
 }
 
 TEST_F(ErrorFieldsTest, APromptThatDoesNotFitIsNamedByItsField) {

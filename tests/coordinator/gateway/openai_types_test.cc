@@ -195,7 +195,7 @@ TEST(ChatRequest, NamesTheFieldAtFault) {
       {R"("stream":"yes")", "stream"},
       {R"("stream_options":{"include_usage":true})", "stream_options"},
       {R"("stream":true,"stream_options":7)", "stream_options"},
-      {R"("stream":true,"stream_options":{"include_usage":7})", "include_usage"},
+      {R"("stream":true,"stream_options":{"include_usage":7})", "stream_options.include_usage"},
       {R"("tools":{})", "tools"},
       {R"("tools":[{"type":"function"}])", "tools[0]"},
       {R"("tools":[{"type":"function","function":{"name":"f"}},{"type":"web"}])", "tools[1]"},
