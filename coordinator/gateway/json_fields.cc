@@ -62,6 +62,7 @@ std::vector<std::string> RequestFields::Unread() const {
     if (!read && !value.is_null()) names.push_back(key);
     ++index;
   }
+  names.insert(names.end(), ignored_.begin(), ignored_.end());
   return names;
 }
 

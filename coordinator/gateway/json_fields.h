@@ -29,13 +29,17 @@ class RequestFields {
   std::string PathOf(std::string_view name) const;
   // As FindField.
   const Json* Find(std::string_view name) const;
-  // The fields that nobody has asked for and that are not null, in the object's order.
+  // A field, by its path, was read and changes nothing.
+  void Ignore(std::string path) const { ignored_.push_back(std::move(path)); }
+  // The fields that nobody has asked for and that are not null, in the object's order; behind them
+  // those that are ignored.
   std::vector<std::string> Unread() const;
 
  private:
   const Json& object_;
   const std::string path_;          // empty: it is the body
   mutable std::vector<bool> read_;  // by field; empty: none
+  mutable std::vector<std::string> ignored_;
 };
 
 // The field's value; null if it is absent or null. REQUIRES: object.is_object().

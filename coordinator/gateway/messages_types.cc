@@ -45,6 +45,10 @@ absl::StatusOr<Json> ToToolMessage(const Json& block, const std::string& where) 
   if (const Json* content = FindField(block, "content")) {
     SY_ASSIGN_OR_RETURN(text, ContentText(*content, where + ".content", kTexts));
   }
+  bool is_error = false;
+  SY_RETURN_IF_ERROR(ReadBool({block, where}, "is_error", &is_error));
+  // Templates know of no failure: the text is all that a model learns.
+  if (is_error) text = text.empty() ? "Error" : "Error: " + text;
   return Json{{"role", "tool"}, {"tool_call_id", *id}, {"content", std::move(text)}};
 }
 

@@ -15,7 +15,8 @@ namespace switchyard::gateway {
 // What comes out passed every check of ParseChatCompletionRequest. Errors are INVALID_ARGUMENT,
 // with a param.
 //   system, messages: text blocks are joined; tool_use becomes tool_calls, tool_result a message of
-//   the role tool; thinking of former turns is left out, as templates do it.
+//   the role tool, whose text says so if it is an error; thinking of former turns is left out, as
+//   templates do it.
 //   A last message of the assistant: continue_final_message, the answer goes on with it.
 //   output_config.format, or output_format: the form of the answer, response_format.
 //   output_config.effort: the template's reasoning_effort; none is as thinking that is disabled,

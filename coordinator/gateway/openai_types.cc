@@ -88,7 +88,11 @@ absl::Status ReadDelivery(const RequestFields& request, StreamFields* fields) {
   if (!fields->stream) {
     return ParamError("stream_options", "'stream_options' needs 'stream' to be true");
   }
-  return ReadBool({*options, "stream_options"}, "include_usage", &fields->include_usage);
+  const RequestFields within(*options, "stream_options");
+  bool wants_each = false;
+  SY_RETURN_IF_ERROR(ReadBool(within, "continuous_usage_stats", &wants_each));
+  if (wants_each) request.Ignore(within.PathOf("continuous_usage_stats"));
+  return ReadBool(within, "include_usage", &fields->include_usage);
 }
 
 // What has been streamed cannot be chosen from.

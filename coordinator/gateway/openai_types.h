@@ -85,7 +85,7 @@ struct ChatCompletionRequest {
   StreamFields delivery;
   ChatFields chat;
   ChatOptions options;
-  std::vector<std::string> unknown_fields;  // of the body, not asked for by anything above
+  std::vector<std::string> unknown_fields;  // RequestFields::Unread of the body
 };
 
 using TextPrompt = std::variant<std::string, std::vector<int32_t>>;  // a text, or token ids

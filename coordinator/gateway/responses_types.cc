@@ -119,6 +119,15 @@ absl::Status AddReasoning(const Json& reasoning, Json* chat) {
   return absl::OkStatus();
 }
 
+// A word that no template knows.
+absl::Status IgnoreWord(const RequestFields& within, const char* name,
+                        const RequestFields& fields) {
+  std::string word;
+  SY_RETURN_IF_ERROR(ReadString(within, name, &word));
+  if (!word.empty()) fields.Ignore(within.PathOf(name));
+  return absl::OkStatus();
+}
+
 // All but the messages.
 absl::StatusOr<Json> ToChatFields(const RequestFields& fields) {
   Json chat = Json::object();
@@ -134,9 +143,13 @@ absl::StatusOr<Json> ToChatFields(const RequestFields& fields) {
   }
   if (const Json* text = FindField(fields, "text")) {
     SY_RETURN_IF_ERROR(AddFormat(*text, &chat));
+    SY_RETURN_IF_ERROR(IgnoreWord({*text, "text"}, "verbosity", fields));
   }
   if (const Json* reasoning = FindField(fields, "reasoning")) {
     SY_RETURN_IF_ERROR(AddReasoning(*reasoning, &chat));
+    for (const char* name : {"summary", "generate_summary"}) {
+      SY_RETURN_IF_ERROR(IgnoreWord({*reasoning, "reasoning"}, name, fields));
+    }
   }
   return chat;
 }

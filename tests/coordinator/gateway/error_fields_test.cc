@@ -145,9 +145,13 @@ TEST_F(ErrorFieldsTest, AWrongTypeIsNamedByItsWholePath) {
     expect(kResponses, input, wrong, name);
   }
   expect(kChat, chat, R"("metadata":{"a":1})", "metadata");
-  expect(kChat, chat, R"("stream":true,"stream_options":{"include_usage":"yes"})",
-         "stream_options.include_usage");
+  for (const char* name : {"include_usage", "continuous_usage_stats"}) {
+    expect(kChat, chat, fmt::format(R"("stream":true,"stream_options":{{"{}":"yes"}})", name),
+           fmt::format("stream_options.{}", name));
+  }
   expect(kResponses, input, R"("stream_options":5)", "stream_options");
+  expect(kResponses, input, R"("text":{"verbosity":5})", "text.verbosity");
+  expect(kResponses, input, R"("reasoning":{"summary":5})", "reasoning.summary");
   const std::string messages = R"({"max_tokens":4,"messages":[{"role":"user","content":"Hi"}]})";
   for (const char* wrong :
        {R"("description":5)", R"("strict":"yes")", R"("parameters":"x")", R"("parameters":[])"}) {
@@ -167,6 +171,10 @@ TEST_F(ErrorFieldsTest, AWrongTypeIsNamedByItsWholePath) {
          "thinking.budget_tokens");
   expect(kMessages, messages, R"("tool_choice":{"type":"auto","disable_parallel_tool_use":"x"})",
          "tool_choice.disable_parallel_tool_use");
+  expect(kMessages, R"({"max_tokens":4})",
+         R"("messages":[{"role":"user","content":[
+             {"type":"tool_result","tool_use_id":"t","content":"a","is_error":"x"}]}])",
+         "messages[0].content[0].is_error");
 }
 
 TEST_F(ErrorFieldsTest, NullIsNoWrongType) {

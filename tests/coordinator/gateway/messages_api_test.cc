@@ -247,6 +247,23 @@ TEST_F(MessagesApiTest, BlocksReachTheModelAsItKnowsThem) {
             "<｜tool▁outputs▁end｜><｜User｜>And?<｜Assistant｜>");
 }
 
+TEST_F(MessagesApiTest, TheModelLearnsThatAToolFailed) {
+  SetText("x");
+  const auto output = [&](const char* more) {
+    AskJson(kMessages, fmt::format(R"({{"max_tokens":5,"messages":[{{"role":"user","content":"Hi"}},
+        {{"role":"assistant","content":[{{"type":"tool_use","id":"t","name":"f","input":{{}}}}]}},
+        {{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t",{}}}]}}]}})",
+                                   more));
+    const std::string prompt = Prompt();
+    constexpr std::string_view kBegin = "<｜tool▁output▁begin｜>";
+    const size_t begin = prompt.find(kBegin) + kBegin.size();
+    return prompt.substr(begin, prompt.find("<｜tool▁output▁end｜>") - begin);
+  };
+  EXPECT_EQ(output(R"("content":"no such file","is_error":true)"), "Error: no such file");
+  EXPECT_EQ(output(R"("is_error":true)"), "Error");
+  EXPECT_EQ(output(R"("content":"found","is_error":false)"), "found");
+}
+
 TEST_F(MessagesApiTest, ThinkingIsSwitchedInTheTemplate) {
   SetText("Hm.</think>Yes.");
   const Json message =

@@ -90,6 +90,18 @@ TEST_F(UnknownFieldsTest, IdleFieldsAreNotNamedAnywhere) {
   EXPECT_EQ(WarningOf("/v1/responses", R"("input":"Hi",)" + idle), "");
 }
 
+TEST_F(UnknownFieldsTest, SoAreKnownOnesWithinAFieldThatChangeNothing) {
+  EXPECT_EQ(ChatWarning(R"("stream":true,"stream_options":{"continuous_usage_stats":true})"),
+            R"(field "stream_options.continuous_usage_stats" ignored)");
+  EXPECT_EQ(ChatWarning(R"("stream":true,"stream_options":{"continuous_usage_stats":false})"), "");
+  EXPECT_EQ(WarningOf("/v1/responses", R"("input":"Hi","text":{"verbosity":"low"},
+                                          "reasoning":{"effort":"low","summary":"auto"})"),
+            R"(field "text.verbosity" ignored, field "reasoning.summary" ignored)");
+  EXPECT_EQ(WarningOf("/v1/responses", R"("input":"Hi","text":{"verbosity":null},
+                                          "reasoning":{"summary":null})"),
+            "");
+}
+
 TEST_F(UnknownFieldsTest, AFieldOfAnotherEndpointIsUnknown) {
   EXPECT_EQ(ChatWarning(R"("echo":true)"), R"(field "echo" ignored)");
   EXPECT_EQ(WarningOf("/v1/completions", R"("prompt":"Hi","top_logprobs":3)"),
