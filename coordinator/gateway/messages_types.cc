@@ -219,6 +219,12 @@ absl::Status TranslateFormat(const Json& format, const std::string& where, Json*
     return ParamError(where,
                       fmt::format("'{}' must have the type json_schema and a schema", where));
   }
+  if (request->contains("continue_final_message")) {
+    return ParamError(where, fmt::format("'{}' is the form of a whole answer, and the last message "
+                                         "of the assistant has begun this one: leave one of both "
+                                         "out",
+                                         where));
+  }
   (*request)["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"schema", *schema}}}};
   return absl::OkStatus();
 }

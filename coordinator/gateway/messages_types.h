@@ -18,7 +18,8 @@ namespace switchyard::gateway {
 //   the role tool, whose text says so if it is an error; thinking of former turns is left out, as
 //   templates do it.
 //   A last message of the assistant: continue_final_message, the answer goes on with it.
-//   output_config.format, or output_format: the form of the answer, response_format.
+//   output_config.format, or output_format: the form of the answer, response_format; refused where
+//   the answer goes on with a last message.
 //   output_config.effort: the template's reasoning_effort; none is as thinking that is disabled,
 //   unless the request has that field.
 //   thinking: {type: enabled | disabled} sets the template's enable_thinking, budget_tokens the

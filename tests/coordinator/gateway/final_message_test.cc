@@ -105,6 +105,20 @@ TEST_F(FinalMessageTest, AnthropicsPrefillIsContinued) {
               HasSubstr("'messages[1].content' begins the answer, and must not end with white"));
 }
 
+// Joined with what the message has begun, the answer would not be of the form.
+TEST_F(FinalMessageTest, AnthropicsPrefillAndAFormExcludeEachOther) {
+  constexpr const char* kFormat = R"({"type":"json_schema","schema":{"type":"object"}})";
+  const std::string older = fmt::format(R"(,"max_tokens":9,"output_format":{}}})", kFormat);
+  const std::string newer =
+      fmt::format(R"(,"max_tokens":9,"output_config":{{"format":{}}}}})", kFormat);
+  const std::string begun = "{" + Prefill(R"({\"a\":)");
+  EXPECT_THAT(MessageOf(kMessages, begun + older), HasSubstr("'output_format' is the form of a"));
+  EXPECT_THAT(MessageOf(kMessages, begun + newer),
+              HasSubstr("'output_config.format' is the form of a"));
+  AskJson(kMessages, "{" + Prefill("") + newer);
+  AskJson(kMessages, begun + R"(,"max_tokens":9,"output_config":{"format":null}})");
+}
+
 TEST_F(FinalMessageTest, TokenizeRendersAsAChatDoes) {
   const auto prompt = [&](const std::string& more) {
     const Json tokens =
