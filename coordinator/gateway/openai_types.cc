@@ -134,16 +134,28 @@ absl::Status CheckRole(Json& message, const std::string& where) {
       fmt::format("'{}.role' must be system, developer, user, assistant or tool", where));
 }
 
+// Clients write null for what a message does not have, and templates ask whether a member is there.
+// No calls are none.
+Json PresentMembers(Json& message) {
+  Json present = Json::object();
+  auto& members = present.get_ref<Json::object_t&>();  // their names differ: none is looked for
+  for (auto& [name, value] : message.get_ref<Json::object_t&>()) {
+    const bool is_absent = value.is_null() || (name == "tool_calls" && value == Json::array());
+    if (!is_absent) members.emplace_back(name, std::move(value));
+  }
+  return present;
+}
+
 // An assistant's message may be a refusal or calls alone; for calls templates test for null.
 Json ContentOfNone(const Json& message) {
-  const Json* calls = FindField(message, "tool_calls");
-  if (calls != nullptr && !calls->empty()) return nullptr;
+  if (message.contains("tool_calls")) return nullptr;
   const Json* refusal = FindField(message, "refusal");
   return refusal != nullptr && refusal->is_string() ? *refusal : Json("");
 }
 
 absl::Status CheckMessage(Json& message, const std::string& where) {
   SY_RETURN_IF_ERROR(CheckRole(message, where));
+  message = PresentMembers(message);
   const Json* calls = FindField(message, "tool_calls");
   if (calls != nullptr) SY_RETURN_IF_ERROR(CheckToolCalls(*calls, where + ".tool_calls"));
   const std::string content_param = where + ".content";
@@ -163,7 +175,7 @@ absl::Status CheckMessage(Json& message, const std::string& where) {
 }
 
 // Brings messages into the one form that ChatFields promises: text parts of a content are joined,
-// the role "developer", OpenAI's newer word for it, becomes "system".
+// the role "developer", OpenAI's newer word for it, becomes "system", members of null are left out.
 absl::Status ReadMessages(const RequestFields& request, Json* messages) {
   if (const Json* given = FindField(request, "messages")) *messages = *given;
   if (!messages->is_array() || messages->empty()) {

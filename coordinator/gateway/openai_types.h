@@ -67,7 +67,9 @@ struct ChatFields {
   static constexpr size_t kMaxTools = 2048;
   static constexpr size_t kMaxTemplateKwargs = 64;
 
-  Json messages;         // an array; each content a string, or null where tool calls stand for it
+  // An array. Each content is a string, or null where tool calls stand for it; no other member is
+  // null, and `tool_calls` are not empty.
+  Json messages;
   Json tools;            // an array, or null: none
   Json template_kwargs;  // an object, may be empty
   // What the request calls reasoning_effort, if it gives one; the field by which it asks for no

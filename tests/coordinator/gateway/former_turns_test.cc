@@ -80,5 +80,53 @@ TEST_F(FormerTurnsTest, CallsAloneHaveNoContent) {
   EXPECT_EQ(PromptOfItems(empty + kItem), want);
 }
 
+// What the OpenAI client's own type of an answer becomes when it is sent back: what it does not
+// have is null. Templates ask whether a member is there.
+constexpr const char* kAbsent = R"("refusal":null,"annotations":null,"audio":null,
+    "function_call":null,"reasoning_content":null,"name":null)";
+
+TEST_F(FormerTurnsTest, MembersOfNullAndNoCallsAreAbsent) {
+  StartWithTemplate(
+      "{% for m in messages %}<{{ m.keys() | sort | join(' ') }}>"
+      "{% if m.tool_calls is defined %}{{ m.tool_calls | length }}{% endif %}{% endfor %}");
+  const std::string want = "<content role><content role><content role tool_call_id>";
+  for (const char* calls : {"null", "[]"}) {
+    EXPECT_EQ(PromptOfChat(fmt::format(R"({{"role":"assistant","content":"x","tool_calls":{},{}}})",
+                                       calls, kAbsent)),
+              want)
+        << calls;
+  }
+  EXPECT_EQ(PromptOfChat(
+                fmt::format(R"({{"role":"assistant","content":null,{},{}}})", kAbsent, kChatCalls)),
+            "<content role><role tool_calls>1<content role tool_call_id>");
+}
+
+// Llama's template takes whatever has such a member for a call.
+TEST_F(FormerTurnsTest, AnAnswerGoesBackAsTheClientHoldsIt) {
+  UseModel("tiny-llama");
+  Start();
+  const auto prompt = [&](std::string_view more) {
+    return Prompt(kChat, fmt::format(R"({{"messages":[{{"role":"user","content":"Hi"}},
+        {{"role":"assistant","content":"Hello."{}}},{{"role":"user","content":"Go on."}}]}})",
+                                     more));
+  };
+  const std::string want = prompt("");
+  for (const char* calls : {"null", "[]"}) {
+    EXPECT_EQ(prompt(fmt::format(R"(,"tool_calls":{},{})", calls, kAbsent)), want) << calls;
+  }
+}
+
+TEST_F(FormerTurnsTest, WhatIsNoListOfCallsIsRefused) {
+  Start();
+  for (const char* calls : {"{}", "0", "\"\"", "false"}) {
+    const Json error = AskJson(kChat,
+                               fmt::format(R"({{"messages":[
+        {{"role":"assistant","content":"x","tool_calls":{}}}]}})",
+                                           calls),
+                               400);
+    EXPECT_EQ(error["error"]["param"], "messages[0].tool_calls") << calls;
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::gateway
