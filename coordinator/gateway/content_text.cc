@@ -40,4 +40,14 @@ absl::StatusOr<std::string> ContentText(const Json& content, const std::string& 
   return text;
 }
 
+void AddThoughts(const std::string& thoughts, Json* message) {
+  if (thoughts.empty()) return;
+  Json& all = (*message)["reasoning_content"];
+  if (all.is_null()) {
+    all = thoughts;
+  } else {
+    all.get_ref<std::string&>().append("\n").append(thoughts);
+  }
+}
+
 }  // namespace switchyard::gateway

@@ -1,4 +1,5 @@
-// The text of a message's content, whose parts each dialect calls in its own way.
+// The text of a message's content, whose parts each dialect calls in its own way, and the thoughts
+// beside it.
 #ifndef SWITCHYARD_COORDINATOR_GATEWAY_CONTENT_TEXT_H_
 #define SWITCHYARD_COORDINATOR_GATEWAY_CONTENT_TEXT_H_
 
@@ -22,6 +23,10 @@ absl::StatusOr<std::string> PartText(const Json& part, const std::string& where,
 // take parts do it. INVALID_ARGUMENT as above, of "`where`[i]" for the i-th part.
 absl::StatusOr<std::string> ContentText(const Json& content, const std::string& where,
                                         PartTypes types);
+
+// Adds thoughts to the assistant's message that they led to, where templates look for them:
+// `reasoning_content`, a line for each. Empty ones are none.
+void AddThoughts(const std::string& thoughts, Json* message);
 
 }  // namespace switchyard::gateway
 

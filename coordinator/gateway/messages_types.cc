@@ -73,12 +73,19 @@ absl::Status AddUserMessage(const Json& content, const std::string& where, Json*
 }
 
 absl::Status AddAssistantMessage(const Json& content, const std::string& where, Json* messages) {
+  Json message = {{"role", "assistant"}};
   std::string text;
   Json calls = Json::array();
   for (size_t i = 0; i < content.size(); ++i) {
     const std::string at = fmt::format("{}[{}]", where, i);
     SY_ASSIGN_OR_RETURN(const std::string type, BlockType(content[i], at));
-    if (type == "thinking" || type == "redacted_thinking") continue;
+    if (type == "redacted_thinking") continue;  // nobody here can read it
+    if (type == "thinking") {
+      const Json* thoughts = FindString(content[i], "thinking");
+      if (thoughts == nullptr) return ParamError(at, fmt::format("'{}' must have thinking", at));
+      AddThoughts(*thoughts, &message);
+      continue;
+    }
     if (type == "tool_use") {
       SY_ASSIGN_OR_RETURN(Json call, ToToolCall(content[i], at));
       calls.push_back(std::move(call));
@@ -87,7 +94,7 @@ absl::Status AddAssistantMessage(const Json& content, const std::string& where, 
     SY_ASSIGN_OR_RETURN(const std::string piece, PartText(content[i], at, kTexts));
     text += piece;
   }
-  Json message = {{"role", "assistant"}, {"content", text}};
+  message["content"] = text;
   if (!calls.empty()) {
     if (text.empty()) message["content"] = nullptr;  // as chats have it: templates test for it
     message["tool_calls"] = std::move(calls);

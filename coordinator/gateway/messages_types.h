@@ -15,8 +15,8 @@ namespace switchyard::gateway {
 // What comes out passed every check of ParseChatCompletionRequest. Errors are INVALID_ARGUMENT,
 // with a param.
 //   system, messages: text blocks are joined; tool_use becomes tool_calls, tool_result a message of
-//   the role tool, whose text says so if it is an error; thinking of former turns is left out, as
-//   templates do it.
+//   the role tool, whose text says so if it is an error; thinking reasoning_content: templates say
+//   of which turns it is written again.
 //   A last message of the assistant: continue_final_message, the answer goes on with it.
 //   output_config.format, or output_format: the form of the answer, response_format; refused where
 //   the answer goes on with a last message.

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "coordinator/gateway/chat_options.h"
 #include "coordinator/gateway/content_text.h"
@@ -23,6 +24,7 @@ std::string TypeOf(const Json& object) {
 
 // What a user, a tool or the model itself wrote.
 constexpr std::string_view kTexts[] = {"input_text", "output_text", "text", "refusal"};
+constexpr std::string_view kThoughts[] = {"reasoning_text", "text"};
 
 absl::Status AddMessage(const Json& item, const std::string& where, Json* messages) {
   const Json* role = FindString(item, "role");
@@ -77,6 +79,13 @@ absl::Status AddOutput(const Json& item, const std::string& where, Json* message
   return absl::OkStatus();
 }
 
+// A summary is not what the model thought, and what is encrypted nobody here can read.
+absl::StatusOr<std::string> ReadThoughts(const Json& item, const std::string& where) {
+  const Json* content = FindField(item, "content");
+  if (content == nullptr) return std::string();
+  return ContentText(*content, where + ".content", kThoughts);
+}
+
 const char* IdPrefix(const std::string& type) {
   if (type == "function_call") return "fc";
   if (type == "function_call_output") return "fco";
@@ -110,21 +119,31 @@ absl::StatusOr<Json> ReadInputItems(const Json& input) {
 }
 
 absl::Status AddMessages(const Json& items, Json* messages) {
+  std::vector<std::string> thoughts;  // of the message that comes next
   for (size_t i = 0; i < items.size(); ++i) {
     const std::string where = fmt::format("input[{}]", i);
     const std::string type = TypeOf(items[i]);
+    if (type == "reasoning") {
+      SY_ASSIGN_OR_RETURN(thoughts.emplace_back(), ReadThoughts(items[i], where));
+      continue;
+    }
     if (type == "message") {
       SY_RETURN_IF_ERROR(AddMessage(items[i], where, messages));
     } else if (type == "function_call") {
       SY_RETURN_IF_ERROR(AddCall(items[i], where, messages));
     } else if (type == "function_call_output") {
       SY_RETURN_IF_ERROR(AddOutput(items[i], where, messages));
-    } else if (type != "reasoning") {
+    } else {
       return ParamError(
           where,
           fmt::format("'{}' has the type {}, which is not supported", where, DumpJson(Json(type))),
           kUnsupportedParameter);
     }
+    Json& message = messages->back();  // which the item has become, or joined
+    if (message["role"] == "assistant") {
+      for (const std::string& text : thoughts) AddThoughts(text, &message);
+    }
+    thoughts.clear();
   }
   return absl::OkStatus();
 }

@@ -11,7 +11,8 @@ namespace switchyard::gateway {
 // that they lack. INVALID_ARGUMENT, with param, if it is anything else.
 absl::StatusOr<Json> ReadInputItems(const Json& input);
 
-// Adds the messages that `items` mean. INVALID_ARGUMENT naming the item for kinds that are not
+// Adds the messages that `items` mean; thoughts go with the assistant's message that follows them,
+// and are left out where none does. INVALID_ARGUMENT naming the item for kinds that are not
 // supported (images, files, references) and for those that lack something.
 absl::Status AddMessages(const Json& items, Json* messages);
 

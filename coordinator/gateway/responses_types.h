@@ -27,8 +27,9 @@ absl::StatusOr<ResponsesRequest> ParseResponsesRequest(std::string_view body);
 
 // The chat request that means the same as `context` (items of former responses) followed by the
 // request's own input: instructions stand before both; function calls become tool_calls of the
-// assistant's message before them, their outputs messages of the role tool; reasoning items of
-// former turns are left out, as templates do it. INVALID_ARGUMENT, with a param in the API's words.
+// assistant's message before them, their outputs messages of the role tool, reasoning items
+// reasoning_content of the assistant's message behind them (none: they are left out); templates say
+// of which turns it is written again. INVALID_ARGUMENT, with a param in the API's words.
 // Takes as long as the grammar compiler's limits let it: not for I/O threads.
 absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& request,
                                                     const Json& context);

@@ -1,11 +1,15 @@
 // What clients send back of a model's former turns, as its template sees it: the same in each
 // dialect.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/coordinator/gateway/api_fixture.h"
 
 namespace switchyard::gateway {
 namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 constexpr const char* kChat = "/v1/chat/completions";
 constexpr const char* kMessages = "/v1/messages";
@@ -125,6 +129,124 @@ TEST_F(FormerTurnsTest, WhatIsNoListOfCallsIsRefused) {
                                            calls),
                                400);
     EXPECT_EQ(error["error"]["param"], "messages[0].tool_calls") << calls;
+  }
+}
+
+// --- Thoughts: Qwen3's template writes those behind the user's last question again
+// ----------------
+
+class FormerThoughtsTest : public FormerTurnsTest {
+ protected:
+  void SetUp() override {
+    UseModel("tiny-qwen3-moe");
+    Start();
+  }
+  static std::string Thinking(std::string_view text) {
+    return fmt::format(R"({{"type":"thinking","thinking":"{}","signature":""}},)", text);
+  }
+  static std::string Reasoning(std::string_view text) {
+    return fmt::format(R"({{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":null,
+        "content":[{{"type":"reasoning_text","text":"{}"}}]}},)",
+                       text);
+  }
+};
+
+TEST_F(FormerThoughtsTest, StayBesideACallInEachDialect) {
+  const std::string want = PromptOfChat(fmt::format(
+      R"({{"role":"assistant","content":null,"reasoning_content":"I look.",{}}})", kChatCalls));
+  EXPECT_THAT(want, HasSubstr("<think>\nI look.\n</think>\n\n<tool_call>"));
+  EXPECT_EQ(PromptOfBlocks(Thinking("I look.") + kBlock), want);
+  EXPECT_EQ(PromptOfItems(Reasoning("I look.") + kItem), want);
+  // What has been redacted, or left out, is not thought.
+  EXPECT_EQ(PromptOfBlocks(R"({"type":"redacted_thinking","data":"x"},)" + Thinking("I look.") +
+                           Thinking("") + kBlock),
+            want);
+  EXPECT_EQ(PromptOfItems(Reasoning("I look.") + R"({"type":"reasoning","summary":[
+                {"type":"summary_text","text":"x"}]},)" +
+                          kItem),
+            want);
+  // Several are a line each.
+  const std::string joined = PromptOfChat(fmt::format(
+      R"({{"role":"assistant","content":null,"reasoning_content":"I\nlook.",{}}})", kChatCalls));
+  EXPECT_EQ(PromptOfBlocks(Thinking("I") + Thinking("look.") + kBlock), joined);
+  EXPECT_EQ(PromptOfItems(Reasoning("I") + Reasoning("look.") + kItem), joined);
+}
+
+TEST_F(FormerThoughtsTest, StayBesideATextAndItsCall) {
+  const std::string want = PromptOfChat(fmt::format(
+      R"({{"role":"assistant","content":"One moment.","reasoning_content":"I look.",{}}})",
+      kChatCalls));
+  EXPECT_THAT(want, HasSubstr("<think>\nI look.\n</think>\n\nOne moment.\n<tool_call>"));
+  EXPECT_EQ(
+      PromptOfBlocks(Thinking("I look.") + R"({"type":"text","text":"One moment."},)" + kBlock),
+      want);
+  const std::string text = R"({"role":"assistant","content":"One moment."},)";
+  EXPECT_EQ(PromptOfItems(Reasoning("I look.") + text + kItem), want);
+}
+
+TEST_F(FormerThoughtsTest, StayInAResponseThatIsGoneOnFrom) {
+  const int32_t end = *model_.tokenizer->TokenToId("<|im_end|>");
+  model_.eos_token_ids = {end};
+  std::vector<int32_t> answer = model_.tokenizer
+                                    ->Encode(
+                                        "<think>\nI look.\n</think>\n\n<tool_call>\n"
+                                        R"({"name": "look_up", "arguments": {"key": "a"}})"
+                                        "\n</tool_call>",
+                                        {.parse_special = true})
+                                    .value();
+  answer.push_back(end);
+  engine_->SetAnswer({.tokens = answer});
+  const Json first = AskJson(kResponses, R"({"input":"Hi","tools":[{"type":"function",
+      "name":"look_up","parameters":{"type":"object"}}]})");
+  const Json& call = first["output"].back();
+  ASSERT_EQ(call["type"], "function_call") << first;
+  const std::string prompt =
+      Prompt(kResponses, fmt::format(R"({{"previous_response_id":{},"input":[
+          {{"type":"function_call_output","call_id":{},"output":"found"}}]}})",
+                                     first["id"].dump(), call["call_id"].dump()));
+  EXPECT_EQ(prompt, PromptOfChat(fmt::format(
+                        R"({{"role":"assistant","content":null,"reasoning_content":"I look.",{}}})",
+                        kChatCalls)));
+}
+
+// The template leaves them out.
+TEST_F(FormerThoughtsTest, BeforeTheLastQuestionGo) {
+  const auto items = [&](const std::string& thoughts) {
+    return Prompt(kResponses, fmt::format(R"({{"input":[{{"role":"user","content":"Hi"}},{}
+        {{"role":"assistant","content":"Hello."}},{{"role":"user","content":"And?"}}]}})",
+                                          thoughts));
+  };
+  EXPECT_EQ(items(Reasoning("Hm.")), items(""));
+  const auto blocks = [&](const std::string& thoughts) {
+    return Prompt(kMessages, fmt::format(R"({{"max_tokens":5,"messages":[
+        {{"role":"user","content":"Hi"}},
+        {{"role":"assistant","content":[{}{{"type":"text","text":"Hello."}}]}},
+        {{"role":"user","content":"And?"}}]}})",
+                                         thoughts));
+  };
+  EXPECT_EQ(blocks(Thinking("Hm.")), blocks(""));
+}
+
+TEST_F(FormerThoughtsTest, ThatWereCutAreNotThoseOfTheNextAnswer) {
+  const std::string rest = R"({"role":"user","content":"And?"},)" + std::string(kItem);
+  EXPECT_EQ(PromptOfItems(Reasoning("Hm.") + rest), PromptOfItems(rest));
+}
+
+TEST_F(FormerThoughtsTest, WhatIsNoTextIsRefused) {
+  const Json message = AskJson(kMessages, R"({"max_tokens":5,"messages":[
+      {"role":"assistant","content":[{"type":"thinking","thinking":7}]},
+      {"role":"user","content":"Hi"}]})",
+                               400);
+  EXPECT_THAT(message["error"]["message"].get<std::string>(),
+              HasSubstr("'messages[0].content[0]'"));
+  for (const char* content : {"7", R"([{"type":"input_image"}])"}) {
+    const Json response = AskJson(kResponses,
+                                  fmt::format(R"({{"input":[
+        {{"type":"reasoning","summary":[],"content":{}}},
+        {{"role":"user","content":"Hi"}}]}})",
+                                              content),
+                                  400);
+    EXPECT_THAT(response["error"]["param"].get<std::string>(), StartsWith("input[0].content"));
   }
 }
 
