@@ -1,7 +1,5 @@
 #include "coordinator/gateway/field_names.h"
 
-#include <string>
-
 #include "base/field_error.h"
 #include "coordinator/gateway/error_map.h"
 
@@ -39,10 +37,13 @@ absl::Status InWordsOf(std::span<const FieldName> names, const absl::Status& sta
   status.ForEachPayload(
       [&](absl::string_view url, const absl::Cord& payload) { result.SetPayload(url, payload); });
   const std::string param = FieldOf(status);
-  if (const FieldName* name = FindName(names, param); name != nullptr) {
-    result = WithParam(result, std::string(name->here) + param.substr(name->chat.size()));
-  }
+  if (FindName(names, param) != nullptr) result = WithParam(result, InWordsOf(names, param));
   return result;
+}
+
+std::string InWordsOf(std::span<const FieldName> names, const std::string& field) {
+  const FieldName* name = FindName(names, field);
+  return name == nullptr ? field : std::string(name->here) + field.substr(name->chat.size());
 }
 
 }  // namespace switchyard::gateway

@@ -59,11 +59,15 @@ std::vector<std::string> RequestFields::Unread() const {
   size_t index = 0;
   for (const auto& [key, value] : object_.get_ref<const Json::object_t&>()) {
     const bool read = index < read_.size() && read_[index];
-    if (!read && !value.is_null()) names.push_back(key);
+    if (!read && !value.is_null()) names.push_back(PathOf(key));
     ++index;
   }
   names.insert(names.end(), ignored_.begin(), ignored_.end());
   return names;
+}
+
+void RequestFields::IgnoreUnread(const RequestFields& within) const {
+  for (std::string& path : within.Unread()) Ignore(std::move(path));
 }
 
 const Json* FindField(const Json& object, const char* name) {

@@ -31,8 +31,10 @@ class RequestFields {
   const Json* Find(std::string_view name) const;
   // A field, by its path, was read and changes nothing.
   void Ignore(std::string path) const { ignored_.push_back(std::move(path)); }
-  // The fields that nobody has asked for and that are not null, in the object's order; behind them
-  // those that are ignored.
+  // The same of what nobody has asked for in an object within this one.
+  void IgnoreUnread(const RequestFields& within) const;
+  // The paths of fields that nobody has asked for and that are not null, in the object's order;
+  // behind them those that are ignored.
   std::vector<std::string> Unread() const;
 
  private:

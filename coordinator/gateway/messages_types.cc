@@ -1,5 +1,6 @@
 #include "coordinator/gateway/messages_types.h"
 
+#include <array>
 #include <cctype>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/reasoning_effort.h"
 #include "coordinator/gateway/sse_writer.h"
+#include "coordinator/gateway/structured_fields.h"
 
 namespace switchyard::gateway {
 namespace {
@@ -218,7 +220,7 @@ absl::Status TranslateThinking(const Json& thinking, Json* request) {
   return absl::OkStatus();
 }
 
-// {type: json_schema, schema} -> response_format
+// {type: json_schema, schema, ...} -> response_format
 absl::Status TranslateFormat(const Json& format, const std::string& where, Json* request) {
   const Json* type = FindString(format, "type");
   const Json* schema = format.is_object() ? FindField(format, "schema") : nullptr;
@@ -232,7 +234,7 @@ absl::Status TranslateFormat(const Json& format, const std::string& where, Json*
                                          "out",
                                          where));
   }
-  (*request)["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"schema", *schema}}}};
+  (*request)["response_format"] = ToResponseFormat(format);
   return absl::OkStatus();
 }
 
@@ -272,13 +274,13 @@ absl::Status TranslateOutput(const RequestFields& given, Json* request) {
 }
 
 // What these requests call fields of a chat request.
-absl::Status InMessagesWords(const RequestFields& given, const absl::Status& status) {
+std::array<FieldName, 4> NamesOf(const RequestFields& given) {
   const bool has_older = FindField(given, "output_format") != nullptr;
-  const FieldName names[] = {
-      {"stop", "stop_sequences"},
-      {"reasoning_effort", kEffortField},
-      {"response_format", has_older ? "output_format" : "output_config.format"}};
-  return InWordsOf(names, status);
+  const char* format = has_older ? "output_format" : "output_config.format";
+  return {{{"stop", "stop_sequences"},
+           {"reasoning_effort", kEffortField},
+           {"response_format.json_schema", format},
+           {"response_format", format}}};
 }
 
 // The chat request that means the same; the checks of its fields are those of chat requests.
@@ -326,12 +328,17 @@ absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_ma
   if (needs_max_tokens && FindField(fields, "max_tokens") == nullptr) {
     return ParamError("max_tokens", "'max_tokens' is missing");
   }
+  const std::array<FieldName, 4> names = NamesOf(fields);
   const absl::StatusOr<Json> chat = ToChatRequest(fields);
-  if (!chat.ok()) return InMessagesWords(fields, chat.status());
-  absl::StatusOr<ChatCompletionRequest> request = ReadChatCompletionRequest(*chat);
-  if (!request.ok()) return InMessagesWords(fields, request.status());
+  if (!chat.ok()) return InWordsOf(names, chat.status());
+  const RequestFields chat_fields(*chat);
+  absl::StatusOr<ChatCompletionRequest> request = ReadChatCompletionRequest(chat_fields);
+  if (!request.ok()) return InWordsOf(names, request.status());
   NameEffort(fields, &request->chat);
   request->unknown_fields = fields.Unread();
+  for (const std::string& name : chat_fields.Unread()) {
+    request->unknown_fields.push_back(InWordsOf(names, name));
+  }
   return request;
 }
 

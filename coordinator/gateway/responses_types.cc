@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <span>
 #include <utility>
 
 #include "coordinator/gateway/error_map.h"
 #include "coordinator/gateway/field_names.h"
 #include "coordinator/gateway/json_fields.h"
 #include "coordinator/gateway/responses_input.h"
+#include "coordinator/gateway/structured_fields.h"
 #include "coordinator/gateway/unsupported_fields.h"
 
 namespace switchyard::gateway {
@@ -90,7 +92,7 @@ absl::StatusOr<Json> ToToolChoice(const Json& given) {
   return Json{{"type", "function"}, {"function", {{"name", *name}}}};
 }
 
-// {format: {type, name, schema}} -> response_format
+// {format: {type, name, schema, ...}} -> response_format
 absl::Status AddFormat(const Json& text, Json* chat) {
   const Json* format = text.is_object() ? FindField(text, "format") : nullptr;
   if (!text.is_object()) return ParamError("text", "'text' must be an object");
@@ -104,11 +106,10 @@ absl::Status AddFormat(const Json& text, Json* chat) {
   if (chat->contains("response_format")) {
     return ParamError("text.format", "'text.format' and 'response_format' contradict each other");
   }
-  (*chat)["response_format"] = {{"type", *type}};
-  if (!is_schema) return absl::OkStatus();
-  const Json* schema = FindField(*format, "schema");
-  if (schema == nullptr) return ParamError("text.format", "'text.format' must have a schema");
-  (*chat)["response_format"]["json_schema"] = {{"schema", *schema}};
+  if (is_schema && FindField(*format, "schema") == nullptr) {
+    return ParamError("text.format", "'text.format' must have a schema");
+  }
+  (*chat)["response_format"] = ToResponseFormat(*format);
   return absl::OkStatus();
 }
 
@@ -190,18 +191,22 @@ absl::StatusOr<ChatCompletionRequest> ToChatRequest(const ResponsesRequest& requ
   SY_RETURN_IF_ERROR(AddMessages(request.input, &messages));
   if (messages.empty()) return ParamError("input", "'input' has no message");
   chat["messages"] = std::move(messages);
-  absl::StatusOr<ChatCompletionRequest> made = ReadChatCompletionRequest(chat);
-  if (!made.ok()) {
-    const bool is_translated = FindField(fields, "response_format") == nullptr;
-    constexpr FieldName kFormat[] = {{"response_format", "text.format"}};
-    return InResponsesWords(is_translated ? InWordsOf(kFormat, made.status()) : made.status());
-  }
+  const RequestFields chat_fields(chat);
+  absl::StatusOr<ChatCompletionRequest> made = ReadChatCompletionRequest(chat_fields);
+  static constexpr FieldName kFormat[] = {{"response_format.json_schema", "text.format"},
+                                          {"response_format", "text.format"}};
+  std::span<const FieldName> format = kFormat;
+  if (FindField(fields, "response_format") != nullptr) format = {};  // is called so here, too
+  if (!made.ok()) return InResponsesWords(InWordsOf(format, made.status()));
   for (const char* name : {"input", "previous_response_id", "store", "background", "truncation",
                            "include", "top_logprobs", "prompt_logprobs", "n", "best_of",
                            "max_tool_calls", "conversation", "prompt", "context_management"}) {
     fields.Find(name);  // ParseResponsesRequest has read them
   }
   made->unknown_fields = fields.Unread();
+  for (const std::string& name : chat_fields.Unread()) {
+    made->unknown_fields.push_back(InWordsOf(format, name));
+  }
   for (std::string* name : {&made->chat.effort_field, &made->chat.no_thoughts_field}) {
     if (!name->empty()) *name = "reasoning.effort";
   }

@@ -81,26 +81,14 @@ class Reader {
  public:
   explicit Reader(JsonSpacing spacing) : spacing_(spacing) {}
 
-  absl::Status ReadResponseFormat(const Json& format) {
-    const Json* type = format.is_object() ? FindField(format, "type") : nullptr;
-    if (type == nullptr) return WrongType("response_format", "an object with a type");
-    if (*type == "text") return absl::OkStatus();
-    if (*type == "json_object") {
-      const Json* schema = FindField(format, "schema");  // some servers take one here
-      return Take("response_format", schema == nullptr
-                                         ? grammar::CompileJsonObject(spacing_)
-                                         : grammar::CompileJsonSchema(*schema, spacing_));
-    }
-    if (*type != "json_schema") {
-      return WrongType("response_format.type", "text, json_object or json_schema");
-    }
-    const Json* wrapper = FindField(format, "json_schema");
-    const Json* schema =
-        wrapper != nullptr && wrapper->is_object() ? FindField(*wrapper, "schema") : nullptr;
-    if (schema == nullptr) {
-      return WrongType("response_format.json_schema", "an object with a schema");
-    }
-    return Take("response_format", grammar::CompileJsonSchema(*schema, spacing_));
+  absl::Status ReadResponseFormat(const RequestFields& request) {
+    const Json* given = FindField(request, "response_format");
+    if (given == nullptr) return absl::OkStatus();
+    if (!given->is_object()) return WrongType("response_format", "an object with a type");
+    const RequestFields format(*given, "response_format");
+    SY_RETURN_IF_ERROR(ReadFormat(format));
+    request.IgnoreUnread(format);
+    return absl::OkStatus();
   }
 
   template <size_t n>
@@ -117,6 +105,40 @@ class Reader {
   std::shared_ptr<const v1::Grammar> result() && { return std::move(result_); }
 
  private:
+  absl::Status ReadFormat(const RequestFields& format) {
+    const Json* type = FindField(format, "type");
+    if (type == nullptr) return WrongType("response_format", "an object with a type");
+    if (*type == "text") return absl::OkStatus();
+    if (*type == "json_object") {
+      const Json* schema = FindField(format, "schema");  // some servers take one here
+      return Take("response_format", schema == nullptr
+                                         ? grammar::CompileJsonObject(spacing_)
+                                         : grammar::CompileJsonSchema(*schema, spacing_));
+    }
+    if (*type == "json_schema") return ReadJsonSchema(format);
+    return WrongType("response_format.type", "text, json_object or json_schema");
+  }
+
+  // A schema is held to, `strict` or not; its name and description change nothing.
+  absl::Status ReadJsonSchema(const RequestFields& format) {
+    const std::string param = "response_format.json_schema";
+    const Json* given = FindField(format, "json_schema");
+    if (given == nullptr || !given->is_object()) return WrongType(param, "an object with a schema");
+    const RequestFields wrapper(*given, param);
+    const Json* schema = FindField(wrapper, "schema");
+    if (schema == nullptr) return WrongType(param, "an object with a schema");
+    for (const char* name : {"name", "description"}) {
+      const Json* text = FindField(wrapper, name);
+      if (text != nullptr && !text->is_string()) return WrongType(param + "." + name, "a string");
+    }
+    const Json* strict = FindField(wrapper, "strict");
+    if (strict != nullptr && !strict->is_boolean()) {
+      return WrongType(param + ".strict", "true or false");
+    }
+    format.IgnoreUnread(wrapper);
+    return Take("response_format", grammar::CompileJsonSchema(*schema, spacing_));
+  }
+
   absl::Status Take(const std::string& param, Compiled compiled) {
     if (!compiled.ok()) return WithParam(compiled.status(), param);
     SY_RETURN_IF_ERROR(CheckGrammarSize(*compiled, param));
@@ -143,9 +165,7 @@ absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const RequestFi
   const RequestFields fields(*structured);
   SY_ASSIGN_OR_RETURN(const JsonSpacing spacing, ReadSpacing(fields));
   Reader reader(spacing);
-  if (const Json* format = FindField(request, "response_format")) {
-    SY_RETURN_IF_ERROR(reader.ReadResponseFormat(*format));
-  }
+  SY_RETURN_IF_ERROR(reader.ReadResponseFormat(request));
   SY_RETURN_IF_ERROR(reader.ReadFields(request, "", kGuided));
   SY_RETURN_IF_ERROR(reader.ReadFields(fields, "structured_outputs.", kStructured));
   // A word that is skipped would leave the answer freer than was asked for.
@@ -156,6 +176,13 @@ absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const RequestFi
                                   Json(name).dump(-1, ' ', true)));
   }
   return std::move(reader).result();
+}
+
+Json ToResponseFormat(const Json& format) {
+  if (FindField(format, "type") == nullptr || format["type"] != "json_schema") return format;
+  Json wrapper = format;
+  wrapper.erase("type");
+  return {{"type", "json_schema"}, {"json_schema", std::move(wrapper)}};
 }
 
 absl::Status CheckGrammarSize(const v1::Grammar& grammar, const std::string& param) {

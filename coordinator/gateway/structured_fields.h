@@ -20,9 +20,15 @@ absl::Status CheckGrammarSize(const v1::Grammar& grammar, const std::string& par
 // `guided_choice`, `guided_grammar`, or an object `structured_outputs` with one of `json`, `regex`,
 // `choice`, `grammar`, `json_object` (vLLM): one of them at most. Null: the answer is free. JSON is
 // compact unless `structured_outputs` has `disable_any_whitespace`: false.
+// Unknown members of `response_format` are added to what is unread of `request`.
 // INVALID_ARGUMENT, with the field as param, also for what the grammar compiler refuses. Takes as
 // long as the compiler's limits let it: not for I/O threads.
 absl::StatusOr<std::shared_ptr<const v1::Grammar>> ReadStructure(const RequestFields& request);
+
+// The `response_format` that says the same as a format of Responses or Messages, {type, name,
+// schema, ...}: there, what a json_schema has beside its type is a member `json_schema`. REQUIRES:
+// an object.
+Json ToResponseFormat(const Json& format);
 
 }  // namespace switchyard::gateway
 

@@ -187,6 +187,10 @@ TEST_F(MessagesApiTest, AFormReachesTheEngineAsAGrammar) {
       {R"(,"output_config":{"format":{"type":"json_object"}})", "'output_config.format'"},
       {R"(,"output_format":{"type":"json_schema"})", "'output_format'"},
       {R"(,"output_config":{"format":{"type":"json_schema","schema":7}})", "output_config.format"},
+      {R"(,"output_config":{"format":{"type":"json_schema","schema":{},"strict":1}})",
+       "'output_config.format.strict' must be true or false"},
+      {R"(,"output_format":{"type":"json_schema","schema":{},"name":1})",
+       "'output_format.name' must be a string"},
       {R"(,"output_format":{"type":"json_schema","schema":{}},
           "output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}})",
        "'output_format'"}};

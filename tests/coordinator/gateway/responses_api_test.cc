@@ -442,6 +442,10 @@ TEST_F(ResponsesApiTest, NamesWhatIsWrong) {
   EXPECT_EQ(param(R"("input":"x","tools":[{"type":"web_search"}])"), "tools[0]");
   EXPECT_EQ(param(R"("input":"x","text":{"format":{"type":"json_schema","schema":{"not":{}}}})"),
             "text.format");
+  EXPECT_EQ(param(R"("input":"x","text":{"format":{"type":"json_schema","schema":{},"name":5}})"),
+            "text.format.name");
+  EXPECT_EQ(param(R"("input":"x","text":{"format":{"type":"json_schema","schema":{},"strict":1}})"),
+            "text.format.strict");
   EXPECT_EQ(param(R"("input":"x","metadata":{"a":1})"), "metadata");
   EXPECT_EQ(param(R"("input":"x","truncation":"some")"), "truncation");
   EXPECT_EQ(param(R"("input":"x","background":true,"store":false)"), "background");

@@ -81,6 +81,35 @@ TEST_F(UnknownFieldsTest, KnownFieldsAreNotNamed) {
             "");
 }
 
+// Each in the words of the request.
+TEST_F(UnknownFieldsTest, WithinAFormTheyAreNamedByTheirPath) {
+  constexpr const char* kWrapped =
+      R"("response_format":{"type":"json_schema","strict":true,"foo":null,
+          "json_schema":{"name":"n","description":"d","strict":false,"schema":{},"bar":1}})";
+  const std::string wrapped = R"(field "response_format.strict" ignored, )"
+                              R"(field "response_format.json_schema.bar" ignored)";
+  EXPECT_EQ(ChatWarning(kWrapped), wrapped);
+  EXPECT_EQ(WarningOf("/v1/completions", fmt::format(R"("prompt":"Hi",{})", kWrapped)), wrapped);
+  EXPECT_EQ(WarningOf("/v1/responses", fmt::format(R"("input":"Hi",{})", kWrapped)), wrapped);
+  EXPECT_EQ(ChatWarning(R"("foo":1,"response_format":{"type":"text","json_schema":{"name":5}})"),
+            R"(field "foo" ignored, field "response_format.json_schema" ignored)");
+  EXPECT_EQ(ChatWarning(R"("response_format":{"type":"json_object","schema":{},"name":"n"})"),
+            R"(field "response_format.name" ignored)");
+  constexpr const char* kFlat = R"({"type":"json_schema","name":"n","description":"d",
+                                    "strict":true,"schema":{},"foo":1})";
+  EXPECT_EQ(WarningOf("/v1/responses",
+                      fmt::format(R"("input":"Hi","bar":1,"text":{{"format":{}}})", kFlat)),
+            R"(field "bar" ignored, field "text.format.foo" ignored)");
+  EXPECT_EQ(WarningOf("/v1/responses", R"("input":"Hi","text":{"format":{"type":"text","a":1}})"),
+            R"(field "text.format.a" ignored)");
+  const std::string message = fmt::format(R"({},"max_tokens":4,)", kMessages);
+  EXPECT_EQ(WarningOf("/v1/messages", fmt::format(R"({}"output_format":{})", message, kFlat)),
+            R"(field "output_format.foo" ignored)");
+  EXPECT_EQ(WarningOf("/v1/messages",
+                      fmt::format(R"({}"output_config":{{"format":{}}})", message, kFlat)),
+            R"(field "output_config.format.foo" ignored)");
+}
+
 // What OpenAI keeps of a request is nothing to this server, and nothing to warn of.
 TEST_F(UnknownFieldsTest, IdleFieldsAreNotNamedAnywhere) {
   const std::string idle = R"("user":"u","safety_identifier":"s","prompt_cache_key":"k",
