@@ -28,7 +28,8 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
                       "this model cannot call a tool within the message that it goes on with",
                       kUnsupportedParameter);
   }
-  if (is_bound && !calls_are_bound) {  // the form is that of the final channel's message
+  if (is_bound && !calls_are_bound &&
+      !is_continued) {  // the form is that of the final channel's message
     SY_ASSIGN_OR_RETURN(const std::vector<int32_t> head,
                         text::ChannelHead(*model.tokenizer, *model.harmony, text::kFinalChannel));
     tokens.insert(tokens.end(), head.begin(), head.end());

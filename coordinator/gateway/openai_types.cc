@@ -249,16 +249,6 @@ absl::Status ReadChat(const RequestFields& request, ChatFields* chat) {
   return ReadMessages(request, &chat->messages);
 }
 
-// What a message has begun is not of the form that holds what comes behind it.
-absl::Status CheckContinued(const ChatCompletionRequest& request) {
-  if (!request.chat.continue_final_message || request.generation.grammar == nullptr) {
-    return absl::OkStatus();
-  }
-  return ParamError("continue_final_message",
-                    "'continue_final_message' goes on with a message, and a form is that of a "
-                    "whole answer: leave one of both out");
-}
-
 // A text, or a list of token ids that is not empty; `where` is the param of errors.
 absl::StatusOr<TextPrompt> ReadOnePrompt(const Json& prompt, const std::string& where) {
   if (prompt.is_string()) return prompt.get<std::string>();
@@ -362,7 +352,6 @@ absl::StatusOr<ChatCompletionRequest> ReadChatCompletionRequest(const RequestFie
   SY_RETURN_IF_ERROR(ReadDelivery(fields, &request.delivery));
   SY_RETURN_IF_ERROR(CheckDelivery(request.delivery, request.generation));
   SY_RETURN_IF_ERROR(ReadChat(fields, &request.chat));
-  SY_RETURN_IF_ERROR(CheckContinued(request));
   request.generation.begins_turn = request.chat.add_generation_prompt;
   SY_ASSIGN_OR_RETURN(request.options, ReadChatOptions(fields));
   return request;

@@ -119,19 +119,6 @@ TEST_F(FinalMessageTest, AnthropicsPrefillAndAFormExcludeEachOther) {
   AskJson(kMessages, begun + R"(,"max_tokens":9,"output_config":{"format":null}})");
 }
 
-TEST_F(FinalMessageTest, AFormIsThatOfAWholeAnswer) {
-  for (const char* form :
-       {R"("response_format":{"type":"json_object"})", R"("guided_json":{"type":"object"})",
-        R"("guided_choice":["yes","no"])", R"("structured_outputs":{"regex":"a+"})"}) {
-    const std::string body = fmt::format("{{{},{}", Prefill("It is"), form);
-    const Json fault = AskJson(kChat, body + R"(,"continue_final_message":true})", 400);
-    EXPECT_EQ(fault["error"]["param"], "continue_final_message") << form;
-    AskJson(kChat, body + "}");
-  }
-  AskJson(kChat, "{" + Prefill("It is") +
-                     R"(,"continue_final_message":true,"response_format":{"type":"text"}})");
-}
-
 TEST_F(FinalMessageTest, TokenizeRendersAsAChatDoes) {
   const auto prompt = [&](const std::string& more) {
     const Json tokens =

@@ -477,7 +477,6 @@ TEST(GenerateRequest, EveryFieldIsReadBySomebody) {
       &request));
   ExpectAllSet(request, {"echo"});
   v1::GenerateRequest chat = request;
-  chat.clear_structure();  // which a message that is continued excludes
   chat.mutable_chat()->add_messages()->set_role("user");
   chat.mutable_chat()->mutable_messages(0)->set_content("Hi");
   chat.mutable_chat()->set_tools_json(R"([{"type":"function","function":{"name":"f"}}])");

@@ -82,7 +82,7 @@ TEST_F(ThoughtsApiTest, NotWhereThePromptHasClosedThemAndNotInATextsCompletion) 
   EXPECT_THAT(SamplingOf("/v1/chat/completions",
                          R"({"messages":[{"role":"user","content":"Hi"},
                                           {"role":"assistant","content":"Well,"}],
-                              "continue_final_message":true,"max_thinking_tokens":3})")
+                              "continue_final_message":true,"guided_choice":["yes","no"]})")
                   .thoughts_end_tokens(),
               IsEmpty());
   EXPECT_THAT(SamplingOf("/v1/completions", R"({"prompt":"Hi","guided_choice":["yes","no"]})")
