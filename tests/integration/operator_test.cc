@@ -77,9 +77,14 @@ TEST_F(OperatorTest, EveryRankTellsWhereItsTimeGoes) {
     EXPECT_GE(ValueOf(metrics, "switchyard_rank_step_seconds_count" + labels), 1) << labels;
     EXPECT_GT(exchange, 0) << labels;
     EXPECT_LT(exchange, seconds) << labels;
-    EXPECT_GT(ValueOf(metrics, "switchyard_rank_sample_seconds_total" + labels), 0) << labels;
     EXPECT_GT(ValueOf(metrics, "switchyard_rank_kv_blocks_total" + labels), 0) << labels;
-    tokens += ValueOf(metrics, "switchyard_rank_tokens_total" + labels);
+    const double of_rank = ValueOf(metrics, "switchyard_rank_tokens_total" + labels);
+    tokens += of_rank;
+    const double sample = ValueOf(metrics, "switchyard_rank_sample_seconds_total" + labels);
+    // Who had no token samples nothing, in less than the microsecond that is told.
+    if (of_rank > 0) {
+      EXPECT_GT(sample, 0) << labels;
+    }
   }
   EXPECT_GE(tokens, 2 * 2) << "both ranks of one group computed the prompt";
   EXPECT_EQ(
