@@ -124,6 +124,8 @@ MaskEntry GrammarMasks::CutToRounds(uint32_t state, uint32_t rounds) {
       std::partition_point(whole.inside.begin(), whole.inside.end(),
                            [&](const MaskEntry::Inside& in) { return in.rounds <= rounds; });
   MaskEntry cut;
+  cut.work = whole.work;
+  cut.was_cut = whole.was_cut;
   cut.SetTokens(std::span(whole.inside.begin(), end), static_cast<size_t>(trie().mask_words()));
   std::copy_if(whole.exits.begin(), whole.exits.end(), std::back_inserter(cut.exits),
                [&](const MaskEntry::Exit& exit) { return exit.rounds <= rounds; });
@@ -159,57 +161,85 @@ const GrammarMasks::Entry& GrammarMasks::Find(uint32_t state, uint32_t rounds) {
   return Keep({rounds == kNoLimit ? FindWhole(state) : CutToRounds(state, rounds), key});
 }
 
+bool GrammarMasks::AllowsAllFrom(uint32_t n, std::span<const uint32_t> mask) {
+  const std::span<const int32_t> tokens = trie().tokens_from(n);
+  const auto missing = std::find_if(tokens.begin(), tokens.end(), [&](int32_t token) {
+    return (mask[token / 32] >> (token % 32) & 1) == 0;
+  });
+  walk_.Spend(static_cast<uint64_t>(missing - tokens.begin()) / 2);
+  return missing == tokens.end();
+}
+
 // Tokens that leave the rule of `position` go on where it returns to. Their first byte there is
 // stepped over once for all of them.
 void GrammarMasks::AllowExits(const MaskEntry& entry, const GrammarPosition& position,
-                              std::vector<GrammarNode>& nodes, std::span<uint32_t> mask) {
+                              GrammarStacks& stacks, std::span<uint32_t> mask) {
   if (position.stack == kBottom || entry.exits.empty()) return;
-  const size_t num_nodes = nodes.size();
-  GrammarRun run(automaton(), nodes);
+  GrammarRun run(automaton(), stacks);
   GrammarPositions outside;
   GrammarPositions after;
   run.Enter(run.Return(position.stack), &outside);
+  const size_t num_stacks = stacks.size();
   const GrammarAutomaton::Loop* loop = automaton().loop(position.state);
   const auto may_end = [&](const MaskEntry::Exit& exit) {
     if (loop == nullptr) return true;
     const uint64_t rounds = uint64_t{position.count} + exit.rounds;
     return rounds >= loop->min && (loop->max == kNoLimit || rounds <= loop->max);
   };
-  const auto set_tokens = [&](uint32_t n) {
+  // False where nothing is left to add further down.
+  const auto add_tokens = [&](uint32_t n) {
     for (const int32_t token : trie().tokens(n)) SetBit(mask, token);
-    return true;
+    return trie().node(n).subtree_end > n + 1 && !AllowsAllFrom(n, mask);
   };
-  for (auto exit = entry.exits.begin(); exit != entry.exits.end();) {
+  for (auto exit = entry.exits.begin(); exit != entry.exits.end() && !walk_.is_spent();) {
     const uint8_t byte = trie().node(exit->node).byte;
     const auto end = std::partition_point(exit, entry.exits.end(), [&](const MaskEntry::Exit& e) {
       return trie().node(e.node).byte == byte;
     });
     run.Step(outside, byte, &after);
+    walk_.Spend(MaskWalk::kNodeWork + run.TakeWork());
     if (after.none()) exit = end;
-    for (; exit != end; ++exit) {
-      if (!may_end(*exit)) continue;
-      set_tokens(exit->node);
-      walk_.Walk(exit->node + 1, trie().node(exit->node).subtree_end, after, nodes,
-                 GrammarAutomaton::kNoState,
-                 [&](uint32_t n, const auto&) { return set_tokens(n); });
+    for (; exit != end && walk_.Spend(1); ++exit) {
+      if (!may_end(*exit) || !add_tokens(exit->node)) continue;
+      walk_.Walk(exit->node + 1, trie().node(exit->node).subtree_end, after, stacks, kNoState,
+                 [&](uint32_t n, const auto&) { return add_tokens(n); });
     }
-    nodes.resize(num_nodes);
+    stacks.Truncate(num_stacks);
   }
 }
 
-void GrammarMasks::Allow(const GrammarPositions& positions, std::vector<GrammarNode>& nodes,
+void GrammarMasks::AllowBytes(const GrammarAutomaton::ByteSet& bytes,
+                              std::span<uint32_t> mask) const {
+  for (uint32_t n = 1; n < trie().num_nodes(); n = trie().node(n).subtree_end) {
+    if (!bytes.test(trie().node(n).byte)) continue;
+    for (const int32_t token : trie().tokens(n)) SetBit(mask, token);
+  }
+}
+
+bool GrammarMasks::Allow(const GrammarPositions& positions, GrammarStacks& stacks,
                          std::span<uint32_t> mask) {
   SY_CHECK_EQ(static_cast<int64_t>(mask.size()), trie().mask_words());
+  walk_.Grant(max_mask_work());
+  bool is_whole = true;
   for (const GrammarPosition& position : positions.all) {
-    if (automaton().first_bytes(position.state).none()) continue;
+    const GrammarAutomaton::ByteSet& first_bytes = automaton().first_bytes(position.state);
+    if (first_bytes.none()) continue;
     const GrammarAutomaton::Loop* loop = automaton().loop(position.state);
     const uint32_t rounds = loop == nullptr ? kNoLimit : RoundsLeft(*loop, position);
     if (rounds == 0) continue;
-    const Entry& entry = Find(FirstWithBody(automaton(), position.state), rounds);
-    for (size_t w = 0; w < entry.words.size(); ++w) mask[w] |= entry.words[w];
-    for (const int32_t token : entry.tokens) SetBit(mask, token);
-    AllowExits(entry, position, nodes, mask);
+    bool was_cut = walk_.is_spent();
+    if (!was_cut) {
+      const Entry& entry = Find(FirstWithBody(automaton(), position.state), rounds);
+      for (size_t w = 0; w < entry.words.size(); ++w) mask[w] |= entry.words[w];
+      for (const int32_t token : entry.tokens) SetBit(mask, token);
+      walk_.Spend(entry.work / kStateUses);
+      AllowExits(entry, position, stacks, mask);
+      was_cut = entry.was_cut || walk_.is_spent();
+    }
+    if (was_cut) AllowBytes(first_bytes, mask);
+    is_whole = is_whole && !was_cut;
   }
+  return is_whole;
 }
 
 }  // namespace switchyard::worker

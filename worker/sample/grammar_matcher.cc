@@ -10,27 +10,24 @@ namespace switchyard::worker {
 constexpr uint32_t kBottom = GrammarPosition::kBottom;
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<GrammarMasks> masks) : masks_(std::move(masks)) {
-  GrammarRun(masks_->automaton(), nodes_)
+  GrammarRun(masks_->automaton(), stacks_)
       .Enter({.state = masks_->automaton().start()}, &positions_);
 }
 
 bool GrammarMatcher::Step(uint8_t byte) {
   GrammarPositions next;
-  GrammarRun(masks_->automaton(), nodes_).Step(positions_, byte, &next);
+  GrammarRun(masks_->automaton(), stacks_).Step(positions_, byte, &next);
   positions_ = std::move(next);
   return !positions_.none();
 }
 
 bool GrammarMatcher::Advance(std::string_view bytes) {
-  const size_t num_nodes = nodes_.size();
+  const size_t num_stacks = stacks_.size();
   bool was_cut = false;
   GrammarPositions after = AdvanceTogether(bytes, &was_cut);
-  if (was_cut) {
-    GrammarPositions apart = AdvanceApart(bytes);
-    if (!apart.none()) after = std::move(apart);
-  }
+  if (was_cut && after.none()) after = AdvanceApart(bytes);
   if (after.none()) {
-    nodes_.resize(num_nodes);
+    stacks_.Truncate(num_stacks);
     return false;
   }
   positions_ = std::move(after);
@@ -39,7 +36,7 @@ bool GrammarMatcher::Advance(std::string_view bytes) {
 }
 
 GrammarPositions GrammarMatcher::AdvanceTogether(std::string_view bytes, bool* was_cut) {
-  GrammarRun run(masks_->automaton(), nodes_);
+  GrammarRun run(masks_->automaton(), stacks_);
   GrammarPositions at = positions_;
   GrammarPositions next;
   for (const char byte : bytes) {
@@ -51,22 +48,28 @@ GrammarPositions GrammarMatcher::AdvanceTogether(std::string_view bytes, bool* w
   return at;
 }
 
-// Where there are too many ways together, the masks, which are found for one position at a time,
-// know more of them. What a mask allows must be accepted: so the ways of each position are followed
-// as its mask follows them, and only where they come to is dropped what is too much.
+// Where there are too many ways together and those that were kept end, the masks, which are found
+// for one position at a time, know more of them. What a mask allows must be accepted: so the ways
+// of each position are followed as its mask follows them, and only where they come to is dropped
+// what is too much. Once there is a way and a mask's work is done, the positions that are left are
+// dropped, too.
 GrammarPositions GrammarMatcher::AdvanceApart(std::string_view bytes) {
   GrammarPositions after;
-  for (const GrammarPosition& position : positions_.all) AdvanceOne(position, bytes, &after);
+  uint64_t work = 0;
+  for (const GrammarPosition& position : positions_.all) {
+    work += AdvanceOne(position, bytes, &after);
+    if (work > masks_->max_mask_work() && !after.none()) break;
+  }
   return after;
 }
 
 // Like MaskWalk::Find and GrammarMasks::AllowExits along one text: ways within the rule of
 // `position`, and for each byte that it ends behind the ways of what it returns to.
-void GrammarMatcher::AdvanceOne(const GrammarPosition& position, std::string_view bytes,
-                                GrammarPositions* to) {
+uint64_t GrammarMatcher::AdvanceOne(const GrammarPosition& position, std::string_view bytes,
+                                    GrammarPositions* to) {
   const GrammarAutomaton& automaton = masks_->automaton();
-  GrammarRun outside_run(automaton, nodes_);
-  GrammarRun inside_run(automaton, nodes_, GrammarAutomaton::kNoState, position.stack);
+  GrammarRun outside_run(automaton, stacks_);
+  GrammarRun inside_run(automaton, stacks_, GrammarAutomaton::kNoState, position.stack);
   std::vector<GrammarPositions> ways = {{.all = {position}}};  // the first is inside
   GrammarPositions next;
   for (const char byte : bytes) {
@@ -87,6 +90,7 @@ void GrammarMatcher::AdvanceOne(const GrammarPosition& position, std::string_vie
     for (const GrammarPosition& at : way.all) outside_run.Add(at, to);
     if (!way.ended.empty()) to->ended = way.ended;
   }
+  return inside_run.TakeWork() + outside_run.TakeWork();
 }
 
 bool GrammarMatcher::AdvanceToken(int32_t token) {
@@ -97,29 +101,33 @@ bool GrammarMatcher::AdvanceToken(int32_t token) {
 
 // Nodes name only nodes before them, so one pass from the end finds all that are in use.
 void GrammarMatcher::DropUnusedNodes() {
-  std::vector<uint32_t> moved(nodes_.size(), 0);  // 1: in use; then where to
+  std::vector<uint32_t> moved(stacks_.size(), 0);  // 1: in use; then where to
   for (const GrammarPosition& position : positions_.all) {
     if (position.stack != kBottom) moved[position.stack] = 1;
   }
-  for (size_t n = nodes_.size(); n-- > 0;) {
-    if (moved[n] != 0 && nodes_[n].below != kBottom) moved[nodes_[n].below] = 1;
+  size_t num_used = 0;
+  for (size_t n = stacks_.size(); n-- > 0;) {
+    num_used += moved[n];
+    if (moved[n] != 0 && stacks_[n].below != kBottom) moved[stacks_[n].below] = 1;
   }
-  uint32_t num_used = 0;
+  if (num_used == stacks_.size()) return;
+  GrammarStacks used;
   const auto renamed = [&](uint32_t stack) { return stack == kBottom ? kBottom : moved[stack]; };
-  for (size_t n = 0; n < nodes_.size(); ++n) {
+  for (size_t n = 0; n < stacks_.size(); ++n) {
     if (moved[n] == 0) continue;
-    const GrammarNode node = nodes_[n];
-    nodes_[num_used] = {.state = node.state, .count = node.count, .below = renamed(node.below)};
-    moved[n] = num_used++;
+    const GrammarNode& node = stacks_[n];
+    moved[n] = used.Push({.state = node.state, .count = node.count, .below = renamed(node.below)});
   }
-  nodes_.resize(num_used);
+  stacks_ = std::move(used);
   for (GrammarPosition& position : positions_.all) position.stack = renamed(position.stack);
 }
 
-bool GrammarMatcher::FillMask(std::span<const int32_t> ending_tokens, std::span<uint32_t> mask) {
+bool GrammarMatcher::FillMask(std::span<const int32_t> ending_tokens, std::span<uint32_t> mask,
+                              bool* lacks_tokens) {
   SY_CHECK_EQ(static_cast<int64_t>(mask.size()), mask_words());
   std::fill(mask.begin(), mask.end(), 0);
-  masks_->Allow(positions_, nodes_, mask);
+  const bool is_whole = masks_->Allow(positions_, stacks_, mask);
+  if (lacks_tokens != nullptr) *lacks_tokens = !is_whole;
   for (const int32_t token : ending_tokens) {
     SY_CHECK(token >= 0 && token < masks_->trie().vocab_size()) << token;
     const uint32_t bit = 1u << (token % 32);

@@ -32,8 +32,11 @@ class GrammarMatcher {
   // Fills `mask` with the tokens that may come next, a bit each: bit t % 32 of word t / 32. The
   // `ending_tokens` are among them exactly when the text may end here. False when there are none
   // at all: the vocabulary has no token for what the grammar wants. REQUIRES: mask has
-  // mask_words() words; ending tokens are in the vocabulary.
-  bool FillMask(std::span<const int32_t> ending_tokens, std::span<uint32_t> mask);
+  // mask_words() words; ending tokens are in the vocabulary. Of a very ambiguous grammar a mask may
+  // lack tokens (GrammarMasks says which): then `lacks_tokens`, unless null, becomes true, else
+  // false.
+  bool FillMask(std::span<const int32_t> ending_tokens, std::span<uint32_t> mask,
+                bool* lacks_tokens = nullptr);
   int64_t mask_words() const { return masks_->trie().mask_words(); }
 
   // The bytes that come next in every text that begins like this one, `max_bytes` of them at most.
@@ -46,11 +49,13 @@ class GrammarMatcher {
   bool Step(uint8_t byte);
   GrammarPositions AdvanceTogether(std::string_view bytes, bool* was_cut);
   GrammarPositions AdvanceApart(std::string_view bytes);
-  void AdvanceOne(const GrammarPosition& position, std::string_view bytes, GrammarPositions* to);
+  // The work it took.
+  uint64_t AdvanceOne(const GrammarPosition& position, std::string_view bytes,
+                      GrammarPositions* to);
   void DropUnusedNodes();
 
   std::shared_ptr<GrammarMasks> masks_;
-  std::vector<GrammarNode> nodes_;
+  GrammarStacks stacks_;
   GrammarPositions positions_;
 };
 

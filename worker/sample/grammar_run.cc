@@ -7,18 +7,6 @@ namespace switchyard::worker {
 constexpr uint32_t kBottom = GrammarPosition::kBottom;
 constexpr uint32_t kNoLimit = GrammarAutomaton::kNoLimit;
 
-bool GrammarRun::SameStack(uint32_t a, uint32_t b) const {
-  while (a != b) {
-    if (a == kBottom || b == kBottom) return false;
-    const GrammarNode& x = nodes_[a];
-    const GrammarNode& y = nodes_[b];
-    if (x.state != y.state || x.count != y.count) return false;
-    a = x.below;
-    b = y.below;
-  }
-  return true;
-}
-
 bool GrammarRun::Ends(const GrammarPosition& position) const {
   const GrammarAutomaton::Loop* loop = automaton_.loop(position.state);
   if (loop == nullptr) return automaton_.ends(position.state);
@@ -33,12 +21,8 @@ bool GrammarRun::GoesOn(const GrammarPosition& position) const {
 }
 
 bool GrammarRun::Add(const GrammarPosition& position, GrammarPositions* to) {
-  const bool is_known =
-      std::any_of(to->all.begin(), to->all.end(), [&](const GrammarPosition& other) {
-        return other.state == position.state && other.count == position.count &&
-               SameStack(other.stack, position.stack);
-      });
-  if (is_known) return false;
+  work_ += 1 + to->all.size() / 8;
+  if (std::find(to->all.begin(), to->all.end(), position) != to->all.end()) return false;
   if (to->all.size() >= kMaxPositions) {
     was_cut_ = true;
     return false;
@@ -48,7 +32,7 @@ bool GrammarRun::Add(const GrammarPosition& position, GrammarPositions* to) {
 }
 
 GrammarPosition GrammarRun::Return(uint32_t stack) const {
-  const GrammarNode& node = nodes_[stack];
+  const GrammarNode& node = stacks_[stack];
   return {.state = node.state, .count = node.count, .stack = node.below};
 }
 
@@ -63,18 +47,6 @@ void GrammarRun::Enter(const GrammarPosition& position, GrammarPositions* to) {
     }
     at = Return(at.stack);
   }
-}
-
-// Positions of one step that remember the same share one node.
-uint32_t GrammarRun::Push(const GrammarNode& node) {
-  for (size_t n = nodes_.size(); n-- > first_node_;) {
-    const GrammarNode& other = nodes_[n];
-    if (other.state == node.state && other.count == node.count && other.below == node.below) {
-      return static_cast<uint32_t>(n);
-    }
-  }
-  nodes_.push_back(node);
-  return static_cast<uint32_t>(nodes_.size() - 1);
 }
 
 void GrammarRun::CallLoop(const GrammarAutomaton::Loop& loop, const GrammarPosition& from,
@@ -94,11 +66,17 @@ void GrammarRun::CallLoop(const GrammarAutomaton::Loop& loop, const GrammarPosit
       return Enter({.state = from.state, .count = count, .stack = from.stack}, to);
     }
   }
-  const uint32_t stack = Push({.state = from.state, .count = count, .below = from.stack});
+  // Behind the last round nothing is left to return to but what the loop returns to: so there is no
+  // chain of loops that only end.
+  const bool is_last = count == loop.max && !IsFree(from);
+  const uint32_t stack =
+      is_last ? from.stack
+              : stacks_.Push({.state = from.state, .count = count, .below = from.stack});
   StepOne({.state = loop.body, .stack = stack}, to);
 }
 
 void GrammarRun::StepOne(const GrammarPosition& from, GrammarPositions* to) {
+  ++work_;
   if (++num_visits_ > kMaxVisits) {
     was_cut_ = true;
     return;
@@ -113,7 +91,7 @@ void GrammarRun::StepOne(const GrammarPosition& from, GrammarPositions* to) {
   for (const GrammarAutomaton::Call& call : automaton_.calls(from.state)) {
     if (automaton_.first_bytes(call.target).test(byte_)) {
       const uint32_t stack =
-          call.is_tail ? from.stack : Push({.state = call.returns, .below = from.stack});
+          call.is_tail ? from.stack : stacks_.Push({.state = call.returns, .below = from.stack});
       StepOne({.state = call.target, .stack = stack}, to);
     }
     if (automaton_.ends(call.target) && automaton_.first_bytes(call.returns).test(byte_)) {
@@ -126,7 +104,6 @@ void GrammarRun::Step(const GrammarPositions& from, uint8_t byte, GrammarPositio
   to->clear();
   byte_ = byte;
   num_visits_ = 0;
-  first_node_ = nodes_.size();
   for (const GrammarPosition& position : from.all) {
     if (automaton_.first_bytes(position.state).test(byte)) StepOne(position, to);
   }

@@ -9,12 +9,11 @@ constexpr uint32_t kBottom = GrammarPosition::kBottom;
 constexpr uint32_t kNoLimit = GrammarAutomaton::kNoLimit;
 
 // The fewest rounds of the bottom's loop that one of the positions has begun.
-uint32_t RoundsBegun(const GrammarPositions& positions, const std::vector<GrammarNode>& nodes) {
+uint32_t RoundsBegun(const GrammarPositions& positions, const GrammarStacks& stacks) {
   uint32_t least = kNoLimit;
   for (const GrammarPosition& position : positions.all) {
-    uint32_t rounds = position.count;
-    for (uint32_t n = position.stack; n != kBottom; n = nodes[n].below) rounds = nodes[n].count;
-    least = std::min(least, rounds);
+    const bool is_lowest = position.stack == kBottom;
+    least = std::min(least, is_lowest ? position.count : stacks.bottom_count(position.stack));
   }
   for (const uint32_t rounds : positions.ended) least = std::min(least, rounds);
   return least;
@@ -105,17 +104,19 @@ bool MaskWalk::StaysBelow(uint32_t n, const GrammarPositions& positions) {
 // node with such bytes alone below it is taken whole.
 MaskEntry MaskWalk::Find(uint32_t state) {
   MaskEntry entry;
+  const uint64_t granted = std::exchange(work_left_, max_state_work_);
+  const uint64_t work_before = work_;
   const GrammarAutomaton::Loop* loop = automaton_->loop(state);
   const bool is_loop = loop != nullptr;
   const uint64_t round_groups = is_loop ? RoundGroups(*loop) : 0;
-  std::vector<GrammarNode> nodes;
+  GrammarStacks stacks;
   GrammarPositions from;
   from.all.push_back({.state = state});
   std::vector<MaskEntry::Inside> inside;
-  Walk(1, trie_->num_nodes(), from, nodes, is_loop ? state : GrammarAutomaton::kNoState,
+  Walk(1, trie_->num_nodes(), from, stacks, is_loop ? state : GrammarAutomaton::kNoState,
        [&](uint32_t n, const GrammarPositions& positions) {
          if (StaysBelow(n, positions)) {
-           const uint32_t rounds = is_loop ? RoundsBegun(positions, nodes) : 0;
+           const uint32_t rounds = is_loop ? RoundsBegun(positions, stacks) : 0;
            for (const int32_t token : trie_->tokens_from(n)) inside.push_back({rounds, token});
            return false;
          }
@@ -131,7 +132,7 @@ MaskEntry MaskWalk::Find(uint32_t state) {
          }
          const auto tokens = trie_->tokens(n);
          if (!tokens.empty()) {
-           const uint32_t rounds = is_loop ? RoundsBegun(positions, nodes) : 0;
+           const uint32_t rounds = is_loop ? RoundsBegun(positions, stacks) : 0;
            for (const int32_t token : tokens) inside.push_back({rounds, token});
          }
          for (const uint32_t rounds : positions.ended) {
@@ -139,6 +140,9 @@ MaskEntry MaskWalk::Find(uint32_t state) {
          }
          return !positions.all.empty();
        });
+  entry.work = work_ - work_before;
+  entry.was_cut = is_spent();
+  work_left_ = granted;
   if (is_loop) inside = SortedByRounds(inside);
   entry.SetTokens(inside, static_cast<size_t>(trie_->mask_words()));
   if (is_loop) entry.inside = std::move(inside);

@@ -198,6 +198,26 @@ TEST(TokenTrie, HoldsEveryTokenOnceWhereItsBytesLead) {
   EXPECT_THAT(met, ElementsAre("a:3", "ab:2", "ab:4", "abc:5", "b:0", "\xff:7"));
 }
 
+TEST(GrammarStacks, EqualStacksHaveEqualNumbersAlsoBehindWhatWasForgotten) {
+  GrammarStacks stacks;
+  const auto chain = [&](uint32_t bottom_count) {
+    uint32_t n = stacks.Push({.state = 7, .count = bottom_count});
+    for (uint32_t state = 0; state < 100; ++state) n = stacks.Push({.state = state, .below = n});
+    return n;
+  };
+  const uint32_t first = chain(1);
+  const size_t size = stacks.size();
+  const uint32_t second = chain(2);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(stacks.bottom_count(first), 1u);
+  EXPECT_EQ(stacks.bottom_count(second), 2u);
+  stacks.Truncate(size);
+  EXPECT_EQ(chain(1), first);
+  EXPECT_EQ(stacks.size(), size);
+  EXPECT_EQ(chain(3), second) << "a number that is free again";
+  EXPECT_EQ(stacks.bottom_count(second), 3u);
+}
+
 TEST(GrammarMatcher, MasksTokensThatCrossTheBordersOfRules) {
   const auto trie =
       Trie({"(", ")", "x", "((", "))", "(x", "x)", "(x)", "x))", "))))", "", "((x)))"});
