@@ -9,6 +9,8 @@ namespace {
 // New steps' share in what is known.
 constexpr double kNewStep = 0.2;
 constexpr double kNewPrice = 0.3;
+// One that was low by chance would let the next steps have far too much.
+constexpr double kNewLowerPrice = 0.05;
 // A step that is longer by chance than so many times the usual one counts as that.
 constexpr double kMostChange = 2;
 // What a step of some size takes alone is looked at again after so many with prompts.
@@ -18,6 +20,8 @@ constexpr double kUsed = 0.5;
 // Steps take longer by chance, too; more than this share of them shall not be over the bound.
 constexpr double kOver = 0.01;
 constexpr double kChanceStep = 0.1;
+// Of the bound: what a step takes is not known better, for answers grow and others come and go.
+constexpr double kMargin = 0.9;
 // Where chance leaves nothing of the bound, a prompt gets the least chunk of each step. Not 0,
 // which says that a step is to be without prompts.
 constexpr double kLeastUnits = 1e-6;
@@ -33,7 +37,7 @@ double Mix(double known, double seen, double share) {
 }  // namespace
 
 double PromptControl::MaxUnits(const Writing& writing) const {
-  const double left = max_stretch_ / stretch_by_chance_ - 1;
+  const double left = kMargin * max_stretch_ / (1 + by_chance_[SizeOf(writing) / kNumKeys]) - 1;
   return UnitsOf(writing, std::min(left, (max_stretch_ - 1) * kUsed));
 }
 
@@ -56,7 +60,7 @@ void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t
   if (writing.num_rows == 0) return;
   Size& size = sizes_[SizeOf(writing)];
   if (prompt_units == 0) {
-    if (size.micros > 0) ObserveChance(micros / size.micros);
+    if (size.micros > 0) ObserveChance(writing, micros / size.micros);
     const double most = size.micros == 0 ? micros : kMostChange * size.micros;
     size.micros = Mix(size.micros, std::min(micros, most), kNewStep);
     size.num_mixed = 0;
@@ -66,14 +70,16 @@ void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t
   if (alone == 0) return;
   ++size.num_mixed;
   const double price = std::max(micros - alone, kLeastPrice * micros) / prompt_units;
-  micros_per_unit_ = Mix(micros_per_unit_, price, kNewPrice);
+  micros_per_unit_ =
+      Mix(micros_per_unit_, price, price > micros_per_unit_ ? kNewPrice : kNewLowerPrice);
 }
 
 // Goes up and down so that kOver of the steps are longer; one that is very long moves it no further
 // than another.
-void PromptControl::ObserveChance(double stretch) {
-  stretch_by_chance_ += kChanceStep * (stretch > stretch_by_chance_ ? 1 - kOver : -kOver);
-  stretch_by_chance_ = std::max(stretch_by_chance_, 1.0);
+void PromptControl::ObserveChance(const Writing& writing, double stretch) {
+  double& known = by_chance_[SizeOf(writing) / kNumKeys];
+  known += kChanceStep * (stretch > 1 + known ? 1 - kOver : -kOver);
+  known = std::max(known, 0.0);
 }
 
 double PromptControl::MicrosOf(const Writing& writing) const {

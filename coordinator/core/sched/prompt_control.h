@@ -68,13 +68,15 @@ class PromptControl {
   // A step without prompts; where none was seen, one of fewer keys, which is no longer. 0: not
   // known.
   double MicrosOf(const Writing& writing) const;
-  void ObserveChance(double stretch);
+  void ObserveChance(const Writing& writing, double stretch);
   static size_t SizeOf(const Writing& writing);
 
   const double max_stretch_;
   std::array<Size, kNumRows * kNumKeys> sizes_{};
-  double stretch_by_chance_ = 1;  // of steps without prompts; one in a hundred is longer
-  double micros_per_unit_ = 0;    // beside the sequences that write; 0: not known
+  // How much longer than usual a step without prompts is, but one in a hundred; by rows, for what
+  // holds up a short step is little to a long one.
+  std::array<double, kNumRows> by_chance_{};
+  double micros_per_unit_ = 0;  // beside the sequences that write; 0: not known
 };
 
 }  // namespace switchyard::core

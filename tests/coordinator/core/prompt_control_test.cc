@@ -98,6 +98,25 @@ TEST(PromptControl, ASingleStalledStepIsNotWhatStepsTake) {
   EXPECT_LT(control.MaxUnits(Sequences(4)), 1.5 * units);
 }
 
+TEST(PromptControl, AStepThatWasShortByChanceDoesNotMakePromptsCheap) {
+  PromptControl control(2);
+  control.Observe(Sequences(4), 0, 1000);
+  for (int i = 0; i < 20; ++i) control.Observe(Sequences(4), 10, 1500);
+  const double units = control.MaxUnits(Sequences(4));
+  control.Observe(Sequences(4), 10, 1000);
+  EXPECT_LT(control.MaxUnits(Sequences(4)), 1.2 * units);
+}
+
+// A stall of a millisecond makes one sequence's step four times as long.
+TEST(PromptControl, WhatHoldsUpAShortStepIsLittleToALongOne) {
+  PromptControl control(2);
+  for (int i = 0; i < 2000; ++i) control.Observe(Sequences(1), 0, i % 20 == 0 ? 1300 : 300);
+  for (int i = 0; i < 20; ++i) control.Observe(Sequences(32), 0, 6000);
+  control.Observe(Sequences(32), 100, 11000);
+  EXPECT_LT(control.MaxUnits(Sequences(1)), 0.1);
+  EXPECT_GT(control.MaxUnits(Sequences(32)), 50);
+}
+
 // Answers that have grown have longer steps, of which a prompt may take more.
 TEST(PromptControl, LooksAtAnswersOfAnotherLengthAnew) {
   PromptControl control(2);
