@@ -127,14 +127,11 @@ class Reader {
     const RequestFields wrapper(*given, param);
     const Json* schema = FindField(wrapper, "schema");
     if (schema == nullptr) return WrongType(param, "an object with a schema");
-    for (const char* name : {"name", "description"}) {
-      const Json* text = FindField(wrapper, name);
-      if (text != nullptr && !text->is_string()) return WrongType(param + "." + name, "a string");
-    }
-    const Json* strict = FindField(wrapper, "strict");
-    if (strict != nullptr && !strict->is_boolean()) {
-      return WrongType(param + ".strict", "true or false");
-    }
+    std::string text;
+    bool strict = false;
+    SY_RETURN_IF_ERROR(ReadString(wrapper, "name", &text));
+    SY_RETURN_IF_ERROR(ReadString(wrapper, "description", &text));
+    SY_RETURN_IF_ERROR(ReadBool(wrapper, "strict", &strict));
     format.IgnoreUnread(wrapper);
     return Take("response_format", grammar::CompileJsonSchema(*schema, spacing_));
   }

@@ -20,7 +20,9 @@ constexpr double kUsed = 0.5;
 // Steps take longer by chance, too; more than this share of them shall not be over the bound.
 constexpr double kOver = 0.01;
 constexpr double kChanceStep = 0.1;
-// Of the bound: what a step takes is not known better, for answers grow and others come and go.
+// What is usual is so over as many steps as a long answer takes.
+constexpr int32_t kUsualSteps = 1000;
+// Of the bound: what a step takes is not known better, for requests come and go.
 constexpr double kMargin = 0.9;
 // Where chance leaves nothing of the bound, a prompt gets the least chunk of each step. Not 0,
 // which says that a step is to be without prompts.
@@ -37,14 +39,16 @@ double Mix(double known, double seen, double share) {
 }  // namespace
 
 double PromptControl::MaxUnits(const Writing& writing) const {
-  const double left = kMargin * max_stretch_ / (1 + by_chance_[SizeOf(writing) / kNumKeys]) - 1;
+  const Rows& rows = rows_[RowsOf(writing)];
+  const double most = kMargin * max_stretch_ * rows.usual_micros / (1 + rows.chance);
+  const double left = most / std::max(MicrosOf(writing), 1.0) - 1;
   return UnitsOf(writing, std::min(left, (max_stretch_ - 1) * kUsed));
 }
 
 PromptBound PromptControl::BoundOf(const Writing& writing, double prompts_per_writing) const {
-  const double usual = UnitsOf(writing, (max_stretch_ - 1) * kUsed);
+  const double piece = UnitsOf(writing, (max_stretch_ - 1) * kUsed);
   return {.units = MaxUnits(writing),
-          .short_units = usual * kShortPrompt * std::max(1.0, prompts_per_writing)};
+          .short_units = piece * kShortPrompt * std::max(1.0, prompts_per_writing)};
 }
 
 double PromptControl::UnitsOf(const Writing& writing, double stretch) const {
@@ -56,30 +60,42 @@ double PromptControl::UnitsOf(const Writing& writing, double stretch) const {
 }
 
 void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t num_micros) {
-  const auto micros = static_cast<double>(std::max<int64_t>(num_micros, 1));
   if (writing.num_rows == 0) return;
+  const auto micros = static_cast<double>(std::max<int64_t>(num_micros, 1));
+  Rows& rows = rows_[RowsOf(writing)];
   Size& size = sizes_[SizeOf(writing)];
   if (prompt_units == 0) {
-    if (size.micros > 0) ObserveChance(writing, micros / size.micros);
-    const double most = size.micros == 0 ? micros : kMostChange * size.micros;
-    size.micros = Mix(size.micros, std::min(micros, most), kNewStep);
-    size.num_mixed = 0;
-    return;
+    ObserveAlone(micros, rows, size);
+  } else if (MicrosOf(writing) > 0) {
+    ++size.num_mixed;
+    ObservePrice(std::max(micros - MicrosOf(writing), kLeastPrice * micros) / prompt_units);
   }
-  const double alone = MicrosOf(writing);
-  if (alone == 0) return;
-  ++size.num_mixed;
-  const double price = std::max(micros - alone, kLeastPrice * micros) / prompt_units;
-  micros_per_unit_ =
-      Mix(micros_per_unit_, price, price > micros_per_unit_ ? kNewPrice : kNewLowerPrice);
+  if (MicrosOf(writing) > 0) ObserveUsual(MicrosOf(writing), rows);
+}
+
+void PromptControl::ObserveAlone(double micros, Rows& rows, Size& size) {
+  if (size.micros > 0) ObserveChance(micros / size.micros, rows);
+  const double most = size.micros == 0 ? micros : kMostChange * size.micros;
+  size.micros = Mix(size.micros, std::min(micros, most), kNewStep);
+  size.num_mixed = 0;
 }
 
 // Goes up and down so that kOver of the steps are longer; one that is very long moves it no further
 // than another.
-void PromptControl::ObserveChance(const Writing& writing, double stretch) {
-  double& known = by_chance_[SizeOf(writing) / kNumKeys];
-  known += kChanceStep * (stretch > 1 + known ? 1 - kOver : -kOver);
-  known = std::max(known, 0.0);
+void PromptControl::ObserveChance(double stretch, Rows& rows) {
+  rows.chance += kChanceStep * (stretch > 1 + rows.chance ? 1 - kOver : -kOver);
+  rows.chance = std::max(rows.chance, 0.0);
+}
+
+void PromptControl::ObservePrice(double price) {
+  const double share = price > micros_per_unit_ ? kNewPrice : kNewLowerPrice;
+  micros_per_unit_ = Mix(micros_per_unit_, price, share);
+}
+
+// The mean of the first steps, and of about as many later.
+void PromptControl::ObserveUsual(double micros, Rows& rows) {
+  rows.num_steps = std::min(rows.num_steps + 1, kUsualSteps);
+  rows.usual_micros += (micros - rows.usual_micros) / rows.num_steps;
 }
 
 double PromptControl::MicrosOf(const Writing& writing) const {
@@ -91,12 +107,15 @@ double PromptControl::MicrosOf(const Writing& writing) const {
 }
 
 size_t PromptControl::SizeOf(const Writing& writing) {
+  const size_t keys = std::bit_width(static_cast<uint64_t>(writing.num_keys));
+  return RowsOf(writing) * kNumKeys + std::min<size_t>(keys, kNumKeys - 1);
+}
+
+size_t PromptControl::RowsOf(const Writing& writing) {
   const auto num_rows = static_cast<uint32_t>(writing.num_rows);
   const int width = std::bit_width(num_rows);
   const int is_upper_half = width > 1 ? static_cast<int>(num_rows >> (width - 2) & 1) : 0;
-  const int rows = std::min(2 * width + is_upper_half, kNumRows - 1);
-  const int keys = std::bit_width(static_cast<uint64_t>(writing.num_keys));
-  return static_cast<size_t>(rows * kNumKeys + std::min(keys, kNumKeys - 1));
+  return std::min<size_t>(2 * width + is_upper_half, kNumRows - 1);
 }
 
 }  // namespace switchyard::core

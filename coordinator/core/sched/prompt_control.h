@@ -1,9 +1,9 @@
 // How much one prompt may take of a step in which requests write: as much as keeps the gap between
 // two tokens of theirs below a multiple of what it is without prompts, all but one in a hundred.
 // Learnt from how long steps take, so it fits any model and machine: where steps without prompts
-// already take that much longer by chance, a prompt gets no more than the least chunk. Not for all
-// prompts together: where short ones come all the time that would keep down how many requests run.
-// Pure; what it says changes no token of any answer.
+// already take that much longer by chance, or because answers have grown, a prompt gets no more
+// than the least chunk. Not for all prompts together: where short ones come all the time that would
+// keep down how many requests run. Pure; what it says changes no token of any answer.
 #ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_PROMPT_CONTROL_H_
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_PROMPT_CONTROL_H_
 
@@ -62,20 +62,28 @@ class PromptControl {
     double micros = 0;      // of a step without prompts; 0: not known
     int32_t num_mixed = 0;  // steps with prompts since the last one without
   };
+  // By rows, for what holds up a short step is little to a long one.
+  struct Rows {
+    double chance = 0;        // how much longer than such ones a step is, but one in a hundred
+    double usual_micros = 0;  // such steps take without prompts, whatever they read
+    int32_t num_steps = 0;    // of which that is known
+  };
 
   // Of a prompt that makes a step longer by so much of what it is alone.
   double UnitsOf(const Writing& writing, double stretch) const;
   // A step without prompts; where none was seen, one of fewer keys, which is no longer. 0: not
   // known.
   double MicrosOf(const Writing& writing) const;
-  void ObserveChance(const Writing& writing, double stretch);
+  static void ObserveAlone(double micros, Rows& rows, Size& size);
+  static void ObserveChance(double stretch, Rows& rows);
+  static void ObserveUsual(double micros, Rows& rows);
+  void ObservePrice(double price);
   static size_t SizeOf(const Writing& writing);
+  static size_t RowsOf(const Writing& writing);
 
   const double max_stretch_;
   std::array<Size, kNumRows * kNumKeys> sizes_{};
-  // How much longer than usual a step without prompts is, but one in a hundred; by rows, for what
-  // holds up a short step is little to a long one.
-  std::array<double, kNumRows> by_chance_{};
+  std::array<Rows, kNumRows> rows_{};
   double micros_per_unit_ = 0;  // beside the sequences that write; 0: not known
 };
 
