@@ -10,77 +10,80 @@ using kernels::TensorView;
 
 absl::Status MtpDrafter::Draft(const ComputedStep& step, int32_t num_drafts) {
   Follow(step, /*guess=*/num_drafts > 0);
+  SY_RETURN_IF_ERROR(Cache(step));
+  if (num_drafts == 0) return absl::OkStatus();
   ActivationArena::Scope scope(context_.arena);
   const int64_t width = step.hidden.RowElements();
+  const int64_t most = limits_.max_running();
+  PassSize size = passes_.PaddedSize(batch_, {.rows = most, .output_rows = most});
   // Of the first pass, and of those behind it, which have a row for each guess.
-  const int64_t most_guesses = num_drafts > 0 ? limits_.max_running() : 0;
-  PassSize size = passes_.PaddedSize(
-      batch_, {.rows = limits_.max_batched_tokens(), .output_rows = most_guesses});
-  const int64_t guess_rows =
-      std::max(size.output_rows, std::min(PaddedRows(size.output_rows), most_guesses));
-  const TensorView first = context_.Take({size.rows, width});
-  const TensorView state = context_.Take({guess_rows, width});
-  const TensorView next_state = context_.Take({guess_rows, width});
+  const int64_t most_rows = std::max(size.rows, std::min(PaddedRows(size.rows), most));
+  const TensorView input = context_.Take({most_rows, width});
+  const TensorView state = context_.Take({most_rows, width});
   const TensorView* from = &step.hidden;
-  TensorView hidden = first;
-  for (int32_t pass = 0;; ++pass) {
+  for (int32_t pass = 0; pass < num_drafts; ++pass) {
+    if (pass > 0) {
+      GoOn();
+      size = passes_.PaddedSize(batch_, {.rows = most, .output_rows = most});
+    }
     SY_RETURN_IF_ERROR(passes_.ForwardMtp({.batch = batch_,
                                            .from = rows_,
                                            .states = *from,
-                                           .hidden = hidden,
-                                           .next_hidden = next_state.Rows(0, size.output_rows),
+                                           .hidden = input.Rows(0, size.rows),
+                                           .next_hidden = state.Rows(0, size.output_rows),
                                            .logits = step.logits.Rows(0, size.output_rows)}));
     SY_RETURN_IF_ERROR(Guess(step.logits.Rows(0, std::ssize(branches_))));
-    if (pass + 1 >= num_drafts) break;
-    GoOn();
-    size = passes_.PaddedSize(batch_, {.rows = most_guesses, .output_rows = most_guesses});
-    from = &next_state;
-    hidden = state.Rows(0, size.rows);
+    from = &state;
   }
   return absl::OkStatus();
 }
 
+absl::Status MtpDrafter::Cache(const ComputedStep& step) {
+  ActivationArena::Scope scope(context_.arena);
+  const PassSize size =
+      passes_.PaddedSize(cached_batch_, {.rows = limits_.max_batched_tokens(), .output_rows = 0});
+  return passes_.CacheMtp({.batch = cached_batch_,
+                           .from = cached_rows_,
+                           .states = step.hidden,
+                           .hidden = context_.Take({size.rows, step.hidden.RowElements()})});
+}
+
 void MtpDrafter::Follow(const ComputedStep& step, bool guess) {
-  batch_.Clear();
-  rows_.clear();
+  for (ForwardBatch* batch : {&batch_, &cached_batch_}) batch->Clear();
+  for (std::vector<int32_t>* rows : {&rows_, &cached_rows_}) rows->clear();
   branches_.clear();
   size_t next_output = 0;
-  const auto add = [&](int64_t row) {
+  const auto add = [&](int64_t row, const int32_t* table) {
     const bool is_output =
         next_output < step.outputs.size() && step.batch.output_rows[next_output] == row;
     const size_t i = next_output;
     next_output += is_output ? 1 : 0;
     int32_t next = step.batch.next_tokens[row];
     if (next == ForwardBatch::kUnknown && is_output) next = step.outputs[i].token;
-    if (next == ForwardBatch::kUnknown) return false;
+    if (next == ForwardBatch::kUnknown) return;
+    bool is_guessed = false;
     if (is_output && IsFrontier(step.outputs, i)) {
       SequenceState& sequence = *step.outputs[i].sequence;
       sequence.drafts.clear();
-      if (guess && sequence.is_drafted) {
-        batch_.output_rows.push_back(static_cast<int32_t>(rows_.size()));
-        branches_.push_back({.sequence = &sequence, .sampling = sequence.sampling});
-      }
+      is_guessed = guess && sequence.is_drafted;
+      if (is_guessed) branches_.push_back({.sequence = &sequence, .sampling = sequence.sampling});
     }
-    rows_.push_back(static_cast<int32_t>(row));
-    batch_.token_ids.push_back(next);
-    batch_.positions.push_back(step.batch.positions[row]);
-    batch_.slots.push_back(step.batch.slots[row]);
-    return true;
+    ForwardBatch& batch = is_guessed ? batch_ : cached_batch_;
+    (is_guessed ? rows_ : cached_rows_).push_back(static_cast<int32_t>(row));
+    batch.token_ids.push_back(next);
+    batch.positions.push_back(step.batch.positions[row]);
+    batch.slots.push_back(step.batch.slots[row]);
+    if (!is_guessed) return;
+    batch.decode_tables.push_back(table);
+    batch.output_rows.push_back(static_cast<int32_t>(batch.output_rows.size()));
   };
   for (const PrefillSpan& span : step.batch.prefill) {
-    PrefillSpan kept = span;
-    kept.row_begin = batch_.num_rows();
-    kept.num_rows = 0;
     for (int64_t row = span.row_begin; row < span.row_begin + span.num_rows; ++row) {
-      kept.num_rows += add(row) ? 1 : 0;  // the last may have no token behind it
+      add(row, span.table.data());  // the last may have no token behind it
     }
-    if (kept.num_rows > 0) batch_.prefill.push_back(kept);
   }
-  batch_.num_prefill_rows = batch_.num_rows();
   for (int64_t row = step.batch.num_prefill_rows; row < step.batch.num_rows(); ++row) {
-    if (add(row)) {
-      batch_.decode_tables.push_back(step.batch.decode_tables[row - step.batch.num_prefill_rows]);
-    }
+    add(row, step.batch.decode_tables[row - step.batch.num_prefill_rows]);
   }
 }
 

@@ -1,5 +1,6 @@
 // Drafts by the model's own multi-token-prediction block (MODEL_SPECS 1.8). Its cache is filled for
-// every token that is computed, drafts wanted or not; the second guess and those after it feed the
+// every token that is computed, drafts wanted or not; the whole block is computed for the newest
+// ones alone, and only where something is drafted. The second guess and those after it feed the
 // block its own state.
 //
 // Guesses are drawn as the model's tokens are: with the sequence's parameters, its grammar, and the
@@ -38,8 +39,10 @@ class MtpDrafter final : public Drafter {
     int32_t guess = -1;  // the newest; -1: none
   };
 
-  // The block's input: what the model computed and is kept, each row with the token behind it.
+  // The block's input: what the model computed and is kept, each row with the token behind it. Rows
+  // to guess behind apart, as generated ones, and those that only the cache takes.
   void Follow(const ComputedStep& step, bool guess);
+  absl::Status Cache(const ComputedStep& step);
   // Drafts the tokens behind the output rows.
   absl::Status Guess(const kernels::TensorView& logits);
   void GoOn();
@@ -51,7 +54,9 @@ class MtpDrafter final : public Drafter {
   RowSampler& sampler_;
   ForwardBatch batch_;
   std::vector<int32_t> rows_;     // which states batch_ follows: of the step's, then of its own
-  std::vector<Branch> branches_;  // one for each output row of batch_
+  std::vector<Branch> branches_;  // one for each row of batch_
+  ForwardBatch cached_batch_;
+  std::vector<int32_t> cached_rows_;
 };
 
 }  // namespace switchyard::worker

@@ -71,16 +71,30 @@ absl::Status StepRecorder::Forward(const ForwardBatch& batch, const TensorView& 
 }
 
 absl::Status StepRecorder::ForwardMtp(const MtpPass& pass) {
+  return RunMtp(pass, [&](const LayerContext& context, const ForwardBatch& inputs) {
+    return model_.ForwardMtp(context, inputs, kv_, pass.hidden, pass.next_hidden, pass.logits);
+  });
+}
+
+absl::Status StepRecorder::CacheMtp(const MtpPass& pass) {
+  return RunMtp(pass, [&](const LayerContext& context, const ForwardBatch& inputs) {
+    return model_.CacheMtp(context, inputs, kv_, pass.hidden);
+  });
+}
+
+template <typename Part>
+absl::Status StepRecorder::RunMtp(const MtpPass& pass, const Part& compute) {
   return Run(
       pass.batch, pass.from,
-      {.size = {.rows = pass.hidden.rows(), .output_rows = pass.logits.rows()},
+      {.size = {.rows = pass.hidden.rows(),
+                .output_rows = pass.logits.empty() ? 0 : pass.logits.rows()},
        .places = StepPlaces(),
        .memory = {pass.states.data, pass.hidden.data, pass.next_hidden.data, pass.logits.data}},
       [&](const LayerContext& context, const ForwardBatch& inputs, std::span<const int32_t> from) {
         if (!from.empty()) {
           context.ops.GatherRows({.x = pass.states, .rows = from, .y = pass.hidden});
         }
-        return model_.ForwardMtp(context, inputs, kv_, pass.hidden, pass.next_hidden, pass.logits);
+        return compute(context, inputs);
       });
 }
 

@@ -42,14 +42,15 @@ struct PassSize {
   friend bool operator==(const PassSize&, const PassSize&) = default;
 };
 
-// A pass of the block that drafts (Model::ForwardMtp). Tensors have the rows of PaddedSize.
+// A pass of the block that drafts: Model::ForwardMtp, or CacheMtp, to which the first three matter.
+// Tensors have the rows of PaddedSize.
 struct MtpPass {
   const ForwardBatch& batch;
   std::span<const int32_t> from;     // which of `states` each row of the batch follows
   const kernels::TensorView states;  // act [*, H]
   const kernels::TensorView hidden;  // act [T, H]: states[from], made here
-  const kernels::TensorView next_hidden;
-  const kernels::TensorView logits;
+  const kernels::TensorView next_hidden = {};
+  const kernels::TensorView logits = {};
 };
 
 class StepRecorder {
@@ -70,6 +71,7 @@ class StepRecorder {
   absl::Status Forward(const ForwardBatch& batch, const kernels::TensorView& hidden,
                        const kernels::TensorView& logits);
   absl::Status ForwardMtp(const MtpPass& pass);
+  absl::Status CacheMtp(const MtpPass& pass);
 
   // Passes that were recorded, and all that ran as a graph; for logs.
   int64_t num_recordings() const { return num_recordings_; }
@@ -99,6 +101,9 @@ class StepRecorder {
   using Compute = std::function<absl::Status(const LayerContext& context, const ForwardBatch& batch,
                                              std::span<const int32_t> from)>;
 
+  // `compute` has the context and the batch.
+  template <typename Part>
+  absl::Status RunMtp(const MtpPass& pass, const Part& compute);
   bool Records(const ForwardBatch& batch) const;
   int64_t StepPlaces() const;  // of the exchange; 0 without one
   absl::Status Run(const ForwardBatch& batch, std::span<const int32_t> from, const Shape& shape,

@@ -31,6 +31,10 @@ class Attention {
   virtual absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
                                const NormedRows& x, const KvLayer& cache,
                                const kernels::TensorView& y) const = 0;
+
+  // The first part of Forward: keys and values of x go where batch.slots says.
+  virtual void WriteCache(const LayerContext& context, const ForwardBatch& batch, int layer,
+                          const NormedRows& x, const KvLayer& cache) const = 0;
 };
 
 // What the arena must hold for attention.

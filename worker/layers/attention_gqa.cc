@@ -60,7 +60,7 @@ absl::Status GqaAttention::Forward(const LayerContext& context, const ForwardBat
                                    const TensorView& y) const {
   ActivationArena::Scope scope(context.arena);
   const TensorView q = Query(context, batch, x);
-  WriteKeysAndValues(context, batch, layer, x, cache.keys_values);
+  WriteCache(context, batch, layer, x, cache);
   const TensorView out = context.Take({x.num_rows(), heads_ * dim_});
   Attend(context, batch, q, cache.keys_values, out.Reshaped({x.num_rows(), heads_, dim_}));
   return o_.Forward(context, out, y);
@@ -89,9 +89,8 @@ void GqaAttention::Norm(const LayerContext& context, const DeviceTensor& norm,
   context.ops.RmsNorm({.x = rows, .weight = norm.view, .eps = eps_, .y = rows});
 }
 
-void GqaAttention::WriteKeysAndValues(const LayerContext& context, const ForwardBatch& batch,
-                                      int layer, const NormedRows& x,
-                                      const TensorView& cache) const {
+void GqaAttention::WriteCache(const LayerContext& context, const ForwardBatch& batch, int layer,
+                              const NormedRows& x, const KvLayer& cache) const {
   ActivationArena::Scope scope(context.arena);
   const TensorView k_rows = context.Take({x.num_rows(), kv_heads_ * dim_});
   const TensorView v_rows = context.Take({x.num_rows(), kv_heads_ * dim_});
@@ -103,7 +102,7 @@ void GqaAttention::WriteKeysAndValues(const LayerContext& context, const Forward
       {.k = k,
        .v = v_rows.Reshaped({x.num_rows(), kv_heads_, dim_}),
        .slots = IsApart(batch) ? batch.window_slots : batch.slots,
-       .cache = cache,
+       .cache = cache.keys_values,
        .rotation = {
            .positions = batch.positions, .table = rope_->view(), .halves = rope_->halves()}});
   context.Record("k", layer, k_rows);

@@ -21,6 +21,8 @@ class GqaAttention final : public Attention {
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
                        const NormedRows& x, const KvLayer& cache,
                        const kernels::TensorView& y) const override;
+  void WriteCache(const LayerContext& context, const ForwardBatch& batch, int layer,
+                  const NormedRows& x, const KvLayer& cache) const override;
 
   static AttentionSize SizeOf(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks);
 
@@ -31,8 +33,6 @@ class GqaAttention final : public Attention {
   // Rotated, [T, A, D].
   kernels::TensorView Query(const LayerContext& context, const ForwardBatch& batch,
                             const NormedRows& x) const;
-  void WriteKeysAndValues(const LayerContext& context, const ForwardBatch& batch, int layer,
-                          const NormedRows& x, const kernels::TensorView& cache) const;
   void Attend(const LayerContext& context, const ForwardBatch& batch, const kernels::TensorView& q,
               const kernels::TensorView& cache, const kernels::TensorView& out) const;
 

@@ -125,7 +125,7 @@ absl::Status MlaAttention::Forward(const LayerContext& context, const ForwardBat
                                    const TensorView& y) const {
   ActivationArena::Scope scope(context.arena);
   const TensorView q = Query(context, batch, x);
-  WriteLatents(context, batch, layer, x, cache.latents);
+  WriteCache(context, batch, layer, x, cache);
   const TensorView out = context.Take({x.num_rows(), heads_ * value_dim_});
   for (const PrefillSpan& span : batch.prefill) {
     Prefill(context, batch, span, q.Rows(span.row_begin, span.num_rows), cache,
@@ -171,8 +171,8 @@ TensorView MlaAttention::Query(const LayerContext& context, const ForwardBatch& 
   return q;
 }
 
-void MlaAttention::WriteLatents(const LayerContext& context, const ForwardBatch& batch, int layer,
-                                const NormedRows& x, const TensorView& cache) const {
+void MlaAttention::WriteCache(const LayerContext& context, const ForwardBatch& batch, int layer,
+                              const NormedRows& x, const KvLayer& cache) const {
   ActivationArena::Scope scope(context.arena);
   const int64_t num_rows = x.num_rows();
   const TensorView kv = context.Take({num_rows, latent_ + rope_dim_});
@@ -184,7 +184,7 @@ void MlaAttention::WriteLatents(const LayerContext& context, const ForwardBatch&
   context.ops.LatentWrite({.c = c,
                            .k_pe = k_pe,
                            .slots = batch.slots,
-                           .cache = cache,
+                           .cache = cache.latents,
                            .rotation = {.positions = batch.positions, .table = rope_->view()}});
   context.Record("c", layer, c);
   context.Record("k_pe", layer, k_pe);

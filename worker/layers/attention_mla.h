@@ -22,6 +22,8 @@ class MlaAttention final : public Attention {
   absl::Status Forward(const LayerContext& context, const ForwardBatch& batch, int layer,
                        const NormedRows& x, const KvLayer& cache,
                        const kernels::TensorView& y) const override;
+  void WriteCache(const LayerContext& context, const ForwardBatch& batch, int layer,
+                  const NormedRows& x, const KvLayer& cache) const override;
 
   static AttentionSize SizeOf(const v1::ModelSpec& model, int64_t tokens, int64_t tensor_ranks,
                               bool quantises);
@@ -49,8 +51,6 @@ class MlaAttention final : public Attention {
   std::vector<DerivedLinear> AbsorbedWeights(const LayerContext& context);
   kernels::TensorView Query(const LayerContext& context, const ForwardBatch& batch,
                             const NormedRows& x) const;
-  void WriteLatents(const LayerContext& context, const ForwardBatch& batch, int layer,
-                    const NormedRows& x, const kernels::TensorView& cache) const;
   void Prefill(const LayerContext& context, const ForwardBatch& batch, const PrefillSpan& span,
                const kernels::TensorView& q, const KvLayer& cache,
                const kernels::TensorView& out) const;

@@ -68,6 +68,15 @@ void DecoderBlock::NormOutput(const LayerContext& context, const DeviceTensor& n
   context.ops.RmsNorm({.x = rows, .weight = norm.view, .eps = eps_, .y = rows});
 }
 
+void DecoderBlock::WriteCache(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                              const Stream& stream) const {
+  ActivationArena::Scope scope(context.arena);
+  const NormedRows x =
+      NormStream(context, stream, {.weight = attention_norm_, .eps = eps_, .add_delta = false},
+                 attention_->input_forms());
+  attention_->WriteCache(context, batch, layer_, x, kv.layer(layer_));
+}
+
 absl::Status DecoderBlock::Attend(const LayerContext& context, const ForwardBatch& batch,
                                   KvStore& kv, const Stream& stream, bool first) const {
   const bool empty =

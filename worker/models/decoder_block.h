@@ -42,6 +42,9 @@ class DecoderBlock {
   // are none. `first`: the stream has no delta yet.
   absl::Status Attend(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
                       const Stream& stream, bool first) const;
+  // Of stream.h, which has no delta yet, what Attend puts into the cache, and nothing else.
+  void WriteCache(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                  const Stream& stream) const;
   const MoeBlock* moe() const { return moe_.get(); }  // null: a dense block
   int layer() const { return layer_; }
 

@@ -73,6 +73,17 @@ absl::Status DeepseekV3::ForwardMtp(const LayerContext& context, const ForwardBa
   return absl::OkStatus();
 }
 
+absl::Status DeepseekV3::CacheMtp(const LayerContext& context, const ForwardBatch& batch,
+                                  KvStore& kv, const TensorView& hidden) {
+  if (batch.num_rows() == 0) return absl::OkStatus();
+  ActivationArena::Scope scope(context.arena);
+  const Stream stream =
+      TakeStream(context, context.Take({batch.num_rows(), model().hidden_size()}));
+  SY_RETURN_IF_ERROR(JoinTokens(context, batch, hidden, stream));
+  mtp_->block.WriteCache(context, batch, kv, stream);
+  return absl::OkStatus();
+}
+
 // Drafting: the states of the rows that are followed up, and each beside its token.
 int64_t DeepseekV3::StreamRows(const v1::StepLimits& limits) const {
   if (!drafts_) return Decoder::StreamRows(limits);

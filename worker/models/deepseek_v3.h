@@ -20,6 +20,8 @@ class DeepseekV3 final : public Decoder {
   absl::Status ForwardMtp(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
                           const kernels::TensorView& hidden, const kernels::TensorView& next_hidden,
                           const kernels::TensorView& logits) override;
+  absl::Status CacheMtp(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                        const kernels::TensorView& hidden) override;
 
  protected:
   int64_t StreamRows(const v1::StepLimits& limits) const override;

@@ -51,6 +51,12 @@ class Model {
                                   KvStore& kv, const kernels::TensorView& hidden,
                                   const kernels::TensorView& next_hidden,
                                   const kernels::TensorView& logits);
+
+  // What ForwardMtp puts into the cache, of rows that no guess is wanted behind: positions, slots
+  // and tokens of the batch count. A fraction of its work, for nothing else is computed. All ranks
+  // of a tensor group call it alike. REQUIRES: num_mtp_layers() > 0.
+  virtual absl::Status CacheMtp(const LayerContext& context, const ForwardBatch& batch, KvStore& kv,
+                                const kernels::TensorView& hidden);
 };
 
 }  // namespace switchyard::worker

@@ -107,14 +107,25 @@ class EngineParts {
   // The same of the prediction block behind it: `hidden` [tokens, H] after the model's last norm,
   // `next` the token behind each.
   std::vector<float> ForwardMtp(std::vector<float> hidden, const std::vector<int32_t>& next) {
-    const worker::ForwardBatch batch = PromptBatch(next);
-    std::vector<float> logits(next.size() * spec_.vocab_size());
-    std::vector<float> next_hidden(hidden.size());
-    const absl::Status status = model_->ForwardMtp(
-        *context_, batch, *kv_, View(hidden, spec_.hidden_size()),
-        View(next_hidden, spec_.hidden_size()), View(logits, spec_.vocab_size()));
+    return ForwardMtp(std::move(hidden), PromptBatch(next));
+  }
+
+  // Only what it caches of a prompt.
+  void CacheMtp(std::vector<float> hidden, const std::vector<int32_t>& next) {
+    const absl::Status status =
+        model_->CacheMtp(*context_, PromptBatch(next), *kv_, View(hidden, spec_.hidden_size()));
     SY_CHECK(status.ok()) << status.ToString();
-    return logits;
+  }
+
+  // Logits of one generated token behind that, at `position`.
+  std::vector<float> GuessMtp(std::vector<float> hidden, int32_t next, int32_t position) {
+    worker::ForwardBatch batch;
+    batch.token_ids = {next};
+    batch.positions = {position};
+    batch.slots = {position};
+    batch.decode_tables = {table_.data()};
+    batch.output_rows = {0};
+    return ForwardMtp(std::move(hidden), batch);
   }
 
   const KeptTrace& trace() const { return trace_; }
@@ -123,6 +134,16 @@ class EngineParts {
  private:
   static kernels::TensorView View(std::vector<float>& values, int64_t columns) {
     return {values.data(), kernels::DType::kF32, {std::ssize(values) / columns, columns}};
+  }
+
+  std::vector<float> ForwardMtp(std::vector<float> hidden, const worker::ForwardBatch& batch) {
+    std::vector<float> logits(batch.output_rows.size() * spec_.vocab_size());
+    std::vector<float> next_hidden(hidden.size());
+    const absl::Status status = model_->ForwardMtp(
+        *context_, batch, *kv_, View(hidden, spec_.hidden_size()),
+        View(next_hidden, spec_.hidden_size()), View(logits, spec_.vocab_size()));
+    SY_CHECK(status.ok()) << status.ToString();
+    return logits;
   }
 
   worker::ForwardBatch PromptBatch(const std::vector<int32_t>& tokens) const {

@@ -40,8 +40,11 @@ class TraceTest : public ::testing::TestWithParam<Mode> {
  protected:
   GoldenTensor Golden(const std::string& name) const { return file_.Get("w8a32/" + name); }
 
-  void ExpectClose(const std::string& name, std::span<const float> got) const {
-    const GoldenTensor want = Golden(name);
+  // `got` has the rows from `first_row` on.
+  void ExpectClose(const std::string& name, std::span<const float> got,
+                   int64_t first_row = 0) const {
+    GoldenTensor want = Golden(name);
+    want.floats.erase(want.floats.begin(), want.floats.begin() + first_row * want.columns());
     ASSERT_EQ(got.size(), want.floats.size()) << name;
     double error = 0, magnitude = 0;
     size_t worst = 0;
@@ -121,6 +124,24 @@ TEST_P(TraceTest, ThePredictionBlockComputesWhatTheReferenceDid) {
     ExpectClose(name, trace.at(name, -1).floats);
   }
   ExpectClose("mtp.logits", logits);
+}
+
+// As a prompt's tokens and a first guess behind them are drafted.
+TEST_P(TraceTest, ThePredictionBlockGuessesBehindWhatItOnlyCached) {
+  const std::vector<int32_t> next = Golden("mtp.next_ids").ints;
+  parts_.Forward(Golden("input_ids").ints);
+  const std::vector<float> hidden = parts_.trace().at("final_norm", -1).floats;
+  const int64_t last = std::ssize(next) - 1;
+  const auto width = static_cast<int64_t>(parts_.spec().hidden_size());
+  parts_.CacheMtp({hidden.begin(), hidden.begin() + last * width},
+                  {next.begin(), next.begin() + last});
+  const int block = parts_.spec().num_layers();
+  const std::vector<float> logits =
+      parts_.GuessMtp({hidden.begin() + last * width, hidden.end()}, next.back(), last);
+  for (const char* name : {"attn", "c", "k_pe"}) {
+    ExpectClose(fmt::format("{}.{}", name, block), parts_.trace().at(name, block).floats, last);
+  }
+  ExpectClose("mtp.logits", logits, last);
 }
 
 // The block's guess for each token of an answer, its cache filled from position 0.
