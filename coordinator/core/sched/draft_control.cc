@@ -7,6 +7,9 @@ namespace switchyard::core {
 namespace {
 
 constexpr double kKept = 0.97;  // of what is known, with every step
+// Drafts give at least so many times the tokens: a step is longer with them, and so are the gaps
+// that a reader sees.
+constexpr double kLeastGain = 1.05;
 
 }  // namespace
 
@@ -60,7 +63,10 @@ int32_t DraftControl::Best(const Size& size) const {
     if (!rate.is_known() || !size.rates[best].is_known()) continue;
     if (rate.value() > size.rates[best].value()) best = drafts;
   }
-  return best;
+  const Rate& without = size.rates[0];
+  const bool is_worth = !without.is_known() || !size.rates[best].is_known() ||
+                        size.rates[best].value() > kLeastGain * without.value();
+  return is_worth ? best : 0;
 }
 
 }  // namespace switchyard::core

@@ -1,4 +1,5 @@
-// How many tokens to draft for each sequence: as many as make the cluster fastest. A draft costs
+// How many tokens to draft for each sequence: as many as make the cluster fastest, none where that
+// is little faster. A draft costs
 // the computing of a row and saves a step if it is right; with few sequences rows cost little, with
 // many they cost what they save. So it is measured: tokens per microsecond, for each number of
 // drafts and each size of the step apart. Steps with parts of prompts tell nothing of that; where
@@ -54,7 +55,7 @@ class DraftControl {
   };
 
   Size& SizeOf(int32_t num_sequences);
-  int32_t Best(const Size& size) const;
+  int32_t Best(const Size& size) const;  // but for trials
   void StartTrial(Size& size, int32_t best) const;
 
   const int32_t max_drafts_;

@@ -180,7 +180,7 @@ TEST(PromptControl, AStepWithAPromptIsAsUncertainAsOneWithout) {
   EXPECT_LT(stretch, 0.22) << "a tenth of the bound is left";
 }
 
-// Answers of a thousand tokens one after the other, of which the last takes 2.5 times as long as
+// Answers of a thousand tokens one after the other, of which the last takes 3.5 times as long as
 // the first: what their reader is used to is what a token usually takes.
 TEST(PromptControl, ALongAnswerHasNoLongerGapsThanItsMedianAllows) {
   constexpr int kTokens = 1000;
@@ -189,7 +189,7 @@ TEST(PromptControl, ALongAnswerHasNoLongerGapsThanItsMedianAllows) {
   for (int step = 0; step < 20 * kTokens; ++step) {
     const int token = step % kTokens;
     const Writing writing = {.num_rows = 32, .num_keys = 32 * token};
-    const int64_t alone = 4000 + 6 * token;
+    const int64_t alone = 4000 + 10 * token;
     const double most = step < 2 * kTokens ? 0 : std::min(control.MaxUnits(writing), 256.0);
     const auto micros = alone + static_cast<int64_t>(50 * most);
     control.Observe(writing, most, micros);
