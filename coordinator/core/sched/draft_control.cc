@@ -6,7 +6,7 @@
 namespace switchyard::core {
 namespace {
 
-constexpr double kKept = 0.97;  // of what is known, with every step
+constexpr double kKept = 0.9;  // of what is known, with every step
 // Drafts give at least so many times the tokens: a step is longer with them, and so are the gaps
 // that a reader sees.
 constexpr double kLeastGain = 1.05;
@@ -27,13 +27,16 @@ int32_t DraftControl::Choose(int32_t num_sequences, bool generates) {
   if (--size.trial_left == 0) {
     const bool all_known = std::all_of(size.rates.begin(), size.rates.end(),
                                        [](const Rate& rate) { return rate.is_known(); });
-    size.until_trial = all_known ? kTrialEvery : kFirstTrialsEvery;
+    size.until_trial = all_known ? size.trial_every : kFirstTrialsEvery;
   }
   return size.tried;
 }
 
 void DraftControl::StartTrial(Size& size, int32_t best) const {
   size.trial_left = kTrialSteps;
+  size.trial_every =
+      best == size.last_best ? std::min(2 * size.trial_every, kMostTrialEvery) : kTrialEvery;
+  size.last_best = best;
   size.is_quiet = size.num_seen < kTrialSteps;
   size.num_seen = 0;
   size.tried = (size.tried + 1) % (max_drafts_ + 1);
@@ -43,9 +46,17 @@ void DraftControl::StartTrial(Size& size, int32_t best) const {
 void DraftControl::Observe(int32_t num_sequences, int32_t num_drafts, int64_t num_tokens,
                            int64_t micros) {
   if (max_drafts_ == 0 || num_sequences == 0 || micros <= 0) return;
-  Rate& rate = SizeOf(num_sequences).rates[num_drafts];
+  Size& size = SizeOf(num_sequences);
+  Rate& rate = size.rates[num_drafts];
+  const bool is_best = rate.is_known() && num_drafts == Best(size);
+  const double before = is_best ? rate.value() : 0;
   rate.tokens = rate.tokens * kKept + static_cast<double>(num_tokens);
   rate.micros = rate.micros * kKept + static_cast<double>(micros);
+  if (!is_best) return;
+  // What makes the steps of this number slower, such as longer answers, does so to the others.
+  for (Rate& other : size.rates) {
+    if (&other != &rate) other.micros *= before / rate.value();
+  }
 }
 
 DraftControl::Size& DraftControl::SizeOf(int32_t num_sequences) {

@@ -17,9 +17,12 @@ namespace switchyard::core {
 // Owned by the Scheduler. Not thread-safe.
 class DraftControl {
  public:
-  // Every kTrialEvery steps of a size another number of drafts gets kTrialSteps, in turn; sooner
-  // while one is unknown. The best number has its turn, too, where all other steps have prompts.
+  // After kTrialEvery steps of a size another number of drafts gets kTrialSteps, in turn; sooner
+  // while one is unknown, and after twice as many, up to kMostTrialEvery, each time that the best
+  // stays the best: a reader's gaps in a trial may be twice the others. The best number has its
+  // turn, too, where all other steps have prompts.
   static constexpr int32_t kTrialEvery = 128;
+  static constexpr int32_t kMostTrialEvery = 1024;
   static constexpr int32_t kFirstTrialsEvery = 16;
   static constexpr int32_t kTrialSteps = 4;
 
@@ -48,10 +51,12 @@ class DraftControl {
   struct Size {
     std::vector<Rate> rates;                  // [0 .. max_drafts]
     int32_t until_trial = kFirstTrialsEvery;  // steps
-    int32_t trial_left = 0;                   // steps of the trial under way
-    int32_t tried = 0;                        // in it or the last
-    bool is_quiet = false;                    // it is without prompts
-    int32_t num_seen = 0;                     // steps without prompts since the last
+    int32_t trial_every = kTrialEvery;
+    int32_t last_best = 0;   // at the last trial
+    int32_t trial_left = 0;  // steps of the trial under way
+    int32_t tried = 0;       // in it or the last
+    bool is_quiet = false;   // it is without prompts
+    int32_t num_seen = 0;    // steps without prompts since the last
   };
 
   Size& SizeOf(int32_t num_sequences);

@@ -96,6 +96,25 @@ TEST(DraftControl, NoticesThatTheTextHasChanged) {
   EXPECT_GT(ChoicesIn(control, 1, 100, 0.9, micros)[1], 90);
 }
 
+// One reader's gap in a hundred is to be no trial's.
+TEST(DraftControl, TriesSeldomWhatNeverWasBetter) {
+  DraftControl control(1);
+  ChoicesIn(control, 32, 2000, 0.3, ComputeBound);
+  EXPECT_LT(ChoicesIn(control, 32, 4000, 0.3, ComputeBound)[1], 40);
+}
+
+// Answers that grow and begin anew take up to three times as long, with drafts or without; drafts
+// that are a tenth worse are not taken for better because they were tried while answers were short.
+TEST(DraftControl, ComparesStepsOfAnswersOfOneLength) {
+  DraftControl control(1);
+  int step = 0;
+  const auto micros = [&](int rows) {
+    return (rows <= 32 ? 1000.0 : 1800.0) * (1 + 2 * double(step++ % 1000) / 1000);
+  };
+  ChoicesIn(control, 32, 2000, 0.62, micros);
+  EXPECT_LT(ChoicesIn(control, 32, 10'000, 0.62, micros)[1], 100);
+}
+
 TEST(DraftControl, NeedsNoClock) {
   DraftControl control(2);
   for (int step = 0; step < 500; ++step) {

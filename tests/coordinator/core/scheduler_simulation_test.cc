@@ -383,7 +383,7 @@ class Simulation {
       CheckWhoseItFinds(plan_);
       results_.push_back(workers_.Execute(plan_));
       // Drafts pay, and now and then seem not to.
-      results_.back().mutable_timings()->set_total_us(Random(5, 15) * (10 + plan_.num_drafts()));
+      results_.back().mutable_timings()->set_total_us(Random(8, 12) * (20 + plan_.num_drafts()));
       return;
     }
     if (results_.empty()) return;
