@@ -112,7 +112,7 @@ TEST(DraftControl, ComparesStepsOfAnswersOfOneLength) {
     return (rows <= 32 ? 1000.0 : 1800.0) * (1 + 2 * double(step++ % 1000) / 1000);
   };
   ChoicesIn(control, 32, 2000, 0.62, micros);
-  EXPECT_LT(ChoicesIn(control, 32, 10'000, 0.62, micros)[1], 100);
+  EXPECT_LT(ChoicesIn(control, 32, 10'000, 0.62, micros)[1], 60);
 }
 
 TEST(DraftControl, NeedsNoClock) {
