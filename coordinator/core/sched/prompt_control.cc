@@ -24,9 +24,9 @@ constexpr double kChanceStep = 0.1;
 constexpr int32_t kUsualSteps = 1000;
 // Of the bound: what a step takes is not known better, for requests come and go.
 constexpr double kMargin = 0.9;
-// Where chance leaves nothing of the bound, a prompt gets the least chunk of each step. Not 0,
-// which says that a step is to be without prompts.
-constexpr double kLeastUnits = 1e-6;
+// The same where chance, or answers that have grown, leave nothing of the bound: else a long prompt
+// would take many times as long as it does now, and readers would hardly notice.
+constexpr double kLeastUsed = 0.1;
 // How much dearer than a piece of a long prompt a short one may be.
 constexpr double kShortPrompt = 4;
 // A unit costs something, whatever a step that was short by chance says. Of the step, over units.
@@ -42,7 +42,8 @@ double PromptControl::MaxUnits(const Writing& writing) const {
   const Rows& rows = rows_[RowsOf(writing)];
   const double most = kMargin * max_stretch_ * rows.usual_micros / (1 + rows.chance);
   const double left = most / std::max(MicrosOf(writing), 1.0) - 1;
-  return UnitsOf(writing, std::min(left, (max_stretch_ - 1) * kUsed));
+  const double whole = std::max(max_stretch_ - 1, 0.0);
+  return UnitsOf(writing, std::clamp(left, kLeastUsed * whole, kUsed * whole));
 }
 
 PromptBound PromptControl::BoundOf(const Writing& writing, double prompts_per_writing) const {
@@ -56,7 +57,7 @@ double PromptControl::UnitsOf(const Writing& writing, double stretch) const {
   const double micros = MicrosOf(writing);
   if (micros == 0 || sizes_[SizeOf(writing)].num_mixed >= kStale) return 0;
   if (micros_per_unit_ == 0) return kNoLimit;
-  return std::max(stretch * micros / micros_per_unit_, kLeastUnits);
+  return stretch * micros / micros_per_unit_;
 }
 
 void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t num_micros) {

@@ -1,9 +1,9 @@
 // How much one prompt may take of a step in which requests write: as much as keeps the gap between
 // two tokens of theirs below a multiple of what it is without prompts, all but one in a hundred.
 // Learnt from how long steps take, so it fits any model and machine: where steps without prompts
-// already take that much longer by chance, or because answers have grown, a prompt gets no more
-// than the least chunk. Not for all prompts together: where short ones come all the time that would
-// keep down how many requests run. Pure; what it says changes no token of any answer.
+// already take that much longer by chance, or because answers have grown, a prompt gets a tenth of
+// it. Not for all prompts together: where short ones come all the time that would keep down how
+// many requests run. Pure; what it says changes no token of any answer.
 #ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_PROMPT_CONTROL_H_
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_PROMPT_CONTROL_H_
 
