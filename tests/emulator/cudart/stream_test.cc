@@ -104,6 +104,7 @@ TEST(StreamTest, BlockedWorkLetsOtherStreamsGoOn) {
   ASSERT_CUDA(cudaLaunchHostFunc(
       opening.handle, [](void* g) { static_cast<Gate*>(g)->Open(); }, &gate));
   ASSERT_CUDA(cudaStreamSynchronize(waiting.handle));
+  ASSERT_CUDA(cudaStreamSynchronize(opening.handle));
 }
 
 TEST(StreamTest, ThreadsWaitForEachOthersStreams) {

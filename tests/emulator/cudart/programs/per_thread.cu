@@ -44,6 +44,7 @@ static void LaunchInEveryWay(int* cell) {
   CHECK_CUDA(cudaMemcpyFromSymbol(&back, variable, sizeof back));
   CHECK(back == 0);
   gate.Open();
+  CHECK_CUDA(cudaStreamSynchronize(blocking));  // the gate outlives it
   CHECK_CUDA(cudaStreamDestroy(blocking));
 }
 
