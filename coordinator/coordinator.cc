@@ -371,7 +371,6 @@ void Coordinator::StartServing() {
   collector_.emplace(static_cast<int>(connection_of_rank_.size()));
   step_of_rank_.assign(connection_of_rank_.size(), 0);
   rate_of_group_.assign(options_.plan.data_parallel, {});
-  step_clock_.reset();
   scheduler_ = std::make_unique<core::Scheduler>(
       core::SchedulerConfig::FromPlan(plan_, {.max_waiting = options_.max_waiting,
                                               .max_under_way = options_.overlap ? 2 : 1,
