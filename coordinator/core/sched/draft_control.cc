@@ -48,11 +48,11 @@ void DraftControl::Observe(int32_t num_sequences, int32_t num_drafts, int64_t nu
   if (max_drafts_ == 0 || num_sequences == 0 || micros <= 0) return;
   Size& size = SizeOf(num_sequences);
   Rate& rate = size.rates[num_drafts];
-  const bool is_best = rate.is_known() && num_drafts == Best(size);
+  const bool is_best = rate.tokens > 0 && num_drafts == Best(size);
   const double before = is_best ? rate.value() : 0;
   rate.tokens = rate.tokens * kKept + static_cast<double>(num_tokens);
   rate.micros = rate.micros * kKept + static_cast<double>(micros);
-  if (!is_best) return;
+  if (!is_best || rate.tokens == 0) return;
   // What makes the steps of this number slower, such as longer answers, does so to the others.
   for (Rate& other : size.rates) {
     if (&other != &rate) other.micros *= before / rate.value();

@@ -1,10 +1,9 @@
 // How many tokens to draft for each sequence: as many as make the cluster fastest, none where that
-// is little faster. A draft costs
-// the computing of a row and saves a step if it is right; with few sequences rows cost little, with
-// many they cost what they save. So it is measured: tokens per microsecond, for each number of
-// drafts and each size of the step apart. Steps with parts of prompts tell nothing of that; where
-// there are no others, a trial is without prompts. Pure; what it says changes no token of any
-// answer.
+// is little faster. A draft costs the computing of a row and saves a step if it is right; with few
+// sequences rows cost little, with many they cost what they save. So it is measured: tokens per
+// microsecond, for each number of drafts and each size of the step apart. Steps with parts of
+// prompts tell nothing of that; where there are no others, a trial is without prompts. Pure; what
+// it says changes no token of any answer.
 #ifndef SWITCHYARD_COORDINATOR_CORE_SCHED_DRAFT_CONTROL_H_
 #define SWITCHYARD_COORDINATOR_CORE_SCHED_DRAFT_CONTROL_H_
 

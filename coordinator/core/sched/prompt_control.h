@@ -64,8 +64,8 @@ class PromptControl {
   };
   // By rows, for what holds up a short step is little to a long one.
   struct Rows {
-    double chance = 0;        // how much longer than such ones a step is, but one in a hundred
-    double usual_micros = 0;  // such steps take without prompts, whatever they read
+    double chance = 0;        // how much longer than usual a step alone is, but one in a hundred
+    double usual_micros = 0;  // of a step alone, whatever number of keys it reads
     int32_t num_steps = 0;    // of which that is known
   };
 
