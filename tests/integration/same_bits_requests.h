@@ -39,7 +39,7 @@ inline const SameBitsModel kSameBitsModels[] = {
     {.name = "tiny-llama", .end_tokens = {989, 996, 997}},
     {.name = "tiny-qwen3-moe", .end_tokens = {866, 864}},
     {.name = "tiny-gemma3", .end_tokens = {1, 15}},
-    {.name = "tiny-gpt-oss", .end_tokens = {1063}},
+    {.name = "tiny-gpt-oss", .end_tokens = {1063, 1060, 1073}},
 };
 
 class SameBitsRequests {
