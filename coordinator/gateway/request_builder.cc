@@ -118,7 +118,8 @@ absl::Status SetThoughtsChannel(const ServedModel& model, const GenerationFields
 }
 
 // Thoughts come before an answer of a given form, and are of a limited length: those that the
-// prompt has opened, and in a chat those that the model begins by itself.
+// prompt has opened, and in a chat those that the model begins by itself. Before a form only where
+// it is known to: any other answer begins with them or not.
 void SetThoughts(const ServedModel& model, const GenerationFields& fields, CompletionSpec* spec) {
   const std::optional<int32_t>& max_thoughts = fields.sampling.max_thinking_tokens;
   if (!model.reasoning || (fields.grammar == nullptr && !max_thoughts)) return;
@@ -126,7 +127,8 @@ void SetThoughts(const ServedModel& model, const GenerationFields& fields, Compl
       text::ThoughtsAtEnd(*model.tokenizer, *model.reasoning, spec->prompt_tokens);
   if (at_end == text::PromptThoughts::kClosed) return;
   if (at_end == text::PromptThoughts::kNone) {
-    if (!model.opens_thoughts || !fields.begins_turn) return;
+    const bool may_begin = model.opens_thoughts || fields.grammar == nullptr;
+    if (!may_begin || !fields.begins_turn) return;
     spec->sampling.add_thoughts_begin_tokens(model.reasoning->begin);
   } else {
     spec->sampling.set_thoughts_opened(true);

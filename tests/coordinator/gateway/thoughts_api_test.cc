@@ -43,6 +43,16 @@ TEST_F(ThoughtsApiTest, AnAnswerMayBeginWithThem) {
   EXPECT_THAT(OfChat("").thoughts_begin_tokens(), IsEmpty());  // nothing binds it
 }
 
+// Where the template opens thoughts on demand, a model that was not asked for any may think, too.
+TEST_F(ThoughtsApiTest, ThoughtsThatNobodyAskedForAreOfALimitedLengthToo) {
+  model_.opens_thoughts = false;
+  const v1::SamplingParams sampling = OfChat(R"(,"max_thinking_tokens":3)");
+  EXPECT_THAT(sampling.thoughts_begin_tokens(), ElementsAre(model_.reasoning->begin));
+  EXPECT_EQ(sampling.max_thought_tokens(), 3);
+  const char* form = R"(,"max_thinking_tokens":3,"guided_choice":["yes","no"])";
+  EXPECT_THAT(OfChat(form).thoughts_begin_tokens(), IsEmpty()) << "the form binds at once";
+}
+
 TEST_F(ThoughtsApiTest, NoEffortSwitchesThemOffUnlessARequestSaysOtherwise) {
   engine_->SetAnswer({.tokens = {5}});
   const auto expect = [&](bool thinks, const char* path, const std::string& more) {
