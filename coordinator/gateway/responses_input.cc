@@ -86,6 +86,16 @@ absl::StatusOr<std::string> ReadThoughts(const Json& item, const std::string& wh
   return ContentText(*content, where + ".content", kThoughts);
 }
 
+// Clients read a list of parts, in whichever form the message was sent.
+void PutInParts(Json& message) {
+  if (message["type"] != "message" || FindString(message, "content") == nullptr) return;
+  const bool is_answer = message.contains("role") && message["role"] == "assistant";
+  Json part = {{"type", is_answer ? "output_text" : "input_text"},
+               {"text", std::move(message["content"])}};
+  if (is_answer) part["annotations"] = Json::array();
+  message["content"] = Json::array({std::move(part)});
+}
+
 const char* IdPrefix(const std::string& type) {
   if (type == "function_call") return "fc";
   if (type == "function_call_output") return "fco";
@@ -97,9 +107,7 @@ const char* IdPrefix(const std::string& type) {
 absl::StatusOr<Json> ReadInputItems(const Json& input) {
   Json items = Json::array();
   if (input.is_string()) {
-    items.push_back({{"type", "message"},
-                     {"role", "user"},
-                     {"content", Json::array({{{"type", "input_text"}, {"text", input}}})}});
+    items.push_back({{"type", "message"}, {"role", "user"}, {"content", input}});
   } else if (input.is_array()) {
     items = input;
   } else {
@@ -111,6 +119,7 @@ absl::StatusOr<Json> ReadInputItems(const Json& input) {
       return ParamError("input", fmt::format("'input[{}]' must be an object", i));
     }
     if (FindField(items[i], "type") == nullptr) items[i]["type"] = "message";
+    PutInParts(items[i]);
     if (FindString(items[i], "id") == nullptr) {
       items[i]["id"] = RandomName(IdPrefix(TypeOf(items[i])));
     }

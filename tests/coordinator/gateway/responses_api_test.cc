@@ -217,17 +217,21 @@ TEST_F(ResponsesApiTest, GoesOnFromAFormerResponse) {
 TEST_F(ResponsesApiTest, KeepsWhatItIsToldTo) {
   SetText("Hello.");
   const Json response = Create(R"({"input":[{"role":"user","content":"One"},
-      {"role":"user","content":[{"type":"input_text","text":"Two"}]}]})");
+      {"role":"assistant","content":"Two"},
+      {"role":"user","content":[{"type":"input_text","text":"Three"}]}]})");
   const std::string id = response["id"];
   EXPECT_EQ(Do("GET", id), response);
   const Json items = Do("GET", id + "/input_items?order=asc&limit=1");
   ASSERT_EQ(items["data"].size(), 1u);
-  EXPECT_EQ(items["data"][0]["content"], "One");
+  EXPECT_EQ(items["data"][0]["content"],
+            Json::parse(R"([{"type":"input_text","text":"One"}])"));  // as clients read it
   EXPECT_EQ(items["has_more"], true);
   const std::string after = items["last_id"];
   const Json rest = Do("GET", id + "/input_items?order=asc&after=" + after);
-  ASSERT_EQ(rest["data"].size(), 1u);
-  EXPECT_EQ(rest["data"][0]["content"][0]["text"], "Two");
+  ASSERT_EQ(rest["data"].size(), 2u);
+  EXPECT_EQ(rest["data"][0]["content"],
+            Json::parse(R"([{"type":"output_text","text":"Two","annotations":[]}])"));
+  EXPECT_EQ(rest["data"][1]["content"][0]["text"], "Three");
   EXPECT_EQ(rest["has_more"], false);
   Do("GET", id, 404, "X-Tenant: another\r\n");
   EXPECT_EQ(Do("DELETE", id)["deleted"], true);
