@@ -19,6 +19,10 @@ absl::StatusOr<CompletionSpec> BuildChatSpec(const CompletionContext& context,
                                              const ChatCompletionRequest& request,
                                              const RequestOrigin& origin);
 
+// The tokens of its prompt alone, whatever the context leaves. Errors and time as above.
+absl::StatusOr<std::vector<int32_t>> EncodeChatPrompt(const ServedModel& model,
+                                                      const ChatCompletionRequest& request);
+
 // The fields of the request that change nothing: unknown ones, an effort of reasoning where the
 // model's template knows of none, and that there shall be no thoughts where it cannot be told so.
 std::vector<std::string> IgnoredFields(const ServedModel& model,

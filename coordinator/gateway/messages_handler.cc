@@ -61,8 +61,7 @@ absl::Status MessagesHandler::Count(const HttpRequest& request,
                                     const std::shared_ptr<HttpReply>& reply) {
   const ServedModel& model = *context_.model;
   SY_ASSIGN_OR_RETURN(const ChatCompletionRequest chat, ParseCountTokensRequest(request.body));
-  SY_RETURN_IF_ERROR(CheckModelName(model, chat.generation.model));
-  SY_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, EncodeChat(model, chat.chat));
+  SY_ASSIGN_OR_RETURN(const std::vector<int32_t> tokens, EncodeChatPrompt(model, chat));
   SendAnswer(*context_.metrics, kCountTokens, *NameIgnoredFields(reply, IgnoredFields(model, chat)),
              {.body = DumpJson({{"input_tokens", tokens.size()}})});
   return absl::OkStatus();

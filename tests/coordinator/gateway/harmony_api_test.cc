@@ -211,6 +211,16 @@ TEST_F(HarmonyApiTest, ThoughtsMayBeLimited) {
   EXPECT_EQ(text(sampling(kChat, Body(R"("seed":1)")).thoughts_end_tokens()), "");
 }
 
+// The head of the message that has the form is part of the prompt.
+TEST_F(HarmonyApiTest, CountsThePromptOfAForm) {
+  const std::string fields = R"("messages":[{"role":"user","content":"Hi"}],
+      "output_format":{"type":"json_schema","schema":{"type":"object"}})";
+  Script("{}<|return|>");
+  AskJson("/v1/messages", fmt::format(R"({{"max_tokens":4,{}}})", fields));
+  EXPECT_EQ(AskJson("/v1/messages/count_tokens", fmt::format("{{{}}}", fields))["input_tokens"],
+            engine_->last_request().prompt_tokens.size());
+}
+
 TEST_F(HarmonyApiTest, AToolNeedsNoDescription) {
   Script("<|channel|>final<|message|>Four.<|return|>");
   for (const char* more : {"", R"("description":null,)"}) {
