@@ -150,12 +150,16 @@ Json PresentMembers(Json& message) {
 Json ContentOfNone(const Json& message) {
   if (message.contains("tool_calls")) return nullptr;
   const Json* refusal = FindField(message, "refusal");
-  return refusal != nullptr && refusal->is_string() ? *refusal : Json("");
+  return refusal != nullptr ? *refusal : Json("");
 }
 
 absl::Status CheckMessage(Json& message, const std::string& where) {
   SY_RETURN_IF_ERROR(CheckRole(message, where));
   message = PresentMembers(message);
+  std::string text;
+  for (const char* name : {"name", "reasoning_content", "refusal", "tool_call_id"}) {
+    SY_RETURN_IF_ERROR(ReadString({message, where}, name, &text));
+  }
   const Json* calls = FindField(message, "tool_calls");
   if (calls != nullptr) SY_RETURN_IF_ERROR(CheckToolCalls(*calls, where + ".tool_calls"));
   const std::string content_param = where + ".content";
@@ -169,7 +173,7 @@ absl::Status CheckMessage(Json& message, const std::string& where) {
   }
   if (content->is_string()) return absl::OkStatus();
   static constexpr std::string_view kTexts[] = {"text", "refusal"};
-  SY_ASSIGN_OR_RETURN(std::string text, ContentText(*content, content_param, kTexts));
+  SY_ASSIGN_OR_RETURN(text, ContentText(*content, content_param, kTexts));
   message["content"] = std::move(text);
   return absl::OkStatus();
 }
@@ -209,8 +213,8 @@ absl::Status CheckTemplateKwargs(const Json& kwargs) {
   constexpr const char* kParam = "chat_template_kwargs";
   if (!kwargs.is_object()) return ParamError(kParam, "'chat_template_kwargs' must be an object");
   SY_RETURN_IF_ERROR(CheckCount(kwargs, ChatFields::kMaxTemplateKwargs, kParam));
-  for (const char* reserved :
-       {"messages", "tools", "add_generation_prompt", "continue_final_message"}) {
+  for (const char* reserved : {"messages", "tools", "documents", "bos_token", "eos_token",
+                               "add_generation_prompt", "continue_final_message"}) {
     if (kwargs.contains(reserved)) {
       return ParamError(kParam, fmt::format("'chat_template_kwargs' may not set '{}'", reserved));
     }

@@ -201,6 +201,7 @@ TEST(ChatRequest, NamesTheFieldAtFault) {
       {R"("tools":[{"type":"function","function":{"name":"f"}},{"type":"web"}])", "tools[1]"},
       {R"("chat_template_kwargs":[])", "chat_template_kwargs"},
       {R"("chat_template_kwargs":{"messages":[]})", "chat_template_kwargs"},
+      {R"("chat_template_kwargs":{"bos_token":"x"})", "chat_template_kwargs"},
   };
   for (const auto& [more, param] : cases) EXPECT_EQ(ChatParam(Chat(more)), param) << more;
 }
@@ -223,6 +224,12 @@ TEST(ChatRequest, NamesTheMessageAtFault) {
       {R"({"messages":[{"role":"user","content":[{"type":"text"}]}]})", "messages[0].content[0]"},
       {R"({"messages":[{"role":"user","content":["a"]}]})", "messages[0].content[0]"},
       {R"({"messages":[{"role":"assistant","tool_calls":7}]})", "messages[0].tool_calls"},
+      {R"({"messages":[{"role":"assistant","content":"a","reasoning_content":["b"]}]})",
+       "messages[0].reasoning_content"},
+      {R"({"messages":[{"role":"user","content":"a","name":5}]})", "messages[0].name"},
+      {R"({"messages":[{"role":"assistant","refusal":{}}]})", "messages[0].refusal"},
+      {R"({"messages":[{"role":"tool","content":"a","tool_call_id":5}]})",
+       "messages[0].tool_call_id"},
       {R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":7}}]}]})",
        "messages[0].tool_calls"},
   };
