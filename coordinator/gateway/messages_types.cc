@@ -322,12 +322,26 @@ void NameEffort(const RequestFields& given, ChatFields* chat) {
   if (is_disabled) chat->no_thoughts_field = "thinking";
 }
 
+// What changes nothing here, and is of the right type all the same.
+absl::Status CheckIdle(const RequestFields& fields) {
+  std::string text;
+  SY_RETURN_IF_ERROR(ReadString(fields, "service_tier", &text));
+  const Json* given = nullptr;
+  SY_RETURN_IF_ERROR(ReadObject(fields, "metadata", &given));
+  if (given == nullptr) return absl::OkStatus();
+  const RequestFields metadata(*given, "metadata");
+  SY_RETURN_IF_ERROR(ReadString(metadata, "user_id", &text));
+  fields.IgnoreUnread(metadata);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ChatCompletionRequest> Parse(std::string_view body, bool needs_max_tokens) {
   SY_ASSIGN_OR_RETURN(const Json given, ParseObject(body));
   const RequestFields fields(given);
   if (needs_max_tokens && FindField(fields, "max_tokens") == nullptr) {
     return ParamError("max_tokens", "'max_tokens' is missing");
   }
+  SY_RETURN_IF_ERROR(CheckIdle(fields));
   const std::array<FieldName, 4> names = NamesOf(fields);
   const absl::StatusOr<Json> chat = ToChatRequest(fields);
   if (!chat.ok()) return InWordsOf(names, chat.status());

@@ -200,6 +200,25 @@ TEST_F(MessagesApiTest, AFormReachesTheEngineAsAGrammar) {
   }
 }
 
+TEST_F(MessagesApiTest, WhoAsksIsReadAndChangesNothing) {
+  SetText("Hello.");
+  for (const char* user : {"\"someone\"", "null"}) {
+    const std::string more =
+        fmt::format(R"(,"metadata":{{"user_id":{}}},"service_tier":"auto")", user);
+    const HttpAnswer answer = Ask(Post(kMessages, Body(more)));
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    EXPECT_EQ(answer.headers.count("x-switchyard-warning"), 0u) << more;
+  }
+  const std::pair<const char*, const char*> wrong[] = {
+      {R"(,"metadata":5)", "'metadata'"},
+      {R"(,"metadata":{"user_id":5})", "'metadata.user_id'"},
+      {R"(,"service_tier":7)", "'service_tier'"}};
+  for (const auto& [more, word] : wrong) {
+    const Json error = AskJson(kMessages, Body(more), 400);
+    EXPECT_THAT(error["error"]["message"].get<std::string>(), HasSubstr(word)) << more;
+  }
+}
+
 TEST_F(MessagesApiTest, AnEmptyAnswerStreamsNoBlock) {
   SetText("");
   const std::vector<Json> events = Stream(Body(R"(,"stream":true)"));
