@@ -4,7 +4,6 @@
 
 namespace switchyard::worker {
 
-constexpr uint32_t kBottom = GrammarPosition::kBottom;
 constexpr uint32_t kNoLimit = GrammarAutomaton::kNoLimit;
 
 bool GrammarRun::Ends(const GrammarPosition& position) const {
