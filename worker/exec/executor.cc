@@ -233,6 +233,7 @@ absl::Status Executor::Compute(const v1::StepPlan& plan, v1::StepResult* result)
   ActivationArena::Scope scope(*arena_);
   const int64_t num_outputs = std::ssize(outputs_);
   const v1::StepLimits& limits = plan_.limits();
+  recorder_->BeginStep(batch_);
   const PassSize size = recorder_->PaddedSize(
       batch_,
       {.rows = limits.max_batched_tokens(), .output_rows = BatchBuilder::MaxOutputRows(limits)});

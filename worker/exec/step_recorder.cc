@@ -40,8 +40,8 @@ void CopyPadded(const ForwardBatch& from, const PassSize& size, ForwardBatch* to
 
 bool StepRecorder::Records(const ForwardBatch& batch) const {
   const bool fixed = context_.exchanges == nullptr || context_.exchanges->is_fixed();
-  return enabled_ && batch.prefill.empty() && batch.num_rows() > 0 &&
-         batch.num_rows() <= kMostRows && fixed;
+  return enabled_ && !has_prompts_ && batch.num_rows() > 0 && batch.num_rows() <= kMostRows &&
+         fixed;
 }
 
 int64_t StepRecorder::StepPlaces() const {

@@ -2,7 +2,7 @@
 // in a decode step they are some thousand small launches, which a GPU finishes faster than a host
 // issues them one by one. As a CUDA graph they are one launch each.
 //
-// What is recorded: passes without prompt rows, of at most kMostRows rows, in steps whose MoE
+// What is recorded: passes of at most kMostRows rows, in steps without prompt rows whose MoE
 // layers go through FixedExchange. They are padded to a size of a short list (PaddedRows) by rows
 // that no cache, expert or count sees (kernels/args/padding.h), so that few recordings serve all. A
 // shape (rows, rows of logits, places of the exchange) is computed directly the first time,
@@ -63,6 +63,9 @@ class StepRecorder {
   StepRecorder(Model& model, const LayerContext& context, KvStore& kv, bool enabled)
       : model_(model), context_(context), kv_(kv), enabled_(enabled && context.ops.records()) {}
 
+  // A step begins, of which this is the model's batch.
+  void BeginStep(const ForwardBatch& batch) { has_prompts_ = !batch.prefill.empty(); }
+
   // The size that a pass computes a batch in, which is padded to no more than `most`.
   PassSize PaddedSize(const ForwardBatch& batch, const PassSize& most) const;
 
@@ -118,6 +121,9 @@ class StepRecorder {
   KvStore& kv_;
   const bool enabled_;
   std::vector<std::unique_ptr<Entry>> entries_;
+  // The step has prompt rows: memory behind these would be another with each number of them, and
+  // recordings of its other passes would drive out those of decode steps.
+  bool has_prompts_ = false;
   uint64_t num_passes_ = 0;
   int64_t num_recordings_ = 0;
   int64_t num_replays_ = 0;

@@ -63,8 +63,11 @@ class Decoding {
     return step;
   }
 
+  // Anew, if they were computed before.
   void ComputePrompts() {
     v1::StepPlan step = NewStep();
+    for (size_t i = 0; i < lengths_.size(); ++i) step.add_released(IdOf(static_cast<int>(i)));
+    lengths_.clear();
     for (int i = 0; i < kSequences; ++i) {
       v1::SequenceStart* start = step.add_started();
       start->set_sequence_id(IdOf(i));
@@ -228,6 +231,16 @@ TEST_P(CudaExecutorTest, DraftsArePaddedAndRecordedAndChangeNoToken) {
     EXPECT_EQ(answer, alone->second) << "sequence " << place.first << ", " << place.second;
   }
   EXPECT_GT(drafted.executor().num_recordings(), plain.executor().num_recordings());
+}
+
+// Prompts are of any length: recordings of their steps would drive out those of decode steps.
+TEST_P(CudaExecutorTest, StepsWithPromptsAreNotRecorded) {
+  Decoding drafted(GetParam(), /*micro_batch_tokens=*/0, /*max_drafts=*/2);
+  ASSERT_TRUE(drafted.ok());
+  for (int i = 0; i < 3; ++i) drafted.ComputePrompts();
+  EXPECT_EQ(drafted.executor().num_recordings(), 0);
+  for (int i = 0; i < 3; ++i) drafted.Decode(0, 3);
+  EXPECT_GT(drafted.executor().num_recordings(), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, CudaExecutorTest,
