@@ -23,7 +23,7 @@ constexpr double kChanceStep = 0.1;
 // What is usual is so over as many steps as a long answer takes.
 constexpr int32_t kUsualSteps = 1000;
 // Of the bound: what a step takes is not known better, for requests come and go.
-constexpr double kMargin = 0.9;
+constexpr double kMargin = 0.8;
 // The same where chance, or answers that have grown, leave nothing of the bound: else a long prompt
 // would take many times as long as it does now, and readers would hardly notice.
 constexpr double kLeastUsed = 0.1;

@@ -169,14 +169,14 @@ TEST(PromptControl, TrialsOfDraftsTellNothingOfOtherSteps) {
   EXPECT_EQ(num_least, 0) << "as long by chance as a trial takes";
 }
 
-// Chance makes what a prompt takes longer, too: 1.25 times 1.6.
+// Chance makes what a prompt takes longer, too: 1.15 times 1.4.
 TEST(PromptControl, AStepWithAPromptIsAsUncertainAsOneWithout) {
   PromptControl control(2);
-  for (int i = 0; i < 5000; ++i) control.Observe(Sequences(4), 0, i % 20 == 0 ? 1600 : 1000);
+  for (int i = 0; i < 5000; ++i) control.Observe(Sequences(4), 0, i % 20 == 0 ? 1400 : 1000);
   control.Observe(Sequences(4), 100, 11000);
-  const double stretch = control.MaxUnits(Sequences(4)) * 100 / 1030;
+  const double stretch = control.MaxUnits(Sequences(4)) * 100 / 1020;
   EXPECT_GT(stretch, 0.1);
-  EXPECT_LT(stretch, 0.22) << "a tenth of the bound is left";
+  EXPECT_LT(stretch, 0.25) << "a fifth of the bound is left";
 }
 
 // Answers of a thousand tokens one after the other, of which the last takes 3.5 times as long as
