@@ -63,7 +63,6 @@ class Chat(unittest.TestCase):
         deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
         self.assertEqual(deltas[0].role, "assistant")
         self.assertEqual("".join(delta.content or "" for delta in deltas), EGYPT_ANSWER)
-        self.assertGreater(len(deltas), 4)
         self.assertEqual(chunks[-2].choices[0].finish_reason, "stop")
         self.assertEqual(chunks[-1].usage.completion_tokens, self.create(messages=EGYPT).usage.completion_tokens)
 
@@ -259,7 +258,6 @@ class Responses(unittest.TestCase):
         self.assertEqual(events[-1].type, "response.completed")
         deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
         self.assertEqual("".join(deltas), EGYPT_ANSWER)
-        self.assertGreater(len(deltas), 3)
         self.assertEqual(events[-1].response.output_text, EGYPT_ANSWER)
 
     def test_the_helper_that_streams(self):
