@@ -204,10 +204,20 @@ class LocalCluster {
       lost_ = true;
       const size_t rank = options_.first_rank + i;
       return Fault(workers_[i],
-                   fmt::format("worker {} ended, and the coordinator does not react", rank),
+                   fmt::format("worker {} ended, and the coordinator does not react{}", rank,
+                               FaultBehind(i)),
                    fmt::format("worker-{}", rank));
     }
     return absl::OkStatus();
+  }
+
+  // Of the next worker that ended, too: where one lost a peer, the peer knows why.
+  std::string FaultBehind(size_t first) {
+    for (size_t i = first + 1; i < workers_.size(); ++i) {
+      if (!workers_[i].Poll().has_value() || workers_[i].fault().empty()) continue;
+      return fmt::format(" (worker {}: {})", options_.first_rank + i, workers_[i].fault());
+    }
+    return "";
   }
 
   bool WorkersEnded() {
