@@ -8,6 +8,7 @@
 
 #include "base/exit_code.h"
 #include "base/program.h"
+#include "base/short_slices.h"
 #include "base/version.h"
 #include "coordinator/server.h"
 
@@ -201,6 +202,8 @@ int main(int argc, char** argv) {
       switchyard::StderrHasColor() ? spdlog::color_mode::automatic : spdlog::color_mode::never));
   std::signal(SIGINT, CountSignal);
   std::signal(SIGTERM, CountSignal);
+  // On a host of its workers, too, a step's tokens are to leave while the next is computed.
+  switchyard::PreferShortSlices();
   return switchyard::ReportAndExitCode("switchyard-coordinator",
                                        switchyard::RunServer(config, num_signals));
 }

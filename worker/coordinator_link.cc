@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/short_slices.h"
 #include "proto/status_codes.h"
 
 namespace switchyard::worker {
@@ -48,8 +49,15 @@ CoordinatorLink::CoordinatorLink(std::shared_ptr<grpc::Channel> channel,
   v1::WorkerMessage message;
   *message.mutable_hello() = hello;
   Send(std::move(message));
-  reader_ = std::thread([this] { ReadAll(); });
-  writer_ = std::thread([this] { WriteAll(); });
+  // The threads that compute take all cores.
+  reader_ = std::thread([this] {
+    PreferShortSlices();
+    ReadAll();
+  });
+  writer_ = std::thread([this] {
+    PreferShortSlices();
+    WriteAll();
+  });
   watch_ = std::thread([this] { WatchSilence(); });
 }
 
