@@ -7,10 +7,6 @@
 namespace switchyard::core {
 namespace {
 
-// Tokens of a prompt that a step takes whatever they cost, so that it goes on: fewer would mostly
-// read again what of the prompt is in the cache.
-constexpr int32_t kLeastChunk = 4;
-
 bool IsOlder(const Request* a, const Request* b) { return a->arrival < b->arrival; }
 bool GoesBefore(const Request* a, const Request* b) { return a->rank() < b->rank(); }
 
@@ -366,7 +362,7 @@ int32_t GroupSchedule::FitBudget(const Request& request, int32_t begin, int32_t 
   const int32_t begun_at = request.group == Request::kNoGroup ? begin : request.begun_at;
   const bool is_short = cost.Of(begun_at, begin - begun_at + remaining) <= bound_.short_units;
   const int32_t fitting = is_short ? wanted : cost.Fit(begin, wanted, bound_.units);
-  return std::max(fitting, std::min(wanted, kLeastChunk));
+  return std::max(fitting, std::min(wanted, cost.LeastFrom(begin)));
 }
 
 int32_t GroupSchedule::FitRows(const Request& request, int32_t begin, int32_t count) const {

@@ -6,15 +6,16 @@
 namespace switchyard::core {
 namespace {
 
-// New steps' share in what is known.
-constexpr double kNewStep = 0.2;
-constexpr double kNewPrice = 0.3;
-// One that was low by chance would let the next steps have far too much.
-constexpr double kNewLowerPrice = 0.05;
+// What a step takes alone is the mean of the first few, and of about as many later.
+constexpr int32_t kSteps = 5;
+// Of what is known of a price, where a step more has come.
+constexpr double kKeptPrice = 0.98;
 // A step that is longer by chance than so many times the usual one counts as that.
 constexpr double kMostChange = 2;
-// What a step of some size takes alone is looked at again after so many with prompts.
+// What a step of some size takes alone is looked at again after so many with prompts; sooner where
+// it was not seen yet.
 constexpr int32_t kStale = 50;
+constexpr int32_t kUnseen = 10;
 // Of the time that a prompt may take, for prices are not known well.
 constexpr double kUsed = 0.5;
 // Steps take longer by chance, too; more than this share of them shall not be over the bound.
@@ -32,11 +33,17 @@ constexpr double kShortPrompt = 4;
 // A unit costs something, whatever a step that was short by chance says. Of the step, over units.
 constexpr double kLeastPrice = 0.01;
 
-double Mix(double known, double seen, double share) {
-  return known == 0 ? seen : known + share * (seen - known);
+// Sizes of numbers, of which 2^`bits` are between a power of two and the next.
+size_t SizeIn(uint64_t number, int bits) {
+  const int width = std::bit_width(number);
+  const int shift = width - 1 - bits;
+  const uint64_t part = shift >= 0 ? number >> shift : number << -shift;
+  return number == 0 ? 0 : (static_cast<size_t>(width) << bits) + (part & ((1u << bits) - 1));
 }
 
 }  // namespace
+
+bool PromptControl::Size::IsStale() const { return num_mixed >= (micros == 0 ? kUnseen : kStale); }
 
 double PromptControl::MaxUnits(const Writing& writing) const {
   const Rows& rows = rows_[RowsOf(writing)];
@@ -55,7 +62,7 @@ PromptBound PromptControl::BoundOf(const Writing& writing, double prompts_per_wr
 double PromptControl::UnitsOf(const Writing& writing, double stretch) const {
   if (max_stretch_ == 0 || writing.num_rows == 0) return kNoLimit;
   const double micros = MicrosOf(writing);
-  if (micros == 0 || sizes_[SizeOf(writing)].num_mixed >= kStale) return 0;
+  if (micros == 0 || sizes_[SizeOf(writing)].IsStale()) return 0;
   if (micros_per_unit_ == 0) return kNoLimit;
   return stretch * micros / micros_per_unit_;
 }
@@ -69,7 +76,7 @@ void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t
     ObserveAlone(micros, rows, size);
   } else if (MicrosOf(writing) > 0) {
     ++size.num_mixed;
-    ObservePrice(std::max(micros - MicrosOf(writing), kLeastPrice * micros) / prompt_units);
+    ObservePrice(prompt_units / MicrosOf(writing), micros / MicrosOf(writing) - 1);
   }
   if (MicrosOf(writing) > 0) ObserveUsual(MicrosOf(writing), rows);
 }
@@ -77,7 +84,8 @@ void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t
 void PromptControl::ObserveAlone(double micros, Rows& rows, Size& size) {
   if (size.micros > 0) ObserveChance(micros / size.micros, rows);
   const double most = size.micros == 0 ? micros : kMostChange * size.micros;
-  size.micros = Mix(size.micros, std::min(micros, most), kNewStep);
+  size.num_alone = std::min(size.num_alone + 1, kSteps);
+  size.micros += (std::min(micros, most) - size.micros) / size.num_alone;
   size.num_mixed = 0;
 }
 
@@ -88,9 +96,14 @@ void PromptControl::ObserveChance(double stretch, Rows& rows) {
   rows.chance = std::max(rows.chance, 0.0);
 }
 
-void PromptControl::ObservePrice(double price) {
-  const double share = price > micros_per_unit_ ? kNewPrice : kNewLowerPrice;
-  micros_per_unit_ = Mix(micros_per_unit_, price, share);
+// Least squares: chance makes a step as much longer however little a prompt takes of it, so steps
+// with much of prompts tell more. `units` and `stretch` are over what the step takes alone.
+void PromptControl::ObservePrice(double units, double stretch) {
+  const double most = micros_per_unit_ == 0 ? stretch : micros_per_unit_ * units + kMostChange;
+  price_products_ = kKeptPrice * price_products_ + units * std::min(stretch, most);
+  price_squares_ = kKeptPrice * price_squares_ + units * units;
+  const double price = price_products_ / price_squares_;
+  micros_per_unit_ = std::max(price, kLeastPrice / units);
 }
 
 // The mean of the first steps, and of about as many later.
@@ -108,15 +121,13 @@ double PromptControl::MicrosOf(const Writing& writing) const {
 }
 
 size_t PromptControl::SizeOf(const Writing& writing) {
-  const size_t keys = std::bit_width(static_cast<uint64_t>(writing.num_keys));
+  const size_t keys = SizeIn(static_cast<uint64_t>(writing.num_keys), kKeySizes);
   return RowsOf(writing) * kNumKeys + std::min<size_t>(keys, kNumKeys - 1);
 }
 
 size_t PromptControl::RowsOf(const Writing& writing) {
-  const auto num_rows = static_cast<uint32_t>(writing.num_rows);
-  const int width = std::bit_width(num_rows);
-  const int is_upper_half = width > 1 ? static_cast<int>(num_rows >> (width - 2) & 1) : 0;
-  return std::min<size_t>(2 * width + is_upper_half, kNumRows - 1);
+  const size_t rows = SizeIn(static_cast<uint64_t>(writing.num_rows), kRowSizes);
+  return std::min<size_t>(rows, kNumRows - 1);
 }
 
 }  // namespace switchyard::core

@@ -53,14 +53,19 @@ class PromptControl {
   void Observe(const Writing& writing, double prompt_units, int64_t micros);
 
  private:
-  // Powers of two, and of rows what is halfway between two: another number of drafts is another
-  // size.
+  // Between a power of two and the next there are two sizes of rows, for another number of drafts
+  // is another size, and four of keys: a prompt would answer for what answers grow within one.
+  static constexpr int kRowSizes = 1;  // log2
+  static constexpr int kKeySizes = 2;
   static constexpr int kNumRows = 40;
-  static constexpr int kNumKeys = 32;
+  static constexpr int kNumKeys = 160;
 
   struct Size {
     double micros = 0;      // of a step without prompts; 0: not known
+    int32_t num_alone = 0;  // of which that is known
     int32_t num_mixed = 0;  // steps with prompts since the last one without
+
+    bool IsStale() const;
   };
   // By rows, for what holds up a short step is little to a long one.
   struct Rows {
@@ -77,14 +82,17 @@ class PromptControl {
   static void ObserveAlone(double micros, Rows& rows, Size& size);
   static void ObserveChance(double stretch, Rows& rows);
   static void ObserveUsual(double micros, Rows& rows);
-  void ObservePrice(double price);
+  void ObservePrice(double units, double stretch);
   static size_t SizeOf(const Writing& writing);
   static size_t RowsOf(const Writing& writing);
 
   const double max_stretch_;
   std::array<Size, kNumRows * kNumKeys> sizes_{};
   std::array<Rows, kNumRows> rows_{};
-  double micros_per_unit_ = 0;  // beside the sequences that write; 0: not known
+  // Of prompts beside sequences that write.
+  double micros_per_unit_ = 0;  // 0: not known
+  double price_products_ = 0;   // of units and stretch; newer ones count more
+  double price_squares_ = 0;    // of units
 };
 
 }  // namespace switchyard::core

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace switchyard::core {
 namespace {
@@ -78,6 +79,11 @@ int32_t PromptCost::Fit(int32_t begin, int32_t wanted, double units) const {
   const double b = per_key_ / 2;
   const double n = b == 0 ? left / a : (std::sqrt(a * a + 4 * b * left) - a) / (2 * b);
   return static_cast<int32_t>(std::min<double>(n, wanted));
+}
+
+int32_t PromptCost::LeastFrom(int32_t begin) const {
+  const double least = std::ceil(OfReading(begin) / (1 + per_key_ * begin));
+  return static_cast<int32_t>(std::clamp<double>(least, 1, std::numeric_limits<int32_t>::max()));
 }
 
 }  // namespace switchyard::core

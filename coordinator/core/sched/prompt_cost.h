@@ -23,6 +23,11 @@ class PromptCost {
   // How many of the `wanted` tokens from `begin` on cost no more than `units`.
   int32_t Fit(int32_t begin, int32_t wanted, double units) const;
 
+  // As many tokens from `begin` on as cost no less than the keys that are read for them: a step
+  // takes so many whatever they cost, for a prompt of fewer would mostly read the same again. 1 at
+  // least.
+  int32_t LeastFrom(int32_t begin) const;
+
  private:
   double OfReading(int32_t begin) const;
 

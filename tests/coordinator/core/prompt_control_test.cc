@@ -107,6 +107,53 @@ TEST(PromptControl, AStepThatWasShortByChanceDoesNotMakePromptsCheap) {
   EXPECT_LT(control.MaxUnits(Sequences(4)), 1.2 * units);
 }
 
+TEST(PromptControl, AStalledStepDoesNotMakePromptsDearAndWhatBecomesCheapIsSeen) {
+  PromptControl control(2);
+  for (int i = 0; i < 20; ++i) control.Observe(Sequences(4), 0, 1000);
+  for (int i = 0; i < 40; ++i) control.Observe(Sequences(4), 10, 1500);
+  const double units = control.MaxUnits(Sequences(4));
+  control.Observe(Sequences(4), 10, 1'000'000);
+  EXPECT_GT(control.MaxUnits(Sequences(4)), 0.7 * units);
+  control.Observe(Sequences(4), 0, 1000);
+  for (int i = 0; i < 40; ++i) control.Observe(Sequences(4), 10, 1500);
+  control.Observe(Sequences(4), 0, 1000);
+  for (int i = 0; i < 40; ++i) control.Observe(Sequences(4), 40, 1500);
+  EXPECT_GT(control.MaxUnits(Sequences(4)), 3 * units);
+}
+
+// Where a prompt has little of each step, chance is most of what makes one longer.
+TEST(PromptControl, ChanceDoesNotMakeSmallPiecesDear) {
+  PromptControl control(2);
+  const auto micros = [](int step, double units) {
+    return static_cast<int64_t>(step % 2 == 0 ? 800 : 1200) + static_cast<int64_t>(20 * units);
+  };
+  for (int i = 0; i < 3000; ++i) control.Observe(Sequences(4), 0, micros(i, 0));
+  control.Observe(Sequences(4), 100, micros(0, 100));
+  double sum = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const double units = std::min(control.MaxUnits(Sequences(4)), 256.0);
+    control.Observe(Sequences(4), units, micros(i, units));
+    sum += units;
+  }
+  EXPECT_GT(20 * sum / 3000, 200) << "microseconds; 300 of them fit: 1.6 / 1.2 steps";
+  EXPECT_LT(20 * sum / 3000, 400);
+}
+
+// Answers of a thousand to five thousand tokens, which nobody has had before.
+TEST(PromptControl, WhatAnswersGrowDoesNotMakePromptsDear) {
+  PromptControl control(2);
+  control.Observe({.num_rows = 4, .num_keys = 1000}, 0, 2000);
+  control.Observe({.num_rows = 4, .num_keys = 1000}, 100, 12000);
+  double least = 1000;
+  for (int64_t keys = 1000; keys < 5000; keys += 4) {
+    const Writing writing = {.num_rows = 4, .num_keys = keys};
+    const double units = std::min(control.MaxUnits(writing), 256.0);
+    control.Observe(writing, units, 1000 + keys + static_cast<int64_t>(100 * units));
+    if (units > 0) least = std::min(least, 100 * units / double(1000 + keys));
+  }
+  EXPECT_GT(least, 0.04) << "a tenth of what steps took when that was last looked at";
+}
+
 // A stall of a millisecond makes one sequence's step four times as long.
 TEST(PromptControl, WhatHoldsUpAShortStepIsLittleToALongOne) {
   PromptControl control(2);

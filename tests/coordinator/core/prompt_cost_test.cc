@@ -68,5 +68,20 @@ TEST(PromptCost, FitsAsMuchAsCostsNoMore) {
   }
 }
 
+// However little a prompt may take of a step, no step is mostly spent reading the same keys again.
+TEST(PromptCost, TakesAtLeastWhatIsWorthReadingFor) {
+  EXPECT_EQ(PromptCost().LeastFrom(100'000), 1);
+  EXPECT_EQ(PromptCost(Plan(4096)).LeastFrom(0), 1);
+  EXPECT_EQ(PromptCost(Plan(4096)).LeastFrom(4000), 1) << "read once is no more than a token";
+  for (const int32_t begin : {600, 2000, 4000}) {
+    const PromptCost cost(Plan(500));
+    const int32_t least = cost.LeastFrom(begin);
+    const auto price = [&](int32_t count) { return cost.Of(begin, count) / count; };
+    EXPECT_GT(least, 4);
+    EXPECT_LT(price(least), 2.2 * price(10 * least)) << begin;
+    EXPECT_GT(price(least / 2), 2.2 * price(10 * least)) << begin << ": and no more than that";
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::core

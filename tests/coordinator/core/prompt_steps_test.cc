@@ -42,12 +42,12 @@ class PromptStepsTest : public ::testing::Test {
   }
 
   // How much longer than without prompts the step takes: a key that is read takes a microsecond, a
-  // token of a prompt a hundred.
+  // token of a prompt a hundred. A prompt's last token alone is a row like those of answers.
   double Step() {
     EXPECT_TRUE(scheduler_.NextPlan(plan_));
     int64_t quiet = 2000, prompts = 0;
     for (const v1::SequenceWork& work : plan_.groups(0).sequences()) {
-      const bool writes = work.begin_position() >= prompt_lengths_[work.sequence_id()];
+      const bool writes = work.begin_position() + 1 >= prompt_lengths_[work.sequence_id()];
       if (writes) quiet += work.begin_position();
       if (!writes) prompts += 100 * (work.tokens_size() + (work.use_last_sampled() ? 1 : 0));
     }
