@@ -16,7 +16,7 @@ inline constexpr int kGapTurns = 3;
 inline constexpr int kLengthStep = 50;
 
 struct GapOptions {
-  int running = 4;  // requests whose gaps are timed
+  int running = 32;  // requests whose gaps are timed, as many as the throughput's streams
   int running_tokens = 1000;
   int arriving_tokens = 2000;  // of each prompt that comes meanwhile, the next once one is answered
   int vocabulary = 4000;       // prompts that come are token ids below

@@ -9,6 +9,7 @@
 #include "coordinator/gateway/reasoning_effort.h"
 #include "coordinator/gateway/structured_fields.h"
 #include "coordinator/gateway/unsupported_fields.h"
+#include "coordinator/text/chat_template.h"
 #include "coordinator/text/stop_matcher.h"
 
 namespace switchyard::gateway {
@@ -213,10 +214,9 @@ absl::Status CheckTemplateKwargs(const Json& kwargs) {
   constexpr const char* kParam = "chat_template_kwargs";
   if (!kwargs.is_object()) return ParamError(kParam, "'chat_template_kwargs' must be an object");
   SY_RETURN_IF_ERROR(CheckCount(kwargs, ChatFields::kMaxTemplateKwargs, kParam));
-  for (const char* reserved : {"messages", "tools", "documents", "bos_token", "eos_token",
-                               "add_generation_prompt", "continue_final_message"}) {
-    if (kwargs.contains(reserved)) {
-      return ParamError(kParam, fmt::format("'chat_template_kwargs' may not set '{}'", reserved));
+  for (const auto& [name, value] : kwargs.items()) {
+    if (text::ChatTemplate::IsReserved(name) || name == "continue_final_message") {
+      return ParamError(kParam, fmt::format("'chat_template_kwargs' may not set '{}'", name));
     }
   }
   return absl::OkStatus();

@@ -129,8 +129,8 @@ absl::Status CheckInput(const TemplateInput& input) {
   if (!input.kwargs->is_object()) {
     return absl::InvalidArgumentError("chat_template_kwargs: must be an object");
   }
-  for (std::string_view name : kReservedNames) {
-    if (input.kwargs->contains(std::string(name))) {
+  for (const auto& [name, value] : input.kwargs->items()) {
+    if (ChatTemplate::IsReserved(name)) {
       return absl::InvalidArgumentError(
           fmt::format("chat_template_kwargs: '{}' cannot be set here", name));
     }
@@ -139,6 +139,11 @@ absl::Status CheckInput(const TemplateInput& input) {
 }
 
 }  // namespace
+
+bool ChatTemplate::IsReserved(std::string_view variable) {
+  return std::find(std::begin(kReservedNames), std::end(kReservedNames), variable) !=
+         std::end(kReservedNames);
+}
 
 absl::StatusOr<ChatTemplate> ChatTemplate::Compile(std::string_view source) {
   SY_ASSIGN_OR_RETURN(jinja::Block block, jinja::ParseTemplate(source));

@@ -44,6 +44,10 @@ class ChatTemplate {
   // jinja::kMaxSourceBytes.
   static absl::StatusOr<ChatTemplate> Compile(std::string_view source);
 
+  // Whether a template's variable of this name comes from the other fields of its input: `kwargs`
+  // may not set it.
+  static bool IsReserved(std::string_view variable);
+
   // INVALID_ARGUMENT: a message that the template raised, exactly as it wrote it; a fault of the
   // template for these messages, with its line; messages, tools or kwargs of the wrong type.
   // RESOURCE_EXHAUSTED: more work, memory or output than `limits` allow.

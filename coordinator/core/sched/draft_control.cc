@@ -69,14 +69,14 @@ DraftControl::Size& DraftControl::SizeOf(int32_t num_sequences) {
 // All drafts, until something else is known to be better.
 int32_t DraftControl::Best(const Size& size) const {
   int32_t best = max_drafts_;
+  if (!size.rates[best].is_known()) return best;
   for (int32_t drafts = 0; drafts < max_drafts_; ++drafts) {
     const Rate& rate = size.rates[drafts];
-    if (!rate.is_known() || !size.rates[best].is_known()) continue;
-    if (rate.value() > size.rates[best].value()) best = drafts;
+    if (rate.is_known() && rate.value() > size.rates[best].value()) best = drafts;
   }
   const Rate& without = size.rates[0];
-  const bool is_worth = !without.is_known() || !size.rates[best].is_known() ||
-                        size.rates[best].value() > kLeastGain * without.value();
+  const bool is_worth =
+      !without.is_known() || size.rates[best].value() > kLeastGain * without.value();
   return is_worth ? best : 0;
 }
 
