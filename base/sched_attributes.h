@@ -22,9 +22,9 @@ struct SchedAttributes {
   uint64_t period = 0;
 };
 
-// Both of the calling thread; false where the system refuses.
-inline bool GetSchedAttributes(SchedAttributes* attributes) {
-  return syscall(SYS_sched_getattr, 0, attributes, sizeof(*attributes), 0) == 0;
+// Both of the calling thread, and reading of another one by its id; false where the system refuses.
+inline bool GetSchedAttributes(SchedAttributes* attributes, pid_t thread = 0) {
+  return syscall(SYS_sched_getattr, thread, attributes, sizeof(*attributes), 0) == 0;
 }
 inline bool SetSchedAttributes(SchedAttributes& attributes) {
   return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;

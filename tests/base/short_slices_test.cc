@@ -18,7 +18,8 @@ uint64_t Slice() {
 
 TEST(ShortSlices, AreThoseOfAThreadAndOfWhatItStarts) {
   const uint64_t before = Slice();
-  if (before == 0) GTEST_SKIP() << "this system knows no slices of a thread's own";
+  // A system that knows no slices of a thread's own leaves everything as it is.
+  const uint64_t expected = before == 0 ? 0 : 100'000;
   uint64_t asked = 0;
   uint64_t inherited = 0;
   std::thread([&] {
@@ -26,8 +27,8 @@ TEST(ShortSlices, AreThoseOfAThreadAndOfWhatItStarts) {
     asked = Slice();
     std::thread([&] { inherited = Slice(); }).join();
   }).join();
-  EXPECT_EQ(asked, 100'000u);
-  EXPECT_EQ(inherited, 100'000u);
+  EXPECT_EQ(asked, expected);
+  EXPECT_EQ(inherited, expected);
   EXPECT_EQ(Slice(), before);
 }
 

@@ -1,5 +1,6 @@
 // `switchyard serve` from start to end: right answers in every layout, orderly leave-taking, and
 // one clear line for what cannot be started.
+#include <fmt/format.h>
 #include <grpcpp/create_channel.h>
 #include <signal.h>
 
@@ -8,8 +9,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
+#include "base/sched_attributes.h"
 #include "proto/inference.grpc.pb.h"
 #include "tests/integration/cluster_fixture.h"
 #include "tests/integration/golden_prompts.h"
@@ -30,6 +33,20 @@ int NumLinesWith(const std::string& log, const std::string& words) {
   int count = 0;
   for (std::string line; std::getline(lines, line);) count += line.find(words) != line.npos;
   return count;
+}
+
+// None where the system knows no slices of a thread's own.
+std::set<pid_t> ThreadsOfShortSlices(pid_t process) {
+  std::set<pid_t> threads;
+  for (const auto& task :
+       std::filesystem::directory_iterator(fmt::format("/proc/{}/task", process))) {
+    const pid_t thread = std::atoi(task.path().filename().c_str());
+    SchedAttributes attributes;
+    if (GetSchedAttributes(&attributes, thread) && attributes.runtime == 100'000) {
+      threads.insert(thread);
+    }
+  }
+  return threads;
 }
 
 class ServeTest : public ClusterTest {
@@ -371,6 +388,20 @@ TEST_F(ServeTest, TooManyRanksAreRefusedAtOnce) {
 }
 
 // A copy of the bundled model that may be damaged.
+// Of one host: what sends tokens is not kept waiting by what computes.
+TEST_F(ServeTest, ThreadsThatSendHaveShortSlicesAndThoseThatComputeHaveNot) {
+  SchedAttributes own;
+  ASSERT_TRUE(GetSchedAttributes(&own));
+  const bool has_slices = own.runtime > 0;
+  const Cluster& cluster = StartServing({.tensor_parallel = 1});
+  const pid_t coordinator = cluster.CoordinatorPid();
+  const pid_t worker = cluster.WorkerPid(0);
+  EXPECT_EQ(ThreadsOfShortSlices(coordinator).count(coordinator), has_slices ? 1U : 0U);
+  const std::set<pid_t> of_worker = ThreadsOfShortSlices(worker);
+  EXPECT_EQ(of_worker.count(worker), 0U) << "its main thread computes";
+  EXPECT_EQ(of_worker.size() >= 2, has_slices) << "one reads what comes, one writes";
+}
+
 class DamagedModelTest : public ServeTest {
  protected:
   void SetUp() override {

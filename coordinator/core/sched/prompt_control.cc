@@ -41,6 +41,12 @@ size_t SizeIn(uint64_t number, int bits) {
   return number == 0 ? 0 : (static_cast<size_t>(width) << bits) + (part & ((1u << bits) - 1));
 }
 
+// The mean of the first `most` values, and of about as many later. `num`: of those before.
+void Average(double value, int32_t most, double& mean, int32_t& num) {
+  num = std::min(num + 1, most);
+  mean += (value - mean) / num;
+}
+
 }  // namespace
 
 bool PromptControl::Size::IsStale() const { return num_mixed >= (micros == 0 ? kUnseen : kStale); }
@@ -78,14 +84,14 @@ void PromptControl::Observe(const Writing& writing, double prompt_units, int64_t
     ++size.num_mixed;
     ObservePrice(prompt_units / MicrosOf(writing), micros / MicrosOf(writing) - 1);
   }
-  if (MicrosOf(writing) > 0) ObserveUsual(MicrosOf(writing), rows);
+  if (MicrosOf(writing) == 0) return;
+  Average(MicrosOf(writing), kUsualSteps, rows.usual_micros, rows.num_steps);
 }
 
 void PromptControl::ObserveAlone(double micros, Rows& rows, Size& size) {
   if (size.micros > 0) ObserveChance(micros / size.micros, rows);
   const double most = size.micros == 0 ? micros : kMostChange * size.micros;
-  size.num_alone = std::min(size.num_alone + 1, kSteps);
-  size.micros += (std::min(micros, most) - size.micros) / size.num_alone;
+  Average(std::min(micros, most), kSteps, size.micros, size.num_alone);
   size.num_mixed = 0;
 }
 
@@ -104,12 +110,6 @@ void PromptControl::ObservePrice(double units, double stretch) {
   price_squares_ = kKeptPrice * price_squares_ + units * units;
   const double price = price_products_ / price_squares_;
   micros_per_unit_ = std::max(price, kLeastPrice / units);
-}
-
-// The mean of the first steps, and of about as many later.
-void PromptControl::ObserveUsual(double micros, Rows& rows) {
-  rows.num_steps = std::min(rows.num_steps + 1, kUsualSteps);
-  rows.usual_micros += (micros - rows.usual_micros) / rows.num_steps;
 }
 
 double PromptControl::MicrosOf(const Writing& writing) const {

@@ -81,7 +81,6 @@ class PromptControl {
   double MicrosOf(const Writing& writing) const;
   static void ObserveAlone(double micros, Rows& rows, Size& size);
   static void ObserveChance(double stretch, Rows& rows);
-  static void ObserveUsual(double micros, Rows& rows);
   void ObservePrice(double units, double stretch);
   static size_t SizeOf(const Writing& writing);
   static size_t RowsOf(const Writing& writing);

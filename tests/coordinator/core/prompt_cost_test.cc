@@ -5,43 +5,30 @@
 
 #include <limits>
 
+#include "tests/coordinator/core/mla_plan.h"
+
 namespace switchyard::core {
 namespace {
 
-v1::ShardPlan Plan(int32_t expanded_tokens) {
-  v1::ShardPlan plan;
-  v1::ModelSpec* model = plan.mutable_model();
-  model->set_hidden_size(256);
-  model->set_num_layers(4);
-  model->set_num_heads(4);
-  model->set_intermediate_size(640);
-  model->mutable_mla()->set_kv_lora_rank(128);
-  model->mutable_mla()->set_qk_nope_head_dim(64);
-  model->mutable_mla()->set_qk_rope_head_dim(32);
-  model->mutable_mla()->set_v_head_dim(64);
-  plan.mutable_kv()->set_expanded_tokens(expanded_tokens);
-  return plan;
-}
-
 TEST(PromptCost, ATokenAtTheBeginningIsTheUnit) {
-  const PromptCost cost(Plan(4096));
+  const PromptCost cost(MlaPlan(4096));
   EXPECT_NEAR(cost.Of(0, 1), 1, 0.01);
   EXPECT_EQ(cost.Of(100, 0), 0);
   EXPECT_EQ(PromptCost().Of(1000, 30), 30);
 }
 
 TEST(PromptCost, GrowsWithTheKeysBefore) {
-  const PromptCost cost(Plan(4096));
+  const PromptCost cost(MlaPlan(4096));
   EXPECT_GT(cost.Of(1000, 10), 1.5 * cost.Of(0, 10));
   EXPECT_GT(cost.Of(1000, 10) + cost.Of(1010, 10), cost.Of(1000, 20)) << "keys are fetched twice";
   EXPECT_LT(cost.Of(1000, 4), 2.5 * cost.Of(0, 4)) << "and not laid out again";
-  EXPECT_GT(PromptCost(Plan(0)).Of(1000, 10), 3 * cost.Of(1000, 10)) << "and expanded anew";
-  EXPECT_EQ(PromptCost(Plan(1000)).Of(1000, 10), cost.Of(1000, 10));
+  EXPECT_GT(PromptCost(MlaPlan(0)).Of(1000, 10), 3 * cost.Of(1000, 10)) << "and expanded anew";
+  EXPECT_EQ(PromptCost(MlaPlan(1000)).Of(1000, 10), cost.Of(1000, 10));
 }
 
 // Keys and values are cached as they are read: nothing is expanded.
 TEST(PromptCost, OfGroupedQueries) {
-  v1::ShardPlan plan = Plan(0);
+  v1::ShardPlan plan = MlaPlan(0);
   plan.mutable_model()->mutable_gqa()->set_num_kv_heads(2);
   plan.mutable_model()->mutable_gqa()->set_head_dim(64);
   const PromptCost cost(plan);
@@ -52,7 +39,8 @@ TEST(PromptCost, OfGroupedQueries) {
 }
 
 TEST(PromptCost, FitsAsMuchAsCostsNoMore) {
-  for (const PromptCost& cost : {PromptCost(), PromptCost(Plan(4096)), PromptCost(Plan(500))}) {
+  for (const PromptCost& cost :
+       {PromptCost(), PromptCost(MlaPlan(4096)), PromptCost(MlaPlan(500))}) {
     for (const int32_t begin : {0, 1, 300, 2000}) {
       for (const double units : {0.5, 3.0, 40.0, 700.0, 1e5}) {
         const int32_t count = cost.Fit(begin, 1 << 20, units);
@@ -71,10 +59,10 @@ TEST(PromptCost, FitsAsMuchAsCostsNoMore) {
 // However little a prompt may take of a step, no step is mostly spent reading the same keys again.
 TEST(PromptCost, TakesAtLeastWhatIsWorthReadingFor) {
   EXPECT_EQ(PromptCost().LeastFrom(100'000), 1);
-  EXPECT_EQ(PromptCost(Plan(4096)).LeastFrom(0), 1);
-  EXPECT_EQ(PromptCost(Plan(4096)).LeastFrom(4000), 1) << "read once is no more than a token";
+  EXPECT_EQ(PromptCost(MlaPlan(4096)).LeastFrom(0), 1);
+  EXPECT_EQ(PromptCost(MlaPlan(4096)).LeastFrom(4000), 1) << "read once is no more than a token";
   for (const int32_t begin : {600, 2000, 4000}) {
-    const PromptCost cost(Plan(500));
+    const PromptCost cost(MlaPlan(500));
     const int32_t least = cost.LeastFrom(begin);
     const auto price = [&](int32_t count) { return cost.Of(begin, count) / count; };
     EXPECT_GT(least, 4);

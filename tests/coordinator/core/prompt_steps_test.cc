@@ -6,6 +6,7 @@
 #include <set>
 
 #include "coordinator/core/sched/scheduler.h"
+#include "tests/coordinator/core/mla_plan.h"
 #include "tests/coordinator/core/plan_executor.h"
 
 namespace switchyard::core {
@@ -18,7 +19,7 @@ constexpr int32_t kBudget = 512;
 
 class PromptStepsTest : public ::testing::Test {
  protected:
-  PromptStepsTest()
+  explicit PromptStepsTest(const PromptCost& cost = {})
       : scheduler_({.max_batched_tokens = kBudget,
                     .max_running = kMaxRunning,
                     .max_stretch = 2,
@@ -27,7 +28,8 @@ class PromptStepsTest : public ::testing::Test {
                     .block_tokens = kBlockTokens,
                     .max_context = 4000,
                     .vocab_size = PlanExecutor::kVocabSize,
-                    .prefix_cache = false}),
+                    .prefix_cache = false,
+                    .prompt_cost = cost}),
         workers_({.num_blocks = kNumBlocks,
                   .block_tokens = kBlockTokens,
                   .max_batched_tokens = kBudget,
@@ -59,6 +61,14 @@ class PromptStepsTest : public ::testing::Test {
   }
 
   bool HasEnded(RequestId id) const { return ended_.count(id) > 0; }
+
+  // In the newest step; null: none.
+  const v1::SequenceWork* WorkOf(RequestId id) const {
+    for (const v1::SequenceWork& work : plan_.groups(0).sequences()) {
+      if (work.sequence_id() == id) return &work;
+    }
+    return nullptr;
+  }
 
   // Four answers of a thousand tokens, which all end in one step.
   RequestId AskForAnswers() {
@@ -107,6 +117,31 @@ TEST_F(PromptStepsTest, AShortPromptIsOneLongerStep) {
   const RequestId id = Ask(30, 1);
   EXPECT_GT(Step(), 1.7);
   EXPECT_TRUE(HasEnded(id));
+}
+
+// Keys are expanded anew for each piece of a prompt.
+class ExpandedStepsTest : public PromptStepsTest {
+ protected:
+  ExpandedStepsTest() : PromptStepsTest(PromptCost(MlaPlan(0))) {}
+};
+
+TEST_F(ExpandedStepsTest, APieceIsWorthTheKeysThatAreReadForIt) {
+  AskForAnswers();
+  for (int i = 0; i < 20; ++i) Step();
+  const RequestId first = Ask(1000, 1);
+  while (!HasEnded(first)) Step();
+  const PromptCost cost(MlaPlan(0));
+  const RequestId second = Ask(1000, 1);
+  int num_pieces = 0;
+  while (!HasEnded(second)) {
+    Step();
+    const v1::SequenceWork* work = WorkOf(second);
+    if (work == nullptr) continue;
+    const int32_t left = 1000 - work->begin_position();
+    EXPECT_GE(work->tokens_size(), std::min(left, cost.LeastFrom(work->begin_position())));
+    ++num_pieces;
+  }
+  EXPECT_GT(num_pieces, 5) << "in pieces, for it is beside answers";
 }
 
 }  // namespace
